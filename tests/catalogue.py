@@ -30,7 +30,7 @@ from provisioner.lifecycle.states import FacilityState
 from provisioner.plan.changes import Action, Impact, Resource
 from provisioner.verify.picture.rules import State, Suspect
 from provisioner.verify.reference import Daylight, ViewDoubt
-from provisioner.verify.result import Cause, Layer, Verdict
+from provisioner.verify.result import Cause, DeviceState, Layer, Verdict
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "provisioner"
@@ -71,6 +71,7 @@ RESTATED = (
     "verify/acceptance.py",
     "verify/condition.py",
     "verify/delivery.py",
+    "verify/devices.py",
     "verify/incidents.py",
     "verify/judge.py",
     "verify/levels.py",
@@ -252,6 +253,12 @@ ELSEWHERE = (
     *("correct the id, or register the facility first", "put the file itself in its place"),
     *("it is no regular file", "a link leads out of the folder", "it is not followed"),
     "{network} has host bits set",
+    *("no answer in time", "its port refuses the connection", "it closed the connection without a word"),
+    *("it cannot be connected to, or closed the connection", "it does not answer by HTTP", "it is no XML"),
+    *("it is larger than any answer", "its answer is cut into pieces that do not fit", "there is no {answer} in it"),
+    *("it declares a document type", "it names neither model nor serial number"),
+    *("it says that it cannot answer: {said}", "HTTP {status}: there is no ONVIF service at this port"),
+    "the part that asks could not be run",
 )
 """What hosts, Python and modules beside say, where people see it in a sentence of ours."""
 
@@ -301,7 +308,7 @@ def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
 
 
 LISTS: tuple[type[StrEnum], ...] = (
-    *(Verdict, Layer, Cause, Action, Resource, Impact, Severity, FacilityState, BlockReason, HostOutcome),
+    *(Verdict, Layer, Cause, DeviceState, Action, Resource, Impact, Severity, FacilityState, BlockReason, HostOutcome),
 )
 """The lists whose values `Translator.word` is asked for."""
 

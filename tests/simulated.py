@@ -245,7 +245,16 @@ def _differences(host: SimulatedHost, intended: bytes | None) -> list[dict[str, 
     if intended == host.rules:
         return []
     action = "create" if host.rules is None else "delete" if intended is None else "update"
-    return [{"name": "table inet provisioner", "action": action}]
+    return [{"name": "table inet provisioner", "action": action}, *_asked_otherwise(host.rules, intended)]
+
+
+def _asked_otherwise(live: bytes | None, intended: bytes | None) -> list[dict[str, str]]:
+    """The elements of the set of who is asked by ONVIF that differ: plans tell of sites by these."""
+    was, is_now = (set(saved_texts.elements_in((text or b"").decode()).get("onvif", ())) for text in (live, intended))
+    return [
+        {"name": f"element onvif {one}", "action": "create" if one in is_now else "delete"}
+        for one in sorted(was ^ is_now)
+    ]
 
 
 def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:

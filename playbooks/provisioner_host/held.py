@@ -51,6 +51,7 @@ class HeldParts(NamedTuple):
     peers: tuple[PeerBlock, ...] = ()
     psks: Mapping[str, str] = {}
     cameras: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     trust: Mapping[str, str] = {}
 
 
@@ -70,7 +71,8 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     lines = _held_paths(texts.get(_RELAY, ""), facilities, blocks)
     keys = {peer.key for peer in blocks}
     psks = {k: psk for k, psk in saved_texts.psk_lines(texts.get(_PSKS, "")) if k in keys}
-    cameras = _held_cameras(texts.get(_RULES, ""), blocks, others, lines)
+    rules = _held_elements(texts.get(_RULES, ""), blocks, others, lines)
+    cameras, asked = (rules.get(name, ()) for name in ("cameras", "onvif"))
     trust = _held_trust(texts.get(_TRUST, ""), facilities)
     if lines:
         without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key)
@@ -78,11 +80,11 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
         without[_TUNNEL] = saved_texts.tunnel_of(texts[_TUNNEL], others)
     if psks:
         without[_PSKS] = "".join(f"{k} {psk}\n" for k, psk in saved_texts.psk_lines(texts[_PSKS]) if k not in keys)
-    if cameras:
-        without[_RULES] = _with_cameras(texts[_RULES], set(cameras), ())
+    if cameras or asked:
+        without[_RULES] = _with_rules(texts[_RULES], {*cameras, *asked}, (), ())
     if trust:
         without[_TRUST] = _with_trust(texts[_TRUST], trust, {})
-    return without, HeldParts(lines, blocks, psks, cameras, trust)
+    return without, HeldParts(lines, blocks, psks, cameras, asked, trust)
 
 
 def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
@@ -99,8 +101,8 @@ def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
         whole[_TUNNEL] = _with_peers(whole[_TUNNEL], held.peers)
         if _PSKS in whole:
             whole[_PSKS] = _with_psks(whole[_PSKS], held.psks, whole[_TUNNEL])
-    if held.cameras and _RULES in whole:
-        whole[_RULES] = _with_cameras(whole[_RULES], (), held.cameras)
+    if (held.cameras or held.asked) and _RULES in whole:
+        whole[_RULES] = _with_rules(whole[_RULES], (), held.cameras, held.asked)
     if held.trust and _TRUST in whole:
         whole[_TRUST] = _with_trust(whole[_TRUST], (), held.trust)
     return whole
@@ -224,21 +226,26 @@ def _networks(peers: Iterable[PeerBlock]) -> set[str]:
 # --- the rules, and what is trusted ---------------------------------------------------------------
 
 
-def _held_cameras(
+def _held_elements(
     text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, HeldLine]
-) -> tuple[str, ...]:
-    """The elements of the set of cameras that are behind a held peer, or that a held path is pulled from."""
+) -> dict[str, tuple[str, ...]]:
+    """Of each set of devices, the elements that are behind a held peer, or where a held path is pulled from."""
     own, foreign = _parsed(_networks(held)), _parsed(_networks(others))
     sources = {place for one in lines.values() for place in _places(one.line)}
+    pulled = {place.partition(" ")[0] for place in sources}
 
-    def is_held(element: str) -> bool:
-        address = IPv4Address(element.partition(" ")[0])
+    def is_held(element: str, name: str) -> bool:
+        written = element.partition(" ")[0]
+        address = IPv4Address(written)
         if any(address in network for network in own):
             return True
-        return element in sources and not any(address in network for network in foreign)
+        # Beside a device's video is where it is asked: at the same address.
+        is_pulled = element in sources if name == "cameras" else written in pulled
+        return is_pulled and not any(address in network for network in foreign)
 
-    elements = saved_texts.elements_in(text).get("cameras", []) if text else []
-    return tuple(element for element in elements if is_held(element))
+    sets = saved_texts.elements_in(text) if text else {}
+    devices = {name: sets.get(name, []) for name in ("cameras", "onvif")}
+    return {name: tuple(one for one in listed if is_held(one, name)) for name, listed in devices.items()}
 
 
 def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
@@ -248,10 +255,15 @@ def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
         raise Unclear("the tunnel's file has a peer in another form than ours") from None
 
 
-def _with_cameras(text: str, out: Collection[str], back: Iterable[str]) -> str:
+def _with_rules(text: str, out: Collection[str], cameras: Iterable[str], asked: Iterable[str]) -> str:
+    """The rules without some devices, or with some among the others."""
     sets = saved_texts.elements_in(text)
-    cameras = {element for element in (*sets.get("cameras", ()), *back) if element not in out}
-    return "".join(saved_texts.with_elements(text, {**sets, "cameras": sorted(cameras, key=_by_number)}))
+
+    def listed(name: str, back: Iterable[str]) -> list[str]:
+        return sorted({element for element in (*sets.get(name, ()), *back) if element not in out}, key=_by_number)
+
+    rest = "".join(saved_texts.with_elements(text, {**sets, "cameras": listed("cameras", cameras)}))
+    return saved_texts.with_asked(rest, listed("onvif", asked))
 
 
 def _by_number(element: str) -> tuple[int, int]:
@@ -341,7 +353,7 @@ class Held:
 
     def rules(self, intended: Path) -> Path:
         """The intended rules with what is held in them: a file beside."""
-        if not self.parts.cameras or not intended.exists():
+        if not (self.parts.cameras or self.parts.asked) or not intended.exists():
             return intended
         beside = intended.with_name(f"{intended.name}-held")
         beside.write_text(put_back({_RULES: intended.read_text()}, self.parts, self.key)[_RULES])

@@ -33,6 +33,8 @@ GENERATIONS = STATE / "generations"
 TOMBSTONES = STATE / "tombstones.json"
 ARMED = STATE / "armed.json"
 RECEIPTS = STATE / "receipts"
+# A file for each login that a device takes for pictures and refuses by ONVIF, named by a keyed digest.
+ONVIF_REFUSED = STATE / "onvif-refused"
 LOCK = RUN / "lock"
 LEASE = RUN / "lease.json"
 WATCHED = RUN / "watched"

@@ -14,6 +14,7 @@ from provisioner_host import (
     closer,
     deliveries,
     observe,
+    onvif,
     reach,
     readers,
     relay,
@@ -144,11 +145,14 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     tunnel = reach.live_tunnel(key)
     begun = time.monotonic()
     look = _Look(wanted["address"], paths, limits, spans)
-    with deliveries.watched(paths) as delivered, ThreadPoolExecutor(1) as beside:
+    with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as beside:
         places = sorted({(p["address"], p["port"]) for p in paths.values()})
         trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
+        asked = wanted.get("onvif")
+        asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
         look.take(limits.sample_s, paths if wanted.get("read", True) else {})
         devices = trying.result()
+        account = asking.result() if asking else None
     with spans.of("again"):
         look.take_again(begun + _RETRY_S)
     with spans.of("causes"):
@@ -159,7 +163,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         looked_closer = closer.at_devices(devices, dark, tunnel, limits.connect_s, limits.until)
         tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
         errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
-        return {
+        answer: RelayEvidenceAnswer = {
             "unit": _unit(),
             "api_error": look.error,
             "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
@@ -171,6 +175,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             "chains": closer.foreign_chains(),
             "deliveries": delivered.evidence(),
         }
+        return answer if account is None else {**answer, "onvif": account}
 
 
 def _devices_now(

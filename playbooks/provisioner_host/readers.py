@@ -10,19 +10,16 @@ import contextlib
 import ctypes
 import json
 import math
-import os
 import re
-import selectors
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner_host import logins, picture_answer, picture_look, picture_measures, rtsp_reader, shell
+from provisioner_host import confined, logins, picture_answer, picture_look, picture_measures, rtsp_reader, shell
 from provisioner_host.picture_answer import checked_picture, number
 from provisioner_host.picture_look import PictureLook
 from provisioner_host.rtsp_reader import Login
@@ -32,27 +29,15 @@ if TYPE_CHECKING:
 
 # A read that is cut this short says nothing about the camera.
 SHORTEST_READ_S = 5
-_PACKAGE = "provisioner_host"
 # The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
-_SHIPPED = (logins, shell, picture_measures, picture_look, picture_answer, rtsp_reader)
-_BOOT = """
-import json, sys, types
-line = sys.stdin.buffer.readline()
-package = sys.modules["provisioner_host"] = types.ModuleType("provisioner_host")
-package.__path__ = []
-for name, source in json.loads(line)["modules"]:
-    module = sys.modules[name] = types.ModuleType(name)
-    setattr(package, name.rpartition(".")[2], module)
-    exec(compile(source, name, "exec"), module.__dict__)
-module.serve(json.loads(line))
-"""
+_SHIPPED = (logins, shell, confined, picture_measures, picture_look, picture_answer, rtsp_reader)
 # Each ffmpeg that decodes one key frame of a large picture, and what runs beside it.
 _READER_MIB, _SPARE_MIB = 192, 128
 _TASKS_A_READER, _SPARE_TASKS = 24, 32
 # Each process's own, so that they hold where the kernel has no cgroup v2.
 _PROCESS_LIMITS = ("LimitDATA=768M", "LimitFSIZE=0", "LimitNOFILE=512", "Nice=10", "SystemCallFilter=setpriority")
 _GRACE_S = 3
-_LONGEST_LINE, _LONGEST_ERROR, _LARGEST = 8192, 300, 65536
+_LONGEST_ERROR, _LARGEST = 300, 65536
 _WORD = re.compile(r"\w{1,32}", re.ASCII)
 
 Turn = tuple[str, str]
@@ -105,20 +90,15 @@ def _read_confined(
 
     if refusal := sandbox.refusal():
         return refusal
-    process = subprocess.Popen(
-        command(logins, times),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={"PATH": shell.PATH, "LC_ALL": "C.UTF-8"},
-    )
-    with process, _ended(process):
-        complaint = _Complaint(process.stderr)
-        # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
-        threading.Thread(target=_hand_out, args=(process.stdin, request), daemon=True).start()
-        for number, answer in answered(_lines(process.stdout, times.until + _GRACE_S)):
-            done(number, answer)
-        return complaint.text(logins.values())
+
+    def hear(lines: Iterator[bytes]) -> None:
+        for turn, answer in answered(lines):
+            done(turn, answer)
+
+    said = confined.run(command(logins, times), request, times.until + _GRACE_S, hear)
+    for login in logins.values():
+        said = login.scrubbed(said)
+    return _line(said)
 
 
 def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:
@@ -135,14 +115,14 @@ def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:
         f"RuntimeMaxSec={max(1, math.ceil(times.until + _GRACE_S - time.monotonic()))}",
         *_PROCESS_LIMITS,
     )
-    return sandbox.confined(["/usr/bin/python3", "-I", "-S", "-c", _BOOT], "probe", limits)
+    return sandbox.confined(confined.PROGRAM, "probe", limits)
 
 
 def _request(
     logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes, looks: Mapping[int, LookToTake]
 ) -> bytes:
     request: ReadersRequest = {
-        "modules": [[module.__name__, _source(module)] for module in (*_SHIPPED, sys.modules[__name__])],
+        "modules": confined.sources((*_SHIPPED, sys.modules[__name__])),
         "logins": {name: (x.address, x.port, x.user, x.password) for name, x in logins.items()},
         "turns": [list(turn) for turn in turns],
         "looks": {str(turn): look for turn, look in looks.items()},
@@ -153,48 +133,6 @@ def _request(
     return json.dumps(request).encode() + b"\n"
 
 
-def _hand_out(stdin: IO[bytes] | None, request: bytes) -> None:
-    # It may be gone before it has read: then it answers nothing, and says why.
-    with contextlib.suppress(OSError, ValueError):
-        if stdin is not None:
-            stdin.write(request)
-            stdin.close()
-
-
-def _source(module: Any) -> str:
-    return str(module.__loader__.get_source(module.__name__))
-
-
-@contextlib.contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        process.kill()
-
-
-class _Complaint:
-    """What is said on standard error, the first few lines of it, read so that nobody waits for a full pipe."""
-
-    def __init__(self, stream: IO[bytes] | None) -> None:
-        self._stream, self._said = stream, b""
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        # Whoever waits no longer closes it.
-        with contextlib.suppress(OSError, ValueError):
-            while self._stream is not None and (part := os.read(self._stream.fileno(), _LONGEST_LINE)):
-                self._said = (self._said + part)[:_LONGEST_LINE]
-
-    def text(self, logins: Iterable[Login]) -> str:
-        self._thread.join(1)
-        said = self._said.decode(errors="replace").strip()
-        for login in logins:
-            said = login.scrubbed(said)
-        return _line(said)
-
-
 def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
     """The answers that are as they should be, each with its turn's number; any other line is nothing."""
     for line in lines:
@@ -202,21 +140,6 @@ def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
             turn, answer = json.loads(line)
             if isinstance(turn, int) and not isinstance(turn, bool):
                 yield turn, _checked(answer)
-
-
-def _lines(stdout: IO[bytes] | None, until: float) -> Iterator[bytes]:
-    if stdout is None:
-        return
-    rest = b""
-    with selectors.DefaultSelector() as ready:
-        ready.register(stdout, selectors.EVENT_READ)
-        while (left := until - time.monotonic()) > 0 and ready.select(left):
-            part = os.read(stdout.fileno(), 1 << 16)
-            if not part:
-                return
-            *lines, rest = (rest + part).split(b"\n")
-            yield from (line for line in lines if len(line) <= _LONGEST_LINE)
-            rest = rest[: _LONGEST_LINE + 1]
 
 
 def _checked(answer: dict[str, Any]) -> ReadAnswer:

@@ -49,9 +49,16 @@ _KEY = re.compile(r"PublicKey = (\S+)")
 _PEER_LINE = re.compile(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
 _HEAD_LINE = re.compile(r"|#.*|\[Interface\]|ListenPort = \d+")
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*: .*|paths:")
-_SET = re.compile(r"\tset (management|centres|cameras) \{")
+_SET = re.compile(r"\tset (management|centres|cameras|onvif) \{")
 _ELEMENTS = re.compile(r"\t\telements = \{ (.*) \}")
 _SET_LINE = re.compile(r"\t\t(type|flags) [a-z0-9_ .]+")
+# How a probe reaches what it asks by ONVIF: a set and a line, which are in no rules of a relay that asks nobody.
+_ASKED_SET = re.compile(r"\tset onvif \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_ASKED_LINE = (
+    '\t\tmeta skuid "provisioner-probe" oifname "wg-prov" ip daddr . tcp dport @onvif accept comment "probe-onvif"\n'
+)
+_BEFORE_ASKED_SET = re.compile(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_AFTER_ASKED_LINE = '\t\tmeta skuid "provisioner-probe" counter drop comment "probe-elsewhere"\n'
 _SSH = re.compile(r'^\t\tip saddr @management tcp dport (\d+) accept comment "ssh"$', re.MULTILINE)
 _AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
 _RTSP = "554"
@@ -327,11 +334,15 @@ def ssh_in(rules: str) -> tuple[int | None, list[str]]:
 def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
     """The rules with the present management networks, and of centres and cameras those that are there still.
 
-    `sources` is None where paths and peers are as they were saved: then so are the cameras.
+    `sources` is None where paths and peers are as they were saved: then so are the cameras. What is asked by ONVIF no
+    more is not asked again, then.
     """
     if not text:
         return text
     own = elements_in(text)
+    if "onvif" in own and sources is not None:
+        asked = set(elements_in(now).get("onvif", []))
+        text = with_asked(text, [e for e in own["onvif"] if e in asked and f"{e.partition(' ')[0]}/32" in allowed])
     keep = {
         "management": elements_in(now).get("management", []) if now else own.get("management", []),
         "centres": [e for e in own.get("centres", []) if f"{e}/32" in allowed],
@@ -345,17 +356,34 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
 
 
 def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
-    """The lines of the rules with other elements in our sets."""
+    """The lines of the rules with other elements in those of our sets that are named."""
     name = ""
     for line in text.splitlines():
         if match := _SET.fullmatch(line):
             name = match[1]
-        elif name and line == "\t}":
+        elif name in keep and line == "\t}":
             if keep[name]:
                 yield f"\t\telements = {{ {', '.join(keep[name])} }}\n"
             name = ""
-        if not (name and _ELEMENTS.fullmatch(line)):
+        if not (name in keep and _ELEMENTS.fullmatch(line)):
             yield f"{line}\n"
+
+
+def with_asked(rules: str, elements: list[str]) -> str:
+    """The rules by which a probe may ask at these places by ONVIF, and at no other.
+
+    Raises:
+        Unclear: they have another form than ours.
+    """
+    bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "")
+    if not elements:
+        return bare
+    place = _BEFORE_ASKED_SET.search(bare)
+    if place is None or _AFTER_ASKED_LINE not in bare:
+        raise Unclear("the rules have a set in another form than ours")
+    names = f"\t\ttype ipv4_addr . inet_service\n\t\telements = {{ {', '.join(elements)} }}\n"
+    whole = f"{bare[: place.end()]}\tset onvif {{\n{names}\t}}\n\n{bare[place.end() :]}"
+    return whole.replace(_AFTER_ASKED_LINE, _ASKED_LINE + _AFTER_ASKED_LINE, 1)
 
 
 def elements_in(rules: str) -> dict[str, list[str]]:

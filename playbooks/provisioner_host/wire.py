@@ -131,12 +131,34 @@ class GateRequest(LimitsRequest):
     away: list[PathToRead]
 
 
+class DeviceToAsk(TypedDict):
+    """A device that is asked about itself by ONVIF.
+
+    Keys:
+        name: of the facility and the device.
+        paths: those that are pulled from it: its login is theirs, and is tried while one of them gives a picture.
+        profile: the media profile that is asked for, by its name or token; empty for none.
+        again: whether a login that it refused before is tried once more.
+    """
+
+    name: str
+    address: str
+    port: int
+    paths: list[str]
+    profile: str
+    again: NotRequired[bool]
+
+
 class RelayToProbe(TypedDict):
-    """The paths of a relay to probe, in the order in which they are read while there is time; `read` may be false."""
+    """The paths of a relay to probe, in the order in which they are read while there is time; `read` may be false.
+
+    `onvif` are devices that are asked about themselves.
+    """
 
     address: str
     paths: list[PathToProbe]
     read: NotRequired[bool]
+    onvif: NotRequired[list[DeviceToAsk]]
 
 
 class RelayToRead(TypedDict):
@@ -696,6 +718,67 @@ class ReadersRequest(TypedDict):
     until: float
 
 
+class AskingTurn(TypedDict):
+    """A device to ask by ONVIF; without a login where it refused the one that there is."""
+
+    address: str
+    port: int
+    login: tuple[str, str] | None
+    profile: str
+
+
+class AskingRequest(TypedDict):
+    """What the confined part that asks devices gets on its standard input, as readers do."""
+
+    modules: list[list[str]]
+    devices: list[AskingTurn]
+    at_once: int
+    until: float
+
+
+AccountOutcome = Literal[
+    "told", "silent", "wrong answer", "login refused", "login refused before", "not asked", "not run"
+]
+
+
+class DeviceClockAnswer(TypedDict):
+    """A device's clock as it told it between two moments of the host's, in seconds since 1970.
+
+    `shown` is what it shows people, as if that were UTC; null where it did not say.
+    """
+
+    before: float
+    after: float
+    utc: int | None
+    shown: int | None
+
+
+class MediaProfileAnswer(TypedDict):
+    """Whether a device has the media profile, its size (0 where it does not say), and the names of the first few."""
+
+    there: bool
+    width: int
+    height: int
+    names: list[str]
+
+
+class AccountAnswer(TypedDict):
+    """What a device told of itself by ONVIF; `outcome` says why it did not.
+
+    Keys:
+        detail: what it did instead, in words of ours but for a fault's.
+        profile: left out where the device was not asked for its media profiles, or did not tell them.
+    """
+
+    outcome: AccountOutcome
+    detail: NotRequired[str]
+    clock: NotRequired[DeviceClockAnswer]
+    model: NotRequired[str]
+    serial: NotRequired[str]
+    firmware: NotRequired[str]
+    profile: NotRequired[MediaProfileAnswer]
+
+
 class PathEvidenceAnswer(TypedDict):
     """A path's two samples, and its read.
 
@@ -924,6 +1007,7 @@ class RelayEvidenceAnswer(TypedDict):
         errors: the last ones of each path's source.
         closer: the look at the devices of paths that do not flow.
         chains: those of other tables; null where they cannot be listed.
+        onvif: what devices told of themselves, by their names.
     """
 
     unit: str
@@ -936,6 +1020,7 @@ class RelayEvidenceAnswer(TypedDict):
     deliveries: NotRequired[RelayDeliveriesAnswer]
     closer: NotRequired[CloserAnswer]
     chains: NotRequired[list[BaseChainAnswer] | None]
+    onvif: NotRequired[dict[str, AccountAnswer]]
 
 
 class CentreEvidenceAnswer(TypedDict):

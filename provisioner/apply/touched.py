@@ -12,9 +12,9 @@ from provisioner.render.files import POLICY_FILE, TRUST_FILE, TUNNEL_FILE
 
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
 _SAMPLE = 48
-_CAMERA = "element cameras "
+_CAMERA, _ASKED = "element cameras ", "element onvif "
 # Of these none stands between a relay and a camera that stays: packets that come back belong to what was let out.
-_ELEMENTS = (_CAMERA, "element management ", "element centres ")
+_ELEMENTS = (_CAMERA, _ASKED, "element management ", "element centres ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _devices(pending: Iterable[Change]) -> set[str]:
 
 
 def _touches_rules(pending: Iterable[Change]) -> bool:
-    return any(c.resource is Resource.RULE and not c.name.startswith(_CAMERA) for c in pending)
+    return any(c.resource is Resource.RULE and not c.name.startswith((_CAMERA, _ASKED)) for c in pending)
 
 
 def _touches_link(pending: Iterable[Change]) -> bool:

@@ -57,6 +57,7 @@ class Sampled(click.ParamType[Share]):
 @deadline_option("Be done in this time; what is not reached is unknown.")
 @picture_option(Looks.QUICK)
 @click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
+@click.option("--onvif-again", is_flag=True, help="Try logins once more that devices refused by ONVIF.")
 @click.option("--accept", is_flag=True, help="Accept what the chosen cameras show; needs --limit.")
 @click.option("--renew", is_flag=True, help="With --accept: forget what was accepted of them before.")
 @click.pass_obj
@@ -74,6 +75,7 @@ def verify(
     deadline: int | None,
     picture: str,
     once: bool,
+    onvif_again: bool,
     accept: bool,
     renew: bool,
 ) -> int:
@@ -112,7 +114,14 @@ def verify(
     if accept:
         refuse_job(session)
     orders = Orders(
-        level=level, sample=sample, deadline_s=deadline, once=once, looks=Looks(picture), say=say, onlooker=onlooker
+        level=level,
+        sample=sample,
+        deadline_s=deadline,
+        once=once,
+        looks=Looks(picture),
+        asks_again=onvif_again,
+        say=say,
+        onlooker=onlooker,
     )
     result = verify_with_memory(session, limit, orders)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))

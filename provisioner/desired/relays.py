@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from provisioner.base.secret import content_key, identity_key, mediamtx_hash
 from provisioner.desired.access import ACCESS, linked_site
+from provisioner.desired.asked import asked_devices
 from provisioner.desired.paths import media_paths
 from provisioner.desired.required import (
     carrier_secrets,
@@ -42,6 +43,7 @@ def relay_host(
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
+    asked = tuple(one for c in served for one in asked_devices(inventory, c))
     paths = sorted((p for c in served for p in media_paths(inventory, secrets, c)), key=attrgetter("name"))
     return HostSpec(
         id=relay.id,
@@ -64,12 +66,14 @@ def relay_host(
             wireguard_port=relay.wireguard_port,
             centres=tuple(sorted(centre_addresses.values())),
             cameras=_device_addresses(paths),
+            onvif=tuple(sorted((one.address, one.port) for one in asked)),
         ),
         relay=RelayService(
             address=allocation.tunnel_address,
             users=_users(inventory, own, relay, centre_addresses),
             paths=tuple(paths),
             artefact=inventory.settings.mediamtx,
+            asked=asked,
         ),
     )
 

@@ -71,6 +71,32 @@ class MediaPath(NamedTuple):
     dark_hours: tuple[str, ...] = ()
 
 
+class AskedDevice(NamedTuple):
+    """A device that is asked about itself by ONVIF: where the probe finds it, and what it has to say.
+
+    Attributes:
+        device: the recorder, or the camera with an address of its own.
+        model: its model, as `serial` its serial number, in its own words; None where it may be any.
+        profile: the media profile that it has to have; None where that is not asked.
+        size: the width and height that its profile has to be set to, in pixels; None of a recorder.
+    """
+
+    province: str
+    facility: str
+    device: str
+    address: IPv4Address
+    port: int
+    model: str | None = None
+    serial: str | None = None
+    profile: str | None = None
+    size: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """The device within its facility, as verdicts name it."""
+        return f"{self.facility}/{self.device}"
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A WireGuard peer. `name` is `site/…`, `centre/…` or `relay/…`; allowed IPs never overlap on a host."""
@@ -107,6 +133,7 @@ class Firewall:
         wireguard_port: where peers send WireGuard; a centre only ever sends first.
         centres: on a relay, who may read from it.
         cameras: on a relay, the devices that it may reach through the tunnel.
+        onvif: on a relay, where its probe may ask devices about themselves.
         relays: on a centre, the relays that it reads from.
     """
 
@@ -115,6 +142,7 @@ class Firewall:
     wireguard_port: int | None = None
     centres: tuple[IPv4Address, ...] = ()
     cameras: tuple[tuple[IPv4Address, int], ...] = ()
+    onvif: tuple[tuple[IPv4Address, int], ...] = ()
     relays: tuple[IPv4Address, ...] = ()
 
 
@@ -130,12 +158,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class RelayService:
-    """What MediaMTX on a relay does."""
+    """What MediaMTX on a relay does; `asked` are the devices that a verification asks about themselves."""
 
     address: IPv4Address
     users: tuple[User, ...]
     paths: tuple[MediaPath, ...]
     artefact: MediamtxArtefact
+    asked: tuple[AskedDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

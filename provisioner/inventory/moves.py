@@ -83,8 +83,7 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
     renamed = {old: new for new, old in taken.items()}
     for name, site in lock.sites.items():
         new = renamed.get(name, name)
-        ports = _renamed_ports(site, moves, new, devices.get(new, ()))
-        sites[new] = site if ports == site.ports else site.model_copy(update={"ports": ports})
+        sites[new] = _renamed_ports(site, moves, new, devices.get(new, ()))
     if list(sites.items()) == list(lock.sites.items()):
         return lock
     stones = tuple(_renamed_stone(stone, renamed) for stone in lock.tombstones)
@@ -101,8 +100,13 @@ def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there
 
 def _renamed_ports(
     site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
-) -> dict[str, int]:
-    return dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
+) -> SiteAllocation:
+    """A site whose ports stand under its devices' new ids; the same one where nothing has to."""
+    ports = dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
+    asked = dict(sorted(_by_device(site.asked_ports, moves, facility, devices).items())) or None
+    if (ports, asked) == (site.ports, site.onvif_ports):
+        return site
+    return site.model_copy(update={"ports": ports, "onvif_ports": asked})
 
 
 def _renamed_stone(stone: Tombstone, renamed: Mapping[str, str]) -> Tombstone:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
-from provisioner.inventory.allocate import devices_of
+from provisioner.inventory.allocate import asked_devices_of, devices_of
 from provisioner.inventory.model import (
     Access,
     ConnectionPlan,
@@ -60,6 +60,7 @@ class Outline(NamedTuple):
         recorders: how many there are.
         rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
             are read; empty where all are the makes' own.
+        asked_devices: those of its devices that are asked about themselves by ONVIF; sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
         remarks: what blocks it and what is claimed of it, as JSON under the names of its file; empty where neither is.
     """
@@ -80,6 +81,7 @@ class Outline(NamedTuple):
     managing_body: ManagingBody
     recorders: int = 0
     rtsp_paths: str = ""
+    asked_devices: tuple[str, ...] = ()
     contact_confirmed_on: date | None = None
     surveyed_on: date | None = None
     opens_on: date | None = None
@@ -119,6 +121,7 @@ def outline_of(facility: Facility) -> Outline:
         managing_body=facility.managing_body,
         recorders=len(facility.recorders),
         rtsp_paths=rtsp_paths_of(facility),
+        asked_devices=asked_devices_of(facility),
         contact_confirmed_on=facility.contact_confirmed_on,
         surveyed_on=facility.surveyed_on,
         opens_on=facility.opens_on,
@@ -155,7 +158,7 @@ _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
 _Days = tuple[str, str, str, str]
 PackedOutline = tuple[
-    str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str, int, str, *_Days, str
+    str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str, int, str, list[str], *_Days, str
 ]
 """An outline in JSON, likewise: its values in their order."""
 
@@ -181,8 +184,8 @@ def unpacked(values: PackedOutline) -> Outline:
         ValueError, TypeError, LookupError: these are no packed outline.
     """
     name, province, scheme, operating, plan, successor = values[:6]
-    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths = values[6:16]
-    confirmed, surveyed, opens, closed, remarks = values[16:]
+    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
+    confirmed, surveyed, opens, closed, remarks = values[17:]
     return Outline(
         name,
         province,
@@ -200,6 +203,7 @@ def unpacked(values: PackedOutline) -> Outline:
         _BODIES[body],
         recorders,
         rtsp_paths,
+        tuple(asked),
         _day(confirmed),
         _day(surveyed),
         _day(opens),

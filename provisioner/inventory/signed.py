@@ -2,7 +2,8 @@
 
 The signed content is the carrier, the relay, the access mode, and the recorders and cameras with their
 streams. What is left at its default does not count, so that a new key of a later version changes nothing
-that was signed; neither does the order of recorders and cameras in the file.
+that was signed; neither does the order of recorders and cameras in the file. How a device is asked about itself
+(`onvif`) is outside as well: one that was replaced has another serial number, and nobody agrees anew.
 
 A party's signature is over a statement that people can read: whose agreement it is, on which day and by which
 document, for which facility of which inventory, and all that is built from the plan. What comes later and is no
@@ -28,6 +29,8 @@ from provisioner.inventory.model.brief import FacilityInBrief
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"
 """What a signature has to be for, as `ssh-keygen -Y sign -n` takes it: one made for a file or for Git is none here."""
+
+_UNSIGNED: Final = "onvif"
 
 _Item = TypeVar("_Item", Recorder, Camera)
 
@@ -57,7 +60,8 @@ def _cameras() -> TypeAdapter[tuple[Camera, ...]]:
 
 
 def _by_id(adapter: TypeAdapter[tuple[_Item, ...]], items: tuple[_Item, ...]) -> dict[str, object]:
-    return {item["id"]: item for item in adapter.dump_python(items, mode="json", exclude_defaults=True)}
+    dumped = adapter.dump_python(items, mode="json", exclude_defaults=True)
+    return {item["id"]: {key: value for key, value in item.items() if key != _UNSIGNED} for item in dumped}
 
 
 def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:

@@ -97,6 +97,7 @@ def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         values |= {"relays": firewall.relays, "probe_user": PROBE_USER}
         return RenderedFile(NFT_FILE, fill(templates, "nftables/centre.nft.j2", values), 0o640)
     values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
+    values |= {"onvif": firewall.onvif}
     return RenderedFile(NFT_FILE, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 

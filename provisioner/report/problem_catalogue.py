@@ -244,6 +244,10 @@ _SITES: _Section = {
     "uplink-over-capacity": ("The sub streams need more than the line sends.", "Contract lower rates."),
     "address-outside-lan": ("A device's address is not in the gateway's LAN.", "Correct the address or the LAN."),
     "address-duplicate": ("Two devices answer at one address and port.", "Correct one of the two."),
+    "onvif-port-duplicate": (
+        "Something else of the facility answers where a device is to be asked by ONVIF.",
+        "Write the port of the device's ONVIF service.",
+    ),
     "password-in-path": (
         "An RTSP path, or the address of a mirror, holds a login that is written out.",
         "Write {username} and {password} in its place, and change the password on the device if it was committed.",

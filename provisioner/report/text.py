@@ -17,13 +17,23 @@ from provisioner.report.freshness import since_words
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.in_a_row import in_a_row
-from provisioner.verify.result import Cause, HostReport, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import (
+    Cause,
+    DeviceReport,
+    DeviceState,
+    HostReport,
+    Incident,
+    PathVerdict,
+    Verdict,
+    VerifyResult,
+)
 from provisioner.verify.waits import waits_line
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
 _WIDTH = {Language.EN: 8, Language.VI: 11}
 _LISTED = 5
 _DRIFT_LISTED = 10
+_QUIET = frozenset({DeviceState.AS_AGREED, DeviceState.NOT_COMPARED, DeviceState.NOT_ASKED})
 
 
 def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False, say: Translator = ENGLISH) -> str:
@@ -37,6 +47,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _not_reached(result, say, detail=detail),
         _held(result.held, say, color=color),
         _hosts(result.hosts, say),
+        _devices(result.devices, say, detail=detail),
         _pictures(result.paths, say),
         _to_look_at(result.paths, say),
         _references(result, say) if detail else (),
@@ -297,6 +308,19 @@ def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
             )
             if len(host.drift) > _DRIFT_LISTED:
                 yield f"  {_more(len(host.drift) - _DRIFT_LISTED, say)}"
+
+
+def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) -> Iterator[str]:
+    """What devices that were asked told of themselves; those that are as the inventory has them with `detail` alone."""
+    counts = Counter(one.state for one in devices)
+    if devices:
+        states = ", ".join(f"{counts[state]} {say.word(state)}" for state in DeviceState if counts[state])
+        yield say("devices asked about themselves (ONVIF): {states}", states=states)
+    for one in devices if detail else [one for one in devices if one.state not in _QUIET]:
+        said = say("model {model}, serial number {serial}", model=one.model or "-", serial=one.serial or "-")
+        yield printable(f"  {say.word(one.state)}: {one.name}{f', {said}' if one.model or one.serial else ''}")
+        if one.detail:
+            yield printable(f"    {say.restated(one.detail)}")
 
 
 def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:

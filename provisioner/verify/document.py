@@ -9,6 +9,7 @@ from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.levels import HIGHEST, LEVELS
 from provisioner.verify.result import (
     Accepted,
+    DeviceReport,
     HostReport,
     Incident,
     PathVerdict,
@@ -43,6 +44,7 @@ def verify_document(result: VerifyResult) -> Document:
         },
         "held": [one.document for one in result.held],
         "accepted": None if result.accepted is None else [_accepted(one) for one in result.accepted],
+        **({"devices": [_device(one) for one in result.devices]} if result.devices else {}),
     }
 
 
@@ -189,4 +191,22 @@ def _host(host: HostReport) -> Document:
         "error": host.error,
         "drift": drift,
         "findings": [{"cause": one.condition.value, "detail": one.detail} for one in host.findings],
+    }
+
+
+def _device(report: DeviceReport) -> Document:
+    return {
+        "facility": report.facility,
+        "province": report.province,
+        "device": report.device,
+        "carrier": report.carrier,
+        "relay": report.relay,
+        "state": report.state.value,
+        "detail": report.detail,
+        "model": report.model,
+        "serial": report.serial,
+        "firmware": report.firmware,
+        "clock_off_s": report.clock_off_s,
+        "shown_off_s": report.shown_off_s,
+        "findings": [{"cause": one.cause.value, "detail": one.detail} for one in report.findings],
     }

@@ -13,6 +13,7 @@ from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify import closer as looked_closer
+from provisioner.verify.accounts import DeviceAccount, accounts_in
 from provisioner.verify.closer import NOTHING_CLOSER, Closer, closer_in, device_of
 from provisioner.verify.condition import Disk, clock_in, disks_in
 from provisioner.verify.picture.measures import Picture, picture_in
@@ -114,6 +115,7 @@ class RelayEvidence:
         stalls: how often the source of a path stopped sending of late while it was connected.
         closer: what it learnt of devices that do not flow.
         deliveries: how its streams travelled; None where it does not say.
+        accounts: what devices told of themselves, by their names.
     """
 
     unit: str
@@ -128,6 +130,7 @@ class RelayEvidence:
     stalls: Mapping[str, int] = field(default_factory=dict)
     closer: Closer = NOTHING_CLOSER
     deliveries: Deliveries | None = None
+    accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         stalls={name: path.amount("stalls") for name, path in paths.items() if path.has("stalls")},
         closer=closer_in(relay, relay.each("devices")),
         deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
+        accounts=accounts_in(relay),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from provisioner.verify.condition import Condition
-from provisioner.verify.result import IMPERFECT, Cause, HostReport, Incident, Layer, PathVerdict, Verdict
+from provisioner.verify.result import IMPERFECT, Cause, DeviceReport, HostReport, Incident, Layer, PathVerdict, Verdict
 
 NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
 """What raises none."""
@@ -90,3 +90,13 @@ def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:
         for report in hosts
         for finding in report.findings
     )
+
+
+def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
+    """The incidents of what is wrong with devices themselves; a device at two relays has one of each."""
+    faults = {
+        (Layer.RECORDER if report.is_recorder else Layer.CAMERA, report.name, fault.cause): fault.detail
+        for report in devices
+        for fault in report.findings
+    }
+    return tuple(Incident(layer, name, cause, (), detail) for (layer, name, cause), detail in faults.items())

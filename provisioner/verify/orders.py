@@ -59,6 +59,7 @@ class Orders:
         sample: which share of the cameras; None is all of them.
         deadline_s: how long it may take at most; None: as long as it takes.
         looks: how pictures are looked at.
+        asks_again: whether devices are asked about themselves with a login, too, that they refused before.
         once: whether paths are judged by one look alone: one failure is enough for `down`, nothing of before counts.
         memories: what earlier verifications left, by the path's name.
         forgot: why there is nothing of that; empty where it could be read.
@@ -72,6 +73,7 @@ class Orders:
     sample: Share | None = None
     deadline_s: float | None = None
     looks: Looks = Looks.QUICK
+    asks_again: bool = False
     once: bool = False
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     forgot: str = ""

@@ -41,6 +41,8 @@ class ProbeLimits:
         max_readers: how many paths a host reads at once; of one site alone eight.
         sample_s: for how long at most a path may take to show that it flows.
         looks: by path, how its picture is looked at; the others end with their key frame.
+        asks: whether devices are asked about themselves, where the inventory says how.
+        asks_again: whether with a login, too, that they refused before.
     """
 
     deadline_s: float | None = None
@@ -48,6 +50,8 @@ class ProbeLimits:
     sample_s: float = 5
     read_s: float = 25
     looks: Mapping[str, wire.LookToTake] = field(default_factory=dict)
+    asks: bool = False
+    asks_again: bool = False
 
     def deadline_for(self, paths: Collection[str], readers: int) -> float:
         """The deadline of a host that reads these paths, so many at once."""
@@ -84,6 +88,8 @@ def probe_calls(
         request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
             request["relay"] = _relay(spec, of_relay[host], limits.looks, read=read)
+            if limits.asks and (devices := _devices(spec, of_relay[host], again=limits.asks_again)):
+                request["relay"]["onvif"] = devices
         if of_centre[host]:
             request["centre"] = _centre(spec, of_centre[host], limits.looks)
         # The proof of which host it is and the question go over one connection: it is the same call.
@@ -130,6 +136,25 @@ def _relay(
 ) -> wire.RelayToProbe:
     asked: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(one, looks) for one in wanted]}
     return asked if read else {**asked, "read": False}
+
+
+def _devices(spec: HostSpec, wanted: Iterable[PathToCheck], *, again: bool) -> list[wire.DeviceToAsk]:
+    """The devices of some paths that are asked about themselves, each once."""
+    paths: dict[str, list[str]] = defaultdict(list)
+    for one in wanted:
+        paths[f"{one.path.facility}/{one.path.device}"].append(one.path.name)
+    return [
+        {
+            "name": device.name,
+            "address": str(device.address),
+            "port": device.port,
+            "paths": paths[device.name],
+            "profile": device.profile or "",
+            "again": again,
+        }
+        for device in (spec.relay.asked if spec.relay else ())
+        if device.name in paths
+    ]
 
 
 def _path(one: PathToCheck, looks: Mapping[str, wire.LookToTake]) -> wire.PathToProbe:

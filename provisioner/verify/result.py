@@ -79,6 +79,10 @@ class Cause(StrEnum):
     RATE_TOO_LOW = "rate too low"
     STARVED = "starved"
     REDIRECTED = "camera redirects"
+    ANOTHER_DEVICE = "another device"
+    PROFILE_DIFFERS = "profile differs"
+    DEVICE_CLOCK_OFF = "device clock off"
+    ACCOUNT_LACKING = "device tells nothing"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
     HELD = "held"
@@ -94,7 +98,7 @@ class Cause(StrEnum):
 IMPERFECT = frozenset(
     {
         *(Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.STARVED),
-        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW),
+        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW, Cause.ANOTHER_DEVICE),
     }
 )
 """A picture comes, and it is not what was agreed."""
@@ -365,6 +369,58 @@ class HostReport:
     findings: tuple[HostFault, ...] = ()
 
 
+class DeviceState(StrEnum):
+    """What a device's account of itself comes to, from the best to the worst; never changes its meaning."""
+
+    AS_AGREED = "as agreed"
+    NOT_COMPARED = "not compared"
+    NOT_ASKED = "not asked"
+    NOT_TOLD = "not told"
+    LOGIN_REFUSED = "login refused"
+    ANOTHER = "another device"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFault:
+    """What is wrong with a device itself, which degrades no path."""
+
+    cause: Cause
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """One device that is asked about itself, at one relay.
+
+    Attributes:
+        device: within its facility: a recorder, or a camera with an address of its own.
+        detail: why it is another one, or why it told nothing; empty where it did.
+        model: in its own words, as `serial` and `firmware`; empty where it does not tell.
+        clock_off_s: by how many seconds its clock is ahead (or behind, below 0) at least; None where nothing is known.
+        shown_off_s: the same of the time that it shows in its picture, beside Vietnam's.
+    """
+
+    facility: str
+    province: str
+    device: str
+    relay: str
+    carrier: str
+    is_recorder: bool
+    state: DeviceState
+    detail: str = ""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+    clock_off_s: int | None = None
+    shown_off_s: int | None = None
+    findings: tuple[DeviceFault, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The device within its facility, as verdicts name it."""
+        return f"{self.facility}/{self.device}"
+
+
 @dataclass(frozen=True, slots=True)
 class CameraSample:
     """The cameras that a run was to measure, of those that were chosen.
@@ -411,6 +467,7 @@ class VerifyResult:
         accepted: what came of paths whose pictures were to be accepted; None where none were.
         waits: where the time went.
         before: since when paths that are not up had been what they were, by earlier verifications.
+        devices: those that were asked about themselves; none where the inventory asks nobody.
     """
 
     engine: str
@@ -427,6 +484,7 @@ class VerifyResult:
     references: Mapping[str, ReferenceReport] = field(default_factory=dict, repr=False)
     accepted: tuple[Accepted, ...] | None = None
     before: Mapping[str, PathSince] = field(default_factory=dict, repr=False)
+    devices: tuple[DeviceReport, ...] = ()
 
     @property
     def all_up(self) -> bool:

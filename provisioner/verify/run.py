@@ -16,9 +16,11 @@ from provisioner.base.counted import are, counted
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.plan.changes import Change, pending
-from provisioner.verify.condition import findings
+from provisioner.verify.accounts import DeviceAccount
+from provisioner.verify.condition import Condition, findings
+from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence, parse_evidence
-from provisioner.verify.incidents import incidents_of, of_hosts
+from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
 from provisioner.verify.judge import judge, not_reached
 from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import in_window, window_over
@@ -26,7 +28,15 @@ from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
 from provisioner.verify.picture.due import looks_at
 from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_by_host, probe_calls, taking_turns
-from provisioner.verify.result import CameraSample, HostReport, PathLook, PathVerdict, Scope, VerifyResult
+from provisioner.verify.result import (
+    CameraSample,
+    DeviceReport,
+    HostReport,
+    PathLook,
+    PathVerdict,
+    Scope,
+    VerifyResult,
+)
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled, with_lasting
 from provisioner.verify.waits import HostWait, Waits, host_wait, together
@@ -75,22 +85,29 @@ def verify(
     first = look.at(measured)
     second = look.again(measured, first)
     rounds = [first, *([second] if second else [])]
-    verdicts = [_settled(target, rounds, orders) for target in measured]
+    hosts = tuple(_report(e, first.drift, (started, first.at)) for e in first.evidence.values())
+    devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
+    reports = by_device(devices)
+    verdicts = [_settled(target, rounds, orders, reports) for target in measured]
     kept = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
-    hosts = tuple(_report(e, first.drift, (started, first.at)) for e in first.evidence.values())
     return VerifyResult(
         engine=_engine_of(first.evidence.values()),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
-        incidents=(*incidents_of(verdicts), *of_hosts(hosts)),
+        incidents=(
+            *incidents_of(verdicts),
+            *of_hosts(hosts),
+            *of_devices(_outside_windows(devices, measured, orders, first.at)),
+        ),
         hosts=hosts,
         scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
         forgot=orders.forgot,
         looks=tuple(_looks(measured, rounds, orders)),
         waits=together(one.waits for one in rounds),
+        devices=devices if look.asks else (),
     )
 
 
@@ -112,6 +129,11 @@ class _Round:
     drift: Mapping[str, tuple[Change, ...]]
     verdicts: Mapping[tuple[str, str], PathVerdict]
     waits: Waits
+
+    @property
+    def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
+        """What devices told of themselves, by relay and device."""
+        return {host: one.relay.accounts for host, one in self.evidence.items() if one.relay is not None}
 
     def of(self, target: PathToCheck) -> PathVerdict | None:
         """The verdict on a path; None where this visit was not about it."""
@@ -175,13 +197,19 @@ class _Looking:
     def _reads(self) -> bool:
         return self.orders.level is None or self.orders.level >= _LOWEST_READ
 
+    @property
+    def asks(self) -> bool:
+        """Whether devices are asked about themselves: it is a question about pictures that are seen."""
+        return self.orders.level is None or self.orders.level >= PICTURES
+
     def _asked(self, target: PathToCheck) -> PathToCheck:
         """A path as hosts are asked about it: centres only where their level is."""
         to_its_end = self.orders.level is None or self.orders.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
 
     def _limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
-        limits = replace(self.limits, looks=self._looks(targets))
+        again = self.orders.asks_again
+        limits = replace(self.limits, looks=self._looks(targets), asks=self.asks, asks_again=again)
         if left_s is None:
             return limits
         probe_s = max(1.0, left_s - min(_OVERHEAD_S, left_s * _OVERHEAD_SHARE))
@@ -223,13 +251,36 @@ def _end_of(started: datetime, orders: Orders) -> datetime | None:
 # --- what it comes to -----------------------------------------------------------------------------
 
 
-def _settled(target: PathToCheck, rounds: Sequence[_Round], orders: Orders) -> PathVerdict:
+def _with_wrong_clocks(hosts: Iterable[HostReport]) -> frozenset[str]:
+    """The hosts whose own clock is off."""
+    return frozenset(host.host for host in hosts if any(f.condition is Condition.CLOCK_OFF for f in host.findings))
+
+
+def _outside_windows(
+    devices: Iterable[DeviceReport], targets: Iterable[PathToCheck], orders: Orders, at: datetime
+) -> Iterable[DeviceReport]:
+    """The devices on which nobody is said to work now."""
+    inside = {
+        f"{target.path.facility}/{target.path.device}"
+        for target in targets
+        if orders.windows and window_over(target, orders.windows, at)
+    }
+    return (report for report in devices if report.name not in inside)
+
+
+def _settled(
+    target: PathToCheck,
+    rounds: Sequence[_Round],
+    orders: Orders,
+    reports: Mapping[tuple[str, str], DeviceReport],
+) -> PathVerdict:
     looks = [verdict for one in rounds if (verdict := one.of(target)) is not None]
     window = window_over(target, orders.windows, looks[-1].checked_at or rounds[-1].at)
     # Inside a window nothing is looked at twice: what is said of it is what that look showed.
     scope = Scope(once=orders.once or window is not None)
     memory = orders.memories.get(target.path.name, NOTHING)
-    return in_window(with_lasting(settled(looks, memory, scope), memory, looks), window)
+    said = with_lasting(settled(looks, memory, scope), memory, looks)
+    return in_window(with_account(said, target, reports), window)
 
 
 def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:

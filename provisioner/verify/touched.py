@@ -12,6 +12,8 @@ from provisioner.verify.wanted import PathToCheck
 _RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 _TUNNEL_FILES = frozenset({"/etc/provisioner/wg-prov.conf", "/etc/provisioner/wg-prov.psk"})
 _CAMERA, _CENTRE, _RELAY = "element cameras ", "element centres ", "element relays "
+# By these a device is asked about itself; no picture comes that way.
+_ASKED = "element onvif "
 
 
 def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
@@ -65,6 +67,8 @@ def _is_element_of(rule: str, target: PathToCheck) -> bool:
     if rule.startswith(_CAMERA):
         source = target.path.source
         return rule == f"{_CAMERA}{source.address} . {source.port}"
+    if rule.startswith(_ASKED):
+        return False
     if rule.startswith(_CENTRE):
         return rule in {f"{_CENTRE}{centre.tunnel.address}" for centre in target.centres} or bool(target.shut)
     if rule.startswith(_RELAY):

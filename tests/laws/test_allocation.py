@@ -98,6 +98,52 @@ def test_no_port_of_an_open_site_ever_belongs_to_two_devices(steps: list[list[st
         gone = set(owner) - set(ports.values())
 
 
+asked_sites = st.dictionaries(st.sampled_from(DEVICES), st.booleans(), min_size=1)
+"""The devices of one site, and whether each is asked about itself by ONVIF."""
+
+
+def asking(devices: dict[str, bool], lock: Allocations) -> Allocations:
+    cameras = [
+        make.camera(name, 10 + int(name[-2:]), onvif={} if asked else None) for name, asked in sorted(devices.items())
+    ]
+    unallocated = make.inventory(facilities=[make.facility(NAMES[0], cameras=cameras)])
+    found = make.with_lock(unallocated, allocate(make.with_lock(unallocated, lock)))
+    assert [p.code for p in make.check(found) if p.code.startswith("allocation")] == []
+    return found.allocations
+
+
+@settings(max_examples=50)
+@given(st.lists(asked_sites, min_size=1, max_size=5))
+def test_a_port_is_of_one_use_of_one_device_for_ever(steps: list[dict[str, bool]]) -> None:
+    owner: dict[int, tuple[str, str]] = {}
+    gone: set[int] = set()
+    lock = Allocations()
+    for devices in steps:
+        lock = asking(devices, lock)
+        site = lock.sites[NAMES[0]]
+        assert sorted(site.asked_ports) == sorted(name for name, asked in devices.items() if asked)
+        ports = [(port, (device, "video")) for device, port in site.ports.items()]
+        ports += [(port, (device, "onvif")) for device, port in site.asked_ports.items()]
+        for port, of in ports:
+            assert owner.setdefault(port, of) == of
+            assert port not in gone
+        assert len({port for port, _ in ports}) == len(ports)
+        gone = set(owner) - {port for port, _ in ports}
+        assert gone == {stone.port for stone in lock.tombstones}
+
+
+@given(st.dictionaries(st.sampled_from(DEVICES), st.booleans(), min_size=1))
+def test_who_is_asked_changes_no_port_of_the_video_and_nobody_asked_no_byte_of_the_lock(
+    devices: dict[str, bool],
+) -> None:
+    with_asking = asking(devices, Allocations())
+    without = asking(dict.fromkeys(devices, False), Allocations())
+    assert with_asking.sites[NAMES[0]].ports == without.sites[NAMES[0]].ports
+    assert "onvif" not in render_lock(without)
+    document = parse(render_lock(with_asking).encode())
+    assert Allocations.model_validate(document.value, strict=False) == with_asking
+
+
 @settings(max_examples=50)
 @given(st.lists(sites, min_size=1, max_size=4))
 def test_the_rules_accept_every_lock_that_allocate_makes(steps: list[Sites]) -> None:

@@ -14,7 +14,8 @@ from provisioner.plan import plan_document
 from provisioner.plan.changes import Action
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner_host import held as host_held
-from tests import plans
+from tests import fleets as fleet_tests
+from tests import inventories, plans
 from tests.simulated import File, SimulatedHost
 
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -141,3 +142,47 @@ def test_taking_out_and_putting_back_are_each_others_inverse(fleet: dict[str, in
     specs = rendered.state(without(plans.of(fleet), names), held=held(names))[2]
     wanted = {file.path: file.content.decode() for file in plans.rendered(specs)[RELAY] if file.path in FILES}
     assert rest == wanted
+
+
+asked_fleets = st.dictionaries(st.sampled_from(NAMES), st.booleans(), min_size=1, max_size=5)
+
+
+def asking(fleet: dict[str, bool]) -> Inventory:
+    """Facilities with one camera each, which is asked about itself or is not."""
+    cameras = {name: [inventories.camera(onvif={} if asked else None)] for name, asked in fleet.items()}
+    listed = [fleet_tests.facility(name, cameras=of) for name, of in cameras.items()]
+    return inventories.inventory(facilities=listed)
+
+
+@FEW
+@given(fleet=asked_fleets, data=st.data())
+def test_what_is_asked_of_held_sites_stays_and_of_others_comes_and_goes(
+    fleet: dict[str, bool], data: st.DataObject
+) -> None:
+    broken = data.draw(st.sets(st.sampled_from(sorted(fleet)), min_size=1, max_size=2))
+    after = {name: fleet[name] if name in broken else data.draw(st.booleans()) for name in sorted(fleet)}
+    world, ordinary = plans.World(), plans.World()
+    for one in (world, ordinary):
+        one.apply(asking(fleet))
+    host = world.hosts.hosts[RELAY]
+    kept = held_on(host, broken)
+    assert len(kept.asked) == sum(fleet[name] for name in broken)
+    assert world.plan(without(asking(fleet), broken), held=held(broken)).plan.is_empty
+    world.apply(without(asking(after), broken), held=held(broken))
+    assert held_on(host, broken) == kept
+    ordinary.apply(asking(after))
+    assert host.files[NFT_FILE] == ordinary.hosts.hosts[RELAY].files[NFT_FILE]
+
+
+@FEW
+@given(fleet=asked_fleets, data=st.data())
+def test_asked_elements_are_taken_out_and_put_back_byte_for_byte(fleet: dict[str, bool], data: st.DataObject) -> None:
+    world = plans.World()
+    world.apply(asking(fleet))
+    names = data.draw(st.sets(st.sampled_from(NAMES)))
+    texts = {path: content.decode() for path, (content, *_) in files(world.hosts.hosts[RELAY]).items()}
+    rest, parts = host_held.taken(texts, names, "")
+    assert host_held.put_back(rest, parts, "") == texts
+    specs = world.state(without(asking(fleet), names), held=held(names))[2]
+    wanted = {file.path: file.content for file in plans.rendered(specs)[RELAY]}
+    assert rest[NFT_FILE].encode() == wanted[NFT_FILE]

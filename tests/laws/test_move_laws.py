@@ -151,6 +151,22 @@ def test_old_names_come_to_an_end_whatever_the_entries_say(moves: list[Move], na
     assert len(set(names)) == len(names)
 
 
+def test_the_port_by_which_a_device_is_asked_goes_along_with_its_site_and_its_name() -> None:
+    def asked(name: str, camera: str, moves: list[dict[str, str]]) -> Inventory:
+        cameras = [inventories.camera(camera, onvif={}), inventories.camera("cam-02", 12)]
+        facility = inventories.facility(name, cameras=cameras)
+        return inventories.inventory(facilities=[facility], settings=inventories.settings(moved=moves))
+
+    lock = allocate(asked(BEFORE, "cam-01", []))
+    moves = [
+        move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}"),
+        move(f"bac-giang/{AFTER}/cam-01", f"bac-giang/{AFTER}/cam-gate"),
+    ]
+    after = allocate(inventories.with_lock(asked(AFTER, "cam-gate", moves), lock))
+    assert after.sites[AFTER].onvif_ports == {"cam-gate": 10556}
+    assert after.tombstones == ()
+
+
 def test_a_tombstone_of_a_renamed_site_goes_along_so_that_its_ports_are_not_given_out_again() -> None:
     world = World()
     world.apply(of({BEFORE: 3}))

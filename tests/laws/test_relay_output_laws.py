@@ -19,6 +19,7 @@ from tests.hostile import CAMERA
 
 SOME = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CAMERA_AT, OTHER_AT = (IPv4Address("10.91.0.4"), 10554), (IPv4Address("10.91.0.5"), 10554)
+ASKED_AT = (IPv4Address("10.91.0.4"), 10556)
 INTERFACES = ("lo", "eth0", "eth1", TUNNEL)
 
 
@@ -74,6 +75,18 @@ def test_a_relay_opens_connections_to_cameras_through_the_tunnel_and_to_nothing_
 def test_the_probing_reader_reaches_its_own_relay_and_nothing_else(packet: Departure) -> None:
     own = (packet.protocol, packet.to, packet.port) == ("tcp", SPEC.tunnel.address, RTSP_PORT)
     assert lets_out(RULES, packet) == (own and packet.interface == "lo")
+
+
+@CAMERA
+@SOME
+@given(departures(PROBE_USER) | departures(RELAY_USER) | departures("root"), st.sampled_from(["tcp", "udp"]))
+def test_only_the_probe_asks_and_only_where_somebody_is_to_be_asked(packet: Departure, protocol: str) -> None:
+    assert SPEC.firewall
+    asking = parse_ruleset(rendered(replace(SPEC.firewall, onvif=(ASKED_AT,))))
+    assert lets_out(asking, packet) == lets_out(RULES, packet) or (packet.to, packet.port) == ASKED_AT
+    there = replace(packet, to=ASKED_AT[0], port=ASKED_AT[1], protocol=protocol)
+    may = (there.user, there.interface, protocol) == (PROBE_USER, TUNNEL, "tcp")
+    assert lets_out(asking, there) == (may or lets_out(RULES, there))
 
 
 @SOME

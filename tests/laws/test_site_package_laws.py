@@ -65,3 +65,36 @@ def test_exactly_the_sites_whose_package_changes_are_named(
     now = packages(world, inventory(*after))
     named = {need.facility for need in world.plan(inventory(*after)).plan.site_packages}
     assert named == {site for site in SITES if then[site] != now[site]}
+
+
+asked = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.booleans(), st.booleans())))
+
+
+def asking(sites: Mapping[str, tuple[bool, bool]]) -> Inventory:
+    """Sites of two cameras, each of which is asked about itself or is not."""
+    return inventories.inventory(
+        facilities=[
+            fleets.facility(
+                name,
+                cameras=[
+                    inventories.camera(f"cam-0{n}", 10 + n, onvif={} if one else None)
+                    for n, one in enumerate(cameras, 1)
+                ],
+            )
+            for name, cameras in sites.items()
+        ]
+    )
+
+
+@FEW
+@given(before=asked, after=asked)
+def test_exactly_the_sites_where_other_devices_are_asked_are_named(
+    before: Mapping[str, tuple[bool, bool]], after: Mapping[str, tuple[bool, bool]]
+) -> None:
+    world = World()
+    world.apply(asking(before))
+    then, now = packages(world, asking(before)), packages(world, asking(after))
+    named = {need.facility for need in world.plan(asking(after)).plan.site_packages}
+    assert named == {site for site in SITES if then[site] != now[site]}
+    world.apply(asking(after))
+    assert world.plan(asking(after)).plan.site_packages == ()

@@ -56,6 +56,14 @@ class SiteAccess(Protocol):
         """
         ...
 
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """The address and port at which the relay asks a device about itself; nothing else is found there.
+
+        Raises:
+            InventoryError: what the device needs is not recorded in the lock.
+        """
+        ...
+
     def device_map(self, facility: Facility, allocation: SiteAllocation) -> DeviceMap:
         """Where the site's gateway leads what the relay sends to those addresses.
 

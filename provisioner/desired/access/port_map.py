@@ -17,7 +17,7 @@ from provisioner.inventory.model import Facility, SiteAllocation
 
 @dataclass(frozen=True, slots=True)
 class PortMap:
-    """One device of a site: the port on the tunnel address and where it leads."""
+    """One port of a device of a site: the port on the tunnel address and where it leads."""
 
     device: str
     port: int
@@ -27,7 +27,7 @@ class PortMap:
 
 @dataclass(frozen=True, slots=True)
 class PortMaps:
-    """The port maps of a site: one a device, in the order of ports."""
+    """The port maps of a site: one a device, and one more where it is asked by ONVIF; in the order of ports."""
 
     entries: tuple[PortMap, ...]
 
@@ -53,17 +53,31 @@ class PortMapAccess:
         name = site.facility.id
         return site.address, recorded(site.allocation.ports.get(device), f"the port of {device}", name, "allocate")
 
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """The site's tunnel address and the port of it by which the device is asked.
+
+        Raises:
+            InventoryError: the port is not recorded.
+        """
+        return site.address, _onvif_port(site.facility, site.allocation, device)
+
     def device_map(self, facility: Facility, allocation: SiteAllocation) -> PortMaps:
         """The port maps of a site.
 
         Raises:
             InventoryError: a port is not recorded.
         """
-        devices = {r.id: (r.address, r.port) for r in facility.recorders}
-        devices |= {c.id: (c.address, c.port) for c in facility.cameras if c.address is not None}
-        ports = {
-            device: recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
-            for device in sorted(devices)
-        }
-        maps = (PortMap(device, ports[device], address, port) for device, (address, port) in devices.items())
+        devices = {r.id: (r.address, r.port, r.onvif) for r in facility.recorders}
+        devices |= {c.id: (c.address, c.port, c.onvif) for c in facility.cameras if c.address is not None}
+        maps = []
+        for device, (address, port, onvif) in sorted(devices.items()):
+            own = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
+            maps.append(PortMap(device, own, address, port))
+            if onvif is not None:
+                maps.append(PortMap(device, _onvif_port(facility, allocation, device), address, onvif.port))
         return PortMaps(tuple(sorted(maps, key=lambda m: m.port)))
+
+
+def _onvif_port(facility: Facility, allocation: SiteAllocation, device: str) -> int:
+    port = allocation.asked_ports.get(device)
+    return recorded(port, f"the port for ONVIF of {device}", facility.id, "allocate")

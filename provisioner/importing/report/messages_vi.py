@@ -220,6 +220,9 @@ OF_RULES: dict[str, Wording] = {
     "device-id-duplicate": Wording("Hai thiết bị có cùng mã ({message})", "Đặt mã khác"),
     "lan-over-pool": Wording("Dải mạng trùng với mạng của hệ thống ({message})", "Báo đơn vị vận hành"),
     "managing-body-ended": Wording("Từ 01/07/2025 không còn cấp huyện ({message})", "Chọn UBND xã hoặc UBND tỉnh"),
+    "onvif-port-duplicate": Wording(
+        "Cổng ONVIF trùng với địa chỉ và cổng của thiết bị khác ({message})", "Sửa cổng ONVIF"
+    ),
     "opening-missing": Wording(
         "Cơ sở đang chuẩn bị nhưng chưa có ngày dự kiến hoạt động", "Điền Ngày dự kiến hoạt động"
     ),

@@ -7,6 +7,22 @@ order of files and list items decides nothing; what is gone leaves a tombstone.
 from __future__ import annotations
 
 from provisioner.inventory.allocate.allocation import allocate, protected_marks
-from provisioner.inventory.allocate.holders import NEEDS, carrier_of, devices_of, next_carrier_of, ported
+from provisioner.inventory.allocate.holders import (
+    NEEDS,
+    asked_devices_of,
+    carrier_of,
+    devices_of,
+    next_carrier_of,
+    ported,
+)
 
-__all__ = ["NEEDS", "allocate", "carrier_of", "devices_of", "next_carrier_of", "ported", "protected_marks"]
+__all__ = [
+    "NEEDS",
+    "allocate",
+    "asked_devices_of",
+    "carrier_of",
+    "devices_of",
+    "next_carrier_of",
+    "ported",
+    "protected_marks",
+]

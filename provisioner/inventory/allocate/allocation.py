@@ -9,7 +9,7 @@ from typing import Final
 
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
-from provisioner.inventory.allocate.holders import carrier_of, devices_of, next_carrier_of, ported
+from provisioner.inventory.allocate.holders import asked_devices_of, carrier_of, devices_of, next_carrier_of, ported
 from provisioner.inventory.allocate.tombstones import CENTRES, tombstone_order, tombstones_of
 from provisioner.inventory.model import (
     Allocations,
@@ -113,10 +113,12 @@ class _Allocation:
             carrier, later = carrier_of(facility), next_carrier_of(facility)
             if carrier and (address := self._site_address(facility, carrier)):
                 second = self._site_address(facility, later) if later else None
+                ports, asked = self._ports(facility)
                 allocations[name] = SiteAllocation(
                     carrier=carrier,
                     tunnel_address=address,
-                    ports=self._ports(facility),
+                    ports=ports,
+                    onvif_ports=asked or None,
                     successor=SuccessorAllocation(carrier=later, tunnel_address=second) if later and second else None,
                 )
         return allocations
@@ -129,14 +131,29 @@ class _Allocation:
                 return held.tunnel_address
         return self._next(f"carriers/{carrier}", f"site/{facility.id}")
 
-    def _ports(self, facility: Facility) -> dict[str, int]:
-        """Each device its port: the recorded one, or the first that no device of this site ever had."""
+    def _ports(self, facility: Facility) -> tuple[dict[str, int], dict[str, int]]:
+        """Each device its port, and its second one where it is asked by ONVIF.
+
+        It is the recorded one, or the first that no device of this site ever had. Video comes first, so that who asks
+        by ONVIF moves nothing.
+        """
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.ports if old else {}
+        asked: Mapping[str, int] = old.asked_ports if old else {}
         gone = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
-        free = _free_ports(self.inventory.settings.pools.first_site_port, gone | set(recorded.values()))
+        used = gone | set(recorded.values()) | set(asked.values())
+        free = _free_ports(self.inventory.settings.pools.first_site_port, used)
+        return (
+            self._assigned(facility, ported(facility, devices_of(facility)), recorded, free),
+            self._assigned(facility, ported(facility, asked_devices_of(facility)), asked, free),
+        )
+
+    def _assigned(
+        self, facility: Facility, devices: tuple[str, ...], recorded: Mapping[str, int], free: Iterator[int]
+    ) -> dict[str, int]:
+        """Each device its recorded port, or the next one that is free."""
         ports: dict[str, int] = {}
-        for device in ported(facility, devices_of(facility)):
+        for device in devices:
             port = recorded.get(device) or next(free, None)
             if port is None:
                 self._exhausted(f"site/{facility.id}", "ports", f"its ports above {_LAST_PORT} do not exist")

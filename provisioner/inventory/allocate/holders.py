@@ -73,6 +73,12 @@ def devices_of(facility: Facility) -> tuple[str, ...]:
     return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
 
 
+def asked_devices_of(facility: Facility) -> tuple[str, ...]:
+    """The devices that are asked about themselves by ONVIF; sorted."""
+    recorders = (recorder.id for recorder in facility.recorders if recorder.onvif)
+    return tuple(sorted((*recorders, *(camera.id for camera in facility.cameras if camera.onvif))))
+
+
 def ported(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
     """Those of a facility's devices that get a port: all or none, by the access modes of its plans.
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from itertools import chain
 from typing import Final
 
-from provisioner.inventory.allocate.holders import carrier_of, devices_of, next_carrier_of, ported
+from provisioner.inventory.allocate.holders import asked_devices_of, carrier_of, devices_of, next_carrier_of, ported
 from provisioner.inventory.model import Inventory, Tombstone
 
 CENTRES: Final = "centres"
@@ -48,9 +48,11 @@ def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombsto
                 yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
         if facility is None:
             continue
+        pool = f"site/{name}"
         for device in sorted(set(site.ports) - set(ported(facility, devices_of(facility)))):
-            pool = f"site/{name}"
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
+        for device in sorted(set(site.asked_ports) - set(ported(facility, asked_devices_of(facility)))):
+            yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.asked_ports[device])
 
 
 def tombstone_order(stone: Tombstone) -> tuple[str, int, int, str]:

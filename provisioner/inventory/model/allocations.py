@@ -35,12 +35,21 @@ class SuccessorAllocation(Model):
 
 
 class SiteAllocation(Model):
-    """A site's tunnel address and the port of each of its devices (a camera of its own, or a recorder)."""
+    """A site's tunnel address and the port of each of its devices (a camera of its own, or a recorder).
+
+    `onvif_ports` are second ports, of the devices that are asked by ONVIF; most sites have none.
+    """
 
     carrier: Slug
     tunnel_address: TunnelAddress
     ports: dict[Slug, Port]
+    onvif_ports: dict[Slug, Port] | None = None
     successor: SuccessorAllocation | None = None
+
+    @property
+    def asked_ports(self) -> dict[str, int]:
+        """The ports by which devices are asked by ONVIF; none where nobody is."""
+        return self.onvif_ports or {}
 
 
 class Tombstone(Model):

@@ -84,6 +84,26 @@ class Streams(Model):
     main: Stream | None = None
 
 
+SerialNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/+-]*$", max_length=100)]
+"""A device's serial number as it tells it itself: no two devices of a make have the same."""
+
+
+class Onvif(Model):
+    """Where a device is asked about itself by ONVIF, and what it has to say; what is left out is not compared.
+
+    It is no part of what is signed: a device that was replaced has another serial number, and nobody agrees anew.
+    """
+
+    port: Port = 80
+    """The port of its ONVIF service, on the device's own address."""
+    model: Text | None = None
+    """Its model as it tells it itself; it may be another word than the one on its box."""
+    serial: SerialNumber | None = None
+    """Its serial number as it tells it itself."""
+    profile: Text | None = None
+    """The name or the token of the media profile that it sends as its sub stream."""
+
+
 class Recorder(Model):
     """A recorder (NVR, DVR): one address, several channels, one failure."""
 
@@ -100,6 +120,8 @@ class Recorder(Model):
     """How many RTSP sessions it serves at once; every stream that we pull is one."""
     max_out_kbps: Positive | None = None
     """How much video it sends out, in kilobits a second."""
+    onvif: Onvif | None = None
+    """Where it is asked about itself; nobody asks it where this is left out."""
 
 
 class Camera(Model):
@@ -122,6 +144,9 @@ class Camera(Model):
     """When it may see nothing, in Vietnam's time, e.g. `22:00-05:00`: a black picture is no fault then."""
     audio: bool = False
     """Whether sound was asked for; without it a stream that carries sound is reported."""
+    onvif: Onvif | None = None
+    """Where it is asked about itself; of a recorder's channel the recorder is asked. Nobody asks where it is left out.
+    """
     streams: Streams
 
     @model_validator(mode="after")
@@ -134,6 +159,8 @@ class Camera(Model):
             raise ValueError("a recorder's channel takes the recorder's make: leave out make")
         if self.ip_channel is not None and (self.recorder is None or "channel" in self.model_fields_set):
             raise ValueError("ip_channel stands instead of channel, with a recorder")
+        if self.onvif is not None and self.recorder is not None:
+            raise ValueError("a recorder's channel is not asked by ONVIF: write onvif at its recorder")
         return self
 
 

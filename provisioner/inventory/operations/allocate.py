@@ -72,6 +72,8 @@ def _entries(lock: Allocations) -> Iterator[AllocatedItem]:
             yield AllocatedItem(f"site/{name}", str(site.successor.tunnel_address))
         for device, port in site.ports.items():
             yield AllocatedItem(f"site/{name}/{device}", port=port)
+        for device, port in site.asked_ports.items():
+            yield AllocatedItem(f"site/{name}/{device}/onvif", port=port)
 
 
 def _assigned(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:

@@ -64,12 +64,13 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
     for name, site in lock.sites.items():
         gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
         owners = {stone.port: f"the removed {stone.object}" for stone in gone}
-        for device, port in site.ports.items():
-            if port in owners:
-                message = f"site {name}: {device}: port {port} belongs to {owners[port]}"
-                path = ("sites", name, "ports", device)
-                yield view.problem("allocations", path, "allocation-port-duplicate", message, _NEVER_EDIT)
-            owners.setdefault(port, device)
+        for key, ports in (("ports", site.ports), ("onvif_ports", site.asked_ports)):
+            for device, port in ports.items():
+                if port in owners:
+                    message = f"site {name}: {device}: port {port} belongs to {owners[port]}"
+                    path = ("sites", name, key, device)
+                    yield view.problem("allocations", path, "allocation-port-duplicate", message, _NEVER_EDIT)
+                owners.setdefault(port, device)
 
 
 def missing_allocations(view: View) -> Iterator[Problem]:
@@ -88,6 +89,7 @@ def missing_allocations(view: View) -> Iterator[Problem]:
         site = lock.sites.get(facility.id)
         second = site.successor.carrier if site and site.successor else None
         devices = set(ported(facility, facility.devices))
+        asked = set(ported(facility, facility.asked_devices))
         if site is None or site.carrier != carrier:
             message = f"no tunnel address of {carrier} is recorded"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
@@ -102,6 +104,12 @@ def missing_allocations(view: View) -> Iterator[Problem]:
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
         elif surplus := sorted(set(site.ports) - devices):
             message = f"site {facility.id}: {', '.join(surplus)} left the facility's file"
+            yield _of_site(view, facility.id, message)
+        elif lacking := sorted(asked - set(site.asked_ports)):
+            message = f"no port for ONVIF is recorded for {', '.join(lacking)}"
+            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif surplus := sorted(set(site.asked_ports) - asked):
+            message = f"site {facility.id}: a port for ONVIF is recorded, and not asked for: {', '.join(surplus)}"
             yield _of_site(view, facility.id, message)
     yield from _left_over(view)
 

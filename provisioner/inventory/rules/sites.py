@@ -171,6 +171,32 @@ def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
             devices[place] = _name(path, device)
 
 
+def asked_ports_are_their_own(site: SiteView) -> Iterator[Problem]:
+    """Where a device is asked by ONVIF, nothing else of the facility answers: no video, and no other device."""
+    facility = site.facility
+    asked = list(_asked(facility))
+    if not asked:
+        return
+    owners = {(int(address), port): f"the video of {device}" for _, device, address, port in _devices(facility)}
+    for path, device, address, port in asked:
+        place = int(address), port
+        if place in owners:
+            message = f"{_name(path, device)}: ONVIF at {address} port {port} is also {owners[place]}"
+            hint = "write the port of the device's ONVIF service, as its network settings have it (often 80 or 8000)"
+            yield site.problem((*path, "onvif"), "onvif-port-duplicate", message, hint)
+        owners.setdefault(place, f"the ONVIF of {device}")
+
+
+def _asked(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
+    """Path, id, address and ONVIF port of what is asked by ONVIF."""
+    for index, recorder in enumerate(facility.recorders):
+        if recorder.onvif:
+            yield ("recorders", index), recorder.id, recorder.address, recorder.onvif.port
+    for index, camera in enumerate(facility.cameras):
+        if camera.address and camera.onvif:
+            yield ("cameras", index), camera.id, camera.address, camera.onvif.port
+
+
 def _devices(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
     """Path, id, address and port of what has an address of its own."""
     for index, recorder in enumerate(facility.recorders):
@@ -213,5 +239,6 @@ RULES: tuple[SiteRule, ...] = (
     uplinks_bear_the_load,
     devices_stand_in_the_lan,
     device_addresses_are_unique,
+    asked_ports_are_their_own,
     streams_have_paths,
 )

@@ -8,6 +8,7 @@ file still says what the package says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import NamedTuple
@@ -16,9 +17,10 @@ from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, Peer
 from provisioner.hosts.facts import HostFacts, PeerFacts
 from provisioner.plan.diff.comparison import Comparison, host_of
-from provisioner.render.files import PSK_FILE, WG_FILE
+from provisioner.render.files import NFT_FILE, PSK_FILE, WG_FILE
 
 _SITE, _RELAY = "site/", "relay/"
+_ASKED = re.compile(r"^element onvif ([0-9.]+) \. ([0-9]{1,5})$")
 
 
 class SitePackageNeed(NamedTuple):
@@ -141,9 +143,23 @@ def _other_devices(at: Comparison, peer: Peer) -> str:
     }
     wanted = {path.source.port for path in at.spec.paths if path.facility == facility}
     if not known or known == wanted:
-        return ""
+        return _asked_otherwise(at, peer)
     more, less = sorted(wanted - known), sorted(known - wanted)
     return f"its gateway has to lead {_ports(more)} to a device" if more else f"its gateway still leads {_ports(less)}"
+
+
+def _asked_otherwise(at: Comparison, peer: Peer) -> str:
+    """That a device of the site is asked by ONVIF and was not, or the other way round, by the relay's rules."""
+    if not rewrites(at, NFT_FILE):
+        return ""
+    differing = (_ASKED.match(one.name) for one in at.facts.firewall.differences)
+    own = {str(network.network_address) for network in peer.allowed_ips}
+    ports = {int(one[2]) for one in differing if one and one[1] in own}
+    wanted = {one.port for one in (at.spec.relay.asked if at.spec.relay else ()) if str(one.address) in own}
+    more, less = sorted(ports & wanted), sorted(ports - wanted)
+    if more:
+        return f"its gateway has to lead {_ports(more)} to a device"
+    return f"its gateway still leads {_ports(less)}" if less else ""
 
 
 def _ports(ports: Iterable[int]) -> str:

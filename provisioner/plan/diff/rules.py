@@ -15,6 +15,7 @@ from provisioner.plan.diff.comparison import Comparison
 
 TABLE = "table inet provisioner"
 _CAMERA = re.compile(r"^element cameras ([0-9.]+) \. ([0-9]{1,5})$")
+_ASKED = re.compile(r"^element onvif ([0-9.]+) \. ([0-9]{1,5})$")
 _ELEMENT = re.compile(r"^element (management|centres) (\S+)$")
 _NEW = {
     ("management", Action.CREATE): "new SSH from it is to be accepted",
@@ -25,6 +26,10 @@ _NEW = {
 _CAMERAS = {
     Action.CREATE: "the relay is to reach {device}",
     Action.DELETE: "the relay has no business there any more",
+}
+_ASKING = {
+    Action.CREATE: "its probe is to ask {device} about itself (ONVIF)",
+    Action.DELETE: "its probe asks nobody there about itself any more (ONVIF)",
 }
 _OTHER = {
     Action.CREATE: "the live table does not have it",
@@ -53,6 +58,9 @@ def _change(at: Comparison, difference: RuleDifference) -> Change:
     if camera := _CAMERA.match(name):
         where = at.site_at(camera[1])
         reason = _CAMERAS.get(action, reason).format(device=_device(at, camera[1], int(camera[2])))
+    elif asked := _ASKED.match(name):
+        where = at.site_at(asked[1])
+        reason = _ASKING.get(action, reason).format(device=_asked_device(at, asked[1], int(asked[2])))
     elif element := _ELEMENT.match(name):
         reason = _NEW.get((element[1], action), reason)
     return Change(at.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
@@ -61,3 +69,9 @@ def _change(at: Comparison, difference: RuleDifference) -> Change:
 def _device(at: Comparison, address: str, port: int) -> str:
     paths = at.desired_by_address.get(address, ())
     return next((f"{p.device} of {p.facility}" for p in paths if p.source.port == port), f"{address} port {port}")
+
+
+def _asked_device(at: Comparison, address: str, port: int) -> str:
+    asked = at.spec.relay.asked if at.spec.relay else ()
+    here = (f"{one.device} of {one.facility}" for one in asked if (str(one.address), one.port) == (address, port))
+    return next(here, f"{address} port {port}")

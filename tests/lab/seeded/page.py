@@ -27,7 +27,8 @@ its fault was seeded, which may be older than the code.
 What the lab cannot show: pictures are synthetic, its twelve cameras are programs, and what lasts for hours lasts for
 seconds here. What is a *suspect* has to last: before, the pictures are accepted, then the fault is looked at twice, and
 between these two looks what is remembered of it is put back by an hour, as no lab runs that long; hosts' clocks are
-left alone. How often such views are found where cameras differ is in [picture.md](picture.md).
+left alone. How often such views are found where cameras differ is in [picture.md](picture.md). None of these faults is
+one that a camera itself tells by ONVIF; `tests/lab/test_onvif.py` has those.
 """
 
 

@@ -383,3 +383,31 @@ def test_no_tombstone_holds_a_secret(disk: Disk) -> None:
     assert CANARY not in stones
     assert "sha256" not in stones
     assert paths.TOMBSTONES.stat().st_mode & 0o077 == 0
+
+
+@RELAY
+def test_devices_of_a_removed_site_are_asked_by_no_saved_state_and_those_of_others_still_are(disk: Disk) -> None:
+    def asked(*sites: str) -> Content:
+        cameras = [inventories.camera(onvif={})]
+        listed = [fleets.facility(name, cameras=cameras) for name in sites]
+        # Addresses stay with their sites, as the lock has them.
+        return content(fleets.state_of(inventories.inventory(facilities=listed)))
+
+    both, one = asked("kcl-bg-001", "kcl-bg-002"), asked("kcl-bg-001")
+    disk.put(both)
+    disk.confirm("run-1", one)
+    assert len(saved_texts.elements_in(both[NFT_FILE].decode())["onvif"]) == 2
+    assert disk.generation("run-1").rules == one[NFT_FILE].decode()
+
+
+@RELAY
+def test_rules_by_which_nobody_is_asked_any_more_have_neither_the_set_nor_the_line() -> None:
+    listed = [fleets.facility(cameras=[inventories.camera(onvif={} if asks else None)]) for asks in (True, False)]
+    asking, bare = (
+        content(fleets.state_of(inventories.inventory(facilities=[one])))[NFT_FILE].decode() for one in listed
+    )
+    elements = saved_texts.elements_in(asking)["onvif"]
+    assert saved_texts.with_asked(asking, []) == bare
+    assert saved_texts.with_asked(bare, elements) == asking
+    with pytest.raises(saved_texts.Unclear):
+        saved_texts.with_asked(bare.replace("probe-elsewhere", "another hand"), elements)

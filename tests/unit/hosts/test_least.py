@@ -15,7 +15,7 @@ from provisioner.desired.sites import site_spec
 from provisioner.render.host import render_host
 from provisioner.render.site import render_site
 from provisioner_host import files as host_files
-from provisioner_host import keys, lease, observe, paths, readers, relay, sandbox, shell
+from provisioner_host import keys, lease, observe, onvif, paths, readers, relay, sandbox, shell
 from provisioner_host.readers import ReadTimes
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed
@@ -70,6 +70,13 @@ def test_the_unit_of_a_gateway_is_no_more_exposed_than_it_must_be(tmp_path: Path
 def test_what_reads_streams_is_the_least_exposed_of_all(tmp_path: Path) -> None:
     argv = readers.command({"probe": Login("10.91.0.1", 8554, "probe", CANARY)}, ReadTimes(4, 10, 1e9))
     assert exposure("provisioner-probe", confined_settings(argv), tmp_path) <= 1.4
+
+
+@CAMERA
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+def test_what_asks_devices_is_as_little_exposed_as_what_reads_streams(tmp_path: Path) -> None:
+    argv = onvif.command(["10.91.0.4", "10.91.0.5"], 1e9)
+    assert exposure("provisioner-onvif", confined_settings(argv), tmp_path) <= 1.4
 
 
 @CAMERA

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner_host import paths, readers, sandbox
+from provisioner_host import confined, paths, readers, sandbox
 from provisioner_host.readers import ReadTimes
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.wire import ReadAnswer
@@ -29,8 +29,7 @@ def read_with(monkeypatch: pytest.MonkeyPatch, program: str, *, seconds: float =
     monkeypatch.setattr(readers, "command", lambda *_: [sys.executable, "-I", "-S", "-c", program])
     monkeypatch.setattr(readers, "_GRACE_S", 0)
     # More than a pipe holds.
-    monkeypatch.setattr(readers, "_BOOT", "")
-    monkeypatch.setattr(readers, "_source", lambda _: "x" * 100_000)
+    monkeypatch.setattr(confined, "source_of", lambda _: "x" * 100_000)
     monkeypatch.setattr(sandbox, "refusal", str)
     answers: dict[int, ReadAnswer] = {}
 

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from provisioner.base.diagnostics import Severity
 from provisioner.inventory.allocate import allocate
@@ -137,6 +138,19 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         ({"facilities": [make.facility(cameras=[make.camera(address="192.168.2.1")])]}, "address-outside-lan"),
         ({"facilities": [make.facility(cameras=[make.camera(address="192.168.1.255")])]}, "address-outside-lan"),
         ({"facilities": [make.facility(cameras=[make.camera(), make.camera("cam-02")])]}, "address-duplicate"),
+        ({"facilities": [make.facility(cameras=[make.camera(onvif={"port": 554})])]}, "onvif-port-duplicate"),
+        (
+            {"facilities": [make.facility(cameras=[make.camera(onvif={}), make.camera("cam-02", port=80)])]},
+            "onvif-port-duplicate",
+        ),
+        (
+            {
+                "facilities": [
+                    make.facility(cameras=[make.camera(onvif={}), make.camera("cam-02", port=555, onvif={"port": 80})])
+                ]
+            },
+            "onvif-port-duplicate",
+        ),
         ({"facilities": [make.facility(cameras=[make.camera(make="generic")])]}, "rtsp-path-missing"),
         (
             {"facilities": [make.facility(gateway={"lan": "192.168.1.0/24", "lan_interface": "br-lan"})]},
@@ -182,6 +196,51 @@ def test_a_carrier_without_a_pool_is_told_to_get_one() -> None:
 def test_same_address_on_another_port_is_another_device() -> None:
     cameras = [make.camera(), make.camera("cam-02", port=555)]
     assert codes(complete(carriers=BOTH, facilities=[make.facility(cameras=cameras)])) == []
+
+
+def test_devices_that_are_asked_each_at_its_own_port_are_no_problem() -> None:
+    recorders = [make.recorder(onvif={"port": 8000, "model": "DS-7608NI", "serial": "D1234/5", "profile": "sub 1"})]
+    cameras = [make.camera(onvif={}), make.camera("cam-02", 12, onvif={"port": 80}), make.channel("cam-03", 1)]
+    assert codes(complete(carriers=BOTH, facilities=[make.facility(recorders=recorders, cameras=cameras)])) == []
+
+
+@pytest.mark.parametrize(
+    "onvif",
+    [
+        *({"port": 0}, {"port": 65536}, {"port": "80"}, {"serial": ""}, {"serial": "with space"}),
+        *({"serial": "x" * 101}, {"serial": "tab\t"}, {"model": ""}, {"model": "two\nlines"}, {"profile": 1}),
+        {"name": "unknown key"},
+    ],
+)
+def test_what_a_device_has_to_say_of_itself_has_a_form(onvif: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        make.inventory(facilities=[make.facility(cameras=[make.camera(onvif=onvif)])])
+
+
+def test_a_channel_is_not_asked_by_itself() -> None:
+    cameras = [make.channel("cam-01", 1, onvif={})]
+    with pytest.raises(ValidationError, match="write onvif at its recorder"):
+        make.inventory(facilities=[make.facility(recorders=[make.recorder()], cameras=cameras)])
+
+
+def test_who_is_asked_about_itself_has_to_agree_to_nothing_anew() -> None:
+    plain, asked = (make.facility(cameras=[make.camera(onvif=onvif)]) for onvif in (None, {"serial": "A1"}))
+    assert plain["plan"]["sign_offs"] == asked["plan"]["sign_offs"]
+
+
+def test_a_port_for_onvif_that_is_missing_left_over_or_taken_is_told() -> None:
+    asked = make.facility(cameras=[make.camera(onvif={})])
+    inventory = complete(carriers=BOTH, facilities=[asked])
+    site = inventory.allocations.sites["kcl-bg-001"]
+
+    def with_ports(found: Inventory, ports: dict[str, int] | None) -> list[str]:
+        sites = {"kcl-bg-001": site.model_copy(update={"onvif_ports": ports})}
+        return codes(make.with_lock(found, found.allocations.model_copy(update={"sites": sites})))
+
+    assert codes(inventory) == []
+    assert with_ports(inventory, None) == ["allocation-missing"]
+    assert with_ports(inventory, dict(site.ports)) == ["allocation-port-duplicate"]
+    assert with_ports(complete(carriers=BOTH), site.onvif_ports) == ["allocation-missing"]
 
 
 def test_a_wide_management_network_is_a_warning_and_an_open_one_an_error() -> None:

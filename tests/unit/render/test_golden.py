@@ -10,7 +10,7 @@ import yaml
 from provisioner.base.errors import RenderError
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
-from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE
+from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE
 from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
 from provisioner.render.site import render_closed_site, render_site
@@ -59,6 +59,31 @@ def test_every_file_of_every_host_is_as_the_golden_tree(golden_tree: Golden) -> 
 def test_a_site_package_is_as_the_golden_tree(golden_tree: Golden) -> None:
     _, site = scenario()
     golden_tree("site-kcl-bg-002", site)
+
+
+def asked_scenario() -> tuple[bytes, dict[str, bytes]]:
+    """A recorder and a camera beside it that are asked about themselves: the relay's rules, and the site's package."""
+    onvif = {"port": 8000, "model": "NVR-8", "serial": "EXAMPLE0001"}
+    site = fleets.facility(
+        "kcl-bg-002",
+        recorders=[inventories.recorder(onvif=onvif)],
+        cameras=[
+            inventories.channel("cam-01", 1),
+            inventories.camera("cam-02", onvif={}),
+            inventories.camera("cam-03", 12),
+        ],
+    )
+    inventory = fleets.complete(inventories.inventory(facilities=[fleets.facility(), site]))
+    secrets = fleets.secrets_of(inventory)
+    files = fleets.files_of(desired_state(inventory, secrets))["relay-viettel-1"]
+    rules = next(file.content for file in files if file.path == NFT_FILE)
+    package = render_site(site_spec(inventory, secrets, inventory.facilities["kcl-bg-002"]), fleets.templates())
+    return rules, {file.path: file.content for file in package}
+
+
+def test_what_is_asked_by_onvif_is_a_port_map_and_a_rule_for_the_probe(golden_tree: Golden) -> None:
+    rules, package = asked_scenario()
+    golden_tree("asked-by-onvif", {"provisioner.nft": rules, "provisioner-site.nft": package["provisioner-site.nft"]})
 
 
 def test_the_package_of_a_closed_site_is_as_the_golden_tree(golden_tree: Golden) -> None:

@@ -1,0 +1,282 @@
+"""What a device is asked about itself by ONVIF, and what its answers say. Pure.
+
+ONVIF is SOAP over HTTP (Core Specification; the services `device` and `media`, version 1.0). Five requests are all that
+is needed, so that they are written out, and answers are taken apart element by element: no DTD, no entity, nothing
+fetched, and everything bounded. What comes of an answer are short printable words and whole numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import calendar
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+DEVICE_PATH = "/onvif/device_service"
+MEDIA_PATH = "/onvif/Media"
+LONGEST_WORD = 100
+MOST_PROFILES = 512
+
+_DEVICE, _MEDIA = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/media/wsdl"
+TIME = f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>'
+INFORMATION = f'<GetDeviceInformation xmlns="{_DEVICE}"/>'
+CAPABILITIES = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
+PROFILES = f'<GetProfiles xmlns="{_MEDIA}"/>'
+
+_SECURITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+_UTILITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+_TOKEN = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest"  # noqa: S105
+_NONCE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
+
+_DEEPEST, _MOST_ELEMENTS, _LONGEST_TEXT = 32, 20_000, 400
+_EARLIEST_YEAR, _LATEST_YEAR = 1970, 2200
+_LARGEST = 65_535
+_REFUSED = re.compile(r"not\s*authori[sz]ed|failed\s*authentication|unauthori[sz]ed|invalid\s*security", re.IGNORECASE)
+# No `@`, no `..`, nothing that an HTTP request line takes for its end: what a device names is a path on itself.
+_PLACE = re.compile(r"https?://[^/?#\s]{1,255}(/[A-Za-z0-9._~/-]{1,200}(?:\?[A-Za-z0-9._~=&-]{1,100})?)")
+
+
+class Unreadable(Exception):  # noqa: N818 (it reads as what is so)
+    """An answer is no SOAP, or another one than was asked for."""
+
+
+class RefusedLogin(Exception):  # noqa: N818 (it reads as what is so)
+    """An answer says that whoever asks has to log in, or that the login is not taken."""
+
+
+class Element(NamedTuple):
+    """An element of an answer: the local names from the envelope down to it, its attributes, and its text."""
+
+    place: tuple[str, ...]
+    attributes: dict[str, str]
+    text: str
+
+
+class MediaProfile(NamedTuple):
+    """A media profile; `width` and `height` are 0 where it has no picture, or does not say."""
+
+    token: str
+    name: str
+    width: int
+    height: int
+
+
+class Nameplate(NamedTuple):
+    """What a device says of itself; empty where it says nothing of it."""
+
+    model: str
+    serial: str
+    firmware: str
+
+
+class DeviceTime(NamedTuple):
+    """A device's clock, in seconds since 1970: UTC, and what it shows people; None where it does not say."""
+
+    utc: int | None
+    shown: int | None
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+def envelope(body: str, header: str = "") -> bytes:
+    """A request, with a header where one is given."""
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
+        f"<s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+    ).encode()
+
+
+def username_token(user: str, password: str, created: float, nonce: bytes) -> str:
+    """A login as WS-Security has it: a digest over the password, for one moment by the device's clock.
+
+    Args:
+        user: as whom.
+        password: is not in it, and cannot be worked out of it but by guessing.
+        created: the moment, in seconds since 1970.
+        nonce: never used before.
+    """
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
+    digest = hashlib.sha1(nonce + at.encode() + password.encode()).digest()  # noqa: S324 (the specification's own)
+    return (
+        f'<Security s:mustUnderstand="1" xmlns="{_SECURITY}"><UsernameToken>'
+        f"<Username>{escape(user)}</Username>"
+        f'<Password Type="{_TOKEN}">{base64.b64encode(digest).decode()}</Password>'
+        f'<Nonce EncodingType="{_NONCE}">{base64.b64encode(nonce).decode()}</Nonce>'
+        f'<Created xmlns="{_UTILITY}">{at}</Created>'
+        "</UsernameToken></Security>"
+    )
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def elements_in(body: bytes) -> list[Element]:
+    """The elements of an answer, each when it ends.
+
+    Raises:
+        Unreadable: it is no XML, or larger or deeper than any answer.
+    """
+    reading = _Reading()
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = reading.refuse
+    parser.EntityDeclHandler = reading.refuse
+    parser.StartElementHandler = reading.begin
+    parser.EndElementHandler = reading.end
+    parser.CharacterDataHandler = reading.hear
+    try:
+        parser.Parse(body, True)  # noqa: FBT003 (that is all: expat takes no names)
+    except (expat.ExpatError, ValueError, LookupError):
+        raise Unreadable("it is no XML") from None
+    return reading.elements
+
+
+class _Reading:
+    """What is read of an answer so far."""
+
+    def __init__(self) -> None:
+        self.elements: list[Element] = []
+        self._open: list[tuple[str, dict[str, str], list[str]]] = []
+        self._begun = 0
+
+    def refuse(self, *_: object) -> None:
+        raise Unreadable("it declares a document type")
+
+    def begin(self, name: str, attributes: dict[str, str]) -> None:
+        self._begun += 1
+        if len(self._open) >= _DEEPEST or self._begun > _MOST_ELEMENTS:
+            raise Unreadable("it is larger than any answer")
+        self._open.append((_local(name), {_local(key): value for key, value in attributes.items()}, []))
+
+    def hear(self, text: str) -> None:
+        if self._open and sum(map(len, self._open[-1][2])) < _LONGEST_TEXT:
+            self._open[-1][2].append(text[:_LONGEST_TEXT])
+
+    def end(self, _: str) -> None:
+        place = tuple(name for name, _, _ in self._open)
+        _, attributes, texts = self._open.pop()
+        self.elements.append(Element(place, attributes, "".join(texts).strip()))
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]
+
+
+def word_of(text: str) -> str:
+    """A device's words as one short printable line."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_TEXT])
+    return " ".join(plain.split())[:LONGEST_WORD]
+
+
+def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]]:
+    """What is below an answer in the envelope's body: the names from there down, and the element.
+
+    Raises:
+        Unreadable: it is another answer, or none.
+        RefusedLogin: it says that nobody may ask so.
+    """
+    elements = elements_in(body)
+    if any(one.place[:3] == ("Envelope", "Body", "Fault") for one in elements):
+        said = " ".join(one.text for one in elements if "Fault" in one.place)
+        if _REFUSED.search(said):
+            raise RefusedLogin
+        raise Unreadable(f"it says that it cannot answer: {word_of(said) or 'nothing more'}")
+    root = ("Envelope", "Body", answer)
+    if not any(one.place == root for one in elements):
+        raise Unreadable(f"there is no {answer} in it")
+    return ((one.place[3:], one) for one in elements if one.place[:3] == root and len(one.place) > len(root))
+
+
+def nameplate_in(body: bytes) -> Nameplate:
+    """What a device says of itself.
+
+    Raises:
+        Unreadable: it is no answer to that.
+        RefusedLogin: it wants a login, or another one.
+    """
+    words: dict[tuple[str, ...], str] = {}
+    for place, one in _below(body, "GetDeviceInformationResponse"):
+        words.setdefault(place, word_of(one.text))
+    model, serial, firmware = (words.get((name,), "") for name in ("Model", "SerialNumber", "FirmwareVersion"))
+    if not (model or serial):
+        raise Unreadable("it names neither model nor serial number")
+    return Nameplate(model, serial, firmware)
+
+
+def time_in(body: bytes) -> DeviceTime:
+    """A device's clock.
+
+    Raises:
+        Unreadable: it is no answer to that.
+        RefusedLogin: it wants a login even for that.
+    """
+    numbers = {place: one.text for place, one in _below(body, "GetSystemDateAndTimeResponse")}
+    return DeviceTime(_moment(numbers, "UTCDateTime"), _moment(numbers, "LocalDateTime"))
+
+
+def _moment(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
+    days, hours = ("Year", "Month", "Day"), ("Hour", "Minute", "Second")
+    names = (*(("Date", name) for name in days), *(("Time", name) for name in hours))
+    parts = [_number(numbers.get(("SystemDateAndTime", which, *name), "")) for name in names]
+    known = [part for part in parts if part is not None]
+    if len(known) != len(parts) or not _EARLIEST_YEAR <= known[0] <= _LATEST_YEAR:
+        return None
+    known[5] = min(known[5], 59)  # a leap second
+    try:
+        return calendar.timegm(datetime(*known, tzinfo=UTC).timetuple())  # type: ignore[misc, arg-type]  # six numbers
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST)) else None
+
+
+def media_path_in(body: bytes) -> str:
+    """Where on the device its media service is; its usual place where the device does not say.
+
+    It names an address of its own network: only the path is of use to whoever comes through a port map.
+    """
+    try:
+        places = [
+            one.text for place, one in _below(body, "GetCapabilitiesResponse") if place[-2:] == ("Media", "XAddr")
+        ]
+    except (Unreadable, RefusedLogin):
+        return MEDIA_PATH
+    match = _PLACE.fullmatch(places[0]) if places else None
+    return match[1] if match and ".." not in match[1] else MEDIA_PATH
+
+
+def profiles_in(body: bytes) -> list[MediaProfile]:
+    """A device's media profiles, the first of them where it has very many.
+
+    Raises:
+        Unreadable: it is no answer to that.
+        RefusedLogin: it wants a login, or another one.
+    """
+    profiles: list[MediaProfile] = []
+    below: list[tuple[tuple[str, ...], str]] = []
+    for place, one in _below(body, "GetProfilesResponse"):
+        if place == ("Profiles",):
+            profiles.append(_profile(one.attributes.get("token", ""), below))
+            below = []
+        else:
+            below.append((place[1:], one.text))
+    return profiles[:MOST_PROFILES]
+
+
+def _profile(token: str, below: Sequence[tuple[tuple[str, ...], str]]) -> MediaProfile:
+    texts: dict[tuple[str, ...], str] = {}
+    for place, text in below:
+        texts.setdefault(place, text)
+    size = ("VideoEncoderConfiguration", "Resolution")
+    width, height = (_number(texts.get((*size, side), "")) or 0 for side in ("Width", "Height"))
+    return MediaProfile(word_of(token), word_of(texts.get(("Name",), "")), width, height)

@@ -1,0 +1,288 @@
+"""Devices' accounts of themselves (ONVIF) held against the inventory: whose picture it is, as the device has it. Pure.
+
+- A serial number or a model that is another one is a fact, and no suspicion: the device was replaced, or two were
+  swapped. Its paths are `degraded`: a picture comes, and not the one that was agreed.
+- A clock that is off by more than 30 s, in UTC or as people see it in the picture, a media profile that is missing or
+  set otherwise, and a device that tells nothing though a picture of it comes are findings: they degrade no path.
+- Not to answer is never `down`: the picture counts. Who was not asked has no report that says anything good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from provisioner.desired.spec import AskedDevice
+from provisioner.verify.accounts import (
+    NO_ANSWER,
+    NOT_ASKED,
+    NOT_RUN,
+    REFUSED,
+    REFUSED_BEFORE,
+    SILENT,
+    TOLD,
+    DeviceAccount,
+    DeviceClock,
+)
+from provisioner.verify.result import (
+    Cause,
+    DeviceFault,
+    DeviceReport,
+    DeviceState,
+    Layer,
+    PathVerdict,
+    Verdict,
+)
+from provisioner.verify.wanted import PathToCheck
+
+_MOST_OFF_S: Final = 30.0
+# Vietnam's, without summer time: what a picture's clock has to show, beside UTC.
+_ZONE_S: Final = 7 * 3600
+_SECONDS_SAID, _MINUTES_SAID = 120, 7200
+_NOT_ASKED: Final = DeviceAccount(NOT_ASKED)
+
+Accounts = Mapping[str, Mapping[str, DeviceAccount]]
+"""By relay and device, what was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A device that was to be asked: at which relay, of which carrier, with one of its paths."""
+
+    relay: str
+    carrier: str
+    device: AskedDevice
+    target: PathToCheck
+
+
+def device_reports(
+    targets: Sequence[PathToCheck], rounds: Sequence[Accounts], unsure: frozenset[str] = frozenset()
+) -> tuple[DeviceReport, ...]:
+    """What is said of each device that the paths are pulled from and that is asked, in the order of names.
+
+    Args:
+        targets: the paths that were measured.
+        rounds: what was told in each visit, in their order; what a device told last counts.
+        unsure: relays whose own clock is off, so that nothing is known of their devices'.
+    """
+    asked = _asked(targets)
+    owners = {one.device.serial.casefold(): one.device.name for one in asked.values() if one.device.serial}
+    reports = []
+    for (relay, name), one in sorted(asked.items(), key=lambda item: (item[0][1], item[0][0])):
+        accounts = [accounts[relay][name] for accounts in rounds if name in accounts.get(relay, {})]
+        reports.append(_report(one, _last(accounts), owners, knows_time=relay not in unsure))
+    return tuple(reports)
+
+
+def _asked(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _Asked]:
+    """The devices of paths that are asked, by relay and name."""
+    asked: dict[tuple[str, str], _Asked] = {}
+    by_relay: dict[str, Mapping[str, AskedDevice]] = {}
+    for target in targets:
+        relay = target.relay
+        if relay.id not in by_relay:
+            by_relay[relay.id] = {one.name: one for one in (relay.relay.asked if relay.relay else ())}
+        device = by_relay[relay.id].get(f"{target.path.facility}/{target.path.device}")
+        if device is not None:
+            asked.setdefault((relay.id, device.name), _Asked(relay.id, target.carrier, device, target))
+    return asked
+
+
+def _last(accounts: Sequence[DeviceAccount]) -> DeviceAccount:
+    """The account that counts: the last one that told something, else the first that says why nothing was told."""
+    telling = [account for account in accounts if account.outcome == TOLD]
+    return telling[-1] if telling else next((one for one in accounts if one.outcome != NOT_ASKED), _NOT_ASKED)
+
+
+def _report(one: _Asked, account: DeviceAccount, owners: Mapping[str, str], *, knows_time: bool) -> DeviceReport:
+    device = one.device
+    another = _another(device, account, owners) if account.outcome == TOLD else ""
+    clock = account.clock if knows_time else None
+    off = (None, None) if clock is None else (_off_s(clock, clock.utc, 0), _off_s(clock, clock.shown, _ZONE_S))
+    return DeviceReport(
+        facility=device.facility,
+        province=device.province,
+        device=device.device,
+        relay=one.relay,
+        carrier=one.carrier,
+        is_recorder=one.target.path.device != one.target.path.camera,
+        state=_state(device, account, another=bool(another)),
+        detail=another or _why_not(account),
+        model=account.model,
+        serial=account.serial,
+        firmware=account.firmware,
+        clock_off_s=off[0],
+        shown_off_s=off[1],
+        findings=tuple(_findings(device, account, off)),
+    )
+
+
+def _state(device: AskedDevice, account: DeviceAccount, *, another: bool) -> DeviceState:
+    if account.outcome in {NOT_ASKED, NOT_RUN}:
+        return DeviceState.NOT_ASKED
+    if account.outcome in {REFUSED, REFUSED_BEFORE}:
+        return DeviceState.LOGIN_REFUSED
+    if another:
+        return DeviceState.ANOTHER
+    lacks = (device.serial and not account.serial) or (device.model and not account.model)
+    if account.outcome != TOLD or lacks:
+        return DeviceState.NOT_TOLD
+    return DeviceState.AS_AGREED if device.serial or device.model else DeviceState.NOT_COMPARED
+
+
+def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
+    """What says that it is another device; empty where nothing does."""
+    serial, model = account.serial, account.model
+    if device.serial and serial and device.serial.casefold() != serial.casefold():
+        owner = owners.get(serial.casefold())
+        if owner is not None and owner != device.name:
+            return (
+                f"it tells the serial number {serial}, which is that of {owner}, and not {device.serial}: put the"
+                " devices where they belong, or correct the inventory"
+            )
+        return (
+            f"it tells the serial number {serial}, and not {device.serial}: it was replaced, or another device has its"
+            " address; correct the inventory, or the address"
+        )
+    if device.model and model and _plain(device.model) != _plain(model):
+        return (
+            f"it tells the model {model}, and not {device.model}: it was replaced, or another device has its address;"
+            " correct the inventory, or the address"
+        )
+    return ""
+
+
+def _plain(model: str) -> str:
+    """A model without what is written one way here and another way there."""
+    return "".join(model.split()).casefold()
+
+
+def _why_not(account: DeviceAccount) -> str:
+    """Why a device told nothing, and what to do; empty where it did."""
+    outcome, detail = account.outcome, account.detail or "nothing more is known"
+    if outcome in {TOLD, NOT_ASKED}:
+        return ""
+    if outcome in {REFUSED, REFUSED_BEFORE}:
+        return (
+            "it takes the login for pictures and refuses it by ONVIF: make a user of that name and password for ONVIF"
+            " on the device, then verify --onvif-again; until then nobody tries it"
+        )
+    if outcome == NOT_RUN:
+        return f"it could not be asked by ONVIF: {detail}"
+    if outcome == SILENT:
+        return f"it does not answer ONVIF: {detail}"
+    return f"it does not answer as ONVIF has it: {detail}"
+
+
+def _findings(device: AskedDevice, account: DeviceAccount, off: tuple[int | None, int | None]) -> Iterator[DeviceFault]:
+    if account.outcome in {SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE}:
+        yield DeviceFault(Cause.ACCOUNT_LACKING, _why_not(account))
+    elif account.outcome == TOLD:
+        if lacking := [what for what, is_there in _wanted(device, account) if not is_there]:
+            yield DeviceFault(Cause.ACCOUNT_LACKING, f"it does not tell all that it is asked: {', '.join(lacking)}")
+        yield from _profile(device, account)
+    yield from _clock(*off)
+
+
+def _wanted(device: AskedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:
+    if device.model:
+        yield "model", bool(account.model)
+    if device.serial:
+        yield "serial number", bool(account.serial)
+    if device.profile:
+        yield "media profiles", account.profile is not None
+
+
+def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[DeviceFault]:
+    profile = account.profile
+    if not device.profile or profile is None:
+        return
+    if not profile.there:
+        names = ", ".join(profile.names) or "none"
+        detail = f"it has no media profile {device.profile}; the first that it has: {names}"
+        yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
+    elif device.size and all(profile.size) and profile.size != device.size:
+        is_set, agreed = (f"{width}x{height}" for width, height in (profile.size, device.size))
+        detail = f"its media profile {device.profile} is set to {is_set}, and {agreed} was agreed"
+        yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
+
+
+def _off_s(clock: DeviceClock, moment: int | None, zone_s: int) -> int | None:
+    """By how much a clock is ahead (or behind, below 0) for certain: it shows whole seconds, and an answer takes time.
+
+    Args:
+        clock: when it was asked.
+        moment: what it said; None where it did not.
+        zone_s: what it has to show beside UTC.
+    """
+    if moment is None:
+        return None
+    ahead, behind = moment - zone_s - clock.after, clock.before - (moment + 1 - zone_s)
+    return round(max(ahead, 0.0) or -max(behind, 0.0))
+
+
+def _clock(utc_off_s: int | None, shown_off_s: int | None) -> Iterator[DeviceFault]:
+    if utc_off_s is not None and abs(utc_off_s) > _MOST_OFF_S:
+        yield DeviceFault(Cause.DEVICE_CLOCK_OFF, _of_clock(utc_off_s))
+    elif shown_off_s is not None and abs(shown_off_s) > _MOST_OFF_S:
+        yield DeviceFault(Cause.DEVICE_CLOCK_OFF, _of_zone(shown_off_s))
+
+
+def _of_clock(off_s: int) -> str:
+    by = _span(off_s)
+    if off_s > 0:
+        return f"its clock is ahead by {by} or more: set it, and the time server that it asks"
+    return f"its clock is behind by {by} or more: set it, and the time server that it asks"
+
+
+def _of_zone(off_s: int) -> str:
+    by = _span(off_s)
+    if off_s > 0:
+        return f"the time that it shows in its picture is ahead of Vietnam's by {by} or more: set its time zone"
+    return f"the time that it shows in its picture is behind Vietnam's by {by} or more: set its time zone"
+
+
+def _span(off_s: int) -> str:
+    seconds = abs(off_s)
+    if seconds < _SECONDS_SAID:
+        return f"{seconds} s"
+    if seconds < _MINUTES_SAID:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.0f} hours"
+
+
+# --- what it means for paths ----------------------------------------------------------------------
+
+
+NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
+
+
+def by_device(reports: Iterable[DeviceReport]) -> Mapping[tuple[str, str], DeviceReport]:
+    """Reports by relay and device."""
+    return {(one.relay, one.name): one for one in reports}
+
+
+def with_account(
+    verdict: PathVerdict, target: PathToCheck, reports: Mapping[tuple[str, str], DeviceReport]
+) -> PathVerdict:
+    """A verdict on a path, degraded where its picture comes of another device than was agreed.
+
+    Whatever else degrades it is told in the detail; who is down, or not known, stays so.
+    """
+    report = reports.get((target.relay.id, f"{target.path.facility}/{target.path.device}"))
+    if report is None or report.state is not DeviceState.ANOTHER:
+        return verdict
+    if verdict.verdict not in {Verdict.UP, Verdict.DEGRADED}:
+        return verdict
+    other = f"; besides, {verdict.cause.value}: {verdict.detail}" if verdict.cause.value else ""
+    return replace(
+        verdict,
+        verdict=Verdict.DEGRADED,
+        cause=Cause.ANOTHER_DEVICE,
+        layer=Layer.RECORDER if report.is_recorder else Layer.CAMERA,
+        object=report.name,
+        detail=f"{report.detail}{other}",
+        failed_level=0,
+    )

@@ -1,0 +1,201 @@
+"""What devices say of themselves by ONVIF: hostile until it is read, and nothing but short words and numbers after."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner_host import onvif, onvif_http, onvif_soap
+from provisioner_host.onvif_http import NoAnswer, Reply, Silent, challenge_in, reply_in
+from provisioner_host.onvif_soap import RefusedLogin, Unreadable
+from tests.contract.onvif_device import OnvifDevice, enveloped
+from tests.hostile import CAMERA
+
+DEVICE = OnvifDevice()
+SOME = settings(max_examples=300, deadline=None)
+GOOD = [
+    DEVICE.answer("<GetSystemDateAndTime/>", "")[1],
+    OnvifDevice(login=DEVICE.login.NONE).answer("<GetDeviceInformation/>", "")[1],
+    DEVICE.answer("<GetCapabilities/>", "")[1],
+    OnvifDevice(login=DEVICE.login.NONE).answer("<GetProfiles/>", "")[1],
+    DEVICE.answer("<GetDeviceInformation/>", "")[1],
+]
+TOLD = {
+    "outcome": "told",
+    "model": "M",
+    "serial": "S",
+    "firmware": "1",
+    "clock": {"before": 1.0, "after": 2.0, "utc": 1, "shown": None},
+    "profile": {"there": True, "width": 640, "height": 360, "names": ["sub"]},
+}
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> bytes:
+    """A device's answer of which some of the bytes are others."""
+    body = bytearray(enveloped(draw(st.sampled_from(GOOD))).encode())
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, len(body)))
+        body[at : at + draw(st.integers(0, 40))] = draw(st.binary(max_size=40))
+    return bytes(body)
+
+
+def read(body: bytes) -> list[object]:
+    """All that may be read of an answer, whichever it is."""
+    known: list[object] = [onvif_soap.media_path_in(body)]
+    for reading in (onvif_soap.nameplate_in, onvif_soap.time_in, onvif_soap.profiles_in):
+        with suppress(Unreadable, RefusedLogin):
+            known.append(reading(body))
+    return known
+
+
+def words_in(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [word for one in value for word in words_in(one)] if isinstance(value, tuple | list) else []
+
+
+@CAMERA
+@SOME
+@given(broken() | st.binary(max_size=2000) | st.text(max_size=500).map(str.encode))
+def test_whatever_a_device_sends_comes_to_short_printable_words_or_to_nothing(body: bytes) -> None:
+    for word in words_in(read(body)):
+        assert word.isprintable()
+        assert len(word) <= 400
+    path = onvif_soap.media_path_in(body)
+    assert re.fullmatch(r"/[!-~]+", path)
+    assert ".." not in path
+
+
+@CAMERA
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+        '<!DOCTYPE a SYSTEM "http://192.0.2.1/a.dtd"><a/>',
+        "<!DOCTYPE a><a/>",
+        "<a>" * 40 + "</a>" * 40,
+        "<a>" + "<b/>" * 30_000 + "</a>",
+        "<a>",
+        "",
+        "\x00",
+        '<?xml version="1.0" encoding="utf-7"?><a/>',
+        "<a>&#0;</a>",
+        "<a>&undeclared;</a>",
+    ],
+    ids=["file", "fetched", "declared", "deep", "many", "open", "empty", "null", "encoding", "zero", "entity"],
+)
+def test_what_is_no_answer_is_refused_as_a_whole(body: str) -> None:
+    with pytest.raises(Unreadable):
+        onvif_soap.nameplate_in(body.encode())
+
+
+@CAMERA
+def test_a_word_has_an_end_however_long_it_is() -> None:
+    of = enveloped(GOOD[1].replace("EXAMPLE0001", "9" * 200_000)).encode()
+    assert onvif_soap.nameplate_in(of).serial == "9" * 100
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("<tt:Hour>", "<tt:Hour>99"), ("<tt:Year>", "<tt:Year>-"), ("<tt:Day>", "<tt:Day>3"), ("tt:Month>", "tt:Moon>")],
+)
+def test_a_clock_that_shows_no_moment_is_not_known(wrong: tuple[str, str]) -> None:
+    clock = onvif_soap.time_in(enveloped(GOOD[0].replace(*wrong)).encode())
+    assert clock == onvif_soap.DeviceTime(None, None)
+
+
+@CAMERA
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("http://192.168.1.11:80/onvif/media_service", "/onvif/media_service"),
+        ("https://camera/onvif/media?one=1", "/onvif/media?one=1"),
+        ("http://192.0.2.7/../../admin", "/onvif/Media"),
+        ("http://192.0.2.7/a HTTP/1.1&#13;&#10;X: y", "/onvif/Media"),
+        ("file:///etc/passwd", "/onvif/Media"),
+        ("", "/onvif/Media"),
+    ],
+)
+def test_of_the_address_of_its_media_service_the_path_alone_is_taken(address: str, path: str) -> None:
+    of = GOOD[2].replace("http://192.168.1.11:80/onvif/media_service", address)
+    assert onvif_soap.media_path_in(enveloped(of).encode()) == path
+
+
+@CAMERA
+@SOME
+@given(
+    st.binary(max_size=500)
+    | st.builds(
+        lambda head, body: b"HTTP/1.1 200 OK\r\n" + head.encode("latin-1", "replace") + b"\r\n\r\n" + body,
+        st.sampled_from(["Transfer-Encoding: chunked", "Content-Length: -1", 'WWW-Authenticate: Digest realm="'])
+        | st.text(max_size=200),
+        st.binary(max_size=200) | st.sampled_from([b"-1\r\nx", b"ffffffffffff\r\nx", b"0x3\r\nabc\r\n0\r\n\r\n"]),
+    )
+)
+def test_an_answer_by_http_is_read_or_is_none(received: bytes) -> None:
+    with suppress(Silent, NoAnswer):
+        assert isinstance(reply_in(received), Reply)
+
+
+@CAMERA
+@SOME
+@given(st.text(max_size=300), st.text(max_size=30), st.text(max_size=30))
+def test_no_challenge_of_a_device_makes_another_line_of_a_header(field: str, user: str, password: str) -> None:
+    for said in (field, f'Digest realm="{field}", nonce="a", qop="auth"', f'Digest realm="a", nonce={field}'):
+        challenge = challenge_in(said)
+        if challenge is not None:
+            header = onvif_http.digest(challenge, (user, password), "/onvif", 1, "own")
+            assert "\n" not in header
+            assert "\r" not in header
+
+
+@pytest.mark.parametrize(
+    "field", ["Basic realm=x", 'Digest nonce="a", realm="b", algorithm=MD5-sess', "", 'Digest realm="a", qop=auth']
+)
+def test_a_password_goes_over_in_no_other_way_than_a_digest(field: str) -> None:
+    assert challenge_in(field) is None
+
+
+def test_the_digest_is_as_the_standard_has_it() -> None:
+    # RFC 2617, 3.5, but for the method: its example is a GET.
+    said = 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", qop="auth,auth-int"'
+    challenge = challenge_in(said)
+    assert challenge
+    header = onvif_http.digest(challenge, ("Mufasa", "Circle Of Life"), "/dir/index.html", 1, "0a4f113b")
+    first = hashlib.md5(b"Mufasa:testrealm@host.com:Circle Of Life", usedforsecurity=False).hexdigest()
+    second = hashlib.md5(b"POST:/dir/index.html", usedforsecurity=False).hexdigest()
+    middle = f"dcd98b7102dd2f0e8b11d0f600bfb0c093:00000001:0a4f113b:auth:{second}"
+    response = hashlib.md5(f"{first}:{middle}".encode(), usedforsecurity=False).hexdigest()
+    assert f'response="{response}"' in header
+    assert "Circle" not in header
+
+
+def test_the_token_is_as_the_standard_has_it() -> None:
+    # The example of ONVIF's Application Programmer's Guide.
+    nonce = base64.b64decode("LKqI6G/AikKCQrN0zqZFlg==")
+    token = onvif_soap.username_token("user", "userpassword", 1_284_623_445, nonce)
+    assert "2010-09-16T07:50:45Z" in token
+    assert ">tuOSpGlFlIXsozq4HFNeeGeFLEI=<" in token
+    assert "userpassword" not in token
+
+
+@CAMERA
+@SOME
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=8))
+def test_no_answer_of_the_confined_part_breaks_what_hears_it(said: Any) -> None:
+    documents = [said, [0, said], *([0, TOLD | {key: said}] for key in TOLD), [0, TOLD], [0, TOLD], [1, TOLD]]
+    lines = [json.dumps(document).encode() for document in documents]
+    answers = list(onvif.answered(lines, 1))
+    assert len(answers) == 1
+    assert set(answers[0][1]) <= {"outcome", "detail", "clock", "model", "serial", "firmware", "profile"}
+    for word in words_in([list(answers[0][1].values())]):
+        assert word.isprintable()
