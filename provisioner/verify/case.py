@@ -138,7 +138,7 @@ class Case:
             return False
         names = {difference.name for difference in facts.firewall.differences}
         missing = {f"element {elements} {element}", f"set {elements}"} & names
-        return bool(missing) or any(n.startswith((f"rule {chain}/", f"chain {chain}", f"order {chain}")) for n in names)
+        return bool(missing) or any(n.startswith((f"{chain}/", f"chain {chain}", f"order {chain}")) for n in names)
 
 
 PASSED = Check(passed=True)
