@@ -12,6 +12,7 @@ from typing import NamedTuple
 MOST_BYTES = 256 * 1024
 _BLOCK = 16 * 1024
 _LONGEST_HEAD = 16 * 1024
+_LONGEST_SIZE = 128
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r?\n|$)")
 _PARAMETER = re.compile(r'([a-z-]{1,20})\s*=\s*(?:"([^"\\\r\n]{0,300})"|([^\s",]{1,100}))', re.IGNORECASE)
 _HASHES = {"MD5": "md5", "SHA-256": "sha256"}
@@ -151,19 +152,21 @@ def _fields(head: bytes) -> dict[str, str]:
 
 
 def _unchunked(body: bytes) -> bytes:
-    whole = b""
-    while body:
-        size, end, rest = body.partition(b"\r\n")
+    parts, at = [], 0
+    while at < len(body):
+        end = body.find(b"\r\n", at, at + _LONGEST_SIZE)
         try:
-            length = int(size.partition(b";")[0], 16)
+            length = int(body[at:end].partition(b";")[0], 16)
         except ValueError:
             raise NoAnswer("its answer is cut into pieces that do not fit") from None
-        if not end or length < 0 or length > len(rest):
+        at = end + 2
+        if end < 0 or not 0 <= length <= len(body) - at:
             raise NoAnswer("its answer is cut into pieces that do not fit")
         if not length:
             break
-        whole, body = whole + rest[:length], rest[length + 2 :]
-    return whole
+        parts.append(body[at : at + length])
+        at += length + 2
+    return b"".join(parts)
 
 
 # --- HTTP's digest --------------------------------------------------------------------------------
