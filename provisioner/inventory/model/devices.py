@@ -84,10 +84,6 @@ class Streams(Model):
     main: Stream | None = None
 
 
-SerialNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/+-]*$", max_length=100)]
-"""A device's serial number as it tells it itself: no two devices of a make have the same."""
-
-
 class Onvif(Model):
     """Where a device is asked about itself by ONVIF, and what it has to say; what is left out is not compared.
 
@@ -98,8 +94,8 @@ class Onvif(Model):
     """The port of its ONVIF service, on the device's own address."""
     model: Text | None = None
     """Its model as it tells it itself; it may be another word than the one on its box."""
-    serial: SerialNumber | None = None
-    """Its serial number as it tells it itself."""
+    serial: Text | None = None
+    """Its serial number as it tells it itself: no two devices of a make have the same."""
     profile: Text | None = None
     """The name or the token of the media profile that it sends as its sub stream."""
 
