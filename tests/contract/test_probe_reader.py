@@ -84,7 +84,8 @@ def test_key_frames_alone_are_looked_at_where_frames_come_out_of_order_and_key_f
     assert picture["owed"] - picture["frames"] <= 4
 
 
-QUICK: LookToTake = {"seconds": 1.5, "most_s": 1.5, "keys": 0, "every": True}
+# Twice as long as it takes to count twelve packets: on a busy machine some come late.
+QUICK: LookToTake = {"seconds": 3, "most_s": 3, "keys": 0, "every": True}
 
 
 def test_a_look_goes_on_from_the_first_key_frame_and_measures_what_comes(yard: CameraYard) -> None:
@@ -92,7 +93,7 @@ def test_a_look_goes_on_from_the_first_key_frame_and_measures_what_comes(yard: C
     picture = found.get("picture")
     assert picture, found
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
-    assert 1 <= picture["looked_s"] <= 3
+    assert 2 <= picture["looked_s"] <= 5
     assert picture["packets"]["count"] >= 12
     assert picture["packets"]["step_s"] == pytest.approx(1 / FRAMES_PER_SECOND)
     assert (picture["complaints"], picture["packets"]["gaps"]) == (0, 0)
