@@ -12,7 +12,7 @@ import pytest
 from .camera import CameraYard
 from .clip import HEIGHT, WIDTH
 from .reader import Dialogue, HeldReader, describe
-from .relay import READER, READER_PASSWORD, Relay, wait_for
+from .relay import LATE, READER, READER_PASSWORD, Relay, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,7 @@ def test_ffprobe_decodes_a_key_frame(relay: Relay) -> None:
     arguments = ["-v", "error", "-rtsp_transport", "tcp", "-analyzeduration", "1000000", "-read_intervals", "%+#8"]
     arguments += ["-select_streams", "v:0", "-of", "json"]
     arguments += ["-show_entries", "frame=key_frame,width,height:stream=codec_name"]
-    ran = subprocess.run([ffprobe, *arguments, relay.url(PATH)], capture_output=True, timeout=30, check=True)
+    ran = subprocess.run([ffprobe, *arguments, relay.url(PATH)], capture_output=True, timeout=30 + LATE, check=True)
     seen = json.loads(ran.stdout)
     assert seen["streams"][0]["codec_name"] == "h264"
     keys = [frame for frame in seen["frames"] if frame["key_frame"]]
