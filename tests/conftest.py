@@ -59,34 +59,23 @@ def drawn(own: hypothesis.settings, share: float) -> hypothesis.settings:
     return hypothesis.settings(of_share, derandomize=True, database=None) if share < 1 else of_share
 
 
-class QuickTime:
-    """A clock of which waiting is a jump, so that no test waits for the second look of a verification."""
+class QuickClock:
+    """A clock of which waiting is a jump, so that no test waits for a second look or a gate's seconds."""
 
     def __init__(self) -> None:
-        self._ahead = timedelta()
+        self._ahead_s = 0.0
 
     def now(self) -> datetime:
         """The time, with all that was waited for."""
-        return datetime.now(UTC) + self._ahead
-
-    def pause(self, seconds: float) -> None:
-        """Jump."""
-        self._ahead += timedelta(seconds=seconds)
-
-
-class QuickSeconds:
-    """The seconds of a rollout, of which waiting is a jump: what a host in memory shows is there at once."""
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
+        return datetime.now(UTC) + timedelta(seconds=self._ahead_s)
 
     def monotonic(self) -> float:
-        """Seconds, with all that was waited for."""
-        return time.monotonic() + self._ahead
+        """Seconds, likewise."""
+        return time.monotonic() + self._ahead_s
 
     def sleep(self, seconds: float) -> None:
         """Jump."""
-        self._ahead += seconds
+        self._ahead_s += seconds
 
 
 @pytest.fixture(autouse=True)
@@ -96,10 +85,10 @@ def _no_waiting_for_hosts_in_memory(request: pytest.FixtureRequest, monkeypatch:
     Hosts of a lab are really waited for, and so is a change that the program of a contract is given.
     """
     if request.node.get_closest_marker("lab") is None:
-        quick = QuickTime()
-        monkeypatch.setattr(pipeline, "WATCH", Timepiece(quick.now, quick.pause))
+        quick = QuickClock()
+        monkeypatch.setattr(pipeline, "WATCH", Timepiece(quick.now, quick.sleep))
         if "contract" not in request.path.parts:
-            monkeypatch.setattr(job, "time", QuickSeconds())
+            monkeypatch.setattr(job, "time", QuickClock())
 
 
 @pytest.fixture
