@@ -53,15 +53,19 @@ def ssh(lab: Lab, host: str, *command: str, user: str = SSH_USER, options: tuple
 def view(lab: Lab, place: Place, kind: StreamKind = StreamKind.SUB) -> Look:
     """Look at a stream; a camera that is busy on a slow machine says so (503), and is asked again."""
     deadline = time.monotonic() + stretched(15)
-    while "5XX" in (seen := look(lab, place.gateway, lab.camera(place.id).url(place.camera.stream(kind)))).error:
-        if time.monotonic() > deadline:
-            break
+    seen = _look(lab, place, kind)
+    while "5XX" in seen.error and time.monotonic() <= deadline:
+        seen = _look(lab, place, kind)
     return seen
 
 
 def listen(lab: Lab, place: Place) -> Look:
     """Look at a stream of which nothing is expected, no longer than it takes on a quiet machine."""
-    return look(lab, place.gateway, lab.camera(place.id).url(place.camera.stream(StreamKind.SUB)), 12)
+    return _look(lab, place, StreamKind.SUB, 12)
+
+
+def _look(lab: Lab, place: Place, kind: StreamKind, seconds: float | None = None) -> Look:
+    return look(lab, place.gateway, lab.camera(place.id).url(place.camera.stream(kind)), seconds)
 
 
 def knock_at(lab: Lab, place: Place) -> str:
