@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -14,12 +16,18 @@ from hypothesis import is_hypothesis_test
 
 from provisioner import pipeline
 from provisioner.apply import job
+from provisioner.base import vault
 from provisioner.verify.orders import Timepiece
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
 # variable `CI` stands the library would draw the same examples every time: here the share says that, see `drawn`.
 hypothesis.settings.register_profile("ours", deadline=None, derandomize=False)
 hypothesis.settings.load_profile("ours")
+# What a password comes to with a salt takes as long as it is meant to, and tests ask for the same few all the time.
+vault._derive = cache(vault._derive)  # noqa: SLF001 (no seam of the package's: nothing else may keep keys)
+# A shell has what it starts in the background ignore an interrupt, and so would all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Whatever a developer has set for himself is none of the tests'.
 os.environ["PROVISIONER_CONFIG"] = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from provisioner import pipeline
 from provisioner.cli.main import run
 from provisioner.runs import execution
-from tests.simulated import SimulatedHosts
+from tests.simulated import SimulatedHost, SimulatedHosts
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = "inventories/example"
@@ -51,20 +52,31 @@ class ExampleTerminal:
         self.file(path).write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+_APPLIED: dict[Path, dict[str, SimulatedHost]] = {}
+"""What the hosts of a checkout hold in which all was applied once, by the folder that tests of a process copy."""
+
+
 def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> T:
-    """A committed checkout in which everything is applied."""
+    """A committed checkout in which everything is applied: done once, and a copy for each test."""
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
-    program.touch()
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
-    shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "add", "inventories")
-    git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
     monkeypatch.chdir(tmp_path)
     terminal = kind(tmp_path, hosts, capsys)
-    assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
+    model = tmp_path.parent / "applied-example"
+    if model not in _APPLIED:
+        program.touch()
+        shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
+        git(tmp_path, "init", "-q")
+        git(tmp_path, "add", "inventories")
+        git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
+        assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
+        shutil.copytree(tmp_path, model)
+        _APPLIED[model] = copy.deepcopy(hosts.hosts)
+    else:
+        shutil.copytree(model, tmp_path, dirs_exist_ok=True)
+        hosts.hosts = copy.deepcopy(_APPLIED[model])
     return terminal
 
 

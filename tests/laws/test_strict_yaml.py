@@ -126,18 +126,23 @@ def test_repetition_ends_quickly(unit: str) -> None:
     assert time.monotonic() - started < 5
 
 
+LARGEST = [
+    "cameras:\n" + "- {id: X, zone: q, port: no}\n" * 40_000,
+    "cameras: &a [*a, *a, *a]\n" * 40_000,
+]
+LARGEST_TOO = [
+    "- {a: b, c: d}\n" * 100_000,
+    "".join(f"k{n}: {n}\n" for n in range(90_000)),
+    "cameras: [" + "1," * 500_000 + "]",
+    "{" + ",".join(f"k{n}: 1" for n in range(90_000)) + "}",
+    'name: "' + "\\x41" * 200_000 + '"',
+    "name: " + "a b " * 250_000,
+]
+
+
 @pytest.mark.parametrize(
     "text",
-    [
-        "- {a: b, c: d}\n" * 100_000,
-        "".join(f"k{n}: {n}\n" for n in range(90_000)),
-        "cameras:\n" + "- {id: X, zone: q, port: no}\n" * 40_000,
-        "cameras: [" + "1," * 500_000 + "]",
-        "{" + ",".join(f"k{n}: 1" for n in range(90_000)) + "}",
-        'name: "' + "\\x41" * 200_000 + '"',
-        "name: " + "a b " * 250_000,
-        "cameras: &a [*a, *a, *a]\n" * 40_000,
-    ],
+    [*LARGEST, *(pytest.param(text, marks=pytest.mark.soak) for text in LARGEST_TOO)],
     ids=lambda text: text[:12],
 )
 def test_a_file_of_the_largest_size_is_refused_in_seconds(tmp_path: Path, text: str) -> None:

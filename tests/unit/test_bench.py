@@ -11,6 +11,7 @@ from tests.bench import fleet, nights, planning
 _CAMERAS = 60
 
 
+@pytest.mark.soak
 def test_more_hosts_than_policy_lets_through_unasked_are_planned_and_applied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -26,6 +27,7 @@ def test_more_hosts_than_policy_lets_through_unasked_are_planned_and_applied(
     assert (found["unchanged"]["pending"], found["changed"]["pending"]) == (0, 2)
 
 
+@pytest.mark.soak
 def test_a_year_of_nights_is_measured_at_any_size() -> None:
     figures = {one.name: one for one in nights.measure(200, 14, 1, 1, lambda _: None).figures}
     assert figures["all time, the largest province, CPU"].least > 0

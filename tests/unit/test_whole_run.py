@@ -46,7 +46,7 @@ def run(folder: Path) -> Run:
     """Run one of the scripts there."""
 
     def called(*words: str, red: str = "") -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "RED": red, "ENDLESS": ""}
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "RED": red, "ENDLESS": "", "TMPDIR": str(folder)}
         return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
     return called
@@ -79,23 +79,31 @@ def test_it_says_where_the_time_went(run: Run) -> None:
     done = run("scripts/test")
     lines = done.stdout.partition("\nseconds:\n")[2].splitlines()
     assert [line.split(maxsplit=1)[1] for line in lines] == [
-        *("packages", "image", "lab-rollout", "lab-apply", "lab-verify"),
-        *("contract", "lint", "rest", "demo", "the whole"),
+        *("packages", "image", "lab", "contract", "lint", "rest", "demo", "the whole"),
     ]
     assert all(line.split()[0].isdigit() for line in lines)
 
 
-@pytest.mark.parametrize(("red", "part"), [("test_faults", "lab-rollout"), ("tests/contract", "contract")])
+@pytest.mark.parametrize(
+    ("red", "part"), [("tests/lab", "lab"), ("tests/contract", "contract"), ("tests/demo", "demo")]
+)
 def test_a_part_that_is_red_makes_the_whole_red_and_is_named(run: Run, red: str, part: str) -> None:
-    done = run("scripts/test", red=f"loadscope {red}" if part == "contract" else f"tests/lab/{red}.py tests")
+    # `rest` names all three folders, as those that it leaves out.
+    done = run("scripts/test", red=f" {red}")
     assert done.returncode == 1
     assert f" {part}  FAILED" in done.stdout
     assert done.stdout.count("  FAILED") == 1
 
 
-def test_labs_alone_are_three_parts(run: Run, folder: Path) -> None:
+def test_the_demo_comes_after_the_lab(run: Run, folder: Path) -> None:
+    assert run("scripts/test").returncode == 0
+    places = [part[-1] for part in called(folder)]
+    assert places.index("tests/lab") < places.index("tests/demo")
+
+
+def test_the_lab_alone_is_one_part(run: Run, folder: Path) -> None:
     assert run("scripts/test", "--labs").returncode == 0
-    assert len(called(folder)) == 3
+    assert [part[-1] for part in called(folder)] == ["tests/lab"]
 
 
 def test_arguments_go_to_pytest(run: Run, folder: Path) -> None:
@@ -106,10 +114,10 @@ def test_arguments_go_to_pytest(run: Run, folder: Path) -> None:
 def test_green_runs_beside_a_load_are_counted(run: Run, folder: Path) -> None:
     done = run("scripts/soak", "--beside", "1", "--runs", "2")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 of 2 green")
-    assert len(called(folder)) == 6
-    done = run("scripts/soak", "--beside", "1", "--runs", "2", red="tests/lab --ignore")
+    assert len(called(folder)) == 2
+    done = run("scripts/soak", "--beside", "1", "--runs", "2", red="tests/lab")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "0 of 2 green")
-    assert "FAILED tests/lab --ignore::test_x" in done.stdout
+    assert "FAILED tests/lab::test_x" in done.stdout
 
 
 @pytest.mark.parametrize("words", [("--beside",), ("--beside", "x"), ("--beside", "1", "--runs", "0")])
@@ -121,21 +129,15 @@ def test_a_soak_that_was_asked_wrongly_runs_nothing(run: Run, folder: Path, word
 def test_soak_runs_what_was_left_out(run: Run, folder: Path) -> None:
     assert run("scripts/soak").returncode == 0
     assert called(folder) == [
-        ["-m", "soak", "--durations=12", "tests/lab", "tests/demo", "tests/unit/report"],
+        ["-m", "soak", "--durations=12", "tests"],
         ["--examples", "5", "tests/laws"],
     ]
 
 
 def test_an_interrupt_reaches_every_part(folder: Path) -> None:
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "RED": "", "ENDLESS": "yes"}
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "RED": "", "ENDLESS": "yes", "TMPDIR": str(folder)}
     with subprocess.Popen(
-        ["scripts/test", "--labs"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # Whoever runs the tests in the background may have it ignored, and a shell cannot take that back.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (nothing else runs here)
+        ["scripts/test"], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         until = time.monotonic() + 60
         while not (folder / "waiting").exists() or len((folder / "waiting").read_bytes()) < 3:

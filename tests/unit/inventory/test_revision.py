@@ -115,6 +115,7 @@ def test_a_name_that_is_there_twice_is_refused(repository: Repository, tmp_path:
     assert "cannot be laid out" in refused(repository, tmp_path)
 
 
+@pytest.mark.soak
 @MERGE_REQUEST
 def test_a_tree_that_unfolds_without_end_is_broken_off(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

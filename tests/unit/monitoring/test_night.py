@@ -142,6 +142,7 @@ def country(paths: int) -> dict[str, Any]:
     return {"paths": listed, "incidents": incidents, "hosts": hosts}
 
 
+@pytest.mark.soak
 def test_a_country_of_a_hundred_thousand_paths_is_within_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
     document = country(100_000)
     begun = time.process_time()

@@ -188,6 +188,7 @@ def test_another_inventory_keeps_what_is_known_of_the_paths_that_stay() -> None:
     one.look(replace(looked(70), host="nobody"))
 
 
+@pytest.mark.soak
 def test_a_round_of_looks_at_a_country_costs_a_part_of_its_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     spec, path = relay_spec(), PATHS[4]
     country = [

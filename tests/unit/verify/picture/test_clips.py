@@ -40,7 +40,9 @@ def test_nothing_is_said_of_what_is_healthy(clips: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEALTHY)
-@pytest.mark.parametrize("skips", [False, True], ids=["decoded", "skipped"])
+@pytest.mark.parametrize(
+    "skips", [pytest.param(False, id="decoded", marks=pytest.mark.soak), pytest.param(True, id="skipped")]
+)
 def test_key_frames_alone_say_no_more_of_what_is_healthy(clips: Path, name: str, *, skips: bool) -> None:
     picture = look_at(clip(clips, name, HEALTHY[name]), {**QUICK, "every": False, "skips": skips})
     assert picture.frames == picture.key_frames
