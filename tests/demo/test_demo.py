@@ -108,7 +108,7 @@ def test_pages_that_are_kept_stay_open_until_what_is_printed_ends_them() -> None
 @pytest.mark.parametrize(
     ("kind", "at"),
     [
-        (signal.SIGINT, "lab "),
+        pytest.param(signal.SIGINT, "lab ", marks=pytest.mark.soak),
         pytest.param(signal.SIGTERM, "Somebody pulls the network cable", marks=pytest.mark.soak),
         pytest.param(signal.SIGINT, "serving ", marks=pytest.mark.soak),
     ],

@@ -62,6 +62,7 @@ def test_a_second_apply_changes_nothing_on_any_host(deployment: Deployment) -> N
     assert deployment.run("plan", "--exit-code").returncode == 0
 
 
+@pytest.mark.soak
 def test_a_change_is_confirmed_over_connections_of_its_own_and_none_is_left(deployment: Deployment) -> None:
     path = deployment.root / "carriers/viettel.yml"
     deployment.substitute(path, r"(management_networks: \[)", r"\g<1>198.51.100.0/24, ")
@@ -125,6 +126,7 @@ def test_edits_by_hand_are_each_named_by_plan_and_healed_by_apply(deployment: De
     deployment.lab.exec(RELAY, ["nft", "delete", "table", "inet", "somebody"])
 
 
+@pytest.mark.soak
 def test_a_stopped_tunnel_and_a_flushed_firewall_are_drift_and_come_back(deployment: Deployment) -> None:
     deployment.lab.exec(OTHER, ["systemctl", "stop", "provisioner-wg"])
     deployment.lab.exec(OTHER, ["nft", "flush", "ruleset"])
@@ -146,6 +148,7 @@ def test_rules_that_would_lock_the_controller_out_are_refused_with_the_plan(depl
     assert fingerprint(deployment, RELAY) == before
 
 
+@pytest.mark.soak
 def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(deployment: Deployment) -> None:
     before = fingerprint(deployment, RELAY)
     shut_out(deployment)
@@ -189,6 +192,7 @@ class RebootingRunner:
 
 
 @pytest.mark.destructive
+@pytest.mark.soak
 def test_a_reboot_before_the_confirmation_brings_the_last_good_state(deployment: Deployment) -> None:
     deployment.edit_facility("kcl-qn-001", r"  - id: cam-02(?:.*\n)+", "")
     deployment.run("allocate")
@@ -253,6 +257,7 @@ def test_a_relay_that_dies_after_the_switch_returns_to_its_last_good_state(deplo
     assert deployment.document("plan", "--limit", f"host={OTHER}")["changes"] == []
 
 
+@pytest.mark.soak
 def test_a_saved_plan_is_enacted_or_refused_host_by_host(deployment: Deployment) -> None:
     for host in (RELAY, OTHER):
         deployment.lab.exec(host, ["sh", "-c", "echo '# drift' >> /etc/provisioner/tunnel.json"])

@@ -83,6 +83,7 @@ def test_facts_have_one_shape(hosts: Hosts, deployment: Deployment) -> None:
     assert (ours.runtime is None) == (theirs.runtime is None)
 
 
+@pytest.mark.soak
 def test_an_edited_channel_is_the_same_plan_and_applies(hosts: Hosts, deployment: Deployment) -> None:
     # A gateway whose peer a test before took away for a moment has no session for up to two minutes, and its streams
     # end in the middle of them: no change of ours may be under way then, for its gate would see them go.

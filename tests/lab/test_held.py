@@ -35,6 +35,7 @@ def lines_of_held(now: dict[str, str], key: str, address: str) -> dict[str, list
     }
 
 
+@pytest.mark.soak
 def test_a_broken_file_holds_its_facility_and_the_picture_goes_on(deployment: Deployment) -> None:
     verified(deployment, "--limit", f"facility={HELD}", until=lambda found: found["summary"]["up"] > 0)
     before = files(deployment)

@@ -130,6 +130,7 @@ def _predicted(deployment: Deployment, allowed: tuple[str, ...]) -> set[str]:
     return set(plan["viewers_by_path"].get(RELAY, {}))
 
 
+@pytest.mark.soak
 def test_a_plan_says_whom_each_kind_of_change_cuts(deployment: Deployment) -> None:
     allowed = ("--allow", f"viewers={len(EVERY) + 1}", "--allow", "all_impact=1", "--allow", "trust=9")
     wrong = []

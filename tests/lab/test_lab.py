@@ -82,6 +82,7 @@ def victim(lab: Lab, request: pytest.FixtureRequest) -> Iterator[CameraControl]:
     control.show(Picture.MOVING)
 
 
+@pytest.mark.soak
 def test_every_camera_plays_both_streams_as_declared(lab: Lab) -> None:
     wanted = [(place, stream) for place in PLACES for stream in place.camera.streams]
     with ThreadPoolExecutor(4) as pool:
@@ -99,6 +100,7 @@ def test_twelve_cameras_in_four_sites_with_one_recorder() -> None:
     assert {gateway.lan for gateway in GATEWAYS} == {GATEWAYS[0].lan}
 
 
+@pytest.mark.soak
 def test_the_image_moves_and_no_two_cameras_show_the_same(lab: Lab) -> None:
     seen = [_key_frames(lab, place) for place in PLACES[:2]]
     assert len({frame for frames in seen for frame in frames}) == 6
@@ -138,6 +140,7 @@ def test_unplugged_camera_is_unreachable(lab: Lab, victim: CameraControl) -> Non
     assert knock_at(lab, victim.place) == "connected"
 
 
+@pytest.mark.soak
 def test_silent_cameras_answer_and_send_nothing(lab: Lab) -> None:
     # Two of the recorder's channels; its third plays on.
     silent = [lab.camera(name) for name in (*_VICTIMS, "kcl-bg-002/cam-03")]
@@ -160,6 +163,7 @@ def test_silent_cameras_answer_and_send_nothing(lab: Lab) -> None:
         assert all(seen.plays for seen in pool.map(lambda control: view(lab, control.place), silent))
 
 
+@pytest.mark.soak
 def test_still_pictures_are_identical(lab: Lab) -> None:
     stills = (Picture.FROZEN, Picture.BLACK, Picture.VIDEO_LOSS)
     shown = [(lab.camera(f"kcl-hd-001/cam-0{number}"), still) for number, still in enumerate(stills, start=1)]
@@ -260,6 +264,7 @@ def test_cut_host_is_unreachable_until_mended(lab: Lab, network: Network) -> Non
     assert sorted(lab.exec("relay-viettel-1", ["ip", "-4", "route"]).stdout.split("\n")) == sorted(routes.split("\n"))
 
 
+@pytest.mark.soak
 def test_reboot_restores_a_site_with_everything_that_was_broken(lab: Lab) -> None:
     first, second = lab.camera("kcl-bg-001/cam-01"), lab.camera("kcl-bg-001/cam-02")
     first.unplug()
@@ -297,6 +302,7 @@ def test_failed_unit_at_boot_is_an_error_that_names_it(lab: Lab) -> None:
         lab.reboot("relay-vnpt-1")
 
 
+@pytest.mark.soak
 def test_killed_run_is_reaped_and_a_running_one_is_not(lab: Lab) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD],

@@ -154,6 +154,7 @@ def _until(said: Callable[[], bool], seconds: float) -> bool:
 
 
 @CAMERA
+@pytest.mark.soak
 def test_no_place_is_reached_that_a_redirect_reached_before(scene: Scene) -> None:
     lab = scene.deployment.lab
     with ExitStack() as mending:
@@ -211,6 +212,7 @@ def _camera(path: dict[str, str]) -> str:
 
 
 @GATEWAY
+@pytest.mark.soak
 def test_a_picture_of_another_site_is_never_up_whoever_has_the_same_login(scene: Scene) -> None:
     deployment, lab = scene.deployment, scene.deployment.lab
     hostile, other = lab.camera("kcl-hd-001/cam-03"), lab.camera("kcl-bg-002/cam-01")
@@ -243,6 +245,7 @@ def test_a_picture_of_another_site_is_never_up_whoever_has_the_same_login(scene:
 
 
 @CAMERA
+@pytest.mark.soak
 def test_a_camera_that_redirects_to_itself_is_halted_and_named(scene: Scene) -> None:
     deployment, lab = scene.deployment, scene.deployment.lab
     own = _source(scene, "kcl-hd-001/cam-02/sub").partition("/")[0]

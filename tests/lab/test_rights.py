@@ -98,6 +98,7 @@ def test_a_decoder_that_a_stream_has_taken_over_gets_nothing_of_a_relay(deployme
 
 
 @CAMERA
+@pytest.mark.soak
 def test_a_decoder_that_was_taken_over_on_a_centre_reaches_relays_and_nothing_else(deployment: Deployment) -> None:
     relay = session(deployment).state.hosts[VIETTEL]
     beyond = [(relay.address, 22), ("127.0.0.1", 22), (deployment.lab.address("gw-1", Network.WAN), 22)]
@@ -145,6 +146,7 @@ def test_no_gateway_opens_ssh_of_a_centre_and_its_other_services_are_left_alone(
 
 
 @RELAY
+@pytest.mark.soak
 def test_a_relay_that_was_taken_over_opens_nothing_of_a_centre_through_the_tunnel(deployment: Deployment) -> None:
     hosts = session(deployment).state.hosts
     address = hosts[CENTRE.name].tunnel.address
@@ -212,6 +214,7 @@ class LookingRunner:
         return self._inner.call(calls, timeout_s=timeout_s)
 
 
+@pytest.mark.soak
 def test_what_returns_a_host_has_few_rights_while_it_watches(deployment: Deployment) -> None:
     deployment.edit_facility("kcl-qn-001", r"  - id: cam-02(?:.*\n)+", "")
     deployment.run("allocate")

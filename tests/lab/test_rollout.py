@@ -107,6 +107,7 @@ def test_a_change_that_costs_a_picture_is_taken_back_and_names_the_path(deployme
     assert fingerprint(deployment.lab, RELAY).differences(before) == []
 
 
+@pytest.mark.soak
 def test_back_is_back_and_the_record_is_whole(deployment: Deployment) -> None:
     fewer_cameras(deployment)
     deployment.document("apply", "--yes")
@@ -138,6 +139,7 @@ def test_back_is_back_and_the_record_is_whole(deployment: Deployment) -> None:
 
 
 @LOCAL_USER
+@pytest.mark.soak
 def test_a_record_that_is_emptied_is_missed_by_the_hosts_that_hold_its_entries(deployment: Deployment) -> None:
     place = state_place_of(deployment.environment, "lab")
     assert place.file is not None
@@ -182,6 +184,7 @@ def test_a_killed_controller_leaves_nothing_here_and_its_run_is_taken_up(deploym
     assert deployment.run("apply", "--resume", check=False).returncode == 2
 
 
+@pytest.mark.soak
 def test_a_killed_controllers_run_is_ended_by_hand(deployment: Deployment) -> None:
     before = fingerprint(deployment.lab, RELAY)
     wrong_channel(deployment)
@@ -194,6 +197,7 @@ def test_a_killed_controllers_run_is_ended_by_hand(deployment: Deployment) -> No
     assert fingerprint(deployment.lab, RELAY).differences(before) == []
 
 
+@pytest.mark.soak
 def test_an_interrupt_brings_hosts_on_their_way_to_their_end(deployment: Deployment) -> None:
     fewer_cameras(deployment)
     with running(deployment, "apply", "--yes", *ONLY) as process:
@@ -207,6 +211,7 @@ def test_an_interrupt_brings_hosts_on_their_way_to_their_end(deployment: Deploym
     assert host_in(deployment.document("apply", "--resume"))["outcome"] == "applied"
 
 
+@pytest.mark.soak
 def test_a_rollout_pauses_after_the_canaries_and_goes_on(deployment: Deployment) -> None:
     for host in (RELAY, "centre"):
         deployment.lab.exec(host, ["sh", "-c", "echo '# drift' >> /etc/provisioner/tunnel.json"])

@@ -27,6 +27,7 @@ def wrong(deployment: Deployment, faults: tuple[Fault, ...]) -> list[str]:
     ]
 
 
+@pytest.mark.soak
 def test_a_sample_of_the_seeded_faults_is_named_and_placed(deployment: Deployment) -> None:
     assert len(_SAMPLE) == len(SAMPLE)
     assert wrong(deployment, _SAMPLE) == []

@@ -45,6 +45,7 @@ def owner(deployment: Deployment) -> str:
     return str(json.loads(mark)["inventory"])
 
 
+@pytest.mark.soak
 def test_another_inventory_takes_no_relay_over_before_it_adopts_it(deployment: Deployment, other: Deployment) -> None:
     first, before = owner(deployment), contents(deployment)
     for words, code in ((("apply", "--yes", *ONLY, *ALLOWED), 6), (("plan", *ONLY, *ALLOWED), 5)):

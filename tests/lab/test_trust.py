@@ -52,10 +52,10 @@ def _device(deployment: Deployment) -> str:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("plan",), 5),
+        pytest.param(("plan",), 5, marks=pytest.mark.soak),
         (("apply", "--yes"), 6),
-        (("drift",), 5),
-        (("keys", "init"), 6),
+        pytest.param(("drift",), 5, marks=pytest.mark.soak),
+        pytest.param(("keys", "init"), 6, marks=pytest.mark.soak),
         (("verify",), 1),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
@@ -79,6 +79,7 @@ def test_two_edited_lines_hand_a_stranger_nothing(
 
 
 @LOCAL_USER
+@pytest.mark.soak
 def test_a_rule_of_sudo_for_one_program_is_enough_and_lets_nobody_do_anything_else(deployment: Deployment) -> None:
     lab = deployment.lab
     for host in MANAGED_HOSTS:

@@ -27,6 +27,7 @@ def message_after(heard: Alarms, begun: float, known: int) -> Notice:
     return notice
 
 
+@pytest.mark.soak
 def test_a_pulled_cable_is_one_message_within_ninety_seconds(
     deployment: Deployment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
