@@ -128,8 +128,12 @@ def _unpack(archive: IO[bytes], target: Path) -> None:
         tarfile.open(fileobj=archive, mode="r:gz") as tar,
         tempfile.TemporaryDirectory(dir=target.parent) as scratch,
     ):
-        tar.extract("mediamtx", scratch, filter="data")
+        packed = tar.extractfile("mediamtx")
+        if packed is None:
+            raise LabError(f"the release of MediaMTX {VERSION} has no program in it")
         program = Path(scratch) / "mediamtx"
+        with program.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)
         program.chmod(0o755)
         # Whole or not at all: others may look for it at the same time.
         program.replace(target)
