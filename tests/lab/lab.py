@@ -321,8 +321,9 @@ def _limit_hint() -> str:
 
 
 def _owned_by_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    # Deep it would copy the archive itself, once a file.
-    return info.replace(uid=0, gid=0, uname="root", gname="root", deep=False)
+    info.uid = info.gid = 0
+    info.uname = info.gname = "root"
+    return info
 
 
 def _is_public_key(word: str) -> bool:
