@@ -135,6 +135,7 @@ def test_a_file_with_another_hash_than_the_locked_one_is_not_installed(checkout:
     assert (code != 0, "DO NOT MATCH THE HASHES" in said, "tampered" in installed) == (True, True, False)
 
 
+@pytest.mark.soak
 @MERGE_REQUEST
 def test_a_line_of_the_lock_without_a_hash_installs_nothing(checkout: Path) -> None:
     digest = wheel(checkout, "hashed")
@@ -143,6 +144,7 @@ def test_a_line_of_the_lock_without_a_hash_installs_nothing(checkout: Path) -> N
     assert (code != 0, installed & {"hashed", "bare"}) == (True, set())
 
 
+@pytest.mark.soak
 @MERGE_REQUEST
 def test_what_a_package_needs_and_the_lock_does_not_name_is_not_installed(checkout: Path) -> None:
     digest = wheel(checkout, "outer", needs="smuggled")
@@ -151,6 +153,7 @@ def test_what_a_package_needs_and_the_lock_does_not_name_is_not_installed(checko
     assert (code != 0, "smuggled" in said, installed & {"outer", "smuggled"}) == (True, True, set())
 
 
+@pytest.mark.soak
 @MERGE_REQUEST
 def test_a_package_that_would_run_its_own_setup_is_not_installed_even_with_its_hash(checkout: Path) -> None:
     canary, source = checkout / "canary", checkout / "source-1"

@@ -33,6 +33,7 @@ def stored() -> Any:
     return json.loads(STORED.read_text(encoding="utf-8"))
 
 
+@pytest.mark.soak
 def test_a_sample_finds_every_hard_fault_and_no_healthy_one() -> None:
     nights = judge_all(list(collect(Size(seed=11, cameras=1, nights=3, hard=1, soft=0), workers=1)), seed=11)
     healthy = [night for night in nights if night.look.fault == Fault.NONE.value]
