@@ -56,7 +56,7 @@ def _device(deployment: Deployment) -> str:
         (("apply", "--yes"), 6),
         pytest.param(("drift",), 5, marks=pytest.mark.soak),
         pytest.param(("keys", "init"), 6, marks=pytest.mark.soak),
-        (("verify",), 1),
+        pytest.param(("verify",), 1, marks=pytest.mark.soak),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
 )
