@@ -44,7 +44,7 @@ class GateRules:
 
     Attributes:
         patience_s: how long paths that were up before may take to come back.
-        settle_s: how long new paths are waited for before they are only told.
+        settle_s: how long paths of the plan that gave no picture before are waited for before they are only told.
         max_lost: the share of paths that were up before and need not come back.
         min_new_up: the share of new paths that have to come up.
         required: paths that have to be up whatever they were before, each a path or the start of one.
@@ -75,7 +75,7 @@ class Decision:
         read: the paths that the next look reads.
         away: the paths whose devices it tries.
         again_s: when it is asked for, from now.
-        not_up: new paths without a picture.
+        not_up: paths of the plan without a picture: new ones, and those that gave none before.
     """
 
     verdict: GateVerdict
@@ -125,25 +125,29 @@ class _Question:
         self.own = own_causes(touched, watch)
         self.missing = {n for n in self.must - watch.up if not self._is_excused(n)}
         self.new_missing = touched.new - watch.up
+        # What the plan names may be meant to bring it up; it is waited for like a new one, and takes nothing back.
+        self.dark = (touched.named & names) - self.must - touched.new - watch.up
         self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
         self.left, self.nobody_reads = readers_left(touched, watch)
 
     def decision(self) -> Decision:
         """What the gate says."""
         if cause := self._failed():
-            return Decision(GateVerdict.FAIL, cause, not_up=tuple(sorted(self.new_missing)))
+            return Decision(GateVerdict.FAIL, cause, not_up=self._not_up())
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
         waits = waits or self.nobody_reads or self._is_silent() or self._is_mute()
-        settles = self.new_missing and self.elapsed_s < self.rules.settle_s
+        settles = self._not_up() and self.elapsed_s < self.rules.settle_s
         unproved = self._unproved()
         if not (waits or settles or unproved or self._too_soon()):
-            not_up = tuple(sorted(self.new_missing))
-            return Decision(GateVerdict.PASS, notes=tuple(self._notes()), not_up=not_up)
+            return Decision(GateVerdict.PASS, notes=tuple(self._notes()), not_up=self._not_up())
         again_s = self._again_s(urgent=waits or bool(settles))
-        read = self.missing | self.new_missing
+        read = self.missing | self.new_missing | self.dark
         if self.elapsed_s + again_s >= self.rules.watch_s:
             read |= unproved
         return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=tuple(self._tried()), again_s=again_s)
+
+    def _not_up(self) -> tuple[str, ...]:
+        return tuple(sorted(self.new_missing | self.dark))
 
     def _again_s(self, *, urgent: bool) -> float:
         if not urgent:
@@ -267,6 +271,7 @@ class _Question:
 
     def _notes(self) -> Iterable[str]:
         yield from (f"new, and gives no picture: {self._why(name)}" for name in sorted(self.new_missing))
+        yield from (f"gave no picture before and gives none now: {self._why(name)}" for name in sorted(self.dark))
         for name in sorted(self.missing):
             yield f"gave a picture before and gives none now, as allowed: {self._why(name)}"
         back = self.watch.back & set(self.unnamed)

@@ -45,7 +45,7 @@ class HostResult:
         notes: what a person should know although it changed nothing: new paths without a picture, a lease
             that was taken over, a reader who left meanwhile.
         wave: the wave that the host was in, empty outside a rollout.
-        not_up: new paths that gave no picture.
+        not_up: paths of the plan that gave no picture: new ones, and those that gave none before.
     """
 
     host: str

@@ -83,8 +83,11 @@ def follow(touched: Touched, *looks: tuple[float, PathsSeen | Sessions], rules: 
         (NAMES[:2], NAMES[:2], 4, GateVerdict.PASS),
         (NAMES[:2], NAMES[:1], 4, GateVerdict.WAIT),
         (NAMES[:2], NAMES[:1], 61, GateVerdict.FAIL),
-        (NAMES[:1], NAMES[:1], 4, GateVerdict.PASS),
-        ([], [], 4, GateVerdict.PASS),
+        (NAMES[:1], NAMES[:1], 4, GateVerdict.WAIT),
+        (NAMES[:1], NAMES[:1], 21, GateVerdict.PASS),
+        (NAMES[:1], NAMES[:2], 4, GateVerdict.PASS),
+        ([], [], 4, GateVerdict.WAIT),
+        ([], [], 21, GateVerdict.PASS),
     ],
 )
 def test_a_path_that_was_up_has_to_come_back(
@@ -148,6 +151,18 @@ def test_a_new_path_is_waited_for_and_then_told() -> None:
     strict = GateRules(min_new_up=1.0)
     assert decide(touched, one, 61, strict).verdict is GateVerdict.FAIL
     assert decide(touched, both, 5, strict).verdict is GateVerdict.PASS
+
+
+def test_a_path_of_the_plan_that_gave_no_picture_is_waited_for_and_then_told() -> None:
+    dark = (up(NAMES[0], dark=NAMES[1:2]) for _ in range(2))
+    watch = watched(up(NAMES[0]), *zip((4.0, 20.0), dark, strict=True))
+    early, late = decide(BOTH, watch, 5, RULES), decide(BOTH, watch, 21, RULES)
+    assert (early.verdict, NAMES[1] in early.read) == (GateVerdict.WAIT, True)
+    assert (late.verdict, late.not_up) == (GateVerdict.PASS, (NAMES[1],))
+    assert late.notes == (f"gave no picture before and gives none now: {NAMES[1]} (no frame)",)
+    # One that is read for another's sake is none of this plan's.
+    others = replace(BOTH, named=frozenset(NAMES[:1]))
+    assert decide(others, watch, 5, RULES).verdict is GateVerdict.PASS
 
 
 def test_a_required_path_counts_whatever_it_was_before() -> None:
