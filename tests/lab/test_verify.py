@@ -58,17 +58,20 @@ def test_every_path_of_a_healthy_lab_is_up_at_level_seven(deployment: Deployment
     assert found["engine"].split(" (")[0] == deployment.engine.name.split(" (")[0]
 
 
-def test_each_broken_camera_and_site_is_named_with_its_own_cause(deployment: Deployment) -> None:
+# By how old a handshake is a tunnel is known to be down: that takes up to two minutes.
+@pytest.mark.parametrize(
+    "tunnel", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["cameras", "a tunnel, too"]
+)
+def test_each_broken_camera_and_site_is_named_with_its_own_cause(deployment: Deployment, *, tunnel: bool) -> None:
     lab = deployment.lab
     expected = {
         "kcl-bg-001/cam-01": "camera refuses",
         "kcl-bg-001/cam-02": "camera unplugged",
         "kcl-bg-001/cam-03": "wrong password",
-        "kcl-bg-002/cam-01": "tunnel down",
-        "kcl-bg-002/cam-02": "tunnel down",
-        "kcl-bg-002/cam-03": "tunnel down",
         "kcl-hd-001/cam-01": "port map missing",
     }
+    behind = [f"kcl-bg-002/cam-{number:02}" for number in (1, 2, 3)] if tunnel else []
+    expected |= dict.fromkeys(behind, "tunnel down")
     with ExitStack() as mending:
         stopped, unplugged = lab.camera("kcl-bg-001/cam-01"), lab.camera("kcl-bg-001/cam-02")
         stopped.stop()
@@ -78,8 +81,9 @@ def test_each_broken_camera_and_site_is_named_with_its_own_cause(deployment: Dep
         changed = lab.camera("kcl-bg-001/cam-03")
         mending.callback(changed.change_password, changed.password)
         changed.change_password("Somebody-changed-it-1")
-        lab.exec("gw-2", ["systemctl", "stop", "provisioner-site"])
-        mending.callback(lab.exec, "gw-2", ["systemctl", "start", "provisioner-site"])
+        if tunnel:
+            lab.exec("gw-2", ["systemctl", "stop", "provisioner-site"])
+            mending.callback(lab.exec, "gw-2", ["systemctl", "start", "provisioner-site"])
         lab.exec("gw-3", ["nft", "delete", "element", "inet", "provisioner_site", "port_maps", "{ 10554 }"])
         lab.exec("gw-3", ["conntrack", "-D", "-p", "tcp", "--dport", "10554"], check=False)
         mending.callback(lab.exec, "gw-3", ["systemctl", "restart", "provisioner-site"])
@@ -89,8 +93,8 @@ def test_each_broken_camera_and_site_is_named_with_its_own_cause(deployment: Dep
         time.sleep(15)
         found = verified(deployment, "--limit", "carrier=viettel", until=lambda f: causes(f) == expected)
         assert causes(found) == expected, found["incidents"]
-        tunnel = [i for i in found["incidents"] if i["layer"] == "tunnel"]
-        assert [len(incident["paths"]) for incident in tunnel] == [6]
+        of_tunnels = [i for i in found["incidents"] if i["layer"] == "tunnel"]
+        assert [len(incident["paths"]) for incident in of_tunnels] == ([6] if tunnel else [])
         refused = next(i for i in found["incidents"] if i["cause"] == "camera refuses")
         assert "kcl-bg-001" in refused["object"]
 
