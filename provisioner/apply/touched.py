@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts.elements import ElementSet, device_value, element_of
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.render.files import POLICY_FILE, TRUST_FILE, TUNNEL_FILE
 
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
 _SAMPLE = 48
-_CAMERA, _ASKED = "element cameras ", "element onvif "
+_OF_DEVICES = frozenset({ElementSet.CAMERAS, ElementSet.ONVIF})
 # Of these none stands between a relay and a camera that stays: packets that come back belong to what was let out.
-_ELEMENTS = (_CAMERA, _ASKED, "element management ", "element centres ")
+_HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.CENTRES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     devices = _devices(pending)
     direct = [p for p in spec.paths if p.name in named or p.facility in sites or device_of(p) in devices]
     everything = any(c.impact is Impact.ALL for c in pending)
-    rules, link = _touches_rules(pending), _touches_link(pending)
+    rules, link = _touches_rules(pending, but=_OF_DEVICES), _touches_link(pending)
     indirect = spec.paths if everything or rules or link else ()
     read = {p.name: p for p in (*direct, *_spread(indirect)) if not p.on_demand}
     return Touched(
@@ -96,7 +97,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
         shared=frozenset(map(device_of, direct)),
         everything=everything,
         rules=rules,
-        bars=any(c.resource is Resource.RULE and not c.name.startswith(_ELEMENTS) for c in pending),
+        bars=_touches_rules(pending, but=_HARMLESS),
         link=link,
         live=any(_is_live(c) for c in pending),
         left=frozenset(path for c in pending for path in c.cut.get(spec.id, ())),
@@ -113,7 +114,7 @@ def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) 
 
 def device_of(path: MediaPath) -> str:
     """A path's device, as the rules name it."""
-    return f"{path.source.address} . {path.source.port}"
+    return device_value(path.source.address, path.source.port)
 
 
 def _served(spec: HostSpec) -> Served:
@@ -121,16 +122,19 @@ def _served(spec: HostSpec) -> Served:
     return Served(
         paths={path.name: path for path in spec.paths},
         peers={peer.name.removeprefix("site/"): peer.public_key for peer in spec.tunnel.peers},
-        devices=frozenset(f"{address} . {port}" for address, port in cameras),
+        devices=frozenset(device_value(address, port) for address, port in cameras),
     )
 
 
 def _devices(pending: Iterable[Change]) -> set[str]:
-    return {c.name.removeprefix(_CAMERA) for c in pending if c.resource is Resource.RULE and c.name.startswith(_CAMERA)}
+    elements = (element_of(c.name) for c in pending if c.resource is Resource.RULE)
+    return {one.value for one in elements if one and one.set is ElementSet.CAMERAS}
 
 
-def _touches_rules(pending: Iterable[Change]) -> bool:
-    return any(c.resource is Resource.RULE and not c.name.startswith((_CAMERA, _ASKED)) for c in pending)
+def _touches_rules(pending: Iterable[Change], *, but: Collection[ElementSet]) -> bool:
+    """Whether anything of the table is touched but elements of these sets."""
+    elements = (element_of(c.name) for c in pending if c.resource is Resource.RULE)
+    return any(one is None or one.set not in but for one in elements)
 
 
 def _touches_link(pending: Iterable[Change]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from provisioner.hosts.elements import SetElement
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.closer import FarEnd, Said
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
@@ -123,21 +124,20 @@ class Case:
         spec = next(h for h in (self.target.relay, *self.target.centres) if h.id == host)
         return touching(pending(changes), spec, self.target)
 
-    def firewall_blocks(self, chain: str, elements: str = "", element: str = "") -> bool:
+    def firewall_blocks(self, chain: str, element: SetElement | None = None) -> bool:
         """Whether the relay's own firewall stands in the way.
 
         A table that is not loaded at all lets everything through, so it explains nothing.
 
         Args:
             chain: `input` or `output`: any change of its rules may be the reason.
-            elements: the set that the rule asks, e.g. `cameras`.
-            element: the element that has to be in it.
+            element: what has to be in the set that the rule asks.
         """
         facts = self.hosts[self.target.relay.id].facts
         if facts is None or not facts.firewall.present:
             return False
         names = {difference.name for difference in facts.firewall.differences}
-        missing = {f"element {elements} {element}", f"set {elements}"} & names
+        missing = {element.name, f"set {element.set}"} & names if element else set[str]()
         return bool(missing) or any(n.startswith((f"{chain}/", f"chain {chain}", f"order {chain}")) for n in names)
 
 

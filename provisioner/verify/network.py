@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.desired.access import Access
+from provisioner.hosts.elements import ElementSet, SetElement, device_value
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.closer import Drop
 from provisioner.verify.evidence import LivePeer
@@ -222,8 +223,7 @@ def _unanswered(case: Case, where: str) -> Check:
 def _blocked(case: Case, where: str) -> Check:
     """Judge a relay that does not let its own packets out: by our table, if that differs, else by somebody else's."""
     relay = case.target.relay.id
-    element = f"{case.device[0]} . {case.device[1]}"
-    if case.firewall_blocks("output", "cameras", element):
+    if case.firewall_blocks("output", _element_of(case)):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"the relay's own rules do not let it connect to {where}")
     chains = sorted({c.named for c in case.relay.closer.chains if c.hook in {"output", "postrouting"}})
     by = f": {' or '.join(chains[:_CHANGES_NAMED])}" if chains else ""
@@ -259,7 +259,12 @@ def _cameras_blocked(case: Case) -> bool:
     peer = case.relay.tunnel.peers.get(case.target.peer_key)
     fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= _HANDSHAKE_S
     kept_back = fresh and peer is not None and peer.sent[1] == peer.sent[0]
-    return kept_back or case.firewall_blocks("output", "cameras", f"{case.device[0]} . {case.device[1]}")
+    return kept_back or case.firewall_blocks("output", _element_of(case))
+
+
+def _element_of(case: Case) -> SetElement:
+    """What lets a relay connect to the device."""
+    return SetElement(ElementSet.CAMERAS, device_value(*case.device))
 
 
 def _covers(network: str, address: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from provisioner.desired.spec import RTSP_PORT, HostSpec
+from provisioner.hosts.elements import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
@@ -319,7 +320,7 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
     if read.status is not None:
         detail = f"{relay} to the reader of {centre.id}: {words.of_status(read.status)}"
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
-    if case.firewall_blocks("input", "centres", str(centre.tunnel.address)):
+    if case.firewall_blocks("input", SetElement(ElementSet.CENTRES, str(centre.tunnel.address))):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"{relay} does not let {centre.id} in")
     # A line over which nothing comes at all does not merely lose packets.
     lossy = centre_line_check(case, centre) if comes else None

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from provisioner.desired.spec import HostKind, HostSpec
+from provisioner.hosts.elements import ElementSet, device_value, element_of
 from provisioner.plan.changes import Change, Impact, Resource
 from provisioner.verify.wanted import PathToCheck
 
 # The names are a contract: docs/design.md, part 4.
 _RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 _TUNNEL_FILES = frozenset({"/etc/provisioner/wg-prov.conf", "/etc/provisioner/wg-prov.psk"})
-_CAMERA, _CENTRE, _RELAY = "element cameras ", "element centres ", "element relays "
-# By these a device is asked about itself; no picture comes that way.
-_ASKED = "element onvif "
 
 
 def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
@@ -64,13 +62,17 @@ def _is_peer_of(change: Change, host: HostSpec, target: PathToCheck) -> bool:
 
 def _is_element_of(rule: str, target: PathToCheck) -> bool:
     """Whether a rule can touch a path: of elements of a set only its own, of anything else all."""
-    if rule.startswith(_CAMERA):
-        source = target.path.source
-        return rule == f"{_CAMERA}{source.address} . {source.port}"
-    if rule.startswith(_ASKED):
-        return False
-    if rule.startswith(_CENTRE):
-        return rule in {f"{_CENTRE}{centre.tunnel.address}" for centre in target.centres} or bool(target.shut)
-    if rule.startswith(_RELAY):
-        return rule == f"{_RELAY}{target.relay.tunnel.address}"
-    return True
+    if (element := element_of(rule)) is None:
+        return True
+    match element.set:
+        case ElementSet.CAMERAS:
+            return element.value == device_value(target.path.source.address, target.path.source.port)
+        case ElementSet.ONVIF:
+            # By these a device is asked about itself; no picture comes that way.
+            return False
+        case ElementSet.CENTRES:
+            return element.value in {str(centre.tunnel.address) for centre in target.centres} or bool(target.shut)
+        case ElementSet.RELAYS:
+            return element.value == str(target.relay.tunnel.address)
+        case ElementSet.MANAGEMENT:
+            return True

@@ -8,19 +8,18 @@ file still says what the package says.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, Peer
+from provisioner.hosts.elements import ElementSet, element_of
 from provisioner.hosts.facts import HostFacts, PeerFacts
 from provisioner.plan.diff.comparison import Comparison, host_of
 from provisioner.render.files import NFT_FILE, PSK_FILE, WG_FILE
 
 _SITE, _RELAY = "site/", "relay/"
-_ASKED = re.compile(r"^element onvif ([0-9.]+) \. ([0-9]{1,5})$")
 
 
 class SitePackageNeed(NamedTuple):
@@ -152,9 +151,10 @@ def _asked_otherwise(at: Comparison, peer: Peer) -> str:
     """That a device of the site is asked by ONVIF and was not, or the other way round, by the relay's rules."""
     if not rewrites(at, NFT_FILE):
         return ""
-    differing = (_ASKED.match(one.name) for one in at.facts.firewall.differences)
+    elements = (element_of(one.name) for one in at.facts.firewall.differences)
+    differing = (one.device for one in elements if one and one.set is ElementSet.ONVIF)
     own = {str(network.network_address) for network in peer.allowed_ips}
-    ports = {int(one[2]) for one in differing if one and one[1] in own}
+    ports = {device[1] for device in differing if device and device[0] in own}
     wanted = {one.port for one in (at.spec.relay.asked if at.spec.relay else ()) if str(one.address) in own}
     more, less = sorted(ports & wanted), sorted(ports - wanted)
     if more:

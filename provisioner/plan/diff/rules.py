@@ -6,22 +6,19 @@ or of set elements decides about new connections and cuts none that are there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from provisioner.hosts.elements import ElementSet, SetElement, element_of
 from provisioner.hosts.facts import RuleDifference
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 
 TABLE = "table inet provisioner"
-_CAMERA = re.compile(r"^element cameras ([0-9.]+) \. ([0-9]{1,5})$")
-_ASKED = re.compile(r"^element onvif ([0-9.]+) \. ([0-9]{1,5})$")
-_ELEMENT = re.compile(r"^element (management|centres) (\S+)$")
 _NEW = {
-    ("management", Action.CREATE): "new SSH from it is to be accepted",
-    ("management", Action.DELETE): "new SSH from it is to be refused",
-    ("centres", Action.CREATE): "new readers from it are to be accepted",
-    ("centres", Action.DELETE): "new readers from it are to be refused; those of a user that goes are ended",
+    (ElementSet.MANAGEMENT, Action.CREATE): "new SSH from it is to be accepted",
+    (ElementSet.MANAGEMENT, Action.DELETE): "new SSH from it is to be refused",
+    (ElementSet.CENTRES, Action.CREATE): "new readers from it are to be accepted",
+    (ElementSet.CENTRES, Action.DELETE): "new readers from it are to be refused; those of a user that goes are ended",
 }
 _CAMERAS = {
     Action.CREATE: "the relay is to reach {device}",
@@ -40,7 +37,7 @@ _OTHER = {
 
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
-    held = {f"element cameras {element}" for element in at.facts.held.cameras} if at.spec.held else set()
+    held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held.cameras} if at.spec.held else set()
     differences = [one for one in at.facts.firewall.differences if one.name not in held]
     if at.spec.firewall is not None and not at.facts.firewall.present:
         reason = f"the host does not have it (chains, sets, elements and rules: {len(differences)})"
@@ -55,14 +52,16 @@ def rule_changes(at: Comparison) -> Iterator[Change]:
 def _change(at: Comparison, difference: RuleDifference) -> Change:
     name, action = difference.name, Action(difference.action)
     where, reason = ("", ""), _OTHER[action]
-    if camera := _CAMERA.match(name):
-        where = at.site_at(camera[1])
-        reason = _CAMERAS.get(action, reason).format(device=_device(at, camera[1], int(camera[2])))
-    elif asked := _ASKED.match(name):
-        where = at.site_at(asked[1])
-        reason = _ASKING.get(action, reason).format(device=_asked_device(at, asked[1], int(asked[2])))
-    elif element := _ELEMENT.match(name):
-        reason = _NEW.get((element[1], action), reason)
+    element = element_of(name)
+    match element and (element.set, element.device):
+        case (ElementSet.CAMERAS, (address, port)):
+            where = at.site_at(address)
+            reason = _CAMERAS.get(action, reason).format(device=_device(at, address, port))
+        case (ElementSet.ONVIF, (address, port)):
+            where = at.site_at(address)
+            reason = _ASKING.get(action, reason).format(device=_asked_device(at, address, port))
+        case (other, None):
+            reason = _NEW.get((other, action), reason)
     return Change(at.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
 
 
