@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from provisioner.apply.answer import Look, PathSession, Sessions
-from provisioner.apply.touched import Served
+from provisioner.apply.touched import Served, device_of
 from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts.elements import device_value
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify.case import Case
 from provisioner.verify.evidence import HostEvidence
@@ -65,7 +66,7 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSee
             up.add(path.name)
         else:
             why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
-    ports = {f"{address} . {port}": outcome for (address, port), outcome in look.relay.devices.items()}
+    ports = {device_value(address, port): outcome for (address, port), outcome in look.relay.devices.items()}
     said = {name: words[0] for name, words in look.relay.errors.items() if words}
     return PathsSeen(frozenset(up), why_not, look.sessions, ports, said)
 
@@ -233,7 +234,7 @@ def _has_other_session(was: PathSession, now: PathSession | None) -> bool:
 
 
 def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -> Absence:
-    port = seen.ports.get(f"{path.source.address} . {path.source.port}")
+    port = seen.ports.get(device_of(path))
     if port is None:
         return absence
     said, session = seen.said.get(path.name, ""), (seen.sessions.paths or {}).get(path.name) if seen.sessions else None
