@@ -139,6 +139,7 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     yield from _remaining(end)
     yield from (f"the record of the run is not whole: {note}" for note in end.notes)
     yield from failed[worse:]
+    yield from _dark(end)
     if end.ended in {"paused", "interrupted"}:
         what = f"run {end.run} pauses" if end.ended == "paused" else f"run {end.run} was interrupted"
         yield f"{what}: provisioner apply --resume goes on, provisioner apply --abort ends it"
@@ -157,6 +158,13 @@ def _remaining(end: RunEnd) -> Iterator[str]:
             f"a fresh plan still finds {counted(len(end.remaining), 'change')} on what was applied:"
             f" {changes}; see provisioner plan --details, and apply again"
         )
+
+
+def _dark(end: RunEnd) -> Iterator[str]:
+    """The paths of the plan that give no picture on hosts that stay as the plan has them."""
+    paths = sorted(p for result in end.results if result.outcome is HostOutcome.APPLIED for p in result.not_up)
+    if paths:
+        yield f"no picture of {counted(len(paths), 'path')} of the plan: {named(paths)}; provisioner verify says why"
 
 
 def _good(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:

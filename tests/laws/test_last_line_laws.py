@@ -95,6 +95,7 @@ _WORDS = {
     "lock-out": "shut SSH out",
     "unknown": "not reached",
     "held-back": "not started",
+    "dark": "no picture of 1 path of the plan: p/f/c/main; provisioner verify says why",
     "applied": "applied, run",
     "unchanged": "nothing to do",
 }
@@ -121,20 +122,33 @@ _LEFT = Change("relay-1", Resource.UNIT, "u", Action.UPDATE, Impact.HOT, "why")
     remaining=st.booleans(),
     left_out=st.booleans(),
     facts=st.booleans(),
+    dark=st.integers(0, 5),
 )
-def test_a_run_ends_with_its_worst_first(kinds: list[str], *, remaining: bool, left_out: bool, facts: bool) -> None:
+def test_a_run_ends_with_its_worst_first(
+    kinds: list[str], dark: int, *, remaining: bool, left_out: bool, facts: bool
+) -> None:
     read = cast("HostFacts", object()) if facts else None
+    # What became of a path on a host that went back says nothing of what the host has now.
     results = [
-        HostResult(f"host-{n}", _RESULTS[kind][0], refusal=_RESULTS[kind][1], facts=read)
+        HostResult(
+            f"host-{n}",
+            _RESULTS[kind][0],
+            refusal=_RESULTS[kind][1],
+            facts=read,
+            not_up=("p/f/c/main",) if n == dark else (),
+        )
         for n, kind in enumerate(kinds)
     ]
+    dark_stays = dark < len(kinds) and kinds[dark] == "applied"
     remaining = remaining and "applied" in kinds
     left = ("centre-9",) if left_out else ()
     ending = run_ending(RunEnd("run-1", results, remaining=(_LEFT,) if remaining else (), left_out=left))
-    present = [kind for kind in _WORDS if kind in kinds or (kind == "remaining" and remaining)]
+    said = {*kinds, *(["remaining"] if remaining else ()), *(["dark"] if dark_stays else ())}
+    present = [kind for kind in _WORDS if kind in said]
     assert _WORDS[present[0]] in ending[0]
     assert exit_code(results, 7 if remaining else 0) == _CODES.get(present[0], 0)
     text = "\n".join(ending)
+    assert ("no picture" in text) == dark_stays
     assert all(f"host-{n}" in text for n, kind in enumerate(kinds[:5]) if kind not in {"applied", "unchanged"})
     whole = set(kinds) <= {"applied", "unchanged"} and not left_out
     assert ("a fresh plan is empty" in text) == (whole and "applied" in kinds and not remaining and facts)
