@@ -79,7 +79,7 @@ def test_it_says_where_the_time_went(run: Run) -> None:
     done = run("scripts/test")
     lines = done.stdout.partition("\nseconds:\n")[2].splitlines()
     assert [line.split(maxsplit=1)[1] for line in lines] == [
-        *("packages", "image", "lab", "contract", "lint", "rest", "demo", "the whole"),
+        *("packages", "image", "lint", "rest", "lab", "contract", "demo", "the whole"),
     ]
     assert all(line.split()[0].isdigit() for line in lines)
 
@@ -99,6 +99,14 @@ def test_the_demo_comes_after_the_lab(run: Run, folder: Path) -> None:
     assert run("scripts/test").returncode == 0
     places = [part[-1] for part in called(folder)]
     assert places.index("tests/lab") < places.index("tests/demo")
+
+
+@pytest.mark.parametrize("words", [(), ("--labs",), ("tests/unit",)], ids=["whole", "labs", "part"])
+def test_where_packages_are_lacking_nothing_is_tested(run: Run, folder: Path, words: tuple[str, ...]) -> None:
+    lacking = '#!/bin/sh\n[ "$1" != test ] || { sleep 0.1; exit 3; }\n'
+    (folder / "scripts/prepare").write_text(lacking, encoding="ascii")
+    assert run("scripts/test", *words).returncode == 3
+    assert not (folder / "called").exists()
 
 
 def test_the_lab_alone_is_one_part(run: Run, folder: Path) -> None:
