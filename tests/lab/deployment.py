@@ -14,13 +14,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from provisioner.apply.result import HostOutcome
+from provisioner.apply import GateRules, HostOutcome, RolloutOptions
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.vault import encrypt
 from provisioner.cli.context import today
 from provisioner.desired.limit import Limit
 from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
+from provisioner.runs.options import RunOptions
 from tests import inventories
 
 from .direct import DirectRunner
@@ -202,15 +204,27 @@ class Deployment:
         Raises:
             LabError: that does not do, either.
         """
+        session = self.direct_session()
+        planned = _planned(session)
+        if quarantined := frozenset(one.path for one in planned.plan.quarantined):
+            planned = _planned(session, quarantined)
+        if not planned.unreadable and not planned.plan.pending:
+            return
+        # Who needs a picture waits for it.
+        if not _applied(session, planned, GateRules(settle_s=0)):
+            self.document("apply", "--yes", *NEW_HOSTS)
+            self.lift_quarantine()
+
+    def direct_session(self) -> Session:
+        """A session of the inventory as it is now, whose calls go to hosts past SSH and Ansible."""
         session = Session(self.root, self.environment, today())
         vars(session)["runner"] = DirectRunner(self.lab, session.templates)
-        planned = make_plan(session, Limit(), allow={"trust": len(RELAYS) + 1})
-        if not planned.unreadable and not planned.plan.pending and not planned.plan.quarantined:
-            return
-        if not _applied(session, planned):
-            self.document("apply", "--yes", *NEW_HOSTS)
-        if planned.unreadable or planned.plan.quarantined:
-            self.lift_quarantine()
+        return session
+
+    def apply_directly(self, gate: GateRules) -> Applied:
+        """Apply the inventory as it is now, past SSH and Ansible, with a path gate of these rules."""
+        session = self.direct_session()
+        return apply_plan(session, _planned(session), options=_with(gate))
 
     def lift_quarantine(self) -> None:
         """Have every camera that refused its password asked again."""
@@ -240,10 +254,18 @@ class Deployment:
         return self.document("apply", "--yes", *NEW_HOSTS)
 
 
-def _applied(session: Session, planned: Planned) -> bool:
+def _planned(session: Session, lifted: frozenset[str] = frozenset()) -> Planned:
+    return make_plan(session, Limit(), allow={"trust": len(RELAYS) + 1}, lift=lifted)
+
+
+def _with(gate: GateRules) -> RunOptions:
+    return RunOptions(RolloutOptions(gate=gate))
+
+
+def _applied(session: Session, planned: Planned, gate: GateRules) -> bool:
     """Apply a plan; false where it is refused, or not all of its hosts are as it says afterwards."""
     try:
-        applied = apply_plan(session, planned)
+        applied = apply_plan(session, planned, options=_with(gate))
     except ProvisionerError:
         return False
     done = all(result.outcome is HostOutcome.APPLIED for result in applied.results)

@@ -118,9 +118,10 @@ def test_edits_by_hand_are_each_named_by_plan_and_healed_by_apply(deployment: De
     assert names(plan, "file") == edited
     applied = deployment.document("apply", "--yes")
     assert (applied["outcome"], applied["remaining"]) == ("applied", [])
-    assert deployment.document("plan")["changes"] == []
+    afterwards = deployment.document("plan")
+    assert afterwards["changes"] == []
     kept = "/etc/systemd/system/service.d/machine.conf"
-    assert any(kept in note for note in deployment.document("plan")["notes"])
+    assert any(kept in note for note in afterwards["notes"])
     deployment.lab.exec(RELAY, ["sh", "-ec", f"test -e {kept}; rm {kept}; systemctl daemon-reload"])
     assert "theirs" in deployment.lab.exec(RELAY, ["nft", "list", "table", "inet", "somebody"]).stdout
     deployment.lab.exec(RELAY, ["nft", "delete", "table", "inet", "somebody"])

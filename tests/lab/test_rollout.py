@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.apply import GateRules, HostOutcome
 from provisioner.history.event_log import EventLog
 from provisioner.history.place import state_place_of
 from provisioner.history.store import open_history
@@ -24,7 +25,7 @@ from tests.hostile import LOCAL_USER
 from .deployment import Deployment, patient
 from .fingerprint import fingerprint
 from .patience import stretched
-from .test_verify import all_up, verified
+from .received import wait_until_received
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 RELAY, OTHER = "relay-vnpt-1", "relay-viettel-1"
@@ -35,7 +36,7 @@ ONLY = ("--limit", f"host={RELAY}")
 def wrong_channel(deployment: Deployment) -> None:
     """Declare a channel that the camera does not have: the relay takes it, and no picture comes, where one came."""
     # What a test before cut may not be back yet, and a gate takes away no picture that was not there.
-    verified(deployment, *ONLY, until=all_up, tries=12)
+    wait_until_received(deployment.lab, RELAY, PATH)
     deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
 
 
@@ -103,10 +104,9 @@ def private_folders(deployment: Deployment) -> list[str]:
 def test_a_change_that_costs_a_picture_is_taken_back_and_names_the_path(deployment: Deployment) -> None:
     before = fingerprint(deployment.lab, RELAY)
     wrong_channel(deployment)
-    applied = deployment.document("apply", "--yes", *patient(6), codes=(7,))
-    found = host_in(applied)
-    assert found["outcome"] == "rolled-back"
-    assert found["cause"].startswith(f"path gate: no picture after the change: {PATH}")
+    (found,) = [r for r in deployment.apply_directly(GateRules(patience_s=stretched(6))).results if r.host == RELAY]
+    assert found.outcome is HostOutcome.ROLLED_BACK
+    assert found.cause.startswith(f"path gate: no picture after the change: {PATH}")
     assert fingerprint(deployment.lab, RELAY).differences(before) == []
 
 

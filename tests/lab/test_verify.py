@@ -49,6 +49,8 @@ def all_up(found: dict[str, Any]) -> bool:
     return bool(found["summary"]["up"] == found["summary"]["paths"])
 
 
+# The demo insists on it as well, and so does every test that waits for a healthy lab.
+@pytest.mark.soak
 def test_every_path_of_a_healthy_lab_is_up_at_level_seven(deployment: Deployment) -> None:
     found = verified(deployment, until=all_up)
     assert found["summary"]["paths"] == 24
