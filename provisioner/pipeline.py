@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import sleep
 from typing import TypeVar
@@ -28,6 +28,7 @@ from provisioner.desired.sites import closed_sites, site_spec
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.artefact import refusal_here
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe, observe_request
@@ -49,6 +50,7 @@ from provisioner.plan.changes import Change, distinct_trust
 from provisioner.plan.diff import changes_of, held_on
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST
+from provisioner.plan.guards.programs import lacking_programs
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.site import SitePackage, render_closed_site, render_site
@@ -271,7 +273,8 @@ def make_plan(
     basis = replace(session.basis({}), allow=allowed)
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)
-    return Planned(plan, hosts, facts, errors)
+    lacking = lacking_programs(plan.pending, hosts, facts, partial(refusal_here, environment=session.environment))
+    return Planned(replace(plan, lacking=lacking), hosts, facts, errors)
 
 
 def _lifting(spec: HostSpec, lift: Collection[str]) -> HostSpec:

@@ -69,7 +69,7 @@ def plan_lines(
 
 def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True, say: Translator = ENGLISH) -> Iterator[str]:
     """The last lines of a plan that is not whole or not to be applied: the worst first, with what to do next."""
-    if not (plan.unreadable or plan.refused or plan.held_back):
+    if not (plan.unreadable or plan.refused or plan.held_back or plan.lacking):
         return
     yield ""
     for number, sentence in enumerate(plan_ending(plan, judged=judged)):

@@ -10,6 +10,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,37 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
     Raises:
         HostError: it cannot be had, or its checksum is another one; nothing is installed then.
     """
+    place = _place(artefact, arch, environment)
+    if place.address and not place.path.exists():
+        _download(place.address, place.path, place.checksum, Mirrors.from_environment(environment))
+    return _checked(place)
+
+
+def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
+    """Why this machine would not ship an artefact, as far as it knows that without asking anybody.
+
+    Of one that would have to be downloaded first nothing is known.
+    """
+    try:
+        place = _place(artefact, arch, environment)
+        if not place.address or place.path.exists():
+            _checked(place)
+    except HostError as error:
+        return error
+    return None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an artefact lies on this machine, or is put; `address` is where it comes from, of a local file nothing."""
+
+    path: Path
+    checksum: str
+    address: str
+    origin: str
+
+
+def _place(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> _Place:
     checksum = dict(artefact.sha256).get(arch)  # type: ignore[call-overload]
     if checksum is None:
         raise HostError(
@@ -40,13 +72,11 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
         )
     if artefact.source.startswith("file:"):
         named = artefact.source.removeprefix("file:")
-        return _checked(_local(named, environment), str(checksum), named)
+        return _Place(_local(named, environment), str(checksum), "", named)
     cached = _cache(environment) / f"{artefact.version}-{arch}-{checksum[:16]}"
     address = _RELEASE if artefact.source == "release" else artefact.source
     address = address.replace("{version}", artefact.version).replace("{arch}", arch)
-    if not cached.exists():
-        _download(address, cached, str(checksum), Mirrors.from_environment(environment))
-    return _checked(cached, str(checksum), address)
+    return _Place(cached, str(checksum), address, address)
 
 
 # --- local files ------------------------------------------------------------------------------------
@@ -74,14 +104,14 @@ def _inside(named: str, folders: list[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _checked(path: Path, checksum: str, origin: str) -> Path:
+def _checked(place: _Place) -> Path:
     try:
-        digest = _digest(path)
+        digest = _digest(place.path)
     except OSError:
-        raise HostError(f"MediaMTX: {origin} is not there", hint="see mediamtx.source in inventory.yml") from None
-    if digest != checksum:
-        raise _other_checksum(origin)
-    return path
+        raise HostError(f"MediaMTX: {place.origin} is not there", hint="see mediamtx.source in inventory.yml") from None
+    if digest != place.checksum:
+        raise _other_checksum(place.origin)
+    return place.path
 
 
 def _digest(path: Path) -> str:

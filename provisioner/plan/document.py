@@ -44,7 +44,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "unreadable": dict(sorted(plan.unreadable.items())),
         "unproved": list(plan.unproved),
         "site_packages": [need._asdict() for need in plan.site_packages],
-        "notes": list(plan.notes),
+        "notes": [*plan.lacking, *plan.notes],
         "held": [held_document(one) for one in plan.held],
         "quarantined": [one.document for one in plan.quarantined],
     }

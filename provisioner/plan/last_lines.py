@@ -38,7 +38,7 @@ def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:
         plan: the plan.
         judged: whether what policy refuses decides; in `drift`, which tells about hosts, it comes last.
     """
-    of_hosts = (*_unproved(plan), *_unreadable(plan), *_held(plan), _changes(plan))
+    of_hosts = (*_unproved(plan), *_unreadable(plan), *plan.lacking, *_held(plan), _changes(plan))
     refused = tuple(_refused(plan))
     return (*refused, *of_hosts) if judged else (*of_hosts, *refused)
 

@@ -55,6 +55,7 @@ class Plan:
         unproved: those of them that did not prove that they were managed before; nothing was sent to them.
         site_packages: the sites whose gateways need a new package once this is applied.
         notes: what else a reader has to know, e.g. what could not be checked.
+        lacking: programs that changes need and that an apply from here would not ship, each with why.
         against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
             of no viewers.
         noops_elsewhere: how many no-ops there are on hosts that need not be compared; they are not among the changes.
@@ -74,6 +75,7 @@ class Plan:
     unproved: tuple[str, ...] = ()
     site_packages: tuple[SitePackageNeed, ...] = ()
     notes: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     against: Against | None = None
     noops_elsewhere: int = 0
     held: tuple[HeldInPlan, ...] = ()

@@ -221,7 +221,7 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
     if plan.unreadable:
         hosts = _hosts(sorted(plan.unreadable), say)
         sentences.append(say("**Not read**, their changes are not in the plan: {hosts}", hosts=hosts))
-    sentences += [code(say.restated(note), _REASON) for note in plan.notes[:_REFUSALS]]
+    sentences += [code(say.restated(note), _REASON) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
     for line in sentences:
         yield f"{line}."
         yield ""

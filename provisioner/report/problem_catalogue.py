@@ -176,6 +176,18 @@ _PLANS: _Section = {
 _HOSTS: _Section = {
     "host-id-duplicate": ("Two relays or centres have one id.", "Give one of them another id."),
     "host-address-duplicate": ("Two hosts have one address.", "Correct one of the two."),
+    "relay-endpoint-duplicate": (
+        "Peers of two relays are to send WireGuard to one endpoint.",
+        "Write each relay's own, or another wireguard_port.",
+    ),
+    "relay-endpoint-unusable": (
+        "A relay's endpoint is an address to which nobody can send.",
+        "Write the address at which sites reach the relay.",
+    ),
+    "endpoint-in-management-network": (
+        "Sites are to send WireGuard into a management network, which they seldom reach.",
+        "Write under endpoint the address at which sites reach the relay.",
+    ),
     "centre-unknown": ("A carrier names a centre that has no file.", "Write its file, or correct the name."),
     "centre-without-management": (
         "A centre has no management network: no carrier names it, and it names none itself.",

@@ -14,9 +14,10 @@ from provisioner.hosts.facts import ArmedChange
 from provisioner.pipeline import Planned, Session
 from provisioner.plan import Plan, Saved, moved_hosts
 from provisioner.plan.guards.policy import hint_once_saved
+from provisioner.plan.guards.programs import needs_program
 from provisioner.plan.seen import first_few
 from provisioner.runs.applied import Applied
-from provisioner.runs.execution import carry_out, needs_program, new_run, with_program
+from provisioner.runs.execution import carry_out, new_run, with_program
 from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions

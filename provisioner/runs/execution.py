@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from provisioner import __version__
 from provisioner.apply import HostResult, Job, JournalStep, Rollout, RunProgress, roll_out
 from provisioner.base.held import HeldFacility
-from provisioner.desired.spec import HostSpec
 from provisioner.history.git_notes import note_head
 from provisioner.history.records import Holding, Operation, Run
 from provisioner.history.seal import Head
 from provisioner.history.who import who, who_text
 from provisioner.hosts.artefact import fetch
 from provisioner.pipeline import Session, new_run_id
-from provisioner.plan.changes import Action, Change, Resource
+from provisioner.plan.changes import Action, Change
 from provisioner.plan.diff import changes_of
-from provisioner.render.files import program_path
 from provisioner.runs.applied import Applied
 from provisioner.runs.holdings import contents_of, shown_by_change
 from provisioner.runs.intent import Intent
@@ -138,15 +136,6 @@ def with_program(session: Session, job: Job, arch: str) -> Job:
     path = fetch(artefact, arch, session.environment)
     checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[arch]
     return replace(job, artefact=path, artefact_sha256=checksum)
-
-
-def needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
-    """Whether the changes of a host include MediaMTX's program."""
-    path = program_path(spec.relay.artefact) if spec.relay else ""
-    return any(
-        c.host == spec.id and c.resource is Resource.FILE and c.name == path and c.action is not Action.NOOP
-        for c in changes
-    )
 
 
 def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:

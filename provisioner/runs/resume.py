@@ -12,12 +12,12 @@ from provisioner.history.who import who, who_text
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session
+from provisioner.plan.guards.programs import needs_program
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import (
     by_host,
     carry_out,
     holdings_after,
-    needs_program,
     remaining_changes,
     with_program,
 )

@@ -49,6 +49,7 @@ def plans(draw: st.DrawFn) -> Plan:
         refused=tuple(PlanRefusal(name, "message", "hint") for name in refused),
         unreadable=unread | dict.fromkeys(unproved, "it has not proved itself"),
         unproved=unproved,
+        lacking=tuple(draw(st.lists(st.just("MediaMTX cannot be had here"), max_size=1))),
     )
 
 
@@ -59,6 +60,8 @@ def _worst_of_plan(plan: Plan, *, judged: bool) -> str:
         return "did not prove"
     if plan.unreadable:
         return "not read"
+    if plan.lacking:
+        return "cannot be had here"
     return "to update" if plan.pending else "no change" if plan.basis.live else "nothing is known"
 
 

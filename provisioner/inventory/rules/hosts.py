@@ -42,6 +42,21 @@ def host_addresses_are_unique(view: View) -> Iterator[Problem]:
         hosts.setdefault(address, name)
 
 
+def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
+    """What is sent to one endpoint comes to one relay: the other one's sites would knock at a stranger's door."""
+    relays: dict[tuple[IPv4Address, int], tuple[str, IPv4Address]] = {}
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            endpoint = (relay.wireguard_endpoint, relay.wireguard_port)
+            other, address = relays.setdefault(endpoint, (relay.id, relay.address))
+            # Of two hosts at one address the rule above says it.
+            if other != relay.id and address != relay.address:
+                message = f"relay {relay.id}: {endpoint[0]}:{endpoint[1]} is also where peers of {other} send WireGuard"
+                path = ("relays", index, "endpoint" if relay.endpoint else "address")
+                hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
+                yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
+
+
 def centres_exist(view: View) -> Iterator[Problem]:
     """A carrier's centres have files, and no centre is named twice."""
     for carrier in view.inventory.carriers.values():
@@ -133,6 +148,7 @@ def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     host_ids_are_unique,
     host_addresses_are_unique,
+    wireguard_endpoints_are_unique,
     centres_exist,
     centres_are_managed_from_somewhere,
     plans_name_a_relay_of_their_carrier,

@@ -6,7 +6,7 @@ Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is nor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
 from provisioner.base.counted import counted
@@ -90,6 +90,41 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
                 yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
 
 
+def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
+    """Gateways and centres send WireGuard to a relay's endpoint: it has to be an address that they reach.
+
+    A management network is where the NOC is. Sites seldom reach it, and who finds that out there has driven there.
+    """
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            endpoint, key = relay.wireguard_endpoint, "endpoint" if relay.endpoint else "address"
+            owner, path = f"carrier/{carrier.id}", ("relays", index, key)
+            if kind := _of_no_host(endpoint):
+                message = f"relay {relay.id}: nobody can send WireGuard to {endpoint}, {kind}"
+                hint = "write under endpoint the address at which sites and centres reach the relay"
+                yield view.problem(owner, path, "relay-endpoint-unusable", message, hint)
+            networks = (n for n in carrier.management_networks if n.prefixlen >= _WIDEST_MANAGEMENT and endpoint in n)
+            for network in networks:
+                message = (
+                    f"relay {relay.id}: sites are to send WireGuard to {endpoint}, which lies in {carrier.id}'s"
+                    f" management network {network}"
+                )
+                hint = "if sites do not reach that network write under endpoint where they reach the relay"
+                code = "endpoint-in-management-network"
+                yield view.problem(owner, path, code, message, hint, severity=Severity.WARNING)
+
+
+def _of_no_host(address: IPv4Address) -> str:
+    """What an address is that is no host's for others; nothing of any other one."""
+    if address.is_unspecified:
+        return "which is no address"
+    if address.is_loopback:
+        return "a host's own loopback"
+    if address.is_link_local:
+        return "a link-local address"
+    return "which is no address of one host" if address.is_multicast or address.is_reserved else ""
+
+
 def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
     """A facility's LAN inside a tunnel pool would be unreachable, or would swallow the tunnel."""
     pools = _pools(view)
@@ -131,6 +166,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     pools_do_not_overlap,
     pools_keep_clear_of_carriers,
     hosts_stand_outside_pools,
+    endpoints_are_where_sites_can_send,
     lans_keep_clear_of_pools,
     management_is_narrow,
 )

@@ -527,3 +527,35 @@ def test_a_relay_in_a_dead_one_s_place_names_the_sites_that_need_a_package(call:
     ]
     _, plan = call.document("drift", "--limit", "host=relay-vnpt-1")
     assert plan["site_packages"] == []
+
+
+# --- what an apply would not have -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("source: release", "source: file:mediamtx-new", "file:mediamtx-new is in no folder of PROVISIONER_ARTEFACTS"),
+        ("amd64: ", "# amd64: ", "the inventory has no checksum of MediaMTX 1.20.2 for amd64; add it to inventory.yml"),
+    ],
+    ids=["a file that is not here", "no checksum"],
+)
+def test_a_program_that_cannot_be_had_is_told_with_the_plan_and_not_by_the_apply(
+    call: Terminal, old: str, new: str, why: str
+) -> None:
+    call.edit("inventory.yml", "version: 1.20.1", "version: 1.20.2")
+    call.edit("inventory.yml", old, new)
+    meant = ("plan", "--allow", "trust=1", "--allow", "all_impact=2")
+    code, out, _ = call(*meant)
+    (told,) = [line for line in out.splitlines() if why in line]
+    assert code == 0
+    assert told.startswith("MediaMTX for amd64 cannot be had here, so that an apply would refuse 2 hosts")
+    # Before the numbers of changes: it comes first to who reads the last lines alone.
+    assert out.rindex(told) < out.rindex(" on 2 hosts")
+    assert any(why in note for note in call.document(*meant)[1]["notes"])
+    assert why in call("--output", "markdown", *meant)[1]
+
+
+def test_where_the_program_is_on_the_hosts_nobody_asks_for_it_here(call: Terminal) -> None:
+    call.other_channel()
+    assert "cannot be had" not in call("plan")[1]

@@ -51,8 +51,30 @@ def settings(**pools: Any) -> dict[str, Any]:
     return plain | {"pools": plain["pools"] | pools}
 
 
+def _sends_to(endpoint: str, name: str = "relay-vnpt-1", number: int = 21, **changes: Any) -> dict[str, Any]:
+    return make.relay(name, number, endpoint=endpoint, **changes)
+
+
 def test_an_inventory_that_is_right_has_no_problems() -> None:
     assert codes(complete(carriers=BOTH, facilities=[make.facility(), VNPT_SITE])) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        # Behind one address translation each relay has a port of its own.
+        (_sends_to("203.0.113.11", wireguard_port=51821), []),
+        (make.relay("relay-vnpt-1", 11), ["host-address-duplicate"]),
+    ],
+    ids=["another port", "one address"],
+)
+def test_two_relays_behind_one_address(other: dict[str, Any], expected: list[str]) -> None:
+    assert codes(complete(carriers=[make.carrier(), make.carrier("vnpt", relays=[other])])) == expected
+
+
+def test_an_endpoint_in_a_network_that_is_everywhere_is_no_second_problem() -> None:
+    everywhere = make.carrier(management_networks=["0.0.0.0/0"])
+    assert codes(complete(carriers=[everywhere, make.carrier("vnpt", 21)])) == ["management-network-open"]
 
 
 def test_lans_that_overlap_each_other_are_normal() -> None:
@@ -91,6 +113,18 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         ),
         ({"centres": [make.centre(), make.centre("relay-viettel-1", 32)]}, "host-id-duplicate"),
         ({"centres": [make.centre(number=11)]}, "host-address-duplicate"),
+        (
+            {"carriers": [make.carrier(), make.carrier("vnpt", 21, relays=[_sends_to("203.0.113.11")])]},
+            "relay-endpoint-duplicate",
+        ),
+        *(
+            ({"carriers": [make.carrier(relays=[_sends_to(address, "relay-viettel-1")])]}, "relay-endpoint-unusable")
+            for address in ("0.0.0.0", "127.0.0.1", "169.254.7.7", "224.0.0.1", "255.255.255.255")  # noqa: S104
+        ),
+        (
+            {"carriers": [make.carrier(relays=[_sends_to("198.51.100.7", "relay-viettel-1")])]},
+            "endpoint-in-management-network",
+        ),
         ({"centres": [make.centre(), make.centre("centre-2", 22)]}, "centre-without-management"),
         ({"carriers": [make.carrier(centres=["centre", "other"])]}, "centre-unknown"),
         ({"carriers": [make.carrier(centres=["centre", "centre"])]}, "centre-duplicate"),
