@@ -302,7 +302,7 @@ _LOCK: _Section = {
     "host-keys-missing": ("A host's keys are not recorded yet.", "Run `provisioner keys init`."),
     "gateway-key-missing": (
         "A gateway's public key is not known.",
-        "Install the site's package and write the key that it prints.",
+        "Install the site's package and note the key that it prints with `provisioner gateway set-key`.",
     ),
 }
 
@@ -322,7 +322,7 @@ _SECRETS: _Section = {
     "secrets-not-checked": ("No vault password is set: secrets were not checked.", "Set one to check them too."),
     "secrets-missing": ("A key or secret of ours is not in the vault.", "Run `provisioner keys init`."),
     "secret-duplicate": ("A facility has logins in two files.", "Keep them in its province's file."),
-    "login-missing": ("A device has no login.", "Add it with `ansible-vault edit`."),
+    "login-missing": ("A device has no login.", "Set it with `provisioner secrets set`."),
     "login-unused": ("A login belongs to no device, or its facility is closed.", "Remove it."),
     "login-misplaced": ("A login is in another province's file.", "Move it."),
     "password-factory": ("A password is a factory's, or the user's name.", "Change it on the device, then here."),

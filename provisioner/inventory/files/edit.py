@@ -15,7 +15,7 @@ import yaml
 
 from provisioner.inventory.files.plain_yaml import scalar
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.strict_yaml import MAX_BYTES, parse
 
 
 class EditError(ValueError):
@@ -26,19 +26,20 @@ class Flow(dict[str, object]):
     """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
 
 
-def edited(data: bytes, changes: Mapping[KeyPath, object]) -> bytes:
+def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = MAX_BYTES) -> bytes:
     """A file's text with values set.
 
     Args:
         data: the file, strict YAML without faults, in UTF-8.
         changes: new values by place, applied in this order. The parent of a place has to exist; a list
             takes one new item at its length. Days are texts, written as YAML has them.
+        max_bytes: how large the file may be.
 
     Raises:
         EditError: the file has faults, or a place cannot be reached.
     """
     text = data.decode("utf-8-sig")
-    document = parse(data)
+    document = parse(data, max_bytes=max_bytes)
     if document.faults:
         raise EditError(document.faults[0].message)
     expected = copy.deepcopy(document.value)
@@ -50,7 +51,7 @@ def edited(data: bytes, changes: Mapping[KeyPath, object]) -> bytes:
         text = _set(text, path, value)
         expected = _with(expected, path, value)
     result = text.encode()
-    after = parse(result)
+    after = parse(result, max_bytes=max_bytes)
     if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
     return result

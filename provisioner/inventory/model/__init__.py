@@ -15,7 +15,7 @@ from provisioner.inventory.model.allocations import (
     SuccessorAllocation,
     Tombstone,
 )
-from provisioner.inventory.model.base import Model, Slug
+from provisioner.inventory.model.base import Model, PublicKey, Slug
 from provisioner.inventory.model.connection import (
     Access,
     Blocked,
@@ -125,6 +125,7 @@ __all__ = [
     "PlanState",
     "Policy",
     "ProvinceScheme",
+    "PublicKey",
     "Receiver",
     "ReceiverKind",
     "ReceiverSecrets",

@@ -12,15 +12,14 @@ from pydantic import ValidationError
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.nearest import did_you_mean
-from provisioner.base.printable import printable
 from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.base.ssh_signature import SignatureFormError, unarmoured
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded, load
+from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import ConnectionPlan, Facility, Frame, Party, Signature, SignOff, SignOffs
+from provisioner.inventory.operations.named import facility_named
 from provisioner.inventory.rules.signatures import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 
@@ -138,7 +137,7 @@ def sign_off(
 
 def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[str, str]) -> _Case:
     loaded = load(root, today=today, cache=cache_of(root, environment) if environment else None)
-    facility = _facility(loaded, agreement.facility)
+    facility = facility_named(loaded, agreement.facility)
     plan = facility.successor if agreement.plan == "successor" else facility.plan
     if plan is None or loaded.frame is None:
         hint = f"write {agreement.plan} first"
@@ -149,17 +148,6 @@ def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[st
         hint = "name the minutes or letter; people stand in contacts/ alone, and logins in secrets/"
         raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
     return _Case(loaded.frame, facility, plan, signed_content(facility, plan))
-
-
-def _facility(loaded: Loaded, name: str) -> Facility:
-    if loaded.frame and name in loaded.outlines:
-        return loaded.facility(name)
-    if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
-        hint = "run `provisioner validate` and correct what it lists"
-        raise InventoryError(f"facility {name} cannot be read", hint=hint)
-    known = loaded.partial.facilities if loaded.partial else ()
-    hint = did_you_mean(name, known, "name the id in its file")
-    raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
 
 # --- signatures -----------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
             message = "the gateway's public key is not known"
             hint = (
                 f"make the site's package with `provisioner site-package {facility.id}`, install it on the gateway,"
-                " and write the public key that it prints into this file as gateway.public_key"
+                f" and note the key that it prints: provisioner gateway set-key {facility.id} KEY"
             )
             yield view.problem(owner, ("gateway",), GATEWAY_KEY_MISSING, message, hint)
 

@@ -152,10 +152,7 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
                 continue
             for device in missing:
                 message = f"facility {site.id}: {device} has no login"
-                hint = (
-                    f"add it with `ansible-vault edit {view.root / owner}.yml`:"
-                    f" {site.id}: {{ {device}: {{ username: …, password: … }} }}"
-                )
+                hint = f"set it: provisioner secrets set {site.id}/{device} --username NAME"
                 yield view.problem(owner, (site.id,), "login-missing", message, hint, facility=site.id)
             break
 

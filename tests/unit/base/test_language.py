@@ -43,7 +43,6 @@ _OTHER_SENSES = {
         "{known} of {keys} key pictures came before, byte for byte: restart the camera",
     },
     "password": {
-        "add it with `ansible-vault edit {root}.yml`: {id}: { {device}: { username: …, password: … } }",
         "username: … and password: …",
     },
     "viewer": {"find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"},

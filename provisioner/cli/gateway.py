@@ -1,0 +1,84 @@
+"""`provisioner gateway`: what technicians report of a site's router."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from provisioner.base.errors import UsageError
+from provisioner.cli.completion import facilities_like
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.output import print_document
+from provisioner.inventory.operations.gateway_key import GatewayKey, set_gateway_key
+
+_MOST_BYTES = 4096
+
+
+@click.group(cls=NamedGroup)
+def gateway() -> None:
+    """Note what technicians report of a site's gateway."""
+
+
+@gateway.command("set-key")
+@click.argument("facility", shell_complete=facilities_like)
+@click.argument("key")
+@click.option("--replace", "replaces", is_flag=True, help="Take the place of another key, whose tunnel then ends.")
+@click.pass_obj
+def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool) -> int:
+    """Write a gateway's public key into its facility's file.
+
+    KEY is what install.sh of the site's package printed; a dash takes it from standard input. The rest of the file
+    stays as it is. A key that another peer has is refused, and so is one in the place of another, without --replace.
+
+    Example: provisioner -i DIR gateway set-key kcl-bg-001 - < what-install.sh-printed
+    """
+    text = _piped() if key == "-" else key
+    env = invocation.env
+    written = set_gateway_key(
+        invocation.inventory, facility, text.strip(), replaces=replaces, today=today(), environment=env
+    )
+    if invocation.json:
+        print_document(
+            {
+                "schema": "provisioner/gateway-set-key",
+                "version": 1,
+                "facility": facility,
+                "file": str(written.path),
+                "public_key": written.key,
+                "before": written.before or None,
+                "written": bool(written.diff),
+            }
+        )
+        return 0
+    for line in _lines(facility, written):
+        click.echo(line)
+    return 0
+
+
+def _piped() -> str:
+    """The last line of standard input: what a program printed before it is not the key.
+
+    Raises:
+        UsageError: there is more than a key there, or no text.
+    """
+    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    try:
+        lines = data.decode().split()
+    except UnicodeDecodeError:
+        lines = []
+    if len(data) > _MOST_BYTES or not lines:
+        hint = "send it what install.sh prints on standard output"
+        raise UsageError("standard input has no key", hint=hint)
+    return lines[-1]
+
+
+def _lines(facility: str, written: GatewayKey) -> list[str]:
+    if not written.diff:
+        return [f"{written.path}: {facility} has this key already"]
+    return [
+        f"{written.path}:",
+        *(f"  {line}" for line in written.diff),
+        f"the key of {facility}'s gateway is noted; next: provisioner validate, then commit",
+    ]

@@ -1,0 +1,52 @@
+"""Facilities and devices as they are named in an argument of a command."""
+
+from __future__ import annotations
+
+from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.inventory.allocate import devices_of
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.model import Facility, device_of
+
+_SHOWN = 80
+
+
+def facility_named(loaded: Loaded, name: str) -> Facility:
+    """The facility of an id.
+
+    Raises:
+        InventoryError: its file, or the inventory's, cannot be understood.
+        UsageError: there is none.
+    """
+    if loaded.frame and name in loaded.outlines:
+        return loaded.facility(name)
+    if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
+        hint = "run `provisioner validate` and correct what it lists"
+        raise InventoryError(f"facility {name} cannot be read", hint=hint)
+    hint = did_you_mean(name, loaded.outlines, "name the id in its file")
+    raise UsageError(f"there is no facility {printable(name, _SHOWN)}", hint=hint, object=name)
+
+
+def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:
+    """The facility and the device of a name `FACILITY/DEVICE`: a recorder, or a camera with an address of its own.
+
+    Raises:
+        InventoryError: the facility's file, or the inventory's, cannot be understood.
+        UsageError: there is none, or it is a channel of a recorder, which has the login.
+    """
+    site, slash, device = name.partition("/")
+    if not slash:
+        hint = "name a facility and one of its devices: FACILITY/DEVICE"
+        raise UsageError(f"{printable(name, _SHOWN)} names no device", hint=hint, object=name)
+    facility = facility_named(loaded, site)
+    known = devices_of(facility)
+    if device in known:
+        return facility, device
+    for camera in facility.cameras:
+        if camera.id == device:
+            recorder = device_of(camera)
+            message = f"{site}/{device} is a channel of {recorder}, which has the login of all its channels"
+            raise UsageError(message, hint=f"name {site}/{recorder}", object=name)
+    hint = did_you_mean(device, known, f"its devices are: {', '.join(known) or 'none'}")
+    raise UsageError(f"facility {site} has no device {printable(device, _SHOWN)}", hint=hint, object=name)
