@@ -71,7 +71,7 @@ RESTATED = (
     "plan/offline.py",
     "plan/seen.py",
     "verify/acceptance.py",
-    "verify/condition.py",
+    "hosts/condition.py",
     "verify/delivery.py",
     "verify/devices.py",
     "verify/incidents.py",

@@ -10,6 +10,7 @@ import base64
 import copy
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -64,6 +65,9 @@ class SimulatedHost:
     ssh_peer: str = ""
     sentinel: str = ""
     silent: bool = False
+    clock_off_s: float = 0.0
+    disks: list[dict[str, Any]] = field(default_factory=list)
+    routes_elsewhere: list[dict[str, str]] = field(default_factory=list)
     restarts: int = 0
     public_key: str = ""
     proves: bool = True
@@ -184,6 +188,10 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         facts["quarantine"] = listed
     if request.get("receipts"):
         facts["receipts"] = host.heads
+    if call.request["operation"] == "observe":
+        facts["disks"] = host.disks
+        facts["routes_elsewhere"] = host.routes_elsewhere
+        facts["clock"] = [time.time() + host.clock_off_s] * 2
     if request.get("program"):
         present = request["program"] in host.programs
         facts["program"] = {"present": present, "whole": present, "version": "1.20.1" if present else ""}

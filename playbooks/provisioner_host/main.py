@@ -62,7 +62,7 @@ def _flow(request: FlowLookRequest, folder: Path) -> FlowLookAnswer:
 def _operation(request: Request, folder: Path) -> Answer:
     # Which request an operation takes is what its name says: the type checker cannot see that through a table.
     operations: dict[str, Callable[[Any, Path], Answer]] = {
-        "observe": observe.observe,
+        "observe": observe.observe_host,
         "keys": keys.make,
         "release": owner.release,
         "apply": apply.apply,

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from provisioner_host import (
     paths,
     quarantine,
     relay,
+    room,
     sandbox,
     sessions,
     tunnel,
@@ -93,6 +95,17 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
     if request.get("receipts"):
         facts["receipts"] = last_good.recorded_heads()
     facts["live_digest"] = live_digest(facts, live, key)
+    return facts
+
+
+def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
+    """As `observe`, and what is so of the host itself: its disks, its clock at both ends, its other routes."""
+    began = time.time()
+    facts = observe(request, folder)
+    facts["disks"] = room.disks()
+    facts["clock"] = [round(began, 1), round(time.time(), 1)]
+    if "ip" not in facts["missing_programs"]:
+        facts["routes_elsewhere"] = tunnel.routes_elsewhere(request.get("networks", ()))
     return facts
 
 

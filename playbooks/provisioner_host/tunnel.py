@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import LinkAnswer, PeerAnswer, TunnelAnswer
+    from provisioner_host.wire import LinkAnswer, PeerAnswer, RouteAnswer, TunnelAnswer
 
 _INTERFACES = Path("/sys/class/net")
 _READ = "Unable to modify interface"
+_MOST_ROUTES = 20
 
 
 def spliced(conf: Path, psk_file: Path) -> str:
@@ -144,6 +145,20 @@ def live_link() -> LinkAnswer:
         "routes": sorted(_network(r["dst"]) for r in routes),
         "mtu": device["mtu"],
     }
+
+
+def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:
+    """The routes of other interfaces inside of networks that the tunnel is to have, some of many.
+
+    A narrower one goes before the tunnel's; one that is as wide is replaced by it, and gone.
+    """
+    found: list[RouteAnswer] = []
+    for network in networks:
+        listed = run(["ip", "-j", "-4", "route", "show", "table", "main", "root", network], check=False)
+        routes = json.loads(listed.stdout or "[]")
+        others = (route for route in routes if route.get("dev") != paths.TUNNEL)
+        found += [{"network": _network(route["dst"]), "device": route.get("dev", "")} for route in others]
+    return found[:_MOST_ROUTES]
 
 
 def _network(text: str) -> str:

@@ -38,6 +38,7 @@ class ObserveRequest(TypedDict):
         program: the path of MediaMTX's program, null on a host without a relay.
         receipts: whether the entries of the record that receipts hold are told, too.
         held: the ids of facilities of which the host keeps what it has: it is compared, and written, with that in it.
+        networks: those that the tunnel is to have, which nothing else should.
     """
 
     operation: Literal["observe"]
@@ -47,6 +48,7 @@ class ObserveRequest(TypedDict):
     program: str | None
     receipts: NotRequired[bool]
     held: NotRequired[list[str]]
+    networks: NotRequired[list[str]]
 
 
 class KeysRequest(TypedDict):
@@ -539,8 +541,19 @@ class QuarantineAnswer(TypedDict):
     login: str
 
 
+class RouteAnswer(TypedDict):
+    """A route of an interface that is not the tunnel."""
+
+    network: str
+    device: str
+
+
 class FactsAnswer(TypedDict):
-    """A host's facts; `program`, `relay` and `runtime` are of a host that should have a relay."""
+    """A host's facts; `program`, `relay` and `runtime` are of a host that should have a relay.
+
+    `disks`, `clock`, when it began and ended in seconds since 1970, and `routes_elsewhere`, of other interfaces inside
+    of the tunnel's networks, are there where the facts are all that was asked for.
+    """
 
     host: MachineAnswer
     missing_programs: list[str]
@@ -561,6 +574,9 @@ class FactsAnswer(TypedDict):
     owner: NotRequired[dict[str, Any] | None]
     held: NotRequired[HeldAnswer]
     quarantine: NotRequired[dict[str, QuarantineAnswer]]
+    disks: NotRequired[list[DiskAnswer]]
+    clock: NotRequired[list[float]]
+    routes_elsewhere: NotRequired[list[RouteAnswer]]
     live_digest: str
 
 

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.trust import AppliedPolicy, Trust
+from provisioner.hosts.condition import HostFault
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 
 RuleAction = Literal["create", "update", "delete"]
@@ -229,6 +230,8 @@ class HostFacts:
         receipts: the entries of the record in its receipts; none where they were not asked for.
         held: what it has of facilities that are held; `files` and `relay` are without it.
         quarantine: by name, the paths whose devices refuse their login; `files` and `relay` are with them.
+        faults: what is wrong with the host itself: full disks, a clock that is off.
+        routes_elsewhere: networks inside of the tunnel's that other interfaces have, each with the interface.
     """
 
     host: str
@@ -256,6 +259,8 @@ class HostFacts:
     receipts: tuple[HeldEntry, ...] = ()
     held: HeldFacts = HeldFacts()
     quarantine: Mapping[str, QuarantinedPath] = field(default_factory=dict)
+    faults: tuple[HostFault, ...] = ()
+    routes_elsewhere: tuple[tuple[str, str], ...] = ()
 
     @property
     def viewers(self) -> Mapping[str, int]:
@@ -311,7 +316,14 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         receipts=_receipts(answer) if answer.has("receipts") else (),
         held=_held(answer.below_or_none("held")),
         quarantine=_quarantine(answer),
+        routes_elsewhere=tuple(_route(one) for one in answer.each("routes_elsewhere"))
+        if answer.has("routes_elsewhere")
+        else (),
     )
+
+
+def _route(route: Fields) -> tuple[str, str]:
+    return route.sentence("network"), route.sentence("device")
 
 
 def _trust(trust: Fields | None) -> Trust | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import units_of
+from provisioner.hosts.condition import HostFault, clock_in, disks_in, findings
+from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HeldFacts, HostFacts, parse_facts
 from provisioner.hosts.packages import lacks
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
@@ -41,21 +44,23 @@ def observe(
     for spec in specs:
         request, contents = observe_request(spec, files[spec.id])
         calls.append(HostCall(spec, request, contents, shares=True, unproved=unproved))
+    asked = datetime.now(UTC)
     answers = runner.call(calls, timeout_s=OBSERVE_TIMEOUT_S)
+    between = asked, datetime.now(UTC)
     facts: dict[str, HostFacts] = {}
     errors: dict[str, HostError] = {}
     with without_collector():
         for call in calls:
             try:
-                answered = _facts(call.spec, answers[call.spec.id])
+                answered = _facts(call.spec, answers[call.spec.id], between)
                 facts[call.spec.id] = replace(answered, proved=False, trust=None, policy=None) if unproved else answered
             except HostError as error:
                 errors[call.spec.id] = error
     return facts, errors
 
 
-def _facts(spec: HostSpec, answer: HostAnswer) -> HostFacts:
-    """A host's facts.
+def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime]) -> HostFacts:
+    """A host's facts; `between` are the moments before it was asked and after it answered.
 
     Raises:
         HostError: it did not answer, its answer cannot be read, or it lacks a program.
@@ -68,7 +73,12 @@ def _facts(spec: HostSpec, answer: HostAnswer) -> HostFacts:
     if cause := _unkept(spec, facts.held):
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
-    return facts
+    return replace(facts, faults=parsed(spec.id, answer.document, lambda told: _faults(told, *between)))
+
+
+def _faults(answer: Fields, asked: datetime, answered: datetime) -> tuple[HostFault, ...]:
+    disks = disks_in(answer) if answer.has("disks") else ()
+    return findings(disks, clock_in(answer) if answer.has("clock") else None, asked, answered)
 
 
 def _unkept(spec: HostSpec, held: HeldFacts) -> str:
@@ -94,6 +104,7 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
         "files": [file.path for file in files],
         "units": list(units_of(spec)),
         "program": program_path(spec.relay.artefact) if spec.relay else None,
+        "networks": [str(network) for network in spec.tunnel.routes],
     }
     if spec.held:
         request["held"] = sorted(spec.held_names)

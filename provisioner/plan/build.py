@@ -253,7 +253,14 @@ def _notes(
     observed: Observed, read: Sequence[HostSpec], changed: Collection[str], held: Sequence[HeldInPlan]
 ) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
+    yield from (f"{spec.id}: {fault.detail}" for spec in read for fault in observed.facts[spec.id].faults)
     yield from _of_the_machine({spec.id: observed.facts[spec.id] for spec in read})
+    for spec in read:
+        for network, device in observed.facts[spec.id].routes_elsewhere:
+            yield (
+                f"{spec.id} reaches {network} by {device}, and the tunnel is to have that network: sites there would"
+                " not be reached, or what is there now would not; move the pool, or remove the route"
+            )
     if aside := [one.facility.id for one in held if not one.chosen]:
         yield f"{OUTSIDE}, and what hosts have of it stays as it is: {', '.join(aside)}"
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from provisioner.hosts.condition import Disk, clock_in, disks_in
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify import closer as looked_closer
 from provisioner.verify.accounts import DeviceAccount, accounts_in
 from provisioner.verify.closer import NOTHING_CLOSER, Closer, closer_in, device_of
-from provisioner.verify.condition import Disk, clock_in, disks_in
 from provisioner.verify.picture.measures import Picture, picture_in
 from provisioner.verify.travel import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_of
 

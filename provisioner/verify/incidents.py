@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from provisioner.verify.condition import Condition
+from provisioner.hosts.condition import Condition
 from provisioner.verify.result import IMPERFECT, Cause, DeviceReport, HostReport, Incident, Layer, PathVerdict, Verdict
 
 NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from provisioner.availability.since import PathSince
 from provisioner.base.held import HeldFacility
+from provisioner.hosts.condition import HostFault
 from provisioner.plan.changes import Change
-from provisioner.verify.condition import HostFault
 from provisioner.verify.view import PictureView
 from provisioner.verify.waits import Waits
 

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
+from provisioner.hosts.condition import Condition, findings
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.accounts import DeviceAccount
-from provisioner.verify.condition import Condition, findings
 from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts

@@ -559,3 +559,30 @@ def test_a_program_that_cannot_be_had_is_told_with_the_plan_and_not_by_the_apply
 def test_where_the_program_is_on_the_hosts_nobody_asks_for_it_here(call: Terminal) -> None:
     call.other_channel()
     assert "cannot be had" not in call("plan")[1]
+
+
+# --- what is wrong with a host itself ---------------------------------------------------------------
+
+
+def test_a_full_disk_and_a_clock_that_is_off_are_told_before_anything_is_applied(call: Terminal) -> None:
+    full = {"folder": "/var/lib/provisioner", "size": 2**30, "free": 2**20, "inodes": True, "writable": True}
+    call.hosts.hosts[RELAY].disks = [full]
+    call.hosts.hosts["relay-vnpt-1"].clock_off_s = -90.0
+    code, out, _ = call("plan")
+    assert code == 0
+    assert f"note: {RELAY}: /var/lib/provisioner is on a disk that is full, 1 of 1024 MiB free: make room there" in out
+    assert "note: relay-vnpt-1: its clock is behind of the controller's by 90 s or more" in out
+    notes = call.document("drift")[1]["notes"]
+    assert [note.partition(":")[0] for note in notes] == [RELAY, "relay-vnpt-1"]
+
+
+@pytest.mark.parametrize("off_s", [-25.0, 25.0])
+def test_a_clock_within_half_a_minute_is_nothing_to_tell(call: Terminal, off_s: float) -> None:
+    call.hosts.hosts[RELAY].clock_off_s = off_s
+    assert call.document("plan")[1]["notes"] == []
+
+
+def test_a_network_that_goes_another_way_already_is_told(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].routes_elsewhere = [{"network": "10.91.3.0/24", "device": "eth1"}]
+    (note,) = call.document("plan")[1]["notes"]
+    assert note.startswith(f"{RELAY} reaches 10.91.3.0/24 by eth1, and the tunnel is to have that network: sites there")

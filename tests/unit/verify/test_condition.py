@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.hosts.condition import Condition, Disk, clock_in, findings
 from provisioner.hosts.document import Fields, UnreadableError
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
-from provisioner.verify.condition import Condition, Disk, clock_in, findings
 from provisioner.verify.document import verify_document
 from provisioner.verify.orders import Timepiece
 from provisioner.verify.result import Verdict, exit_code
