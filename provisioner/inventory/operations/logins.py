@@ -31,7 +31,8 @@ from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES, MAX_S
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.secret_file import CameraLogins
 from provisioner.inventory.loader.secrets import LoadedSecrets, read_secrets
-from provisioner.inventory.model import Credentials, Facility
+from provisioner.inventory.model import Credentials, Facility, Move
+from provisioner.inventory.moves import old_facilities
 from provisioner.inventory.operations.named import device_named
 
 _HEADER = "# Logins of cameras and recorders, by facility and device; encrypted with the vault id `{vault_id}`.\n"
@@ -91,23 +92,30 @@ def set_logins(
     by_file: dict[str, list[tuple[Facility, str]]] = {}
     for name in dict.fromkeys(order.devices):
         facility, device = device_named(loaded, name)
-        by_file.setdefault(_owner_of(root, secrets, facility), []).append((facility, device))
+        moves = loaded.frame.settings.moved if loaded.frame else ()
+        by_file.setdefault(_owner_of(root, secrets, facility, moves), []).append((facility, device))
     texts = [_Edit.of(root, passwords, owner, devices, order) for owner, devices in sorted(by_file.items())]
     for text in texts:
         text.write(root, passwords)
     return tuple(text.result for text in texts)
 
 
-def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility) -> str:
+def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Sequence[Move]) -> str:
     """The file in which a facility's logins are, or belong, as an owner: `secrets/cameras/<province>`.
 
     Raises:
-        SecretsError: one in which they may be stayed shut.
+        InventoryError: they still stand under an id that it had before: beside one of today they would be lost.
+        SecretsError: a file in which they may be stayed shut.
     """
     carriers = tuple(plan.carrier for plan in (facility.plan, facility.successor) if plan is not None)
     for carrier in (*carriers, ""):
         if owner := secrets.owners.get(carrier, {}).get(facility.id):
             return owner
+    for old in old_facilities(moves, facility.id):
+        for owners in secrets.owners.values():
+            if old in owners:
+                hint = f"rename {old} to {facility.id} there first: ansible-vault edit {root / owners[old]}.yml"
+                raise InventoryError(f"the logins of {facility.id} still stand under {old}", hint=hint, object=old)
     shared = f"secrets/cameras/{facility.province}"
     own = [f"secrets/cameras/{carrier}/{facility.province}" for carrier in carriers]
     for owner in (shared, *own):

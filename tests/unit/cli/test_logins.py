@@ -180,3 +180,14 @@ def test_a_person_types_it_twice_and_it_is_not_shown(
     assert set_login("kcl-bg-001/nvr-01", typed="", at_terminal=True)[0] == 0
     assert [(one["hide_input"], bool(one["confirmation_prompt"]), one["err"]) for one in asked] == [(True, True, True)]
     assert json.dumps(CANARY, ensure_ascii=False) in opened(root)
+
+
+def test_logins_under_an_older_id_are_renamed_first(root: Path, set_login: Set) -> None:
+    text = opened(root).replace("kcl-bg-001:", "kcl-bg-old:")
+    password = (root / ".vault-password").read_bytes().strip()
+    (root / BAC_GIANG).write_text(encrypt(text.encode(), password, "secrets"), encoding="utf-8")
+    with (root / "inventory.yml").open("a", encoding="utf-8") as settings:
+        settings.write("moved: [{ from: bac-giang/kcl-bg-old, to: bac-giang/kcl-bg-001, until: 2099-01-01 }]\n")
+    code, out = set_login("kcl-bg-001/nvr-01")
+    assert (code, "rename kcl-bg-old to kcl-bg-001 there first" in out) == (3, True), out
+    assert opened(root) == text
