@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from provisioner.base.language import Language
 from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
 from provisioner.inventory.model import Receiver, ReceiverKind
-from provisioner.notify.sight import HOST_SIGHT, NightSight, Sight
+from provisioner.notify.sight import DEVICE_SIGHT, HOST_SIGHT, NightSight, Sight
 from provisioner.verify.result import Cause, Layer, Verdict
 
 PROVINCES: Final = ("bac-giang", "hai-duong", "quang-nam")
@@ -52,6 +52,15 @@ def host(carrier: str, cause: Cause = Cause.DRIFT) -> Sight:
     )
 
 
+def device(facility: str, camera: int, carrier: str, cause: Cause = Cause.DEVICE_CLOCK_OFF) -> Sight:
+    """A device with which something is wrong by its own word."""
+    name, whose = f"{facility}/cam-{camera}", frozenset({carrier})
+    detail = f"canary-{facility}-{carrier} 10.9.8.7"
+    return Sight(
+        f"{DEVICE_SIGHT}{name}:{cause}", "", facility, whose, Verdict.DEGRADED, cause, Layer.CAMERA, name, detail
+    )
+
+
 _VERDICTS = st.sampled_from([Verdict.UP, Verdict.UP, *BAD])
 _PATHS = st.builds(
     path, st.sampled_from(FACILITIES), st.integers(1, 3), st.sampled_from(CARRIERS), _VERDICTS, st.sampled_from(CAUSES)
@@ -59,12 +68,19 @@ _PATHS = st.builds(
 SIGHTS = st.tuples(
     st.lists(_PATHS, max_size=14, unique_by=lambda sight: sight.key),
     st.lists(st.builds(host, st.sampled_from(CARRIERS)), max_size=2, unique_by=lambda sight: sight.key),
-).map(lambda both: (*both[0], *both[1]))
+    st.lists(
+        st.builds(device, st.sampled_from(FACILITIES), st.integers(1, 3), st.sampled_from(CARRIERS)),
+        max_size=3,
+        unique_by=lambda sight: sight.key,
+    ),
+).map(lambda kinds: (*kinds[0], *kinds[1], *kinds[2]))
 
 
 def night(sights: tuple[Sight, ...], number: int = 0) -> NightSight:
-    """A night of some paths and hosts; the later, the higher its number."""
-    return NightSight("example", f"run-{number}", FIRST + timedelta(days=number), sights)
+    """A night of some paths, hosts and devices; the later, the higher its number. All devices were asked."""
+    asked = frozenset(f"{facility}/cam-{camera}" for facility in FACILITIES for camera in range(1, 10))
+    at = FIRST + timedelta(days=number)
+    return NightSight("example", f"run-{number}", at, sights, asked_devices=asked)
 
 
 def _of(role: ReaderRole) -> st.SearchStrategy[ReaderScope]:

@@ -13,10 +13,11 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
-from provisioner.notify.sight import HOST_SIGHT, NightSight, Sight, host_in
+from provisioner.notify.sight import DEVICE_SIGHT, HOST_SIGHT, NightSight, Sight, device_in, host_in
 from provisioner.verify.incidents import incident_causes
 from provisioner.verify.result import COUNTED, Cause, Layer, Verdict
 
+_ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
 _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdict.DEGRADED)
 
 
@@ -175,13 +176,14 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
         for (facility, carriers), sights in night.by_owner.items()
         if places.counts(place := places.of(facility, carriers))
         for sight in sights
+        if sight.is_path or not sight.facility or not places.has_numbers_alone
     ]
     turned = [turned for sight, place in counted if (turned := _turned(sight, place, before, night.day))]
     seen = [one for one in turned if reader.sees(Matter.STATUS, one.place)]
     kept = {name: known for name, known in before.items() if night.says_nothing_of(name)}
     here = night.keys | kept.keys()
-    # Of a host nothing is left once nothing is wrong with it.
-    mended = {name: known for name, known in before.items() if name.startswith(HOST_SIGHT) and name not in here}
+    # Of a host or a device nothing is left once nothing is wrong with it.
+    mended = {name: known for name, known in before.items() if name.startswith(_ITSELF) and name not in here}
     knows = kept | {one.sight.key: one.known for one in turned if one.turn is not Turn.BACK}
     return NightNews(
         reader=reader,
@@ -204,7 +206,7 @@ class _Places:
     def __init__(self, reader: ReaderScope, province_of: ProvinceOf) -> None:
         self._reader = reader
         self._province_of = province_of
-        self._has_numbers_alone = reader.reach(Matter.STATUS) is Reach.COUNTS
+        self.has_numbers_alone = reader.reach(Matter.STATUS) is Reach.COUNTS
 
     def of(self, facility: str, carriers: frozenset[str]) -> Whereabouts:
         """Whose a path of a facility is, or a host, which is of none."""
@@ -212,7 +214,7 @@ class _Places:
 
     def counts(self, place: Whereabouts) -> bool:
         """Whether the reader may count what is there; hosts, which are in no province, are in no number."""
-        if self._has_numbers_alone and not place.facility:
+        if self.has_numbers_alone and not place.facility:
             return False
         return self._reader.counts(Matter.STATUS, place)
 
@@ -248,7 +250,9 @@ def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
         groups[one.turn, "", one.sight.facility or one.sight.object, one.known.cause].append(one)
     for turn, of in by_turn.items():
         by_key = {one.sight.key: one for one in of}
-        for sight, cause in incident_causes(one.sight for one in of):
+        # What is wrong with a device itself is so whatever is wrong with its paths.
+        itself = [(one.sight, one.sight.cause) for one in of if one.sight.is_device]
+        for sight, cause in (*incident_causes(one.sight for one in of if not one.sight.is_device), *itself):
             groups[turn, sight.layer or "", sight.object or sight.name, cause].append(by_key[sight.key])
     return tuple(sorted((_item(key, of, places) for key, of in groups.items()), key=_in_order))
 
@@ -256,7 +260,9 @@ def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
 def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
     turn, layer, name, cause = key
     is_back = turn is Turn.BACK
-    details = [] if is_back else [detail for one in of if (detail := places.detail(one))]
+    # Of two carriers' evidence it is the same one each night.
+    in_order = sorted(of, key=lambda one: one.sight.key)
+    details = [] if is_back else [detail for one in in_order if (detail := places.detail(one))]
     return NewsItem(
         turn=turn,
         verdict=Verdict.UP if is_back else worst_of_verdicts(one.sight.verdict for one in of),
@@ -274,9 +280,11 @@ def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
 
 
 def _mended(mended: Mapping[str, KnownTrouble]) -> tuple[NewsItem, ...]:
-    """Hosts with which nothing is wrong any more."""
+    """Hosts and devices with which nothing is wrong any more."""
     return tuple(
         NewsItem(Turn.BACK, Verdict.UP, Layer.HOST, host_in(name), known.cause, (), known.first)
+        if name.startswith(HOST_SIGHT)
+        else NewsItem(Turn.BACK, Verdict.UP, None, device_in(name), known.cause, (), known.first)
         for name, known in sorted(mended.items())
     )
 

@@ -1,4 +1,4 @@
-"""A night as notices see it: each path and each host that is not as it should be, by whose it is. Pure."""
+"""A night as notices see it: each path, host and device that is not as it should be, by whose it is. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from provisioner.verify.result import Cause, Layer, Verdict
 
 HOST_SIGHT: Final = "host:"
 """How the names of hosts begin, which no path's does."""
+DEVICE_SIGHT: Final = "device:"
+"""How the names of devices begin that told something of themselves."""
+_ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
+_OF_DEVICES: Final = frozenset({Layer.CAMERA, Layer.RECORDER})
 _SILENT: Final = frozenset({Verdict.MAINTENANCE})
 _ANSWERED: Final = "answered"
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One path, or what is wrong with one host, as a night saw it.
+    """One path, or what is wrong with one host or device itself, as a night saw it.
 
     Attributes:
-        name: the path's name; of a host `host:`, its id and the cause.
-        relay: the path's relay: while a facility changes its carrier, one path is on two; empty for a host.
-        facility: the path's facility; empty for a host.
-        carriers: the path's carrier, or all that have paths on the host.
+        name: the path's name; of a host `host:`, its id and the cause; of a device `device:`, its name and the cause.
+        relay: the path's relay: while a facility changes its carrier, one path is on two; empty for a host or device.
+        facility: the path's facility, or the device's; empty for a host.
+        carriers: the path's carrier, or all that have paths on the host, or of the device.
         since: the day since which it fails, where that is known; in Vietnam.
     """
 
@@ -50,7 +54,12 @@ class Sight:
     @property
     def is_path(self) -> bool:
         """Whether it is a path, and counted as one."""
-        return not self.name.startswith(HOST_SIGHT)
+        return not self.name.startswith(_ITSELF)
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it is what is wrong with a device itself, whatever its paths are."""
+        return self.name.startswith(DEVICE_SIGHT)
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,10 @@ class NightSight:
         inventory: the inventory's id.
         run: the recorded run; empty where it could not be recorded.
         at: when its verification was over.
-        sights: every path that was measured, and what is wrong with hosts.
+        sights: every path that was measured, and what is wrong with hosts and devices themselves.
         silent: keys of paths of which nothing is said: they were not asked for, or are in a maintenance window.
         unasked: hosts of the inventory that were not asked.
+        asked_devices: devices that were asked about themselves, each as `FACILITY/DEVICE`.
     """
 
     inventory: str
@@ -72,6 +82,7 @@ class NightSight:
     sights: tuple[Sight, ...]
     silent: frozenset[str] = field(default_factory=frozenset)
     unasked: frozenset[str] = field(default_factory=frozenset)
+    asked_devices: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -87,10 +98,19 @@ class NightSight:
         return {owner: tuple(sights) for owner, sights in owners.items()}
 
     def says_nothing_of(self, key: str) -> bool:
-        """Whether the night says nothing of a path or host: whoever was told of it keeps knowing that."""
+        """Whether the night says nothing of a path, host or device: whoever was told of it keeps knowing that."""
         if key.startswith(HOST_SIGHT):
             return host_in(key) in self.unasked
+        if key.startswith(DEVICE_SIGHT):
+            device = device_in(key)
+            return device not in self.asked_devices and device.partition("/")[0] in self._facilities
         return key in self.silent
+
+    @cached_property
+    def _facilities(self) -> frozenset[str]:
+        """The facilities that have a path, measured or not: it is the second part of a path's name."""
+        names = (*self.silent, *(sight.name for sight in self.sights if sight.is_path))
+        return frozenset(parts[1] for name in names if len(parts := name.split("/")) > 1)
 
     @property
     def day(self) -> date:
@@ -126,6 +146,8 @@ def night_of(
         asked = {str(host["host"]) for host in hosts}
         by_comparison = frozenset(drifted) if drifted is not None else None
         of_hosts = [sight for host in hosts for sight in _of_host(host, carriers, by_comparison)]
+        devices = _devices(document)
+        of_devices = list(_of_devices(document, devices))
         at = datetime.fromisoformat(document["finished_at"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no document of a verification: {type(error).__name__}") from None
@@ -136,9 +158,10 @@ def night_of(
         inventory=inventory,
         run=run,
         at=at,
-        sights=(*(sight for sight in paths if sight.key not in silent), *of_hosts),
+        sights=(*(sight for sight in paths if sight.key not in silent), *of_hosts, *of_devices),
         silent=frozenset(silent),
         unasked=frozenset(carriers.keys() - asked - frozenset(others)),
+        asked_devices=frozenset(devices),
     )
 
 
@@ -150,6 +173,11 @@ def path_key(path: str, relay: str) -> str:
 def host_in(name: str) -> str:
     """The host's id in the name of a sight."""
     return name.removeprefix(HOST_SIGHT).partition(":")[0]
+
+
+def device_in(name: str) -> str:
+    """The device in the name of a sight, as `FACILITY/DEVICE`."""
+    return name.removeprefix(DEVICE_SIGHT).partition(":")[0]
 
 
 def _is_silent(path: Sight) -> bool:
@@ -181,6 +209,41 @@ def _of_host(host: Document, carriers: Mapping[str, frozenset[str]], drifted: fr
         yield _host_sight(name, carriers, Verdict.DEGRADED, Cause.DRIFT)
     for finding in host["findings"]:
         yield _host_sight(name, carriers, Verdict.DEGRADED, Cause(finding["cause"]), str(finding["detail"]))
+
+
+def _devices(document: Document) -> dict[str, frozenset[str]]:
+    """The carriers of each device that was asked about itself and on which nobody is said to work."""
+    told = {(one["object"], one["cause"]) for one in _of_themselves(document)}
+    carriers: dict[str, frozenset[str]] = {}
+    for one in document.get("devices", ()):
+        name = f"{one['facility']}/{one['device']}"
+        # A finding that is no incident is one inside a maintenance window.
+        if all((name, finding["cause"]) in told for finding in one["findings"]):
+            carriers[name] = carriers.get(name, frozenset()) | {str(one["carrier"])}
+    return carriers
+
+
+def _of_themselves(document: Document) -> list[Document]:
+    """The incidents of devices on which no path hangs."""
+    incidents = document["incidents"]
+    return [one for one in incidents if not one["paths"] and one["layer"] in _OF_DEVICES]
+
+
+def _of_devices(document: Document, devices: Mapping[str, frozenset[str]]) -> Iterator[Sight]:
+    for one in _of_themselves(document):
+        name, cause = str(one["object"]), Cause(one["cause"])
+        if name in devices:
+            yield Sight(
+                name=f"{DEVICE_SIGHT}{name}:{cause}",
+                relay="",
+                facility=name.partition("/")[0],
+                carriers=devices[name],
+                verdict=Verdict.DEGRADED,
+                cause=cause,
+                layer=Layer(one["layer"]),
+                object=name,
+                detail=str(one["detail"]),
+            )
 
 
 def _host_sight(

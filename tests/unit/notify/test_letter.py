@@ -9,10 +9,10 @@ import pytest
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.notify.letter import letter_of
-from provisioner.notify.news import NOTHING_KNOWN, LastNotice, news_for, scope_name
+from provisioner.notify.news import NOTHING_KNOWN, LastNotice, Turn, news_for, scope_name
 from provisioner.notify.sight import Sight
 from provisioner.verify.result import Cause, Layer, Verdict
-from tests.nights import night, path, province_of
+from tests.nights import device, night, path, province_of
 
 VIETTEL = ReaderScope(ReaderRole.CARRIER, "viettel")
 TUNNEL = tuple(path("kcl-bac-giang-1", n, "viettel", Verdict.DOWN, Cause.TUNNEL_DOWN) for n in range(1, 8))
@@ -85,3 +85,21 @@ def test_what_came_back_is_said_with_what_it_had(language: Language, words: str)
 def test_a_layer_is_a_word_of_the_language() -> None:
     text = second_night(*TUNNEL, CAMERA, language=Language.VI)
     assert Layer.TUNNEL.value not in text.replace("canary", "")
+
+
+def test_what_is_wrong_with_a_device_itself_is_said_beside_its_paths_and_when_it_is_mended() -> None:
+    clock = device("kcl-hai-duong-1", 1, "viettel")
+    text = second_night(*TUNNEL, CAMERA, clock, language=Language.EN)
+    assert "1 new" not in text
+    assert "- camera kcl-hai-duong-1/cam-1: camera refuses: 1 path down\n" in text
+    assert "- camera kcl-hai-duong-1/cam-1: device clock off: degraded\n" in text
+    news = news_for(VIETTEL, night((GOOD, clock)), NOTHING_KNOWN, province_of)
+    last = LastNotice(scope_name(VIETTEL), news.knows)
+    again = news_for(VIETTEL, night((GOOD, clock), 1), last, province_of)
+    assert (again.has_changed, [item.turn for item in again.items]) == (False, [Turn.STANDING])
+    unasked = replace(night((GOOD,), 2), asked_devices=frozenset())
+    silent = news_for(VIETTEL, unasked, last, province_of)
+    assert (silent.has_changed, silent.items, silent.knows) == (False, (), news.knows)
+    mended = news_for(VIETTEL, night((GOOD,), 2), last, province_of)
+    assert "- kcl-hai-duong-1/cam-1: up again (before: device clock off)\n" in letter_of(mended, Language.EN).plain
+    assert not mended.knows
