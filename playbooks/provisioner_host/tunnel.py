@@ -152,13 +152,13 @@ def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:
 
     A narrower one goes before the tunnel's; one that is as wide is replaced by it, and gone.
     """
-    found: list[RouteAnswer] = []
+    elsewhere: list[RouteAnswer] = []
     for network in networks:
         listed = run(["ip", "-j", "-4", "route", "show", "table", "main", "root", network], check=False)
         routes = json.loads(listed.stdout or "[]")
         others = (route for route in routes if route.get("dev") != paths.TUNNEL)
-        found += [{"network": _network(route["dst"]), "device": route.get("dev", "")} for route in others]
-    return found[:_MOST_ROUTES]
+        elsewhere += [{"network": _network(route["dst"]), "device": route.get("dev", "")} for route in others]
+    return elsewhere[:_MOST_ROUTES]
 
 
 def _network(text: str) -> str:

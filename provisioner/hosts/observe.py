@@ -73,7 +73,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
     if cause := _unkept(spec, facts.held):
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
-    return replace(facts, faults=parsed(spec.id, answer.document, lambda told: _faults(told, *between)))
+    return replace(facts, faults=parsed(spec.id, answer.document, lambda fields: _faults(fields, *between)))
 
 
 def _faults(answer: Fields, asked: datetime, answered: datetime) -> tuple[HostFault, ...]:

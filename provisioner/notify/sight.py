@@ -213,12 +213,12 @@ def _of_host(host: Document, carriers: Mapping[str, frozenset[str]], drifted: fr
 
 def _devices(document: Document) -> dict[str, frozenset[str]]:
     """The carriers of each device that was asked about itself and on which nobody is said to work."""
-    told = {(one["object"], one["cause"]) for one in _of_themselves(document)}
+    incidents = {(one["object"], one["cause"]) for one in _of_themselves(document)}
     carriers: dict[str, frozenset[str]] = {}
     for one in document.get("devices", ()):
         name = f"{one['facility']}/{one['device']}"
         # A finding that is no incident is one inside a maintenance window.
-        if all((name, finding["cause"]) in told for finding in one["findings"]):
+        if all((name, finding["cause"]) in incidents for finding in one["findings"]):
             carriers[name] = carriers.get(name, frozenset()) | {str(one["carrier"])}
     return carriers
 

@@ -225,6 +225,12 @@ def _under_old_ids(loaded: LoadedSecrets, new: LoadedSecrets) -> Iterator[Proble
             yield _warning(loaded, f"secrets/carriers/{name}", message, hint)
 
 
+def owners_under_older_ids(loaded: LoadedSecrets, moves: Sequence[Move], facility: str) -> Iterator[tuple[str, str]]:
+    """The ids that a facility had under which it still has logins, each with the file that has them."""
+    for old in old_facilities(moves, facility):
+        yield from ((old, owners[old]) for owners in loaded.owners.values() if old in owners)
+
+
 def _logins_of(secrets: Secrets, carrier: str) -> Mapping[str, Mapping[str, Credentials]]:
     return secrets.carrier_cameras.get(carrier, {}) if carrier != _SHARED else secrets.cameras
 

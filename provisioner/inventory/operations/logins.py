@@ -30,9 +30,8 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.secret_file import CameraLogins
-from provisioner.inventory.loader.secrets import LoadedSecrets, read_secrets
+from provisioner.inventory.loader.secrets import LoadedSecrets, owners_under_older_ids, read_secrets
 from provisioner.inventory.model import Credentials, Facility, Move
-from provisioner.inventory.moves import old_facilities
 from provisioner.inventory.operations.named import device_named
 
 _HEADER = "# Logins of cameras and recorders, by facility and device; encrypted with the vault id `{vault_id}`.\n"
@@ -111,11 +110,9 @@ def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Seq
     for carrier in (*carriers, ""):
         if owner := secrets.owners.get(carrier, {}).get(facility.id):
             return owner
-    for old in old_facilities(moves, facility.id):
-        for owners in secrets.owners.values():
-            if old in owners:
-                hint = f"rename {old} to {facility.id} there first: ansible-vault edit {root / owners[old]}.yml"
-                raise InventoryError(f"the logins of {facility.id} still stand under {old}", hint=hint, object=old)
+    for old, owner in owners_under_older_ids(secrets, moves, facility.id):
+        hint = f"rename {old} to {facility.id} there first: ansible-vault edit {root / owner}.yml"
+        raise InventoryError(f"the logins of {facility.id} still stand under {old}", hint=hint, object=old)
     shared = f"secrets/cameras/{facility.province}"
     own = [f"secrets/cameras/{carrier}/{facility.province}" for carrier in carriers]
     for owner in (shared, *own):
