@@ -28,7 +28,6 @@ from provisioner.desired.sites import closed_sites, site_spec
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
-from provisioner.hosts.artefact import refusal_here
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe, observe_request
@@ -40,7 +39,7 @@ from provisioner.inventory.loader.held import ValidPart, valid_part
 from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
+from provisioner.inventory.model import Inventory, InventorySecrets, MediamtxArtefact, Secrets
 from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
@@ -273,8 +272,14 @@ def make_plan(
     basis = replace(session.basis({}), allow=allowed)
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)
-    lacking = lacking_programs(plan.pending, hosts, facts, partial(refusal_here, environment=session.environment))
+    lacking = lacking_programs(plan.pending, hosts, facts, partial(_refusal_here, environment=session.environment))
     return Planned(replace(plan, lacking=lacking), hosts, facts, errors)
+
+
+def _refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
+    from provisioner.hosts.artefact import refusal_here  # noqa: PLC0415 (what downloads takes time to import)
+
+    return refusal_here(artefact, arch, environment)
 
 
 def _lifting(spec: HostSpec, lift: Collection[str]) -> HostSpec:

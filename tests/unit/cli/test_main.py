@@ -244,3 +244,10 @@ def test_the_programs_entry_ends_the_process_with_the_exit_code(monkeypatch: pyt
     with pytest.raises(SystemExit) as caught:
         program.main()
     assert caught.value.code == 2
+
+
+def test_what_downloads_is_not_imported_where_nothing_is_downloaded() -> None:
+    daily = "import sys, provisioner.cli.plan, provisioner.cli.verify, provisioner.cli.status, provisioner.cli.validate"
+    program = f"{daily}; print(sorted({{'requests', 'urllib3'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
