@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def elsewhere(routes: list[str], networks: list[str]) -> list[list[str]]:
     """What is said of a namespace with these routes by the loopback interface."""
     script = ["ip link set lo up", *(f"ip route add {route} dev lo" for route in routes)]
     script.append('exec /usr/bin/python3 -I -c "$@"')
-    argv = ["unshare", "-rn", "sh", "-ec", "\n".join(script), "sh", _ASK, str(PLAYBOOKS), *networks]
+    apart = "-n" if os.geteuid() == 0 else "-rn"
+    argv = ["unshare", apart, "sh", "-ec", "\n".join(script), "sh", _ASK, str(PLAYBOOKS), *networks]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
     return [[route["network"], route["device"]] for route in json.loads(done.stdout)]
 
