@@ -50,8 +50,10 @@ def test_the_story_is_told_to_its_end_and_nothing_is_left() -> None:
     assert done.stdout.startswith("engine: ")
     assert re.search(r"^demo: all as it should be, \d+ s in total$", done.stdout, re.MULTILINE)
     shown = re.findall(r"^\$ provisioner ([a-z-]+)", done.stdout, re.MULTILINE)
-    assert shown[:7] == ["allocate", "keys", "site-package", "validate", "plan", "apply", "verify"]
-    assert shown[7:10] == ["validate", "sign-off", "plan"]
+    assert shown[:3] == ["allocate", "keys", "site-package"]
+    assert shown[3:7] == ["gateway"] * 4
+    assert shown[7:11] == ["validate", "plan", "apply", "verify"]
+    assert shown[11:14] == ["validate", "sign-off", "plan"]
     pages = [ROOT / "out/demo" / name for name in ("verify.html", "unplugged.html")]
     assert all("<html" in page.read_text(encoding="utf-8") for page in pages)
     assert_an_alert_came_and_went(done.stdout)

@@ -236,13 +236,16 @@ class Deployment:
         folder = self.lab.directory / f"sites-{secrets.token_hex(3)}"
         self.run("site-package", "--out", str(folder))
         for gateway in GATEWAYS:
-            key = self.lab.install_site_package(gateway.name, folder / gateway.facility)
-            path = self.facility_file(gateway.facility)
-            if "public_key:" in path.read_text(encoding="utf-8").replace("# public_key", ""):
-                self.substitute(path, r"( +public_key: ).*", rf'\g<1>"{key}"')
-            else:
-                self.substitute(path, r"(\n +)(lan: )", rf'\g<1>public_key: "{key}"\g<1>\g<2>')
+            self.note_key(gateway.facility, self.lab.install_site_package(gateway.name, folder / gateway.facility))
         shutil.rmtree(folder)
+
+    def note_key(self, facility: str, key: str) -> None:
+        """Note a gateway's public key in its facility's file, past the command, which takes a second each time."""
+        path = self.facility_file(facility)
+        if "public_key:" in path.read_text(encoding="utf-8").replace("# public_key", ""):
+            self.substitute(path, r"( +public_key: ).*", rf'\g<1>"{key}"')
+        else:
+            self.substitute(path, r"(\n +)(lan: )", rf'\g<1>public_key: "{key}"\g<1>\g<2>')
 
     def deploy(self) -> dict[str, Any]:
         """Do the whole way to running relays; give the document of apply."""
