@@ -17,6 +17,7 @@ from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.condition import HostFault
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 
+_MOST_ROUTES = 20
 RuleAction = Literal["create", "update", "delete"]
 _MOST_RECEIPTS = 100
 _RULE_ACTIONS: tuple[RuleAction, ...] = get_args(RuleAction)
@@ -316,14 +317,14 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         receipts=_receipts(answer) if answer.has("receipts") else (),
         held=_held(answer.below_or_none("held")),
         quarantine=_quarantine(answer),
-        routes_elsewhere=tuple(_route(one) for one in answer.each("routes_elsewhere"))
-        if answer.has("routes_elsewhere")
-        else (),
+        routes_elsewhere=_routes(answer) if answer.has("routes_elsewhere") else (),
     )
 
 
-def _route(route: Fields) -> tuple[str, str]:
-    return route.sentence("network"), route.sentence("device")
+def _routes(answer: Fields) -> tuple[tuple[str, str], ...]:
+    """Some of the routes, as the host's own part gives no more: what they are put into is read by people."""
+    routes = islice(answer.each("routes_elsewhere"), _MOST_ROUTES)
+    return tuple((route.sentence("network"), route.sentence("device")) for route in routes)
 
 
 def _trust(trust: Fields | None) -> Trust | None:

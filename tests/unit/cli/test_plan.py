@@ -586,3 +586,10 @@ def test_a_network_that_goes_another_way_already_is_told(call: Terminal) -> None
     call.hosts.hosts[RELAY].routes_elsewhere = [{"network": "10.91.3.0/24", "device": "eth1"}]
     (note,) = call.document("plan")[1]["notes"]
     assert note.startswith(f"{RELAY} reaches 10.91.3.0/24 by eth1, and the tunnel is to have that network: sites there")
+
+
+def test_a_host_that_says_thousands_of_routes_is_not_repeated_thousandfold(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].routes_elsewhere = [
+        {"network": f"10.91.3.{n}/32", "device": "eth1"} for n in range(200)
+    ] * 9
+    assert len(call.document("plan")[1]["notes"]) == 20
