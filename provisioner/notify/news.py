@@ -13,11 +13,10 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
-from provisioner.notify.sight import DEVICE_SIGHT, HOST_SIGHT, NightSight, Sight, device_in, host_in
+from provisioner.notify.sight import HOST_SIGHT, ITSELF, NightSight, Sight, device_in, host_in
 from provisioner.verify.incidents import incident_causes
 from provisioner.verify.result import COUNTED, Cause, Layer, Verdict
 
-_ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
 _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdict.DEGRADED)
 
 
@@ -183,7 +182,7 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
     kept = {name: known for name, known in before.items() if night.says_nothing_of(name)}
     here = night.keys | kept.keys()
     # Of a host or a device nothing is left once nothing is wrong with it.
-    mended = {name: known for name, known in before.items() if name.startswith(_ITSELF) and name not in here}
+    mended = {name: known for name, known in before.items() if name.startswith(ITSELF) and name not in here}
     knows = kept | {one.sight.key: one.known for one in turned if one.turn is not Turn.BACK}
     return NightNews(
         reader=reader,

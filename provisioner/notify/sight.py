@@ -17,7 +17,8 @@ HOST_SIGHT: Final = "host:"
 """How the names of hosts begin, which no path's does."""
 DEVICE_SIGHT: Final = "device:"
 """How the names of devices begin that told something of themselves."""
-_ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
+ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
+"""How the names begin of what is no path, but a host or a device itself."""
 _OF_DEVICES: Final = frozenset({Layer.CAMERA, Layer.RECORDER})
 _SILENT: Final = frozenset({Verdict.MAINTENANCE})
 _ANSWERED: Final = "answered"
@@ -54,7 +55,7 @@ class Sight:
     @property
     def is_path(self) -> bool:
         """Whether it is a path, and counted as one."""
-        return not self.name.startswith(_ITSELF)
+        return not self.name.startswith(ITSELF)
 
     @property
     def is_device(self) -> bool:
