@@ -11,15 +11,11 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from provisioner.base.atomic_file import write_atomic
-from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.regular_file import read_regular
-from provisioner.inventory.files.edit import EditError, edited
-from provisioner.inventory.files.strict_yaml import MAX_BYTES
+from provisioner.base.errors import UsageError
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.model import PublicKey
-from provisioner.inventory.operations.named import facility_named
+from provisioner.inventory.operations.named import edit_file, facility_file, facility_named
 
 _KEY: Final = TypeAdapter(PublicKey)
 _SHOWN: Final = 8
@@ -80,7 +76,7 @@ def set_gateway_key(
         message = f"facility {facility} has another key, {before[:_SHOWN]}…, and its tunnel would end"
         hint = "if its gateway was made anew add --replace"
         raise UsageError(message, hint=hint, object=facility)
-    return _written(root, root / "facilities" / site.province / f"{site.id}.yml", key, before)
+    return _written(root, facility_file(root, site), key, before)
 
 
 def _peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
@@ -93,15 +89,9 @@ def _peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
 
 
 def _written(root: Path, path: Path, key: str, before: str) -> GatewayKey:
-    old = read_regular(path, most=MAX_BYTES)
-    try:
-        new = edited(old, {("gateway", "public_key"): key})
-    except EditError as error:
-        hint = f"write it by hand: gateway: {{ public_key: {key} }}"
-        raise InventoryError(f"{path} cannot be edited: {error}", hint=hint, object=str(path)) from None
-    was, now = (text.decode("utf-8-sig").splitlines() for text in (old, new))
+    by_hand = f"write it by hand: gateway: {{ public_key: {key} }}"
+    texts = edit_file(root, path, {("gateway", "public_key"): key}, by_hand)
+    was, now = (text.decode("utf-8-sig").splitlines() for text in texts)
     lines = unified_diff(was, now, n=0, lineterm="")
     diff = tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
-    if new != old:
-        write_atomic(path, new.decode(), within=root)
     return GatewayKey(path, key, before, diff)

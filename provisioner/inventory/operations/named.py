@@ -1,11 +1,19 @@
-"""Facilities and devices as they are named in an argument of a command."""
+"""Facilities and devices as they are named in an argument of a command, and the edit of a file of theirs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
+from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
+from provisioner.base.regular_file import read_regular
 from provisioner.inventory.allocate import devices_of
+from provisioner.inventory.files.edit import EditError, edited
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.files.strict_yaml import MAX_BYTES
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Facility, device_of
 
@@ -26,6 +34,33 @@ def facility_named(loaded: Loaded, name: str) -> Facility:
         raise InventoryError(f"facility {name} cannot be read", hint=hint)
     hint = did_you_mean(name, loaded.outlines, "name the id in its file")
     raise UsageError(f"there is no facility {printable(name, _SHOWN)}", hint=hint, object=name)
+
+
+def facility_file(root: Path, facility: Facility) -> Path:
+    """A facility's file."""
+    return root / "facilities" / facility.province / f"{facility.id}.yml"
+
+
+def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
+    """Set values in a file of an inventory, and write it where that makes it another one: its text before and after.
+
+    Args:
+        root: the inventory's folder.
+        path: the file.
+        changes: new values by place, as `edited` takes them.
+        by_hand: what a person writes where the file cannot be edited.
+
+    Raises:
+        InventoryError: the file cannot be edited or written.
+    """
+    before = read_regular(path, most=MAX_BYTES)
+    try:
+        after = edited(before, changes)
+    except EditError as error:
+        raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
+    if after != before:
+        write_atomic(path, after.decode(), within=root)
+    return before, after
 
 
 def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:

@@ -10,16 +10,15 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.base.ssh_signature import SignatureFormError, unarmoured
-from provisioner.inventory.files.edit import EditError, Flow, edited
+from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import ConnectionPlan, Facility, Frame, Party, Signature, SignOff, SignOffs
-from provisioner.inventory.operations.named import facility_named
+from provisioner.inventory.operations.named import edit_file, facility_file, facility_named
 from provisioner.inventory.rules.signatures import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 
@@ -128,8 +127,9 @@ def sign_off(
     else:
         signed, key = _signed(case, _only(case, agreement), signature)
         sign_offs = [signed]
-    path = root / "facilities" / case.facility.province / f"{case.facility.id}.yml"
-    _edit(root, path, _changes(agreement.plan, case.plan, [_written(item) for item in sign_offs]))
+    path = facility_file(root, case.facility)
+    changes = _changes(agreement.plan, case.plan, [_written(item) for item in sign_offs])
+    edit_file(root, path, changes, "write the sign-off by hand")
     signers = {s.by.value for s in case.plan.sign_offs if s.content == case.content} | set(agreement.parties)
     missing = tuple(party.value for party in Party if party.value not in signers)
     return Signed(path, case.content, missing, key)
@@ -197,13 +197,3 @@ def _changes(key: str, plan: ConnectionPlan, sign_offs: Sequence[Flow]) -> dict[
     for sign_off in sign_offs:
         places.setdefault(str(sign_off["by"]), len(places))
     return {(key, "sign_offs", places[str(sign_off["by"])]): sign_off for sign_off in sign_offs}
-
-
-def _edit(root: Path, path: Path, changes: dict[KeyPath, Flow | Sequence[Flow]]) -> None:
-    before = path.read_bytes()
-    try:
-        after = edited(before, changes)
-    except EditError as error:
-        raise InventoryError(f"{path} cannot be edited: {error}", hint="write the sign-off by hand") from error
-    if after != before:
-        write_atomic(path, after.decode(), within=root)
