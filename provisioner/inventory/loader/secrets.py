@@ -279,9 +279,14 @@ def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, pas
     Raises:
         SecretsError: no password is set, or it cannot be read.
     """
-    own = carrier_vault_id(carrier)
-    vault_id = own if passwords.knows(own) else SECRETS_ID
+    vault_id = vault_id_for(carrier, passwords)
     return _write(root, f"secrets/carriers/{carrier}.yml", secrets, passwords, vault_id)
+
+
+def vault_id_for(carrier: str, passwords: VaultPasswords) -> str:
+    """The vault id of a new file of a carrier: its own where that has a password, else the one that all share."""
+    own = carrier_vault_id(carrier)
+    return own if passwords.knows(own) else SECRETS_ID
 
 
 def carriers_apart(root: Path, passwords: VaultPasswords, carriers: Iterable[str]) -> frozenset[str]:

@@ -16,7 +16,6 @@ from provisioner.base.secret import Secret
 from provisioner.base.vault import (
     SECRETS_ID,
     VaultPasswords,
-    carrier_vault_id,
     decrypt,
     encrypt,
     is_encrypted,
@@ -30,7 +29,7 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.secret_file import CameraLogins
-from provisioner.inventory.loader.secrets import LoadedSecrets, owners_under_older_ids, read_secrets
+from provisioner.inventory.loader.secrets import LoadedSecrets, owners_under_older_ids, read_secrets, vault_id_for
 from provisioner.inventory.model import Credentials, Facility, Move
 from provisioner.inventory.operations.named import device_named
 
@@ -170,8 +169,7 @@ class _Edit:
 def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
     """The vault id of a file that is not there yet: of a carrier's own one the carrier's, where that has a password."""
     _, _, *below = owner.split("/")
-    own = carrier_vault_id(below[0]) if len(below) > 1 else ""
-    return own if own and passwords.knows(own) else SECRETS_ID
+    return vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
 
 
 def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credentials:
