@@ -107,7 +107,7 @@ class Alarms:
 
 
 def _json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (loopback)
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 (loopback)
         return json.load(answer)
 
 

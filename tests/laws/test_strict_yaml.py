@@ -121,9 +121,9 @@ def test_what_we_write_reads_back_as_it_was(mapping: dict[str, Any]) -> None:
     "unit", ["[", "{a: ", "- ", "? ", "[[", "a:\n", "&a ", "!!a ", "'", '"', "|\n", "\t", "%", "*a "]
 )
 def test_repetition_ends_quickly(unit: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert_sound(parse(unit.encode() * 50_000))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 LARGEST = [

@@ -167,7 +167,7 @@ def test_a_host_that_never_comes_to_an_end_keeps_nobody_waiting(ask: Asked, deed
     begun = time.monotonic()
     bad = assert_only_one_failed(ask(deed, words, timeout_s=5))
     assert (bad.outcome, bad.error) == (CallOutcome.UNREACHABLE, "no answer within 5 s")
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
 
 
 @RELAY

@@ -112,10 +112,11 @@ def test_what_a_decoder_says_is_one_printable_line_of_bounded_length(monkeypatch
 def test_a_decoder_that_does_not_end_holds_nobody_up_and_fills_no_memory(
     monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
+    # Far from the minute that the program takes, and from what a machine that does other work adds.
     begun = time.monotonic()
     answers = read_with(monkeypatch, program, seconds=1)
     assert {key for answer in answers.values() for key in answer} == {"not_run"}
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 @LOCAL_USER

@@ -64,7 +64,7 @@ class Alertmanager:
 
     def alerts(self) -> list[dict[str, Any]]:
         """The alerts that stand there."""
-        listed: list[dict[str, Any]] = requests.get(f"{self.url}/api/v2/alerts", timeout=10).json()
+        listed: list[dict[str, Any]] = requests.get(f"{self.url}/api/v2/alerts", timeout=30).json()
         return sorted(listed, key=lambda alert: str(alert["labels"]))
 
     def take(self, alerts: list[dict[str, Any]]) -> None:

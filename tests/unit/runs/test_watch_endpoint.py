@@ -24,7 +24,7 @@ def families() -> Iterable[Family]:
 
 
 def asked(port: int, method: str = "GET", path: str = "/metrics", host: str = "") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, headers={"Host": host} if host else {})
         answer = connection.getresponse()
