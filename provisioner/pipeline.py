@@ -42,7 +42,7 @@ from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_s
 from provisioner.inventory.model import Inventory, InventorySecrets, MediamtxArtefact, Secrets
 from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
@@ -470,7 +470,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
     unread = session.part(tolerate)
-    tolerate = {SECRETS_MISSING, HOST_KEY_MISPLACED}
+    tolerate = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
     part, old = valid_secrets(session.root, session.passwords, unread, tolerate=tolerate)
     inventory = part.inventory
     apart = carriers_apart(session.root, session.passwords, inventory.carriers)

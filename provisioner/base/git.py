@@ -27,6 +27,7 @@ _POINTER: Final = "gitdir:"
 _MOST_POINTER: Final = 4096
 _TIMEOUT_S: Final = 60
 _MOST_BYTES: Final = 64 * 1024 * 1024
+_MOST: Final = 64 * 1024
 
 # Settings of the caller's and of the machine are left out altogether. Those of the checkout's own `.git/config` are
 # the person's; what in them runs programs or reaches out has nothing to do with reading.
@@ -107,14 +108,17 @@ def run_git(checkout: Checkout, *arguments: str, hint: str, stdin: bytes = b"", 
     return done.output
 
 
-def ask_git(checkout: Checkout, *arguments: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES) -> Ended:
-    """Run a command of Git that reads; its paths are from the top of the checkout, and stand for themselves.
+def ask_git(
+    checkout: Checkout, *arguments: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES, index: Path | None = None
+) -> Ended:
+    """Run a command of Git; its paths are from the top of the checkout, and stand for themselves.
 
     Args:
         checkout: the folder under Git.
         arguments: the command and its arguments.
         stdin: what it reads.
         most_bytes: how much it may answer.
+        index: another index than the checkout's own.
 
     Raises:
         UsageError: Git cannot be run, the checkout is somebody else's, or the answer has no end.
@@ -125,7 +129,26 @@ def ask_git(checkout: Checkout, *arguments: str, stdin: bytes = b"", most_bytes:
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
     places = [f"--git-dir={checkout.git_folder}", f"--work-tree={checkout.top}"]
     argv = ["git", *_OPTIONS, *settings, *places, *arguments]
-    return _run(argv, _ENVIRONMENT, checkout, stdin, most_bytes)
+    extra = _ENVIRONMENT | ({"GIT_INDEX_FILE": str(index)} if index else {})
+    return _run(argv, extra, checkout, stdin, most_bytes)
+
+
+def setting_of(checkout: Checkout, name: str) -> str:
+    """What the user's settings say, or the checkout's own `.git/config`; the empty text where neither says it.
+
+    Raises:
+        UsageError: as `ask_git`.
+    """
+    if not _is_ours(checkout):
+        return ""
+    own = _run(["git", f"--git-dir={checkout.git_folder}", "config", "--get", name], _ENVIRONMENT, checkout, b"", _MOST)
+    argv = ["git", "--git-dir=/dev/null", "config", "--get", name]
+    done = own if own.code == 0 else _run(argv, _config_home(), checkout, b"", _MOST)
+    return done.output.decode(errors="replace").strip() if done.code == 0 else ""
+
+
+def _config_home() -> dict[str, str]:
+    return {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]} if "XDG_CONFIG_HOME" in os.environ else {}
 
 
 def _run(argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int) -> Ended:
@@ -198,8 +221,7 @@ def _trusts(value: str, top: Path) -> bool:
 
 def _trusted(checkout: Checkout) -> Iterator[str]:
     """The values of `safe.directory` since the last empty one, of the machine and of the user, never of a checkout."""
-    home = {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]} if "XDG_CONFIG_HOME" in os.environ else {}
     argv = ["git", "--git-dir=/dev/null", "config", "--null", "--type=path", "--get-all", "safe.directory"]
-    listed = _run(argv, home, checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
+    listed = _run(argv, _config_home(), checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
     last_empty = max((place for place, value in enumerate(listed) if not value), default=-1)
     yield from listed[last_empty + 1 :]

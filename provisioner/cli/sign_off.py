@@ -23,7 +23,8 @@ _MAX_SIGNATURE = 64 * 1024
 
 @click.command("sign-off")
 @click.argument("facility", shell_complete=facilities_like)
-@click.option("--by", "parties", type=ListedWord([p.value for p in Party]), multiple=True, required=True)
+@click.option("--by", "parties", type=ListedWord([p.value for p in Party]), multiple=True)
+@click.option("--all-parties", is_flag=True, help="Of DIC, Health and the carrier: one document that all have signed.")
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement; today if left out.")
 @click.option("--source", required=True, metavar="TEXT", help="The minutes or letter that holds the agreement.")
 @click.option("--successor", is_flag=True, help="Sign the next carrier's plan instead of the present one.")
@@ -52,6 +53,7 @@ def sign_off(
     key: Path | None,
     successor: bool,
     shown: bool,
+    all_parties: bool,
 ) -> int:
     """Write into a facility's file that its plan was agreed as it stands there now.
 
@@ -60,13 +62,16 @@ def sign_off(
     rest of the file stays as it is. No name of a person belongs into --source.
 
     With --key or --signature the sign-off is the party's own, by a key of signers.yml; without, it is
-    what you say of the party. A party without Git signs what --statement prints, anywhere:
-    ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
+    what you say of the party. With the last of the three the plan is agreed. A party without Git signs
+    what --statement prints, anywhere: ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
 
     Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
     if sum(map(bool, (shown, signature, key))) > 1:
         raise UsageError("--statement, --signature and --key exclude each other", hint="name one of them")
+    if bool(parties) == all_parties:
+        raise UsageError("name either --by or --all-parties", hint="e.g. --by dic --by health")
+    parties = tuple(party.value for party in Party) if all_parties else parties
     plan, signed_on = "successor" if successor else "plan", day.date() if day else today()
     agreement = Agreement(facility, plan, parties, signed_on, source)
     if shown:
@@ -114,9 +119,11 @@ def _document(agreement: Agreement) -> dict[str, object]:
 def _report(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
     if invocation.json:
         of_file = {"file": str(signed.path), "content": signed.content, "key": signed.key or None}
-        print_document({**_document(agreement), **of_file})
+        print_document({**_document(agreement), **of_file, "agreed": signed.agreed})
         return
     by = ", ".join(agreement.parties) + (f" with {signed.key}" if signed.key else "")
     click.echo(f"{signed.path}: {agreement.plan} signed by {by} on {agreement.signed_on}")
+    if signed.agreed:
+        click.echo(f"all three have signed: the {agreement.plan} of {agreement.facility} is agreed")
     if signed.missing:
         click.echo(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")

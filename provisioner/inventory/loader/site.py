@@ -50,6 +50,11 @@ def read_site(file: File, today: date) -> Site:
         data = bytes_of(file)
     except OSError as error:
         return Site("", None, (unreadable(file, error),), (), date.min, date.max)
+    return site_of(file, data, today)
+
+
+def site_of(file: File, data: bytes, today: date) -> Site:
+    """As `read_site`, of what a file says or is to say."""
     content = read(file, data)
     if not isinstance(content.model, Facility):
         return Site(content.digest, None, content.problems, (), date.min, date.max)

@@ -15,9 +15,11 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.held import valid_part
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Allocations
+from provisioner.inventory.operations.file_edit import SIGN_OFFS
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 
-_TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
+_TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, *SIGN_OFFS})
+"""What comes after an address: keys, and the agreement to a plan, which need not wait for each other."""
 
 
 class AllocatedItem(NamedTuple):

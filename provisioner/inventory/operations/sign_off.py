@@ -17,7 +17,7 @@ from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import ConnectionPlan, Facility, Frame, Party, Signature, SignOff, SignOffs
+from provisioner.inventory.model import ConnectionPlan, Facility, Frame, Party, PlanState, Signature, SignOff, SignOffs
 from provisioner.inventory.operations.named import edit_file, facility_file, facility_named
 from provisioner.inventory.rules.signatures import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
@@ -54,12 +54,14 @@ class Signed:
         content: the hash of what was agreed.
         missing: the parties that have still to sign what the file says now.
         key: the fingerprint of the key that signed; empty where the agreement is claimed.
+        agreed: whether the plan has become `agreed` with it: the last of the three has signed.
     """
 
     path: Path
     content: str
     missing: tuple[str, ...]
     key: str = ""
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +130,15 @@ def sign_off(
         signed, key = _signed(case, _only(case, agreement), signature)
         sign_offs = [signed]
     path = facility_file(root, case.facility)
-    changes = _changes(agreement.plan, case.plan, [_written(item) for item in sign_offs])
-    edit_file(root, path, changes, "write the sign-off by hand")
     signers = {s.by.value for s in case.plan.sign_offs if s.content == case.content} | set(agreement.parties)
     missing = tuple(party.value for party in Party if party.value not in signers)
-    return Signed(path, case.content, missing, key)
+    changes: dict[KeyPath, object] = {**_changes(agreement.plan, case.plan, [_written(item) for item in sign_offs])}
+    # What all three have signed is agreed, where there is something to connect.
+    agreed = not missing and not case.plan.agreed and case.facility.has_gateway and bool(case.facility.cameras)
+    if agreed:
+        changes[agreement.plan, "state"] = PlanState.AGREED.value
+    edit_file(root, path, changes, "write the sign-off by hand")
+    return Signed(path, case.content, missing, key, agreed)
 
 
 def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[str, str]) -> _Case:

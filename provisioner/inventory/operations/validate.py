@@ -17,6 +17,7 @@ from provisioner.inventory.signed import Worth
 COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
 """What an inventory declares, in the order of documents."""
 
+SECRETS_NOT_CHECKED = "secrets-not-checked"
 _PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
 
 
@@ -61,10 +62,15 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     """
     cache = cache_of(root, environment) if cached else None
     loaded = load(root, today=today, cache=cache)
-    with without_collector():
-        problems = sorted([*check(loaded), *_problems_of_secrets(root, loaded, environment, cache)])
+    problems = problems_of(root, loaded, environment, cache)
     has_signers = bool(loaded.frame and loaded.frame.signers)
-    return Validation(tuple(problems), _counts(loaded), _sign_offs(loaded), has_signers)
+    return Validation(problems, _counts(loaded), _sign_offs(loaded), has_signers)
+
+
+def problems_of(root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None) -> tuple[Problem, ...]:
+    """Every problem of an inventory that is loaded, sorted by place; without a vault password all but the secrets'."""
+    with without_collector():
+        return tuple(sorted([*check(loaded), *_problems_of_secrets(root, loaded, environment, cache)]))
 
 
 def _problems_of_secrets(
@@ -96,7 +102,7 @@ def _problems_of_secrets(
 def _not_checked() -> Problem:
     hint = "set ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST to check them as well"
     message = "secrets not checked: no vault password is set"
-    return Problem("", 0, 0, "secrets-not-checked", message, hint, "secrets", Severity.WARNING)
+    return Problem("", 0, 0, SECRETS_NOT_CHECKED, message, hint, "secrets", Severity.WARNING)
 
 
 def _sign_offs(loaded: Loaded) -> dict[str, int]:

@@ -21,6 +21,7 @@ from provisioner.inventory.model import Camera, Credentials, Facility, Frame, Op
 from provisioner.inventory.outline import Outline, rtsp_paths_of
 
 SECRETS_MISSING = "secrets-missing"
+LOGIN_MISSING = "login-missing"
 HOST_KEY_MISPLACED = "host-key-misplaced"
 
 _FACTORY = frozenset(
@@ -153,7 +154,7 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
             for device in missing:
                 message = f"facility {site.id}: {device} has no login"
                 hint = f"set it: provisioner secrets set {site.id}/{device} --username NAME"
-                yield view.problem(owner, (site.id,), "login-missing", message, hint, facility=site.id)
+                yield view.problem(owner, (site.id,), LOGIN_MISSING, message, hint, facility=site.id)
             break
 
 

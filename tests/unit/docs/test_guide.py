@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ GUIDE = (
     "README.md",
     "docs/first-inventory.md",
     "docs/daily-work.md",
+    "docs/facilities.md",
     "docs/pipelines.md",
     "docs/watching.md",
     "docs/reference.md",
@@ -81,7 +83,7 @@ class Terminal:
 
     def type(self, command: str) -> str:
         """Do a command; what it printed."""
-        words = command.replace("\\\n", " ").split()
+        words = shlex.split(command.replace("\\\n", " "))
         if words[0] == "export":
             name, _, value = words[1].partition("=")
             self._environment[name] = value

@@ -20,6 +20,7 @@ PLACES = ("provisioner/inventory", "provisioner/contacts")
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+\Z")
 # Words of the same form that are something else; each with what it is.
 NO_CODES = {
+    "br-lan": "an interface",
     "cat-file": "Git",
     "e-mail": "a word",
     "gso-2021": "a list of provinces",

@@ -1,0 +1,217 @@
+"""`provisioner camera`: cameras and recorders in a facility's file without an editor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypedDict, TypeVar, Unpack
+
+import click
+
+from provisioner.base.errors import UsageError
+from provisioner.cli.completion import facilities_like
+from provisioner.cli.context import Invocation
+from provisioner.cli.edit_text import Writing, edit_options, edits_of, finish
+from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.word import ListedWord
+from provisioner.inventory.model import Make, StreamName, Zone
+from provisioner.inventory.operations.cameras import (
+    DeviceOrder,
+    StreamOrder,
+    camera_added,
+    camera_moved,
+    device_removed,
+    device_replaced,
+    stream_of,
+)
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_ZONES = ListedWord([zone.value for zone in Zone])
+_MAKES = ListedWord([make.value for make in Make])
+_PORT = click.IntRange(1, 65535)
+_CHANNEL = click.IntRange(1, 256)
+_STREAM = "WxH[/CODEC][@FPS]"
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_OF_DEVICE = _options(
+    click.option("--make", type=_MAKES, help="Whose RTSP address it has."),
+    click.option("--model", default="", metavar="TEXT"),
+    click.option("--address", default="", metavar="ADDRESS", help="Its address in the site's network."),
+    click.option("--port", type=_PORT, help="Its RTSP port, where it is not 554."),
+    click.option("--serial", default="", metavar="TEXT", help="The serial number that it says by ONVIF."),
+)
+_OF_STREAMS = _options(
+    click.option("--sub", default="", metavar=_STREAM, help="What was contracted of the stream that is always pulled."),
+    click.option("--main", default="", metavar=_STREAM, help="What was contracted of the stream on demand."),
+    click.option("--sub-path", default="", metavar="PATH", help="Its RTSP path, where it is not the make's own."),
+    click.option("--main-path", default="", metavar="PATH", help="Its RTSP path, where it is not the make's own."),
+)
+_OF_CHANNEL = _options(
+    click.option("--recorder", default="", metavar="ID", help="The recorder whose channel it is."),
+    click.option("--channel", type=_CHANNEL, help="The channel, as the recorder's RTSP address counts them."),
+    click.option("--ip-channel", type=_CHANNEL, help="On a hybrid recorder: the number among its IP channels."),
+)
+
+
+class DeviceWords(TypedDict, total=False):
+    """What the options of these commands say of a device; a command has some of them."""
+
+    make: str | None
+    model: str
+    address: str
+    port: int | None
+    serial: str
+    recorder: str
+    channel: int | None
+    ip_channel: int | None
+    zone: str | None
+    location: str
+    sub: str
+    main: str
+    sub_path: str
+    main_path: str
+
+
+@click.group(cls=NamedGroup)
+def camera() -> None:
+    """Add, replace, move and remove cameras and recorders of a facility."""
+
+
+@camera.command()
+@click.argument("name", metavar="FACILITY[/CAMERA]", shell_complete=facilities_like)
+@click.option("--zone", type=_ZONES, required=True, help="What it looks at, after the list of order 4403/CV-BCĐ.")
+@click.option("--location", default="", metavar="TEXT", help="Where it hangs, for people.")
+@_OF_DEVICE
+@_OF_CHANNEL
+@click.option("--recorder-address", default="", metavar="ADDRESS", help="The recorder's, where that is new as well.")
+@_OF_STREAMS
+@edit_options
+@click.pass_obj
+def add(
+    invocation: Invocation,
+    name: str,
+    *,
+    recorder_address: str,
+    dry_run: bool,
+    commits: bool,
+    **words: Unpack[DeviceWords],
+) -> int:
+    """Add a camera to a facility: a recorder's channel, or one with an address of its own.
+
+    Without an id it gets the next number. --recorder-address registers the recorder with it: --make, --model, --port
+    and --serial are the recorder's then. Whoever signed the facility's plan has to sign it anew.
+
+    Example: provisioner -i DIR camera add kcl-bg-001 --zone san --recorder nvr-01 --channel 5 --sub 640x360
+    """
+    facility, _, identifier = name.partition("/")
+    order = _order(words)
+    if StreamName.SUB not in order.streams:
+        raise UsageError("a camera has a stream that is always pulled", hint="add --sub, e.g. --sub 640x360")
+    edits = edits_of(invocation)
+    edit = camera_added(edits, facility, order, camera=identifier, new_recorder=recorder_address)
+    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: a camera more"))
+
+
+@camera.command()
+@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
+@_OF_DEVICE
+@_OF_STREAMS
+@edit_options
+@click.pass_obj
+def replace(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, **words: Unpack[DeviceWords]) -> int:
+    """Write down that another device hangs in the place of a camera or a recorder; its id and zone stay.
+
+    Name what is another one; the rest stays as it is. Its login is written by `secrets set`, and its picture is
+    accepted anew by `verify --accept`.
+
+    Example: provisioner -i DIR camera replace kcl-bg-001/cam-04 --make hikvision --model DS-2CD --sub 640x360
+    """
+    facility, device = _device(name)
+    edit = device_replaced(edits_of(invocation), facility, device, _order(words))
+    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is another device"))
+
+
+@camera.command()
+@click.argument("name", metavar="FACILITY/CAMERA", shell_complete=facilities_like)
+@click.option("--zone", type=_ZONES, help="What it looks at from now on.")
+@click.option("--location", default="", metavar="TEXT", help="Where it hangs from now on, for people.")
+@_OF_CHANNEL
+@click.option("--address", default="", metavar="ADDRESS", help="Its own address: it is no recorder's channel any more.")
+@click.option("--make", type=_MAKES, help="With an address of its own: whose RTSP address it has.")
+@click.option("--port", type=_PORT, help="With an address of its own: its RTSP port, where it is not 554.")
+@edit_options
+@click.pass_obj
+def move(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, **words: Unpack[DeviceWords]) -> int:
+    """Write down that a camera looks at something else, or is reached another way.
+
+    Example: provisioner -i DIR camera move kcl-bg-001/cam-03 --recorder nvr-01 --channel 18
+    """
+    if words.get("recorder") and words.get("address"):
+        raise UsageError("a camera has either an address of its own or a recorder", hint="name one of the two")
+    facility, device = _device(name)
+    edit = camera_moved(edits_of(invocation), facility, device, _order(words))
+    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is moved"))
+
+
+@camera.command()
+@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
+@edit_options
+@click.pass_obj
+def remove(invocation: Invocation, name: str, *, dry_run: bool, commits: bool) -> int:
+    """Take a camera out of a facility, or a recorder that has no channel any more.
+
+    Example: provisioner -i DIR camera remove kcl-bg-001/cam-04
+    """
+    facility, device = _device(name)
+    edit = device_removed(edits_of(invocation), facility, device)
+    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is gone"))
+
+
+def _device(name: str) -> tuple[str, str]:
+    facility, slash, device = name.partition("/")
+    if not slash or not facility or not device:
+        raise UsageError(f"{name} names no device", hint="name a facility and one of its devices: FACILITY/DEVICE")
+    return facility, device
+
+
+def _order(words: DeviceWords) -> DeviceOrder:
+    """What the options say, as an order."""
+    make, zone = words.get("make"), words.get("zone")
+    return DeviceOrder(
+        make=Make(make) if make else None,
+        model=words.get("model", ""),
+        address=words.get("address", ""),
+        port=words.get("port"),
+        serial=words.get("serial", ""),
+        recorder=words.get("recorder", ""),
+        channel=words.get("channel"),
+        ip_channel=words.get("ip_channel"),
+        zone=Zone(zone) if zone else None,
+        location=words.get("location", ""),
+        streams=_streams(words),
+    )
+
+
+def _streams(words: DeviceWords) -> dict[StreamName, StreamOrder]:
+    """The streams that were named.
+
+    Raises:
+        UsageError: one is no stream, or has a path and no size.
+    """
+    named = {
+        StreamName.SUB: (words.get("sub", ""), words.get("sub_path", "")),
+        StreamName.MAIN: (words.get("main", ""), words.get("main_path", "")),
+    }
+    for stream, (size, path) in named.items():
+        if path and not size:
+            raise UsageError(f"--{stream.value}-path goes with --{stream.value}", hint="name its size as well")
+    return {stream: stream_of(size, path) for stream, (size, path) in named.items() if size}

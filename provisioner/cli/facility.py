@@ -1,0 +1,220 @@
+"""`provisioner facility`: a facility's file without an editor, and its next step."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, datetime
+from typing import TypedDict, Unpack
+
+import click
+
+from provisioner.base.errors import PolicyError, UsageError
+from provisioner.cli.completion import facilities_like
+from provisioner.cli.context import Invocation, now, today
+from provisioner.cli.edit_text import Writing, edit_options, edits_of, finish
+from provisioner.cli.facility_next import next_
+from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.word import ListedWord
+from provisioner.inventory.model import ManagingBody, Operating
+from provisioner.inventory.model.facility import FacilityKind
+from provisioner.inventory.operations.facilities import (
+    NewFacility,
+    PlanOrder,
+    added,
+    closed,
+    moved,
+    planned,
+    reopened,
+    succeeded,
+)
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+_KINDS = ListedWord([kind.value for kind in FacilityKind])
+_BODIES = ListedWord([body.value for body in ManagingBody])
+_OPENINGS = (Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
+
+
+class FacilityWords(TypedDict):
+    """What the options say of a new facility."""
+
+    province: str
+    name: str
+    kind: str | None
+    body: str | None
+    operating: str | None
+    opens_on: datetime | None
+    street: str
+    ward: str
+    district: str
+    people: int | None
+    same_name: bool
+
+
+@click.group(cls=NamedGroup)
+def facility() -> None:
+    """Register, plan, move, close and reopen a facility; say what comes next for it."""
+
+
+facility.add_command(next_)
+
+
+@facility.command()
+@click.argument("identifier", metavar="[ID]", required=False, default="")
+@click.option("--province", default="", metavar="SLUG", help="The province, e.g. bac-giang.")
+@click.option("--name", default="", metavar="TEXT", help="The building's name.")
+@click.option("--kind", type=_KINDS)
+@click.option("--managing-body", "body", type=_BODIES)
+@click.option(
+    "--operating", type=ListedWord([o.value for o in _OPENINGS]), help="open; with --opens-on it is preparing."
+)
+@click.option("--opens-on", type=_DAY, help="The day on which people are to come.")
+@click.option("--street", default="", metavar="TEXT")
+@click.option("--ward", default="", metavar="TEXT")
+@click.option("--district", default="", metavar="TEXT")
+@click.option("--people", type=click.IntRange(min=1), help="For how many people it is.")
+@click.option("--same-name", is_flag=True, help="Another facility of the province has that name, and is another one.")
+@edit_options
+@click.pass_obj
+def add(
+    invocation: Invocation, identifier: str, *, dry_run: bool, commits: bool, **words: Unpack[FacilityWords]
+) -> int:
+    """Register a facility: write its file, with what is known of it now.
+
+    In a terminal it asks for what it needs and was not told. Without an ID it gets the next free one of its
+    province. No name, phone number or address of a person belongs here. Of many facilities, `provisioner import`
+    reads a province's spreadsheet.
+
+    Example: provisioner -i DIR facility add --province bac-giang --kind school --managing-body ubnd_tinh
+    """
+    opens_on = _day(words["opens_on"])
+    expected = Operating.PREPARING if opens_on else Operating.OPEN
+    new = NewFacility(
+        words["province"] or _answer(invocation, "--province", "The province's slug", click.STRING),
+        words["name"] or _answer(invocation, "--name", "The building's name", click.STRING),
+        FacilityKind(words["kind"] or _answer(invocation, "--kind", "What it is otherwise", _KINDS)),
+        ManagingBody(words["body"] or _answer(invocation, "--managing-body", "Who runs it", _BODIES)),
+        id=identifier,
+        operating=Operating(words["operating"]) if words["operating"] else expected,
+        opens_on=opens_on,
+        street=words["street"],
+        ward=words["ward"],
+        district=words["district"],
+        people=words["people"],
+        same_name=words["same_name"],
+    )
+    edit = added(edits_of(invocation), new)
+    return finish(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
+
+
+def _answer(invocation: Invocation, option: str, question: str, kind: click.ParamType[str]) -> str:
+    """What a person says who was asked for a word that is needed.
+
+    Raises:
+        UsageError: nobody is here to be asked.
+    """
+    if invocation.json or not sys.stdin.isatty():
+        raise UsageError(f"a new facility needs {option}", hint=f"add {option}; in a terminal it is asked for")
+    return str(click.prompt(question, type=kind, err=True))
+
+
+@facility.command()
+@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--relay", default="", metavar="NAME", help="The relay; the only one that may serve it if left out.")
+@click.option("--lan", default="", metavar="NETWORK", help="The site's network; that of its devices if left out.")
+@click.option("--lan-interface", default="", metavar="NAME", help="The gateway's interface in it; br-lan if left out.")
+@edit_options
+@click.pass_obj
+def plan(
+    invocation: Invocation, name: str, relay: str, lan: str, lan_interface: str, *, dry_run: bool, commits: bool
+) -> int:
+    """Propose over which relay a facility is to be connected, and describe its gateway.
+
+    What its parties then sign is this plan, with the recorders and the cameras as the file has them.
+
+    Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
+    """
+    edit = planned(edits_of(invocation), name, PlanOrder(relay, lan, lan_interface))
+    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
+
+
+@facility.command()
+@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--on", "day", type=_DAY, help="The day on which it was closed; today if left out.")
+@edit_options
+@click.pass_obj
+def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: bool, commits: bool) -> int:
+    """Close a facility: the next apply takes its paths, peers and secrets off every host.
+
+    Its address becomes a tombstone with the next `allocate`. One that is protected is refused.
+
+    Example: provisioner -i DIR facility close kcl-bg-002 --on 2021-06-30
+    """
+    edit = closed(edits_of(invocation), name, _day(day) or today())
+    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: closed"))
+
+
+@facility.command()
+@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--on", "day", type=_DAY, help="The day on which people came; today if left out.")
+@click.option("--opens-on", type=_DAY, help="The day on which people are to come: it is prepared until then.")
+@edit_options
+@click.pass_obj
+def reopen(
+    invocation: Invocation, name: str, day: datetime | None, opens_on: datetime | None, *, dry_run: bool, commits: bool
+) -> int:
+    """Open a facility that is closed, on standby or prepared: people are in it, or come on a day.
+
+    Example: provisioner -i DIR facility reopen kcl-bg-002 --opens-on 2021-08-01
+    """
+    if day and opens_on:
+        raise UsageError("--on and --opens-on exclude each other", hint="name the day of one of them")
+    state = Operating.PREPARING if opens_on else Operating.OPEN
+    edit = reopened(edits_of(invocation), name, state, _day(opens_on or day) or today())
+    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: {state.value}"))
+
+
+@facility.command()
+@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--to", "relay", default="", metavar="RELAY", help="The relay that it is to be pulled by.")
+@click.option("--finish", "finishes", is_flag=True, help="Make the successor the plan: the old carrier lets go.")
+@click.option("--unproved", is_flag=True, help="With --finish: although the successor's connection is not accepted.")
+@edit_options
+@click.pass_obj
+def move(
+    invocation: Invocation, name: str, relay: str, *, finishes: bool, unproved: bool, dry_run: bool, commits: bool
+) -> int:
+    """Move a facility to another relay, of the same carrier or of another one.
+
+    A relay of the same carrier stands in the plan, which is then signed anew. With one of another carrier both serve
+    until the new connection is accepted: --to writes a successor, and --finish makes it the plan. --to with the
+    present relay takes a successor back.
+
+    Example: provisioner -i DIR facility move kcl-hd-001 --to relay-vnpt-1
+    """
+    if bool(relay) == finishes or (unproved and not finishes):
+        raise UsageError("name either --to RELAY or --finish", hint="--unproved goes with --finish alone")
+    if relay:
+        edit = moved(edits_of(invocation), name, relay)
+        return finish(invocation, edit, Writing(dry_run, commits, f"{name}: to {relay}"))
+    edit = succeeded(edits_of(invocation), name)
+    if not unproved:
+        _refuse_unproved(invocation, name)
+    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: the successor is the plan"))
+
+
+def _refuse_unproved(invocation: Invocation, name: str) -> None:
+    """Refuse to let an old carrier go while nobody has seen the new connection work for a day.
+
+    Raises:
+        PolicyError: it is not accepted.
+    """
+    from provisioner.runs.facility_step import has_accepted_successor  # noqa: PLC0415 (the history takes time)
+
+    if not has_accepted_successor(invocation.inventory, name, invocation.env, now()):
+        message = f"the successor's connection of {name} is not accepted: its pictures would be cut"
+        hint = "verify it twice, a day apart; with --unproved it is made the plan all the same"
+        raise PolicyError(message, hint=hint, object=name)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None

@@ -1,0 +1,265 @@
+"""A camera or a recorder in its facility's file, as a command adds, replaces, moves or removes it.
+
+As in `facilities`, an edit is held against all rules, and shown before anybody writes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provisioner.base.errors import UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.base.vietnamese import clean
+from provisioner.inventory.files.edit import Flow
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model import Camera, Codec, Facility, Make, Recorder, StreamName, Zone
+from provisioner.inventory.operations.facilities import Edits
+from provisioner.inventory.operations.file_edit import FacilityText, FileEdit, text_of_file
+from provisioner.inventory.operations.named import facility_file, facility_named
+
+_STREAM = re.compile(r"(?P<width>[0-9]{2,4})x(?P<height>[0-9]{2,4})(?:/(?P<codec>[a-z0-9]+))?(?:@(?P<fps>[0-9]{1,3}))?")
+_SHOWN = 80
+_DIGITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOrder:
+    """What was contracted of a stream.
+
+    Attributes:
+        width, height: pixels.
+        codec: how it is encoded; h264 where nobody said.
+        fps: frames a second; None where nothing was agreed.
+        rtsp_path: path and query of its RTSP address; empty for the make's own.
+    """
+
+    width: int
+    height: int
+    codec: Codec | None = None
+    fps: int | None = None
+    rtsp_path: str = ""
+
+    @property
+    def values(self) -> dict[str, object]:
+        """As a facility's file has it."""
+        values: dict[str, object] = {"codec": self.codec.value} if self.codec else {}
+        values |= {"width": self.width, "height": self.height}
+        if self.fps is not None:
+            values["fps"] = self.fps
+        return values | ({"rtsp_path": self.rtsp_path} if self.rtsp_path else {})
+
+
+def stream_of(text: str, rtsp_path: str = "") -> StreamOrder:
+    """A stream as people type it: `640x360`, `1920x1080/h265`, `640x360@15`.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    match = _STREAM.fullmatch(text)
+    codec = match["codec"] if match else None
+    if match is None or (codec and codec not in set(Codec)):
+        hint = f"write WIDTHxHEIGHT[/CODEC][@FPS], e.g. 640x360/h264@15; codecs are {', '.join(Codec)}"
+        raise UsageError(f"{printable(text, _SHOWN)} is no stream", hint=hint)
+    fps = int(match["fps"]) if match["fps"] else None
+    return StreamOrder(int(match["width"]), int(match["height"]), Codec(codec) if codec else None, fps, rtsp_path)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOrder:
+    """What is asked of a camera or a recorder; None and empty are what nobody said.
+
+    Attributes:
+        make, model, address, port: of the device.
+        serial: what it says by ONVIF that its serial number is.
+        recorder: the recorder whose channel a camera is.
+        channel, ip_channel: of the recorder, as its RTSP address counts them, or among its IP channels.
+        zone, location: what a camera looks at, and where it hangs.
+        streams: what was contracted of its streams.
+    """
+
+    make: Make | None = None
+    model: str = ""
+    address: str = ""
+    port: int | None = None
+    serial: str = ""
+    recorder: str = ""
+    channel: int | None = None
+    ip_channel: int | None = None
+    zone: Zone | None = None
+    location: str = ""
+    streams: Mapping[StreamName, StreamOrder] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """What was said, but for streams and serial number, as a facility's file has it."""
+        values: dict[str, object] = {
+            "zone": self.zone.value if self.zone else None,
+            "location": clean(self.location) or None,
+            "make": self.make.value if self.make else None,
+            "model": clean(self.model) or None,
+            "address": self.address or None,
+            "port": self.port,
+            "recorder": self.recorder or None,
+            "channel": self.channel,
+            "ip_channel": self.ip_channel,
+        }
+        return {key: value for key, value in values.items() if value is not None}
+
+
+def camera_added(
+    edits: Edits, facility: str, order: DeviceOrder, *, camera: str = "", new_recorder: str = ""
+) -> FileEdit:
+    """A facility's file with one more camera.
+
+    Args:
+        edits: the inventory.
+        facility: its id.
+        order: the camera; without a recorder it has an address and a make of its own.
+        camera: its id; `cam-` and the next number where it is left out.
+        new_recorder: the address of the recorder, where that comes new as well; make and model are the recorder's then.
+
+    Raises:
+        UsageError: there is such a camera, or something that it needs was not said.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    name = camera or _next_camera(site)
+    if any(known.id == name for known in site.cameras):
+        hint = f"provisioner camera replace {facility}/{name}"
+        raise UsageError(f"facility {facility} has a camera {name}", hint=hint, object=facility)
+    values = order.values
+    if new_recorder:
+        text = _with_recorder(text, site, order, new_recorder)
+        values = {key: value for key, value in values.items() if key not in {"make", "model", "port"}}
+    streams = {stream.value: Flow(wanted.values) for stream, wanted in order.streams.items()}
+    new: dict[str, object] = {"id": name, **values, "streams": streams}
+    if order.serial and not order.recorder:
+        new["onvif"] = Flow(serial=order.serial)
+    text = text.with_values({("cameras", len(site.cameras)): new} if site.cameras else {("cameras",): [new]})
+    return edits.edit(loaded, facility, before, text)
+
+
+def _next_camera(site: Facility) -> str:
+    numbers = [int(m[1]) for camera in site.cameras if (m := re.fullmatch(r"cam-([0-9]{1,6})", camera.id))]
+    return f"cam-{max(numbers, default=0) + 1:0{_DIGITS}}"
+
+
+def _with_recorder(text: FacilityText, site: Facility, order: DeviceOrder, address: str) -> FacilityText:
+    if any(recorder.id == order.recorder for recorder in site.recorders):
+        hint = f"leave its address out, or give it another one: provisioner camera replace {site.id}/{order.recorder}"
+        raise UsageError(f"facility {site.id} has a recorder {order.recorder}", hint=hint, object=site.id)
+    if not order.recorder or order.make is None:
+        raise UsageError("a new recorder needs an id and a make", hint="add --recorder nvr-02 --make hikvision")
+    new: dict[str, object] = {"id": order.recorder, "make": order.make.value}
+    new |= {"model": clean(order.model)} if order.model else {}
+    new |= {"address": address} | ({"port": order.port} if order.port is not None else {})
+    new |= {"onvif": Flow(serial=order.serial)} if order.serial else {}
+    place: dict[KeyPath, object] = {("recorders", len(site.recorders)): Flow(new)}
+    return text.with_values(place if site.recorders else {("recorders",): [Flow(new)]})
+
+
+def device_replaced(edits: Edits, facility: str, device: str, order: DeviceOrder) -> FileEdit:
+    """A facility's file with another device in the place of a camera or a recorder: id and zone stay.
+
+    Of a recorder's channel the streams alone are its own: its recorder is the device.
+
+    Raises:
+        UsageError: there is no such device, or nothing of it was said.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    text = text_of_file(facility_file(edits.root, site))
+    place, known = _place(site, device)
+    if isinstance(known, Recorder) and order.streams:
+        hint = f"name one of its channels: {', '.join(c.id for c in site.cameras if c.recorder == device) or 'none'}"
+        raise UsageError(f"{device} is a recorder: streams are those of its channels", hint=hint, object=facility)
+    changes = _changes(place, known, order)
+    if not changes:
+        raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
+    before = text.data
+    return edits.edit(loaded, facility, before, text.with_values(changes))
+
+
+def _place(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
+    for index, recorder in enumerate(site.recorders):
+        if recorder.id == device:
+            return ("recorders", index), recorder
+    for index, camera in enumerate(site.cameras):
+        if camera.id == device:
+            return ("cameras", index), camera
+    ids = [*(recorder.id for recorder in site.recorders), *(camera.id for camera in site.cameras)]
+    hint = did_you_mean(device, ids, f"its devices are: {', '.join(ids) or 'none'}")
+    raise UsageError(f"facility {site.id} has no device {printable(device, _SHOWN)}", hint=hint, object=site.id)
+
+
+def _changes(place: KeyPath, known: Camera | Recorder, order: DeviceOrder) -> dict[KeyPath, object]:
+    changes: dict[KeyPath, object] = {(*place, key): value for key, value in order.values.items()}
+    for stream, wanted in order.streams.items():
+        old = getattr(known.streams, stream.value) if isinstance(known, Camera) else None
+        if old is None:
+            changes[*place, "streams", stream.value] = Flow(wanted.values)
+        else:
+            changes |= {(*place, "streams", stream.value, key): value for key, value in wanted.values.items()}
+    if order.serial:
+        changes |= (
+            {(*place, "onvif", "serial"): order.serial}
+            if known.onvif
+            else {(*place, "onvif"): Flow(serial=order.serial)}
+        )
+    return changes
+
+
+def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -> FileEdit:
+    """A facility's file in which a camera looks at something else, or is reached another way.
+
+    To a recorder's channel it loses address, make and port; to an address of its own the recorder and its channel.
+
+    Raises:
+        UsageError: there is no such camera, or nothing was said of where it goes.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    place, known = _place(site, camera)
+    if not isinstance(known, Camera):
+        hint = f"give it another address: provisioner camera replace {facility}/{camera} --address …"
+        raise UsageError(f"{camera} is a recorder", hint=hint, object=facility)
+    values = order.values
+    if not values:
+        hint = "name its zone, its location, its recorder and channel, or its address"
+        raise UsageError(f"nothing was said of where {facility}/{camera} goes", hint=hint, object=facility)
+    gone: tuple[str, ...] = ()
+    if order.recorder:
+        gone = ("address", "make", "model", "port", "onvif")
+    elif order.address:
+        gone = ("recorder", "channel", "ip_channel")
+    gone += ("ip_channel",) if order.channel is not None else ("channel",) if order.ip_channel is not None else ()
+    text = text.with_values({(*place, key): value for key, value in values.items()})
+    return edits.edit(loaded, facility, before, text.without(*((*place, key) for key in gone if key not in values)))
+
+
+def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
+    """A facility's file without a camera, or without a recorder that has no channel any more.
+
+    Raises:
+        UsageError: there is no such device, or a recorder has channels.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    text = text_of_file(facility_file(edits.root, site))
+    place, known = _place(site, device)
+    channels = [camera.id for camera in site.cameras if camera.recorder == device]
+    if isinstance(known, Recorder) and channels:
+        hint = f"remove or move its channels first: {', '.join(channels)}"
+        raise UsageError(f"{device} has channels", hint=hint, object=facility)
+    return edits.edit(loaded, facility, text.data, text.without(place))

@@ -1,0 +1,341 @@
+"""A facility's file as a command begins, plans, closes, reopens or moves it: the smallest edit, held against all rules.
+
+None of these writes anything: an edit is shown first, and written by whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.base.vietnamese import clean, fold
+from provisioner.inventory import rules
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import Loaded, load
+from provisioner.inventory.model import Facility, Frame, ManagingBody, Operating
+from provisioner.inventory.model.facility import FacilityKind
+from provisioner.inventory.operations.file_edit import FacilityText, FileEdit, held_against_rules, text_of_file
+from provisioner.inventory.operations.named import facility_file, facility_named
+
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_DIGITS = 3
+_SHOWN = 80
+_LAN_BITS = 24
+_LAN_INTERFACE = "br-lan"
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The inventory that commands edit, as its files say it now.
+
+    Attributes:
+        root: the inventory's folder.
+        today: the day in Vietnam.
+        environment: the caller's environment (where the cache is).
+    """
+
+    root: Path
+    today: date
+    environment: Mapping[str, str] = field(repr=False)
+
+    def load(self) -> Loaded:
+        """Read it.
+
+        Raises:
+            InventoryError: there is none.
+        """
+        return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
+
+    def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
+        """An edit, held against the rules; see `held_against_rules`."""
+        return held_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
+
+
+@dataclass(frozen=True, slots=True)
+class NewFacility:
+    """What is known of a facility when it is registered; empty is what nobody said.
+
+    Attributes:
+        province: the province's slug.
+        name: the building's name.
+        kind: what it is when nobody is in quarantine.
+        managing_body: who runs it.
+        id: its id; the next free one of the province where it is left out.
+        operating: whether people are in it.
+        opens_on: the day on which people are to come.
+        street, ward, district: where it is.
+        people: for how many people it is.
+        same_name: whether another facility of the province may have that name.
+    """
+
+    province: str
+    name: str
+    kind: FacilityKind
+    managing_body: ManagingBody
+    id: str = ""
+    operating: Operating = Operating.OPEN
+    opens_on: date | None = None
+    street: str = ""
+    ward: str = ""
+    district: str = ""
+    people: int | None = None
+    same_name: bool = False
+
+
+def added(edits: Edits, new: NewFacility) -> FileEdit:
+    """The file of a new facility.
+
+    Raises:
+        UsageError: the id is in use or was, or another facility of the province has the name.
+        InventoryError: what it says breaks a rule.
+    """
+    loaded = edits.load()
+    if not _ID.fullmatch(new.province):
+        hint = "name its slug, e.g. bac-giang: see `provisioner geography`"
+        raise UsageError(f"{printable(new.province, _SHOWN)} is no province", hint=hint)
+    name = new.id or _next_id(loaded, new.province)
+    _refuse_known(loaded, name)
+    if not new.same_name and (twin := _namesake(loaded, new)):
+        hint = "if it is another building add --same-name; if it is this one, edit that"
+        raise UsageError(f"{twin} in {new.province} has this name already", hint=hint, object=twin)
+    values: dict[str, object] = {
+        "province": new.province,
+        "name": clean(new.name),
+        "kind": new.kind.value,
+        "managing_body": new.managing_body.value,
+        "operating": new.operating.value,
+    }
+    if new.opens_on:
+        values["opens_on"] = new.opens_on.isoformat()
+    location = {"street": clean(new.street), "ward": clean(new.ward), "district": clean(new.district)}
+    if any(location.values()):
+        values["location"] = {key: text for key, text in location.items() if text}
+    if new.people is not None:
+        values["capacity"] = {"people": new.people}
+    path = edits.root / "facilities" / new.province / f"{name}.yml"
+    text = FacilityText(path, f"version: 1\nid: {name}\n".encode())
+    return edits.edit(loaded, name, None, text.with_values({(key,): value for key, value in values.items()}))
+
+
+def _refuse_known(loaded: Loaded, name: str) -> None:
+    """Refuse an id that somebody has or had: it is part of paths, addresses and the history."""
+    if not _ID.fullmatch(name):
+        hint = "an id is of small letters, digits and single hyphens, e.g. kcl-bg-003"
+        raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
+    if name in loaded.outlines or f"facility/{name}" in loaded.places.sources:
+        raise UsageError(f"there is a facility {name} already", hint="name another id", object=name)
+    if name in _retired(loaded):
+        hint = "name another id; to open that one again take its file back from Git"
+        raise UsageError(f"{name} was a facility's id, and is not given out again", hint=hint, object=name)
+
+
+def _retired(loaded: Loaded) -> set[str]:
+    stones = loaded.frame.allocations.tombstones if loaded.frame else ()
+    return {stone.object.split("/")[1] for stone in stones if stone.object.startswith("site/")}
+
+
+def _next_id(loaded: Loaded, province: str) -> str:
+    """`kcl`, the first letters of the province's slug, and the number after the highest in use or retired."""
+    prefix = "kcl-" + "".join(word[:1] for word in province.split("-"))
+    used = {*loaded.outlines, *_retired(loaded), *(owner.partition("/")[2] for owner in loaded.places.sources)}
+    numbers = [int(m[1]) for name in used if (m := re.fullmatch(rf"{re.escape(prefix)}-([0-9]{{1,9}})", name))]
+    return f"{prefix}-{max(numbers, default=0) + 1:0{_DIGITS}}"
+
+
+def _namesake(loaded: Loaded, new: NewFacility) -> str:
+    wanted = fold(new.name)
+    here = (name for name, outline in loaded.outlines.items() if outline.province == new.province)
+    return next((name for name in here if fold(loaded.facility(name).name) == wanted), "")
+
+
+# --- the plan ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """Over which relay a facility is to be connected, and what is behind its router; empty is what nobody said.
+
+    Attributes:
+        relay: the relay; the only one of the carriers that serve the province where it is left out.
+        lan: the network of the site's devices; the one /24 of their addresses where it is left out.
+        lan_interface: the router's interface in it.
+    """
+
+    relay: str = ""
+    lan: str = ""
+    lan_interface: str = ""
+
+
+def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
+    """A proposed plan in a facility's file, and its gateway where it has none.
+
+    Raises:
+        UsageError: it has another plan, no relay follows from what is known, or no LAN.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    frame = _frame(loaded)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    if site.plan is None:
+        relay = order.relay or _only_relay(loaded, frame, facility)
+        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay}
+        text = text.with_values({("plan",): plan})
+    elif order.relay and order.relay != site.plan.relay:
+        hint = f"provisioner facility move {facility} --to {order.relay}"
+        raise UsageError(f"facility {facility} has a plan over {site.plan.relay}", hint=hint, object=facility)
+    if site.gateway is None:
+        lan = order.lan or _lan_of(site)
+        gateway = {"lan": lan, "lan_interface": order.lan_interface or _LAN_INTERFACE}
+        text = text.with_values({("gateway",): gateway})
+    else:
+        given = {"lan": order.lan, "lan_interface": order.lan_interface}
+        text = text.with_values({("gateway", key): value for key, value in given.items() if value})
+    return edits.edit(loaded, facility, before, text)
+
+
+def _frame(loaded: Loaded) -> Frame:
+    if loaded.frame is None:
+        hint = "run `provisioner validate` and correct what it lists"
+        raise InventoryError("inventory.yml or the lock cannot be understood", hint=hint)
+    return loaded.frame
+
+
+def _relays(frame: Frame) -> dict[str, str]:
+    """Each relay with its carrier."""
+    return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
+
+
+def _carrier_of(frame: Frame, relay: str) -> str:
+    relays = _relays(frame)
+    if relay not in relays:
+        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
+        raise UsageError(f"there is no relay {printable(relay, _SHOWN)}", hint=hint, object=relay)
+    return relays[relay]
+
+
+def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
+    view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+    today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
+    carriers = {d.carrier for d in designations if d.since <= today and (d.until is None or today <= d.until)}
+    relays = sorted(relay for relay, carrier in _relays(frame).items() if carrier in carriers)
+    if len(relays) == 1:
+        return relays[0]
+    served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
+    hint = f"name one with --relay: {', '.join(relays or sorted(_relays(frame))) or 'there is none yet'}"
+    raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
+
+
+def _lan_of(site: Facility) -> str:
+    addresses = set(_addresses(site))
+    networks = {IPv4Network((int(address) & ~0xFF, _LAN_BITS)) for address in addresses}
+    if len(networks) != 1:
+        what = "has devices in several networks" if networks else "has no device with an address"
+        raise UsageError(f"facility {site.id} {what}", hint="name the site's network: --lan 192.168.1.0/24")
+    return str(networks.pop())
+
+
+def _addresses(site: Facility) -> Iterator[IPv4Address]:
+    yield from (recorder.address for recorder in site.recorders)
+    yield from (camera.address for camera in site.cameras if camera.address)
+
+
+# --- closing, opening, moving -----------------------------------------------------------------------
+
+
+def closed(edits: Edits, facility: str, day: date) -> FileEdit:
+    """A facility's file, closed on a day: the next apply takes it off every host.
+
+    Raises:
+        UsageError: it is protected.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    if site.operating is Operating.CLOSED:
+        return FileEdit(facility, text.path, before, before)
+    if site.protected:
+        hint = "remove `protected: true` in a change of its own, have it reviewed and applied, then close it"
+        raise UsageError(f"facility {facility} is protected", hint=hint, object=facility)
+    if site.opens_on and site.opens_on > day:
+        text = text.without(("opens_on",))
+    changes: dict[KeyPath, object] = {("operating",): Operating.CLOSED.value, ("closed_on",): day.isoformat()}
+    return edits.edit(loaded, facility, before, text.with_values(changes))
+
+
+def reopened(edits: Edits, facility: str, operating: Operating, day: date) -> FileEdit:
+    """A facility's file, open since a day, or prepared for people who come on it.
+
+    Raises:
+        UsageError: it is to be closed, which is no opening.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    if not operating.is_carried:
+        raise UsageError(f"{operating.value} is no opening", hint="open or preparing")
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    if site.operating is operating:
+        return FileEdit(facility, text.path, before, before)
+    key = "opened_on" if operating is Operating.OPEN else "opens_on"
+    text = text.without(("closed_on",)).with_values({("operating",): operating.value, (key,): day.isoformat()})
+    return edits.edit(loaded, facility, before, text)
+
+
+def moved(edits: Edits, facility: str, relay: str) -> FileEdit:
+    """A facility's file with another relay.
+
+    One of the same carrier stands in the plan itself; one of another carrier is a successor, and both serve until its
+    connection is accepted. The present relay again takes a successor back.
+
+    Raises:
+        UsageError: there is no such relay, or the facility has no plan.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    carrier = _carrier_of(_frame(loaded), relay)
+    if site.plan is None:
+        hint = f"provisioner facility plan {facility} --relay {relay}"
+        raise UsageError(f"facility {facility} has no plan yet", hint=hint, object=facility)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    if carrier == site.plan.carrier:
+        text = (
+            text.without(("successor",)) if relay == site.plan.relay else text.with_values({("plan", "relay"): relay})
+        )
+    elif site.successor is None:
+        successor = {"state": "proposed", "carrier": carrier, "relay": relay}
+        text = text.with_values({("successor",): successor})
+    else:
+        text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})
+    return edits.edit(loaded, facility, before, text)
+
+
+def succeeded(edits: Edits, facility: str) -> FileEdit:
+    """A facility's file in which the successor has become the plan; the old carrier lets go with the next apply.
+
+    Raises:
+        UsageError: it has no successor, or that is not agreed.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    if site.successor is None or not site.successor.agreed:
+        what = "no successor" if site.successor is None else "a successor that is not agreed"
+        hint = f"provisioner facility next {facility} says what it waits for"
+        raise UsageError(f"facility {facility} has {what}", hint=hint, object=facility)
+    text = text_of_file(facility_file(edits.root, site))
+    return edits.edit(loaded, facility, text.data, text.without(("plan",)).with_key(("successor",), "plan"))

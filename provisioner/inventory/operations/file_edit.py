@@ -1,0 +1,178 @@
+"""An edit of one facility's file as a command proposes it: held against all rules before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import unified_diff
+from pathlib import Path
+
+from provisioner.base.atomic_file import write_atomic
+from provisioner.base.counted import counted
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import InventoryError, LockedError
+from provisioner.base.regular_file import read_regular
+from provisioner.inventory import rules
+from provisioner.inventory.files.edit import EditError, edited
+from provisioner.inventory.files.layout import File
+from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
+from provisioner.inventory.files.removal import removed, renamed
+from provisioner.inventory.files.strict_yaml import MAX_BYTES
+from provisioner.inventory.files.yaml_places import PlacesIn
+from provisioner.inventory.loader.load import Loaded, check
+from provisioner.inventory.loader.site import site_of
+from provisioner.inventory.model import Facility
+from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.consequences import without_consequences
+
+SIGN_OFFS = frozenset({"sign-off-stale", "sign-off-missing"})
+_OF_OTHER_COMMANDS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, *SIGN_OFFS})
+_CONTEXT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityText:
+    """A facility's file while it is edited.
+
+    Attributes:
+        path: where it stands.
+        data: what it says.
+    """
+
+    path: Path
+    data: bytes
+
+    def with_values(self, changes: Mapping[KeyPath, object]) -> FacilityText:
+        """The file with values set, as `edited` takes them.
+
+        Raises:
+            InventoryError: it cannot be edited.
+        """
+        try:
+            return FacilityText(self.path, edited(self.data, changes))
+        except EditError as error:
+            raise self._refusal(error) from error
+
+    def without(self, *places: KeyPath) -> FacilityText:
+        """The file without some entries; what is not there is no matter.
+
+        Raises:
+            InventoryError: it cannot be edited.
+        """
+        try:
+            data = self.data
+            for place in places:
+                data = removed(data, place)
+        except EditError as error:
+            raise self._refusal(error) from error
+        return FacilityText(self.path, data)
+
+    def with_key(self, place: KeyPath, name: str) -> FacilityText:
+        """The file with another key for one entry.
+
+        Raises:
+            InventoryError: it cannot be edited.
+        """
+        try:
+            return FacilityText(self.path, renamed(self.data, place, name))
+        except EditError as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: EditError) -> InventoryError:
+        hint = "edit it by hand; `provisioner validate` says whether it is right"
+        return InventoryError(f"{self.path} cannot be edited: {error}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """What becomes of a facility's file.
+
+    Attributes:
+        facility: the facility's id.
+        path: its file.
+        before: what the file says; None where there is none yet.
+        after: what it says then.
+        warnings: what is new among the warnings of the inventory.
+        sign_offs: what the parties have to sign anew: while they have not, hosts keep what they have.
+    """
+
+    facility: str
+    path: Path
+    before: bytes | None
+    after: bytes
+    warnings: tuple[Problem, ...] = ()
+    sign_offs: tuple[Problem, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether a single byte changes."""
+        return self.before != self.after
+
+    @property
+    def diff(self) -> tuple[str, ...]:
+        """The lines that change, each with `-` or `+`, and the line before and behind with a space."""
+        was, now = ((text or b"").decode("utf-8-sig").splitlines() for text in (self.before, self.after))
+        if self.before is None:
+            return tuple(f"+{line}" for line in now)
+        lines = unified_diff(was, now, n=_CONTEXT, lineterm="")
+        return tuple("…" if line.startswith("@@") else line for line in lines if not line.startswith(("---", "+++")))
+
+    def write(self, root: Path) -> None:
+        """Write the file, where it changes.
+
+        Raises:
+            LockedError: somebody else has written it meanwhile.
+            InventoryError: it cannot be written.
+        """
+        if not self.changed:
+            return
+        now = read_regular(self.path, most=MAX_BYTES) if self.path.is_file() else None
+        if now != self.before:
+            raise LockedError(f"{self.path} was changed meanwhile", hint="run the same command again")
+        self.path.parent.mkdir(exist_ok=True)
+        write_atomic(self.path, self.after.decode(), within=root)
+
+
+def text_of_file(path: Path) -> FacilityText:
+    """A facility's file as it stands there.
+
+    Raises:
+        InventoryError: it cannot be read.
+    """
+    return FacilityText(path, read_regular(path, most=MAX_BYTES))
+
+
+def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:
+    """The same edit, with the warnings that it brings.
+
+    What is wrong already is no reason to refuse an edit that has nothing to do with it, and what other commands are
+    there for (addresses, keys, sign-offs) is none.
+
+    Raises:
+        InventoryError: the file would have an error that the inventory has not now; nothing is written.
+    """
+    known = {(problem.code, problem.object, problem.message) for problem in check(loaded)}
+    after = without_consequences(sorted(_problems(loaded, root, edit, today)))
+    new = [p for p in after if (p.code, p.object, p.message) not in known]
+    errors = tuple(p for p in new if p.stops and p.code not in _OF_OTHER_COMMANDS)
+    if errors:
+        message = f"facility {edit.facility} would be invalid: {counted(len(errors), 'problem')}; nothing is written"
+        raise InventoryError(message, problems=errors, hint="correct what is asked for", object=edit.facility)
+    warnings = tuple(p for p in new if p.severity is Severity.WARNING and p.code not in SIGN_OFFS)
+    stale = tuple(p for p in after if p.code in SIGN_OFFS and edit.facility in p.facilities and p.stops)
+    return FileEdit(edit.facility, edit.path, edit.before, edit.after, warnings, stale)
+
+
+def _problems(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> Collection[Problem]:
+    """All problems of the inventory as it would be."""
+    owner = f"facility/{edit.facility}"
+    relative = edit.path.relative_to(root).as_posix()
+    file = File(root, relative, owner, Facility)
+    site = site_of(file, edit.after, today)
+    if site.outline is None or loaded.frame is None:
+        return (*site.faults, *site.problems)
+    outlines = dict(sorted({**loaded.outlines, edit.facility: site.outline}.items()))
+    places = Places({**loaded.places.sources, owner: SourceFile(file.shown, edit.after, PlacesIn)})
+    view = rules.View(loaded.frame, outlines, places, today, loaded.broken - {owner})
+    return (*site.faults, *site.problems, *rules.check_across(view))

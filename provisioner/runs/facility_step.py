@@ -1,0 +1,226 @@
+"""What has to happen next for one facility, and the command that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from provisioner.base.diagnostics import Problem
+from provisioner.desired.limit import Limit
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOffs, SurveyVerdict
+from provisioner.inventory.operations.validate import SECRETS_NOT_CHECKED, problems_of
+from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.signed import signed_content
+from provisioner.lifecycle.next_step import PARTIES
+from provisioner.lifecycle.standing import ConnectionProgress
+from provisioner.lifecycle.states import FacilityState
+from provisioner.lifecycle.status import FacilityStatus
+from provisioner.runs.overview import Overview, overview
+
+_HAS_NO_LOGIN = " has no login"
+_STEPS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, SECRETS_MISSING, LOGIN_MISSING})
+_SIGNED_ANEW = frozenset({"sign-off-stale", "sign-off-missing"})
+_BEFORE_A_PLAN = frozenset({FacilityState.REGISTERED, FacilityState.CONTACT_CONFIRMED, FacilityState.SUSPENDED})
+
+
+class Asked(NamedTuple):
+    """A word of a command that only a person knows.
+
+    Attributes:
+        name: how it stands in the command that is shown.
+        question: what it is.
+    """
+
+    name: str
+    question: str
+
+
+Command = tuple["str | Asked", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityStep:
+    """A facility's next step.
+
+    Attributes:
+        facility: its id.
+        state: where it stands, in words.
+        sentence: what has to happen, and who does it.
+        command: what of the program does it; empty where people do, or an editor.
+        afterwards: what comes when somebody else has done their part, as a command with words to fill in.
+        unchecked: whether secrets are not known, since no vault password is set.
+    """
+
+    facility: str
+    state: str
+    sentence: str
+    command: Command = ()
+    afterwards: Command = ()
+    unchecked: bool = False
+
+
+def facility_step(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> FacilityStep:
+    """The one next step of a facility.
+
+    Args:
+        root: the inventory's folder.
+        facility: its id.
+        environment: the caller's environment (vault passwords, where cache and history are).
+        now: the moment.
+
+    Raises:
+        UsageError: there is no such facility.
+        InventoryError, SecretsError, StateError: something cannot be read.
+    """
+    whole = overview(root, environment, now, in_brief=True)
+    status = whole.statuses([facility], Limit())[0]
+    problems = problems_of(root, whole.loaded, environment, cache_of(root, environment))
+    unchecked = any(problem.code == SECRETS_NOT_CHECKED for problem in problems)
+    sentence, command, afterwards = _step(whole, status, [p for p in problems if p.stops])
+    return FacilityStep(facility, status.standing.state.words, sentence, command, afterwards, unchecked)
+
+
+def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> bool:
+    """Whether the connection of a facility's successor is accepted: up in two verifications, a day apart.
+
+    Raises:
+        UsageError, InventoryError, StateError: as `facility_step`.
+    """
+    status = overview(root, environment, now, in_brief=True).statuses([facility], Limit())[0]
+    return _is_accepted(status)
+
+
+_Step = tuple[str, Command, Command]
+
+
+def _step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
+    site = status.facility
+    own = [problem for problem in errors if site.id in problem.facilities]
+    if broken := [problem for problem in own if problem.code not in _STEPS | _SIGNED_ANEW]:
+        return f"correct its file: {broken[0].message} ({broken[0].place})", (), ()
+    if site.operating.is_carried and not _is_waiting(status):
+        signed = whole.inventory.settings.policy.sign_offs is SignOffs.SIGNED
+        step = _of_plan(site, signed=signed) or _of_lock(whole, site, own, errors)
+        step = step or _of_secrets(site, own) or _of_gateway(site, own)
+        if step:
+            return step
+        if _is_accepted(status):
+            return "the successor's connection is accepted", ("facility", "move", site.id, "--finish"), ()
+    elif any(problem.code == ALLOCATION_MISSING for problem in own):
+        return "its addresses are to be given back", ("allocate",), ()
+    return _of_hosts(status)
+
+
+def _is_waiting(status: FacilityStatus) -> bool:
+    """Whether people have to do something before there can be a plan."""
+    site = status.facility
+    if status.is_blocked or (site.plan is None and status.standing.state in _BEFORE_A_PLAN):
+        return True
+    return site.plan is None and site.survey is not None and site.survey.verdict is not SurveyVerdict.READY
+
+
+def _is_accepted(status: FacilityStatus) -> bool:
+    successor = status.facility.successor
+    if successor is None:
+        return False
+    return FacilityState.ACCEPTED in ConnectionProgress(status.facility, successor, status.evidence).steps
+
+
+def _of_plan(site: Facility, *, signed: bool) -> _Step | None:
+    if not site.camera_count:
+        words: Command = ("camera", "add", site.id)
+        options = ("--zone", Asked("ZONE", "what it looks at"), "--sub", Asked("640x360", "the size of its sub stream"))
+        return "it has no camera yet", (), (*words, *options)
+    if site.plan is None or not site.has_gateway:
+        what = "no plan yet" if site.plan is None else "a plan, and no gateway is described"
+        return f"it has {what}", ("facility", "plan", site.id), ()
+    for plan in filter(None, (site.plan, site.successor)):
+        if missing := _to_sign(site, plan):
+            return _signing(site, plan, missing[:1] if signed else missing, signed=signed)
+    return None
+
+
+def _to_sign(site: Facility, plan: ConnectionPlan) -> tuple[Party, ...]:
+    content = signed_content(site, plan)
+    signed = {sign_off.by for sign_off in plan.sign_offs if sign_off.content == content}
+    return tuple(party for party in Party if party not in signed)
+
+
+def _signing(site: Facility, plan: ConnectionPlan, missing: tuple[Party, ...], *, signed: bool) -> _Step:
+    by = [word for party in missing for word in ("--by", party.value)]
+    by = ["--all-parties"] if len(missing) == len(Party) else by
+    extra = ["--successor"] if plan is site.successor else []
+    *most, last = (PARTIES[party] for party in missing)
+    names = f"{', '.join(most)} and {last}" if most else last
+    what = "the next carrier's plan" if extra else "its plan"
+    words: Command = (
+        "sign-off",
+        site.id,
+        *by,
+        *extra,
+        "--source",
+        Asked("SOURCE", "the minutes or letter that holds it"),
+    )
+    if signed:
+        signature = ("--signature", Asked("FILE", "what ssh-keygen wrote"))
+        return f"{names} has to sign {what}, by a key", (*words, "--statement"), (*words, *signature)
+    return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {what}", words, ()
+
+
+def _of_lock(whole: Overview, site: Facility, own: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
+    relays = {plan.relay for plan in (site.plan, site.successor) if plan}
+    carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
+    of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
+    if any(problem.code == ALLOCATION_MISSING for problem in (*own, *of_hosts)):
+        return "its tunnel address and ports are not recorded", ("allocate",), ()
+    new = list(_without_keys(whole, relays)) if any(p.code == HOST_KEYS_MISSING for p in of_hosts) else []
+    if new:
+        return f"{', '.join(new)} have no keys yet", ("keys", "init", "--allow", f"trust={len(new)}"), ()
+    return None
+
+
+def _without_keys(whole: Overview, relays: Collection[str]) -> Iterator[str]:
+    lock = whole.inventory.allocations
+    yield from (name for name, host in lock.relays.items() if name in relays and host.public_key is None)
+    yield from (name for name, host in lock.centres.items() if host.public_key is None)
+
+
+def _of_secrets(site: Facility, own: Collection[Problem]) -> _Step | None:
+    if any(problem.code == SECRETS_MISSING for problem in own):
+        return "its pre-shared key is not drawn yet", ("keys", "init"), ()
+    lead = f"facility {site.id}: "
+    messages = [problem.message for problem in own if problem.code == LOGIN_MISSING]
+    devices = [message.removeprefix(lead).removesuffix(_HAS_NO_LOGIN) for message in messages]
+    if devices:
+        name = Asked("NAME", "the user on these devices")
+        words: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
+        return f"{', '.join(devices)} have no login in the vault", words, ()
+    return None
+
+
+def _of_gateway(site: Facility, own: Collection[Problem]) -> _Step | None:
+    if not any(problem.code == GATEWAY_KEY_MISSING for problem in own):
+        return None
+    folder = Asked("DIR", "a new folder for its package")
+    key = Asked("KEY", "what install.sh printed")
+    return (
+        "a technician installs its package on the gateway",
+        ("site-package", site.id, "--out", folder),
+        ("gateway", "set-key", site.id, key),
+    )
+
+
+def _of_hosts(status: FacilityStatus) -> _Step:
+    """What is left when the inventory has all: an apply, a verification, or to wait."""
+    site, state = status.facility, status.standing.state
+    limited = ("--limit", f"facility={site.id}")
+    if state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
+        return status.next, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
+    if state is FacilityState.PROVISIONED:
+        return status.next, ("verify", *limited), ()
+    return status.next, (), ()

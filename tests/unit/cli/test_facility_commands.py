@@ -1,0 +1,312 @@
+"""`facility` and `camera`: the smallest edit of one file, shown, and held against all rules before it is written."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provisioner.cli.main import run
+from provisioner.inventory.files.strict_yaml import parse
+from tests import inventories as make
+
+SITE = "facilities/bac-giang/kcl-bg-001.yml"
+ROUTER = {"lan": "192.168.1.0/24", "lan_interface": "br-lan", "public_key": make.public_key("site")}
+
+Call = Callable[..., tuple[int, str, str]]
+
+TEXT = """\
+# Who wrote this cares.
+version: 1
+id: kcl-bg-001
+province: bac-giang
+name: Trường THPT Ví Dụ 1
+kind: school
+managing_body: ubnd_tinh
+operating: open
+opened_on: 2021-05-01
+survey:
+  surveyed_on: 2021-04-28
+  by: [dic, health, carrier]
+  uplink: { kind: fibre, upload_mbps: 40 }
+  cameras: { present: 3, fit: 3, missing: 0 }
+  verdict: ready
+plan: # as the three agreed it
+  state: proposed
+  carrier: viettel
+  relay: relay-viettel-1
+gateway: { lan: 192.168.1.0/24, lan_interface: br-lan }
+recorders:
+  - { id: nvr-01, make: hikvision, address: 192.168.1.20, analog_channels: 16, ip_channels: 8 } # in the office
+cameras:
+  - id: cam-01
+    zone: cong
+    recorder: nvr-01
+    channel: 1
+    streams: { sub: { width: 640, height: 360 } }
+  # the gate's own
+  - id: cam-02
+    zone: san
+    make: axis
+    address: 192.168.1.31
+    streams:
+      sub: { width: 640, height: 360 }
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    both = [make.designation(carrier=carrier) for carrier in ("viettel", "vnpt")]
+    others = {"designations.yml": {"version": 1, "designations": both}}
+    return make.write_inventory(tmp_path, {SITE: TEXT, **others})
+
+
+@pytest.fixture
+def call(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    def answer(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+        code = run(["-i", str(root), *words], {"XDG_STATE_HOME": str(root.parent / "state")})
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return answer
+
+
+def values(root: Path, place: str = SITE) -> dict[str, object]:
+    document = parse((root / place).read_bytes())
+    assert isinstance(document.value, dict)
+    return document.value
+
+
+def test_a_new_facility_has_a_file_of_its_own_under_the_next_id(root: Path, call: Call) -> None:
+    words = ("--province", "bac-giang", "--name", "Trường Ví Dụ 2", "--kind", "school", "--managing-body", "ubnd_tinh")
+    code, out, err = call("facility", "add", *words, "--people", "120", "--opens-on", "2030-01-02")
+    assert code == 0, err
+    assert values(root, "facilities/bac-giang/kcl-bg-002.yml") == {
+        "version": 1,
+        "id": "kcl-bg-002",
+        "province": "bac-giang",
+        "name": "Trường Ví Dụ 2",
+        "kind": "school",
+        "managing_body": "ubnd_tinh",
+        "operating": "preparing",
+        "opens_on": "2030-01-02",
+        "capacity": {"people": 120},
+    }
+    assert out.splitlines()[-1] == "next: provisioner facility next kcl-bg-002"
+    code, _, err = call("facility", "add", *[w.replace("Trường", "TRUONG") for w in words])
+    assert (code, "kcl-bg-002 in bac-giang has this name already" in err) == (2, True)
+    code, _, err = call("facility", "add", "kcl-bg-009", *words, "--same-name", "--dry-run")
+    assert (code, (root / "facilities/bac-giang/kcl-bg-009.yml").exists()) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--province", "bac-gian"), 3, "did you mean bac-giang?"),
+        (("--province", "../../etc"), 2, "is no province"),
+        (("--name", ""), 2, "add --name"),
+        (("--name", "gọi 0912 345 678"), 3, "phone number"),
+        (("kcl-bg-001",), 2, "there is a facility kcl-bg-001 already"),
+        (("../x",), 2, "is no id"),
+        (("--kind", "scool"), 2, "did you mean school?"),
+    ],
+    ids=str,
+)
+def test_a_facility_that_cannot_be_is_refused_and_nothing_is_written(
+    root: Path, call: Call, words: tuple[str, ...], code: int, said: str
+) -> None:
+    before = sorted(root.rglob("*"))
+    given = ["--province", "bac-giang", "--name", "Trường Ví Dụ 2", "--kind", "school", "--managing-body", "ubnd_tinh"]
+    got, out, err = call("facility", "add", *given, *words)
+    assert (got, said in err, sorted(root.rglob("*"))) == (code, True, before), out + err
+    assert "0912" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "after"),
+    [
+        (("camera", "move", "kcl-bg-001/cam-01", "--channel", "5"), ("cameras", 0, "channel"), 5),
+        (("camera", "move", "kcl-bg-001/cam-01", "--ip-channel", "2"), ("cameras", 0, "ip_channel"), 2),
+        (("camera", "move", "kcl-bg-001/cam-02", "--zone", "hanh_lang"), ("cameras", 1, "zone"), "hanh_lang"),
+        (
+            ("camera", "replace", "kcl-bg-001/cam-02", "--sub", "1280x720@15"),
+            ("cameras", 1, "streams", "sub", "fps"),
+            15,
+        ),
+        (
+            ("camera", "replace", "kcl-bg-001/nvr-01", "--address", "192.168.1.21"),
+            ("recorders", 0, "address"),
+            "192.168.1.21",
+        ),
+        (("camera", "replace", "kcl-bg-001/nvr-01", "--serial", "A1"), ("recorders", 0, "onvif", "serial"), "A1"),
+        (("facility", "plan", "kcl-bg-001", "--lan", "192.168.0.0/16"), ("gateway", "lan"), "192.168.0.0/16"),
+        (("facility", "move", "kcl-bg-001", "--to", "relay-vnpt-1"), ("successor", "carrier"), "vnpt"),
+    ],
+    ids=lambda part: "-".join(map(str, part[:3])) if isinstance(part, tuple) else str(part),
+)
+def test_an_edit_is_one_place_of_one_file_and_its_comments_stay(
+    root: Path, call: Call, words: tuple[str, ...], place: tuple[str | int, ...], after: object
+) -> None:
+    shown = call(*words, "--dry-run")
+    assert ((root / SITE).read_text(encoding="utf-8"), shown[0]) == (TEXT, 0), shown
+    code, out, err = call(*words)
+    assert code == 0, err
+    value: object = values(root)
+    for part in place:
+        value = value[part]  # type: ignore[index]
+    assert value == after
+    text = (root / SITE).read_text(encoding="utf-8")
+    for comment in ("# Who wrote this cares.", "# as the three agreed it", "# in the office", "# the gate's own"):
+        assert comment in text
+    changed = Counter(row.strip()[1:].strip() for row in out.splitlines() if row.startswith("  +"))
+    now, was = (Counter(map(str.strip, lines.splitlines())) for lines in (text, TEXT))
+    assert changed
+    assert changed == now - was
+    assert call(*words)[1] == f"{root / SITE}: kcl-bg-001 is so already\n"
+
+
+def test_a_camera_goes_over_to_a_recorder_and_back(root: Path, call: Call) -> None:
+    assert call("camera", "move", "kcl-bg-001/cam-02", "--recorder", "nvr-01", "--channel", "3")[0] == 0
+    camera = values(root)["cameras"][1]  # type: ignore[index]
+    assert camera == {"id": "cam-02", "zone": "san", "streams": camera["streams"], "recorder": "nvr-01", "channel": 3}
+    assert call("camera", "move", "kcl-bg-001/cam-02", "--address", "192.168.1.31", "--make", "axis")[0] == 0
+    camera = values(root)["cameras"][1]  # type: ignore[index]
+    assert "recorder" not in camera
+    assert camera["address"] == "192.168.1.31"
+
+
+def test_cameras_come_with_a_recorder_and_go_without(root: Path, call: Call) -> None:
+    words = ("--zone", "san", "--recorder", "nvr-02", "--channel", "1", "--sub", "640x360")
+    code, _, err = call("camera", "add", "kcl-bg-001", *words)
+    assert (code, "nvr-02" in err) == (3, True), err
+    new = ("--recorder-address", "192.168.1.22", "--make", "dahua")
+    assert call("camera", "add", "kcl-bg-001", *words, *new)[0] == 0
+    assert [camera["id"] for camera in values(root)["cameras"]] == ["cam-01", "cam-02", "cam-03"]  # type: ignore[attr-defined]
+    assert values(root)["recorders"][1] == {"id": "nvr-02", "make": "dahua", "address": "192.168.1.22"}  # type: ignore[index]
+    code, _, err = call("camera", "remove", "kcl-bg-001/nvr-02")
+    assert (code, "cam-03" in err) == (2, True)
+    assert call("camera", "remove", "kcl-bg-001/cam-03")[0] == 0
+    assert call("camera", "remove", "kcl-bg-001/nvr-02")[0] == 0
+    assert parse((root / SITE).read_bytes()).value == parse(TEXT.encode()).value
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("camera", "move", "kcl-bg-001/cam-09", "--zone", "san"), 2, "did you mean "),
+        (("camera", "move", "kcl-bg-001", "--zone", "san"), 2, "names no device"),
+        (("camera", "move", "kcl-bg-001/cam-01"), 2, "nothing was said"),
+        (("camera", "move", "kcl-bg-001/nvr-01", "--zone", "san"), 2, "is a recorder"),
+        (("camera", "move", "kcl-bg-001/cam-01", "--recorder", "nvr-01", "--address", "192.168.1.9"), 2, "either"),
+        (("camera", "replace", "kcl-bg-001/cam-02"), 2, "nothing of"),
+        (("camera", "replace", "kcl-bg-001/nvr-01", "--sub", "640x360"), 2, "streams are those of its channels"),
+        (("camera", "replace", "kcl-bg-001/cam-02", "--sub", "640*360"), 2, "is no stream"),
+        (("camera", "replace", "kcl-bg-001/cam-02", "--address", "192.168.9.1"), 3, "outside the LAN"),
+        (("camera", "replace", "kcl-bg-001/cam-01", "--make", "axis"), 3, "recorder's make"),
+        (("camera", "add", "kcl-bg-001/cam-01", "--zone", "san", "--sub", "640x360"), 2, "has a camera cam-01"),
+        (("camera", "add", "kcl-bg-001", "--zone", "san"), 2, "--sub"),
+        (("facility", "move", "kcl-bg-001", "--to", "relay-vnpt-2"), 2, "did you mean relay-vnpt-1"),
+        (("facility", "move", "kcl-bg-001", "--finish"), 2, "no successor"),
+        (("facility", "move", "kcl-bg-001"), 2, "either"),
+        (("facility", "plan", "kcl-bg-001", "--relay", "relay-vnpt-1"), 2, "has a plan over relay-viettel-1"),
+        (("facility", "close", "kcl-bg-001", "--on", "2021-04-01"), 3, "before opened_on"),
+        (("facility", "close", "kcl-bg-00"), 2, "did you mean kcl-bg-001?"),
+        (("facility", "reopen", "kcl-bg-001", "--on", "2021-05-01", "--opens-on", "2021-06-01"), 2, "exclude"),
+        (("facility", "close", "kcl-bg-001", "--dry-run", "--commit"), 2, "exclude"),
+        (("facility", "close", "kcl-bg-001", "--commit"), 2, "under no Git"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else None,
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(
+    root: Path, call: Call, words: tuple[str, ...], code: int, said: str
+) -> None:
+    got, out, err = call(*words)
+    assert (got, said in err) == (code, True), out + err
+    assert "hint: " in err
+    assert (root / SITE).read_text(encoding="utf-8") == TEXT
+
+
+def test_a_facility_closes_and_opens_again(root: Path, call: Call) -> None:
+    assert call("facility", "close", "kcl-bg-001", "--on", "2021-06-30")[0] == 0
+    assert (values(root)["operating"], values(root)["closed_on"]) == ("closed", "2021-06-30")
+    assert call("facility", "reopen", "kcl-bg-001", "--opens-on", "2030-08-01")[0] == 0
+    assert (values(root)["operating"], values(root)["opens_on"], "closed_on" in values(root)) == (
+        *("preparing", "2030-08-01"),
+        False,
+    )
+    assert call("facility", "close", "kcl-bg-001", "--on", "2021-07-30")[0] == 0
+    assert "opens_on" not in values(root)
+    assert call("facility", "reopen", "kcl-bg-001", "--on", "2021-08-01")[0] == 0
+    assert (values(root)["operating"], values(root)["opened_on"]) == ("open", "2021-08-01")
+    (root / SITE).write_text(TEXT.replace("operating: open", "protected: true\noperating: open"), encoding="utf-8")
+    code, _, err = call("facility", "close", "kcl-bg-001")
+    assert (code, "is protected" in err) == (2, True)
+
+
+def test_a_plan_follows_from_what_is_known(root: Path, call: Call) -> None:
+    bare = TEXT.partition("plan:")[0] + TEXT[TEXT.index("recorders:") :]
+    (root / SITE).write_text(bare, encoding="utf-8")
+    code, _, err = call("facility", "plan", "kcl-bg-001")
+    assert (code, "--relay: relay-viettel-1, relay-vnpt-1" in err) == (2, True), err
+    (root / "designations.yml").write_text(json.dumps({"version": 1, "designations": [make.designation()]}), "utf-8")
+    assert call("facility", "plan", "kcl-bg-001")[0] == 0
+    assert values(root)["plan"] == {"state": "proposed", "carrier": "viettel", "relay": "relay-viettel-1"}
+    assert values(root)["gateway"] == {"lan": "192.168.1.0/24", "lan_interface": "br-lan"}
+    (root / SITE).write_text(bare.replace("192.168.1.31", "192.168.2.31"), encoding="utf-8")
+    code, _, err = call("facility", "plan", "kcl-bg-001")
+    assert (code, "several networks" in err, "--lan" in err) == (2, True, True)
+
+
+def test_the_last_of_three_sign_offs_agrees_the_plan_and_an_edit_holds_it(root: Path, call: Call) -> None:
+    assert call("sign-off", "kcl-bg-001", "--by", "dic", "--by", "health", "--source", "01/BB")[0] == 0
+    assert values(root)["plan"]["state"] == "proposed"  # type: ignore[index]
+    code, out, _ = call("sign-off", "kcl-bg-001", "--all-parties", "--source", "01/BB")
+    assert (code, out.splitlines()[-1]) == (0, "all three have signed: the plan of kcl-bg-001 is agreed")
+    assert values(root)["plan"]["state"] == "agreed"  # type: ignore[index]
+    assert "plan: # as the three agreed it" in (root / SITE).read_text(encoding="utf-8")
+    code, _, err = call("sign-off", "kcl-bg-001", "--all-parties", "--by", "dic", "--source", "01/BB")
+    assert (code, "either --by or --all-parties" in err) == (2, True)
+    for words in (("camera", "move", "kcl-bg-001/cam-01", "--channel", "5"), ("camera", "remove", "kcl-bg-001/cam-02")):
+        code, out, _ = call(*words)
+        assert (code, "is held until what it says now is signed: hosts keep what they have" in out) == (0, True), out
+    code, out, _ = call("--output", "json", "camera", "move", "kcl-bg-001/cam-01", "--channel", "6", "--dry-run")
+    document = json.loads(out)
+    assert (document["written"], document["to_be_signed"], document["commit"]) == (False, True, None)
+
+
+def next_of(call: Call) -> list[str]:
+    code, out, err = call("--output", "json", "facility", "next", "kcl-bg-001")
+    assert code == 0, err
+    command = json.loads(out)["command"]
+    assert isinstance(command, list)
+    return command
+
+
+def test_the_next_step_leads_from_a_survey_to_the_gateway(root: Path, call: Call) -> None:
+    whole = TEXT.partition("plan:")[0] + TEXT[TEXT.index("recorders:") :]
+    (root / SITE).write_text(whole.partition("recorders:")[0], encoding="utf-8")
+    code, out, _ = call("facility", "next", "kcl-bg-001")
+    assert (code, out.splitlines()[-2:]) == (
+        0,
+        ["next: it has no camera yet", "  e.g.: provisioner camera add kcl-bg-001 --zone ZONE --sub 640x360"],
+    )
+    (root / SITE).write_text(whole, encoding="utf-8")
+    (root / "designations.yml").write_text(json.dumps({"version": 1, "designations": [make.designation()]}), "utf-8")
+    steps = []
+    for _ in range(4):
+        steps.append(next_of(call)[0])
+        if steps[-1] == "keys":
+            break
+        assert call(*(word.replace("<SOURCE>", "01/BB") for word in next_of(call)))[0] == 0
+    assert steps == ["facility", "sign-off", "allocate", "keys"]
+    (root / SITE).write_text(
+        (root / SITE).read_text(encoding="utf-8").replace("zone: san", "zone: sann"), encoding="utf-8"
+    )
+    code, _, err = call("facility", "next", "kcl-bg-001")
+    assert (code, "cannot be read" in err) == (3, True)
