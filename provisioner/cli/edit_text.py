@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,8 +18,8 @@ from provisioner.cli.output import print_document, problem_document, problem_lin
 from provisioner.inventory.operations.facilities import Edits
 from provisioner.inventory.operations.file_edit import FileEdit
 
-_LONGEST = 100
-"""Letters of a line of a diff that are shown; a document has all of them."""
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
+"""People compare the beginning of what was signed; a document has all of it."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -74,7 +75,7 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
         return 0
     click.echo(f"{edit.path}:")
     for line in edit.diff:
-        click.echo(f"  {printable(line, _LONGEST)}")
+        click.echo("  " + printable(_DIGEST.sub(r"\1…", line)))
     for line in problem_lines(edit.warnings):
         click.echo(line, err=True, color=invocation.color)
     if commit:

@@ -26,8 +26,15 @@ _MAX_SIGNATURE = 64 * 1024
 @click.option("--by", "parties", type=ListedWord([p.value for p in Party]), multiple=True)
 @click.option("--all-parties", is_flag=True, help="Of DIC, Health and the carrier: one document that all have signed.")
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement; today if left out.")
-@click.option("--source", required=True, metavar="TEXT", help="The minutes or letter that holds the agreement.")
+@click.option("--source", default="", metavar="TEXT", help="The minutes or letter that holds the agreement.")
 @click.option("--successor", is_flag=True, help="Sign the next carrier's plan instead of the present one.")
+@click.option("--show", "reads", is_flag=True, help="Show what the parties sign, on one sheet, and write nothing.")
+@click.option(
+    "--out",
+    type=Place(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --show: a page in both languages (.html), or minutes in Vietnamese to be signed (.docx).",
+)
 @click.option("--statement", "shown", is_flag=True, help="Print what the party has to sign, and write nothing.")
 @click.option(
     "--signature",
@@ -54,6 +61,8 @@ def sign_off(
     successor: bool,
     shown: bool,
     all_parties: bool,
+    reads: bool,
+    out: Path | None,
 ) -> int:
     """Write into a facility's file that its plan was agreed as it stands there now.
 
@@ -65,8 +74,18 @@ def sign_off(
     what you say of the party. With the last of the three the plan is agreed. A party without Git signs
     what --statement prints, anywhere: ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
 
+    --show is for people: the plan as it stands, before anybody signs, as text, or with --out as a page or minutes.
+
     Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
+    if reads or out:
+        from provisioner.cli.plan_sheet import show_plan  # noqa: PLC0415 (documents take time)
+
+        if any((parties, all_parties, source, shown, signature, key, day)) or not reads:
+            raise UsageError("--show and --out take nothing else but --successor", hint="sign afterwards")
+        return show_plan(invocation, facility, successor=successor, out=out)
+    if not source:
+        raise UsageError("a sign-off names its minutes or letter", hint='add --source "12/BB"')
     if sum(map(bool, (shown, signature, key))) > 1:
         raise UsageError("--statement, --signature and --key exclude each other", hint="name one of them")
     if bool(parties) == all_parties:

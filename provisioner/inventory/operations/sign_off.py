@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.base.ssh_signature import SignatureFormError, unarmoured
+from provisioner.geography import ProvinceError
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
@@ -81,6 +82,50 @@ class _Case:
         except ValidationError as error:
             hint = "name the minutes or the letter in one line of at most 300 characters"
             raise UsageError("--source cannot be written like that", hint=hint) from error
+
+
+@dataclass(frozen=True, slots=True)
+class PlanToSign:
+    """A plan as it stands in the file, and what its ids are called.
+
+    Attributes:
+        facility: whose.
+        plan: the plan, or the successor.
+        province: the province's name.
+        carrier: the carrier's name.
+    """
+
+    facility: Facility
+    plan: ConnectionPlan
+    province: str
+    carrier: str
+
+
+def plan_to_sign(
+    root: Path, facility: str, *, successor: bool, today: date, environment: Mapping[str, str] = _NOWHERE
+) -> PlanToSign:
+    """What the parties of a facility's plan are to sign.
+
+    Args:
+        root: the inventory's folder.
+        facility: its id.
+        successor: whether it is the next carrier's plan.
+        today: this day.
+        environment: the caller's environment (where the cache is).
+
+    Raises:
+        InventoryError: the facility cannot be read.
+        UsageError: there is no such facility or plan.
+    """
+    agreement = Agreement(facility, "successor" if successor else "plan", (), today, "")
+    case = _case(root, agreement, today, environment)
+    carriers = case.frame.carriers
+    carrier = carriers[case.plan.carrier].name if case.plan.carrier in carriers else case.plan.carrier
+    try:
+        province = case.frame.province_today(case.facility).name
+    except ProvinceError:
+        province = case.facility.province
+    return PlanToSign(case.facility, case.plan, province, carrier)
 
 
 def statement_of(root: Path, agreement: Agreement, *, today: date, environment: Mapping[str, str] = _NOWHERE) -> bytes:

@@ -320,7 +320,8 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
                 if centre not in centre_psks.get(relay.id, {}):
                     yield name, f"pre-shared key between relay {relay.id} and centre {centre}", ""
         for site in view.held_by[name]:
-            if site.id not in site_psks:
+            # A plan that is only proposed is on no host: nothing waits for its key.
+            if name in site.served_by and site.id not in site_psks:
                 yield name, f"pre-shared key for facility {site.id}", site.id
 
 

@@ -1,0 +1,63 @@
+"""`provisioner sign-off --show`: what the parties sign, for people to read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.base.errors import UsageError
+from provisioner.base.language import Language, translator
+from provisioner.cli.context import Invocation, now, today
+from provisioner.cli.files import write_report
+from provisioner.cli.output import print_document
+from provisioner.inventory.operations.sign_off import PlanToSign, plan_to_sign
+from provisioner.inventory.signed import signed_content
+from provisioner.report.documents.connection_plan import plan_minutes
+from provisioner.report.documents.official import Letterhead
+from provisioner.report.plan_sheet import PlanNames, plan_sheet, sheet_page, sheet_text
+
+
+def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Path | None) -> int:
+    """Show a facility's plan as text, or write it as a page or as minutes.
+
+    Raises:
+        UsageError: there is no such plan, or the file is of another kind or cannot be written.
+        InventoryError: the facility cannot be read.
+    """
+    invocation.refuse_proposed(out)
+    wanted = plan_to_sign(
+        invocation.inventory, facility, successor=successor, today=today(), environment=invocation.env
+    )
+    names = PlanNames(wanted.province, wanted.carrier)
+    if out is not None:
+        write_report(out, _file(wanted, names, out), force=False)
+    if invocation.json:
+        content = signed_content(wanted.facility, wanted.plan)
+        print_document(
+            {
+                "schema": "provisioner/plan-sheet",
+                "version": 1,
+                "facility": facility,
+                "plan": "successor" if successor else "plan",
+                "content": content,
+                "file": str(out) if out else None,
+            }
+        )
+    elif out is not None:
+        click.echo(f"wrote {out}")
+    else:
+        for line in sheet_text(plan_sheet(wanted.facility, wanted.plan, names, invocation.say)):
+            click.echo(line)
+    return 0
+
+
+def _file(wanted: PlanToSign, names: PlanNames, out: Path) -> bytes:
+    if out.suffix == ".html":
+        return sheet_page(wanted.facility, wanted.plan, names).encode()
+    if out.suffix != ".docx":
+        raise UsageError(f"{out} is neither .html nor .docx", hint="name the file by what it is to be")
+    from provisioner.report.documents.docx_file import official_docx  # noqa: PLC0415 (its library takes time)
+
+    sheet = plan_sheet(wanted.facility, wanted.plan, names, translator(Language.VI))
+    return official_docx(plan_minutes(wanted.facility, wanted.plan, names, sheet, Letterhead()), now())

@@ -1,0 +1,168 @@
+"""From a surveyed facility to one that hosts carry: three commands, no edit by hand, and each step one question."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from tests import inventories as make
+from tests.example_terminal import ExampleTerminal, applied
+
+SITE = "facilities/bac-giang/kcl-bg-009.yml"
+TEXT = """\
+version: 1
+id: kcl-bg-009
+province: bac-giang
+name: Trường Ví Dụ 9
+kind: school
+managing_body: ubnd_tinh
+operating: open
+contact_confirmed_on: 2021-05-07
+survey:
+  surveyed_on: 2021-05-08
+  by: [dic, carrier]
+  uplink: { kind: fibre, upload_mbps: 40 }
+  cameras: { present: 2, fit: 2, missing: 0 }
+  verdict: ready
+recorders:
+  - { id: nvr-01, make: hikvision, address: 192.168.1.20 }
+cameras:
+  - { id: cam-01, zone: cong, recorder: nvr-01, channel: 1, streams: { sub: { width: 640, height: 360 } } }
+  - { id: cam-02, zone: san, make: axis, address: 192.168.1.31, streams: { sub: { width: 640, height: 360 } } }
+"""
+CANARY = "Canary-4417-Password"
+
+
+class Keyboard(io.StringIO):
+    """Somebody who types answers at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ExampleTerminal:
+    terminal = applied(ExampleTerminal, tmp_path, monkeypatch, capsys)
+    # The hosts' keys are their own from here on, as after any first day.
+    assert terminal("keys", "init", "--allow", "trust=4")[0] == 0
+    code, out, err = terminal("apply", "--yes", "--allow", "trust=20", "--allow", "all_impact=9")
+    assert code == 0, out + err
+    terminal.file(SITE).write_text(TEXT, encoding="utf-8")
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _text: CANARY)
+    return terminal
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
+    keyboard = Keyboard("".join(f"{answer}\n" for answer in answers))
+    monkeypatch.setattr(sys, "stdin", keyboard)
+    monkeypatch.setattr(click.termui, "visible_prompt_func", lambda _text: keyboard.readline().rstrip("\n"))
+
+
+def test_three_commands_take_a_surveyed_facility_onto_its_relay(
+    example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "packages"
+    typed(monkeypatch, "y", "y", "09/BB", "y", "y", "y", "viewer", "y", str(package))
+    code, out, err = example("facility", "next", "kcl-bg-009")
+    assert code == 0, out + err
+    assert [line.strip() for line in out.splitlines() if line.startswith("  provisioner ")] == [
+        "provisioner facility plan kcl-bg-009",
+        "provisioner sign-off kcl-bg-009 --all-parties --source SOURCE",
+        "provisioner allocate",
+        "provisioner keys init",
+        "provisioner secrets set kcl-bg-009/cam-02 kcl-bg-009/nvr-01 --username NAME",
+        "provisioner site-package kcl-bg-009 --out DIR",
+    ]
+    assert out.splitlines()[-1] == "  then: provisioner gateway set-key kcl-bg-009 KEY"
+    assert (package / "kcl-bg-009/install.sh").exists()
+    assert CANARY not in out + err
+
+    assert example("gateway", "set-key", "kcl-bg-009", make.public_key("nine"))[0] == 0
+    code, out, err = example("apply", "--limit", "facility=kcl-bg-009", "--yes")
+    assert code == 0, out + err
+    code, out, _ = example("facility", "next", "kcl-bg-009")
+    assert out.splitlines() == [
+        "kcl-bg-009: provisioned",
+        "next: run provisioner verify: none of its paths was checked yet",
+        "  provisioner verify --limit facility=kcl-bg-009",
+    ]
+
+
+def test_who_says_no_changes_nothing(example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, "n")
+    code, out, _ = example("facility", "next", "kcl-bg-009")
+    assert (code, "provisioner facility plan kcl-bg-009" in out) == (0, True)
+    assert example.file(SITE).read_text(encoding="utf-8") == TEXT
+
+
+def test_a_step_that_fails_ends_it_with_its_own_code(
+    example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    full = tmp_path / "full"
+    (full / "kcl-bg-009/old").mkdir(parents=True)
+    typed(monkeypatch, "y", "y", "0912345678")
+    code, _, err = example("facility", "next", "kcl-bg-009")
+    assert (code, "--source holds a phone number" in err) == (2, True), err
+    typed(monkeypatch, "y", "09/BB", "y", "y", "y", "viewer", "y", str(full))
+    code, out, err = example("facility", "next", "kcl-bg-009")
+    assert (code, "is not empty" in err) == (2, True), out + err
+
+
+def test_without_a_password_it_says_what_it_does_not_know(example: ExampleTerminal) -> None:
+    for words in (("facility", "plan"), ("sign-off",)):
+        more = ("--all-parties", "--source", "09/BB") if words == ("sign-off",) else ()
+        assert example(*words, "kcl-bg-009", *more)[0] == 0
+    assert example("allocate")[0] == 0
+    code, out, _ = example("facility", "next", "kcl-bg-009", vault=False)
+    assert (code, out.splitlines()[:3]) == (
+        0,
+        [
+            "kcl-bg-009: plan agreed",
+            "secrets not checked: no vault password is set",
+            "next: a technician installs its package on the gateway",
+        ],
+    )
+
+
+def test_other_facilities_are_not_held_up_and_keep_what_they_have(example: ExampleTerminal) -> None:
+    before = example.document("plan")[1]["digest"]
+    assert example("facility", "plan", "kcl-bg-009")[0] == 0
+    assert example("allocate")[0] == 0
+    code, document = example.document("plan")
+    assert (code, document["summary"]["hosts"]) == (0, 0)
+    assert before
+
+
+def test_what_the_parties_sign_is_shown_in_both_languages_and_written_for_people(
+    example: ExampleTerminal, tmp_path: Path
+) -> None:
+    assert example("facility", "plan", "kcl-bg-009")[0] == 0
+    code, out, _ = example("sign-off", "kcl-bg-009", "--show")
+    content = next(line.split()[-1] for line in out.splitlines() if line.startswith("Content"))
+    assert (code, content.startswith("sha256:"), "cam-02  san" in out, "nvr-01, 1" in out) == (0, True, True, True), out
+    assert "Mã nội dung" in example("--language", "vi", "sign-off", "kcl-bg-009", "--show")[1]
+    page, minutes = tmp_path / "plan.html", tmp_path / "plan.docx"
+    for file in (page, minutes):
+        assert example("sign-off", "kcl-bg-009", "--show", "--out", str(file))[0] == 0
+    text = page.read_text(encoding="utf-8")
+    assert content in text
+    assert text.index("Phương án kết nối của Trường Ví Dụ 9") < text.index("Connection plan of Trường Ví Dụ 9")
+    assert "192.168.1" not in text
+    assert minutes.read_bytes()[:2] == b"PK"
+    assert example("sign-off", "kcl-bg-009", "--all-parties", "--source", "09/BB")[0] == 0
+    written = example.document("sign-off", "kcl-bg-009", "--show")[1]
+    assert written["content"] == content
+    assert content in example.file(SITE).read_text(encoding="utf-8")
+    for words, said in (
+        (("--show", "--by", "dic"), "nothing else"),
+        (("--show", "--out", str(tmp_path / "x.pdf")), "neither .html nor .docx"),
+        (("--show", "--out", str(page)), "is there already"),
+        (("--by", "dic"), "names its minutes"),
+        (("--show", "--successor"), "no successor"),
+    ):
+        code, _, err = example("sign-off", "kcl-bg-009", *words)
+        assert (code, said in err) == (2, True), err
