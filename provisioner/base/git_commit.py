@@ -12,13 +12,32 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from provisioner.base.child_process import run_quietly, small_environment
 from provisioner.base.errors import UsageError
 from provisioner.base.git import Checkout, ask_git, checkout_of, run_git, setting_of
 
+OWN_HOOK: Final = """\
+#!/bin/sh
+# Written by provisioner: what stands under secrets/ and contacts/ is committed encrypted, or not at all.
+git diff --cached --name-only --diff-filter=ACMR -z -- secrets contacts ':(glob)**/secrets/**' ':(glob)**/contacts/**' |
+	tr '\\0' '\\n' | while IFS= read -r file; do
+	case $(git show ":$file" | head -c 15) in
+	'$ANSIBLE_VAULT;'*) ;;
+	*)
+		echo "$file is not encrypted: ansible-vault encrypt --encrypt-vault-id secrets $file" >&2
+		exit 1
+		;;
+	esac
+done
+"""
+"""The hook of a repository that is begun here."""
+_OWN_PLACE: Final = "pre-commit"
 _HOOKS: Final = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
 _UNDER_WAY: Final = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 _BY_HAND: Final = "commit it yourself: git commit --only FILE"
 _MODE: Final = "100644"
+_TIMEOUT_S: Final = 60
+_MOST_BYTES: Final = 64 * 1024
 
 
 def committing(path: Path) -> Checkout:
@@ -89,10 +108,38 @@ def _git(checkout: Checkout, *arguments: str, index: Path | None = None) -> str:
     return done.output.decode().strip()
 
 
+def begin_repository(folder: Path) -> None:
+    """Make a Git repository in a folder, with a hook that keeps secrets in the clear out of it.
+
+    Raises:
+        UsageError: Git cannot be run, or refuses it.
+    """
+    environment = small_environment(os.environ) | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    argv = ["git", "init", "--quiet", "--initial-branch=main", "--template=", str(folder.resolve())]
+    try:
+        done = run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES)
+    except OSError:
+        raise UsageError("git cannot be run", hint="install git") from None
+    if done.code != 0:
+        raise UsageError(f"git makes no repository in {folder}", hint="run `git init` there by hand")
+    hooks = folder / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / _OWN_PLACE).write_text(OWN_HOOK, encoding="utf-8")
+    (hooks / _OWN_PLACE).chmod(0o755)
+
+
 def _is_hook(checkout: Checkout) -> Callable[[str], bool]:
     common = _git(checkout, "rev-parse", "--git-common-dir")
     hooks = (checkout.top / common / "hooks").resolve()
-    return lambda name: os.access(hooks / name, os.X_OK) and (hooks / name).is_file()
+
+    def is_hook(name: str) -> bool:
+        file = hooks / name
+        if not file.is_file() or not os.access(file, os.X_OK):
+            return False
+        # Ours asks for what is encrypted alone: nothing of that is committed here.
+        return name != _OWN_PLACE or file.read_bytes() != OWN_HOOK.encode()
+
+    return is_hook
 
 
 def _person(checkout: Checkout) -> tuple[str, str]:

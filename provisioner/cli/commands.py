@@ -31,6 +31,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
     "hosts": ("provisioner.cli.hosts", "hosts", "Take a host over from another inventory, or let one go."),
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
+    "init": ("provisioner.cli.init", "init", "Begin an inventory: its files, its vault, its repository."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
     "metrics": ("provisioner.cli.metrics", "metrics", "Tell Prometheus what the last verification found."),
     "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write rules, routes and a dashboard for alerts."),

@@ -14,18 +14,21 @@ from provisioner.cli.context import Invocation, now, today
 from provisioner.cli.edit_text import Writing, edit_options, edits_of, finish
 from provisioner.cli.facility_next import next_
 from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.word import ListedWord
-from provisioner.inventory.model import ManagingBody, Operating
+from provisioner.cli.word import Amount, ListedWord
+from provisioner.inventory.model import ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.inventory.operations.facilities import (
     NewFacility,
     PlanOrder,
+    SurveyOrder,
     added,
     closed,
+    contact_confirmed,
     moved,
     planned,
     reopened,
     succeeded,
+    surveyed,
 )
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -115,6 +118,64 @@ def _answer(invocation: Invocation, option: str, question: str, kind: click.Para
     if invocation.json or not sys.stdin.isatty():
         raise UsageError(f"a new facility needs {option}", hint=f"add {option}; in a terminal it is asked for")
     return str(click.prompt(question, type=kind, err=True))
+
+
+@facility.command()
+@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--on", "day", type=_DAY, help="Since when; today if left out.")
+@edit_options
+@click.pass_obj
+def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run: bool, commits: bool) -> int:
+    """Note that the DIC's list names a facility's current representative; who it is stands in contacts/ alone.
+
+    Example: provisioner -i DIR facility contact kcl-bg-003 --on 2021-05-07
+    """
+    edit = contact_confirmed(edits_of(invocation), name, _day(day) or today())
+    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: its representative is confirmed"))
+
+
+class SurveyWords(TypedDict):
+    """What the options say of a survey."""
+
+    day: datetime | None
+    by: tuple[str, ...]
+    uplink: str
+    upload: float | None
+    present: int
+    fit: int | None
+    missing: int
+    verdict: str
+
+
+@facility.command()
+@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--on", "day", type=_DAY, help="The day of the survey; today if left out.")
+@click.option("--by", type=ListedWord([p.value for p in Party]), multiple=True, required=True, help="Who was there.")
+@click.option("--uplink", type=ListedWord([k.value for k in UplinkKind]), required=True, help="Its line.")
+@click.option("--upload", type=Amount(min=0, min_open=True), metavar="MBPS", help="Towards the Internet.")
+@click.option("--present", type=click.IntRange(min=0), required=True, help="How many cameras are there.")
+@click.option("--fit", type=click.IntRange(min=0), help="How many of them will do; all if left out.")
+@click.option("--missing", type=click.IntRange(min=0), default=0, show_default=True, help="How many are to be added.")
+@click.option("--verdict", type=ListedWord([v.value for v in SurveyVerdict]), required=True)
+@edit_options
+@click.pass_obj
+def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, **words: Unpack[SurveyWords]) -> int:
+    """Write down what DIC, Health and the carrier found at a facility; what else an older survey says stays.
+
+    Example: provisioner -i DIR facility survey kcl-bg-003 --by dic --uplink fibre --present 4 --verdict ready
+    """
+    order = SurveyOrder(
+        _day(words["day"]) or today(),
+        [Party(party) for party in words["by"]],
+        UplinkKind(words["uplink"]),
+        words["upload"],
+        words["present"],
+        words["present"] if words["fit"] is None else words["fit"],
+        words["missing"],
+        SurveyVerdict(words["verdict"]),
+    )
+    edit = surveyed(edits_of(invocation), name, order)
+    return finish(invocation, edit, Writing(dry_run, commits, f"{name}: surveyed"))
 
 
 @facility.command()

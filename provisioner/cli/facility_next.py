@@ -55,7 +55,7 @@ def _lines(step: FacilityStep) -> list[str]:
 
 
 def _afterwards(step: FacilityStep) -> list[str]:
-    lead = "then" if step.command else "e.g."
+    lead = "then" if step.command else "when that is so"
     return [f"  {lead}: provisioner {_shown(step.afterwards)}"] if step.afterwards else []
 
 

@@ -113,15 +113,18 @@ def _step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) 
             return "the successor's connection is accepted", ("facility", "move", site.id, "--finish"), ()
     elif any(problem.code == ALLOCATION_MISSING for problem in own):
         return "its addresses are to be given back", ("allocate",), ()
-    return _of_hosts(status)
+    return _of_hosts(whole, status)
 
 
 def _is_waiting(status: FacilityStatus) -> bool:
     """Whether people have to do something before there can be a plan."""
     site = status.facility
-    if status.is_blocked or (site.plan is None and status.standing.state in _BEFORE_A_PLAN):
-        return True
-    return site.plan is None and site.survey is not None and site.survey.verdict is not SurveyVerdict.READY
+    if status.is_blocked or site.plan is not None:
+        return status.is_blocked
+    if site.survey is None:
+        # Whoever describes its cameras has seen them: a plan may be proposed, and validate says what is missing.
+        return not site.camera_count and status.standing.state in _BEFORE_A_PLAN
+    return site.survey.verdict is not SurveyVerdict.READY
 
 
 def _is_accepted(status: FacilityStatus) -> bool:
@@ -215,10 +218,44 @@ def _of_gateway(site: Facility, own: Collection[Problem]) -> _Step | None:
     )
 
 
-def _of_hosts(status: FacilityStatus) -> _Step:
+def _of_people(site: Facility, state: FacilityState) -> _Step | None:
+    """What people do before there is a plan, or before they come again."""
+    if state is FacilityState.REGISTERED:
+        return "the province names a representative (contacts list)", (), ("facility", "contact", site.id)
+    if state is FacilityState.CONTACT_CONFIRMED:
+        counts = ("--present", Asked("N", "how many cameras are there"), "--verdict", "ready")
+        words: Command = ("facility", "survey", site.id, "--by", "dic", "--by", "carrier", "--uplink", "fibre", *counts)
+        return "DIC, Health and the carrier survey the cameras", (), words
+    if state is FacilityState.SUSPENDED:
+        day = Asked("DAY", "when people come")
+        return "before people come again it is prepared", (), ("facility", "reopen", site.id, "--opens-on", day)
+    return None
+
+
+def _never_applied(whole: Overview, site: Facility) -> tuple[str, ...]:
+    """The facility's relay and its centres, as far as nothing was ever seen to be held by them: a first apply is whole.
+
+    A centre holds what its relays do; of one that reads from a relay which holds something it is not said.
+    """
+    held = {relay for by_host in whole.evidence.carried.values() for relay in by_host}
+    if site.plan is None or site.plan.relay in held:
+        return ()
+    carriers = whole.inventory.carriers.values()
+    mine = next((carrier.centres for carrier in carriers if carrier.id == site.plan.carrier), ())
+    known = {
+        centre for carrier in carriers if held & {relay.id for relay in carrier.relays} for centre in carrier.centres
+    }
+    return (site.plan.relay, *(centre for centre in mine if centre not in known))
+
+
+def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
     """What is left when the inventory has all: an apply, a verification, or to wait."""
     site, state = status.facility, status.standing.state
     limited = ("--limit", f"facility={site.id}")
+    if people := _of_people(site, state):
+        return people
+    if state is FacilityState.PLAN_AGREED and (new := _never_applied(whole, site)):
+        return f"{', '.join(new)} were never applied", ("apply", "--allow", f"trust={len(new)}"), ()
     if state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
         return status.next, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
     if state is FacilityState.PROVISIONED:

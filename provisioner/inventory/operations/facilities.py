@@ -6,7 +6,7 @@ None of these writes anything: an edit is shown first, and written by whoever as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
@@ -17,10 +17,11 @@ from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.base.vietnamese import clean, fold
 from provisioner.inventory import rules
+from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
-from provisioner.inventory.model import Facility, Frame, ManagingBody, Operating
+from provisioner.inventory.model import Facility, Frame, ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.inventory.operations.file_edit import FacilityText, FileEdit, held_against_rules, text_of_file
 from provisioner.inventory.operations.named import facility_file, facility_named
@@ -154,6 +155,75 @@ def _namesake(loaded: Loaded, new: NewFacility) -> str:
     wanted = fold(new.name)
     here = (name for name, outline in loaded.outlines.items() if outline.province == new.province)
     return next((name for name in here if fold(loaded.facility(name).name) == wanted), "")
+
+
+# --- what was found there ---------------------------------------------------------------------------
+
+
+def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
+    """A facility's file in which the DIC's list names a current representative since a day.
+
+    Raises:
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such facility.
+    """
+    loaded = edits.load()
+    text = text_of_file(facility_file(edits.root, facility_named(loaded, facility)))
+    changed = text.with_values({("contact_confirmed_on",): day.isoformat()})
+    return edits.edit(loaded, facility, text.data, changed)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyOrder:
+    """What DIC, Health and the carrier found at a facility.
+
+    Attributes:
+        day: when they were there.
+        by: who was.
+        uplink: how it reaches the Internet.
+        upload_mbps: megabits a second towards it; None where nobody measured.
+        present, fit, missing: cameras that are there, that will do, that are to be added.
+        verdict: what it comes to.
+    """
+
+    day: date
+    by: Sequence[Party]
+    uplink: UplinkKind
+    upload_mbps: float | None
+    present: int
+    fit: int
+    missing: int
+    verdict: SurveyVerdict
+
+
+def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
+    """A facility's file with the survey; what an older one says beside (devices, gaps, obstacles) stays.
+
+    Raises:
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such facility.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    text = text_of_file(facility_file(edits.root, site))
+    upload = {} if order.upload_mbps is None else {"upload_mbps": order.upload_mbps}
+    values: dict[str, object] = {
+        "surveyed_on": order.day.isoformat(),
+        "by": [party.value for party in order.by],
+        "uplink": Flow(kind=order.uplink.value, **upload),
+        "cameras": Flow(present=order.present, fit=order.fit, missing=order.missing),
+        "verdict": order.verdict.value,
+    }
+    if site.survey is None:
+        changed = text.with_values({("survey",): values})
+    else:
+        below = {"uplink", "cameras"}
+        places: dict[KeyPath, object] = {("survey", key): value for key, value in values.items() if key not in below}
+        places |= {("survey", "uplink", "kind"): order.uplink.value}
+        places |= {("survey", "uplink", key): value for key, value in upload.items()}
+        counts = {"present": order.present, "fit": order.fit, "missing": order.missing}
+        changed = text.with_values(places | {("survey", "cameras", key): count for key, count in counts.items()})
+    return edits.edit(loaded, facility, text.data, changed)
 
 
 # --- the plan ---------------------------------------------------------------------------------------

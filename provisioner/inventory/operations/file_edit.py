@@ -130,7 +130,7 @@ class FileEdit:
         now = read_regular(self.path, most=MAX_BYTES) if self.path.is_file() else None
         if now != self.before:
             raise LockedError(f"{self.path} was changed meanwhile", hint="run the same command again")
-        self.path.parent.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self.path, self.after.decode(), within=root)
 
 

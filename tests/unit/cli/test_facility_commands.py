@@ -18,6 +18,11 @@ from tests import inventories as make
 SITE = "facilities/bac-giang/kcl-bg-001.yml"
 ROUTER = {"lan": "192.168.1.0/24", "lan_interface": "br-lan", "public_key": make.public_key("site")}
 
+SURVEY = (
+    *("facility", "survey", "kcl-bg-001", "--by", "dic", "--by", "health", "--by", "carrier"),
+    *("--uplink", "fibre", "--present", "3", "--verdict", "ready"),
+)
+
 Call = Callable[..., tuple[int, str, str]]
 
 TEXT = """\
@@ -147,6 +152,9 @@ def test_a_facility_that_cannot_be_is_refused_and_nothing_is_written(
         (("camera", "replace", "kcl-bg-001/nvr-01", "--serial", "A1"), ("recorders", 0, "onvif", "serial"), "A1"),
         (("facility", "plan", "kcl-bg-001", "--lan", "192.168.0.0/16"), ("gateway", "lan"), "192.168.0.0/16"),
         (("facility", "move", "kcl-bg-001", "--to", "relay-vnpt-1"), ("successor", "carrier"), "vnpt"),
+        (("facility", "contact", "kcl-bg-001", "--on", "2021-05-02"), ("contact_confirmed_on",), "2021-05-02"),
+        ((*SURVEY, "--on", "2021-05-03", "--upload", "30"), ("survey", "uplink", "upload_mbps"), 30.0),
+        ((*SURVEY, "--on", "2021-04-28", "--fit", "2"), ("survey", "cameras", "fit"), 2),
     ],
     ids=lambda part: "-".join(map(str, part[:3])) if isinstance(part, tuple) else str(part),
 )
@@ -216,6 +224,8 @@ def test_cameras_come_with_a_recorder_and_go_without(root: Path, call: Call) -> 
         (("facility", "move", "kcl-bg-001"), 2, "either"),
         (("facility", "plan", "kcl-bg-001", "--relay", "relay-vnpt-1"), 2, "has a plan over relay-viettel-1"),
         (("facility", "close", "kcl-bg-001", "--on", "2021-04-01"), 3, "before opened_on"),
+        ((*SURVEY, "--fit", "4"), 3, "4 cameras that will do, but only 3"),
+        ((*SURVEY, "--on", "2999-01-01"), 3, "a day to come"),
         (("facility", "close", "kcl-bg-00"), 2, "did you mean kcl-bg-001?"),
         (("facility", "reopen", "kcl-bg-001", "--on", "2021-05-01", "--opens-on", "2021-06-01"), 2, "exclude"),
         (("facility", "close", "kcl-bg-001", "--dry-run", "--commit"), 2, "exclude"),
@@ -294,7 +304,10 @@ def test_the_next_step_leads_from_a_survey_to_the_gateway(root: Path, call: Call
     code, out, _ = call("facility", "next", "kcl-bg-001")
     assert (code, out.splitlines()[-2:]) == (
         0,
-        ["next: it has no camera yet", "  e.g.: provisioner camera add kcl-bg-001 --zone ZONE --sub 640x360"],
+        [
+            "next: it has no camera yet",
+            "  when that is so: provisioner camera add kcl-bg-001 --zone ZONE --sub 640x360",
+        ],
     )
     (root / SITE).write_text(whole, encoding="utf-8")
     (root / "designations.yml").write_text(json.dumps({"version": 1, "designations": [make.designation()]}), "utf-8")

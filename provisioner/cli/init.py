@@ -1,0 +1,207 @@
+"""`provisioner init`: a new inventory, from an empty folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import click
+
+from provisioner.base.errors import PolicyError, UsageError
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.cli.configuration import file_of
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.output import print_document
+from provisioner.cli.word import ListedWord, Place
+from provisioner.inventory.model.settings import ProvinceScheme
+from provisioner.inventory.operations.beginning import RELEASE, RELEASE_SHA256, Beginning, FirstHost
+from provisioner.runs.begin import Begun, Places, begin, shown_key
+
+_SHOWN = 80
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class InitWords(TypedDict):
+    """What the options say of a new inventory."""
+
+    identifier: str
+    scheme: str
+    carriers: tuple[str, ...]
+    provinces: tuple[str, ...]
+    source: str
+    since: datetime | None
+    networks: tuple[str, ...]
+    centre: str
+    centre_name: str
+    relays: tuple[str, ...]
+    user: str
+    known: tuple[str, ...]
+    version: str
+    artefact: str
+    sums: tuple[str, ...]
+
+
+@click.command("init")
+@click.argument("folder", metavar="DIR", type=Place(path_type=Path, file_okay=False))
+@click.option("--id", "identifier", default="", metavar="ID", help="The inventory's id, frozen; the folder's name.")
+@click.option("--carrier", "carriers", multiple=True, metavar="ID[=NAME]", help="A carrier, e.g. viettel=Viettel.")
+@click.option("--province", "provinces", multiple=True, metavar="SLUG[=CARRIER]", help="Who serves a province.")
+@click.option("--scheme", type=ListedWord([s.value for s in ProvinceScheme]), default="gso-2025", show_default=True)
+@click.option("--source", default="", metavar="TEXT", help="The document that designates the carriers.")
+@click.option("--since", type=_DAY, help="Since when it does; today if left out.")
+@click.option("--management", "networks", multiple=True, metavar="NETWORK", help="From where SSH to the hosts comes.")
+@click.option("--centre", default="", metavar="ID@ADDRESS[:PORT]", help="The monitoring centre.")
+@click.option("--centre-name", default="", metavar="TEXT", help="What the centre is called.")
+@click.option("--relay", "relays", multiple=True, metavar="[CARRIER/]ID@ADDRESS[:PORT]", help="A relay of a carrier.")
+@click.option("--user", default="", metavar="NAME", help="Who logs in on the hosts: a normal user with sudo.")
+@click.option("--host-key", "known", multiple=True, metavar="HOST=KEY", help="A host's key, or its SHA256 fingerprint.")
+@click.option("--mediamtx-version", "version", default=RELEASE, show_default=True)
+@click.option("--mediamtx-source", "artefact", default="release", show_default=True, metavar="SOURCE")
+@click.option("--mediamtx-sha256", "sums", multiple=True, metavar="ARCH=SUM", help="The checksum of what is fetched.")
+@click.option("--vault-password", type=Place(path_type=Path, dir_okay=False), metavar="FILE", help="Where it lies.")
+@click.pass_obj
+def init(invocation: Invocation, folder: Path, vault_password: Path | None, **words: Unpack[InitWords]) -> int:
+    """Begin an inventory: its commented files, its vault's password, its Git repository.
+
+    In a terminal it asks for what it needs and was not told, and shows each host's SSH key for you to compare.
+    Elsewhere name the keys with --host-key, as keys or as fingerprints. DIR is new or empty. The password lies
+    outside of it, in a file that only you can read: keep a copy in a safe, since nothing opens the vault without it.
+
+    Example: provisioner init inventory --carrier viettel=Viettel --province bac-ninh
+    """
+    root = folder.absolute()
+    beginning = _Questions(invocation).beginning(root.name, words)
+    configuration = file_of(invocation.configuration.caller)
+    home = configuration.parent if configuration else root.parent
+    password = (vault_password or home / "vault" / beginning.id).absolute()
+    if password.is_relative_to(root):
+        raise UsageError(f"{password} is inside the inventory", hint="keep the vault's password outside of it")
+    begun = begin(beginning, Places(root, password, configuration), today())
+    hosts = len(beginning.relays) + 1
+    if invocation.json:
+        print_document(_document(begun, hosts))
+        return 0
+    home_of = invocation.env.get("HOME", "")
+    for line in _lines(begun, folder, hosts):
+        click.echo(line.replace(f"{root}/", f"{folder}/").replace(f"{home_of}/.", "~/.") if home_of else line)
+    return 0
+
+
+class _Questions:
+    """What the options leave open, asked of whoever is at the terminal."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._is_attended = not invocation.json and sys.stdin.isatty()
+
+    def beginning(self, name: str, words: InitWords) -> Beginning:
+        """All of it."""
+        carriers = dict(self._named(words["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
+        first = next(iter(carriers))
+        provinces = dict(self._named(words["provinces"], "--province", "The first province's slug, e.g. bac-giang"))
+        known = dict(_pairs(words["known"], "--host-key"))
+        user = words["user"] or self._answer("--user", "Who logs in on the hosts (a normal user with sudo)", "deploy")
+        centre = words["centre"] or self._answer("--centre", "The monitoring centre: ID@ADDRESS")
+        relays = words["relays"] or (self._answer("--relay", f"The first relay of {first}: ID@ADDRESS"),)
+        networks = words["networks"] or (self._answer("--management", "From where SSH to the hosts comes: a network"),)
+        return Beginning(
+            id=words["identifier"] or name,
+            scheme=words["scheme"],
+            carriers={carrier: called or carrier for carrier, called in carriers.items()},
+            provinces={province: carrier or first for province, carrier in provinces.items()},
+            source=words["source"] or self._answer("--source", "The document that designates the carriers"),
+            since=words["since"].date() if words["since"] else today(),
+            management_networks=networks,
+            centre=self._host(centre, user, known),
+            centre_name=words["centre_name"] or centre.partition("@")[0],
+            relays=[self._relay(one, user, known, first) for one in relays],
+            version=words["version"],
+            artefact=words["artefact"],
+            sha256=dict(_pairs(words["sums"], "--mediamtx-sha256")) or dict(RELEASE_SHA256),
+        )
+
+    def _named(self, given: Iterable[str], option: str, question: str) -> list[tuple[str, str]]:
+        """Ids, each with what stands behind its `=`."""
+        listed = list(given) or [self._answer(option, question)]
+        return [(one.partition("=")[0], one.partition("=")[2]) for one in listed]
+
+    def _relay(self, text: str, user: str, known: Mapping[str, str], first: str) -> FirstHost:
+        carrier, slash, rest = text.partition("/")
+        return self._host(rest if slash else text, user, known, carrier if slash else first)
+
+    def _host(self, text: str, user: str, known: Mapping[str, str], carrier: str = "") -> FirstHost:
+        name, at, place = text.partition("@")
+        address, colon, digits = place.partition(":")
+        port = int(digits) if digits.isascii() and digits.isdigit() else 0 if colon else 22
+        if not at or not name or not address or not port:
+            raise UsageError(f"{printable(text, _SHOWN)} is no host", hint="write ID@ADDRESS, or ID@ADDRESS:PORT")
+        return FirstHost(name, address, user, port, self._key(name, address, port, known), carrier)
+
+    def _key(self, name: str, address: str, port: int, known: Mapping[str, str]) -> str:
+        """A host's key: as it was named, or as the host shows it and somebody has compared it."""
+        said = known.get(name, "")
+        if said and not said.startswith("SHA256:"):
+            return said
+        shown = shown_key(address, port, self._invocation.env)
+        if said:
+            if said != shown.fingerprint:
+                message = f"{name} ({address}) shows another key than the one that was named: {shown.fingerprint}"
+                hint = "ask whoever looks after it; nothing is made"
+                raise PolicyError(message, hint=hint, object=name)
+            return shown.host_key
+        if not self._is_attended:
+            hint = (
+                f"compare it on the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), and add --host-key {name}=SHA256:…"
+            )
+            raise UsageError(f"nobody is here to compare the key of {name}: {shown.fingerprint}", hint=hint)
+        click.echo(f"{name} ({address}:{port}) shows {shown.host_key.split()[0]} {shown.fingerprint}", err=True)
+        if not click.confirm("Is that its own? On the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub", err=True):
+            raise click.Abort
+        return shown.host_key
+
+    def _answer(self, option: str, question: str, default: str | None = None) -> str:
+        if not self._is_attended:
+            raise UsageError(f"a new inventory needs {option}", hint=f"add {option}; in a terminal it is asked for")
+        return str(click.prompt(question, default=default, err=True))
+
+
+def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
+    pairs = [one.partition("=") for one in given]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            raise UsageError(f"{option} {printable(name, _SHOWN)} says nothing of it", hint="write NAME=VALUE")
+    return [(name, value) for name, _, value in pairs]
+
+
+def _lines(begun: Begun, root: Path, hosts: int) -> list[str]:
+    lines = [f"wrote {file}" for file in begun.files if not file.name.startswith(".")]
+    if begun.password:
+        lines.append(f"wrote {begun.password}: the vault's password; keep a copy of it in a safe")
+    if begun.configuration:
+        lines.append(f"wrote {begun.configuration}: commands know this inventory and its password from now on")
+    if begun.settings:
+        lines.append("your configuration file is there already; let it say, or name them in the environment:")
+        lines += [f"  {line}" for line in begun.settings]
+    if begun.repository:
+        commit = f", first commit {begun.commit[:12]}" if begun.commit else "; nothing is committed yet"
+        lines.append(f"made a Git repository in {root}{commit}")
+    named = f" -i {root}" if begun.settings else ""
+    return [*lines, f"next: provisioner{named} keys init --allow trust={hosts}"]
+
+
+def _document(begun: Begun, hosts: int) -> Document:
+    return {
+        "schema": "provisioner/init",
+        "version": 1,
+        "files": [str(file) for file in begun.files],
+        "vault_password": str(begun.password) if begun.password else None,
+        "configuration": str(begun.configuration) if begun.configuration else None,
+        "settings": list(begun.settings),
+        "repository": begun.repository,
+        "commit": begun.commit or None,
+        "hosts": hosts,
+    }

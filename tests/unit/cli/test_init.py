@@ -1,0 +1,180 @@
+"""`init`: from an empty folder to an inventory that the next command can go on with, or nothing at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from provisioner import pipeline
+from provisioner.base.git_commit import OWN_HOOK
+from provisioner.cli.main import run
+from provisioner.hosts.host_key_scan import fingerprint_of
+from provisioner.runs import execution
+from tests import inventories as make
+from tests.simulated import SimulatedHosts
+from tests.unit.cli.test_facility_next import CANARY, Keyboard
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLxxTLNWIvTOqfEHsYPptl1mrfK9Gmz7ymtR1zfHdv5"
+WORDS = (
+    *("--carrier", "viettel=Viettel", "--province", "bac-ninh", "--source", "Annex 1", "--user", "deploy"),
+    *("--management", "198.51.100.0/27", "--centre", "centre-hn@203.0.113.31", "--relay", "relay-1@203.0.113.11"),
+)
+KNOWN = ("--host-key", f"centre-hn={OTHER}", "--host-key", f"relay-1={KEY}")
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / ".gitconfig").write_text("[user]\n\tname = P\n\temail = p@example.com\n", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def call(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Calls the program; on its PATH `ssh-keyscan` shows a key of every host."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    scan = programs / "ssh-keyscan"
+    scan.write_text(f"#!/bin/sh\necho '# a banner'\necho \"x {KEY}\"\necho 'x ssh-rsa !!!'\n", encoding="utf-8")
+    scan.chmod(0o755)
+
+    def answer(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(list(words), {"HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}"})
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return answer
+
+
+def test_all_of_it_is_there_and_the_password_is_nobody_elses(call: Call, home: Path, tmp_path: Path) -> None:
+    code, out, err = call("init", "first", *WORDS, *KNOWN)
+    assert code == 0, err
+    root = tmp_path / "first"
+    password = home / ".config/provisioner/vault/first"
+    assert stat.S_IMODE(password.stat().st_mode) == 0o600
+    assert password.read_text(encoding="utf-8").strip() not in out + err
+    assert out.splitlines()[-1] == "next: provisioner keys init --allow trust=2"
+    log = subprocess.run(["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, check=True)
+    assert log.stdout == ""
+    # The configuration knows the inventory from here on; what is left to do is what keys init does.
+    code, out, _ = call("--output", "json", "validate")
+    problems = json.loads(out)["problems"]
+    assert {problem["code"] for problem in problems} == {"host-keys-missing", "secrets-missing"}
+
+
+def test_a_secret_in_the_clear_is_not_committed_and_an_encrypted_one_is(call: Call, tmp_path: Path) -> None:
+    assert call("init", "first", *WORDS, *KNOWN)[0] == 0
+    root = tmp_path / "first"
+    (root / "secrets").mkdir()
+
+    def commit(text: str) -> subprocess.CompletedProcess[str]:
+        (root / "secrets/x.yml").write_text(text, encoding="utf-8")
+        subprocess.run(["git", "-C", str(root), "add", "-A"], check=True)
+        return subprocess.run(
+            ["git", "-C", str(root), "commit", "-m", "x"], capture_output=True, text=True, check=False
+        )
+
+    refused = commit("password: 1\n")
+    assert (refused.returncode, "secrets/x.yml is not encrypted" in refused.stderr) == (1, True)
+    assert commit("$ANSIBLE_VAULT;1.2;AES256;secrets\n00\n").returncode == 0
+    # Our own hook asks for what is encrypted alone: a facility's file is committed past it.
+    words = ("--province", "bac-ninh", "--name", "Trường A", "--kind", "school", "--managing-body", "ubnd_tinh")
+    code, out, err = call("facility", "add", *words, "--commit")
+    assert (code, "committed as" in out) == (0, True), err
+    (root / ".git/hooks/pre-commit").write_text(OWN_HOOK + "exit 1\n", encoding="utf-8")
+    code, _, err = call("facility", "close", "kcl-bn-001", "--commit")
+    assert (code, "hooks" in err) == (2, True)
+
+
+def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camera(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = SimulatedHosts()
+    program = tmp_path / "mediamtx"
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _text: CANARY)
+    packages = tmp_path / "packages"
+
+    def typed(words: list[str], *answers: str) -> str:
+        keyboard = Keyboard("".join(f"{answer}\n" for answer in answers))
+        monkeypatch.setattr(sys, "stdin", keyboard)
+        monkeypatch.setattr(click.termui, "visible_prompt_func", lambda _text: keyboard.readline().rstrip("\n"))
+        code, out, err = call(*words)
+        assert code == 0, out + err
+        assert CANARY not in out + err
+        return out
+
+    place = ("198.51.100.0/27", "Annex 1", "y", "y")
+    out = typed(["init", "first"], "viettel", "bac-ninh", "deploy", "c-hn@203.0.113.31", "r-1@203.0.113.11", *place)
+    assert out.endswith("next: provisioner keys init --allow trust=2\n")
+    typed(["keys", "init", "--allow", "trust=2"])
+    out = typed(["facility", "add", "--province", "bac-ninh"], "Trường A", "school", "ubnd_tinh")
+    assert out.endswith("next: provisioner facility next kcl-bn-001\n")
+    device = ["--zone", "san", "--address", "192.168.1.20", "--make", "hikvision", "--sub", "640x360"]
+    typed(["camera", "add", "kcl-bn-001", *device])
+    out = typed(["facility", "next", "kcl-bn-001"], "y", "y", "01/BB", "y", "y", "y", "viewer", "y", str(packages))
+    assert out.splitlines()[-1] == "  then: provisioner gateway set-key kcl-bn-001 KEY"
+    typed(["gateway", "set-key", "kcl-bn-001", make.public_key("one")])
+    out = typed(["facility", "next", "kcl-bn-001"], "n")
+    assert out.splitlines()[1:] == [
+        "next: r-1, c-hn were never applied",
+        "  provisioner apply --allow trust=2",
+    ]
+    typed(["apply", "--allow", "trust=2", "--yes"])
+    assert "kcl-bn-001: provisioned" in typed(["facility", "next", "kcl-bn-001"], "n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, "nobody is here to compare the key of centre-hn: SHA256:"),
+        (("--host-key", "centre-hn=SHA256:x", "--host-key", f"relay-1={KEY}"), 6, "another key"),
+        ((*KNOWN, "--province", "bac-nin"), 3, "did you mean bac-ninh?"),
+        ((*KNOWN, "--relay", "relay-2"), 2, "is no host"),
+        ((*KNOWN, "--carrier", "../x"), 2, "is no id"),
+        ((*KNOWN, "--management", "x"), 3, "management_networks"),
+        ((*KNOWN, "--vault-password", "first/password"), 2, "is inside the inventory"),
+        ((*KNOWN, "--host-key", "x"), 2, "says nothing of it"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_and_nothing_is_made(
+    call: Call, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    got, out, err = call("init", "first", *WORDS, *words)
+    assert (got, said in err) == (code, True), out + err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_fingerprint_is_enough_and_what_is_there_already_stays(call: Call, home: Path, tmp_path: Path) -> None:
+    known = [word for host in ("centre-hn", "relay-1") for word in ("--host-key", f"{host}={fingerprint_of(KEY)}")]
+    config = home / ".config/provisioner/config.toml"
+    config.parent.mkdir(parents=True, mode=0o700)
+    config.write_text('language = "en"\n', encoding="utf-8")
+    code, out, err = call("init", "first", *WORDS, *known)
+    assert code == 0, err
+    assert config.read_text(encoding="utf-8") == 'language = "en"\n'
+    assert f'  inventory = "{tmp_path}/first"' in out
+    assert out.splitlines()[-1] == f"next: provisioner -i {Path('first')} keys init --allow trust=2"
+    assert KEY in (tmp_path / "first/carriers/viettel.yml").read_text(encoding="utf-8")
+    code, _, err = call("init", "first", *WORDS, *KNOWN)
+    assert (code, "first is not empty" in err) == (2, True)
