@@ -18,8 +18,8 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.cli.word import ListedWord, Place
 from provisioner.inventory.model.settings import ProvinceScheme
-from provisioner.inventory.operations.beginning import RELEASE, RELEASE_SHA256, Beginning, FirstHost
-from provisioner.runs.begin import Begun, Places, begin, shown_key
+from provisioner.inventory.operations.first_files import RELEASE, RELEASE_SHA256, Beginning, FirstHost
+from provisioner.runs.begin import Begun, NewPlaces, begin, shown_key
 
 _SHOWN = 80
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -80,7 +80,7 @@ def init(invocation: Invocation, folder: Path, vault_password: Path | None, **wo
     password = (vault_password or home / "vault" / beginning.id).absolute()
     if password.is_relative_to(root):
         raise UsageError(f"{password} is inside the inventory", hint="keep the vault's password outside of it")
-    begun = begin(beginning, Places(root, password, configuration), today())
+    begun = begin(beginning, NewPlaces(root, password, configuration), today())
     hosts = len(beginning.relays) + 1
     if invocation.json:
         print_document(_document(begun, hosts))

@@ -13,7 +13,7 @@ from provisioner.lifecycle.states import FacilityState
 PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 _VERDICTS = {
-    SurveyVerdict.READY: "write plan: carrier, relay and the cameras with their streams",
+    SurveyVerdict.READY: "propose a plan: provisioner facility plan, with the cameras and their streams",
     SurveyVerdict.NEEDS_CAMERAS: "the cameras that are missing have to be put up",
     SurveyVerdict.NEEDS_REPAIR: "what is broken has to be repaired",
     SurveyVerdict.NEEDS_REPLACEMENT: "devices that will not do have to be replaced",
@@ -23,9 +23,9 @@ _VERDICTS = {
 
 
 _SIMPLE = {
-    FacilityState.REGISTERED: "the province names a representative (contacts list): then write contact_confirmed_on",
-    FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then write survey",
-    FacilityState.SUSPENDED: "before people come again: write operating: preparing, and opens_on",
+    FacilityState.REGISTERED: "the province names a representative (contacts list): then provisioner facility contact",
+    FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then provisioner facility survey",
+    FacilityState.SUSPENDED: "before people come again: provisioner facility reopen, with --opens-on",
     FacilityState.CLOSED: "nothing: no host holds anything of it",
 }
 _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
@@ -67,7 +67,7 @@ def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> st
 
 def _to_accept(facility: Facility, proof: Proof) -> str:
     if proof.again and facility.operating is Operating.PREPARING:
-        return f"when people come ({facility.opens_on}): write operating: open, and opened_on"
+        return f"when people come ({facility.opens_on}): provisioner facility reopen {facility.id}"
     due = proof.first.at + ACCEPTANCE
     return f"run provisioner verify after {local_time(due)}: all its paths have to be up once more"
 
@@ -86,7 +86,9 @@ def _to_agree(progress: ConnectionProgress) -> str:
 def _to_provision(progress: ConnectionProgress) -> str:
     gateway = progress.facility.gateway
     if gateway is None or gateway.public_key is None:
-        return f"install provisioner site-package {progress.facility.id} on the gateway, and write gateway.public_key"
+        return (
+            f"install provisioner site-package {progress.facility.id} on the gateway, then provisioner gateway set-key"
+        )
     return f"run provisioner apply: {', '.join(progress.relays)} has not been seen to hold what is signed"
 
 
@@ -105,6 +107,6 @@ def _of_successor(facility: Facility, evidence: Evidence) -> str:
     if facility.successor is None:
         return "nothing: it is verified every night"
     if _is_accepted(facility.successor, facility, evidence):
-        return "the successor's connection is accepted: make it the plan, and remove successor"
+        return f"the successor's connection is accepted: provisioner facility move {facility.id} --finish"
     steps = ConnectionProgress(facility, facility.successor, evidence).steps
     return f"the successor ({facility.successor.carrier}) is {max(steps, key=list(FacilityState).index).words}"

@@ -20,7 +20,7 @@ from provisioner.base.printable import printable
 from provisioner.base.vault import SECRETS_ID
 from provisioner.hosts.host_key_scan import fingerprint_of, scanned_key
 from provisioner.inventory.operations.allocate import allocate
-from provisioner.inventory.operations.beginning import ATTRIBUTES, IGNORED, Beginning, first_files
+from provisioner.inventory.operations.first_files import ATTRIBUTES, IGNORED, Beginning, first_files
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SHOWN = 80
@@ -46,7 +46,7 @@ def shown_key(address: str, port: int, environment: Mapping[str, str]) -> ShownK
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class NewPlaces:
     """Where a new inventory goes, and what belongs to one person and lies elsewhere.
 
     Attributes:
@@ -81,7 +81,7 @@ class Begun:
     commit: str
 
 
-def begin(beginning: Beginning, places: Places, today: date) -> Begun:
+def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
     """Make a new inventory.
 
     Args:
@@ -149,7 +149,7 @@ def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tupl
     return (*files, *([lock.relative_to(draft).as_posix()] if lock else []))
 
 
-def _settings(places: Places) -> tuple[str, ...]:
+def _settings(places: NewPlaces) -> tuple[str, ...]:
     """What the person's configuration file has to say."""
     return (
         f'inventory = "{places.root.resolve()}"',

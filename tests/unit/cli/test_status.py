@@ -293,7 +293,7 @@ def test_the_next_carrier_is_taken_even_where_the_old_one_never_worked(
     assert story.run("status", "kcl-hd-001", "--why") == 0
     out = capsys.readouterr().out
     assert out.startswith("kcl-hd-001: plan proposed")
-    assert "  next: the successor's connection is accepted: make it the plan, and remove successor" in out
+    assert "  next: the successor's connection is accepted: provisioner facility move kcl-hd-001 --finish" in out
 
 
 # --- export ---------------------------------------------------------------------------------------

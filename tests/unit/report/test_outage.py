@@ -367,7 +367,7 @@ def test_a_site_that_is_prepared_is_carried_proved_and_not_yet_active(tmp_path: 
     assert status.standing.is_connected
     assert status.standing.state is FacilityState.ACCEPTED
     assert status.opening is None
-    assert status.next == "when people come (2021-05-15): write operating: open, and opened_on"
+    assert status.next == "when people come (2021-05-15): provisioner facility reopen kcl-bg-001"
 
 
 def test_a_site_that_is_connected_and_down_before_it_opens_is_a_warning(tmp_path: Path) -> None:
