@@ -28,6 +28,7 @@ from provisioner.desired.sites import closed_sites, site_spec
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.attended import AttendedRunner, CallsWatcher
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe, observe_request
@@ -80,11 +81,13 @@ class Session:
         root: the inventory's folder.
         environment: the caller's environment (vault passwords, SSH key).
         today: the day on which designations have to hold.
+        watcher: who is told how far calls to hosts are.
     """
 
     root: Path
     environment: Mapping[str, str] = field(repr=False)
     today: date
+    watcher: CallsWatcher | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def templates(self) -> Templates:
@@ -94,7 +97,8 @@ class Session:
     @cached_property
     def runner(self) -> HostRunner:
         """The carrier of calls to hosts."""
-        return AnsibleRunner(self.templates, self.environment)
+        runner = AnsibleRunner(self.templates, self.environment)
+        return AttendedRunner(runner, self.watcher) if self.watcher else runner
 
     @cached_property
     def passwords(self) -> VaultPasswords:

@@ -8,11 +8,12 @@ from typing import Unpack
 import click
 
 from provisioner.base.errors import UsageError
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
 from provisioner.cli.terminal import stderr_of
@@ -57,7 +58,7 @@ def apply(
 
     Example: provisioner -i DIR apply plan.json
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
         raise UsageError("--resume and --abort stand alone", hint="the run knows its plan and its hosts")
     if aborted:

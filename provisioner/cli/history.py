@@ -12,12 +12,12 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.progress import session_of
 from provisioner.cli.word import Place
 from provisioner.history.chain import Seals
 from provisioner.history.event_log import Event
-from provisioner.pipeline import Session
 from provisioner.runs.history import (
     CheckOptions,
     HistoryCheck,
@@ -72,7 +72,7 @@ def history(
 
     Example: provisioner -i DIR history verify
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     if what == "verify":
         return _verify(invocation, check_history(session, CheckOptions(hosts, public, _lost(lost))))
     if hosts or public or lost:

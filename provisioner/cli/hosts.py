@@ -8,13 +8,13 @@ from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
+from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.desired.owner import Owner
 from provisioner.history.who import who, who_text
-from provisioner.pipeline import Session
 from provisioner.runs.owners import Adoption, record_adoption, release_host, see_owner, see_releasable
 
 
@@ -40,7 +40,7 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
 
     Example: provisioner -i DIR hosts adopt relay-viettel-1
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     adoption = see_owner(session, host)
     if adoption.owner is not None:
         _say(invocation, f"{host} belongs to {adoption.owner.words}")
@@ -69,7 +69,7 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
 
     Example: provisioner -i DIR hosts release relay-viettel-1
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     facts = see_releasable(session, host)
     last = f"last run there: {facts.confirmed or 'none'}"
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")

@@ -7,12 +7,13 @@ import click
 from provisioner.base.counted import counted
 from provisioner.base.errors import HostError, PolicyError
 from provisioner.base.json_document import Document
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
+from provisioner.cli.progress import session_of
 from provisioner.history.who import who, who_text
-from provisioner.pipeline import KeysMade, Session, init_keys
+from provisioner.pipeline import KeysMade, init_keys
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.plan.last_lines import held_ending
@@ -38,7 +39,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
 
     Example: provisioner -i DIR keys init --allow trust=3
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     made = init_keys(session, allow=parse_allowances(allows), who=who_text(who(invocation.env)))
     if invocation.json:
         print_document(_document(made))

@@ -8,16 +8,17 @@ import click
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import HostError, PolicyError, UsageError
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import ending_lines, plan_lines
+from provisioner.cli.progress import session_of
 from provisioner.cli.terminal import stdout_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.pipeline import Planned, make_plan
 from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.plan_markdown import plan_comment
@@ -64,7 +65,7 @@ def plan(
     Example: provisioner -i DIR plan --out plan.json
     """
     invocation.refuse_proposed(out)
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     allow = parse_allowances(allows)
     if expected is not None:
         if out or by_exit_code or everything:
@@ -103,7 +104,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
 
     Example: provisioner -i DIR drift --limit carrier=viettel
     """
-    planned = make_plan(Session(invocation.inventory, invocation.env, today()), parse_limits(limits))
+    planned = make_plan(session_of(invocation), parse_limits(limits))
     _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code

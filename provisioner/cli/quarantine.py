@@ -9,11 +9,12 @@ import click
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
+from provisioner.cli.progress import session_of
 from provisioner.cli.quarantine_text import quarantine_lines
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
@@ -46,7 +47,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     Example: provisioner -i DIR quarantine list --limit province=bac-giang
     """
     limit = parse_limits(limits)
-    planned = make_plan(Session(invocation.inventory, invocation.env, today()), limit)
+    planned = make_plan(session_of(invocation), limit)
     paths = _chosen(planned, limit)
     if invocation.json:
         print_document(
@@ -94,7 +95,7 @@ def lift(
     """
     if not names and not limits:
         raise UsageError("nothing is named whose quarantine is to be lifted", hint="name paths, or take --limit")
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     with stoppable() as stop:
         options = run_options_of(chosen, invocation.env, stop)
         planned = _planned(session, names, parse_limits(limits))

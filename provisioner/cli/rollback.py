@@ -12,10 +12,11 @@ from provisioner.base.json_document import Document
 from provisioner.base.language import marked
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held, held_documents, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
+from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import (
     RolloutChoices,
@@ -26,7 +27,6 @@ from provisioner.cli.results import (
     rollout_options,
     run_options_of,
 )
-from provisioner.pipeline import Session
 from provisioner.runs.applied import Applied
 from provisioner.runs.rollback import RollbackPlan, plan_rollback, roll_back
 
@@ -53,7 +53,7 @@ def rollback(
 
     Example: provisioner -i DIR rollback relay-viettel-1
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     with stoppable() as stop:
         options = run_options_of(chosen, invocation.env, stop)
         planned = plan_rollback(session, targets)

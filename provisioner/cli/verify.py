@@ -11,16 +11,17 @@ import click
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.language import marked
 from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.onlooker import TerminalOnlooker
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.progress import session_of
 from provisioner.cli.verify_files import VerifyFiles, write_files
 from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Session, expect_hosts
+from provisioner.pipeline import expect_hosts
 from provisioner.report.text import text_report
 from provisioner.verify.document import verify_document
 from provisioner.verify.levels import HIGHEST
@@ -95,7 +96,7 @@ def verify(
     """
     invocation.refuse_proposed(html, junit, markdown)
     _refuse_blind(limits, accept=accept, renew=renew)
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
 
     def say(sentence: str) -> None:
         click.echo(printable(sentence), err=True)
