@@ -189,6 +189,8 @@ def _lines(begun: Begun, root: Path, hosts: int) -> list[str]:
     if begun.repository:
         commit = f", first commit {begun.commit[:12]}" if begun.commit else "; nothing is committed yet"
         lines.append(f"made a Git repository in {root}{commit}")
+    else:
+        lines.append(f"{root} is in a checkout already: no repository and no hook is made")
     named = f" -i {root}" if begun.settings else ""
     return [*lines, f"next: provisioner{named} keys init --allow trust={hosts}"]
 

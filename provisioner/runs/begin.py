@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets as random
@@ -98,6 +99,9 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
         if not _ID.fullmatch(name):
             hint = "an id is of small letters, digits and single hyphens, e.g. viettel"
             raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
+    if "," in str(places.password) or not str(places.password).isprintable():
+        hint = "name another file with --vault-password"
+        raise UsageError("the password's file has a comma in its path, which divides passwords", hint=hint)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UsageError(f"{root} is not empty", hint="name a new folder, or an empty one")
     try:
@@ -152,9 +156,14 @@ def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tupl
 def _settings(places: NewPlaces) -> tuple[str, ...]:
     """What the person's configuration file has to say."""
     return (
-        f'inventory = "{places.root.resolve()}"',
-        f'vault_identities = ["{SECRETS_ID}@{places.password.resolve()}"]',
+        f"inventory = {_quoted(str(places.root.resolve()))}",
+        f"vault_identities = [{_quoted(f'{SECRETS_ID}@{places.password.resolve()}')}]",
     )
+
+
+def _quoted(text: str) -> str:
+    """A text of a TOML file: what JSON writes is a basic string there."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _write_new(path: Path, text: str) -> None:
