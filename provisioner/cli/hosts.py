@@ -15,7 +15,7 @@ from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.desired.owner import Owner
 from provisioner.history.who import who, who_text
-from provisioner.runs.owners import Adoption, record_adoption, release_host, see_owner, see_releasable
+from provisioner.runs.single.owners import Adoption, record_adoption, release_host, see_owner, see_releasable
 
 
 @click.group(cls=NamedGroup)

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.base.errors import HostError, PolicyError, UsageError
-from provisioner.base.nearest import did_you_mean
-from provisioner.desired.key_hosts import key_hosts
+from provisioner.base.errors import HostError, PolicyError
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
@@ -16,11 +14,9 @@ from provisioner.hosts.observe import observe
 from provisioner.hosts.owner import is_free, owner_to_mark
 from provisioner.hosts.runner import CallOutcome, ForeignHostError, HostCall, UnprovedHostError, unanswered
 from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.model import Adopted, Allocations
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
 from provisioner.pipeline import Session, refuse_foreign
+from provisioner.runs.single.called import called_host
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import ReleaseRequest
@@ -57,7 +53,8 @@ def see_owner(session: Session, host: str) -> Adoption:
         InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
         HostError: the host could not be read.
     """
-    spec, lock = _host(session, host)
+    called = called_host(session, host)
+    spec, lock = called.spec, called.inventory.allocations
     facts, errors = observe([spec], {host: ()}, session.runner)
     owner = _other_owner(spec, facts[host]) if host in facts else _owner_by(spec, errors[host])
     others = {name: entry for name, entry in (lock.adopted or {}).items() if name != host}
@@ -105,7 +102,7 @@ def see_releasable(session: Session, host: str) -> HostFacts:
         HostError: the host could not be read, or did not prove itself.
         PolicyError: it belongs to another inventory, by its mark or its proof.
     """
-    spec, _ = _host(session, host)
+    spec = called_host(session, host).spec
     facts, errors = observe([spec], {host: ()}, session.runner)
     refuse_foreign(errors)
     if host in errors:
@@ -124,7 +121,7 @@ def release_host(session: Session, host: str, who: str) -> None:
         UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
         HostError: the host could not be reached, did not prove itself, or a change waits there.
     """
-    spec, _ = _host(session, host)
+    spec = called_host(session, host).spec
     owner = owner_to_mark(spec)
     if owner is None:
         raise HostError(f"{host} has no owner to be named", object=host)
@@ -134,18 +131,3 @@ def release_host(session: Session, host: str, who: str) -> None:
         error = unanswered(spec, answer)
         refuse_foreign({host: error})
         raise error
-
-
-def _host(session: Session, host: str) -> tuple[HostSpec, Allocations]:
-    """A host with no more than is needed to call it, keys or none, and the lock."""
-    unread = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
-    lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED}
-    part, secrets = valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
-    hosts = {spec.id: spec for spec in key_hosts(part.inventory, secrets)}
-    if host not in hosts:
-        raise UsageError(
-            f"{host} is no host of this inventory",
-            hint=did_you_mean(host, sorted(hosts), f"hosts are: {', '.join(hosts)}"),
-            object=host,
-        )
-    return hosts[host], part.inventory.allocations

@@ -1,0 +1,51 @@
+"""A host as it is called before there is a desired state: with no more than its address, its keys and its owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provisioner.base.errors import UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.desired.key_hosts import key_hosts
+from provisioner.desired.spec import HostSpec
+from provisioner.inventory.loader.held_secrets import valid_secrets
+from provisioner.inventory.model import Inventory
+from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
+from provisioner.pipeline import Session
+
+
+@dataclass(frozen=True)
+class CalledHost:
+    """A host of an inventory.
+
+    Attributes:
+        spec: the host, with no more than is needed to call it, keys or none.
+        others: all other hosts, in the same way.
+        inventory: the inventory, valid without what is held.
+    """
+
+    spec: HostSpec
+    others: tuple[HostSpec, ...]
+    inventory: Inventory
+
+
+def called_host(session: Session, host: str) -> CalledHost:
+    """The host of an id.
+
+    Raises:
+        UsageError: the inventory has no such host.
+        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+    """
+    unread = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
+    lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED}
+    part, secrets = valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
+    hosts = {spec.id: spec for spec in key_hosts(part.inventory, secrets)}
+    if host not in hosts:
+        raise UsageError(
+            f"{host} is no host of this inventory",
+            hint=did_you_mean(host, sorted(hosts), f"hosts are: {', '.join(hosts)}"),
+            object=host,
+        )
+    others = tuple(spec for name, spec in hosts.items() if name != host)
+    return CalledHost(hosts[host], others, part.inventory)
