@@ -23,6 +23,7 @@ from provisioner.desired.chosen import chosen_hosts, shut_by
 from provisioner.desired.key_hosts import key_hosts, known_keys
 from provisioner.desired.left_out import shut_for_site
 from provisioner.desired.limit import Limit, names_of_held
+from provisioner.desired.recovery import recovery_key
 from provisioner.desired.required import run_key
 from provisioner.desired.sites import closed_sites, site_spec
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
@@ -30,7 +31,7 @@ from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.attended import AttendedRunner, CallsWatcher
 from provisioner.hosts.facts import HostFacts
-from provisioner.hosts.keys import make_host_keys
+from provisioner.hosts.keys import HostKeys, make_host_keys
 from provisioner.hosts.observe import observe, observe_request
 from provisioner.hosts.runner import ExpectingRunner, ForeignHostError, HostRunner, UnprovedHostError
 from provisioner.inventory.files.lock import write_lock
@@ -450,6 +451,9 @@ class KeysMade:
         site_packages: by relay whose key is new, the sites whose gateways were installed with the one before.
         held: facilities with errors of their own: nothing is made for them, and nothing of theirs is lost.
         foreign: the hosts that belong to somebody else, and were sent nothing.
+        sealed: the relays whose box is new.
+        recoverable: whether the inventory has a recovery key.
+        unvouched: whether relays sealed nothing, as it was not to be seen who wrote it.
     """
 
     written: tuple[Path, ...]
@@ -459,6 +463,9 @@ class KeysMade:
     site_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     held: tuple[HeldFacility, ...] = ()
     foreign: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
+    recoverable: bool = False
+    unvouched: bool = False
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
@@ -471,12 +478,14 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
 
     Raises:
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
+        PolicyError: the recovery key was not written by anybody with this vault.
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
     unread = session.part(tolerate)
     tolerate = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
     part, old = valid_secrets(session.root, session.passwords, unread, tolerate=tolerate)
     inventory = part.inventory
+    recovery = recovery_key(inventory.settings, old)
     apart = carriers_apart(session.root, session.passwords, inventory.carriers)
     new = completed(inventory, old, apart, held=unread.names)
     hosts = key_hosts(inventory, new)
@@ -489,19 +498,42 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
-    made, errors = _keys_of(session, hosts, known_keys(inventory), (allow or {}).get(TRUST, 0), who)
-    lock = recorded(inventory.allocations, made)
+    order = _KeysOrder(known_keys(inventory), (allow or {}).get(TRUST, 0), who, recovery)
+    made, errors = _keys_of(session, hosts, order)
+    errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
+    lock = recorded(inventory.allocations, {host: keys.recorded for host, keys in made.items()})
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
     packages = _packages_before(inventory, made)
+    before = inventory.allocations.relays
+    sealed = tuple(sorted(relay for relay, of in lock.relays.items() if of.sealed_key != before[relay].sealed_key))
     held = tuple(part.held.values())
     foreign = tuple(sorted(host for host, error in errors.items() if isinstance(error, ForeignHostError)))
+    recoverable = inventory.settings.recovery is not None
     return KeysMade(
-        tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())), packages, held, foreign
+        tuple(written),
+        tuple(sorted(made)),
+        errors,
+        dict(sorted(old.shut.items())),
+        packages,
+        held,
+        foreign,
+        sealed,
+        recoverable,
+        unvouched=recoverable and not recovery,
     )
 
 
-def _packages_before(inventory: Inventory, made: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+def _with_restoration(inventory: Inventory, error: HostError) -> HostError:
+    """The error of a relay that proves nothing, with what to do where its key can be restored: nothing of it is new."""
+    relay = inventory.allocations.relays.get(error.object)
+    if not isinstance(error, UnprovedHostError) or relay is None or relay.sealed_key is None or not relay.public_key:
+        return error
+    hint = f"if it is new hardware in a dead relay's place: provisioner relay restore {error.object} --allow trust=1"
+    return UnprovedHostError(error.message, hint=hint, object=error.object)
+
+
+def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict[str, tuple[str, ...]]:
     """The sites whose package has another key of their relay than the one that it has just made.
 
     A gateway has its own key from a package, and no package is made before its relay has a key.
@@ -515,17 +547,28 @@ def _packages_before(inventory: Inventory, made: Mapping[str, Mapping[str, str]]
     return {relay: tuple(sorted(names)) for relay, names in sorted(sites.items())}
 
 
+@dataclass(frozen=True)
+class _KeysOrder:
+    """What hosts are asked keys with: recorded keys with whose they are, how many are trusted, who asks, recovery."""
+
+    known: Mapping[str, str]
+    trusted: int
+    who: str
+    recovery: str
+
+
 def _keys_of(
-    session: Session, specs: Sequence[HostSpec], known: Mapping[str, str], trusted: int, who: str
-) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
+    session: Session, specs: Sequence[HostSpec], order: _KeysOrder
+) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
+    make = partial(make_host_keys, known=order.known, who=order.who, recovery=order.recovery)
     program = session.templates.host_program
-    first = make_host_keys(specs, session.runner, program, known=known, who=who)
+    first = make(specs, session.runner, program)
     # One whose key is recorded was managed before: what does not prove that is no new host.
-    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in known.values()]
-    if not 0 < len(unproved) <= trusted:
+    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in order.known.values()]
+    if not 0 < len(unproved) <= order.trusted:
         return first
-    return _joined(first, make_host_keys(unproved, session.runner, program, known=known, unproved=True, who=who))
+    return _joined(first, make(unproved, session.runner, program, unproved=True))
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from provisioner.base.recovery_key import pair_of
 from provisioner.desired.owner import owner_in
 from provisioner.desired.spec import MediaPath
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
 from provisioner.hosts.owner import is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
+from provisioner_host import escrow as host_escrow
 from provisioner_host import files as host_files
 from provisioner_host import held as host_held
 from provisioner_host import quarantine as host_quarantine
@@ -70,6 +72,8 @@ class SimulatedHost:
     routes_elsewhere: list[dict[str, str]] = field(default_factory=list)
     restarts: int = 0
     public_key: str = ""
+    private_key: str = ""
+    is_new_hardware: bool = False
     proves: bool = True
     identity: str = ""
     owner: dict[str, Any] | None = None
@@ -120,7 +124,8 @@ class SimulatedHosts:
 
 def _refused(host: SimulatedHost, call: HostCall) -> HostAnswer | None:
     """What comes of a host that does not prove itself, or may not be taken for new."""
-    proves = host.proves and host.identity in {"", call.spec.identity.reveal()}
+    known = {call.spec.identity.reveal()} | (set() if host.is_new_hardware else {""})
+    proves = host.proves and host.identity in known
     if proves and not call.unproved:
         return None
     something = host.owner or host.identity or host.manifest
@@ -146,8 +151,22 @@ def _keys(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     host.identity = call.files["identity"].decode().strip()
     host.owner = host.owner or _mark(call, "")
     digest = hashlib.sha256(call.spec.id.encode()).digest()
-    hashed = "sha256:" + base64.b64encode(digest).decode()
-    return {"public_key": base64.b64encode(digest).decode(), "api_hash": hashed, "probe_hash": hashed}
+    hashed = "sha256:" + base64.b64encode(hashlib.sha256(digest).digest() if host.is_new_hardware else digest).decode()
+    if brought := call.request.get("restores"):
+        host.private_key = call.files["tunnel-key"].decode().strip()
+        assert _public_key(host.private_key) == brought
+    # Most tests need no pair, only something of the form of a key.
+    private_key = host.private_key or base64.b64encode(digest).decode()
+    public_key = _public_key(private_key) if host.private_key else private_key
+    host.public_key = public_key if host.private_key else host.public_key
+    answer = {"public_key": public_key, "api_hash": hashed, "probe_hash": hashed}
+    if order := call.request.get("seal"):
+        return answer | {"sealed": host_escrow.seal(private_key, public_key, order)}
+    return answer
+
+
+def _public_key(private_key: str) -> str:
+    return pair_of(base64.b64decode(private_key)).public_key
 
 
 def _nothing(_operation: str, _host: str) -> None:

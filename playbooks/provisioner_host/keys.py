@@ -14,6 +14,8 @@ from provisioner_host.shell import Failed, run
 if TYPE_CHECKING:
     from provisioner_host.wire import KeysAnswer, KeysRequest
 
+_SHOWN = 8
+
 
 def prepare() -> None:
     """Make the users and the folders of ours.
@@ -52,19 +54,48 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     The controller leaves its key and the program here, so that the host can prove itself from the next call on, and its
     mark where there is nobody's.
 
-    The request's `relay` says whether this host has a relay and so needs its two passwords.
+    The request's `relay` says whether this host has a relay and so needs its two passwords; `restores` brings the
+    tunnel's key of the host that this one stands in for.
+
+    Raises:
+        Failed: a key that is brought is not the one that was named, or this host has run with another one.
     """
+    brought = _brought(request["restores"], folder) if "restores" in request else ""
     prepare()
     leave(folder)
     owner.claim_first(request.get("owner"), who=request.get("who", ""))
     files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
-    if not paths.WG_KEY.exists():
-        files.write(paths.WG_KEY, run(["wg", "genkey"]).stdout.encode(), mode=0o600)
-    answer: KeysAnswer = {"public_key": run(["wg", "pubkey"], stdin=paths.WG_KEY.read_text()).stdout.strip()}
+    if brought or not paths.WG_KEY.exists():
+        files.write(paths.WG_KEY, (brought or run(["wg", "genkey"]).stdout).encode(), mode=0o600)
+    private_key = paths.WG_KEY.read_text()
+    answer: KeysAnswer = {"public_key": _public_key(private_key)}
     if request["relay"]:
         answer["api_hash"] = _hash_of(paths.API_PASSWORD)
         answer["probe_hash"] = _hash_of(paths.PROBE_PASSWORD)
+    if "seal" in request:
+        from provisioner_host import escrow  # noqa: PLC0415 (most hosts of most calls seal nothing)
+
+        answer["sealed"] = escrow.seal(private_key, answer["public_key"], request["seal"])
     return answer
+
+
+def _public_key(private_key: str) -> str:
+    return run(["wg", "pubkey"], stdin=private_key).stdout.strip()
+
+
+def _brought(public_key: str, folder: Path) -> str:
+    """The tunnel's private key that the bundle brings, for a host that has none, or one that nobody used yet.
+
+    Raises:
+        Failed: it is not the one that was named, or a change was confirmed here with another one.
+    """
+    private_key = (folder / "files/tunnel-key").read_text()
+    if _public_key(private_key) != public_key:
+        raise Failed("the tunnel's key that was brought is not the one that was named: nothing was kept")
+    has = _public_key(paths.WG_KEY.read_text()) if paths.WG_KEY.exists() else public_key
+    if has != public_key and (files.read_json(paths.MANIFEST) or {}).get("run"):
+        raise Failed(f"this host has run with a tunnel key of its own, {has[:_SHOWN]}…: it stands in for nobody")
+    return private_key
 
 
 def _hash_of(path: Path) -> str:

@@ -51,17 +51,32 @@ class ObserveRequest(TypedDict):
     networks: NotRequired[list[str]]
 
 
+class SealOrder(TypedDict):
+    """To which recovery key the tunnel's private key is sealed, and whose it is: the inventory's and the host's id."""
+
+    recovery: str
+    inventory: str
+    host: str
+
+
 class KeysRequest(TypedDict):
     """Make the keys that are not there yet; `relay` says whether the two passwords of a relay are needed.
 
     The bundle's `files/identity` and `files/program` are left on the host: with the first it proves itself later, the
     second takes its bundles from then on.
+
+    Keys:
+        seal: how the tunnel's private key is sealed; left out where no box is asked for.
+        restores: the public key of a tunnel's private key that the bundle brings as `files/tunnel-key`, for a host
+            that stands in for a dead one; left out where the host makes its own.
     """
 
     operation: Literal["keys"]
     relay: bool
     owner: NotRequired[OwnerToMark]
     who: NotRequired[str]
+    seal: NotRequired[SealOrder]
+    restores: NotRequired[str]
 
 
 class ReleaseRequest(TypedDict):
@@ -586,12 +601,21 @@ class ReleaseAnswer(TypedDict):
     released: bool
 
 
+class SealedKeyAnswer(TypedDict):
+    """The tunnel's private key in a sealed box: to which recovery key, of which public key, and the box in base64."""
+
+    recovery: str
+    public_key: str
+    box: str
+
+
 class KeysAnswer(TypedDict):
-    """A public key and, of a relay, the hashes of its passwords."""
+    """A public key and, of a relay, the hashes of its passwords; the sealed key where one was asked for."""
 
     public_key: str
     api_hash: NotRequired[str]
     probe_hash: NotRequired[str]
+    sealed: NotRequired[SealedKeyAnswer]
 
 
 # --- evidence about paths -------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Keys that are born on hosts (`keys init`).
 
-A host's private keys and passwords stay on it; what comes back are a public key and hashes.
+A host's private keys and passwords stay on it; what comes back are a public key and hashes. A relay seals its tunnel's
+private key where the inventory has a recovery key: what comes back then is a box that only the recovery key opens.
 """
 
 from __future__ import annotations
@@ -8,14 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
+from provisioner.base.secret import Secret
 from provisioner.desired.spec import HostKind, HostSpec
-from provisioner.hosts.document import Fields, UnreadableError, parsed
+from provisioner.hosts.document import Fields, UnreadableError, parsed, unreadable_answer
 from provisioner.hosts.owner import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
+from provisioner.inventory.model import SealedKey
 from provisioner.render.host import identity_content
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -26,6 +30,36 @@ KEYS_TIMEOUT_S = 60.0
 # As the lock takes them (`inventory/model`): what a host says goes there without another look.
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 _HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
+_BOX = re.compile(r"[A-Za-z0-9+/]{128}")
+
+
+@dataclass(frozen=True, slots=True)
+class HostKeys:
+    """What a host says of its keys.
+
+    Attributes:
+        public_key: of its tunnel, in base64.
+        hashes: of a relay's two passwords, by the names that they have in the lock.
+        sealed: the tunnel's private key in a box; None where none was asked for.
+    """
+
+    public_key: str
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    sealed: SealedKey | None = None
+
+    @property
+    def recorded(self) -> dict[str, object]:
+        """The same by the names that it has in the lock."""
+        sealed = {"sealed_key": self.sealed} if self.sealed else {}
+        return {"public_key": self.public_key, **self.hashes, **sealed}
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredKey:
+    """A tunnel's private key that goes onto new hardware, and its public half; both in base64."""
+
+    public_key: str
+    private_key: Secret = field(repr=False)
 
 
 def make_host_keys(
@@ -36,7 +70,8 @@ def make_host_keys(
     known: Mapping[str, str] = MappingProxyType({}),
     unproved: bool = False,
     who: str = "",
-) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
+    recovery: str = "",
+) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """Let hosts make what they lack: what each of them has, and the error of each that does not answer.
 
     Args:
@@ -46,29 +81,55 @@ def make_host_keys(
         known: public keys that are recorded already, each with whose it is: a host cannot have another's.
         unproved: whether the hosts need not prove that they are those that were managed before.
         who: who does it, for the mark of whose the hosts are.
+        recovery: the recovery key to which relays seal their tunnel's key; empty where there is none.
     """
-    calls = [HostCall(spec, _request(spec, who), _left(spec, program), unproved=unproved) for spec in specs]
+    calls = [HostCall(spec, _request(spec, who, recovery), _left(spec, program), unproved=unproved) for spec in specs]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
-    made: dict[str, Mapping[str, str]] = {}
+    made: dict[str, HostKeys] = {}
     errors: dict[str, HostError] = {}
     for spec in specs:
         try:
-            made[spec.id] = _keys(spec, answers[spec.id])
+            made[spec.id] = _keys(spec, answers[spec.id], recovery)
         except HostError as error:
             errors[spec.id] = error
     foreign = _not_their_own(made, known)
     return {host: keys for host, keys in made.items() if host not in foreign}, errors | foreign
 
 
-def _not_their_own(made: Mapping[str, Mapping[str, str]], known: Mapping[str, str]) -> dict[str, HostError]:
+def restore_host_keys(
+    spec: HostSpec, runner: HostRunner, program: bytes, restored: RestoredKey, *, unproved: bool, who: str
+) -> HostKeys:
+    """Put a tunnel's private key on a host that stands in for a dead one, and let it make all other keys.
+
+    Args:
+        spec: the relay.
+        runner: carries the call.
+        program: the on-host program, as for `make_host_keys`.
+        restored: the key.
+        unproved: whether it need not prove that it is the host that was managed before.
+        who: who does it.
+
+    Raises:
+        HostError: it did not answer or did not take the key, or its answer cannot be read.
+    """
+    request: KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
+    files = _left(spec, program) | {"tunnel-key": restored.private_key.reveal().encode() + b"\n"}
+    call = HostCall(spec, request, files, unproved=unproved)
+    keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], "")
+    if keys.public_key != restored.public_key:
+        raise unreadable_answer(spec.id, "it has another public key than the one that was put there")
+    return keys
+
+
+def _not_their_own(made: Mapping[str, HostKeys], known: Mapping[str, str]) -> dict[str, HostError]:
     """The hosts that say of a key that it is theirs which is recorded as another's, or which two of them have."""
-    owners = Counter(keys["public_key"] for keys in made.values())
+    owners = Counter(keys.public_key for keys in made.values())
     errors = {}
     for host, keys in made.items():
-        key = keys["public_key"]
+        key = keys.public_key
         others = [known[key]] if known.get(key, host) != host else []
         if not others and owners[key] > 1 and known.get(key) != host:
-            others = sorted(other for other in made if other != host and made[other]["public_key"] == key)
+            others = sorted(other for other in made if other != host and made[other].public_key == key)
         if others:
             errors[host] = HostError(
                 f"{host} says that it has the public key of {', '.join(others)}",
@@ -82,17 +143,20 @@ def _left(spec: HostSpec, program: bytes) -> dict[str, bytes]:
     return {"identity": identity_content(spec), "program": program}
 
 
-def _request(spec: HostSpec, who: str) -> KeysRequest:
+def _request(spec: HostSpec, who: str, recovery: str) -> KeysRequest:
     request: KeysRequest = {"operation": "keys", "relay": spec.kind is HostKind.RELAY, "who": who}
     owner = owner_to_mark(spec)
+    # A centre's key is in no site package: another one reaches all who know it with their next apply.
+    if recovery and owner is not None and spec.kind is HostKind.RELAY:
+        request["seal"] = {"recovery": recovery, "inventory": owner["inventory"], "host": spec.id}
     # One that is taken over is so by its first apply, after its plan has said what that cuts.
     if owner is not None and spec.adopted is None:
         request["owner"] = owner
     return request
 
 
-def _keys(spec: HostSpec, answer: HostAnswer) -> Mapping[str, str]:
-    """A host's public key and, of a relay, its two hashes, by the names that they have in the lock.
+def _keys(spec: HostSpec, answer: HostAnswer, recovery: str) -> HostKeys:
+    """What a host says of its keys, and the box if one was asked for.
 
     Raises:
         HostError: it did not answer, or its answer cannot be read.
@@ -101,11 +165,21 @@ def _keys(spec: HostSpec, answer: HostAnswer) -> Mapping[str, str]:
         raise unanswered(spec, answer)
     hashes = ("api_hash", "probe_hash") if spec.kind is HostKind.RELAY else ()
 
-    def parse(fields: Fields) -> dict[str, str]:
-        public_key = {"public_key": _matching(fields, "public_key", _PUBLIC_KEY)}
-        return public_key | {name: _matching(fields, name, _HASH) for name in hashes}
+    def parse(fields: Fields) -> HostKeys:
+        public_key = _matching(fields, "public_key", _PUBLIC_KEY)
+        sealed = fields.below_or_none("sealed") if recovery else None
+        of_relay = {name: _matching(fields, name, _HASH) for name in hashes}
+        return HostKeys(public_key, of_relay, _sealed(sealed, public_key, recovery) if sealed else None)
 
     return parsed(spec.id, answer.document, parse)
+
+
+def _sealed(fields: Fields, public_key: str, recovery: str) -> SealedKey:
+    """A box of the key that the host says is its own; whether that is in it only the recovery key can tell."""
+    for name, of in (("recovery", recovery), ("public_key", public_key)):
+        if _matching(fields, name, _PUBLIC_KEY) != of:
+            raise UnreadableError(f"{fields.place_of(name)} is another key than the one that was meant")
+    return SealedKey(recovery=recovery, public_key=public_key, box=_matching(fields, "box", _BOX))
 
 
 def _matching(fields: Fields, name: str, form: re.Pattern[str]) -> str:

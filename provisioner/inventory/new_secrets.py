@@ -7,17 +7,27 @@ import secrets as random
 from collections.abc import Collection, Iterable, Mapping
 
 from provisioner.base.secret import Secret, host_digest_key
-from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, Secrets
+from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, RelayAllocation, Secrets
 
 
 def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]]) -> Allocations:
-    """The lock with what hosts reported of their keys. Pure."""
-    relays = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.relays.items()}
+    """The lock with what hosts reported of their keys, by the lock's names. Pure.
+
+    A box is another one each time; one that is there and fits stays.
+    """
+    relays = {k: _with_keys(v, made[k]) if k in made else v for k, v in allocations.relays.items()}
     centres = {
         k: v.model_copy(update={"public_key": made[k]["public_key"]}) if k in made else v
         for k, v in allocations.centres.items()
     }
     return allocations.model_copy(update={"relays": relays, "centres": centres})
+
+
+def _with_keys(relay: RelayAllocation, made: Mapping[str, object]) -> RelayAllocation:
+    new = relay.model_copy(update=dict(made))
+    old, sealed = relay.sealed_key, new.sealed_key
+    fits = old and sealed and (old.recovery, old.public_key) == (sealed.recovery, sealed.public_key)
+    return new.model_copy(update={"sealed_key": old}) if fits else new
 
 
 def completed(

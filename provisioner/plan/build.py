@@ -114,7 +114,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         site_packages=needs_of_sites(
             [spec for spec in observed.state.hosts.values() if spec.relay], read, files, facts, fleet
         ),
-        notes=tuple(_notes(observed, read, by_host, held)),
+        notes=(*_notes(observed, read, by_host, held), *_of_recovery(observed, fleet.former_keys)),
         held=held,
         quarantined=tuple(one for spec in read for one in quarantined_on(spec, facts[spec.id]).values()),
     )
@@ -268,6 +268,15 @@ def _notes(
         yield (
             f"lock-out was checked for the management networks only: {', '.join(silent)} did not tell from which"
             " address this controller comes"
+        )
+
+
+def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:
+    """What would have spared the sites of a lost relay their new packages."""
+    if former and observed.inventory.settings.recovery is None:
+        yield (
+            f"{named(sorted(former))} has a new key, which its sites do not know; with a recovery key new hardware has"
+            " a lost relay's key, and no site needs a package: provisioner keys recovery"
         )
 
 

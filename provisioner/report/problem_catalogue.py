@@ -300,6 +300,10 @@ _LOCK: _Section = {
     "pool-exhausted": ("A pool has no address left.", "Add capacity; used addresses are not given out again."),
     "ports-exhausted": ("A site has no port left.", "Use a lower first_site_port, or fewer devices."),
     "host-keys-missing": ("A host's keys are not recorded yet.", "Run `provisioner keys init`."),
+    "sealed-key-missing": (
+        "A relay's tunnel key is not sealed to the recovery key, or to a former one.",
+        "Run `provisioner keys init`; until then each of its sites needs a new package if it is lost.",
+    ),
     "gateway-key-missing": (
         "A gateway's public key is not known.",
         "Install the site's package and note the key that it prints with `provisioner gateway set-key`.",

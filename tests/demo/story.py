@@ -43,11 +43,13 @@ class ShownDeployment(Deployment):
         super().__init__(lab, engine)
         self._screen = screen
 
-    def run(self, *words: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, check: bool = True, timeout: float = 240, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in front of everybody."""
         self._screen.command(shlex.join(["provisioner", *words]))
         begun = time.monotonic()
-        done = super().run(*words, check=False, timeout=timeout)
+        done = super().run(*words, check=False, timeout=timeout, stdin=stdin)
         self._screen.output(done.stdout + done.stderr, time.monotonic() - begun, ended=done.returncode)
         if check and done.returncode:
             raise DemoError(f"provisioner {words[0]} ended with {done.returncode}; it should end with 0")

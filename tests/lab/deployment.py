@@ -30,7 +30,7 @@ from .engine import Engine
 from .errors import LabError
 from .lab import Lab
 from .patience import stretched
-from .topology import CENTRE, GATEWAYS, RELAYS, Network
+from .topology import CENTRE, GATEWAYS, RELAYS, Network, Relay
 
 _SOURCE: Final = Path(__file__).parents[2] / "inventories/lab"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -94,6 +94,10 @@ class Deployment:
             self.substitute(path, r"(endpoint: )\S+", rf"\g<1>{endpoint}")
             self.substitute(path, r"(management_networks: )\[.*\]", rf"\g<1>{networks}")
         self._fill_host(self.root / f"centres/{CENTRE.name}.yml", CENTRE.name)
+
+    def note_new_hardware(self, relay: Relay) -> None:
+        """Write a replaced relay's address and SSH host key into its carrier's file."""
+        self._fill_host(self.root / f"carriers/{relay.carrier}.yml", relay.name)
 
     def _fill_host(self, path: Path, host: str) -> None:
         self.substitute(path, r"(\baddress: )\S+", rf"\g<1>{self.lab.address(host, Network.MGMT)}")
@@ -164,8 +168,10 @@ class Deployment:
 
     # --- the commands -----------------------------------------------------------------------------
 
-    def run(self, *words: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        """Run `provisioner` with these words.
+    def run(
+        self, *words: str, check: bool = True, timeout: float = 240, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `provisioner` with these words, and this on its standard input.
 
         Raises:
             LabError: it ended with another code than 0, and `check` is set.
@@ -173,7 +179,7 @@ class Deployment:
         done = subprocess.run(
             [str(Path(sys.executable).with_name("provisioner")), *words],
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=stretched(timeout),

@@ -259,6 +259,22 @@ class Lab:
 
     def boot(self) -> None:
         """Seed the created hosts, start them, and wait until they are up."""
+        self._first_boot(HOSTS)
+
+    def replace(self, host: str) -> None:
+        """Destroy a managed host with its disk, and boot new hardware in its place, at the same addresses.
+
+        Raises:
+            LabError: Docker gave it other addresses.
+        """
+        before = [self.address(host, network) for network in (Network.MGMT, Network.WAN)]
+        docker("rm", "--force", "--volumes", self.container(host))
+        compose(*self.compose_arguments, "up", "--no-start", host, environment=self.compose_environment)
+        self._first_boot([host])
+        if (now := [self.address(host, network) for network in (Network.MGMT, Network.WAN)]) != before:
+            raise LabError(f"{host} had the addresses {before} and has {now}")
+
+    def _first_boot(self, hosts: Iterable[str]) -> None:
         files = seeds(self.ssh_key.with_suffix(".pub").read_text(encoding="ascii"), GATEWAYS, self._record.passwords)
 
         def first_boot(host: str) -> None:
@@ -267,8 +283,8 @@ class Lab:
             docker("cp", "-", f"{self.container(host)}:/", stdin=files[host])
             docker("start", self.container(host))
 
-        _each(first_boot, HOSTS)
-        self.wait_until_booted()
+        _each(first_boot, hosts)
+        self.wait_until_booted(hosts)
 
     def _attach_to_wan(self, host: str) -> None:
         # The older compose gives a container that it does not start only the first of its networks.

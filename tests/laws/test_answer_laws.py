@@ -13,6 +13,7 @@ from provisioner.desired.spec import HostKind
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.inventory.model import SealedKey
 from provisioner.plan.diff import changes_of
 from provisioner.plan.seen import seen_of
 from provisioner.verify.evidence import parse_evidence
@@ -71,14 +72,21 @@ def test_an_odd_answer_to_keys_is_one_hosts_error(oddities: list[Oddity]) -> Non
             assert timeout_s > 0
             return {call.spec.id: HostAnswer(call.spec.id, CallOutcome.ANSWERED, keys(call.spec.id)) for call in calls}
 
-    def keys(host: str) -> dict[str, str]:
-        return {"public_key": inventories.public_key(host), "api_hash": digest, "probe_hash": digest}
+    recovery = inventories.public_key("recovery")
+
+    def keys(host: str) -> dict[str, object]:
+        key = inventories.public_key(host)
+        sealed = {"sealed": {"recovery": recovery, "public_key": key, "box": "A" * 128}} if host == HOST else {}
+        return {"public_key": key, "api_hash": digest, "probe_hash": digest, **sealed}
 
     odd = OddHosts(Keys(), HOST, lambda _operation, document: odd_document(document, oddities))  # type: ignore[arg-type]  # a list is a sequence
-    made, errors = make_host_keys(tuple(DESIRED.hosts.values()), odd, b"program")
-    assert made[OTHER] == {"public_key": keys(OTHER)["public_key"]}
-    # What goes into the lock is these three, and nothing that a host chose to add.
-    assert HOST in errors or made[HOST] == keys(HOST)
+    made, errors = make_host_keys(tuple(DESIRED.hosts.values()), odd, b"program", recovery=recovery)
+    assert made[OTHER].recorded == {"public_key": keys(OTHER)["public_key"]}
+    # What goes into the lock is these, and nothing that a host chose to add; a host without a box has none.
+    sealed = SealedKey(recovery=recovery, public_key=inventories.public_key(HOST), box="A" * 128)
+    whole = {**keys(HOST), "sealed_key": sealed}
+    del whole["sealed"]
+    assert HOST in errors or made[HOST].recorded in (whole, {k: v for k, v in whole.items() if k != "sealed_key"})
     assert all(isinstance(error, HostError) for error in errors.values())
 
 

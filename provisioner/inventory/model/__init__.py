@@ -11,6 +11,7 @@ from provisioner.inventory.model.allocations import (
     Allocations,
     CentreAllocation,
     RelayAllocation,
+    SealedKey,
     SiteAllocation,
     SuccessorAllocation,
     Tombstone,
@@ -73,7 +74,7 @@ from provisioner.inventory.model.receivers import (
     ReceiverSecrets,
     VaultedReceivers,
 )
-from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Settings
+from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Recovery, Settings
 from provisioner.inventory.model.signers import Signer, Signers
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
@@ -131,9 +132,11 @@ __all__ = [
     "ReceiverSecrets",
     "Receivers",
     "Recorder",
+    "Recovery",
     "Relay",
     "RelayAllocation",
     "Retention",
+    "SealedKey",
     "Secrets",
     "Settings",
     "SignOff",

@@ -11,6 +11,24 @@ from provisioner.inventory.model.base import Model, Port, PublicKey, Slug, Tunne
 HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{43}=$")]
 
 
+SealedBox = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{128}$")]
+"""96 bytes in base64: the sender's public key, the sealed key, an HMAC-SHA-256."""
+
+
+class SealedKey(Model):
+    """A relay's WireGuard private key, sealed on the relay to the recovery key; public, as only that opens it.
+
+    Attributes:
+        recovery: the recovery key's public half.
+        public_key: the public half of the key that is sealed.
+        box: what is sealed.
+    """
+
+    recovery: PublicKey
+    public_key: PublicKey
+    box: SealedBox
+
+
 class RelayAllocation(Model):
     """What `allocate` and `keys init` recorded of a relay."""
 
@@ -18,6 +36,7 @@ class RelayAllocation(Model):
     public_key: PublicKey | None = None
     api_hash: HashedSecret | None = None
     probe_hash: HashedSecret | None = None
+    sealed_key: SealedKey | None = None
 
 
 class CentreAllocation(Model):

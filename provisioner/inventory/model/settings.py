@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from provisioner.inventory.model.base import Model, Port, Sha256, Slug, Version
+from provisioner.inventory.model.base import Model, Port, PublicKey, Sha256, Slug, Version
 from provisioner.inventory.model.policy import Move, Policy
 
 
@@ -45,6 +45,17 @@ class MediamtxArtefact(Model):
     sha256: dict[Literal["amd64", "arm64"], Sha256]
 
 
+class Recovery(Model):
+    """The key to which hosts seal their tunnels' private keys, so that new hardware can have them.
+
+    Written by `keys recovery`. `public_key` is its public half (X25519, 32 bytes in base64); `vouched` is by what
+    `keys init` sees that somebody with the vault's password wrote it, an HMAC-SHA-256 in hexadecimal.
+    """
+
+    public_key: PublicKey
+    vouched: Sha256
+
+
 class Settings(Model):
     """`inventory.yml`: what holds for the whole inventory."""
 
@@ -55,5 +66,7 @@ class Settings(Model):
     mediamtx: MediamtxArtefact
     policy: Policy = Policy()
     """How much one plan may do; what is left out has limits that are safe for a small fleet."""
+    recovery: Recovery | None = None
+    """To whom relays seal their tunnel's private key; without it, sites need new packages when a relay is lost."""
     moved: tuple[Move, ...] = ()
     """Ids that became others; remove an entry when nobody reads its old names any more."""

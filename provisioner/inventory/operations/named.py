@@ -53,14 +53,23 @@ def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand
     Raises:
         InventoryError: the file cannot be edited or written.
     """
-    before = read_regular(path, most=MAX_BYTES)
-    try:
-        after = edited(before, changes)
-    except EditError as error:
-        raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
+    before, after = edited_file(path, changes, by_hand)
     if after != before:
         write_atomic(path, after.decode(), within=root)
     return before, after
+
+
+def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
+    """A file's text as it is, and with values set; nothing is written. The arguments are those of `edit_file`.
+
+    Raises:
+        InventoryError: the file cannot be edited.
+    """
+    before = read_regular(path, most=MAX_BYTES)
+    try:
+        return before, edited(before, changes)
+    except EditError as error:
+        raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
 
 
 def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.allocate import carrier_of, next_carrier_of, ported
 from provisioner.inventory.model import CentreAllocation, RelayAllocation
 from provisioner.inventory.rules.view import OwnerPath, View
@@ -176,6 +176,25 @@ def missing_keys(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("gateway",), GATEWAY_KEY_MISSING, message, hint)
 
 
+def sealed_keys(view: View) -> Iterator[Problem]:
+    """Each relay's tunnel key is sealed to the recovery key: one that is not costs every site a visit when it dies."""
+    recovery = view.inventory.settings.recovery
+    for name, relay in view.inventory.allocations.relays.items():
+        if recovery is None or relay.public_key is None or name not in view.inventory.relays:
+            continue
+        sealed = relay.sealed_key
+        if sealed is None:
+            message = f"relay {name} has not sealed its tunnel's key to the recovery key"
+        elif sealed.recovery != recovery.public_key:
+            message = f"relay {name} has sealed its tunnel's key to a former recovery key"
+        elif sealed.public_key != relay.public_key:
+            message = f"relay {name} has sealed a former key of its tunnel"
+        else:
+            continue
+        path = ("relays", name)
+        yield view.problem("allocations", path, "sealed-key-missing", message, _RUN_KEYS, severity=Severity.WARNING)
+
+
 def _lacking(host: RelayAllocation | CentreAllocation) -> list[str]:
     parts = [("public key", host.public_key)]
     if isinstance(host, RelayAllocation):
@@ -187,4 +206,5 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     addresses_are_of_their_pools,
     addresses_are_recorded_once,
     ports_are_recorded_once,
+    sealed_keys,
 )

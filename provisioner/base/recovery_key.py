@@ -1,0 +1,121 @@
+"""The recovery key: the pair to which hosts seal their tunnels' private keys, and how its private half is written down.
+
+On paper it is four lines of sixteen letters and figures, in the alphabet of Crockford's base 32, which has no letter
+that looks like another. Each line holds eight bytes of the key and two of a checksum over them and the line's number:
+a typing mistake and two lines that changed places are named by line. A mistake that a checksum misses is noticed all
+the same, as the public half is known.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets as random
+from dataclasses import dataclass, field
+
+from provisioner.base.counted import counted
+from provisioner.base.errors import UsageError
+from provisioner.base.secret import Secret
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_READ_AS = str.maketrans("OIL", "011")
+_LABEL = re.compile(r"\s*[1-9]\s*[:.)]")
+_KEY_BYTES, _LINE_BYTES, _CHECK_BYTES = 32, 8, 2
+_GROUP, _BITS = 4, 5
+LINES = _KEY_BYTES // _LINE_BYTES
+LETTERS = (_LINE_BYTES + _CHECK_BYTES) * 8 // _BITS
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPair:
+    """A recovery key: both halves are 32 bytes in base64."""
+
+    public_key: str
+    private_key: Secret = field(repr=False)
+
+
+def new_pair() -> RecoveryPair:
+    """Draw a recovery key."""
+    return pair_of(random.token_bytes(_KEY_BYTES))
+
+
+def pair_of(private: bytes) -> RecoveryPair:
+    """The pair of a private half, 32 bytes."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: PLC0415 (it takes time)
+
+    public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    return RecoveryPair(base64.b64encode(public).decode(), Secret(base64.b64encode(private).decode()))
+
+
+def vouched(digest_key: Secret, inventory: str, public_key: str) -> str:
+    """What says of a public half that somebody with the vault's key wrote it into this inventory.
+
+    Who may propose an edit and has no vault could otherwise put a key of his own there, and read every box.
+    """
+    key = hmac.digest(digest_key.reveal().encode(), b"provisioner/recovery/" + inventory.encode(), "sha256")
+    return hmac.digest(key, public_key.encode(), "sha256").hex()
+
+
+# --- on paper ----------------------------------------------------------------------------------------
+
+
+def on_paper(private_key: Secret) -> tuple[str, ...]:
+    """The private half as it is written down: `1: 9F2K 77QD …`, a line for each eight bytes."""
+    key = base64.b64decode(private_key.reveal())
+    parts = [key[at : at + _LINE_BYTES] for at in range(0, _KEY_BYTES, _LINE_BYTES)]
+    return tuple(f"{number}: {_grouped(part + _check(number, part))}" for number, part in enumerate(parts, 1))
+
+
+def from_paper(text: str) -> RecoveryPair:
+    """The pair whose private half was written down: in its lines, or all of it in one.
+
+    Small letters are as good, spaces and hyphens count for nothing, and O, I and L are read as the figures.
+
+    Raises:
+        UsageError: it is no such text; the line is named, and nothing of it repeated.
+    """
+    lines = [_LABEL.sub("", line, count=1) for line in text.splitlines()]
+    written = [line for line in (re.sub(r"[\s-]", "", line).upper().translate(_READ_AS) for line in lines) if line]
+    if len(written) == 1:
+        written = [written[0][at : at + LETTERS] for at in range(0, len(written[0]), LETTERS)]
+    if len(written) != LINES:
+        raise _unlike(f"it has {counted(len(written), 'line')} where {LINES} were printed")
+    return pair_of(b"".join(line_from_paper(number, line) for number, line in enumerate(written, 1)))
+
+
+def line_from_paper(number: int, text: str) -> bytes:
+    """The eight bytes of one line.
+
+    Raises:
+        UsageError: something in it was mistyped.
+    """
+    letters = re.sub(r"[\s-]", "", _LABEL.sub("", text, count=1)).upper().translate(_READ_AS)
+    if len(letters) != LETTERS:
+        raise _unlike(f"line {number} has {counted(len(letters), 'sign')} where {LETTERS} were printed")
+    if not set(letters) <= set(_ALPHABET):
+        raise _unlike(f"line {number} has a sign that was not printed there")
+    value = 0
+    for letter in letters:
+        value = value << _BITS | _ALPHABET.index(letter)
+    data = value.to_bytes(_LINE_BYTES + _CHECK_BYTES, "big")
+    part, check = data[:_LINE_BYTES], data[_LINE_BYTES:]
+    if not hmac.compare_digest(check, _check(number, part)):
+        raise _unlike(f"line {number} has a typing mistake, or stands in another line's place")
+    return part
+
+
+def _unlike(problem: str) -> UsageError:
+    hint = "type it as it was printed: four lines of four groups of four; capitals, spaces and hyphens do not matter"
+    return UsageError(f"this is no recovery key: {problem}", hint=hint)
+
+
+def _check(number: int, part: bytes) -> bytes:
+    return hashlib.sha256(b"provisioner:recovery-line:1" + bytes([number]) + part).digest()[:_CHECK_BYTES]
+
+
+def _grouped(data: bytes) -> str:
+    value = int.from_bytes(data, "big")
+    letters = "".join(_ALPHABET[value >> at & 31] for at in range(len(data) * 8 - _BITS, -1, -_BITS))
+    return " ".join(letters[at : at + _GROUP] for at in range(0, len(letters), _GROUP))

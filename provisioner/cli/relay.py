@@ -1,0 +1,138 @@
+"""`provisioner relay`: a relay whose hardware is lost."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.base.counted import counted
+from provisioner.base.errors import HostError
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.cli.completion import hosts_like
+from provisioner.cli.context import Invocation
+from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.output import print_document
+from provisioner.cli.progress import session_of
+from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.recovery_text import recovery_pair
+from provisioner.history.who import who, who_text
+from provisioner.plan.guards.measures import named
+from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.runs.single.restore import Restoration, Restored, restore_relay, see_restoration
+
+
+@click.group(cls=NamedGroup)
+def relay() -> None:
+    """Put new hardware into a dead relay's place."""
+
+
+@relay.command()
+@click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
+@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="The hardware is new, and meant.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; ask for no key, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to do it.")
+@click.pass_obj
+def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
+    """Put a dead relay's tunnel key onto the hardware that stands in for it, so that no site needs a new package.
+
+    The hardware's address and SSH host key stand in the carrier's file already. Says which sites go on and which paths
+    are cut until the next apply, asks, and takes the recovery key's private half: line by line, not shown, or from
+    standard input. The box that keys init left in the lock is opened here, in memory, and the key goes to the hardware;
+    passwords and identity are made anew there. Hardware that proves nothing needs --allow trust=1. Repeat it where it
+    was interrupted. Then apply.
+    Ends with 3 where the key was never sealed or the box is of another key than the lock's, with 12 where the recovery
+    key is not the one or the box is damaged or another host's, with 6 where the host is another inventory's or has run
+    with a key of its own. Nothing is changed then.
+
+    Example: provisioner -i DIR relay restore relay-viettel-1 --allow trust=1
+    """
+    session, allowed = session_of(invocation), parse_allowances(allows)
+    seen = see_restoration(session, relay, allow=allowed)
+    if not invocation.json:
+        for line in restoration_lines(seen):
+            click.echo(printable(line), err=not dry_run)
+    if seen.is_alive or dry_run:
+        return _end(invocation, seen, None, dry_run=dry_run)
+    trusted = allowed.get(TRUST, 0)
+    if seen.is_new and not trusted:
+        hint = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
+        message = f"{relay} has not proved that it is the host that was managed before; it was sent nothing"
+        raise HostError(message, hint=hint, object=relay)
+    if not yes:
+        refuse_unattended(invocation, "whether to do it")
+        ask("Restore it?")
+    done = restore_relay(session, seen, recovery_pair(invocation), trusted=trusted, who=who_text(who(invocation.env)))
+    return _end(invocation, seen, done, dry_run=False)
+
+
+def _end(invocation: Invocation, seen: Restoration, done: Restored | None, *, dry_run: bool) -> int:
+    if invocation.json:
+        print_document(_document(seen, done, dry_run=dry_run))
+        return 0
+    for line in restoration_ending(seen, done, dry_run=dry_run):
+        click.echo(printable(line))
+    return 0
+
+
+def restoration_lines(seen: Restoration) -> tuple[str, ...]:
+    """What a restoration does, the worst first, before somebody is asked."""
+    if seen.is_alive:
+        return ()
+    sites, paths = counted(len(seen.sites), "site"), counted(len(seen.paths), "path")
+    if seen.moved:
+        instead = "give the hardware the former one if that can be"
+        lines = [
+            f"gateways send to another address: {seen.moved}, by {seen.seen_by}; {instead}",
+            f"connected only with a new package, with this key or any other: {sites}{_listed(seen.sites)}",
+        ]
+    else:
+        known = f"as {seen.seen_by} knows it" if seen.seen_by else "if that is the former one: no centre could say"
+        lines = [
+            f"connected again without a visit: {sites}{_listed(seen.sites)}",
+            f"  by the address that gateways send to, {known}",
+        ]
+    lines.append(f"cut until the next apply: {paths}{_listed(seen.paths)}")
+    new = "proves nothing, as new hardware does" if seen.is_new else "has this inventory's key already"
+    lines.append(f"to {seen.place}, which {new}:")
+    lines.append(f"  the tunnel's key {seen.public_key}, out of its box in allocations.lock.yml")
+    lines.append("  passwords of its API and of the probe, made there anew; their hashes go into the lock")
+    lines.append("the dead hardware has the same key: it must never be connected again as it is")
+    return tuple(lines)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f": {named(list(names))}" if names else ""
+
+
+def restoration_ending(seen: Restoration, done: Restored | None, *, dry_run: bool) -> tuple[str, ...]:
+    """The last lines: what is so now, and what comes next."""
+    relay = seen.relay
+    if seen.is_alive:
+        return (f"{relay} is alive and has its key: there is nothing to restore; see provisioner plan",)
+    if dry_run or done is None:
+        more = " --allow trust=1" if seen.is_new else ""
+        return (f"nothing was changed; to do it: provisioner relay restore {relay}{more}",)
+    wrote = (f"wrote {done.written}: commit it",) if done.written else ()
+    return (
+        *wrote,
+        f"{relay} has its tunnel's key again; its paths are cut until it is applied, which trusts it anew",
+        f"next: provisioner apply --limit host={relay} --allow trust=1",
+    )
+
+
+def _document(seen: Restoration, done: Restored | None, *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/relay-restore",
+        "version": 1,
+        "relay": seen.relay,
+        "public_key": seen.public_key,
+        "new_hardware": seen.is_new,
+        "alive": seen.is_alive,
+        "sites": list(seen.sites),
+        "paths": list(seen.paths),
+        "address_moved": seen.moved or None,
+        "address_known_by": seen.seen_by or None,
+        "dry_run": dry_run,
+        "restored": done is not None,
+        "written": str(done.written) if done and done.written else None,
+    }
