@@ -109,6 +109,7 @@ class SimulatedHosts:
             "observe": _observe,
             "keys": _keys,
             "release": _release,
+            "remove": _remove,
             "apply": _apply,
             "rollback": _rollback,
             "look": _look,
@@ -133,7 +134,8 @@ def _refused(host: SimulatedHost, call: HostCall) -> HostAnswer | None:
     later = call.request["operation"] in {"look", "confirm", "abort", "status"}
     if call.unproved and (later or is_open(call.spec, owner)):
         return None
-    return judged(call.spec, HostAnswer(call.spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner))
+    unproved = HostAnswer(call.spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner, bare=not something)
+    return judged(call.spec, unproved)
 
 
 def _mark(call: HostCall, run: str) -> dict[str, Any] | None:
@@ -145,6 +147,13 @@ def _release(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     last = (host.manifest or {}).get("run", "")
     host.owner = {**(_mark(call, last) or {}), "released": True}
     return {"released": True}
+
+
+def _remove(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    assert call.request["run"] == (host.manifest or {}).get("run", ""), "the host is the one that was looked at"
+    assert set(host.peers) <= set(call.request["peers"])
+    host.__init__(is_new_hardware=True)  # type: ignore[misc]  # all that it was is gone
+    return {"removed": True, "notes": []}
 
 
 def _keys(host: SimulatedHost, call: HostCall) -> dict[str, Any]:

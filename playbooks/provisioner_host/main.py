@@ -14,7 +14,16 @@ from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import Answer, FlowLookAnswer, FlowLookRequest, ProbeAnswer, ProbeRequest, Request
+    from provisioner_host.wire import (
+        Answer,
+        FlowLookAnswer,
+        FlowLookRequest,
+        ProbeAnswer,
+        ProbeRequest,
+        RemoveAnswer,
+        RemoveRequest,
+        Request,
+    )
 
 ANSWER = "PROVISIONER-ANSWER "
 
@@ -59,12 +68,19 @@ def _flow(request: FlowLookRequest, folder: Path) -> FlowLookAnswer:
     return flow.flow(request, folder)
 
 
+def _remove(request: RemoveRequest, folder: Path) -> RemoveAnswer:
+    from provisioner_host import remove  # noqa: PLC0415 (it is done once in a host's life)
+
+    return remove.remove(request, folder)
+
+
 def _operation(request: Request, folder: Path) -> Answer:
     # Which request an operation takes is what its name says: the type checker cannot see that through a table.
     operations: dict[str, Callable[[Any, Path], Answer]] = {
         "observe": observe.observe_host,
         "keys": keys.make,
         "release": owner.release,
+        "remove": _remove,
         "apply": apply.apply,
         "rollback": rollback.rollback,
         "look": confirm.look,

@@ -79,6 +79,21 @@ class KeysRequest(TypedDict):
     restores: NotRequired[str]
 
 
+class RemoveRequest(TypedDict):
+    """Take everything of ours off the host.
+
+    Keys:
+        run: the run that was confirmed last, as the controller has just seen it; empty where there is none. A bundle
+            that somebody kept does nothing to a host that was set up anew since.
+        peers: public keys of peers that the tunnel may still have: nobody is served through them.
+    """
+
+    operation: Literal["remove"]
+    owner: OwnerToMark
+    run: str
+    peers: list[str]
+
+
 class ReleaseRequest(TypedDict):
     """Mark the host as one that its owner has let go of."""
 
@@ -331,6 +346,7 @@ Request = (
     ObserveRequest
     | KeysRequest
     | ReleaseRequest
+    | RemoveRequest
     | ProbeRequest
     | FlowLookRequest
     | ApplyRequest
@@ -599,6 +615,13 @@ class ReleaseAnswer(TypedDict):
     """That the host has no owner any more."""
 
     released: bool
+
+
+class RemoveAnswer(TypedDict):
+    """That nothing of ours is on the host any more, and what looked like ours and is not."""
+
+    removed: bool
+    notes: list[str]
 
 
 class SealedKeyAnswer(TypedDict):
@@ -1223,4 +1246,4 @@ class ChangeAnswer(ChangeParts):
     notes: list[str]
 
 
-Answer = FactsAnswer | KeysAnswer | ReleaseAnswer | ProbeAnswer | FlowLookAnswer | ChangeAnswer
+Answer = FactsAnswer | KeysAnswer | ReleaseAnswer | RemoveAnswer | ProbeAnswer | FlowLookAnswer | ChangeAnswer

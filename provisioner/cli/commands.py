@@ -29,7 +29,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "gateway": ("provisioner.cli.gateway", "gateway", "Note what technicians report of a site's gateway."),
     "geography": ("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
-    "hosts": ("provisioner.cli.hosts", "hosts", "Take a host over from another inventory, or let one go."),
+    "hosts": ("provisioner.cli.hosts", "hosts", "Take hosts over, let them go, take them out of service."),
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
     "init": ("provisioner.cli.init", "init", "Begin an inventory: its files, its vault, its repository."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),

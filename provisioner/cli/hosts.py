@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from provisioner.base.counted import counted
+from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
@@ -15,12 +16,14 @@ from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.desired.owner import Owner
 from provisioner.history.who import who, who_text
+from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.runs.single.decommission import Decommission, decommission, see_decommission
 from provisioner.runs.single.owners import Adoption, record_adoption, release_host, see_owner, see_releasable
 
 
 @click.group(cls=NamedGroup)
 def hosts() -> None:
-    """Take a host over from another inventory, or let one go.
+    """Take a host over from another inventory, let one go, or take one out of service.
 
     A host carries the mark of the inventory that manages it. No other inventory changes it, whatever is allowed.
     """
@@ -80,6 +83,88 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     else:
         click.echo(f"{host} is released: another inventory may take it; take it out of this one's files")
     return 0
+
+
+@hosts.command("decommission")
+@click.argument("host", metavar="HOST", shell_complete=hosts_like)
+@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="The host proves nothing, and is meant.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
+    """Take everything of ours off a host that nothing uses any more.
+
+    Units, rules, tunnel, files, keys and the users that provisioner made go; packages, the machine's own rules and the
+    SSH user stay. Refused (6) while a facility's plan names the relay, or a carrier the centre, while it is protected,
+    and while its tunnel has a site's peer: apply that first, as a plan says whom it cuts. The host has to prove that it
+    is this inventory's. What was cut off in the middle is finished by the same command; where its key is gone already,
+    and its mark still names this inventory, add --allow trust=1. Afterwards the host says itself that nothing is there.
+
+    Example: provisioner -i DIR hosts decommission relay-viettel-1
+    """
+    session, trusted = session_of(invocation), parse_allowances(allows)
+    seen = see_decommission(session, host, allow=trusted)
+    if not invocation.json:
+        for line in decommission_lines(seen):
+            click.echo(printable(line), err=not dry_run)
+    notes: tuple[str, ...] = ()
+    is_done = not (seen.is_bare or dry_run)
+    if is_done:
+        if seen.facts is None:
+            hint = "if this host is meant, and was being taken out of service, add --allow trust=1"
+            message = f"{host} has not proved that it is the host that was managed before; it was sent nothing"
+            raise HostError(message, hint=hint, object=host)
+        _ask(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
+        notes = decommission(session, seen, trusted=trusted.get(TRUST, 0))
+    if invocation.json:
+        print_document(_decommissioned(seen, notes, is_done=is_done, dry_run=dry_run))
+    else:
+        for line in decommission_ending(seen, notes, dry_run=dry_run):
+            click.echo(printable(line))
+    return 0
+
+
+def decommission_lines(seen: Decommission) -> tuple[str, ...]:
+    """What is taken off, and what stays, before somebody is asked."""
+    if seen.is_bare:
+        return ()
+    lines = [f"{seen.host} is used by nothing any more; {seen.place}; taken off it:"]
+    facts = seen.facts
+    if facts is not None:
+        last = f", of the last run there {facts.confirmed}" if facts.confirmed else ""
+        running = sum(unit.active == "active" for unit in facts.units.values())
+        lines.append(f"  {counted(len(facts.installed), 'file')} and {counted(running, 'unit')} that run{last}")
+    lines += [
+        "  the table inet provisioner and the interface wg-prov: the machine's own rules alone decide from then on",
+        "  its keys, saved states and receipts, and the users mediamtx and provisioner-probe",
+        "packages, the SSH user and what he may do by sudo stay",
+    ]
+    return tuple(lines)
+
+
+def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
+    """The last lines: what is so now, and what comes next."""
+    remaining = f"next: take its block out of {seen.file}, then provisioner allocate, validate and apply"
+    if seen.is_bare:
+        return (f"{seen.host} says that nothing is on it: there is nothing to take off", remaining)
+    if dry_run:
+        more = " --allow trust=1" if seen.is_unproved else ""
+        return (f"nothing was changed; to do it: provisioner hosts decommission {seen.host}{more}",)
+    return (*(f"note: {note}" for note in notes), f"nothing of ours is on {seen.host} any more", remaining)
+
+
+def _decommissioned(seen: Decommission, notes: tuple[str, ...], *, is_done: bool, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/hosts-decommission",
+        "version": 1,
+        "host": seen.host,
+        "bare": seen.is_bare,
+        "unproved": seen.is_unproved and not seen.is_bare,
+        "files": len(seen.facts.installed) if seen.facts else None,
+        "dry_run": dry_run,
+        "removed": is_done,
+        "notes": list(notes),
+    }
 
 
 def _say(invocation: Invocation, sentence: str) -> None:

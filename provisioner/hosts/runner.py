@@ -59,6 +59,7 @@ class HostAnswer:
         hint: what to do about that, where the cause says it.
         owner: whose the host is, where it did not prove itself; None where nothing of anybody's is on it, or known.
         foreign: whether that is somebody else, so that nobody may take it for new.
+        bare: whether it said that nothing of anybody's is on it.
     """
 
     host: str
@@ -68,6 +69,7 @@ class HostAnswer:
     hint: str = ""
     owner: Owner | None = None
     foreign: bool = False
+    bare: bool = False
 
 
 class HostRunner(Protocol):
@@ -113,9 +115,11 @@ class UnprovedHostError(HostError):
 
     Attributes:
         owner: whose it was, by its mark; None where nothing of anybody's is on it.
+        bare: whether it said so.
     """
 
     owner: Owner | None = None
+    bare: bool = False
 
 
 class ForeignHostError(HostError):
@@ -148,7 +152,7 @@ def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
             " trust=NUMBER; if not, find out whose machine that is, and who changed the address or the host key",
             object=spec.id,
         )
-        error.owner = answer.owner
+        error.owner, error.bare = answer.owner, answer.bare
         return error
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import time
+from typing import Any
 
 import pytest
 
 from provisioner.base.recovery_key import from_paper
+from provisioner.inventory.files.strict_yaml import parse
 
 from .deployment import Deployment
 from .test_verify import all_up, verified
@@ -23,6 +26,38 @@ AS_IT_IS = (
 )
 
 
+# All that stays of a host: what lies on its disk, who may log in, what systemd knows, what the kernel was told. Left
+# out is what changes by itself (logs, seeds, the time of the last run), and the copies that useradd keeps of its files.
+LISTING = """
+cd /
+find etc usr opt srv home root boot var -xdev \\( -path var/log -o -path var/cache -o -path var/lib/systemd \
+  -o -path 'etc/*-' -o -path var/lib/private \\) -prune -o -printf '%y %m %u:%g %p %l\\n' | sort
+find etc usr/local home root var/lib -xdev \\( -path var/lib/systemd -o -path 'etc/*-' \\) -prune \
+  -o -type f -exec sha256sum {} + | sort -k2
+find run dev/shm tmp -maxdepth 1 | sort
+getent passwd; getent group
+systemctl list-unit-files --no-legend --plain
+systemctl list-units --all --no-legend --plain 'provisioner*'
+nft list ruleset
+ip -br link; ip -4 route show table all; ip rule
+"""
+_PAPERS: dict[str, str] = {}
+
+
+def paper_of(deployment: Deployment) -> str:
+    """The four lines of the inventory's recovery key, which is made here where there is none yet."""
+    document: Any = parse((deployment.root / "inventory.yml").read_bytes()).value
+    if "recovery" not in document:
+        _PAPERS[deployment.lab.run] = deployment.run("keys", "recovery").stdout
+        deployment.run("keys", "init")
+        deployment.commit("a recovery key, and what relays sealed to it")
+    return _PAPERS[deployment.lab.run]
+
+
+def listing(deployment: Deployment, host: str) -> str:
+    return deployment.lab.exec(host, ["sh", "-c", LISTING]).stdout
+
+
 def gateways(deployment: Deployment) -> dict[str, str]:
     return {g.name: deployment.lab.exec(g.name, ["sh", "-c", AS_IT_IS]).stdout for g in GATEWAYS}
 
@@ -33,11 +68,8 @@ def test_new_hardware_has_every_path_up_again_by_two_commands_and_nobody_drives_
 ) -> None:
     """Nothing of the former disk is there any more but what the repository and the safe have."""
     lab = deployment.lab
-    paper = deployment.run("keys", "recovery").stdout
-    pair = from_paper(paper)
-    deployment.run("keys", "init")
+    paper = paper_of(deployment)
     deployment.run("keys", "recovery", "--check", stdin=paper)
-    deployment.commit("a recovery key, and what relays sealed to it")
     assert all_up(verified(deployment, until=all_up))
     before = gateways(deployment)
     assert all("provisioner" in said for said in before.values()), "there is something to be left alone"
@@ -70,4 +102,57 @@ def test_new_hardware_has_every_path_up_again_by_two_commands_and_nobody_drives_
     )
     key = lab.exec(RELAY.name, ["cat", "/etc/provisioner/keys/wg-prov.key"]).stdout.strip()
     said = "".join(deployment.transcript) + on_disk
-    assert not [secret for secret in (key, pair.private_key.reveal()) if secret in said]
+    assert not [secret for secret in (key, from_paper(paper).private_key.reveal()) if secret in said]
+
+
+@pytest.mark.soak
+def test_a_relay_that_is_taken_out_of_service_is_the_bare_host_that_it_was(deployment: Deployment) -> None:
+    """It carried every site before, with all that comes of it: readers, looks, a saved state."""
+    lab, old = deployment.lab, RELAYS[1]
+    paper = paper_of(deployment)
+    lab.replace(old.name)
+    bare = listing(deployment, old.name)
+    deployment.note_new_hardware(old)
+    deployment.run("relay", "restore", old.name, "--yes", "--allow", "trust=1", stdin=paper)
+    deployment.run("apply", "--yes", "--allow", "trust=1")
+    assert all_up(verified(deployment, until=all_up, tries=30))
+    deployment.commit("new hardware")
+
+    for words in ((), ("--dry-run",)):
+        done = deployment.run("hosts", "decommission", old.name, "--yes", *words, check=False)
+        assert done.returncode == 6, done.stdout + done.stderr
+        assert "is still in use by" in done.stderr
+    for gateway in GATEWAYS:
+        if gateway.relay == old.name:
+            deployment.facility_file(gateway.facility).unlink()
+    deployment.run("allocate")
+    done = deployment.run("hosts", "decommission", old.name, "--yes", check=False)
+    assert (done.returncode, "apply the inventory first" in done.stderr) == (6, True), done.stderr
+    deployment.run(
+        "apply", "--yes", "--allow", "deletions=99", "--allow", "deletion_percent=100", "--allow", "viewers=9"
+    )
+
+    before = listing(deployment, old.name)
+    assert deployment.run("hosts", "decommission", old.name, "--dry-run").returncode == 0
+    assert listing(deployment, old.name) == before
+    # Somebody is still at work there: it stops in the middle, says so, and the same command goes on.
+    lab.exec(old.name, ["sh", "-c", "setsid runuser -u provisioner-probe -- sleep 600 >/dev/null 2>&1 &"])
+    time.sleep(1)
+    done = deployment.run("hosts", "decommission", old.name, "--yes", check=False)
+    assert (done.returncode, "the same command goes on from here" in " ".join(done.stderr.split())) == (5, True), (
+        done.stderr
+    )
+    lab.exec(old.name, ["pkill", "-u", "provisioner-probe"])
+    begun = time.monotonic()
+    done = deployment.run("hosts", "decommission", old.name, "--yes")
+    print(f"taken out of service in {time.monotonic() - begun:.1f} s")  # noqa: T201 (the same)
+    assert f"nothing of ours is on {old.name} any more" in done.stdout
+    difference = difflib.unified_diff(bare.splitlines(), listing(deployment, old.name).splitlines(), n=0, lineterm="")
+    assert "\n".join(difference) == ""
+    assert "there is nothing to take off" in deployment.run("hosts", "decommission", old.name, "--yes").stdout
+
+    # It comes back as new hardware does; the lab goes on with it.
+    deployment.git("reset", "--quiet", "--hard")
+    deployment.run("relay", "restore", old.name, "--yes", "--allow", "trust=1", stdin=paper)
+    deployment.run("apply", "--yes", "--allow", "trust=1")
+    deployment.commit("back in service")

@@ -29,7 +29,7 @@ from provisioner.base.child_process import (
 )
 from provisioner.base.errors import HostError
 from provisioner.base.printable import printable
-from provisioner.desired.owner import owner_in
+from provisioner.desired.owner import NOTHING, owner_in
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
@@ -247,7 +247,7 @@ def answer_of(host: str, document: object) -> HostAnswer:
         case {"error": str() as error, "kind": "unproved", **rest}:
             said, whose = _one_line(f"{UNPROVED}; it said: {error}"), rest.get("owner")
             owner = owner_in(whose) if isinstance(whose, str) else None
-            return HostAnswer(host, CallOutcome.UNPROVED, error=said, owner=owner)
+            return HostAnswer(host, CallOutcome.UNPROVED, error=said, owner=owner, bare=whose == NOTHING)
         case {"error": str() as error, "kind": "unreachable"}:
             why = unreachable_by(error)
             return HostAnswer(host, CallOutcome.UNREACHABLE, error=why.cause, hint=why.hint)
