@@ -522,6 +522,7 @@ def test_a_relay_in_a_dead_one_s_place_names_the_sites_that_need_a_package(call:
     sites = {need["facility"] for need in plan["site_packages"]}
     assert {"kcl-bg-001", "kcl-bg-002"} <= sites
     assert {need["reason"] for need in plan["site_packages"]} == {"the relay's public key is another one than before"}
+    assert [note for note in plan["notes"] if "provisioner keys recovery" in note]
     assert [c["impact"] for c in plan["changes"] if (c["host"], c["name"]) == (RELAY, "provisioner-wg.service")] == [
         "all"
     ]
