@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import pwd
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ _OVERRIDES = (
 )
 _NOLOGIN = "/usr/sbin/nologin"
 _SHOWN = 3
+# A look of a minute may be at work; who runs on after it was not ours to wait for.
+_ENDS_S = 5.0
 
 
 def remove(request: RemoveRequest, _folder: Path) -> RemoveAnswer:
@@ -126,10 +129,33 @@ def _remove_users() -> list[str]:
             notes.append(f"the user {name} is not of our making: it stays")
             continue
         if known is not None:
+            _wait_for_end(known)
             run(["userdel", name])
         if run(["getent", "group", name], check=False).returncode == 0:
             run(["groupdel", name])
     return notes
+
+
+def _wait_for_end(known: pwd.struct_passwd) -> None:
+    """Wait for what still runs as a user: `userdel` looks for nothing, and what ran on would have nobody's name.
+
+    Raises:
+        Failed: something goes on.
+    """
+    until = time.monotonic() + _ENDS_S
+    while running := _processes_of(known.pw_uid):
+        if time.monotonic() >= until:
+            raise Failed(f"{known.pw_name} still runs process {running[0]} here")
+        time.sleep(0.2)
+
+
+def _processes_of(user: int) -> list[int]:
+    running = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and entry.stat().st_uid == user:
+                running.append(int(entry.name))
+    return running
 
 
 def _is_made_by_us(known: pwd.struct_passwd) -> bool:

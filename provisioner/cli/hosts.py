@@ -94,7 +94,7 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
 def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
     """Take everything of ours off a host that nothing uses any more.
 
-    Units, rules, tunnel, files, keys and the users that provisioner made go; packages, the machine's own rules and the
+    Units, rules, tunnel, files, keys and the users of ours go; packages, the machine's own rules and the
     SSH user stay. Refused (6) while a facility's plan names the relay, or a carrier the centre, while it is protected,
     and while its tunnel has a site's peer: apply that first, as a plan says whom it cuts. The host has to prove that it
     is this inventory's. What was cut off in the middle is finished by the same command; where its key is gone already,

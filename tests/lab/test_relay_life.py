@@ -28,7 +28,7 @@ AS_IT_IS = (
 
 # All that stays of a host: what lies on its disk, who may log in, what systemd knows, what the kernel was told. Left
 # out is what changes by itself (logs, seeds, the time of the last run), and the copies that useradd keeps of its files.
-LISTING = """
+ON_DISK = """
 cd /
 find etc usr opt srv home root boot var -xdev \\( -path var/log -o -path var/cache -o -path var/lib/systemd \
   -o -path 'etc/*-' -o -path var/lib/private \\) -prune -o -printf '%y %m %u:%g %p %l\\n' | sort
@@ -37,6 +37,8 @@ find etc usr/local home root var/lib -xdev \\( -path var/lib/systemd -o -path 'e
 find run dev/shm tmp -maxdepth 1 | sort
 getent passwd; getent group
 systemctl list-unit-files --no-legend --plain
+"""
+LISTING = f"""{ON_DISK}
 systemctl list-units --all --no-legend --plain 'provisioner*'
 nft list ruleset
 ip -br link; ip -4 route show table all; ip rule
@@ -54,8 +56,8 @@ def paper_of(deployment: Deployment) -> str:
     return _PAPERS[deployment.lab.run]
 
 
-def listing(deployment: Deployment, host: str) -> str:
-    return deployment.lab.exec(host, ["sh", "-c", LISTING]).stdout
+def listing(deployment: Deployment, host: str, script: str = LISTING) -> str:
+    return deployment.lab.exec(host, ["sh", "-c", script]).stdout
 
 
 def gateways(deployment: Deployment) -> dict[str, str]:
@@ -132,17 +134,16 @@ def test_a_relay_that_is_taken_out_of_service_is_the_bare_host_that_it_was(deplo
         "apply", "--yes", "--allow", "deletions=99", "--allow", "deletion_percent=100", "--allow", "viewers=9"
     )
 
-    before = listing(deployment, old.name)
+    before = listing(deployment, old.name, ON_DISK)
     assert deployment.run("hosts", "decommission", old.name, "--dry-run").returncode == 0
-    assert listing(deployment, old.name) == before
+    assert listing(deployment, old.name, ON_DISK) == before
     # Somebody is still at work there: it stops in the middle, says so, and the same command goes on.
-    lab.exec(old.name, ["sh", "-c", "setsid runuser -u provisioner-probe -- sleep 600 >/dev/null 2>&1 &"])
-    time.sleep(1)
+    lab.exec(old.name, ["systemd-run", "--unit=at-work", "--uid=provisioner-probe", "sleep", "600"])
     done = deployment.run("hosts", "decommission", old.name, "--yes", check=False)
     assert (done.returncode, "the same command goes on from here" in " ".join(done.stderr.split())) == (5, True), (
         done.stderr
     )
-    lab.exec(old.name, ["pkill", "-u", "provisioner-probe"])
+    lab.exec(old.name, ["systemctl", "stop", "at-work"])
     begun = time.monotonic()
     done = deployment.run("hosts", "decommission", old.name, "--yes")
     print(f"taken out of service in {time.monotonic() - begun:.1f} s")  # noqa: T201 (the same)

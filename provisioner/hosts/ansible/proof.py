@@ -20,6 +20,9 @@ SEAL = "PROVISIONER-CALL "
 _LATER = frozenset({"look", "confirm", "abort", "status"})
 """What is asked of a host after a word that has changed it: by then it holds this inventory's key."""
 
+_LAST = frozenset({"remove"})
+"""What leaves no key on a host."""
+
 Place = tuple[str, int, str, str]
 """Address, port, user and host key."""
 
@@ -56,7 +59,14 @@ class Proofs:
         return claims_of(call.spec)
 
     def answered(self, call: HostCall, outcome: CallOutcome) -> None:
-        """Keep that a host answered: one that got no bundle without its proof has proved itself."""
+        """Keep that a host answered: one that got no bundle without its proof has proved itself.
+
+        One that has given up its key proves nothing any more.
+        """
+        if outcome is CallOutcome.ANSWERED and call.request["operation"] in _LAST:
+            self._proved.discard(place_of(call.spec))
+            self._accepted.discard(place_of(call.spec))
+            return
         if outcome is CallOutcome.ANSWERED and not self._known(call.spec):
             (self._accepted if call.unproved else self._proved).add(place_of(call.spec))
 

@@ -112,6 +112,17 @@ def test_a_host_is_challenged_until_it_has_answered_and_never_with_the_same_word
     assert proofs.challenge(CALL) is None
 
 
+@pytest.mark.parametrize("unproved", [False, True])
+def test_one_that_gave_up_its_key_is_challenged_again(*, unproved: bool) -> None:
+    proofs = Proofs()
+    proofs.answered(replace(CALL, unproved=unproved), CallOutcome.ANSWERED)
+    removal = replace(CALL, request={"operation": "remove"}, unproved=unproved)
+    proofs.answered(removal, CallOutcome.FAILED)
+    assert proofs.challenge(CALL) is None, "it has not given it up"
+    proofs.answered(removal, CallOutcome.ANSWERED)
+    assert proofs.challenge(CALL) is not None
+
+
 @MERGE_REQUEST
 @pytest.mark.parametrize("part", ["host_key", "user", "port"])
 def test_what_one_place_has_proved_is_no_proof_of_another(part: str) -> None:
