@@ -27,14 +27,14 @@ AS_IT_IS = (
 
 
 # All that stays of a host: what lies on its disk, who may log in, what systemd knows, what the kernel was told. Left
-# out is what changes by itself (logs, seeds, the time of the last run), and the copies that useradd keeps of its files.
+# out is what changes by itself (logs, seeds, the greeting of a login), and the copies that useradd keeps of its files.
 ON_DISK = """
 cd /
 find etc usr opt srv home root boot var -xdev \\( -path var/log -o -path var/cache -o -path var/lib/systemd \
   -o -path 'etc/*-' -o -path var/lib/private \\) -prune -o -printf '%y %m %u:%g %p %l\\n' | sort
 find etc usr/local home root var/lib -xdev \\( -path var/lib/systemd -o -path 'etc/*-' \\) -prune \
   -o -type f -exec sha256sum {} + | sort -k2
-find run dev/shm tmp -maxdepth 1 | sort
+find run dev/shm tmp -maxdepth 1 ! -path run/motd.dynamic | sort
 getent passwd; getent group
 systemctl list-unit-files --no-legend --plain
 """
