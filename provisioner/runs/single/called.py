@@ -11,7 +11,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.pipeline import Session
 
 
@@ -38,7 +38,7 @@ def called_host(session: Session, host: str) -> CalledHost:
         InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
     """
     unread = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
-    lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED}
+    lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
     part, secrets = valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
     hosts = {spec.id: spec for spec in key_hosts(part.inventory, secrets)}
     if host not in hosts:
