@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from provisioner.base.recovery_key import RecoveryPair, from_paper, on_paper, pair_of
@@ -201,6 +202,30 @@ def test_a_paper_is_tried_without_a_vault_and_without_a_host(
     code, document = terminal.document("keys", "recovery", "--check", vault=False)
     assert (code, document["opens"]) == (12, [])
     assert terminal.hosts.calls == []
+
+
+def test_who_types_it_is_asked_line_by_line_and_again_for_a_mistyped_one(
+    sealed: tuple[Terminal, RecoveryPair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, pair = sealed
+    first, *others = on_paper(pair.private_key)
+    typed = iter([first[:-1], first, *(line[3:].lower() for line in others), *["nothing"] * 3])
+    asked: list[tuple[str, bool]] = []
+
+    def prompt(text: str, *, hide_input: bool, err: bool) -> str:
+        assert err
+        asked.append((text, hide_input))
+        return next(typed)
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(click, "prompt", prompt)
+    code, out, err = terminal("keys", "recovery", "--check")
+    assert (code, out) == (0, f"it opens the box of 2 relays: {RELAY}, {OTHER}; nothing was written\n")
+    assert "line 1 has 15 signs where 16 were printed" in err
+    assert asked == [(f"Recovery key, line {number} of 4", True) for number in (1, 1, 2, 3, 4)]
+    code, _, err = terminal("keys", "recovery", "--check")
+    assert (code, err.count("line 1 has 7 signs")) == (2, 3)
 
 
 # --- relay restore --------------------------------------------------------------------------------
