@@ -136,5 +136,6 @@ _WORDS: Final[Mapping[str, Callable[[Translator], str]]] = MappingProxyType(
         "rollback": lambda say: say("going back"),
         "abort": lambda say: say("going back"),
         "keys": lambda say: say("making keys"),
+        "remove": lambda say: say("taking everything off"),
     }
 )
