@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from provisioner.hosts.host_key_scan import fingerprint_of
+
 from .deployment import Deployment
+from .topology import CENTRE, SSH_USER, Network
 
 pytestmark = pytest.mark.lab
 RELAY = "relay-viettel-1"
@@ -60,3 +63,32 @@ def test_another_inventory_takes_no_relay_over_before_it_adopts_it(deployment: D
     other.document("apply", "--yes", *ONLY, *ALLOWED)
     assert owner(deployment) == "other"
     assert deployment.run("apply", "--yes", *ONLY, *ALLOWED, check=False).returncode == 6
+
+
+def test_a_new_inventory_compares_the_hosts_own_keys_and_takes_none_of_them(deployment: Deployment) -> None:
+    lab, root = deployment.lab, deployment.lab.directory / "begun"
+    home = lab.directory / "begun-home"
+    hosts = {name: lab.address(name, Network.MGMT) for name in (RELAY, CENTRE.name)}
+    known = {name: fingerprint_of(lab.host_key(name)) for name in hosts}
+    words = [
+        *("init", str(root), "--carrier", "viettel", "--province", "bac-ninh", "--source", "A1", "--user", SSH_USER),
+        *("--management", str(lab.subnet(Network.MGMT)), "--vault-password", str(home / "password")),
+        *("--centre", f"{CENTRE.name}@{hosts[CENTRE.name]}", "--relay", f"{RELAY}@{hosts[RELAY]}"),
+    ]
+    swapped = dict(zip(known, reversed(list(known.values())), strict=True))
+    for wrong in (swapped, known | {RELAY: "SHA256:another"}):
+        keys = [word for name, print_ in wrong.items() for word in ("--host-key", f"{name}={print_}")]
+        refused = deployment.run(*words, *keys, check=False)
+        assert (refused.returncode, "shows another key" in refused.stderr, root.exists()) == (6, True, False)
+    keys = [word for name, print_ in known.items() for word in ("--host-key", f"{name}={print_}")]
+    out = deployment.run(*words, *keys).stdout
+    assert "keys init --allow trust=2" in out.splitlines()[-1]
+    before = contents(deployment)
+    begun = copy.copy(deployment)
+    begun.root, begun.password_file = root, home / "password"
+    done = begun.run("keys", "init", "--allow", "trust=2", check=False)
+    assert done.returncode == 6, done.stdout + done.stderr
+    assert f"belongs to inventory {owner(deployment)}" in " ".join((done.stdout + done.stderr).split())
+    assert contents(deployment) == before
+    shutil.rmtree(root)
+    shutil.rmtree(home)
