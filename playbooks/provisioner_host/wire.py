@@ -539,6 +539,7 @@ class TrustAnswer(TypedDict):
     ssh_from: list[str]
     readers: list[str]
     keys: dict[str, str]
+    jump: NotRequired[str]
 
 
 class PolicyAnswer(TypedDict):

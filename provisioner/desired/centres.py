@@ -33,6 +33,7 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
         carriers=tuple(c.id for c in carriers),
         address=centre.address,
         ssh=centre.ssh,
+        jump=centre.jump,
         digest_key=content_key(host_key(secrets, centre.id)),
         identity=identity_key(host_key(secrets, centre.id)),
         tunnel=Tunnel(

@@ -31,6 +31,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             content_key(host_key(secrets, relay.id)),
             Tunnel(lock.relays[relay.id].tunnel_address, relay.wireguard_port, (), ()),
             identity=identity_key(host_key(secrets, relay.id)),
+            jump=carrier.jump_to(relay),
         )
         for carrier, relay in inventory.relays.values()
         if _is_open(secrets, relay.id)
@@ -45,6 +46,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             content_key(host_key(secrets, centre.id)),
             Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
             identity=identity_key(host_key(secrets, centre.id)),
+            jump=centre.jump,
         )
         for centre in inventory.centres.values()
         if _is_open(secrets, centre.id)

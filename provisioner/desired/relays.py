@@ -51,6 +51,7 @@ def relay_host(
         carriers=(carrier.id,),
         address=relay.address,
         ssh=relay.ssh,
+        jump=carrier.jump_to(relay),
         digest_key=content_key(host_key(secrets, relay.id)),
         identity=identity_key(host_key(secrets, relay.id)),
         tunnel=Tunnel(

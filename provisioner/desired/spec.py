@@ -13,7 +13,7 @@ from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model import Access, JumpHost, MediamtxArtefact, Ssh, StreamName
 
 TUNNEL = "wg-prov"
 RTSP_PORT = 8554
@@ -183,6 +183,7 @@ class HostSpec:
         lifted: on a relay, the paths whose quarantine somebody lifts.
         owner: what its mark says once it is ours; None where nobody needs to know.
         adopted: the owner from whom it is to be taken over, as somebody recorded in the lock.
+        jump: the host through which SSH goes to it; None where it goes there directly.
     """
 
     id: str
@@ -202,6 +203,7 @@ class HostSpec:
     lifted: frozenset[str] = frozenset()
     owner: Owner | None = None
     adopted: Owner | None = None
+    jump: JumpHost | None = None
 
     @property
     def held_names(self) -> Mapping[str, HeldFacility]:

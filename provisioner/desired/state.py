@@ -77,7 +77,14 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
     ssh_from = host.firewall.management_networks if host.firewall else ()
     keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}
     return trust_of(
-        inventory, host.address, host.ssh, keys, ssh_from=ssh_from, readers=tuple(reading), relay=host.relay is not None
+        inventory,
+        host.address,
+        host.ssh,
+        keys,
+        ssh_from=ssh_from,
+        readers=tuple(reading),
+        relay=host.relay is not None,
+        jump=host.jump,
     )
 
 

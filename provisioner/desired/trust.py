@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
-from provisioner.inventory.model import Inventory, MediamtxArtefact, Policy, Ssh
+from provisioner.inventory.model import Inventory, JumpHost, MediamtxArtefact, Policy, Ssh
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Trust:
         ssh_from: the networks from which new SSH is accepted.
         readers: on a relay the centres that may read, on a centre the carriers whose reader secrets it holds.
         keys: each tunnel peer's public key and allowed IPs, by the peer's name.
+        jump: through which host it is called, with that one's host key; empty where it is called directly.
     """
 
     address: str
@@ -34,6 +35,11 @@ class Trust:
     ssh_from: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    jump: str = ""
+
+    def as_document(self) -> dict[str, object]:
+        """What its file on the host says; a host that is called directly has the file that it always had."""
+        return {name: value for name, value in asdict(self).items() if name != "jump" or value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ def trust_of(
     ssh_from: tuple[object, ...],
     readers: tuple[str, ...],
     relay: bool,
+    jump: JumpHost | None = None,
 ) -> Trust:
     """What is trusted about a host by the inventory.
 
@@ -87,6 +94,7 @@ def trust_of(
         ssh_from: from where new SSH is accepted.
         readers: who reads there, or whose readers' secrets it holds.
         relay: whether MediaMTX runs on it.
+        jump: the host through which it is called.
     """
     return Trust(
         address=str(address),
@@ -97,6 +105,7 @@ def trust_of(
         ssh_from=tuple(map(str, ssh_from)),
         readers=tuple(sorted(readers)),
         keys=dict(sorted(keys.items())),
+        jump=f"{jump.place}, host key {fingerprint(jump.ssh.host_key)}" if jump else "",
     )
 
 

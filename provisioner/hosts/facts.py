@@ -339,6 +339,7 @@ def _trust(trust: Fields | None) -> Trust | None:
         ssh_from=trust.texts("ssh_from"),
         readers=trust.texts("readers"),
         keys=_keys(trust.below_or_none("keys")),
+        jump=trust.text("jump") if trust.has("jump") else "",
     )
 
 

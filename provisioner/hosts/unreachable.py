@@ -76,6 +76,10 @@ _ENDED = Unreachable(
     "it ended the connection",
     "see what its SSH server's log says; a full disk, no memory, or a reboot are the usual causes",
 )
+_FORBIDDEN = Unreachable(
+    "it may not lead connections on",
+    "allow it in the jump host's sshd_config: AllowTcpForwarding, and PermitOpen with the host's address and port",
+)
 _NO_CLIENT = Unreachable("this machine has no ssh client", "install OpenSSH's client here")
 
 _CAUSES: Final = tuple(
@@ -107,21 +111,69 @@ _WRAPPED = re.compile(
 )
 
 
-def unreachable_by(said: str) -> Unreachable:
+# What ssh says of a way through a jump host that ends before anything came of the host itself, and what the ssh to the
+# jump host says of the last leg.
+_NOTHING_CAME = re.compile(r"kex_exchange_identification|banner exchange", re.IGNORECASE)
+_LAST_LEG = re.compile(r"channel \d+: open failed|stdio forwarding failed", re.IGNORECASE)
+_AT_JUMP = re.compile(r"its jump host (\S+) cannot be used: (.*)")
+_AFTER_JUMP = re.compile(r"its jump host (\S+) does not get to it: (.*)")
+
+
+def unreachable_by(said: str, jump: str = "") -> Unreachable:
     """The cause in what ssh or Ansible says; a cause in our own words is the same again.
 
     The last line that speaks of a cause decides: a server's banner comes before it, and may say anything. Where that
     line says only that the connection ended, or that the key was not the right one, the lines before say more.
+
+    Args:
+        said: their words.
+        jump: the jump host that the way went over, as `user@address:port`; empty where there was none.
     """
-    if ours := next((one for _, one in _CAUSES if said == one.cause), None):
+    if ours := _in_our_words(said):
         return ours
     lines = _lines(said)
+    return _over_jump(lines, jump) if jump else _directly(lines)
+
+
+def _in_our_words(said: str) -> Unreachable | None:
+    if at := _AT_JUMP.fullmatch(said):
+        return _at_jump(at[1], unreachable_by(at[2]))
+    if after := _AFTER_JUMP.fullmatch(said):
+        return _after_jump(after[1], unreachable_by(after[2]))
+    return next((one for one in (*(one for _, one in _CAUSES), _FORBIDDEN) if said == one.cause), None)
+
+
+def _directly(lines: list[str]) -> Unreachable:
     named = [one for line in lines if (one := _cause_in(line))]
     if not named:
         return Unreachable(printable(lines[-1], _LONGEST_SHOWN) if lines else "ssh says nothing of why", _ELSE)
     if named[-1] is _NOT_THE_KEY:
         return next((one for one in named if one in _OF_KEYS), _NOT_THE_KEY)
     return named[-2] if named[-1] is _ENDED and named[-2:-1] == [_NO_SSH] else named[-1]
+
+
+def _over_jump(lines: list[str], jump: str) -> Unreachable:
+    """Two programs speak: the ssh to the jump host first, then the one that waits for the host behind it."""
+    ends = [number for number, line in enumerate(lines) if _NOTHING_CAME.search(line)]
+    if not ends:
+        return _directly(lines)
+    before = lines[: ends[-1]]
+    if leg := next((line for line in before if _LAST_LEG.search(line)), None):
+        refused = _FORBIDDEN if "prohibited" in leg.lower() else _cause_in(leg) or _NO_WAY
+        return _after_jump(jump, refused)
+    if any(_cause_in(line) for line in before):
+        return _at_jump(jump, _directly(before))
+    return _after_jump(jump, _LATE if "timed out" in lines[ends[-1]].lower() else _NO_SSH)
+
+
+def _at_jump(jump: str, why: Unreachable) -> Unreachable:
+    return Unreachable(
+        f"its jump host {jump} cannot be used: {why.cause}", f"this is about the jump host, not the host: {why.hint}"
+    )
+
+
+def _after_jump(jump: str, why: Unreachable) -> Unreachable:
+    return Unreachable(f"its jump host {jump} does not get to it: {why.cause}", f"look from the jump host: {why.hint}")
 
 
 def _lines(said: str) -> list[str]:

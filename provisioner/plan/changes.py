@@ -35,7 +35,19 @@ FIRST = "first apply"
 
 _SHARED = ("program", "limit ", "freeze ", "signing: ", "protected ")
 """What is of the whole inventory: the same change on several hosts is one."""
-_DANGER = (OWNER, HOST, "address", "host key", "SSH user", "SSH port", "key of ", "program", "signing: ", FIRST)
+_DANGER = (
+    OWNER,
+    HOST,
+    "address",
+    "host key",
+    "SSH user",
+    "SSH port",
+    "jump host",
+    "key of ",
+    "program",
+    "signing: ",
+    FIRST,
+)
 
 
 class Action(StrEnum):

@@ -44,7 +44,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
         _unit("provisioner-revert", templates),
     ]
     if spec.trust is not None:
-        files.append(RenderedFile(TRUST_FILE, _json(asdict(spec.trust)), 0o640))
+        files.append(RenderedFile(TRUST_FILE, _json(spec.trust.as_document()), 0o640))
     if spec.policy is not None:
         files.append(RenderedFile(POLICY_FILE, _json(asdict(spec.policy)), 0o640))
     if spec.firewall is not None:

@@ -188,6 +188,15 @@ _HOSTS: _Section = {
         "Sites are to send WireGuard into a management network, which they seldom reach.",
         "Write under endpoint the address at which sites reach the relay.",
     ),
+    "jump-outside-management": (
+        "A jump host's address is in no management network of the hosts behind it: their rules would shut it out.",
+        "Add the address to management_networks, or write under jump.inside the one that hosts see.",
+    ),
+    "jump-is-the-host": ("A host is its own jump host.", "Write the host that SSH goes through."),
+    "jump-in-pool": (
+        "A jump host's address lies in a pool of tunnel addresses.",
+        "Write its outer address.",
+    ),
     "centre-unknown": ("A carrier names a centre that has no file.", "Write its file, or correct the name."),
     "centre-without-management": (
         "A centre has no management network: no carrier names it, and it names none itself.",

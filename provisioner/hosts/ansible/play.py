@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -34,14 +33,13 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
+from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, refuse_unsafe, ssh_files
 from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.owner import judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.hosts.unreachable import unreachable_by
 from provisioner.render.templates import Templates, data_folder
 
-# What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
 MAX_WORKERS = 50
 _CHILD = "provisioner.hosts.ansible.child"
@@ -69,9 +67,10 @@ class Play:
         self, specs: Sequence[HostSpec], templates: Templates, environment: Mapping[str, str], proofs: Proofs
     ) -> None:
         for spec in specs:
-            _refuse_unsafe(spec.id, str(spec.address), spec.ssh.user)
+            refuse_unsafe(spec.id, str(spec.address), spec.ssh.user)
         self._templates, self._proofs = templates, proofs
         self._free = {spec.id: place_of(spec) for spec in specs}
+        self._jumps = {spec.id: _jump_of(spec) for spec in specs}
         self._busy: set[int] = set()
         self._stays = len(specs) <= MAX_WORKERS
         self._shares = self._stays
@@ -127,7 +126,7 @@ class Play:
         self._busy.discard(number)
         if self._stays:
             self._free[call.spec.id] = place_of(call.spec)
-        taken = answer_in(call.spec.id, raw)
+        taken = answer_in(call.spec.id, raw, _jump_of(call.spec))
         self._proofs.answered(call, taken.outcome)
         return judged(call.spec, taken)
 
@@ -138,7 +137,7 @@ class Play:
     def failure(self, host: str) -> HostAnswer | None:
         """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
         path = self._folder / "failures" / host
-        return answer_in(host, _read_bounded(path)) if path.exists() else None
+        return answer_in(host, _read_bounded(path), self._jumps[host]) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
 
@@ -199,22 +198,23 @@ class Play:
         folder = self._folder
         for name in ("inventory", "boxes", "answers", "failures", "home", "links"):
             (folder / name).mkdir(mode=0o700)
-        hosts, known = {}, []
+        hosts = {}
         for number, spec in enumerate(specs):
             link = folder / "links" / str(number)
             self._shares = self._shares and len(str(link)) <= _MAX_SOCKET
-            port = spec.ssh.port
             hosts[spec.id] = {
-                "ansible_host": str(spec.address),
-                "ansible_port": port,
+                # The name that its address and its jump host stand under in our configuration of ssh.
+                "ansible_host": spec.id,
+                "ansible_port": spec.ssh.port,
                 "ansible_user": spec.ssh.user,
                 "link": str(link),
             }
-            known.append(f"{spec.address if port == 22 else f'[{spec.address}]:{port}'} {spec.ssh.host_key}\n")  # noqa: PLR2004
             self._open_box(spec.id)
         variables = {"boxes": str(folder / "boxes"), "answers": str(folder / "answers"), "stays": self._stays}
         (folder / "inventory/hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
-        (folder / "known_hosts").write_text("".join(known))
+        ssh = ssh_files(specs, folder, _key_in(environment))
+        (folder / CONFIG).write_text(ssh.config)
+        (folder / KNOWN_HOSTS).write_text(ssh.known_hosts)
         (folder / "environment.json").write_text(json.dumps(_ansible_environment(folder, environment)))
 
     def _open_box(self, host: str) -> None:
@@ -231,16 +231,27 @@ def _read_bounded(path: Path) -> bytes:
         return stream.read(LONGEST_ANSWER + 1)
 
 
-def answer_in(host: str, raw: bytes) -> HostAnswer:
+def _jump_of(spec: HostSpec) -> str:
+    """The jump host of a host, as it is named in errors; empty where there is none."""
+    return spec.jump.place if spec.jump else ""
+
+
+def answer_in(host: str, raw: bytes, jump: str = "") -> HostAnswer:
     """What has come of a call, as a worker wrote it; what cannot be read is a failure of that host. Never raises."""
     try:
-        return answer_of(host, read_json(raw))
+        return answer_of(host, read_json(raw), jump)
     except UnreadableError as error:
         return answer_of(host, {"error": f"its answer cannot be read: {error}"})
 
 
-def answer_of(host: str, document: object) -> HostAnswer:
-    """What has come of a call: the host's own document, or what its worker wrote of a failure. Never raises."""
+def answer_of(host: str, document: object, jump: str = "") -> HostAnswer:
+    """What has come of a call: the host's own document, or what its worker wrote of a failure. Never raises.
+
+    Args:
+        host: its id.
+        document: what was written.
+        jump: the jump host that the call went over, as `user@address:port`.
+    """
     match document:
         case {"ok": True, "answer": dict() as answer}:
             return HostAnswer(host, CallOutcome.ANSWERED, answer)
@@ -249,7 +260,7 @@ def answer_of(host: str, document: object) -> HostAnswer:
             owner = owner_in(whose) if isinstance(whose, str) else None
             return HostAnswer(host, CallOutcome.UNPROVED, error=said, owner=owner, bare=whose == NOTHING)
         case {"error": str() as error, "kind": "unreachable"}:
-            why = unreachable_by(error)
+            why = unreachable_by(error, jump)
             return HostAnswer(host, CallOutcome.UNREACHABLE, error=why.cause, hint=why.hint)
         case {"error": str() as error}:
             return HostAnswer(host, CallOutcome.FAILED, error=_one_line(error))
@@ -261,36 +272,22 @@ def _one_line(text: str) -> str:
     return printable(" ".join(text.split()), _LONGEST_ERROR)
 
 
-def _refuse_unsafe(*values: str) -> None:
-    for value in values:
-        if not _SAFE.fullmatch(value):
-            raise HostError(f"{value!r} may not reach Ansible: it could be a template that runs code here")
-
-
 def _isolated(environment: Mapping[str, str]) -> dict[str, str]:
     """What Ansible and its children find programs by; no Python among them takes modules from where it is started."""
     path = f"{Path(sys.executable).parent}:{search_path(environment)}"
     return small_environment(environment) | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
 
 
+def _key_in(environment: Mapping[str, str]) -> str | None:
+    """The one key to log in with, by its path; None where the agent has it."""
+    key = environment.get("PROVISIONER_SSH_KEY")
+    return os.path.abspath(key) if key else None  # noqa: PTH100 (a link to a key stays one)
+
+
 def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    options = {
-        "BatchMode": "yes",
-        "ConnectTimeout": "10",
-        "ControlMaster": "no",
-        "ControlPath": "none",
-        "GlobalKnownHostsFile": "/dev/null",
-        "PasswordAuthentication": "no",
-        "ServerAliveCountMax": "3",
-        "ServerAliveInterval": "5",
-        "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": str(folder / "known_hosts"),
-    }
-    words = ["-F", "/dev/null"]
-    if key := environment.get("PROVISIONER_SSH_KEY"):
-        words += ["-i", shlex.quote(os.path.abspath(key))]  # noqa: PTH100 (a link to a key stays one)
-        options["IdentitiesOnly"] = "yes"
-    words += [f"-o {name}={value}" for name, value in options.items()]
+    words = ["-F", shlex.quote(str(folder / CONFIG))]
+    if key := _key_in(environment):
+        words += ["-i", shlex.quote(key)]  # so that ssh says where there is none
     variables = {
         "ANSIBLE_CONFIG": str(data_folder("playbooks") / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),

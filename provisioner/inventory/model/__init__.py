@@ -55,7 +55,7 @@ from provisioner.inventory.model.facility import (
     Operating,
     path_name,
 )
-from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
+from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh
 from provisioner.inventory.model.maintenance import Maintenance, MaintenanceWindow
 from provisioner.inventory.model.orders import (
     DISTRICTS_ENDED,
@@ -111,6 +111,7 @@ __all__ = [
     "Instructions",
     "Inventory",
     "InventorySecrets",
+    "JumpHost",
     "Limits",
     "Location",
     "MailSecurity",

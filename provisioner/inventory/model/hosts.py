@@ -18,6 +18,27 @@ class Ssh(Model):
     host_key: HostKey
 
 
+class JumpHost(Model):
+    """A host through which SSH goes to others (ssh's ProxyJump). It is not managed: nothing on it is read or changed.
+
+    `inside` is the address from which the hosts behind it see it come, where that is not `address`.
+    """
+
+    address: IPv4Address
+    inside: IPv4Address | None = None
+    ssh: Ssh
+
+    @property
+    def seen_as(self) -> IPv4Address:
+        """The address that new SSH comes from at the hosts behind it."""
+        return self.inside or self.address
+
+    @property
+    def place(self) -> str:
+        """Where it is logged in to, as `user@address:port`."""
+        return f"{self.ssh.user}@{self.address}:{self.ssh.port}"
+
+
 class Relay(Model):
     """A host of a carrier that pulls cameras through tunnels and serves the centres.
 
@@ -30,6 +51,8 @@ class Relay(Model):
     endpoint: IPv4Address | None = None
     wireguard_port: Port = 51820
     ssh: Ssh
+    jump: JumpHost | None = None
+    """Its own jump host, in the place of its carrier's."""
     max_paths: Annotated[int, Field(ge=1)] = 1000
     protected: bool = False
     """Whether it may leave the inventory only after this was removed, in a change of its own."""
@@ -48,8 +71,14 @@ class Carrier(Model):
     name: Text
     management_networks: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
     own_networks: tuple[IPv4Network, ...] = ()
+    jump: JumpHost | None = None
+    """The jump host of all its relays; without one SSH goes to each of them directly."""
     centres: Annotated[tuple[Slug, ...], Field(min_length=1)]
     relays: Annotated[tuple[Relay, ...], Field(min_length=1)]
+
+    def jump_to(self, relay: Relay) -> JumpHost | None:
+        """The jump host through which SSH goes to one of its relays."""
+        return relay.jump or self.jump
 
 
 class Centre(Model):
@@ -64,5 +93,7 @@ class Centre(Model):
     address: IPv4Address
     ssh: Ssh
     management_networks: tuple[IPv4Network, ...] = ()
+    jump: JumpHost | None = None
+    """The jump host through which SSH goes to it; those of carriers are for their relays alone."""
     protected: bool = False
     """Whether it may leave the inventory, or stop reading, only after this was removed, in a change of its own."""

@@ -17,6 +17,7 @@ from provisioner.inventory.outline import outline_of
 from provisioner.inventory.rules import (
     allocated,
     hosts,
+    jump_hosts,
     maintenance,
     networks,
     orders,
@@ -61,6 +62,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *orders.RULES,
     *hosts.RULES,
     *networks.RULES,
+    *jump_hosts.RULES,
     *allocated.RULES,
     *policies.RULES,
     *maintenance.RULES,

@@ -72,6 +72,7 @@ def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:
 
 def _place(trust: Trust) -> str:
     words = [f"{trust.user}@{trust.address}:{trust.port}", f"host key {trust.host_key}"]
+    words += [f"over the jump host {trust.jump}"] if trust.jump else []
     words += [trust.program] if trust.program else []
     words += [f"SSH from {' '.join(trust.ssh_from)}"] if trust.ssh_from else []
     words += [f"readers {' '.join(trust.readers)}"] if trust.readers else []
@@ -84,6 +85,7 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
         ("SSH port", live.port, desired.port),
         ("SSH user", live.user, desired.user),
         ("host key", live.host_key, desired.host_key),
+        ("jump host", live.jump, desired.jump),
         ("program", live.program, desired.program),
     ):
         if was != is_now and is_now:

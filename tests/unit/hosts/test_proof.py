@@ -13,6 +13,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from provisioner.base.secret import Secret, identity_key, proof_of, seal_of
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.ansible.proof import Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
+from provisioner.inventory.model import JumpHost
 from provisioner.plan.changes import HOST, Action, Change, Impact, Resource
 from provisioner_host import bundle
 from tests import fleets, inventories
@@ -121,6 +123,14 @@ def test_one_that_gave_up_its_key_is_challenged_again(*, unproved: bool) -> None
     assert proofs.challenge(CALL) is None, "it has not given it up"
     proofs.answered(removal, CallOutcome.ANSWERED)
     assert proofs.challenge(CALL) is not None
+
+
+@MERGE_REQUEST
+def test_what_was_proved_over_one_jump_host_is_no_proof_over_another() -> None:
+    proofs = Proofs()
+    proofs.answered(CALL, CallOutcome.ANSWERED)
+    jump = JumpHost(address=IPv4Address("192.0.2.9"), ssh=SPEC.ssh)
+    assert proofs.challenge(replace(CALL, spec=replace(SPEC, jump=jump))) is not None
 
 
 @MERGE_REQUEST

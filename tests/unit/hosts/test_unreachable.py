@@ -91,11 +91,97 @@ def test_a_banner_may_say_anything(banner: str, case: str) -> None:
         assert words in unreachable_by(f"{banner}\n{said}").cause
 
 
-@given(st.text())
-def test_whatever_is_said_becomes_one_short_printable_line(said: str) -> None:
-    why = unreachable_by(said)
+# What OpenSSH 9.2 says over `ProxyJump`: the ssh to the jump host first, then the one that waits for what is behind it.
+JUMP = "noc@203.0.113.29:22"
+NOTHING_CAME = """
+kex_exchange_identification: Connection closed by remote host
+Connection closed by UNKNOWN port 65535"""
+LEG = "channel 0: open failed: {}\nstdio forwarding failed" + NOTHING_CAME
+OVER_JUMP = {
+    "the jump host refuses": (
+        "ssh: connect to host 203.0.113.29 port 22: Connection refused",
+        "cannot be used: nothing",
+    ),
+    "no way to the jump host": (
+        "ssh: connect to host 203.0.113.29 port 22: No route to host",
+        "cannot be used: no network",
+    ),
+    "the jump host is silent": (
+        "ssh: connect to host 203.0.113.29 port 22: Connection timed out",
+        "cannot be used: it did",
+    ),
+    "the jump host's key is another": (
+        CHANGED.replace("203.0.113.31", "jump.0"),
+        "cannot be used: its SSH host key is an",
+    ),
+    "the jump host's key is of another type": (
+        UNKNOWN_TYPE,
+        "cannot be used: it shows an SSH host key of another type",
+    ),
+    "the jump host refuses the login": (
+        "noc@203.0.113.29: Permission denied (publickey).",
+        "cannot be used: it refused",
+    ),
+    "the jump host is overloaded": (CLOSED_AT_ONCE, "cannot be used: what answers there did not begin SSH"),
+}
+LAST_LEG = {
+    "connect failed: Connection refused": "nothing answers at its SSH port",
+    "connect failed: No route to host": "no network leads to it",
+    "connect failed: Connection timed out": "it did not answer in time",
+    "administratively prohibited: open failed": "it may not lead connections on",
+}
+AT_THE_HOST = ["changed", "type", "verification", "denied", "too many", "methods"]
+
+
+@pytest.mark.parametrize("banner", ["", BANNER])
+@pytest.mark.parametrize("case", OVER_JUMP)
+def test_what_stops_at_the_jump_host_is_said_of_the_jump_host(case: str, banner: str) -> None:
+    said, words = OVER_JUMP[case]
+    why = unreachable_by(f"{banner}{said}{NOTHING_CAME}", JUMP)
+    assert why.cause.startswith(f"its jump host {JUMP} {words}")
+    assert why.hint.startswith("this is about the jump host")
+    assert unreachable_by(why.cause) == why
+
+
+@pytest.mark.parametrize("reason", LAST_LEG)
+def test_what_stops_behind_the_jump_host_is_said_of_the_last_leg(reason: str) -> None:
+    why = unreachable_by(LEG.format(reason), JUMP)
+    assert why.cause == f"its jump host {JUMP} does not get to it: {why.cause.partition('to it: ')[2]}"
+    assert LAST_LEG[reason] in why.cause
+    assert unreachable_by(why.cause) == why
+
+
+def test_a_host_that_says_nothing_over_its_jump_host_is_not_called_the_jump_hosts_fault() -> None:
+    silent = "Connection timed out during banner exchange\nConnection to UNKNOWN port 65535 timed out"
+    assert unreachable_by(silent, JUMP).cause == f"its jump host {JUMP} does not get to it: it did not answer in time"
+    closed = unreachable_by(NOTHING_CAME, JUMP).cause
+    assert closed.startswith(f"its jump host {JUMP} does not get to it: what answers there did not begin SSH")
+
+
+@pytest.mark.parametrize("case", AT_THE_HOST)
+def test_what_the_host_itself_says_is_its_own_over_a_jump_host_too(case: str) -> None:
+    said, words = SAID[case]
+    why = unreachable_by(said, JUMP)
+    assert words in why.cause
+    assert "jump host" not in why.cause
+    assert why == unreachable_by(said)
+
+
+def test_the_error_of_a_host_behind_a_jump_host_names_both_and_whose_fault_it_is() -> None:
+    error = f"Failed to connect to the host via ssh: {OVER_JUMP['the jump host refuses'][0]}{NOTHING_CAME}"
+    answer = answer_of("relay-1", {"ok": False, "kind": "unreachable", "error": error}, JUMP)
+    spec = relay_spec()
+    assert unanswered(spec, answer).message == (
+        f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: its jump host {JUMP} cannot be used: nothing"
+        " answers at its SSH port: refused"
+    )
+
+
+@given(st.text(), st.sampled_from(["", JUMP]))
+def test_whatever_is_said_becomes_one_short_printable_line(said: str, jump: str) -> None:
+    why = unreachable_by(said, jump)
     assert why.cause.isprintable()
-    assert 0 < len(why.cause) <= 130
+    assert 0 < len(why.cause) <= 230
     assert unreachable_by(why.cause).hint == why.hint
 
 

@@ -62,11 +62,13 @@ def test_a_first_apply_is_trust_of_every_host_and_a_second_one_of_none() -> None
 
 
 OTHER_KEY = inventories.HOST_KEY[:-1] + "B"
+JUMP: dict[str, Any] = {"address": "198.51.100.4", "ssh": {"user": "noc", "host_key": inventories.HOST_KEY}}
 EDITS: dict[str, tuple[dict[str, Any], str]] = {
     "another address": ({"relays": relay(address="198.51.100.66")}, "address"),
     "another host key": ({"relays": relay(ssh={"user": "deploy", "host_key": OTHER_KEY})}, "host key"),
     "another user": ({"relays": relay(ssh=relay()[0]["ssh"] | {"user": "root"})}, "SSH user"),
     "another port": ({"relays": relay(ssh=relay()[0]["ssh"] | {"port": 2222})}, "SSH port"),
+    "a jump host": ({"jump": JUMP}, "jump host"),
     "SSH from everywhere": ({"management_networks": ["0.0.0.0/0"]}, "SSH from 0.0.0.0/0"),
     "SSH from one address more": (
         {"management_networks": [*inventories.carrier()["management_networks"], "203.0.113.7/32"]},
@@ -88,6 +90,43 @@ def test_an_edit_of_who_is_trusted_is_named_and_refused_unless_it_is_said(edit: 
     assert name in refusal.message
     assert f"--allow trust={number}" in refusal.hint
     assert not applied().plan(edited(**carrier), allow={**UNTRUSTED, "trust": number}).plan.refused
+
+
+JUMP_EDITS: dict[str, dict[str, Any] | None] = {
+    "another address": JUMP | {"address": "198.51.100.5", "inside": "198.51.100.4"},
+    "another host key": JUMP | {"ssh": JUMP["ssh"] | {"host_key": OTHER_KEY}},
+    "another user": JUMP | {"ssh": JUMP["ssh"] | {"user": "root"}},
+    "another port": JUMP | {"ssh": JUMP["ssh"] | {"port": 2222}},
+    "none": None,
+}
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("edit", JUMP_EDITS)
+def test_a_jump_host_that_is_another_one_is_trusted_anew_and_one_that_goes_is_not(edit: str) -> None:
+    world = World()
+    world.apply(edited(jump=JUMP))
+    assert trusted(world.plan(edited(jump=JUMP), allow=UNTRUSTED).plan) == []
+    plan = world.plan(edited(jump=JUMP_EDITS[edit]), allow=UNTRUSTED).plan
+    changes = trusted(plan)
+    if JUMP_EDITS[edit] is None:
+        assert changes == []
+        return
+    ((host, name, action, reason),) = changes
+    assert (host, name, action) == (HOST, "jump host", "update")
+    was, _, is_now = reason.partition(" → ")
+    assert was != is_now
+    assert was.startswith("noc@198.51.100.4:22, host key ssh-ed25519 SHA256:")
+    assert [refusal.policy for refusal in plan.refused] == ["trust"]
+
+
+def test_a_host_that_is_called_directly_has_the_file_of_trust_that_it_always_had() -> None:
+    def named(inventory: Any) -> set[str]:
+        spec = fleets.state_of(fleets.complete(inventory)).hosts[HOST]
+        assert spec.trust is not None
+        return set(spec.trust.as_document())
+
+    assert named(edited(jump=JUMP)) - named(edited()) == {"jump"}
 
 
 @MERGE_REQUEST

@@ -1,0 +1,194 @@
+"""Laws of what ssh is told: the real ssh reads out of our files what the inventory says, and nothing else, ever."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import tempfile
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.base.errors import HostError
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, ssh_files
+from provisioner.inventory.model import JumpHost, Ssh
+from tests.hostile import MERGE_REQUEST
+from tests.unit.apply.world import state
+
+SOME = settings(max_examples=30, deadline=None)
+BASE = state({}).hosts["centre"]
+_SHORT = "\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
+host_keys = st.binary(min_size=32, max_size=32).map(
+    lambda secret: f"ssh-ed25519 {base64.b64encode(_SHORT.encode() + secret).decode()}"
+)
+ids = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,5}){0,2}", fullmatch=True)
+# `%`, quotes and blanks are in no user's name; what is of two readings to ssh is drawn the more.
+users = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,12}", fullmatch=True) | st.sampled_from(["none", "yes", "Host"])
+ssh = st.builds(Ssh, user=users, port=st.integers(1, 65535), host_key=host_keys)
+addresses = st.ip_addresses(v=4).map(lambda a: IPv4Address(int(a)))
+jump_hosts = st.builds(JumpHost, address=addresses, ssh=ssh)
+
+
+@st.composite
+def fleets_of_hosts(draw: st.DrawFn) -> list[HostSpec]:
+    """Hosts, some of them behind one of two jump hosts."""
+    roads = [None, draw(jump_hosts), draw(jump_hosts)]
+    names = draw(st.lists(ids, min_size=1, max_size=4, unique=True))
+    return [
+        replace(BASE, id=name, address=draw(addresses), ssh=draw(ssh), jump=draw(st.sampled_from(roads)))
+        for name in names
+    ]
+
+
+def written(specs: list[HostSpec], folder: Path, key: str | None = None) -> Path:
+    """A folder with the two files of some hosts."""
+    files = ssh_files(specs, folder, key)
+    (folder / CONFIG).write_text(files.config)
+    (folder / KNOWN_HOSTS).write_text(files.known_hosts)
+    return folder
+
+
+def read_by_ssh(folder: Path, name: str) -> dict[str, str]:
+    """What the real ssh makes of a host's name, by its options; it connects nowhere."""
+    done = subprocess.run(
+        ["ssh", "-G", "-F", str(folder / CONFIG), name], capture_output=True, text=True, check=True, timeout=30
+    )
+    return {name: value for name, _, value in (line.partition(" ") for line in done.stdout.splitlines())}
+
+
+def keys_known(folder: Path, name: str) -> list[str]:
+    """The host keys that the real ssh-keygen finds under a name."""
+    done = subprocess.run(
+        ["ssh-keygen", "-F", name, "-f", str(folder / KNOWN_HOSTS)], capture_output=True, text=True, check=False
+    )
+    return [line.partition(" ")[2] for line in done.stdout.splitlines() if not line.startswith("#")]
+
+
+@SOME
+@given(fleets_of_hosts())
+def test_ssh_goes_where_the_inventory_says_over_the_jump_host_that_it_says(specs: list[HostSpec]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = written(specs, Path(name))
+        for spec in specs:
+            told = read_by_ssh(folder, spec.id)
+            assert (told["hostname"], told["port"], told["user"]) == (
+                str(spec.address),
+                str(spec.ssh.port),
+                spec.ssh.user,
+            )
+            assert keys_known(folder, told["hostkeyalias"]) == [spec.ssh.host_key]
+            if spec.jump is None:
+                assert "proxyjump" not in told
+                continue
+            jump = read_by_ssh(folder, told["proxyjump"])
+            assert (jump["hostname"], jump["port"], jump["user"]) == (
+                str(spec.jump.address),
+                str(spec.jump.ssh.port),
+                spec.jump.ssh.user,
+            )
+            assert keys_known(folder, jump["hostkeyalias"]) == [spec.jump.ssh.host_key]
+            assert "proxyjump" not in jump
+
+
+@SOME
+@given(fleets_of_hosts())
+def test_on_every_leg_ssh_takes_the_pinned_key_alone_and_gives_nothing_of_ours_away(specs: list[HostSpec]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = written(specs, Path(name), "/keys/100%_of id")
+        legs = [spec.id for spec in specs] + [f"jump.{n}" for n in range(len({s.jump for s in specs if s.jump}))]
+        for leg in legs:
+            told = read_by_ssh(folder, leg)
+            assert told["stricthostkeychecking"] == "true"
+            assert told["userknownhostsfile"] == str(folder / KNOWN_HOSTS)
+            assert told["globalknownhostsfile"] == "/dev/null"
+            assert told["identityfile"] == "/keys/100%%_of id"
+            assert told["identitiesonly"] == "yes"
+            for option in ("forwardagent", "forwardx11", "permitlocalcommand", "updatehostkeys", "controlmaster"):
+                assert told[option] in {"no", "false"}, option
+            assert told["batchmode"] == "yes"
+            for option in ("proxycommand", "localcommand", "remotecommand", "knownhostscommand", "controlpath"):
+                assert told.get(option, "none") == "none", option
+
+
+hostile = st.text(max_size=20).map(lambda text: f"x{text}") | st.sampled_from(
+    [
+        "x\nProxyCommand id",
+        "x ProxyCommand",
+        "%h",
+        "x`id`",
+        "$(id)",
+        "-oProxyCommand=id",
+        "*",
+        "!x",
+        'x"',
+        "x\r",
+        "é",
+        "",
+    ]
+)
+
+
+@MERGE_REQUEST
+@SOME
+@given(hostile, st.sampled_from(["id", "user", "jump user", "host key", "jump host key", "address", "jump address"]))
+def test_no_text_of_an_inventory_becomes_a_line_of_its_own(text: str, where: str) -> None:
+    """Past the model's own forms, as if these did not hold: the file has the lines that it always has, or none."""
+    jump = JumpHost.model_construct(
+        address=text if where == "jump address" else IPv4Address("192.0.2.1"),  # type: ignore[arg-type]
+        inside=None,
+        ssh=BASE.ssh.model_copy(
+            update={"user": text} if where == "jump user" else {"host_key": text} if where == "jump host key" else {}
+        ),
+    )
+    spec = replace(
+        BASE,
+        id=text if where == "id" else "relay-1",
+        address=text if where == "address" else IPv4Address("192.0.2.2"),  # type: ignore[arg-type]
+        ssh=BASE.ssh.model_copy(
+            update={"user": text} if where == "user" else {"host_key": text} if where == "host key" else {}
+        ),
+        jump=jump,
+    )
+    try:
+        files = ssh_files([spec], Path("/run"), None)
+    except (HostError, ValueError):
+        return
+    assert where in {"id", "user", "jump user"}, "an address and a key have one form"
+    usual = ssh_files([replace(BASE, id="relay-1", jump=jump)], Path("/run"), None)
+    assert [line.split()[0] for line in files.config.splitlines() if line] == [
+        line.split()[0] for line in usual.config.splitlines() if line
+    ]
+    assert len(files.known_hosts.splitlines()) == 2
+
+
+@pytest.mark.parametrize("path", ['/a"b', "/a\\b", "/$HOME/id", "/a\nProxyCommand id"])
+def test_a_key_whose_path_ssh_would_read_as_something_else_is_refused(path: str) -> None:
+    with pytest.raises(HostError, match="ssh cannot be told a path"):
+        ssh_files([BASE], Path("/run"), path)
+
+
+@pytest.mark.parametrize("folder", ["/run/a b", "/run/$(id)", "/run/a;id", "/run/%h"])
+def test_a_folder_that_a_shell_would_read_as_something_else_leads_over_no_jump_host(folder: str) -> None:
+    jump = JumpHost(address=IPv4Address("127.0.0.1"), ssh=BASE.ssh)
+    with pytest.raises(HostError, match=r"no jump host|ssh cannot be told"):
+        ssh_files([replace(BASE, jump=jump)], Path(folder), None)
+
+
+def test_the_ssh_to_the_jump_host_reads_the_same_file(tmp_path: Path) -> None:
+    """OpenSSH hands `-F` on to the ssh that it starts for a jump host; nothing else of its words."""
+    jump = JumpHost(address=IPv4Address("127.0.0.1"), ssh=BASE.ssh.model_copy(update={"port": 1}))
+    folder = written([replace(BASE, id="relay-1", jump=jump)], tmp_path)
+    done = subprocess.run(
+        ["ssh", "-v", "-F", str(folder / CONFIG), "relay-1", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert f"-F {folder / CONFIG} -v -W '[%h]:%p' jump.0" in done.stderr
+    assert "connect to host 127.0.0.1 port 1: Connection refused" in done.stderr
