@@ -30,6 +30,11 @@ def public_key(name: str) -> str:
     return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
 
 
+def key_blob(kind: str) -> str:
+    """The inside of an SSH public key of a kind, in base64; the key itself is invented."""
+    return base64.b64encode(len(kind).to_bytes(4, "big") + kind.encode() + (64).to_bytes(4, "big") + b"k" * 64).decode()
+
+
 def settings(**changes: Any) -> dict[str, Any]:
     pools = {"centres": "10.90.0.0/24", "carriers": {"viettel": "10.91.0.0/16", "vnpt": "10.92.0.0/16"}}
     artefact = {"version": "1.20.1", "sha256": {"amd64": "0" * 64}}

@@ -32,8 +32,8 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
         kind=HostKind.CENTRE,
         carriers=tuple(c.id for c in carriers),
         address=centre.address,
-        ssh=centre.ssh,
-        jump=centre.jump,
+        ssh=centre.ssh_to,
+        jump=centre.jump_to,
         digest_key=content_key(host_key(secrets, centre.id)),
         identity=identity_key(host_key(secrets, centre.id)),
         tunnel=Tunnel(

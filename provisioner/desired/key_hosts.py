@@ -27,7 +27,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             HostKind.RELAY,
             (carrier.id,),
             relay.address,
-            relay.ssh,
+            carrier.ssh_to(relay),
             content_key(host_key(secrets, relay.id)),
             Tunnel(lock.relays[relay.id].tunnel_address, relay.wireguard_port, (), ()),
             identity=identity_key(host_key(secrets, relay.id)),
@@ -42,11 +42,11 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             HostKind.CENTRE,
             (),
             centre.address,
-            centre.ssh,
+            centre.ssh_to,
             content_key(host_key(secrets, centre.id)),
             Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
             identity=identity_key(host_key(secrets, centre.id)),
-            jump=centre.jump,
+            jump=centre.jump_to,
         )
         for centre in inventory.centres.values()
         if _is_open(secrets, centre.id)

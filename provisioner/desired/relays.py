@@ -50,7 +50,7 @@ def relay_host(
         kind=HostKind.RELAY,
         carriers=(carrier.id,),
         address=relay.address,
-        ssh=relay.ssh,
+        ssh=carrier.ssh_to(relay),
         jump=carrier.jump_to(relay),
         digest_key=content_key(host_key(secrets, relay.id)),
         identity=identity_key(host_key(secrets, relay.id)),

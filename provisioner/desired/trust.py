@@ -19,7 +19,7 @@ class Trust:
     """What is trusted about one host.
 
     Attributes:
-        host_key: the fingerprint of its SSH host key, as ssh-keygen shows it.
+        host_key: the fingerprint of its SSH host key, as ssh-keygen shows it, or who signs it and for which name.
         program: MediaMTX's version and checksums, empty on a host without a relay.
         ssh_from: the networks from which new SSH is accepted.
         readers: on a relay the centres that may read, on a centre the carriers whose reader secrets it holds.
@@ -100,13 +100,20 @@ def trust_of(
         address=str(address),
         port=ssh.port,
         user=ssh.user,
-        host_key=fingerprint(ssh.host_key),
+        host_key=known_by(ssh),
         program=_program(inventory.settings.mediamtx) if relay else "",
         ssh_from=tuple(map(str, ssh_from)),
         readers=tuple(sorted(readers)),
         keys=dict(sorted(keys.items())),
-        jump=f"{jump.place}, host key {fingerprint(jump.ssh.host_key)}" if jump else "",
+        jump=f"{jump.place}, host key {known_by(jump.ssh)}" if jump else "",
     )
+
+
+def known_by(ssh: Ssh) -> str:
+    """What a host is known by: its key's fingerprint; or who signs it, and the signed name, as in known_hosts."""
+    if ssh.host_key is not None:
+        return fingerprint(ssh.host_key)
+    return f"@cert-authority {fingerprint(ssh.host_ca)} {ssh.principal}" if ssh.host_ca else ""
 
 
 def fingerprint(host_key: str) -> str:

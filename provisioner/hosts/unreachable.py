@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provisioner.base.printable import printable
+from provisioner.desired.spec import HostSpec
 
 _LONGEST_READ = 4_000
 _LONGEST_SHOWN = 120
@@ -39,11 +40,25 @@ _ANOTHER_TYPE = Unreachable(
     "it shows an SSH host key of another type than the inventory has",
     "put the key that it shows into ssh.host_key, after comparing it at the host's console",
 )
+_NO_CERTIFICATE = Unreachable(
+    "it shows no SSH certificate of the host_ca that the inventory has",
+    "have its host key signed by that CA, and named by HostCertificate in its sshd_config; or write its key into"
+    " ssh.host_key, after comparing it at the host's console",
+)
+_ANOTHER_NAME = Unreachable(
+    "its SSH certificate is for another name than the inventory has",
+    "see which names it has (ssh-keygen -Lf on its -cert.pub file): write one of them into ssh.principal, or have it"
+    " signed for the host's id; if it is another host's, find out who answers at that address",
+)
+_NOT_NOW = Unreachable(
+    "its SSH certificate is not valid now",
+    "have its host key signed anew, and compare the clocks of this machine and of who signs",
+)
 _NOT_THE_KEY = Unreachable(
     "its SSH host key is not the one that the inventory has",
     "compare ssh.host_key in the inventory with the key at the host's console",
 )
-_OF_KEYS = (_ANOTHER_KEY, _ANOTHER_TYPE)
+_OF_KEYS = (_ANOTHER_KEY, _ANOTHER_TYPE, _ANOTHER_NAME, _NOT_NOW, _NO_CERTIFICATE)
 _NO_METHOD = Unreachable(
     "its SSH server and this machine's client share no method",
     "bring the SSH server up to date, or allow it a key exchange, cipher and host key of today",
@@ -54,7 +69,8 @@ _TOO_MANY_KEYS = Unreachable(
 )
 _KEY_FILE = Unreachable(
     "the SSH key of this machine cannot be used",
-    "check the file that PROVISIONER_SSH_KEY names: it has to be there, a private key, and readable for you alone",
+    "check the file that PROVISIONER_SSH_KEY names: it has to be there, a private key, and readable for you alone; or a"
+    " public key whose private half the agent has (ssh-add -L)",
 )
 _DENIED = Unreachable(
     "it refused the login: no key of this machine is one of that user's",
@@ -86,6 +102,9 @@ _CAUSES: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), cause)
     for pattern, cause in (
         (r"host identification has changed|offending \S+ key in|host key for \S+ has changed", _ANOTHER_KEY),
+        (r"certificate\b invalid: name is not a listed principal", _ANOTHER_NAME),
+        (r"certificate\b invalid: (expired|not yet valid)", _NOT_NOW),
+        (r"certificate\b invalid: ", _NO_CERTIFICATE),
         (r"no \S+ host key is known|host key is not known", _ANOTHER_TYPE),
         (r"host key verification failed", _NOT_THE_KEY),
         (r"unable to negotiate|no matching (host key type|key exchange method|cipher|mac) found", _NO_METHOD),
@@ -119,7 +138,33 @@ _AT_JUMP = re.compile(r"its jump host (\S+) cannot be used: (.*)")
 _AFTER_JUMP = re.compile(r"its jump host (\S+) does not get to it: (.*)")
 
 
-def unreachable_by(said: str, jump: str = "") -> Unreachable:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How ssh goes to a host.
+
+    Attributes:
+        jump: the jump host, as `user@address:port`; empty where there is none.
+        signed: whether the host is known by a certificate.
+        jump_signed: whether the jump host is.
+    """
+
+    jump: str = ""
+    signed: bool = False
+    jump_signed: bool = False
+
+
+DIRECT: Final = Way()
+"""Without a jump host, to one that is known by its key."""
+
+
+def way_to(spec: HostSpec) -> Way:
+    """How ssh goes to a host."""
+    jump = spec.jump
+    jump_signed = jump is not None and jump.ssh.host_key is None
+    return Way(jump.place if jump else "", spec.ssh.host_key is None, jump_signed)
+
+
+def unreachable_by(said: str, way: Way = DIRECT) -> Unreachable:
     """The cause in what ssh or Ansible says; a cause in our own words is the same again.
 
     The last line that speaks of a cause decides: a server's banner comes before it, and may say anything. Where that
@@ -127,12 +172,12 @@ def unreachable_by(said: str, jump: str = "") -> Unreachable:
 
     Args:
         said: their words.
-        jump: the jump host that the way went over, as `user@address:port`; empty where there was none.
+        way: how ssh went there.
     """
     if ours := _in_our_words(said):
         return ours
     lines = _lines(said)
-    return _over_jump(lines, jump) if jump else _directly(lines)
+    return _over_jump(lines, way) if way.jump else _directly(lines, signed=way.signed)
 
 
 def _in_our_words(said: str) -> Unreachable | None:
@@ -143,27 +188,28 @@ def _in_our_words(said: str) -> Unreachable | None:
     return next((one for one in (*(one for _, one in _CAUSES), _FORBIDDEN) if said == one.cause), None)
 
 
-def _directly(lines: list[str]) -> Unreachable:
+def _directly(lines: list[str], *, signed: bool) -> Unreachable:
     named = [one for line in lines if (one := _cause_in(line))]
     if not named:
         return Unreachable(printable(lines[-1], _LONGEST_SHOWN) if lines else "ssh says nothing of why", _ELSE)
     if named[-1] is _NOT_THE_KEY:
-        return next((one for one in named if one in _OF_KEYS), _NOT_THE_KEY)
+        of_keys = next((one for one in named if one in _OF_KEYS), _NOT_THE_KEY)
+        return _NO_CERTIFICATE if signed and of_keys in (_ANOTHER_TYPE, _NOT_THE_KEY) else of_keys
     return named[-2] if named[-1] is _ENDED and named[-2:-1] == [_NO_SSH] else named[-1]
 
 
-def _over_jump(lines: list[str], jump: str) -> Unreachable:
+def _over_jump(lines: list[str], way: Way) -> Unreachable:
     """Two programs speak: the ssh to the jump host first, then the one that waits for the host behind it."""
     ends = [number for number, line in enumerate(lines) if _NOTHING_CAME.search(line)]
     if not ends:
-        return _directly(lines)
+        return _directly(lines, signed=way.signed)
     before = lines[: ends[-1]]
     if leg := next((line for line in before if _LAST_LEG.search(line)), None):
         refused = _FORBIDDEN if "prohibited" in leg.lower() else _cause_in(leg) or _NO_WAY
-        return _after_jump(jump, refused)
+        return _after_jump(way.jump, refused)
     if any(_cause_in(line) for line in before):
-        return _at_jump(jump, _directly(before))
-    return _after_jump(jump, _LATE if "timed out" in lines[ends[-1]].lower() else _NO_SSH)
+        return _at_jump(way.jump, _directly(before, signed=way.jump_signed))
+    return _after_jump(way.jump, _LATE if "timed out" in lines[ends[-1]].lower() else _NO_SSH)
 
 
 def _at_jump(jump: str, why: Unreachable) -> Unreachable:

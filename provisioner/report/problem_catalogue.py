@@ -188,6 +188,10 @@ _HOSTS: _Section = {
         "Sites are to send WireGuard into a management network, which they seldom reach.",
         "Write under endpoint the address at which sites reach the relay.",
     ),
+    "ssh-host-key-unknown": (
+        "Nothing says which SSH host key a host has.",
+        "Write ssh.host_key, or host_ca, the key of who signs hosts' keys.",
+    ),
     "jump-outside-management": (
         "A jump host's address is in no management network of the hosts behind it: their rules would shut it out.",
         "Add the address to management_networks, or write under jump.inside the one that hosts see.",

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, ssh_files
+from provisioner.hosts.ansible.play import own_key
+from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, OwnKey, ssh_files
 from provisioner.inventory.model import JumpHost, Ssh
 from tests.hostile import MERGE_REQUEST
 from tests.unit.apply.world import state
@@ -29,7 +31,11 @@ host_keys = st.binary(min_size=32, max_size=32).map(
 ids = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,5}){0,2}", fullmatch=True)
 # `%`, quotes and blanks are in no user's name; what is of two readings to ssh is drawn the more.
 users = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,12}", fullmatch=True) | st.sampled_from(["none", "yes", "Host"])
-ssh = st.builds(Ssh, user=users, port=st.integers(1, 65535), host_key=host_keys)
+ports = st.integers(1, 65535)
+names = st.from_regex(r"[a-z0-9]([a-z0-9.:-]{0,12}[a-z0-9])?", fullmatch=True)
+ssh = st.builds(Ssh, user=users, port=ports, host_key=host_keys) | st.builds(
+    Ssh, user=users, port=ports, host_ca=host_keys, principal=names
+)
 addresses = st.ip_addresses(v=4).map(lambda a: IPv4Address(int(a)))
 jump_hosts = st.builds(JumpHost, address=addresses, ssh=ssh)
 
@@ -45,11 +51,13 @@ def fleets_of_hosts(draw: st.DrawFn) -> list[HostSpec]:
     ]
 
 
-def written(specs: list[HostSpec], folder: Path, key: str | None = None) -> Path:
+def written(specs: list[HostSpec], folder: Path, key: OwnKey | None = None) -> Path:
     """A folder with the two files of some hosts."""
     files = ssh_files(specs, folder, key)
     (folder / CONFIG).write_text(files.config)
-    (folder / KNOWN_HOSTS).write_text(files.known_hosts)
+    (folder / KNOWN_HOSTS).mkdir()
+    for name, known in files.known_hosts.items():
+        (folder / KNOWN_HOSTS / name).write_text(known)
     return folder
 
 
@@ -61,12 +69,20 @@ def read_by_ssh(folder: Path, name: str) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition(" ") for line in done.stdout.splitlines())}
 
 
-def keys_known(folder: Path, name: str) -> list[str]:
-    """The host keys that the real ssh-keygen finds under a name."""
+def known_under(told: dict[str, str]) -> list[str]:
+    """What the real ssh-keygen finds where ssh looks for a host."""
     done = subprocess.run(
-        ["ssh-keygen", "-F", name, "-f", str(folder / KNOWN_HOSTS)], capture_output=True, text=True, check=False
+        ["ssh-keygen", "-F", told["hostkeyalias"], "-f", told["userknownhostsfile"]],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    return [line.partition(" ")[2] for line in done.stdout.splitlines() if not line.startswith("#")]
+    return [line for line in done.stdout.splitlines() if not line.startswith("#")]
+
+
+def wanted(name: str, ssh: Ssh) -> list[str]:
+    """What is to be found there."""
+    return [f"{name} {ssh.host_key}"] if ssh.host_key else [f"@cert-authority {ssh.principal} {ssh.host_ca}"]
 
 
 @SOME
@@ -76,37 +92,45 @@ def test_ssh_goes_where_the_inventory_says_over_the_jump_host_that_it_says(specs
         folder = written(specs, Path(name))
         for spec in specs:
             told = read_by_ssh(folder, spec.id)
-            assert (told["hostname"], told["port"], told["user"]) == (
-                str(spec.address),
-                str(spec.ssh.port),
-                spec.ssh.user,
-            )
-            assert keys_known(folder, told["hostkeyalias"]) == [spec.ssh.host_key]
+            assert place_in(told) == (str(spec.address), str(spec.ssh.port), spec.ssh.user)
+            assert known_under(told) == wanted(spec.id, spec.ssh)
             if spec.jump is None:
                 assert "proxyjump" not in told
                 continue
             jump = read_by_ssh(folder, told["proxyjump"])
-            assert (jump["hostname"], jump["port"], jump["user"]) == (
-                str(spec.jump.address),
-                str(spec.jump.ssh.port),
-                spec.jump.ssh.user,
-            )
-            assert keys_known(folder, jump["hostkeyalias"]) == [spec.jump.ssh.host_key]
+            assert place_in(jump) == (str(spec.jump.address), str(spec.jump.ssh.port), spec.jump.ssh.user)
+            assert known_under(jump) == wanted(told["proxyjump"], spec.jump.ssh)
             assert "proxyjump" not in jump
+
+
+def place_in(told: dict[str, str]) -> tuple[str, str, str]:
+    """Where ssh would connect to, as whom."""
+    return told["hostname"], told["port"], told["user"]
+
+
+@SOME
+@given(fleets_of_hosts())
+def test_what_one_host_is_known_by_counts_for_no_other(specs: list[HostSpec]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = written(specs, Path(name))
+        files = [read_by_ssh(folder, spec.id)["userknownhostsfile"] for spec in specs]
+        assert len(set(files)) == len(specs)
+        assert all(len(Path(file).read_text().splitlines()) == 1 for file in files)
 
 
 @SOME
 @given(fleets_of_hosts())
 def test_on_every_leg_ssh_takes_the_pinned_key_alone_and_gives_nothing_of_ours_away(specs: list[HostSpec]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder = written(specs, Path(name), "/keys/100%_of id")
+        folder = written(specs, Path(name), OwnKey("/keys/100%_of id.pub", "/keys/100%_of id-cert.pub"))
         legs = [spec.id for spec in specs] + [f"jump.{n}" for n in range(len({s.jump for s in specs if s.jump}))]
         for leg in legs:
             told = read_by_ssh(folder, leg)
             assert told["stricthostkeychecking"] == "true"
-            assert told["userknownhostsfile"] == str(folder / KNOWN_HOSTS)
+            assert told["userknownhostsfile"] == str(folder / KNOWN_HOSTS / leg)
             assert told["globalknownhostsfile"] == "/dev/null"
-            assert told["identityfile"] == "/keys/100%%_of id"
+            assert told["identityfile"] == "/keys/100%%_of id.pub"
+            assert told["certificatefile"] == "/keys/100%%_of id-cert.pub"
             assert told["identitiesonly"] == "yes"
             for option in ("forwardagent", "forwardx11", "permitlocalcommand", "updatehostkeys", "controlmaster"):
                 assert told[option] in {"no", "false"}, option
@@ -133,9 +157,12 @@ hostile = st.text(max_size=20).map(lambda text: f"x{text}") | st.sampled_from(
 )
 
 
+WHERE = ("id", "user", "jump user", "host key", "jump host key", "address", "jump address", "principal", "host ca")
+
+
 @MERGE_REQUEST
 @SOME
-@given(hostile, st.sampled_from(["id", "user", "jump user", "host key", "jump host key", "address", "jump address"]))
+@given(hostile, st.sampled_from(WHERE))
 def test_no_text_of_an_inventory_becomes_a_line_of_its_own(text: str, where: str) -> None:
     """Past the model's own forms, as if these did not hold: the file has the lines that it always has, or none."""
     jump = JumpHost.model_construct(
@@ -145,31 +172,48 @@ def test_no_text_of_an_inventory_becomes_a_line_of_its_own(text: str, where: str
             update={"user": text} if where == "jump user" else {"host_key": text} if where == "jump host key" else {}
         ),
     )
+    edits: dict[str, dict[str, Any]] = {
+        "user": {"user": text},
+        "host key": {"host_key": text},
+        "principal": {"host_key": None, "host_ca": BASE.ssh.host_key, "principal": text},
+        "host ca": {"host_key": None, "host_ca": text, "principal": "relay-1"},
+    }
     spec = replace(
         BASE,
         id=text if where == "id" else "relay-1",
         address=text if where == "address" else IPv4Address("192.0.2.2"),  # type: ignore[arg-type]
-        ssh=BASE.ssh.model_copy(
-            update={"user": text} if where == "user" else {"host_key": text} if where == "host key" else {}
-        ),
+        ssh=BASE.ssh.model_copy(update=edits.get(where, {})),
         jump=jump,
     )
     try:
         files = ssh_files([spec], Path("/run"), None)
     except (HostError, ValueError):
         return
-    assert where in {"id", "user", "jump user"}, "an address and a key have one form"
+    assert where in {"id", "user", "jump user", "principal"}, "an address and a key have one form"
     usual = ssh_files([replace(BASE, id="relay-1", jump=jump)], Path("/run"), None)
     assert [line.split()[0] for line in files.config.splitlines() if line] == [
         line.split()[0] for line in usual.config.splitlines() if line
     ]
-    assert len(files.known_hosts.splitlines()) == 2
+    assert all(len(known.splitlines()) == 1 for known in files.known_hosts.values())
 
 
 @pytest.mark.parametrize("path", ['/a"b', "/a\\b", "/$HOME/id", "/a\nProxyCommand id"])
 def test_a_key_whose_path_ssh_would_read_as_something_else_is_refused(path: str) -> None:
     with pytest.raises(HostError, match="ssh cannot be told a path"):
-        ssh_files([BASE], Path("/run"), path)
+        ssh_files([BASE], Path("/run"), OwnKey(path))
+
+
+@pytest.mark.parametrize("named", ["id", "id.pub"])
+@pytest.mark.parametrize("beside", ["id-cert.pub", "another-cert.pub"])
+def test_a_certificate_beside_the_key_goes_with_it_whichever_half_is_named(
+    tmp_path: Path, named: str, beside: str
+) -> None:
+    (tmp_path / beside).touch()
+    key = own_key({"PROVISIONER_SSH_KEY": str(tmp_path / named)})
+    # Beside a private key ssh looks for itself.
+    certificate = str(tmp_path / "id-cert.pub") if (named, beside) == ("id.pub", "id-cert.pub") else None
+    assert key == OwnKey(str(tmp_path / named), certificate)
+    assert own_key({}) is None
 
 
 @pytest.mark.parametrize("folder", ["/run/a b", "/run/$(id)", "/run/a;id", "/run/%h"])

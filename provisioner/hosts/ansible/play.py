@@ -33,11 +33,11 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
-from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, refuse_unsafe, ssh_files
+from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, OwnKey, refuse_unsafe, ssh_files
 from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.owner import judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
-from provisioner.hosts.unreachable import unreachable_by
+from provisioner.hosts.unreachable import DIRECT, Way, unreachable_by, way_to
 from provisioner.render.templates import Templates, data_folder
 
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
@@ -70,7 +70,7 @@ class Play:
             refuse_unsafe(spec.id, str(spec.address), spec.ssh.user)
         self._templates, self._proofs = templates, proofs
         self._free = {spec.id: place_of(spec) for spec in specs}
-        self._jumps = {spec.id: _jump_of(spec) for spec in specs}
+        self._ways = {spec.id: way_to(spec) for spec in specs}
         self._busy: set[int] = set()
         self._stays = len(specs) <= MAX_WORKERS
         self._shares = self._stays
@@ -126,7 +126,7 @@ class Play:
         self._busy.discard(number)
         if self._stays:
             self._free[call.spec.id] = place_of(call.spec)
-        taken = answer_in(call.spec.id, raw, _jump_of(call.spec))
+        taken = answer_in(call.spec.id, raw, way_to(call.spec))
         self._proofs.answered(call, taken.outcome)
         return judged(call.spec, taken)
 
@@ -137,7 +137,7 @@ class Play:
     def failure(self, host: str) -> HostAnswer | None:
         """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
         path = self._folder / "failures" / host
-        return answer_in(host, _read_bounded(path), self._jumps[host]) if path.exists() else None
+        return answer_in(host, _read_bounded(path), self._ways[host]) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class Play:
 
     def _lay_out(self, specs: Sequence[HostSpec], environment: Mapping[str, str]) -> None:
         folder = self._folder
-        for name in ("inventory", "boxes", "answers", "failures", "home", "links"):
+        for name in ("inventory", "boxes", "answers", "failures", "home", "links", KNOWN_HOSTS):
             (folder / name).mkdir(mode=0o700)
         hosts = {}
         for number, spec in enumerate(specs):
@@ -212,9 +212,10 @@ class Play:
             self._open_box(spec.id)
         variables = {"boxes": str(folder / "boxes"), "answers": str(folder / "answers"), "stays": self._stays}
         (folder / "inventory/hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
-        ssh = ssh_files(specs, folder, _key_in(environment))
+        ssh = ssh_files(specs, folder, own_key(environment))
         (folder / CONFIG).write_text(ssh.config)
-        (folder / KNOWN_HOSTS).write_text(ssh.known_hosts)
+        for name, known in ssh.known_hosts.items():
+            (folder / KNOWN_HOSTS / name).write_text(known)
         (folder / "environment.json").write_text(json.dumps(_ansible_environment(folder, environment)))
 
     def _open_box(self, host: str) -> None:
@@ -231,26 +232,21 @@ def _read_bounded(path: Path) -> bytes:
         return stream.read(LONGEST_ANSWER + 1)
 
 
-def _jump_of(spec: HostSpec) -> str:
-    """The jump host of a host, as it is named in errors; empty where there is none."""
-    return spec.jump.place if spec.jump else ""
-
-
-def answer_in(host: str, raw: bytes, jump: str = "") -> HostAnswer:
+def answer_in(host: str, raw: bytes, way: Way = DIRECT) -> HostAnswer:
     """What has come of a call, as a worker wrote it; what cannot be read is a failure of that host. Never raises."""
     try:
-        return answer_of(host, read_json(raw), jump)
+        return answer_of(host, read_json(raw), way)
     except UnreadableError as error:
         return answer_of(host, {"error": f"its answer cannot be read: {error}"})
 
 
-def answer_of(host: str, document: object, jump: str = "") -> HostAnswer:
+def answer_of(host: str, document: object, way: Way = DIRECT) -> HostAnswer:
     """What has come of a call: the host's own document, or what its worker wrote of a failure. Never raises.
 
     Args:
         host: its id.
         document: what was written.
-        jump: the jump host that the call went over, as `user@address:port`.
+        way: the one that the call went.
     """
     match document:
         case {"ok": True, "answer": dict() as answer}:
@@ -260,7 +256,7 @@ def answer_of(host: str, document: object, jump: str = "") -> HostAnswer:
             owner = owner_in(whose) if isinstance(whose, str) else None
             return HostAnswer(host, CallOutcome.UNPROVED, error=said, owner=owner, bare=whose == NOTHING)
         case {"error": str() as error, "kind": "unreachable"}:
-            why = unreachable_by(error, jump)
+            why = unreachable_by(error, way)
             return HostAnswer(host, CallOutcome.UNREACHABLE, error=why.cause, hint=why.hint)
         case {"error": str() as error}:
             return HostAnswer(host, CallOutcome.FAILED, error=_one_line(error))
@@ -278,16 +274,23 @@ def _isolated(environment: Mapping[str, str]) -> dict[str, str]:
     return small_environment(environment) | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
 
 
-def _key_in(environment: Mapping[str, str]) -> str | None:
-    """The one key to log in with, by its path; None where the agent has it."""
-    key = environment.get("PROVISIONER_SSH_KEY")
-    return os.path.abspath(key) if key else None  # noqa: PTH100 (a link to a key stays one)
+def own_key(environment: Mapping[str, str]) -> OwnKey | None:
+    """The one key to log in with; None where any of the agent's may.
+
+    The certificate beside a private key (`id` and `id-cert.pub`) ssh takes by itself, that beside a public one not.
+    """
+    named = environment.get("PROVISIONER_SSH_KEY")
+    if not named:
+        return None
+    path = os.path.abspath(named)  # noqa: PTH100 (a link to a key stays one)
+    certificate = path.removesuffix(".pub") + "-cert.pub"
+    return OwnKey(path, certificate if path.endswith(".pub") and Path(certificate).exists() else None)
 
 
 def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     words = ["-F", shlex.quote(str(folder / CONFIG))]
-    if key := _key_in(environment):
-        words += ["-i", shlex.quote(key)]  # so that ssh says where there is none
+    if key := own_key(environment):
+        words += ["-i", shlex.quote(key.path)]  # so that ssh says where there is none
     variables = {
         "ANSIBLE_CONFIG": str(data_folder("playbooks") / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),

@@ -13,7 +13,7 @@ from provisioner.base.secret import proof_of, seal_of
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.owner import claims_of
 from provisioner.hosts.runner import CallOutcome, HostCall
-from provisioner.inventory.model import JumpHost
+from provisioner.inventory.model import JumpHost, Ssh
 
 SEAL = "PROVISIONER-CALL "
 """What begins the line before a sealed bundle; the host knows it by the same words."""
@@ -24,13 +24,13 @@ _LATER = frozenset({"look", "confirm", "abort", "status"})
 _LAST = frozenset({"remove"})
 """What leaves no key on a host."""
 
-Place = tuple[str, int, str, str, JumpHost | None]
-"""Address, port, user and host key, and the jump host on the way there."""
+Place = tuple[str, Ssh, JumpHost | None]
+"""The address, how it is logged in to and what it is known by, and the jump host on the way there."""
 
 
 def place_of(spec: HostSpec) -> Place:
-    """Where a host is called, and by which host key it is known there."""
-    return str(spec.address), spec.ssh.port, spec.ssh.user, spec.ssh.host_key, spec.jump
+    """Where a host is called, and what it is known by there."""
+    return str(spec.address), spec.ssh, spec.jump
 
 
 @dataclass

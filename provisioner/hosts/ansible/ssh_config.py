@@ -1,4 +1,4 @@
-"""What ssh is told, in two files of a play's own: its configuration and the host keys that it must see. Pure.
+"""What ssh is told, in files of a play's own: its configuration and the host keys that it must see. Pure.
 
 With `-F` ssh reads one file and nothing of the user's or the machine's, and hands that on to the ssh that it starts for
 a jump host (`ssh -J`); what stands on the command line it does not hand on. So all of it stands in the file. Hosts have
@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.model import Ssh
+from provisioner.inventory.model.base import HOST_KEY_FORM
 
 # What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
-_KEY = re.compile(r"[a-z0-9@.-]{1,64} [A-Za-z0-9+/]+=*")
+_KEY = re.compile(HOST_KEY_FORM)
 # ssh fills these in, or ends the quoted text at them: no path of ours needs one.
 _NO_PATH = re.compile(r'["\\$\x00-\x1f\x7f]')
 # ssh starts the one for a jump host by a shell, and names its configuration there without quotes.
@@ -49,19 +50,32 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class SshFiles:
-    """The text of the two files."""
+    """The texts: the configuration, and what each host and jump host is known by, by its name in it."""
 
     config: str
-    known_hosts: str
+    known_hosts: Mapping[str, str]
 
 
-def ssh_files(specs: Sequence[HostSpec], folder: Path, key: str | None) -> SshFiles:
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """The one key to log in with.
+
+    Attributes:
+        path: its file, absolute: the private half, or the public one where the agent has the other.
+        certificate: its certificate, where ssh does not look for it by itself.
+    """
+
+    path: str
+    certificate: str | None = None
+
+
+def ssh_files(specs: Sequence[HostSpec], folder: Path, key: OwnKey | None) -> SshFiles:
     """What ssh is told of some hosts.
 
     Args:
         specs: the hosts; their ids are the names by which ssh is to be started.
-        folder: where they will stand, under `CONFIG` and `KNOWN_HOSTS`.
-        key: the absolute path of the one key to log in with; None where the agent has it.
+        folder: where the texts will stand, under `CONFIG`, and each name's below `KNOWN_HOSTS`.
+        key: the one to log in with; None where any key of the agent may.
 
     Raises:
         HostError: a value is none that may stand in such a file.
@@ -72,16 +86,29 @@ def ssh_files(specs: Sequence[HostSpec], folder: Path, key: str | None) -> SshFi
             f"no jump host can be passed from a folder like {str(folder)!r}: ssh gives its path to a shell",
             hint="name a folder in XDG_RUNTIME_DIR that is written with letters, digits and / . _ - alone",
         )
-    blocks, known = [], []
-    for number, jump in enumerate(jumps):
-        blocks.append(_block(_jump_name(number), jump.address, jump.ssh))
-        known.append(_known(_jump_name(number), jump.ssh))
-    for spec in specs:
-        over = "none" if spec.jump is None else _jump_name(jumps.index(spec.jump))
-        blocks.append([*_block(spec.id, spec.address, spec.ssh), f"ProxyJump {over}"])
-        known.append(_known(spec.id, spec.ssh))
-    blocks.append(["Host *", *_of_all(folder / KNOWN_HOSTS, key)])
-    return SshFiles("\n".join("\n  ".join(block) + "\n" for block in blocks), "".join(known))
+    legs = [_Leg(_jump_name(number), jump.address, jump.ssh) for number, jump in enumerate(jumps)]
+    legs += [
+        _Leg(spec.id, spec.address, spec.ssh, _jump_name(jumps.index(spec.jump)) if spec.jump else "none")
+        for spec in specs
+    ]
+    blocks = [*(_block(leg, folder / KNOWN_HOSTS) for leg in legs), ["Host *", *_of_all(key)]]
+    known = {leg.name: _known(leg) for leg in legs}
+    return SshFiles("\n".join("\n  ".join(block) + "\n" for block in blocks), known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """One way of ssh: the name that we give its end, where that is, how it is logged in to, and over what."""
+
+    name: str
+    address: object
+    ssh: Ssh
+    over: str = "none"
+
+    @property
+    def alias(self) -> str:
+        """What ssh looks for in known_hosts, and in a certificate."""
+        return self.name if self.ssh.host_key is not None else str(self.ssh.principal)
 
 
 def refuse_unsafe(*values: str) -> None:
@@ -100,26 +127,37 @@ def _jump_name(number: int) -> str:
     return f"jump.{number}"
 
 
-def _block(name: str, address: object, ssh: Ssh) -> list[str]:
-    refuse_unsafe(name, ssh.user)
-    place = ipaddress.ip_address(str(address))
-    if not 0 < int(ssh.port) <= _MOST_PORT:
-        raise HostError(f"{name}: {ssh.port} is no port")
-    return [f"Host {name}", f"HostName {place}", f"Port {int(ssh.port)}", f"User {ssh.user}", f"HostKeyAlias {name}"]
+def _block(leg: _Leg, known_hosts: Path) -> list[str]:
+    refuse_unsafe(leg.name, leg.alias, leg.ssh.user)
+    if not 0 < int(leg.ssh.port) <= _MOST_PORT:
+        raise HostError(f"{leg.name}: {leg.ssh.port} is no port")
+    return [
+        f"Host {leg.name}",
+        f"HostName {ipaddress.ip_address(str(leg.address))}",
+        f"Port {int(leg.ssh.port)}",
+        f"User {leg.ssh.user}",
+        f"HostKeyAlias {leg.alias}",
+        # A file of its own: what one host is known by counts for no other, whatever name a certificate is for.
+        f"UserKnownHostsFile {_quoted(str(known_hosts / leg.name))}",
+        f"ProxyJump {leg.over}",
+    ]
 
 
-def _known(name: str, ssh: Ssh) -> str:
-    if not _KEY.fullmatch(ssh.host_key):
-        raise HostError(f"{name}: its SSH host key is none that may stand in known_hosts")
-    return f"{name} {ssh.host_key}\n"
+def _known(leg: _Leg) -> str:
+    key = leg.ssh.host_key or leg.ssh.host_ca or ""
+    if not _KEY.fullmatch(key):
+        raise HostError(f"{leg.name}: its SSH host key is none that may stand in known_hosts")
+    mark = "" if leg.ssh.host_key else "@cert-authority "
+    return f"{mark}{leg.alias} {key}\n"
 
 
-def _of_all(known_hosts: Path, key: str | None) -> Iterable[str]:
+def _of_all(key: OwnKey | None) -> Iterable[str]:
     yield from (f"{name} {value}" for name, value in _OPTIONS)
-    yield f"UserKnownHostsFile {_quoted(str(known_hosts))}"
     if key is not None:
-        yield f"IdentityFile {_quoted(key)}"
+        yield f"IdentityFile {_quoted(key.path)}"
         yield "IdentitiesOnly yes"
+        if key.certificate is not None:
+            yield f"CertificateFile {_quoted(key.certificate)}"
 
 
 def _quoted(path: str) -> str:

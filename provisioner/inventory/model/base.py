@@ -36,6 +36,10 @@ SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:
 """What may reach an Ansible variable: anything else could be a template that runs code on the controller."""
 
 
+Principal = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.:-]*[a-z0-9])?$", max_length=253)]
+"""A name in an SSH certificate, in small letters: ssh looks for no other ones in known_hosts."""
+
+
 def _host_key(text: str) -> str:
     """Take an SSH public key whose inside is of the type that stands before it (RFC 4253, 6.6)."""
     kind, _, encoded = text.partition(" ")
@@ -49,11 +53,19 @@ def _host_key(text: str) -> str:
     return text
 
 
+HOST_KEY_FORM = (
+    r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-ssh-ed25519@openssh\.com"
+    r"|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+=*"
+)
+"""How an SSH public key is written, as a regular expression."""
+
 HostKey = Annotated[
     str,
-    StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$", max_length=4096),
+    StringConstraints(pattern=f"^{HOST_KEY_FORM}$", max_length=4096),
     AfterValidator(_host_key),
 ]
+"""An SSH public key: of a host, or of who signs hosts' keys. Those of the types `sk-…` live in hardware tokens."""
+
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
 """A name or a reference that people read: one line."""
 

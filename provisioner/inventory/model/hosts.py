@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from provisioner.inventory.model.base import HostKey, Model, Port, SafeName, Slug, Text, Version
+from provisioner.inventory.model.base import HostKey, Model, Port, Principal, SafeName, Slug, Text, Version
 
 
 class Ssh(Model):
-    """How the controller logs in: a normal user with sudo, and the host key that it must see."""
+    """How the controller logs in: a normal user with sudo, and the host key that it must see.
+
+    In the place of one key there may be `host_ca`, the key of who signs hosts' keys: then the host has to show a
+    certificate of it that names `principal`, by default the host's id (a jump host's address).
+    """
 
     user: SafeName
     port: Port = 22
-    host_key: HostKey
+    host_key: HostKey | None = None
+    host_ca: HostKey | None = None
+    principal: Principal | None = None
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.host_key is not None and self.host_ca is not None:
+            raise ValueError("host_key is one key and host_ca signs keys: write one of the two")
+        if self.host_key is not None and self.principal is not None:
+            raise ValueError("principal is a name in a certificate: write it beside host_ca, without host_key")
+        return self
+
+    def known_by(self, host_ca: HostKey | None, principal: str) -> Ssh:
+        """The same with what it leaves open: who signs its key, where it has no key, and the name that is signed."""
+        if self.host_key is not None:
+            return self
+        named = {"host_ca": self.host_ca or host_ca, "principal": self.principal or principal}
+        return self.model_copy(update=named)
 
 
 class JumpHost(Model):
@@ -27,6 +48,10 @@ class JumpHost(Model):
     address: IPv4Address
     inside: IPv4Address | None = None
     ssh: Ssh
+
+    def known_by(self, host_ca: HostKey | None) -> JumpHost:
+        """The same with what its SSH leaves open."""
+        return self.model_copy(update={"ssh": self.ssh.known_by(host_ca, str(self.address))})
 
     @property
     def seen_as(self) -> IPv4Address:
@@ -71,14 +96,21 @@ class Carrier(Model):
     name: Text
     management_networks: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
     own_networks: tuple[IPv4Network, ...] = ()
+    host_ca: HostKey | None = None
+    """Who signs the SSH host keys of its relays and jump hosts, of those that name neither a key nor another CA."""
     jump: JumpHost | None = None
     """The jump host of all its relays; without one SSH goes to each of them directly."""
     centres: Annotated[tuple[Slug, ...], Field(min_length=1)]
     relays: Annotated[tuple[Relay, ...], Field(min_length=1)]
 
     def jump_to(self, relay: Relay) -> JumpHost | None:
-        """The jump host through which SSH goes to one of its relays."""
-        return relay.jump or self.jump
+        """The jump host through which SSH goes to one of its relays, with all that it is known by."""
+        jump = relay.jump or self.jump
+        return jump.known_by(self.host_ca) if jump else None
+
+    def ssh_to(self, relay: Relay) -> Ssh:
+        """How the controller logs in to one of its relays, with all that it is known by."""
+        return relay.ssh.known_by(self.host_ca, relay.id)
 
 
 class Centre(Model):
@@ -97,3 +129,13 @@ class Centre(Model):
     """The jump host through which SSH goes to it; those of carriers are for their relays alone."""
     protected: bool = False
     """Whether it may leave the inventory, or stop reading, only after this was removed, in a change of its own."""
+
+    @property
+    def ssh_to(self) -> Ssh:
+        """How the controller logs in to it, with all that it is known by."""
+        return self.ssh.known_by(None, self.id)
+
+    @property
+    def jump_to(self) -> JumpHost | None:
+        """The jump host through which SSH goes to it, with all that it is known by."""
+        return self.jump.known_by(None) if self.jump else None

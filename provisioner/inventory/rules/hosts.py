@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model import Ssh
 from provisioner.inventory.rules.view import OwnerPath, View
 
 
@@ -55,6 +56,32 @@ def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
                 path = ("relays", index, "endpoint" if relay.endpoint else "address")
                 hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
                 yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
+
+
+def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
+    """How each host and each jump host is logged in to: its place, what it is called, what it is known by."""
+    for carrier in view.inventory.carriers.values():
+        owner, signs = f"carrier/{carrier.id}", carrier.host_ca
+        if carrier.jump is not None:
+            yield (owner, ("jump",)), f"the jump host of {carrier.id}", carrier.jump.known_by(signs).ssh
+        for index, relay in enumerate(carrier.relays):
+            yield (owner, ("relays", index)), relay.id, carrier.ssh_to(relay)
+            if relay.jump is not None:
+                place = (owner, ("relays", index, "jump"))
+                yield place, f"the jump host of {relay.id}", relay.jump.known_by(signs).ssh
+    for centre in view.inventory.centres.values():
+        yield (f"centre/{centre.id}", ()), centre.id, centre.ssh
+        if centre.jump is not None:
+            yield (f"centre/{centre.id}", ("jump",)), f"the jump host of {centre.id}", centre.jump.ssh
+
+
+def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
+    """A host shows a key that is written down, or a certificate of somebody whose key is; so does a jump host."""
+    for (owner, path), name, ssh in _logins(view):
+        if ssh.host_key is None and ssh.host_ca is None:
+            message = f"nothing says by which SSH host key {name} is known"
+            hint = "write ssh.host_key, as its ssh_host_*_key.pub has it, or host_ca, the key of who signs hosts' keys"
+            yield view.problem(owner, (*path, "ssh"), "ssh-host-key-unknown", message, hint)
 
 
 def centres_exist(view: View) -> Iterator[Problem]:
@@ -149,6 +176,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     host_ids_are_unique,
     host_addresses_are_unique,
     wireguard_endpoints_are_unique,
+    hosts_are_known_by_a_key,
     centres_exist,
     centres_are_managed_from_somewhere,
     plans_name_a_relay_of_their_carrier,

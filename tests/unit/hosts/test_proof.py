@@ -138,7 +138,7 @@ def test_what_was_proved_over_one_jump_host_is_no_proof_over_another() -> None:
 def test_what_one_place_has_proved_is_no_proof_of_another(part: str) -> None:
     proofs = Proofs()
     proofs.answered(CALL, CallOutcome.ANSWERED)
-    changed = {"host_key": SPEC.ssh.host_key[:-1] + "B", "user": "other", "port": 2222}[part]
+    changed = {"host_key": inventories.HOST_KEY[:-1] + "B", "user": "other", "port": 2222}[part]
     moved = replace(SPEC, ssh=SPEC.ssh.model_copy(update={part: changed}))
     assert proofs.challenge(replace(CALL, spec=moved)) is not None
 

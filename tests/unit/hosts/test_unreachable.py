@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from provisioner.hosts.ansible.play import answer_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, unanswered
-from provisioner.hosts.unreachable import unreachable_by
+from provisioner.hosts.unreachable import Way, unreachable_by
 from tests.unit.verify.world import relay_spec
 
 BANNER = """\
@@ -93,6 +93,7 @@ def test_a_banner_may_say_anything(banner: str, case: str) -> None:
 
 # What OpenSSH 9.2 says over `ProxyJump`: the ssh to the jump host first, then the one that waits for what is behind it.
 JUMP = "noc@203.0.113.29:22"
+OVER = Way(JUMP)
 NOTHING_CAME = """
 kex_exchange_identification: Connection closed by remote host
 Connection closed by UNKNOWN port 65535"""
@@ -137,7 +138,7 @@ AT_THE_HOST = ["changed", "type", "verification", "denied", "too many", "methods
 @pytest.mark.parametrize("case", OVER_JUMP)
 def test_what_stops_at_the_jump_host_is_said_of_the_jump_host(case: str, banner: str) -> None:
     said, words = OVER_JUMP[case]
-    why = unreachable_by(f"{banner}{said}{NOTHING_CAME}", JUMP)
+    why = unreachable_by(f"{banner}{said}{NOTHING_CAME}", OVER)
     assert why.cause.startswith(f"its jump host {JUMP} {words}")
     assert why.hint.startswith("this is about the jump host")
     assert unreachable_by(why.cause) == why
@@ -145,7 +146,7 @@ def test_what_stops_at_the_jump_host_is_said_of_the_jump_host(case: str, banner:
 
 @pytest.mark.parametrize("reason", LAST_LEG)
 def test_what_stops_behind_the_jump_host_is_said_of_the_last_leg(reason: str) -> None:
-    why = unreachable_by(LEG.format(reason), JUMP)
+    why = unreachable_by(LEG.format(reason), OVER)
     assert why.cause == f"its jump host {JUMP} does not get to it: {why.cause.partition('to it: ')[2]}"
     assert LAST_LEG[reason] in why.cause
     assert unreachable_by(why.cause) == why
@@ -153,15 +154,15 @@ def test_what_stops_behind_the_jump_host_is_said_of_the_last_leg(reason: str) ->
 
 def test_a_host_that_says_nothing_over_its_jump_host_is_not_called_the_jump_hosts_fault() -> None:
     silent = "Connection timed out during banner exchange\nConnection to UNKNOWN port 65535 timed out"
-    assert unreachable_by(silent, JUMP).cause == f"its jump host {JUMP} does not get to it: it did not answer in time"
-    closed = unreachable_by(NOTHING_CAME, JUMP).cause
+    assert unreachable_by(silent, OVER).cause == f"its jump host {JUMP} does not get to it: it did not answer in time"
+    closed = unreachable_by(NOTHING_CAME, OVER).cause
     assert closed.startswith(f"its jump host {JUMP} does not get to it: what answers there did not begin SSH")
 
 
 @pytest.mark.parametrize("case", AT_THE_HOST)
 def test_what_the_host_itself_says_is_its_own_over_a_jump_host_too(case: str) -> None:
     said, words = SAID[case]
-    why = unreachable_by(said, JUMP)
+    why = unreachable_by(said, OVER)
     assert words in why.cause
     assert "jump host" not in why.cause
     assert why == unreachable_by(said)
@@ -169,7 +170,7 @@ def test_what_the_host_itself_says_is_its_own_over_a_jump_host_too(case: str) ->
 
 def test_the_error_of_a_host_behind_a_jump_host_names_both_and_whose_fault_it_is() -> None:
     error = f"Failed to connect to the host via ssh: {OVER_JUMP['the jump host refuses'][0]}{NOTHING_CAME}"
-    answer = answer_of("relay-1", {"ok": False, "kind": "unreachable", "error": error}, JUMP)
+    answer = answer_of("relay-1", {"ok": False, "kind": "unreachable", "error": error}, OVER)
     spec = relay_spec()
     assert unanswered(spec, answer).message == (
         f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: its jump host {JUMP} cannot be used: nothing"
@@ -177,9 +178,28 @@ def test_the_error_of_a_host_behind_a_jump_host_names_both_and_whose_fault_it_is
     )
 
 
-@given(st.text(), st.sampled_from(["", JUMP]))
-def test_whatever_is_said_becomes_one_short_printable_line(said: str, jump: str) -> None:
-    why = unreachable_by(said, jump)
+CERTIFICATES = {
+    "Certificate invalid: name is not a listed principal\n": "for another name",
+    "Certificate invalid: expired\n": "not valid now",
+    "Certificate invalid: not yet valid\n": "not valid now",
+    "Certificate invalid: not a host certificate\n": "no SSH certificate of the host_ca",
+    "": "no SSH certificate of the host_ca",  # of another CA, or the bare key
+}
+
+
+@pytest.mark.parametrize("said", CERTIFICATES)
+def test_what_is_wrong_with_a_certificate_is_said_of_whose_it_is(said: str) -> None:
+    refused = said + UNKNOWN_TYPE
+    assert CERTIFICATES[said] in unreachable_by(refused, Way(signed=True)).cause
+    assert CERTIFICATES[said] in unreachable_by(refused, Way(JUMP, signed=True)).cause
+    at_jump = unreachable_by(refused + NOTHING_CAME, Way(JUMP, jump_signed=True)).cause
+    assert at_jump.startswith(f"its jump host {JUMP} cannot be used: it")
+    assert CERTIFICATES[said] in at_jump
+
+
+@given(st.text(), st.sampled_from([Way(), OVER, Way(JUMP, signed=True, jump_signed=True)]))
+def test_whatever_is_said_becomes_one_short_printable_line(said: str, way: Way) -> None:
+    why = unreachable_by(said, way)
     assert why.cause.isprintable()
     assert 0 < len(why.cause) <= 230
     assert unreachable_by(why.cause).hint == why.hint

@@ -83,7 +83,6 @@ def test_a_jump_host_whose_way_goes_to_no_relay_is_nobodys_problem() -> None:
     [
         jump("jump.example.com"),
         jump("2001:db8::1%eth0"),
-        jump(ssh={"user": "noc"}),
         jump(ssh={"user": "-oProxyCommand=id", "host_key": make.HOST_KEY}),
         jump(ssh={"user": "noc", "host_key": make.HOST_KEY + "\nProxyCommand id"}),
         jump(command="nc %h %p"),

@@ -66,6 +66,10 @@ JUMP: dict[str, Any] = {"address": "198.51.100.4", "ssh": {"user": "noc", "host_
 EDITS: dict[str, tuple[dict[str, Any], str]] = {
     "another address": ({"relays": relay(address="198.51.100.66")}, "address"),
     "another host key": ({"relays": relay(ssh={"user": "deploy", "host_key": OTHER_KEY})}, "host key"),
+    "who signs in the place of a host key": (
+        {"host_ca": OTHER_KEY, "relays": relay(ssh={"user": "deploy"})},
+        "host key",
+    ),
     "another user": ({"relays": relay(ssh=relay()[0]["ssh"] | {"user": "root"})}, "SSH user"),
     "another port": ({"relays": relay(ssh=relay()[0]["ssh"] | {"port": 2222})}, "SSH port"),
     "a jump host": ({"jump": JUMP}, "jump host"),
