@@ -39,6 +39,9 @@ _ANSWER = re.compile(rb"[ -~]*")
 # A connection that may be shared waits so long for the next call; ssh(1) takes the first value of an option.
 SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
 
+# What ssh says last where nothing came of a host behind a jump host: it knows no address of either.
+_NOTHING_CAME = re.compile(r"kex_exchange_identification: [^\r\n]*\s+Connection closed by UNKNOWN port 65535\s*\Z")
+
 # At a first contact the host's door comes with the bundle: what is installed there later is the same text.
 DOOR = Path(__file__).resolve().parents[1] / "provisioner_host/bundle.py"
 BOOTSTRAP = DOOR.read_text(encoding="utf-8") + "\nreceive(sys.stdin.buffer)\n"
@@ -75,27 +78,41 @@ class ActionModule(ActionBase):
         with (box / "calls").open(encoding="ascii") as calls:
             while line := calls.readline():
                 number, way = line.split()
-                self._connection.set_option("ssh_args", shared if way == "shared" else own)
-                _write(answers / number, self._answer(box, number))
+                ways = (shared, own) if way == "shared" else (own,)
+                _write(answers / number, self._answer(box, number, ways))
                 if not boolean(self._task.args["stays"]):
                     break
         return {**result, "changed": False}
 
-    def _answer(self, box: Path, number: str) -> bytes:
-        """Carry one call: first the challenge, or whose the host is, and only to one that may have it the bundle."""
-        bundle, seal = _taken(box / f"{number}.tar") or b"", _taken(box / f"{number}.seal")
-        challenge, claims = _taken(box / f"{number}.challenge"), _taken(box / f"{number}.claims")
-        try:
-            with _bounded_reading(self._connection):
-                if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
-                    return unproved
-                if claims is not None and (foreign := self._whose(json.loads(claims))) is not None:
-                    return foreign
-                return self._carry(bundle, seal)
-        except AnsibleConnectionFailure as error:
-            return _failure("unreachable", str(error))
-        except (AnsibleError, MemoryError) as error:
-            return _failure("failed", str(error) or type(error).__name__)
+    def _answer(self, box: Path, number: str, ways: tuple[str, ...]) -> bytes:
+        """Carry one call; where nothing came of a shared connection over a jump host, over one of its own.
+
+        With ControlPersist ssh throws away what the ssh to a jump host says, and it alone knows what is wrong. Of a
+        host that nothing came of nothing was asked either.
+        """
+        call = {part: _taken(box / f"{number}.{part}") for part in ("tar", "seal", "challenge", "claims")}
+        said = ""
+        for way in ways:
+            self._connection.set_option("ssh_args", way)
+            try:
+                with _bounded_reading(self._connection):
+                    return self._carried(call)
+            except AnsibleConnectionFailure as error:
+                said = str(error)
+                if not _NOTHING_CAME.search(said):
+                    break
+            except (AnsibleError, MemoryError) as error:
+                return _failure("failed", str(error) or type(error).__name__)
+        return _failure("unreachable", said)
+
+    def _carried(self, call: dict[str, bytes | None]) -> bytes:
+        """First the challenge, or whose the host is, and only to one that may have it the bundle."""
+        challenge, claims = call["challenge"], call["claims"]
+        if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
+            return unproved
+        if claims is not None and (foreign := self._whose(json.loads(claims))) is not None:
+            return foreign
+        return self._carry(call["tar"] or b"", call["seal"])
 
     def _challenge(self, challenge: dict[str, str]) -> bytes | None:
         """Have the host prove that it holds the key that was left on it: None if it does."""

@@ -15,7 +15,7 @@ from .lab import Lab
 from .owner import Owner
 from .reaper import reap
 from .record import recorded
-from .topology import HOSTS, MANAGED_HOSTS, SSH_USER, Network
+from .topology import BEHIND_JUMP, HOSTS, JUMP, MANAGED_HOSTS, SSH_USER, Network
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
@@ -29,7 +29,8 @@ def up(_options: argparse.Namespace) -> int:
     lab = Lab.start(keep=True)
     say(f"lab {lab.run} is up after {time.monotonic() - started:.1f} s; its SSH key: {lab.ssh_key}")
     for host in MANAGED_HOSTS:
-        say(f"  ssh {SSH_USER}@{lab.address(host, Network.MGMT)}  # {host}")
+        over = f"-J {SSH_USER}@{lab.address(JUMP.name, Network.MGMT)} " if host in BEHIND_JUMP else ""
+        say(f"  ssh {over}{SSH_USER}@{lab.address(host, Network.MGMT)}  # {host}")
     return 0
 
 

@@ -30,7 +30,7 @@ from .engine import Engine
 from .errors import LabError
 from .lab import Lab
 from .patience import stretched
-from .topology import CENTRE, GATEWAYS, RELAYS, Network, Relay
+from .topology import CENTRE, GATEWAYS, JUMP, RELAYS, Network, Relay
 
 _SOURCE: Final = Path(__file__).parents[2] / "inventories/lab"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -45,7 +45,12 @@ def patient(seconds: float) -> tuple[str, str]:
 
 
 class Deployment:
-    """A filled-in copy of `inventories/lab`, under Git, with its own vault password, in the lab's private folder."""
+    """A filled-in copy of `inventories/lab`, under Git, with its own vault password, in the lab's private folder.
+
+    Attributes:
+        transcript: what all commands printed.
+        variables: what a test sets otherwise in the commands' environment.
+    """
 
     def __init__(self, lab: Lab, engine: Engine) -> None:
         """Take a lab and the engine whose program is to be deployed; use `prepare` first."""
@@ -56,6 +61,7 @@ class Deployment:
         self.state = lab.directory / "state"
         self.runtime = lab.directory / "runtime"
         self.transcript: list[str] = []
+        self.variables: dict[str, str] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -69,6 +75,7 @@ class Deployment:
             "PROVISIONER_SSH_KEY": str(self.lab.ssh_key),
             "PROVISIONER_STATE": str(self.state),
             "XDG_RUNTIME_DIR": str(self.runtime),
+            **self.variables,
         }
 
     # --- the scratch repository -------------------------------------------------------------------
@@ -94,6 +101,9 @@ class Deployment:
             self.substitute(path, r"(endpoint: )\S+", rf"\g<1>{endpoint}")
             self.substitute(path, r"(management_networks: )\[.*\]", rf"\g<1>{networks}")
         self._fill_host(self.root / f"centres/{CENTRE.name}.yml", CENTRE.name)
+        path, behind = self.root / f"carriers/{JUMP.carrier}.yml", r"(?s)(\njump:.*?"
+        self.substitute(path, behind + r"address: )\S+", rf"\g<1>{self.lab.address(JUMP.name, Network.MGMT)}")
+        self.substitute(path, behind + r"host_key: )[^\n]*", rf"\g<1>{self.lab.host_key(JUMP.name)}")
 
     def note_new_hardware(self, relay: Relay) -> None:
         """Write a replaced relay's address and SSH host key into its carrier's file."""

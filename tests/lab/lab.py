@@ -25,7 +25,7 @@ from .patience import stretched
 from .reaper import reap, remove
 from .record import Record, find
 from .seed import seeds
-from .topology import GATEWAYS, HOSTS, MANAGED_HOSTS, Network, place
+from .topology import GATEWAYS, HOSTS, MACHINES, MANAGED_HOSTS, Network, place
 
 _HERE: Final = Path(__file__).parent
 _BOOT_SECONDS: Final = 60
@@ -211,7 +211,7 @@ class Lab:
         return IPv4Address(self._inspect("network", self._network(network))["IPAM"]["Config"][0]["Gateway"])
 
     def host_key(self, host: str) -> str:
-        """Return a relay's or the centre's SSH host key, as `ssh-ed25519 AAAA…`."""
+        """Return the SSH host key of a relay, the centre or the jump host, as `ssh-ed25519 AAAA…`."""
         line = self.exec(host, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout
         return " ".join(line.split()[:2])
 
@@ -295,6 +295,12 @@ class Lab:
     def _wait_for(self, host: str, deadline: float) -> None:
         state = ""
         while time.monotonic() < deadline:
+            if host not in MACHINES:
+                # sshd writes it once it listens.
+                if self.exec(host, ["test", "-s", "/run/sshd.pid"], check=False).returncode == 0:
+                    return
+                time.sleep(0.1)
+                continue
             asked = ["timeout", "10", "systemctl", "is-system-running", "--wait"]
             state = self.exec(host, asked, check=False, timeout=20).stdout.strip()
             if state == "running":

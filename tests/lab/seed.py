@@ -8,9 +8,27 @@ import tarfile
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .topology import FRAME_RATE, MANAGED_HOSTS, SSH_USER, Device, Gateway
+from .topology import BEHIND_JUMP, FRAME_RATE, JUMP, MANAGED_HOSTS, SSH_USER, Device, Gateway
 
 _WANTS: Final = "etc/systemd/system/multi-user.target.wants"
+# Docker gives the machine that runs the lab the first address of each network.
+_NO_WAY: Final = """\
+#!/usr/bin/python3 -I
+import ipaddress, json, subprocess
+said = subprocess.run(["ip", "-j", "-4", "address", "show", "scope", "global"], capture_output=True, check=True)
+for own in [address for link in json.loads(said.stdout) for address in link["addr_info"]]:
+    network = ipaddress.ip_interface(f"{own['local']}/{own['prefixlen']}").network
+    subprocess.run(["ip", "route", "replace", "blackhole", str(network[1])], check=True)
+"""
+_NO_WAY_UNIT: Final = """\
+[Unit]
+Description=No way to the machine that runs the lab
+Before=ssh.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/etc/lab/no-way
+"""
 # The first user that the image creates.
 _SSH_UID: Final = 1000
 
@@ -42,10 +60,28 @@ class Bundle:
         return self._bytes.getvalue()
 
 
-def managed(public_key: str) -> bytes:
-    """Return the files of a relay or centre: sshd runs and takes the run's key."""
+def jump(public_key: str) -> bytes:
+    """Return the files of a jump host: who may log in."""
     bundle = Bundle()
+    _let_in(bundle, public_key)
+    return bundle.finish()
+
+
+def _let_in(bundle: Bundle, public_key: str) -> None:
     bundle.file(f"home/{SSH_USER}/.ssh/authorized_keys", public_key, mode=0o600, uid=_SSH_UID)
+
+
+def managed(public_key: str, *, behind_jump: bool = False) -> bytes:
+    """Return the files of a relay or centre: sshd runs and takes the run's key.
+
+    One behind a jump host has no way back to the controller: nothing that comes from there is ever answered.
+    """
+    bundle = Bundle()
+    _let_in(bundle, public_key)
+    if behind_jump:
+        bundle.file("etc/lab/no-way", _NO_WAY, mode=0o755)
+        bundle.file("etc/systemd/system/lab-no-way.service", _NO_WAY_UNIT)
+        bundle.link(f"{_WANTS}/lab-no-way.service", "/etc/systemd/system/lab-no-way.service")
     bundle.link(f"{_WANTS}/ssh.service", "/lib/systemd/system/ssh.service")
     bundle.link(
         "etc/systemd/system/ssh.service.requires/lab-host-key.service", "/etc/systemd/system/lab-host-key.service"
@@ -68,7 +104,8 @@ def site(gateway: Gateway, passwords: Mapping[str, str]) -> bytes:
 def seeds(public_key: str, gateways: tuple[Gateway, ...], passwords: Mapping[str, str]) -> dict[str, bytes]:
     """Return the files of every host."""
     return {
-        **{host: managed(public_key) for host in MANAGED_HOSTS},
+        **{host: managed(public_key, behind_jump=host in BEHIND_JUMP) for host in MANAGED_HOSTS},
+        JUMP.name: jump(public_key),
         **{gateway.name: site(gateway, passwords) for gateway in gateways},
     }
 

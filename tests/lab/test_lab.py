@@ -22,7 +22,19 @@ from .looking import Look, knock, look
 from .patience import stretched
 from .reaper import reap
 from .record import recorded
-from .topology import GATEWAYS, HOSTS, MANAGED_HOSTS, PLACES, SSH_USER, Network, Place, StreamKind
+from .topology import (
+    BEHIND_JUMP,
+    GATEWAYS,
+    HOSTS,
+    JUMP,
+    MACHINES,
+    MANAGED_HOSTS,
+    PLACES,
+    SSH_USER,
+    Network,
+    Place,
+    StreamKind,
+)
 
 pytestmark = pytest.mark.lab
 
@@ -35,13 +47,17 @@ _VICTIMS = ("kcl-bg-001/cam-01", "kcl-bg-001/cam-04", "kcl-bg-002/cam-02")
 
 
 def ssh(lab: Lab, host: str, *command: str, user: str = SSH_USER, options: tuple[str, ...] = ()) -> tuple[int, str]:
-    address = lab.address(host, Network.MGMT)
-    known = lab.directory / f"known-{secrets.token_hex(4)}"
-    known.write_text(f"{address} {lab.host_key(host)}\n", encoding="ascii")
-    arguments = ["-F", "none", "-i", str(lab.ssh_key), "-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes"]
-    arguments += ["-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=5", "-o", "IdentitiesOnly=yes", *options]
+    ways = (host, JUMP.name) if host in BEHIND_JUMP else (host,)
+    address, *over = (lab.address(name, Network.MGMT) for name in ways)
+    written = lab.directory / secrets.token_hex(4)
+    known = [f"{lab.address(name, Network.MGMT)} {lab.host_key(name)}\n" for name in ways]
+    written.with_suffix(".known").write_text("".join(known), encoding="ascii")
+    lines = (f"UserKnownHostsFile {written}.known", f"IdentityFile {lab.ssh_key}", "IdentitiesOnly yes")
+    settings = (*lines, "BatchMode yes", "StrictHostKeyChecking yes", "ConnectTimeout 5")
+    written.with_suffix(".config").write_text("\n".join(settings), encoding="ascii")
+    jumps = [word for jump in over for word in ("-J", f"{SSH_USER}@{jump}")]
     done = subprocess.run(
-        ["ssh", *arguments, f"{user}@{address}", *command],
+        ["ssh", "-F", f"{written}.config", *jumps, *options, f"{user}@{address}", *command],
         capture_output=True,
         text=True,
         check=False,
@@ -216,9 +232,9 @@ def test_hosts_have_what_the_product_needs(lab: Lab) -> None:
 
 
 def test_networks_join_who_they_should(lab: Lab) -> None:
-    for host in HOSTS:
+    for host in MACHINES:
         assert lab.address(host, Network.WAN) in lab.subnet(Network.WAN)
-    for host in MANAGED_HOSTS:
+    for host in (*MANAGED_HOSTS, JUMP.name):
         assert lab.address(host, Network.MGMT) in lab.subnet(Network.MGMT)
     with pytest.raises(LabError, match="not attached"):
         lab.address("gw-1", Network.MGMT)

@@ -11,7 +11,7 @@ from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS, Network
 
-RELAY, STRANGER = "relay-viettel-1", "relay-vnpt-1"
+RELAY, STRANGER = "relay-viettel-1", "centre"
 PROGRAM = "/usr/local/lib/provisioner/provisioner-host"
 # What a machine of the attacker's would do: keep all that it is sent, and claim whatever helps.
 LISTENS = f"""#!/bin/sh

@@ -14,7 +14,7 @@ import pytest
 from .cameras import Picture
 from .deployment import Deployment, patient
 from .patience import stretched
-from .topology import Network
+from .topology import JUMP, SSH_PORT, SSH_USER, Network
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 
@@ -125,14 +125,19 @@ def test_a_broken_relay_is_one_incident_with_its_cause(deployment: Deployment, c
         assert set(causes(found)) == {"kcl-qn-001/cam-01", "kcl-qn-001/cam-02"}
 
 
-def test_an_unreachable_host_makes_its_paths_unknown_and_hides_no_other(deployment: Deployment) -> None:
-    deployment.lab.cut("relay-vnpt-1", Network.MGMT)
+@pytest.mark.parametrize("cut", [JUMP.name, pytest.param("relay-vnpt-1", marks=pytest.mark.soak)])
+def test_an_unreachable_host_makes_its_paths_unknown_and_hides_no_other(deployment: Deployment, cut: str) -> None:
+    deployment.lab.cut(cut, Network.MGMT)
     expected = {("vnpt", "unknown"), ("viettel", "up")}
     try:
         found = verified(deployment, until=lambda f: verdicts(f) == expected)
     finally:
-        deployment.lab.mend("relay-vnpt-1", Network.MGMT)
+        deployment.lab.mend(cut, Network.MGMT)
     assert verdicts(found) == expected, found["incidents"]
+    (silent,) = [host for host in found["hosts"] if host["outcome"] != "answered"]
+    place = f"{SSH_USER}@{deployment.lab.address(JUMP.name, Network.MGMT)}:{SSH_PORT}"
+    at_fault = "cannot be used" if cut == JUMP.name else "does not get to it"
+    assert f"its jump host {place} {at_fault}: " in silent["error"]
     assert set(causes(found).values()) == {"host unreachable"}
     assert [(i["layer"], i["object"]) for i in found["incidents"]] == [("host", "relay-vnpt-1")]
 

@@ -130,6 +130,14 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Jump:
+    """A carrier's jump host: sshd and nothing else. The controller has no other way to the carrier's relays."""
+
+    name: str
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True)
 class Centre:
     """The monitoring centre."""
 
@@ -184,6 +192,7 @@ def _recorder(name: str, make: Make, host: int, pictures: range, *, spare: int) 
 
 
 RELAYS: Final = (Relay("relay-viettel-1", "viettel"), Relay("relay-vnpt-1", "vnpt"))
+JUMP: Final = Jump("jump-vnpt", "vnpt")
 CENTRE: Final = Centre("centre")
 GATEWAYS: Final = (
     Gateway(
@@ -232,7 +241,10 @@ PLACES: Final = tuple(
     Place(gateway, device, camera) for gateway in GATEWAYS for device in gateway.devices for camera in device.cameras
 )
 MANAGED_HOSTS: Final = (*(relay.name for relay in RELAYS), CENTRE.name)
-HOSTS: Final = (*MANAGED_HOSTS, *(gateway.name for gateway in GATEWAYS))
+BEHIND_JUMP: Final = tuple(relay.name for relay in RELAYS if relay.carrier == JUMP.carrier)
+MACHINES: Final = (*MANAGED_HOSTS, *(gateway.name for gateway in GATEWAYS))
+"""The hosts that boot a systemd."""
+HOSTS: Final = (*MACHINES, JUMP.name)
 
 
 def place(camera: str) -> Place:
