@@ -39,8 +39,11 @@ _ANSWER = re.compile(rb"[ -~]*")
 # A connection that may be shared waits so long for the next call; ssh(1) takes the first value of an option.
 SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
 
-# What ssh says last where nothing came of a host behind a jump host: it knows no address of either.
-_NOTHING_CAME = re.compile(r"kex_exchange_identification: [^\r\n]*\s+Connection closed by UNKNOWN port 65535\s*\Z")
+# All that ssh says where nothing came of a host behind a jump host, and it does not know why.
+_NOTHING_CAME = re.compile(
+    r"(?:.*over ssh: )?(?:Control socket connect[^\r\n]*\s+)?(?:Stdio forwarding request failed[^\r\n]*\s+)?"
+    r"kex_exchange_identification: [^\r\n]*\s+Connection closed by UNKNOWN port 65535\s*"
+)
 
 # At a first contact the host's door comes with the bundle: what is installed there later is the same text.
 DOOR = Path(__file__).resolve().parents[1] / "provisioner_host/bundle.py"
@@ -65,7 +68,11 @@ _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
 
 class ActionModule(ActionBase):
-    """`provisioner_host: {box: FOLDER, answers: FOLDER, link: SOCKET, stays: BOOL}`; all on the controller's tmpfs."""
+    """`provisioner_host: {box: FOLDER, answers: FOLDER, link: SOCKET, alone: FILE, stays: BOOL}`.
+
+    All of it is on the controller's tmpfs; `alone` is the configuration of ssh without connections to jump hosts that
+    are open already.
+    """
 
     TRANSFERS_FILES = False
 
@@ -75,20 +82,22 @@ class ActionModule(ActionBase):
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
         own = self._connection.get_option("ssh_args")
         shared = SHARED.format(link=self._task.args["link"]) + own
+        # Of two files ssh(1) takes the last.
+        alone = f"{own} -F {shlex.quote(self._task.args['alone'])}"
         with (box / "calls").open(encoding="ascii") as calls:
             while line := calls.readline():
                 number, way = line.split()
-                ways = (shared, own) if way == "shared" else (own,)
+                ways = (shared if way == "shared" else own, alone)
                 _write(answers / number, self._answer(box, number, ways))
                 if not boolean(self._task.args["stays"]):
                     break
         return {**result, "changed": False}
 
     def _answer(self, box: Path, number: str, ways: tuple[str, ...]) -> bytes:
-        """Carry one call; where nothing came of a shared connection over a jump host, over one of its own.
+        """Carry one call; where nothing came over a jump host and ssh does not say why, over connections of its own.
 
-        With ControlPersist ssh throws away what the ssh to a jump host says, and it alone knows what is wrong. Of a
-        host that nothing came of nothing was asked either.
+        What the ssh to a jump host says is lost with ControlPersist, and with a connection to it that was open before;
+        and it alone knows what is wrong. Of a host that nothing came of nothing was asked either.
         """
         call = {part: _taken(box / f"{number}.{part}") for part in ("tar", "seal", "challenge", "claims")}
         said = ""
@@ -99,7 +108,7 @@ class ActionModule(ActionBase):
                     return self._carried(call)
             except AnsibleConnectionFailure as error:
                 said = str(error)
-                if not _NOTHING_CAME.search(said):
+                if not _NOTHING_CAME.fullmatch(said):
                     break
             except (AnsibleError, MemoryError) as error:
                 return _failure("failed", str(error) or type(error).__name__)

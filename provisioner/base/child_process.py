@@ -162,6 +162,22 @@ def start_module(
     )
 
 
+def start_silently(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Running:
+    """Start a program that is given nothing and of which nothing is heard; it is the caller's to end.
+
+    Args:
+        argv: the program, found in the environment's PATH, and its arguments.
+        environment: all that it gets.
+        folder: where it starts.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    nothing = subprocess.DEVNULL
+    command = [_program(argv[0], environment), *argv[1:]]
+    return subprocess.Popen(command, env=dict(environment), cwd=folder, stdin=nothing, stdout=nothing, stderr=nothing)
+
+
 def _program(name: str, environment: Mapping[str, str]) -> str:
     """Where a program is: looked for by ourselves, as the search of the system takes PATH from the caller."""
     for folder in environment.get("PATH", _SYSTEM_PATH).split(":"):

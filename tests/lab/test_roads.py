@@ -16,6 +16,7 @@ import pytest
 from tests.hostile import MERGE_REQUEST
 
 from .deployment import Deployment
+from .docker_cli import docker
 from .patience import stretched
 from .topology import BEHIND_JUMP, CENTRE, JUMP, SSH_PORT, SSH_USER, Network
 
@@ -64,6 +65,14 @@ def planned_with(deployment: Deployment, variables: Mapping[str, str], *words: s
     return done.returncode, done.stdout + done.stderr
 
 
+def logins(deployment: Deployment) -> tuple[int, int]:
+    """How often somebody logged in at the jump host, and at the host behind it."""
+    lab, word = deployment.lab, "Accepted publickey"
+    at_jump = docker("logs", lab.container(JUMP.name))
+    behind = lab.exec(BEHIND, ["journalctl", "-q", "--no-pager", "_COMM=sshd"])
+    return (at_jump.stdout + at_jump.stderr).count(word), behind.stdout.count(word)
+
+
 def test_there_is_no_other_way_to_what_is_behind_the_jump_host(deployment: Deployment) -> None:
     """So the whole lab, which is applied and verified by then, went over it."""
     lab = deployment.lab
@@ -77,7 +86,10 @@ def test_there_is_no_other_way_to_what_is_behind_the_jump_host(deployment: Deplo
 def test_what_is_behind_the_jump_host_is_applied_and_verified_over_it(deployment: Deployment) -> None:
     lab = deployment.lab
     lab.exec(BEHIND, ["sh", "-c", "echo '# by hand' >> /etc/provisioner/wg-prov.conf"])
+    before = logins(deployment)
     applied = deployment.document("apply", "--yes", *ONLY)
+    over, there = (now - then for now, then in zip(logins(deployment), before, strict=True))
+    assert 1 <= over < there, "one connection to the jump host, and a new one to the host for each step"
     assert (applied["outcome"], applied["remaining"]) == ("applied", [])
     verified = deployment.document("verify", *ONLY, codes=(0, 1))
     assert [(host["host"], host["outcome"]) for host in verified["hosts"] if host["host"] == BEHIND] == [

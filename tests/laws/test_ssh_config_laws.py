@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.play import own_key
-from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, OwnKey, ssh_files
+from provisioner.hosts.ansible.ssh_config import ALONE, CONFIG, KNOWN_HOSTS, LINKS, OwnKey, ssh_files
 from provisioner.inventory.model import JumpHost, Ssh
 from tests.hostile import MERGE_REQUEST
 from tests.unit.apply.world import state
@@ -55,16 +55,17 @@ def written(specs: list[HostSpec], folder: Path, key: OwnKey | None = None) -> P
     """A folder with the two files of some hosts."""
     files = ssh_files(specs, folder, key)
     (folder / CONFIG).write_text(files.config)
+    (folder / ALONE).write_text(files.alone)
     (folder / KNOWN_HOSTS).mkdir()
     for name, known in files.known_hosts.items():
         (folder / KNOWN_HOSTS / name).write_text(known)
     return folder
 
 
-def read_by_ssh(folder: Path, name: str) -> dict[str, str]:
+def read_by_ssh(folder: Path, name: str, config: str = CONFIG) -> dict[str, str]:
     """What the real ssh makes of a host's name, by its options; it connects nowhere."""
     done = subprocess.run(
-        ["ssh", "-G", "-F", str(folder / CONFIG), name], capture_output=True, text=True, check=True, timeout=30
+        ["ssh", "-G", "-F", str(folder / config), name], capture_output=True, text=True, check=True, timeout=30
     )
     return {name: value for name, _, value in (line.partition(" ") for line in done.stdout.splitlines())}
 
@@ -135,8 +136,12 @@ def test_on_every_leg_ssh_takes_the_pinned_key_alone_and_gives_nothing_of_ours_a
             for option in ("forwardagent", "forwardx11", "permitlocalcommand", "updatehostkeys", "controlmaster"):
                 assert told[option] in {"no", "false"}, option
             assert told["batchmode"] == "yes"
-            for option in ("proxycommand", "localcommand", "remotecommand", "knownhostscommand", "controlpath"):
+            for option in ("proxycommand", "localcommand", "remotecommand", "knownhostscommand"):
                 assert told.get(option, "none") == "none", option
+            # What goes to a jump host goes over the connection that is open, but where it is to say what is wrong.
+            link = str(folder / LINKS / leg) if leg.startswith("jump.") else "none"
+            assert told.get("controlpath", "none") == link
+            assert "controlpath" not in read_by_ssh(folder, leg, ALONE)
 
 
 hostile = st.text(max_size=20).map(lambda text: f"x{text}") | st.sampled_from(

@@ -18,10 +18,14 @@ import select
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 import ansible_runner
+
+from provisioner.base.child_process import start_silently
+from provisioner.hosts.ansible.ssh_config import CONFIG
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST_ERROR = 2000
@@ -65,17 +69,33 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
             beside.replace(folder / "failures" / data["host"])
         return False  # nothing is kept on disk
 
+    environment = json.loads((folder / "environment.json").read_text())
+    _open_jumps(folder, environment)
     done = ansible_runner.run(
         private_data_dir=str(folder),
         project_dir=playbooks,
         playbook="operation.yml",
         inventory=str(folder / "inventory/hosts.json"),
-        envvars=json.loads((folder / "environment.json").read_text()),
+        envvars=environment,
         event_handler=on_event,
         quiet=True,
         forks=forks,
     )
     (folder / "outcome.json").write_text(json.dumps({"status": done.status}))
+
+
+def _open_jumps(folder: Path, environment: Mapping[str, str]) -> None:
+    """Begin a connection to each jump host, over which calls go as soon as it is there.
+
+    So fifty workers that begin at once do not knock at one sshd together, which would turn some away (MaxStartups).
+    Where there is none each call makes its own, and says what is wrong.
+    """
+    own = {name: environment[name] for name in ("LC_ALL", "PATH", "SSH_AUTH_SOCK") if name in environment}
+    for name in json.loads((folder / "jumps.json").read_text()):
+        with contextlib.suppress(OSError):
+            start_silently(
+                ["ssh", "-F", str(folder / CONFIG), "-o", "ControlMaster=yes", "-N", "-T", name], own, folder
+            )
 
 
 def _watch(pid: int, folder: Path) -> int:

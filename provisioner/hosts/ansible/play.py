@@ -33,7 +33,16 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
-from provisioner.hosts.ansible.ssh_config import CONFIG, KNOWN_HOSTS, OwnKey, refuse_unsafe, ssh_files
+from provisioner.hosts.ansible.ssh_config import (
+    ALONE,
+    CONFIG,
+    KNOWN_HOSTS,
+    LINKS,
+    LONGEST_SOCKET,
+    OwnKey,
+    refuse_unsafe,
+    ssh_files,
+)
 from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.owner import judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
@@ -46,8 +55,6 @@ _CHILD = "provisioner.hosts.ansible.child"
 # What is to end by itself has that long on a busy machine; what is killed first leaves files behind.
 _GRACE_S = 10.0
 _LONGEST_ERROR = 600
-# What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment.
-_MAX_SOCKET = 107 - 20
 
 
 class Play:
@@ -196,12 +203,12 @@ class Play:
 
     def _lay_out(self, specs: Sequence[HostSpec], environment: Mapping[str, str]) -> None:
         folder = self._folder
-        for name in ("inventory", "boxes", "answers", "failures", "home", "links", KNOWN_HOSTS):
+        for name in ("inventory", "boxes", "answers", "failures", "home", LINKS, KNOWN_HOSTS):
             (folder / name).mkdir(mode=0o700)
         hosts = {}
         for number, spec in enumerate(specs):
-            link = folder / "links" / str(number)
-            self._shares = self._shares and len(str(link)) <= _MAX_SOCKET
+            link = folder / LINKS / str(number)
+            self._shares = self._shares and len(str(link)) <= LONGEST_SOCKET
             hosts[spec.id] = {
                 # The name that its address and its jump host stand under in our configuration of ssh.
                 "ansible_host": spec.id,
@@ -210,10 +217,17 @@ class Play:
                 "link": str(link),
             }
             self._open_box(spec.id)
-        variables = {"boxes": str(folder / "boxes"), "answers": str(folder / "answers"), "stays": self._stays}
+        variables = {
+            "boxes": str(folder / "boxes"),
+            "answers": str(folder / "answers"),
+            "alone": str(folder / ALONE),
+            "stays": self._stays,
+        }
         (folder / "inventory/hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
         ssh = ssh_files(specs, folder, own_key(environment))
         (folder / CONFIG).write_text(ssh.config)
+        (folder / ALONE).write_text(ssh.alone)
+        (folder / "jumps.json").write_text(json.dumps(ssh.jumps))
         for name, known in ssh.known_hosts.items():
             (folder / KNOWN_HOSTS / name).write_text(known)
         (folder / "environment.json").write_text(json.dumps(_ansible_environment(folder, environment)))

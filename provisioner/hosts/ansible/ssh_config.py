@@ -28,7 +28,9 @@ _NO_PATH = re.compile(r'["\\$\x00-\x1f\x7f]')
 # ssh starts the one for a jump host by a shell, and names its configuration there without quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 _MOST_PORT = 65_535
-CONFIG, KNOWN_HOSTS = "ssh_config", "known_hosts"
+CONFIG, ALONE, KNOWN_HOSTS, LINKS = "ssh_config", "ssh_config.alone", "known_hosts", "links"
+LONGEST_SOCKET = 107 - 20
+"""What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment."""
 
 _OPTIONS = (
     ("BatchMode", "yes"),
@@ -50,10 +52,19 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class SshFiles:
-    """The texts: the configuration, and what each host and jump host is known by, by its name in it."""
+    """The texts.
+
+    Attributes:
+        config: the configuration. What goes over a jump host goes over the connection to it that is open, if one is.
+        alone: the same with a connection to the jump host for each call, which says why a host is not reached.
+        known_hosts: what each host and jump host is known by, by its name.
+        jumps: the names of the jump hosts.
+    """
 
     config: str
+    alone: str
     known_hosts: Mapping[str, str]
+    jumps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,8 @@ def ssh_files(specs: Sequence[HostSpec], folder: Path, key: OwnKey | None) -> Ss
 
     Args:
         specs: the hosts; their ids are the names by which ssh is to be started.
-        folder: where the texts will stand, under `CONFIG`, and each name's below `KNOWN_HOSTS`.
+        folder: where the texts will stand, under `CONFIG` and `ALONE`, and each name's below `KNOWN_HOSTS`; sockets of
+            connections to jump hosts are below `LINKS`.
         key: the one to log in with; None where any key of the agent may.
 
     Raises:
@@ -91,9 +103,18 @@ def ssh_files(specs: Sequence[HostSpec], folder: Path, key: OwnKey | None) -> Ss
         _Leg(spec.id, spec.address, spec.ssh, _jump_name(jumps.index(spec.jump)) if spec.jump else "none")
         for spec in specs
     ]
-    blocks = [*(_block(leg, folder / KNOWN_HOSTS) for leg in legs), ["Host *", *_of_all(key)]]
-    known = {leg.name: _known(leg) for leg in legs}
-    return SshFiles("\n".join("\n  ".join(block) + "\n" for block in blocks), known)
+    jump_names = tuple(leg.name for leg in legs[: len(jumps)])
+    blocks = {leg.name: _block(leg, folder / KNOWN_HOSTS) for leg in legs}
+    last = ["Host *", *_of_all(key)]
+    alone = _text([*blocks.values(), last])
+    for name in jump_names:
+        if len(link := str(folder / LINKS / name)) <= LONGEST_SOCKET:
+            blocks[name].append(f"ControlPath {_quoted(link)}")
+    return SshFiles(_text([*blocks.values(), last]), alone, {leg.name: _known(leg) for leg in legs}, jump_names)
+
+
+def _text(blocks: Iterable[list[str]]) -> str:
+    return "\n".join("\n  ".join(block) + "\n" for block in blocks)
 
 
 @dataclass(frozen=True, slots=True)

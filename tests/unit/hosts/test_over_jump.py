@@ -24,7 +24,12 @@ PLACE = f"{SPEC.ssh.user}@192.0.2.9:22"
 # With ControlPersist the real ssh gives the one of a jump host no standard error.
 SSH = r"""#!/bin/sh
 folder=$(dirname "$0")
-case "$*" in *ControlPersist*) echo shared ;; *) echo own ;; esac >> "$folder/ways"
+case "$*" in
+  *ControlMaster=yes*) echo "${*##* }" >> "$folder/open"; exit 255 ;;
+  *ssh_config.alone*) echo alone ;;
+  *ControlPersist*) echo shared ;;
+  *) echo own ;;
+esac >> "$folder/ways"
 [ -e "$folder/speaks" ] && printf '%s' "$*" | grep -o -m 1 'BECOME-SUCCESS-[a-z]*' | head -n 1
 cat >> "$folder/sent"
 . "$folder/deed"
@@ -78,7 +83,7 @@ def called(runner: AnsibleRunner, folder: Path, deed: str, *, shares: bool) -> t
     return answer, (folder / "ways").read_text().split()
 
 
-@pytest.mark.parametrize("made", [["shared", "own"], ["own"]])
+@pytest.mark.parametrize("made", [["shared", "alone"], ["own"]])
 def test_whose_fault_it_is_is_heard_of_a_connection_of_its_own(
     runner: AnsibleRunner, folder: Path, made: list[str]
 ) -> None:
@@ -86,13 +91,25 @@ def test_whose_fault_it_is_is_heard_of_a_connection_of_its_own(
     assert answer.outcome is CallOutcome.UNREACHABLE
     assert answer.error.startswith(f"its jump host {PLACE} cannot be used: it refused the login")
     assert ways == made
+    assert (folder / "open").read_text() == "jump.0\n", "one connection is begun for all calls"
     assert b"of the bundle" not in (folder / "sent").read_bytes()
+
+
+def test_a_last_leg_that_is_refused_over_a_connection_that_was_open_is_asked_why(
+    runner: AnsibleRunner, folder: Path
+) -> None:
+    refused = "Stdio forwarding request failed: Session open refused by peer"
+    leg = "channel 0: open failed: administratively prohibited: open failed"
+    deed = f"case \"$*\" in *ssh_config.alone*) echo '{leg}' ;; *) echo '{refused}' ;; esac >&2\n"
+    answer, ways = called(runner, folder, deed + NOTHING_CAME, shares=False)
+    assert answer.error == f"its jump host {PLACE} does not get to it: it may not lead connections on"
+    assert ways == ["own", "alone"]
 
 
 def test_what_is_still_unheard_of_is_not_asked_a_third_time(runner: AnsibleRunner, folder: Path) -> None:
     answer, ways = called(runner, folder, NOTHING_CAME, shares=True)
     assert answer.error.startswith(f"its jump host {PLACE} does not get to it")
-    assert ways == ["shared", "own"]
+    assert ways == ["shared", "alone"]
 
 
 @RELAY
