@@ -138,10 +138,11 @@ def checkout(tmp_path: Path) -> HostileCheckout:
     made.marks.mkdir()
     shutil.copytree(EXAMPLE, made.inventory)
     for file in [*(made.inventory / "carriers").iterdir(), *(made.inventory / "centres").iterdir()]:
-        # Hosts that refuse at once; where sites reach a relay stays as it was.
+        # Hosts that refuse at once; where sites reach a relay, and where a jump host comes from, stay as they were.
         text = file.read_text(encoding="utf-8")
         if "relays:" in text and "endpoint:" not in text:
-            text = re.sub(r"( +)(address: )(\S+)", r"\g<0>\n\g<1>endpoint: \g<3>", text)
+            text = re.sub(r"( +)(address: )(\S+)", r"\g<0>\n\g<1>endpoint: \g<3>", text, count=1)
+        text = re.sub(r"(\njump:\n  )(address: )(\S+)", r"\g<0>\n  inside: \g<3>", text)
         text = re.sub(r"\b(address: )\d+\.\d+\.\d+\.", r"\g<1>127.0.0.", text)
         file.write_text(text, encoding="utf-8")
     made.git("init", "-q")
