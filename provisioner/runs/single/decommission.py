@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError, PolicyError
-from provisioner.desired.trust import fingerprint
+from provisioner.desired.trust import known_by
 from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
@@ -53,7 +53,7 @@ class Decommission:
     def place(self) -> str:
         """Where the host is called, and by which SSH host key it is known."""
         spec = self.called.spec
-        return f"{spec.ssh.user}@{spec.address}:{spec.ssh.port}, host key {fingerprint(spec.ssh.host_key)}"
+        return f"{spec.ssh.user}@{spec.address}:{spec.ssh.port}, host key {known_by(spec.ssh)}"
 
     @property
     def file(self) -> str:

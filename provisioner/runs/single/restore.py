@@ -10,7 +10,7 @@ from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.recovery_key import RecoveryPair
 from provisioner.desired.recovery import box_of, opened
 from provisioner.desired.spec import HostSpec
-from provisioner.desired.trust import fingerprint
+from provisioner.desired.trust import known_by
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import RestoredKey, restore_host_keys
 from provisioner.hosts.observe import observe
@@ -58,7 +58,7 @@ class Restoration:
     def place(self) -> str:
         """Where the new hardware is called, and by which SSH host key it is known."""
         spec = self.called.spec
-        return f"{spec.ssh.user}@{spec.address}:{spec.ssh.port}, host key {fingerprint(spec.ssh.host_key)}"
+        return f"{spec.ssh.user}@{spec.address}:{spec.ssh.port}, host key {known_by(spec.ssh)}"
 
 
 @dataclass(frozen=True)
