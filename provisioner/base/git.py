@@ -141,9 +141,9 @@ def setting_of(checkout: Checkout, name: str) -> str:
     """
     if not _is_ours(checkout):
         return ""
-    own = _run(["git", f"--git-dir={checkout.git_folder}", "config", "--get", name], _ENVIRONMENT, checkout, b"", _MOST)
-    argv = ["git", "--git-dir=/dev/null", "config", "--get", name]
-    done = own if own.code == 0 else _run(argv, _config_home(), checkout, b"", _MOST)
+    # By the checkout's own folder: what the user's settings say of some folders alone (includeIf) counts in them.
+    argv = ["git", f"--git-dir={checkout.git_folder}", "config", "--get", name]
+    done = _run(argv, _config_home(), checkout, b"", _MOST)
     return done.output.decode(errors="replace").strip() if done.code == 0 else ""
 
 

@@ -52,6 +52,9 @@ def committing(path: Path) -> Checkout:
     if any((checkout.git_folder / name).exists() for name in _UNDER_WAY):
         hint = "finish it first, or leave --commit out"
         raise UsageError(f"a merge or a rebase is under way in {checkout.top}", hint=hint)
+    if (checkout.git_folder / "index.lock").exists():
+        hint = "wait for the other Git; where none runs any more, remove that file"
+        raise UsageError(f"another Git works in {checkout.top} (index.lock)", hint=hint)
     if setting_of(checkout, "core.hooksPath") not in {"", "/dev/null"} or any(map(_is_hook(checkout), _HOOKS)):
         raise UsageError(f"{checkout.top} has hooks that a commit runs", hint=_BY_HAND)
     if setting_of(checkout, "commit.gpgSign").lower() in {"true", "yes", "on", "1"}:
@@ -85,7 +88,8 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
     commit = run_git(checkout, *settings, "commit-tree", tree, *parents, stdin=message.encode(), hint=_BY_HAND)
     made = commit.decode().strip()
     _stage(checkout, entries, None)
-    _git(checkout, "update-ref", "-m", f"commit: {message.partition(chr(10))[0]}", "HEAD", made, parent or "0" * 40)
+    # The empty text says that there is none yet: digests of one length or another need no zeros.
+    _git(checkout, "update-ref", "-m", f"commit: {message.partition(chr(10))[0]}", "HEAD", made, parent)
     return made
 
 

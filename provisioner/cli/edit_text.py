@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 
 from provisioner.base.errors import UsageError
+from provisioner.base.git import Checkout
 from provisioner.base.git_commit import commit_files, committing
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
@@ -57,7 +58,7 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
 
     Raises:
         LockedError, InventoryError: it cannot be written.
-        UsageError: it cannot be committed here; then nothing is written.
+        UsageError: it cannot be committed here; then nothing is written, but where Git refuses what it had said it takes.
     """
     dry_run = writing.dry_run
     if dry_run and writing.commits:
@@ -66,7 +67,7 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
     if not dry_run and edit.changed:
         checkout = committing(invocation.inventory) if writing.commits else None
         edit.write(invocation.inventory)
-        commit = commit_files(checkout, {edit.path: edit.after}, writing.message) if checkout else ""
+        commit = _committed(checkout, edit, writing.message) if checkout else ""
     if invocation.json:
         print_document(_document(edit, commit, dry_run=dry_run))
         return 0
@@ -83,6 +84,18 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
     for line in _ending(edit, dry_run=dry_run):
         click.echo(line)
     return 0
+
+
+def _committed(checkout: Checkout, edit: FileEdit, message: str) -> str:
+    """The id of the commit of an edit that is written.
+
+    Raises:
+        UsageError: Git refuses it; the message says that the file is written all the same.
+    """
+    try:
+        return commit_files(checkout, {edit.path: edit.after}, message)
+    except UsageError as error:
+        raise UsageError(f"{edit.path} is written, and not committed: {error}", hint=error.hint) from error
 
 
 def _ending(edit: FileEdit, *, dry_run: bool) -> list[str]:

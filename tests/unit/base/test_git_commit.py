@@ -101,6 +101,26 @@ def test_the_users_own_settings_are_heeded(top: Path, key: str, value: str, word
         committing(top)
 
 
+def test_settings_of_some_folders_alone_count_there(top: Path, tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("[user]\n\temail = work@example.com\n", encoding="utf-8")
+    said(top, "config", "--global", f"includeIf.gitdir:{top}/.path", str(tmp_path / "work"))
+    commit_files(committing(top), write(top, "one.yml", "x: 2\n"), "one")
+    assert said(top, "log", "-1", "--format=%ae") == "work@example.com\n"
+    with (tmp_path / "work").open("a", encoding="utf-8") as settings:
+        settings.write("[commit]\n\tgpgSign = true\n")
+    with pytest.raises(UsageError, match="signs commits"):
+        committing(top)
+
+
+def test_digests_of_another_length_are_no_matter(top: Path, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    (fresh / "facilities").mkdir(parents=True)
+    git(fresh, "init", "-q", "--object-format=sha256")
+    first = commit_files(committing(fresh), write(fresh, "one.yml", "x: 1\n"), "the first")
+    assert commit_files(committing(fresh), write(fresh, "one.yml", "x: 2\n"), "the second") != first
+    assert said(fresh, "log", "--format=%s").splitlines() == ["the second", "the first"]
+
+
 def test_nobody_commits_outside_of_git_in_a_merge_or_without_a_name(top: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no Git"):
         committing(tmp_path)
@@ -108,6 +128,10 @@ def test_nobody_commits_outside_of_git_in_a_merge_or_without_a_name(top: Path, t
     with pytest.raises(UsageError, match="under way"):
         committing(top)
     (top / ".git/MERGE_HEAD").unlink()
+    (top / ".git/index.lock").touch()
+    with pytest.raises(UsageError, match="another Git works"):
+        committing(top)
+    (top / ".git/index.lock").unlink()
     said(top, "config", "--global", "--unset", "user.email")
     with pytest.raises(UsageError, match="who you are"):
         committing(top)
