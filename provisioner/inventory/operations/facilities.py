@@ -96,9 +96,10 @@ def added(edits: Edits, new: NewFacility) -> FileEdit:
 
     Raises:
         UsageError: the id is in use or was, or another facility of the province has the name.
-        InventoryError: what it says breaks a rule.
+        InventoryError: what it says breaks a rule, or inventory.yml or the lock cannot be understood.
     """
     loaded = edits.load()
+    _frame(loaded)  # without the lock nobody knows which ids there were
     if not _ID.fullmatch(new.province):
         hint = "name its slug, e.g. bac-giang: see `provisioner geography`"
         raise UsageError(f"{printable(new.province, _SHOWN)} is no province", hint=hint)
@@ -326,7 +327,7 @@ def closed(edits: Edits, facility: str, day: date) -> FileEdit:
     """A facility's file, closed on a day: the next apply takes it off every host.
 
     Raises:
-        UsageError: it is protected.
+        UsageError: it is protected, or the day is one to come.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
     loaded = edits.load()
@@ -338,6 +339,9 @@ def closed(edits: Edits, facility: str, day: date) -> FileEdit:
     if site.protected:
         hint = "remove `protected: true` in a change of its own, have it reviewed and applied, then close it"
         raise UsageError(f"facility {facility} is protected", hint=hint, object=facility)
+    if day > edits.today:
+        hint = "close it on that day: the next apply takes its pictures off, whatever day the file names"
+        raise UsageError(f"--on {day} is a day to come", hint=hint, object=facility)
     if site.opens_on and site.opens_on > day:
         text = text.without(("opens_on",))
     changes: dict[KeyPath, object] = {("operating",): Operating.CLOSED.value, ("closed_on",): day.isoformat()}
@@ -357,7 +361,7 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date) -> Fi
     site = facility_named(loaded, facility)
     text = text_of_file(facility_file(edits.root, site))
     before = text.data
-    if site.operating is operating:
+    if site.operating is operating and (operating is Operating.OPEN or site.opens_on == day):
         return FileEdit(facility, text.path, before, before)
     key = "opened_on" if operating is Operating.OPEN else "opens_on"
     text = text.without(("closed_on",)).with_values({("operating",): operating.value, (key,): day.isoformat()})
