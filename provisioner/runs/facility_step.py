@@ -137,8 +137,14 @@ def _is_accepted(status: FacilityStatus) -> bool:
 def _of_plan(site: Facility, *, signed: bool) -> _Step | None:
     if not site.camera_count:
         words: Command = ("camera", "add", site.id)
-        options = ("--zone", Asked("ZONE", "what it looks at"), "--sub", Asked("640x360", "the size of its sub stream"))
-        return "it has no camera yet", (), (*words, *options)
+        seen = ("--zone", Asked("ZONE", "what it looks at"), "--sub", Asked("640x360", "the size of its sub stream"))
+        device = (
+            "--address",
+            Asked("ADDRESS", "where it is in the site's network"),
+            "--make",
+            Asked("MAKE", "its make"),
+        )
+        return "it has no camera yet", (), (*words, *seen, *device)
     if site.plan is None or not site.has_gateway:
         what = "no plan yet" if site.plan is None else "a plan, and no gateway is described"
         return f"it has {what}", ("facility", "plan", site.id), ()

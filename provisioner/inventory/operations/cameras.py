@@ -133,6 +133,9 @@ def camera_added(
     if any(known.id == name for known in site.cameras):
         hint = f"provisioner camera replace {facility}/{name}"
         raise UsageError(f"facility {facility} has a camera {name}", hint=hint, object=facility)
+    if not order.recorder and not order.address:
+        hint = "add --address 192.168.1.31 --make axis, or of a recorder --recorder nvr-01 --channel 1"
+        raise UsageError("a camera has an address of its own, or is a recorder's channel", hint=hint, object=facility)
     values = order.values
     if new_recorder:
         text = _with_recorder(text, site, order, new_recorder)

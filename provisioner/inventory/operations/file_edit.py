@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -127,10 +128,11 @@ class FileEdit:
         """
         if not self.changed:
             return
-        now = read_regular(self.path, most=MAX_BYTES) if self.path.is_file() else None
-        if now != self.before:
+        if self.before is None and os.path.lexists(self.path):
+            hint = "`provisioner validate` says what keeps it from being read; or name another id"
+            raise InventoryError(f"{self.path} is there already", hint=hint, object=self.facility)
+        if self.before is not None and _bytes_of(self.path) != self.before:
             raise LockedError(f"{self.path} was changed meanwhile", hint="run the same command again")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self.path, self.after.decode(), within=root)
 
 
@@ -140,7 +142,17 @@ def text_of_file(path: Path) -> FacilityText:
     Raises:
         InventoryError: it cannot be read.
     """
-    return FacilityText(path, read_regular(path, most=MAX_BYTES))
+    data = _bytes_of(path)
+    if data is None:
+        raise InventoryError(f"{path} cannot be read", hint="see that it is a file, and that you may read it")
+    return FacilityText(path, data)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return read_regular(path, most=MAX_BYTES)
+    except OSError:
+        return None
 
 
 def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> FileEdit:

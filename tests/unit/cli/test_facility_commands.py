@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import pytest
 from provisioner.cli.main import run
 from provisioner.inventory.files.strict_yaml import parse
 from tests import inventories as make
+from tests.hostile import MERGE_REQUEST
+from tests.unit.base.test_git import git
 
 SITE = "facilities/bac-giang/kcl-bg-001.yml"
 ROUTER = {"lan": "192.168.1.0/24", "lan_interface": "br-lan", "public_key": make.public_key("site")}
@@ -133,6 +136,42 @@ def test_a_facility_that_cannot_be_is_refused_and_nothing_is_written(
     assert "0912" not in out + err
 
 
+NEW = ("--province", "bac-giang", "--name", "Trường Ví Dụ 2", "--kind", "school", "--managing-body", "ubnd_tinh")
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("place", ["facilities", "facilities/bac-giang"])
+@pytest.mark.parametrize("kind", ["link out", "dangling link", "file"])
+def test_a_new_facility_is_written_into_its_folder_or_nowhere(root: Path, call: Call, place: str, kind: str) -> None:
+    outside, folder = root.parent / "outside", root / place
+    if kind == "file":
+        shutil.rmtree(folder)
+        folder.write_text("x\n", encoding="utf-8")
+    else:
+        if kind == "link out":
+            folder.rename(outside)
+        else:
+            shutil.rmtree(folder)
+        folder.symlink_to(outside)
+    before = sorted(outside.rglob("*"))
+    code, _, err = call("facility", "add", "kcl-bg-002", *NEW)
+    assert (code, "hint: " in err, sorted(outside.rglob("*"))) == (3, True, before), err
+
+
+def test_what_the_loader_does_not_read_is_not_written_over(root: Path, call: Call) -> None:
+    (root / "facilities/bac-giang/kcl-bg-002.yml").symlink_to(root / "nowhere")
+    code, _, err = call("facility", "add", "kcl-bg-002", *NEW)
+    assert (code in {2, 3}, "already" in err) == (True, True), err
+    assert (root / "facilities/bac-giang/kcl-bg-002.yml").is_symlink()
+
+
+def test_no_id_is_given_out_while_nobody_knows_which_there_were(root: Path, call: Call) -> None:
+    (root / "allocations.lock.yml").write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    code, _, err = call("facility", "add", *NEW)
+    assert (code, "the lock cannot be understood" in err) == (3, True), err
+    assert not (root / "facilities/bac-giang/kcl-bg-002.yml").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "place", "after"),
     [
@@ -224,6 +263,8 @@ def test_cameras_come_with_a_recorder_and_go_without(root: Path, call: Call) -> 
         (("facility", "move", "kcl-bg-001"), 2, "either"),
         (("facility", "plan", "kcl-bg-001", "--relay", "relay-vnpt-1"), 2, "has a plan over relay-viettel-1"),
         (("facility", "close", "kcl-bg-001", "--on", "2021-04-01"), 3, "before opened_on"),
+        (("facility", "close", "kcl-bg-001", "--on", "2999-01-01"), 2, "a day to come"),
+        (("camera", "add", "kcl-bg-001", "--zone", "san", "--sub", "640x360"), 2, "--address 192.168.1.31 --make axis"),
         ((*SURVEY, "--fit", "4"), 3, "4 cameras that will do, but only 3"),
         ((*SURVEY, "--on", "2999-01-01"), 3, "a day to come"),
         (("facility", "close", "kcl-bg-00"), 2, "did you mean kcl-bg-001?"),
@@ -250,6 +291,10 @@ def test_a_facility_closes_and_opens_again(root: Path, call: Call) -> None:
         *("preparing", "2030-08-01"),
         False,
     )
+    assert call("facility", "reopen", "kcl-bg-001", "--opens-on", "2030-09-01")[0] == 0
+    assert values(root)["opens_on"] == "2030-09-01"
+    code, out, _ = call("facility", "reopen", "kcl-bg-001", "--opens-on", "2030-09-01")
+    assert (code, "is so already" in out) == (0, True)
     assert call("facility", "close", "kcl-bg-001", "--on", "2021-07-30")[0] == 0
     assert "opens_on" not in values(root)
     assert call("facility", "reopen", "kcl-bg-001", "--on", "2021-08-01")[0] == 0
@@ -306,7 +351,7 @@ def test_the_next_step_leads_from_a_survey_to_the_gateway(root: Path, call: Call
         0,
         [
             "next: it has no camera yet",
-            "  when that is so: provisioner camera add kcl-bg-001 --zone ZONE --sub 640x360",
+            "  when that is so: provisioner camera add kcl-bg-001 --zone ZONE --sub 640x360 --address ADDRESS --make MAKE",
         ],
     )
     (root / SITE).write_text(whole, encoding="utf-8")
@@ -323,3 +368,13 @@ def test_the_next_step_leads_from_a_survey_to_the_gateway(root: Path, call: Call
     )
     code, _, err = call("facility", "next", "kcl-bg-001")
     assert (code, "cannot be read" in err) == (3, True)
+
+
+def test_what_is_written_and_not_committed_is_said(root: Path, call: Call) -> None:
+    git(root, "init", "-q")
+    git(root, "config", "user.name", "P")
+    git(root, "config", "user.email", "p@example.com")
+    (root / ".git/index").mkdir()  # as where the disk or its rights keep Git from writing it
+    code, _, err = call("facility", "contact", "kcl-bg-001", "--on", "2021-05-02", "--commit")
+    assert (code, f"{root / SITE} is written, and not committed: " in err) == (2, True), err
+    assert values(root)["contact_confirmed_on"] == "2021-05-02"
