@@ -7,6 +7,7 @@ import os
 import re
 import secrets as random
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,6 +19,7 @@ from provisioner.base.git import checkout_of
 from provisioner.base.git_commit import begin_repository, commit_files, committing
 from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
+from provisioner.base.regular_file import read_regular
 from provisioner.base.vault import SECRETS_ID
 from provisioner.hosts.host_key_scan import fingerprint_of, scanned_key
 from provisioner.inventory.operations.allocate import allocate
@@ -26,6 +28,7 @@ from provisioner.inventory.operations.first_files import ATTRIBUTES, IGNORED, Be
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SHOWN = 80
 _PASSWORD_BYTES = 32
+_MOST_PASSWORD_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +105,46 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
     if "," in str(places.password) or not str(places.password).isprintable():
         hint = "name another file with --vault-password"
         raise UsageError("the password's file has a comma in its path, which divides passwords", hint=hint)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    is_there = root.exists()
+    if is_there and (not root.is_dir() or any(root.iterdir())):
         raise UsageError(f"{root} is not empty", hint="name a new folder, or an empty one")
+    _refuse_password(places)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        # A folder that is there stays the one that it is: somebody may stand in it.
+        draft = Path(mkdtemp(prefix=f".{root.name}-", dir=root if is_there else root.parent))
     except OSError as error:
         hint = "name a folder that you can write to"
         raise UsageError(f"{root} cannot be made: {error.strerror}", hint=hint) from None
+    made: list[Path] = [draft]
     try:
         written = _written(draft, root, beginning, today)
-        draft.chmod(0o755)
-        draft.rename(root)
+        if is_there:
+            made += [file.rename(root / file.name) for file in sorted(draft.iterdir())]
+            draft.rmdir()
+        else:
+            draft.chmod(0o755)
+            made.append(draft.rename(root))
+        return _with_what_lies_elsewhere(places, written, made)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        for path in reversed(made):
+            _take_away(path)
         raise
+
+
+def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> Begun:
+    """The password, the configuration, the repository; what is made is noted, to be taken away if a later one fails."""
+    root = places.root
     is_new = not places.password.exists()
     if is_new:
-        _write_new(places.password, random.token_urlsafe(_PASSWORD_BYTES) + "\n")
+        _write_new(places.password, random.token_urlsafe(_PASSWORD_BYTES) + "\n", made)
     settings = _settings(places)
-    writes = places.configuration is not None and not places.configuration.exists()
+    writes = places.configuration is not None and not os.path.lexists(places.configuration)
     if writes and places.configuration:
-        _write_new(places.configuration, "".join(f"{line}\n" for line in settings))
+        _write_new(places.configuration, "".join(f"{line}\n" for line in settings), made)
     repository = checkout_of(root.parent) is None
     if repository:
+        made.append(root / ".git")
         begin_repository(root)
     return Begun(
         files=tuple(root / name for name in written),
@@ -135,6 +154,38 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
         repository=repository,
         commit=_first_commit(root, written) if repository else "",
     )
+
+
+def _take_away(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _refuse_password(places: NewPlaces) -> None:
+    """Refuse a place of the vault's password where it is none, or where others get hold of it.
+
+    Raises:
+        UsageError: it is such a place.
+    """
+    password, hint = places.password, "name another file with --vault-password"
+    if os.path.lexists(password):
+        try:
+            is_one = bool(read_regular(password, most=_MOST_PASSWORD_BYTES).strip())
+        except OSError:
+            is_one = False
+        if not is_one:
+            raise UsageError(f"{password} is there already, and holds no password", hint=hint)
+        return
+    if places.configuration and password.is_relative_to(places.configuration.parent):
+        return  # a folder of the program's own
+    checkout = checkout_of(places.root.parent)
+    if checkout and password.parent.resolve().is_relative_to(checkout.top):
+        message = f"{password} is in the checkout {checkout.top}: whoever gets a clone of it may get the password"
+        raise UsageError(message, hint=hint)
+    if password.parent.exists() and password.parent.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UsageError(f"others can write to {password.parent}: the vault's password does not go there", hint=hint)
 
 
 def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tuple[str, ...]:
@@ -166,8 +217,8 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _write_new(path: Path, text: str) -> None:
-    """Write a file that only its owner can read.
+def _write_new(path: Path, text: str, made: list[Path]) -> None:
+    """Write a file that only its owner can read, and note that it was made.
 
     Raises:
         UsageError: it is there, or cannot be written.
@@ -175,6 +226,7 @@ def _write_new(path: Path, text: str) -> None:
     try:
         make_own_folder(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        made.append(path)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:

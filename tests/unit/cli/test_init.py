@@ -178,3 +178,72 @@ def test_a_fingerprint_is_enough_and_what_is_there_already_stays(call: Call, hom
     assert KEY in (tmp_path / "first/carriers/viettel.yml").read_text(encoding="utf-8")
     code, _, err = call("init", "first", *WORDS, *KNOWN)
     assert (code, "first is not empty" in err) == (2, True)
+
+
+def test_whoever_stands_in_the_folder_stays_in_it(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "first"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    code, out, err = call("init", ".", *WORDS, *KNOWN)
+    assert code == 0, err
+    assert Path.cwd() == folder
+    assert Path("inventory.yml").exists()
+    assert "first commit" in out
+    assert sorted(file.name for file in folder.iterdir() if file.name.startswith(".")) == [
+        *(".git", ".gitattributes", ".gitignore"),
+    ]
+
+
+@pytest.mark.parametrize("folders", [(), ("first",)])
+@pytest.mark.parametrize(
+    ("place", "kind", "said"),
+    [
+        ("vault/first", "dangling link", "holds no password"),
+        ("vault/first", "folder", "holds no password"),
+        ("vault/first", "empty", "holds no password"),
+        ("vault", "empty", "cannot be written"),
+    ],
+)
+def test_where_one_place_fails_nothing_is_made_anywhere(
+    call: Call, tmp_path: Path, folders: tuple[str, ...], *, place: str, kind: str, said: str
+) -> None:
+    file = tmp_path / "home/.config/provisioner" / place
+    file.parent.mkdir(parents=True, mode=0o700)
+    if kind == "dangling link":
+        file.symlink_to(tmp_path / "nowhere")
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.touch()
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = call("init", "first", *WORDS, *KNOWN)
+    assert (code, said in err) == (2, True), out + err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_git_the_password_and_the_configuration_go_again(
+    call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path / "bin"))
+        code, _, err = call("init", "first", *WORDS, *KNOWN)
+    assert (code, "git cannot be run" in err, (tmp_path / "first").exists()) == (2, True, False), err
+    assert [file for file in home.rglob("*") if file.is_file() and file.name != ".gitconfig"] == []
+    assert call("init", "first", *WORDS, *KNOWN)[0] == 0
+
+
+def test_the_password_goes_to_no_place_of_others(call: Call, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    code, _, err = call("init", "first", *WORDS, *KNOWN, "--vault-password", str(shared / "password"))
+    assert (code, "others can write to" in err, stat.S_IMODE(shared.stat().st_mode)) == (2, True, 0o777), err
+    subprocess.run(["git", "init", "-q", str(tmp_path / "whole")], check=True)
+    root, password = tmp_path / "whole/first", tmp_path / "whole/password"
+    code, _, err = call("init", str(root), *WORDS, *KNOWN, "--vault-password", str(password))
+    assert (code, "is in the checkout" in err, root.exists(), password.exists()) == (2, True, False, False), err
+    # Nobody knows of a home: nothing of a person's is put beside the inventory, into a checkout of all.
+    code = run(["init", str(root), *WORDS, *KNOWN], {"PATH": os.environ["PATH"]})
+    assert (code, root.exists(), (tmp_path / "whole/vault").exists()) == (2, False, False)
