@@ -58,7 +58,7 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
 
     Raises:
         LockedError, InventoryError: it cannot be written.
-        UsageError: it cannot be committed here; then nothing is written, but where Git refuses what it had said it takes.
+        UsageError: it cannot be committed here; then nothing is written; if Git refuses it later, that is said.
     """
     dry_run = writing.dry_run
     if dry_run and writing.commits:

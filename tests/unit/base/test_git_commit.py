@@ -112,7 +112,8 @@ def test_settings_of_some_folders_alone_count_there(top: Path, tmp_path: Path) -
         committing(top)
 
 
-def test_digests_of_another_length_are_no_matter(top: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("top")
+def test_digests_of_another_length_are_no_matter(tmp_path: Path) -> None:
     fresh = tmp_path / "fresh"
     (fresh / "facilities").mkdir(parents=True)
     git(fresh, "init", "-q", "--object-format=sha256")

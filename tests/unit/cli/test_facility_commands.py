@@ -347,11 +347,12 @@ def test_the_next_step_leads_from_a_survey_to_the_gateway(root: Path, call: Call
     whole = TEXT.partition("plan:")[0] + TEXT[TEXT.index("recorders:") :]
     (root / SITE).write_text(whole.partition("recorders:")[0], encoding="utf-8")
     code, out, _ = call("facility", "next", "kcl-bg-001")
+    words = "--zone ZONE --sub 640x360 --address ADDRESS --make MAKE"
     assert (code, out.splitlines()[-2:]) == (
         0,
         [
             "next: it has no camera yet",
-            "  when that is so: provisioner camera add kcl-bg-001 --zone ZONE --sub 640x360 --address ADDRESS --make MAKE",
+            f"  when that is so: provisioner camera add kcl-bg-001 {words}",
         ],
     )
     (root / SITE).write_text(whole, encoding="utf-8")
