@@ -258,12 +258,45 @@ def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
     """What is left when the inventory has all: an apply, a verification, or to wait."""
     site, state = status.facility, status.standing.state
     limited = ("--limit", f"facility={site.id}")
+    if left := _held_by_others(whole, site):
+        return f"run provisioner apply: {', '.join(left)} still holds it", ("apply",), ()
     if people := _of_people(site, state):
         return people
     if state is FacilityState.PLAN_AGREED and (new := _never_applied(whole, site)):
         return f"{', '.join(new)} were never applied", ("apply", "--allow", f"trust={len(new)}"), ()
-    if state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
-        return status.next, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
+    without = _without_it(whole, site)
+    if without or state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
+        what = f"run provisioner apply: {', '.join(without)} does not hold what is signed" if without else status.next
+        return what, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
     if state is FacilityState.PROVISIONED:
         return status.next, ("verify", *limited), ()
     return status.next, (), ()
+
+
+def _signed_on(site: Facility) -> dict[str, str]:
+    """What each relay is to hold of a facility that hosts carry."""
+    plans = (site.plan, site.successor) if site.operating.is_carried else ()
+    return {plan.relay: signed_content(site, plan) for plan in plans if plan and plan.agreed}
+
+
+def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:
+    """What each relay was last seen to hold, where somebody saw it."""
+    words = whole.evidence.words
+    relays = whole.inventory.allocations.relays
+    return {host: word.held for host, word in words.items() if host in relays and word.held is not None}
+
+
+def _held_by_others(whole: Overview, site: Facility) -> list[str]:
+    """The relays that hold a facility and are to let it go; of one that is closed its state tells."""
+    if site.operating is Operating.CLOSED:
+        return []
+    mine = _signed_on(site)
+    return [host for host, held in _known_to_hold(whole).items() if site.id in held and host not in mine]
+
+
+def _without_it(whole: Overview, site: Facility) -> list[str]:
+    """The relays that were last seen without a facility, or with something else of it that was signed once."""
+    known = _known_to_hold(whole)
+    mine = {relay: content for relay, content in _signed_on(site).items() if relay in known}
+    # The empty content is a drift: that is looked at before anything is applied over it.
+    return [relay for relay, content in mine.items() if known[relay].get(site.id) not in {content, ""}]

@@ -143,7 +143,7 @@ NEW = ("--province", "bac-giang", "--name", "Trường Ví Dụ 2", "--kind", "s
 @pytest.mark.parametrize("place", ["facilities", "facilities/bac-giang"])
 @pytest.mark.parametrize("kind", ["link out", "dangling link", "file"])
 def test_a_new_facility_is_written_into_its_folder_or_nowhere(root: Path, call: Call, place: str, kind: str) -> None:
-    outside, folder = root.parent / "outside", root / place
+    outside, folder = root.parent / f"{root.name}-outside", root / place
     if kind == "file":
         shutil.rmtree(folder)
         folder.write_text("x\n", encoding="utf-8")

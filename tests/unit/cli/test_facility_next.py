@@ -166,3 +166,39 @@ def test_what_the_parties_sign_is_shown_in_both_languages_and_written_for_people
     ):
         code, _, err = example("sign-off", "kcl-bg-009", *words)
         assert (code, said in err) == (2, True), err
+
+
+def command_of(example: ExampleTerminal, facility: str) -> tuple[str, list[str]]:
+    code, document = example.document("facility", "next", facility)
+    assert code == 0
+    return document["next"], document["command"]
+
+
+def test_what_a_relay_has_let_go_is_applied_again_when_it_opens_again(example: ExampleTerminal) -> None:
+    for words in (
+        ("facility", "close", "kcl-bg-002"),
+        ("allocate",),
+        ("apply", "--yes"),
+        ("facility", "reopen", "kcl-bg-002", "--opens-on", "2030-01-01"),
+        ("allocate",),
+    ):
+        assert example(*words)[0] == 0
+    apply = ["apply", "--limit", "facility=kcl-bg-002"]
+    assert command_of(example, "kcl-bg-002") == (
+        "run provisioner apply: relay-viettel-1 does not hold what is signed",
+        apply,
+    )
+    assert example(*apply, "--yes")[0] == 0
+    assert command_of(example, "kcl-bg-002")[1][0] == "verify"
+
+
+def test_the_relay_that_is_to_let_a_facility_go_is_applied_first(example: ExampleTerminal) -> None:
+    assert example("facility", "move", "kcl-hd-001", "--finish", "--unproved")[0] == 0
+    assert example("allocate")[0] == 0
+    example.edit("facilities/bac-giang/kcl-bg-002.yml", "operating: open", "operating: standby")
+    for facility in ("kcl-hd-001", "kcl-bg-002"):
+        left = ("run provisioner apply: relay-viettel-1 still holds it", ["apply"])
+        assert command_of(example, facility) == left
+    assert example("apply", "--yes")[0] == 0
+    assert command_of(example, "kcl-hd-001")[1][0] == "verify"
+    assert command_of(example, "kcl-bg-002") == ("before people come again it is prepared", [])
