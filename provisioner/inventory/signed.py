@@ -70,6 +70,13 @@ def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:
     return tuple(party for party in PARTIES if party not in signed)
 
 
+def unsigned_by(facility: Facility, plan: ConnectionPlan) -> tuple[Party, ...]:
+    """The parties that have not signed what a plan says now, whatever its state."""
+    content = signed_content(facility, plan)
+    signed = {sign_off.by for sign_off in plan.sign_offs if sign_off.content == content}
+    return tuple(party for party in Party if party not in signed)
+
+
 def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int, SignOff], ...]:
     """The sign-offs over another content than today's, with their places in the list."""
     if not plan.sign_offs:

@@ -15,7 +15,7 @@ from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Par
 from provisioner.inventory.operations.validate import SECRETS_NOT_CHECKED, problems_of
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
-from provisioner.inventory.signed import signed_content
+from provisioner.inventory.signed import signed_content, unsigned_by
 from provisioner.lifecycle.next_step import PARTIES
 from provisioner.lifecycle.standing import ConnectionProgress
 from provisioner.lifecycle.states import FacilityState
@@ -149,15 +149,9 @@ def _of_plan(site: Facility, *, signed: bool) -> _Step | None:
         what = "no plan yet" if site.plan is None else "a plan, and no gateway is described"
         return f"it has {what}", ("facility", "plan", site.id), ()
     for plan in filter(None, (site.plan, site.successor)):
-        if missing := _to_sign(site, plan):
+        if missing := unsigned_by(site, plan):
             return _signing(site, plan, missing[:1] if signed else missing, signed=signed)
     return None
-
-
-def _to_sign(site: Facility, plan: ConnectionPlan) -> tuple[Party, ...]:
-    content = signed_content(site, plan)
-    signed = {sign_off.by for sign_off in plan.sign_offs if sign_off.content == content}
-    return tuple(party for party in Party if party not in signed)
 
 
 def _signing(site: Facility, plan: ConnectionPlan, missing: tuple[Party, ...], *, signed: bool) -> _Step:

@@ -21,10 +21,20 @@ from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
-from provisioner.inventory.model import Facility, Frame, ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
+from provisioner.inventory.model import (
+    Facility,
+    Frame,
+    ManagingBody,
+    Operating,
+    Party,
+    PlanState,
+    SurveyVerdict,
+    UplinkKind,
+)
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.inventory.operations.file_edit import FacilityText, FileEdit, held_against_rules, text_of_file
 from provisioner.inventory.operations.named import facility_file, facility_named
+from provisioner.inventory.signed import unsigned_by
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _DIGITS = 3
@@ -246,7 +256,7 @@ class PlanOrder:
 
 
 def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
-    """A proposed plan in a facility's file, and its gateway where it has none.
+    """A proposed plan in a facility's file, and its gateway where it has none: what all have signed is agreed with it.
 
     Raises:
         UsageError: it has another plan, no relay follows from what is known, or no LAN.
@@ -268,6 +278,8 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
         lan = order.lan or _lan_of(site)
         gateway = {"lan": lan, "lan_interface": order.lan_interface or _LAN_INTERFACE}
         text = text.with_values({("gateway",): gateway})
+        if site.plan and site.cameras and not unsigned_by(site, site.plan):  # all have signed before there was one
+            text = text.with_values({("plan", "state"): PlanState.AGREED.value})
     else:
         given = {"lan": order.lan, "lan_interface": order.lan_interface}
         text = text.with_values({("gateway", key): value for key, value in given.items() if value})

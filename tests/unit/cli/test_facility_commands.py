@@ -335,6 +335,16 @@ def test_the_last_of_three_sign_offs_agrees_the_plan_and_an_edit_holds_it(root: 
     assert (document["written"], document["to_be_signed"], document["commit"]) == (False, True, None)
 
 
+def test_a_plan_that_all_have_signed_is_agreed_with_its_gateway(root: Path, call: Call) -> None:
+    router = "gateway: { lan: 192.168.1.0/24, lan_interface: br-lan }\n"
+    for parties, state in ((("--by", "dic"), "proposed"), (("--all-parties",), "agreed")):
+        (root / SITE).write_text(TEXT.replace(router, ""), encoding="utf-8")
+        assert call("sign-off", "kcl-bg-001", *parties, "--source", "01/BB")[0] == 0
+        assert values(root)["plan"]["state"] == "proposed"  # type: ignore[index]
+        code, _, err = call("facility", "plan", "kcl-bg-001")
+        assert (code, values(root)["plan"]["state"]) == (0, state), err  # type: ignore[index]
+
+
 def next_of(call: Call) -> list[str]:
     code, out, err = call("--output", "json", "facility", "next", "kcl-bg-001")
     assert code == 0, err
