@@ -80,6 +80,14 @@ def test_comments_outside_the_edited_value_stay(path: tuple[Any, ...], value: An
 
 
 @given(PLACES, VALUES)
+def test_line_breaks_of_another_system_stay_and_new_lines_have_them(path: tuple[Any, ...], value: Any) -> None:
+    after = edited(FILE, {path: value})
+    assert edited(FILE.replace(b"\n", b"\r\n"), {path: value}) == after.replace(b"\n", b"\r\n")
+    marked = b"\xef\xbb\xbf" + after
+    assert edited(marked, {path: value}) == marked
+
+
+@given(PLACES, VALUES)
 def test_an_edit_made_twice_is_the_edit_made_once(path: tuple[Any, ...], value: Any) -> None:
     if path[-1] in {0, 2} and path not in {("list", 0), ("flow", "b", 0)}:
         return  # one more item is one more item

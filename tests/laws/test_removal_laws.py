@@ -14,6 +14,7 @@ from provisioner.inventory.files.removal import removed, renamed
 from provisioner.inventory.files.strict_yaml import parse
 from tests.laws.test_edit_laws import FILE, KEYS, VALUES
 
+FOREIGN = FILE.replace(b"\n", b"\r\n")
 PLACES = st.sampled_from(
     [
         *[("version",), ("plan",), ("plan", "state"), ("plan", "sign_offs"), ("list",), ("list", 0), ("list", 1)],
@@ -38,6 +39,11 @@ def test_what_is_asked_goes_and_all_else_says_the_same(path: tuple[Any, ...]) ->
     assert parse(after).value == without(parse(FILE).value, path)
     kept = {line.partition("#")[2] for line in FILE.decode().splitlines() if line.lstrip().startswith("#")}
     assert kept <= {line.partition("#")[2] for line in after.decode().splitlines()}
+
+
+@given(PLACES)
+def test_a_removal_keeps_the_line_breaks_of_another_system(path: tuple[Any, ...]) -> None:
+    assert removed(FOREIGN, path) == removed(FILE, path).replace(b"\n", b"\r\n")
 
 
 @given(PLACES)
@@ -74,6 +80,11 @@ def test_the_last_item_leaves_an_empty_list() -> None:
     assert removed(b"cameras: [{ id: x }]\n", ("cameras", 0)) == b"cameras: []\n"
 
 
+def test_what_begins_an_item_gives_its_place_to_the_next() -> None:
+    data = b"list:\n  - address: x # its own\n\n    id: a\n    b: 1 # of b\n  - id: c\n"
+    assert removed(data, ("list", 0, "address")) == b"list:\n  - id: a\n    b: 1 # of b\n  - id: c\n"
+
+
 @given(KEYS)
 def test_a_new_key_says_the_same_under_another_name_in_the_same_place(key: str) -> None:
     after = renamed(FILE, ("plan",), f"new_{key}")
@@ -84,7 +95,7 @@ def test_a_new_key_says_the_same_under_another_name_in_the_same_place(key: str) 
 
 def test_what_cannot_be_done_by_lines_is_refused_and_never_guessed() -> None:
     for data, path in (
-        (b"list:\n  - id: a\n    b: 1\n", ("list", 0, "id")),
+        (b"list:\n  - id: a\n    # of b\n    b: 1\n", ("list", 0, "id")),
         (b"only: 1\n", ("only",)),
         (b"- - a\n  - b\n- c\n", (0, 0)),
         (b"a: [1\n", ("a",)),

@@ -38,10 +38,10 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
     Raises:
         EditError: the file has faults, or a place cannot be reached.
     """
-    text = data.decode("utf-8-sig")
     document = parse(data, max_bytes=max_bytes)
     if document.faults:
         raise EditError(document.faults[0].message)
+    text = before = text_of(data)
     expected = copy.deepcopy(document.value)
     for path, value in changes.items():
         if not path:
@@ -50,11 +50,28 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
             continue
         text = _set(text, path, value)
         expected = _with(expected, path, value)
-    result = text.encode()
+    if text == before:
+        return data
+    result = bytes_like(data, text)
     after = parse(result, max_bytes=max_bytes)
     if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
     return result
+
+
+def text_of(data: bytes) -> str:
+    """What a file says, with line breaks of one kind where it has those of another system throughout."""
+    text = data.decode("utf-8-sig")
+    return text.replace(_FOREIGN, "\n") if _has_foreign_breaks(text) else text
+
+
+def bytes_like(data: bytes, text: str) -> bytes:
+    """A new text of a file, with the line breaks that the file has."""
+    return (text.replace("\n", _FOREIGN) if _has_foreign_breaks(data.decode("utf-8-sig")) else text).encode()
+
+
+def _has_foreign_breaks(text: str) -> bool:
+    return 0 < text.count(_FOREIGN) == text.count("\n")
 
 
 def _value_at(value: object, path: KeyPath) -> object:
@@ -69,6 +86,7 @@ def _value_at(value: object, path: KeyPath) -> object:
 
 
 _MISSING = object()
+_FOREIGN = "\r\n"
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 """An IPv4 address or network: with three dots it is a number to nobody."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import yaml
 
-from provisioner.inventory.files.edit import EditError
+from provisioner.inventory.files.edit import EditError, bytes_like, text_of
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.strict_yaml import MAX_BYTES, parse
 
@@ -70,10 +70,10 @@ _Rewrite = Callable[[str, yaml.CollectionNode, "str | int"], str]
 def _changed(
     data: bytes, path: KeyPath, max_bytes: int, rewrite: _Rewrite, change: Callable[[object, str | int], object]
 ) -> bytes:
-    text = data.decode("utf-8-sig")
     document = parse(data, max_bytes=max_bytes)
     if document.faults:
         raise EditError(document.faults[0].message)
+    text = text_of(data)
     parent_value = _step(document.value, path[:-1])
     is_there = (isinstance(parent_value, dict) and path[-1] in parent_value) or (
         isinstance(parent_value, list) and isinstance(path[-1], int) and 0 <= path[-1] < len(parent_value)
@@ -81,7 +81,7 @@ def _changed(
     if not is_there:
         return data
     parent = _collection(yaml.compose(text, Loader=yaml.CSafeLoader), path[:-1])
-    result = rewrite(text, parent, path[-1]).encode()
+    result = bytes_like(data, rewrite(text, parent, path[-1]))
     expected = copy.deepcopy(document.value)
     change(_step(expected, path[:-1]), path[-1])
     after = parse(result, max_bytes=max_bytes)
@@ -124,9 +124,25 @@ def _cut(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
     if parent.flow_style:
         return _cut_inline(text, parent, index)
     start = text.rfind("\n", 0, first.start_mark.index) + 1
-    if text[start : first.start_mark.index].strip() != ("" if isinstance(parent, yaml.MappingNode) else "-"):
+    before = text[start : first.start_mark.index].strip()
+    end = _end_of_line(text, _end(last))
+    if isinstance(parent, yaml.MappingNode) and before == "-" and index == 0:
+        return _cut_first(text, parent, end)
+    if before != ("" if isinstance(parent, yaml.MappingNode) else "-"):
         raise EditError(f"{part} begins on a line with something else")
-    return text[:start] + text[_end_of_line(text, _end(last)) :]
+    return text[:start] + text[end:]
+
+
+def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
+    """The text without the first entry of an item, which stands on the dash's line: the next one comes there.
+
+    Raises:
+        EditError: a comment stands between the two, which would be another one's then.
+    """
+    first, then = parent.value[0][0].start_mark.index, parent.value[1][0].start_mark.index
+    if text[end:then].strip():
+        raise EditError("a comment stands behind what begins an item: remove it by hand")
+    return text[:first] + text[then:]
 
 
 def _emptied(text: str, parent: yaml.CollectionNode) -> str:
