@@ -75,6 +75,18 @@ def test_items_go_one_after_the_other_until_none_is_left(order: list[int]) -> No
         assert parse(data).value == value
 
 
+def test_a_comment_of_an_item_goes_with_it_and_becomes_no_other_ones() -> None:
+    first, second = (
+        "  - id: x\n    y: 1\n\n    # x's last word\n",
+        "  # of z,\n  # two lines\n  - id: z\n      # in z\n",
+    )
+    head, tail = "# top\nlist:\n  # of all\n", "\n  # behind\n# end\nmore: 1\n"
+    data = (head + first + second + tail).encode()
+    assert removed(data, ("list", 0)).decode() == head + second + tail
+    assert removed(data, ("list", 1)).decode() == head + first + tail
+    assert removed(b"l:\n- a\n# of b\n- b\n # in b", ("l", 1)) == b"l:\n- a\n"
+
+
 def test_the_last_item_leaves_an_empty_list() -> None:
     assert removed(b"cameras:\n  - id: x\n    y: 1\nend: 2\n", ("cameras", 0)) == b"cameras: []\nend: 2\n"
     assert removed(b"cameras: [{ id: x }]\n", ("cameras", 0)) == b"cameras: []\n"

@@ -6,6 +6,7 @@ As in `edit`, the result is parsed again and held against what was wanted.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 
 import yaml
@@ -17,6 +18,8 @@ from provisioner.inventory.files.strict_yaml import MAX_BYTES, parse
 
 def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
     """A file's text without one entry of a mapping, or one item of a list; what stands on its lines goes with it.
+
+    So does a comment right above an item that is not the first, and one further in than the dash behind its last line.
 
     Args:
         data: the file, strict YAML without faults, in UTF-8.
@@ -130,7 +133,32 @@ def _cut(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
         return _cut_first(text, parent, end)
     if before != ("" if isinstance(parent, yaml.MappingNode) else "-"):
         raise EditError(f"{part} begins on a line with something else")
+    if isinstance(parent, yaml.SequenceNode):
+        column = parent.start_mark.column
+        start = _with_words_above(text, start, column) if index else start
+        end = _with_words_inside(text, end, column)
     return text[:start] + text[end:]
+
+
+def _with_words_above(text: str, start: int, column: int) -> int:
+    """Where the comment begins that stands right above an item: below the item's end it would be the next one's.
+
+    What stands above the first item may be about the whole list, and is not asked for.
+    """
+    while start:
+        line = text.rfind("\n", 0, start - 1) + 1
+        if not re.match(rf" {{{column}}}#", text[line:start]):
+            return start
+        start = line
+    return start
+
+
+def _with_words_inside(text: str, end: int, column: int) -> int:
+    """Where the comments end that stand behind an item's last line, further in than its dash."""
+    inside = re.compile(rf"(?:[ \t]*\n)* {{{column + 1},}}#[^\n]*(?:\n|$)")
+    while match := inside.match(text, end):
+        end = match.end()
+    return end
 
 
 def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
