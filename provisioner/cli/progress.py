@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -18,6 +20,8 @@ from provisioner.pipeline import Session
 _PATIENCE_S: Final = 1.0
 _TICK_S: Final = 0.25
 _NAMED: Final = 2
+_USUAL: Final = 80
+_MOST: Final = 100
 _CLEAR: Final = "\r\x1b[K"
 
 
@@ -29,8 +33,19 @@ def session_of(invocation: Invocation) -> Session:
 
 
 def _on_terminal(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    # A terminal that is gone ends nothing: hosts are in the middle of a change.
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _width() -> int:
+    """How many letters fit: what goes on in the next row would stay there when the line is written over."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return min((columns or _USUAL) - 1, _MOST)
 
 
 @dataclass
@@ -49,7 +64,7 @@ class ProgressLine:
         say: whoever speaks the reader's language.
         write: writes on the terminal.
         clock: seconds of a clock that only goes on.
-        width: letters that fit on a line.
+        width: letters that fit on a line now.
     """
 
     def __init__(
@@ -57,7 +72,7 @@ class ProgressLine:
         say: Translator,
         write: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        width: int = 100,
+        width: Callable[[], int] = _width,
     ) -> None:
         self._say, self._write, self._clock, self._width = say, write, clock, width
         self._asked: dict[str, _Asked] = {}
@@ -94,7 +109,7 @@ class ProgressLine:
     def _line(self) -> str:
         now = self._clock()
         late = [(op, asked) for op, asked in self._asked.items() if now - asked.since >= _PATIENCE_S]
-        return "; ".join(self._words(operation, asked, now) for operation, asked in late)[: self._width]
+        return "; ".join(self._words(operation, asked, now) for operation, asked in late)[: self._width()]
 
     def _words(self, operation: str, asked: _Asked, now: float) -> str:
         done, hosts = asked.total - len(asked.waiting), list(asked.waiting)

@@ -14,7 +14,7 @@ import pytest
 
 from provisioner import pipeline
 from provisioner.base.language import ENGLISH, Language, translator
-from provisioner.cli.progress import ProgressLine
+from provisioner.cli.progress import ProgressLine, session_of
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.attended import AttendedRunner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
@@ -131,3 +131,31 @@ def test_only_somebody_at_a_terminal_sees_it(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
     code, _, err = terminal(*words, "drift")
     assert (code, bool(watched)) == (0, is_terminal and not words), err
+
+
+def test_it_fits_on_one_row_of_whatever_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    one = line(now)
+    one.begun("observe", [f"relay-of-a-province-with-a-long-name-{number}" for number in range(3)])
+    now[0] = 2.0
+    with Path("/dev/null").open("w", encoding="utf-8") as nowhere:
+        monkeypatch.setattr(sys, "stderr", nowhere)
+        for columns, letters in ((40, 39), (80, 79), (0, 79), (300, 100)):
+            monkeypatch.setattr("os.get_terminal_size", lambda _fd, c=columns: SimpleNamespace(columns=c))
+            assert len(one.line()) == letters
+
+
+def test_a_terminal_that_is_gone_ends_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, _text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    invocation = SimpleNamespace(json=False, env={}, say=ENGLISH, inventory=Path("x"))
+    watcher = session_of(cast("Any", invocation)).watcher
+    assert watcher is not None
+    watcher.begun("apply", ["relay-1"])
+    watcher.answered("apply", "relay-1")
