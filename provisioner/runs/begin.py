@@ -28,6 +28,7 @@ from provisioner.inventory.operations.first_files import ATTRIBUTES, IGNORED, Be
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SHOWN = 80
 _PASSWORD_BYTES = 32
+_ELSEWHERE = "name a folder that you can write to, on a disk with room"
 _MOST_PASSWORD_BYTES = 1024 * 1024
 
 
@@ -114,8 +115,7 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
         # A folder that is there stays the one that it is: somebody may stand in it.
         draft = Path(mkdtemp(prefix=f".{root.name}-", dir=root if is_there else root.parent))
     except OSError as error:
-        hint = "name a folder that you can write to"
-        raise UsageError(f"{root} cannot be made: {error.strerror}", hint=hint) from None
+        raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
     made: list[Path] = [draft]
     try:
         written = _written(draft, root, beginning, today)
@@ -126,9 +126,11 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
             draft.chmod(0o755)
             made.append(draft.rename(root))
         return _with_what_lies_elsewhere(places, written, made)
-    except BaseException:
+    except BaseException as error:
         for path in reversed(made):
             _take_away(path)
+        if isinstance(error, OSError):
+            raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
         raise
 
 

@@ -87,6 +87,12 @@ def test_a_comment_of_an_item_goes_with_it_and_becomes_no_other_ones() -> None:
     assert removed(b"l:\n- a\n# of b\n- b\n # in b", ("l", 1)) == b"l:\n- a\n"
 
 
+def test_a_dash_may_stand_alone() -> None:
+    data = b"list:\n  -\n    id: a\n  # of b\n  - \n\n    id: b\n    y: 1\n  -\n    - c\n"
+    assert removed(data, ("list", 1)) == b"list:\n  -\n    id: a\n  -\n    - c\n"
+    assert removed(removed(data, ("list", 2)), ("list", 1)) == b"list:\n  -\n    id: a\n"
+
+
 def test_the_last_item_leaves_an_empty_list() -> None:
     assert removed(b"cameras:\n  - id: x\n    y: 1\nend: 2\n", ("cameras", 0)) == b"cameras: []\nend: 2\n"
     assert removed(b"cameras: [{ id: x }]\n", ("cameras", 0)) == b"cameras: []\n"

@@ -128,6 +128,10 @@ def _cut(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
         return _cut_inline(text, parent, index)
     start = text.rfind("\n", 0, first.start_mark.index) + 1
     before = text[start : first.start_mark.index].strip()
+    if isinstance(parent, yaml.SequenceNode) and not before and text[:start].rstrip().endswith("-"):
+        dash = len(text[:start].rstrip())  # it stands on a line of its own
+        start = text.rfind("\n", 0, dash) + 1
+        before = text[start:dash].strip()
     end = _end_of_line(text, _end(last))
     if isinstance(parent, yaml.MappingNode) and before == "-" and index == 0:
         return _cut_first(text, parent, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -232,6 +233,22 @@ def test_without_git_the_password_and_the_configuration_go_again(
     assert (code, "git cannot be run" in err, (tmp_path / "first").exists()) == (2, True, False), err
     assert [file for file in home.rglob("*") if file.is_file() and file.name != ".gitconfig"] == []
     assert call("init", "first", *WORDS, *KNOWN)[0] == 0
+
+
+def test_a_full_disk_leaves_nothing(call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    write = Path.write_text
+
+    def full(self: Path, data: str, encoding: str | None = None) -> int:
+        if self.name == "pre-commit":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data, encoding)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    code, _, err = call("init", "first", *WORDS, *KNOWN)
+    assert (code, "No space left" in err) == (2, True), err
+    assert sorted(path for path in tmp_path.rglob("*") if not path.is_relative_to(home / ".config")) == before
+    assert [path for path in (home / ".config").rglob("*") if path.is_file()] == []
 
 
 def test_the_password_goes_to_no_place_of_others(call: Call, tmp_path: Path) -> None:
