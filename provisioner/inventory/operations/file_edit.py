@@ -129,7 +129,7 @@ class FileEdit:
         if not self.changed:
             return
         if self.before is None and os.path.lexists(self.path):
-            hint = "`provisioner validate` says what keeps it from being read; or name another id"
+            hint = "run the command again; if it says the same, `provisioner validate` says why that file is not read"
             raise InventoryError(f"{self.path} is there already", hint=hint, object=self.facility)
         if self.before is not None and _bytes_of(self.path) != self.before:
             raise LockedError(f"{self.path} was changed meanwhile", hint="run the same command again")
