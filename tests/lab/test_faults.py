@@ -30,7 +30,7 @@ from .fingerprint import Fingerprint, fingerprint, foreign, plant_foreign
 from .lab import Lab
 from .patience import stretched
 from .test_verify import all_up, verified
-from .topology import GATEWAYS
+from .topology import BEHIND_JUMP, GATEWAYS, JUMP
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 _RELAYS = ("relay-viettel-1", "relay-vnpt-1")
@@ -112,8 +112,11 @@ class Subject:
             time.sleep(0.5)
 
     def accepts_ssh(self) -> bool:
-        """Tell whether the controller's next SSH connection would be answered."""
+        """Tell whether the controller's next SSH connection would be answered, over the jump host where it goes so."""
         spec = self.sessions["one"].state.hosts[self.host]
+        if self.host in BEHIND_JUMP:
+            door = f"timeout {stretched(5):.0f} head -c 3 </dev/tcp/{spec.address}/{spec.ssh.port}"
+            return self.lab.exec(JUMP.name, ["bash", "-c", door], check=False).stdout == "SSH"
         try:
             with socket.create_connection((str(spec.address), spec.ssh.port), timeout=stretched(5)) as link:
                 return link.recv(4).startswith(b"SSH")

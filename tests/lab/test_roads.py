@@ -78,8 +78,8 @@ def test_there_is_no_other_way_to_what_is_behind_the_jump_host(deployment: Deplo
     lab = deployment.lab
     for network in Network:
         with pytest.raises(OSError, match="timed out"):
-            socket.create_connection((str(lab.address(BEHIND, network)), SSH_PORT), timeout=2)
-    socket.create_connection((str(lab.address(CENTRE.name, Network.MGMT)), SSH_PORT), timeout=2).close()
+            socket.create_connection((str(lab.address(BEHIND, network)), SSH_PORT), timeout=stretched(2))
+    socket.create_connection((str(lab.address(CENTRE.name, Network.MGMT)), SSH_PORT), timeout=stretched(2)).close()
 
 
 @pytest.mark.soak
