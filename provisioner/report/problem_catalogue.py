@@ -59,7 +59,10 @@ _FILES: _Section = {
 
 _YAML: _Section = {
     "yaml-syntax": ("The file is not YAML.", "Look at indentation, brackets and quotes around the place."),
-    "yaml-encoding": ("The file is not UTF-8 text, or holds a control character.", "Save it as UTF-8."),
+    "yaml-encoding": (
+        "The file is not UTF-8 text, or holds a control character or a line break that nobody sees.",
+        "Save it as UTF-8, with ordinary line breaks.",
+    ),
     "yaml-too-large": ("The file is larger than any inventory needs.", "Split it, or find out what fills it."),
     "yaml-depth": ("The file is nested deeper than any inventory needs.", "Write it flatter."),
     "yaml-documents": ("A file holds more than one document.", "Keep one document a file."),

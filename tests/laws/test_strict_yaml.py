@@ -180,3 +180,14 @@ def test_a_damaged_facility_file_is_reported_at_its_own_place(tmp_path: Path, da
         assert problem.hint
         assert problem.line >= 1 or not problem.file
     assert (loaded.inventory is None) == any("kcl-bg-001.yml" in problem.file for problem in loaded.problems)
+
+
+@given(
+    st.sampled_from(["\x85", "\u2028", "\u2029", "\r"]),
+    st.sampled_from(["# why{}protected: false", "name: a{}b: c", "a:{}  b: 1", '"a{}b": 1', "- x{}- y"]),
+)
+def test_no_line_break_hides_from_a_reviewer(mark: str, line: str) -> None:
+    document = parse(f"version: 1\n{line.format(mark)}\n".encode())
+    (fault,) = document.faults
+    assert (fault.code, fault.line, f"U+{ord(mark):04X}" in fault.message) == ("yaml-encoding", 2, True)
+    assert parse(b"version: 1\r\nname: a # why\r\n").value == {"version": 1, "name": "a"}

@@ -7,6 +7,7 @@ a text. No input ends in a traceback, and none takes longer than its length expl
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import yaml
@@ -21,6 +22,8 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
 """A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+"""What ends a line, and a comment, for YAML alone: behind it a key hides from whoever reviews the file."""
 MAX_FAULTS = 100
 """More than this in one file is one mistake made over and over, or not YAML at all."""
 
@@ -98,6 +101,11 @@ def _decoded(data: bytes, max_bytes: int) -> bytes:
         line, column = _line_column(data[: error.start])
         hint = "save the file as UTF-8"
         raise _Stop(YamlFault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
+    if hidden := _HIDDEN_BREAK.search(text):
+        line, column = _line_column(text[: hidden.start()].encode())
+        message = f"a line break that editors and Git show as none (U+{ord(hidden[0]):04X})"
+        hint = "end the line with an ordinary line break, or take the character out"
+        raise _Stop(YamlFault("yaml-encoding", message, hint, line, column))
     return text.encode() if data.startswith(_BYTE_ORDER_MARK) else data
 
 
