@@ -16,8 +16,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, problem_document, problem_lines
-from provisioner.inventory.operations.facilities import Edits
-from provisioner.inventory.operations.file_edit import FileEdit
+from provisioner.inventory.operations.file_edit import Edits, FileEdit
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 """People compare the beginning of what was signed; a document has all of it."""

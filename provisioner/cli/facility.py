@@ -19,17 +19,14 @@ from provisioner.inventory.model import ManagingBody, Operating, Party, SurveyVe
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.inventory.operations.facilities import (
     NewFacility,
-    PlanOrder,
     SurveyOrder,
     added,
     closed,
     contact_confirmed,
-    moved,
-    planned,
     reopened,
-    succeeded,
     surveyed,
 )
+from provisioner.inventory.operations.facility_plan import PlanOrder, moved, planned, succeeded
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _KINDS = ListedWord([kind.value for kind in FacilityKind])
@@ -210,7 +207,7 @@ def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: b
 
     Example: provisioner -i DIR facility close kcl-bg-002 --on 2021-06-30
     """
-    edit = closed(edits_of(invocation), name, _day(day) or today())
+    edit = closed(edits_of(invocation), name, _day(day))
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: closed"))
 
 
@@ -230,7 +227,7 @@ def reopen(
     if day and opens_on:
         raise UsageError("--on and --opens-on exclude each other", hint="name the day of one of them")
     state = Operating.PREPARING if opens_on else Operating.OPEN
-    edit = reopened(edits_of(invocation), name, state, _day(opens_on or day) or today())
+    edit = reopened(edits_of(invocation), name, state, _day(opens_on or day))
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: {state.value}"))
 
 

@@ -77,7 +77,7 @@ def _to_agree(progress: ConnectionProgress) -> str:
     signed = {sign_off.by for sign_off in progress.plan.sign_offs if sign_off.content == content}
     missing = [party for party in Party if party not in signed]
     if not missing:
-        return "all three have signed: write plan.state: agreed"
+        return f"all three have signed: provisioner facility plan {progress.facility.id}"
     words = " ".join(f"--by {party.value}" for party in missing)
     names = ", ".join(PARTIES[party] for party in missing)
     return f"{names} have to agree: provisioner sign-off {progress.facility.id} {words} --source …"

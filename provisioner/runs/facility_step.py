@@ -151,6 +151,8 @@ def _of_plan(site: Facility, *, signed: bool) -> _Step | None:
     for plan in filter(None, (site.plan, site.successor)):
         if missing := unsigned_by(site, plan):
             return _signing(site, plan, missing[:1] if signed else missing, signed=signed)
+        if not plan.agreed:
+            return "all three have signed: it is agreed", ("facility", "plan", site.id), ()
     return None
 
 

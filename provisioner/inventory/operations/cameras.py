@@ -16,8 +16,7 @@ from provisioner.base.vietnamese import clean
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Camera, Codec, Facility, Make, Recorder, StreamName, Zone
-from provisioner.inventory.operations.facilities import Edits
-from provisioner.inventory.operations.file_edit import FacilityText, FileEdit, text_of_file
+from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit, text_of_file
 from provisioner.inventory.operations.named import facility_file, facility_named
 
 _STREAM = re.compile(r"(?P<width>[0-9]{2,4})x(?P<height>[0-9]{2,4})(?:/(?P<codec>[a-z0-9]+))?(?:@(?P<fps>[0-9]{1,3}))?")

@@ -1,4 +1,4 @@
-"""A facility's file as a command begins, plans, closes, reopens or moves it: the smallest edit, held against all rules.
+"""A facility's file as a command begins, describes, closes or reopens it: the smallest edit, held against all rules.
 
 None of these writes anything: an edit is shown first, and written by whoever asked for it.
 """
@@ -6,68 +6,32 @@ None of these writes anything: an edit is shown first, and written by whoever as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
 
-from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.nearest import did_you_mean
+from provisioner.base.errors import UsageError
 from provisioner.base.printable import printable
 from provisioner.base.vietnamese import clean, fold
-from provisioner.inventory import rules
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded, load
+from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import (
-    Facility,
-    Frame,
     ManagingBody,
     Operating,
     Party,
-    PlanState,
     SurveyVerdict,
     UplinkKind,
 )
 from provisioner.inventory.model.facility import FacilityKind
-from provisioner.inventory.operations.file_edit import FacilityText, FileEdit, held_against_rules, text_of_file
+from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit, frame_of, text_of_file
 from provisioner.inventory.operations.named import facility_file, facility_named
-from provisioner.inventory.signed import unsigned_by
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _DIGITS = 3
 _SHOWN = 80
 _LAN_BITS = 24
 _LAN_INTERFACE = "br-lan"
-
-
-@dataclass(frozen=True)
-class Edits:
-    """The inventory that commands edit, as its files say it now.
-
-    Attributes:
-        root: the inventory's folder.
-        today: the day in Vietnam.
-        environment: the caller's environment (where the cache is).
-    """
-
-    root: Path
-    today: date
-    environment: Mapping[str, str] = field(repr=False)
-
-    def load(self) -> Loaded:
-        """Read it.
-
-        Raises:
-            InventoryError: there is none.
-        """
-        return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
-
-    def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
-        """An edit, held against the rules; see `held_against_rules`."""
-        return held_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +73,7 @@ def added(edits: Edits, new: NewFacility) -> FileEdit:
         InventoryError: what it says breaks a rule, or inventory.yml or the lock cannot be understood.
     """
     loaded = edits.load()
-    _frame(loaded)  # without the lock nobody knows which ids there were
+    frame_of(loaded)  # without the lock nobody knows which ids there were
     if not _ID.fullmatch(new.province):
         hint = "name its slug, e.g. bac-giang: see `provisioner geography`"
         raise UsageError(f"{printable(new.province, _SHOWN)} is no province", hint=hint)
@@ -237,106 +201,13 @@ def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
     return edits.edit(loaded, facility, text.data, changed)
 
 
-# --- the plan ---------------------------------------------------------------------------------------
+# --- closing and opening ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOrder:
-    """Over which relay a facility is to be connected, and what is behind its router; empty is what nobody said.
-
-    Attributes:
-        relay: the relay; the only one of the carriers that serve the province where it is left out.
-        lan: the network of the site's devices; the one /24 of their addresses where it is left out.
-        lan_interface: the router's interface in it.
-    """
-
-    relay: str = ""
-    lan: str = ""
-    lan_interface: str = ""
-
-
-def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
-    """A proposed plan in a facility's file, and its gateway where it has none: what all have signed is agreed with it.
-
-    Raises:
-        UsageError: it has another plan, no relay follows from what is known, or no LAN.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
-    """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    frame = _frame(loaded)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
-    if site.plan is None:
-        relay = order.relay or _only_relay(loaded, frame, facility)
-        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay}
-        text = text.with_values({("plan",): plan})
-    elif order.relay and order.relay != site.plan.relay:
-        hint = f"provisioner facility move {facility} --to {order.relay}"
-        raise UsageError(f"facility {facility} has a plan over {site.plan.relay}", hint=hint, object=facility)
-    if site.gateway is None:
-        lan = order.lan or _lan_of(site)
-        gateway = {"lan": lan, "lan_interface": order.lan_interface or _LAN_INTERFACE}
-        text = text.with_values({("gateway",): gateway})
-        if site.plan and site.cameras and not unsigned_by(site, site.plan):  # all have signed before there was one
-            text = text.with_values({("plan", "state"): PlanState.AGREED.value})
-    else:
-        given = {"lan": order.lan, "lan_interface": order.lan_interface}
-        text = text.with_values({("gateway", key): value for key, value in given.items() if value})
-    return edits.edit(loaded, facility, before, text)
-
-
-def _frame(loaded: Loaded) -> Frame:
-    if loaded.frame is None:
-        hint = "run `provisioner validate` and correct what it lists"
-        raise InventoryError("inventory.yml or the lock cannot be understood", hint=hint)
-    return loaded.frame
-
-
-def _relays(frame: Frame) -> dict[str, str]:
-    """Each relay with its carrier."""
-    return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
-
-
-def _carrier_of(frame: Frame, relay: str) -> str:
-    relays = _relays(frame)
-    if relay not in relays:
-        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
-        raise UsageError(f"there is no relay {printable(relay, _SHOWN)}", hint=hint, object=relay)
-    return relays[relay]
-
-
-def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
-    view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
-    today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
-    carriers = {d.carrier for d in designations if d.since <= today and (d.until is None or today <= d.until)}
-    relays = sorted(relay for relay, carrier in _relays(frame).items() if carrier in carriers)
-    if len(relays) == 1:
-        return relays[0]
-    served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
-    hint = f"name one with --relay: {', '.join(relays or sorted(_relays(frame))) or 'there is none yet'}"
-    raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
-
-
-def _lan_of(site: Facility) -> str:
-    addresses = set(_addresses(site))
-    networks = {IPv4Network((int(address) & ~0xFF, _LAN_BITS)) for address in addresses}
-    if len(networks) != 1:
-        what = "has devices in several networks" if networks else "has no device with an address"
-        raise UsageError(f"facility {site.id} {what}", hint="name the site's network: --lan 192.168.1.0/24")
-    return str(networks.pop())
-
-
-def _addresses(site: Facility) -> Iterator[IPv4Address]:
-    yield from (recorder.address for recorder in site.recorders)
-    yield from (camera.address for camera in site.cameras if camera.address)
-
-
-# --- closing, opening, moving -----------------------------------------------------------------------
-
-
-def closed(edits: Edits, facility: str, day: date) -> FileEdit:
+def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
     """A facility's file, closed on a day: the next apply takes it off every host.
+
+    Without a day it is today's, or the one that the file of a closed one has.
 
     Raises:
         UsageError: it is protected, or the day is one to come.
@@ -346,9 +217,10 @@ def closed(edits: Edits, facility: str, day: date) -> FileEdit:
     site = facility_named(loaded, facility)
     text = text_of_file(facility_file(edits.root, site))
     before = text.data
-    if site.operating is Operating.CLOSED:
+    if site.operating is Operating.CLOSED and day is None:
         return FileEdit(facility, text.path, before, before)
-    if site.protected:
+    day = day or edits.today
+    if site.protected and site.operating is not Operating.CLOSED:
         hint = "remove `protected: true` in a change of its own, have it reviewed and applied, then close it"
         raise UsageError(f"facility {facility} is protected", hint=hint, object=facility)
     if day > edits.today:
@@ -360,11 +232,13 @@ def closed(edits: Edits, facility: str, day: date) -> FileEdit:
     return edits.edit(loaded, facility, before, text.with_values(changes))
 
 
-def reopened(edits: Edits, facility: str, operating: Operating, day: date) -> FileEdit:
+def reopened(edits: Edits, facility: str, operating: Operating, day: date | None) -> FileEdit:
     """A facility's file, open since a day, or prepared for people who come on it.
 
+    Without a day it is today's, or the one that the file of an open one has.
+
     Raises:
-        UsageError: it is to be closed, which is no opening.
+        UsageError: it is to be closed, which is no opening, or people are to come on a day that is over.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
     if not operating.is_carried:
@@ -373,55 +247,12 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date) -> Fi
     site = facility_named(loaded, facility)
     text = text_of_file(facility_file(edits.root, site))
     before = text.data
-    if site.operating is operating and (operating is Operating.OPEN or site.opens_on == day):
+    if site.operating is operating and day is None:
         return FileEdit(facility, text.path, before, before)
+    day = day or edits.today
+    if operating is Operating.PREPARING and day < edits.today:
+        hint = "name the day on which they are to come; if they have come leave --opens-on out, or name it with --on"
+        raise UsageError(f"--opens-on {day} is over", hint=hint, object=facility)
     key = "opened_on" if operating is Operating.OPEN else "opens_on"
     text = text.without(("closed_on",)).with_values({("operating",): operating.value, (key,): day.isoformat()})
     return edits.edit(loaded, facility, before, text)
-
-
-def moved(edits: Edits, facility: str, relay: str) -> FileEdit:
-    """A facility's file with another relay.
-
-    One of the same carrier stands in the plan itself; one of another carrier is a successor, and both serve until its
-    connection is accepted. The present relay again takes a successor back.
-
-    Raises:
-        UsageError: there is no such relay, or the facility has no plan.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
-    """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    carrier = _carrier_of(_frame(loaded), relay)
-    if site.plan is None:
-        hint = f"provisioner facility plan {facility} --relay {relay}"
-        raise UsageError(f"facility {facility} has no plan yet", hint=hint, object=facility)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
-    if carrier == site.plan.carrier:
-        text = (
-            text.without(("successor",)) if relay == site.plan.relay else text.with_values({("plan", "relay"): relay})
-        )
-    elif site.successor is None:
-        successor = {"state": "proposed", "carrier": carrier, "relay": relay}
-        text = text.with_values({("successor",): successor})
-    else:
-        text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})
-    return edits.edit(loaded, facility, before, text)
-
-
-def succeeded(edits: Edits, facility: str) -> FileEdit:
-    """A facility's file in which the successor has become the plan; the old carrier lets go with the next apply.
-
-    Raises:
-        UsageError: it has no successor, or that is not agreed.
-        InventoryError: the facility cannot be read, or what it says then breaks a rule.
-    """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    if site.successor is None or not site.successor.agreed:
-        what = "no successor" if site.successor is None else "a successor that is not agreed"
-        hint = f"provisioner facility next {facility} says what it waits for"
-        raise UsageError(f"facility {facility} has {what}", hint=hint, object=facility)
-    text = text_of_file(facility_file(edits.root, site))
-    return edits.edit(loaded, facility, text.data, text.without(("plan",)).with_key(("successor",), "plan"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from difflib import unified_diff
 from pathlib import Path
@@ -21,9 +21,10 @@ from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
 from provisioner.inventory.files.removal import removed, renamed
 from provisioner.inventory.files.strict_yaml import MAX_BYTES
 from provisioner.inventory.files.yaml_places import PlacesIn
-from provisioner.inventory.loader.load import Loaded, check
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import site_of
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model import Facility, Frame
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.consequences import without_consequences
 
@@ -188,3 +189,42 @@ def _problems(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> Collec
     places = Places({**loaded.places.sources, owner: SourceFile(file.shown, edit.after, PlacesIn)})
     view = rules.View(loaded.frame, outlines, places, today, loaded.broken - {owner})
     return (*site.faults, *site.problems, *rules.check_across(view))
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The inventory that commands edit, as its files say it now.
+
+    Attributes:
+        root: the inventory's folder.
+        today: the day in Vietnam.
+        environment: the caller's environment (where the cache is).
+    """
+
+    root: Path
+    today: date
+    environment: Mapping[str, str] = field(repr=False)
+
+    def load(self) -> Loaded:
+        """Read it.
+
+        Raises:
+            InventoryError: there is none.
+        """
+        return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
+
+    def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
+        """An edit, held against the rules; see `held_against_rules`."""
+        return held_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
+
+
+def frame_of(loaded: Loaded) -> Frame:
+    """The inventory but for its facilities.
+
+    Raises:
+        InventoryError: it cannot be understood.
+    """
+    if loaded.frame is None:
+        hint = "run `provisioner validate` and correct what it lists"
+        raise InventoryError("inventory.yml or the lock cannot be understood", hint=hint)
+    return loaded.frame

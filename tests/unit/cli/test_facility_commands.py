@@ -389,3 +389,25 @@ def test_what_is_written_and_not_committed_is_said(root: Path, call: Call) -> No
     code, _, err = call("facility", "contact", "kcl-bg-001", "--on", "2021-05-02", "--commit")
     assert (code, f"{root / SITE} is written, and not committed: " in err) == (2, True), err
     assert values(root)["contact_confirmed_on"] == "2021-05-02"
+
+
+def test_what_all_have_signed_is_agreed_by_one_more_command(root: Path, call: Call) -> None:
+    assert call("sign-off", "kcl-bg-001", "--all-parties", "--source", "01/BB")[0] == 0
+    text = (root / SITE).read_text(encoding="utf-8")
+    (root / SITE).write_text(text.replace("state: agreed", "state: proposed"), encoding="utf-8")
+    assert next_of(call) == ["facility", "plan", "kcl-bg-001"]
+    assert call("facility", "plan", "kcl-bg-001")[0] == 0
+    assert (root / SITE).read_text(encoding="utf-8") == text
+
+
+def test_a_day_that_was_named_is_written_and_none_is_made_up(root: Path, call: Call) -> None:
+    assert call("facility", "close", "kcl-bg-001", "--on", "2021-06-30")[0] == 0
+    assert call("facility", "close", "kcl-bg-001")[1].endswith("is so already\n")
+    assert call("facility", "close", "kcl-bg-001", "--on", "2021-06-29")[0] == 0
+    assert values(root)["closed_on"] == "2021-06-29"
+    code, _, err = call("facility", "reopen", "kcl-bg-001", "--opens-on", "2021-07-01")
+    assert (code, "--opens-on 2021-07-01 is over" in err) == (2, True)
+    assert call("facility", "reopen", "kcl-bg-001", "--on", "2021-08-01")[0] == 0
+    assert call("facility", "reopen", "kcl-bg-001")[1].endswith("is so already\n")
+    assert call("facility", "reopen", "kcl-bg-001", "--on", "2021-08-02")[0] == 0
+    assert values(root)["opened_on"] == "2021-08-02"

@@ -1,0 +1,155 @@
+"""Over which relay a facility is connected, as a command proposes, moves or settles it; as in `facilities`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from provisioner.base.errors import UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.inventory import rules
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.model import Facility, Frame, PlanState
+from provisioner.inventory.operations.file_edit import Edits, FileEdit, frame_of, text_of_file
+from provisioner.inventory.operations.named import facility_file, facility_named
+from provisioner.inventory.signed import unsigned_by
+
+_SHOWN = 80
+_LAN_BITS = 24
+_LAN_INTERFACE = "br-lan"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """Over which relay a facility is to be connected, and what is behind its router; empty is what nobody said.
+
+    Attributes:
+        relay: the relay; the only one of the carriers that serve the province where it is left out.
+        lan: the network of the site's devices; the one /24 of their addresses where it is left out.
+        lan_interface: the router's interface in it.
+    """
+
+    relay: str = ""
+    lan: str = ""
+    lan_interface: str = ""
+
+
+def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
+    """A proposed plan in a facility's file, and its gateway where it has none: what all have signed is agreed with it.
+
+    Raises:
+        UsageError: it has another plan, no relay follows from what is known, or no LAN.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    frame = frame_of(loaded)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    if site.plan is None:
+        relay = order.relay or _only_relay(loaded, frame, facility)
+        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay}
+        text = text.with_values({("plan",): plan})
+    elif order.relay and order.relay != site.plan.relay:
+        hint = f"provisioner facility move {facility} --to {order.relay}"
+        raise UsageError(f"facility {facility} has a plan over {site.plan.relay}", hint=hint, object=facility)
+    if site.gateway is None:
+        lan = order.lan or _lan_of(site)
+        gateway = {"lan": lan, "lan_interface": order.lan_interface or _LAN_INTERFACE}
+        text = text.with_values({("gateway",): gateway})
+    else:
+        given = {"lan": order.lan, "lan_interface": order.lan_interface}
+        text = text.with_values({("gateway", key): value for key, value in given.items() if value})
+    # Who signed before there was a gateway, or by hand, has agreed all the same.
+    for key, known in (("plan", site.plan), ("successor", site.successor)):
+        if known and site.cameras and not unsigned_by(site, known):
+            text = text.with_values({(key, "state"): PlanState.AGREED.value})
+    return edits.edit(loaded, facility, before, text)
+
+
+def _relays(frame: Frame) -> dict[str, str]:
+    """Each relay with its carrier."""
+    return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
+
+
+def _carrier_of(frame: Frame, relay: str) -> str:
+    relays = _relays(frame)
+    if relay not in relays:
+        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
+        raise UsageError(f"there is no relay {printable(relay, _SHOWN)}", hint=hint, object=relay)
+    return relays[relay]
+
+
+def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
+    view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+    today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
+    carriers = {d.carrier for d in designations if d.since <= today and (d.until is None or today <= d.until)}
+    relays = sorted(relay for relay, carrier in _relays(frame).items() if carrier in carriers)
+    if len(relays) == 1:
+        return relays[0]
+    served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
+    hint = f"name one with --relay: {', '.join(relays or sorted(_relays(frame))) or 'there is none yet'}"
+    raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
+
+
+def _lan_of(site: Facility) -> str:
+    addresses = set(_addresses(site))
+    networks = {IPv4Network((int(address) & ~0xFF, _LAN_BITS)) for address in addresses}
+    if len(networks) != 1:
+        what = "has devices in several networks" if networks else "has no device with an address"
+        raise UsageError(f"facility {site.id} {what}", hint="name the site's network: --lan 192.168.1.0/24")
+    return str(networks.pop())
+
+
+def _addresses(site: Facility) -> Iterator[IPv4Address]:
+    yield from (recorder.address for recorder in site.recorders)
+    yield from (camera.address for camera in site.cameras if camera.address)
+
+
+def moved(edits: Edits, facility: str, relay: str) -> FileEdit:
+    """A facility's file with another relay.
+
+    One of the same carrier stands in the plan itself; one of another carrier is a successor, and both serve until its
+    connection is accepted. The present relay again takes a successor back.
+
+    Raises:
+        UsageError: there is no such relay, or the facility has no plan.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    carrier = _carrier_of(frame_of(loaded), relay)
+    if site.plan is None:
+        hint = f"provisioner facility plan {facility} --relay {relay}"
+        raise UsageError(f"facility {facility} has no plan yet", hint=hint, object=facility)
+    text = text_of_file(facility_file(edits.root, site))
+    before = text.data
+    if carrier == site.plan.carrier:
+        text = (
+            text.without(("successor",)) if relay == site.plan.relay else text.with_values({("plan", "relay"): relay})
+        )
+    elif site.successor is None:
+        successor = {"state": "proposed", "carrier": carrier, "relay": relay}
+        text = text.with_values({("successor",): successor})
+    else:
+        text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})
+    return edits.edit(loaded, facility, before, text)
+
+
+def succeeded(edits: Edits, facility: str) -> FileEdit:
+    """A facility's file in which the successor has become the plan; the old carrier lets go with the next apply.
+
+    Raises:
+        UsageError: it has no successor, or that is not agreed.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    loaded = edits.load()
+    site = facility_named(loaded, facility)
+    if site.successor is None or not site.successor.agreed:
+        what = "no successor" if site.successor is None else "a successor that is not agreed"
+        hint = f"provisioner facility next {facility} says what it waits for"
+        raise UsageError(f"facility {facility} has {what}", hint=hint, object=facility)
+    text = text_of_file(facility_file(edits.root, site))
+    return edits.edit(loaded, facility, text.data, text.without(("plan",)).with_key(("successor",), "plan"))
