@@ -164,7 +164,7 @@ class Relay:
 
     def log(self) -> str:
         """Everything it has said so far."""
-        return (self.folder / "log").read_text(encoding="utf-8")
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
     def write(self, text: str | None = None, *, gap: bool = True) -> None:
         """Replace the file atomically, and not sooner than a reload is sure to see it."""
