@@ -13,16 +13,15 @@ from dataclasses import dataclass, field, replace
 from provisioner.importing.cells.findings import error, note, warning
 from provisioner.importing.forms.choices import DeviceKind
 from provisioner.importing.proposal.draft import FacilityDraft
-from provisioner.importing.proposal.facility_registry import next_free
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import StreamName
+from provisioner.inventory.operations.next_id import DEVICE_DIGITS, next_free
 
 _STREAM_KEYS = ("size", "fps", "codec", "kbps", "rtsp_path")
 _STREAMED = tuple(f"{name.value}_{key}" for name in StreamName for key in _STREAM_KEYS)
 _OF_RECORDERS = ("make", "model", "address", "port", "analog_channels", "ip_channels")
 _OF_CAMERAS_ONLY = ("zone", "channel", "ip_channel", "location", "audio", *_STREAMED)
 _DEFAULT_PORT = 554
-_DIGITS = 2
 
 
 @dataclass
@@ -115,7 +114,7 @@ class DeviceDraft:
 
     def _new_recorder(self, record: Record, name: str | None) -> _Device:
         if name is None:
-            name = next_free("nvr", _DIGITS, [*self._recorders, *self._cameras])
+            name = next_free("nvr", DEVICE_DIGITS, [*self._recorders, *self._cameras])
             self._draft.say(record, note("id-proposed", facility=name), "recorder_id")
         self._recorders[name] = _Device(name, {}, new=True)
         return self._recorders[name]
@@ -183,7 +182,7 @@ class DeviceDraft:
             self._draft.say(record, error("device-id-taken", device=name), "camera_id")
             return None
         if name is None:
-            name = next_free("cam", _DIGITS, [*self._recorders, *self._cameras])
+            name = next_free("cam", DEVICE_DIGITS, [*self._recorders, *self._cameras])
             self._draft.say(record, note("id-proposed", facility=name), "camera_id")
         return self._cameras.setdefault(name, _Device(name, {}, new=True))
 

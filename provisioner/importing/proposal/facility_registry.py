@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,8 +14,8 @@ from provisioner.importing.proposal.provinces import province_of
 from provisioner.importing.proposal.questions import Question
 from provisioner.importing.proposal.unplaced import Unplaced, UnplacedRows
 from provisioner.importing.tables.records import Record, RowPlace
+from provisioner.inventory.operations.next_id import facility_prefix, next_facility
 
-_DIGITS = 3
 _REQUIRED = ("province", "name", "kind", "managing_body", "operating")
 
 
@@ -164,8 +163,8 @@ class FacilityRegistry:
         province = row.identity.province
         facility = row.wanted_id
         if not facility:
-            prefix = "kcl-" + "".join(word[0] for word in province.split("-"))
-            facility = next_free(prefix, _DIGITS, self._last_ids.get(prefix) or self._ids())
+            prefix = facility_prefix(province)
+            facility = next_facility(province, self._last_ids.get(prefix) or self._ids())
             self._last_ids[prefix] = (facility,)
             self._say(row.record, note("id-proposed", facility=facility), "facility_id", facility)
         self.new[facility] = province
@@ -293,10 +292,3 @@ def _matched(row: Unplaced, facility: str) -> Remark:
     if row.record.text("facility_id") != NEW_SITE:
         return note("facility-matched", facility=facility)
     return (warning if row.identity.is_bare else note)("new-is-there", facility=facility)
-
-
-def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:
-    """`prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
-    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,9}})")
-    numbers = [int(match[1]) for name in used if (match := pattern.fullmatch(name))]
-    return f"{prefix}-{max(numbers, default=0) + 1:0{digits}}"

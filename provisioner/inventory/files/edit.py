@@ -46,7 +46,7 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
     for path, value in changes.items():
         if not path:
             raise EditError("the whole file is not a place")
-        if _value_at(expected, path) == value:
+        if value_at(expected, path) == value:
             continue
         text = _set(text, path, value)
         expected = _with(expected, path, value)
@@ -74,18 +74,19 @@ def _has_foreign_breaks(text: str) -> bool:
     return 0 < text.count(_FOREIGN) == text.count("\n")
 
 
-def _value_at(value: object, path: KeyPath) -> object:
+def value_at(value: object, path: KeyPath) -> object:
+    """What stands at a place of a file's value; `MISSING` where nothing does."""
     for part in path:
         if isinstance(value, dict):
-            value = value.get(part, _MISSING)
+            value = value.get(part, MISSING)
         elif isinstance(value, list) and isinstance(part, int):
-            value = value[part] if part < len(value) else _MISSING
+            value = value[part] if 0 <= part < len(value) else MISSING
         else:
-            return _MISSING
+            return MISSING
     return value
 
 
-_MISSING = object()
+MISSING = object()
 _FOREIGN = "\r\n"
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 """An IPv4 address or network: with three dots it is a number to nobody."""
@@ -94,7 +95,7 @@ _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 def _with(value: object, path: KeyPath, new: object) -> object:
     if not path:
         return _plain(new)
-    parent = _value_at(value, path[:-1])
+    parent = value_at(value, path[:-1])
     if isinstance(parent, dict) and isinstance(path[-1], str):
         parent[path[-1]] = _plain(new)
     elif isinstance(parent, list) and path[-1] == len(parent):

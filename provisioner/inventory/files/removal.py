@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import yaml
 
-from provisioner.inventory.files.edit import EditError, bytes_like, text_of
+from provisioner.inventory.files.edit import MISSING, EditError, bytes_like, text_of, value_at
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.strict_yaml import MAX_BYTES, parse
 
@@ -77,31 +77,16 @@ def _changed(
     if document.faults:
         raise EditError(document.faults[0].message)
     text = text_of(data)
-    parent_value = _step(document.value, path[:-1])
-    is_there = (isinstance(parent_value, dict) and path[-1] in parent_value) or (
-        isinstance(parent_value, list) and isinstance(path[-1], int) and 0 <= path[-1] < len(parent_value)
-    )
-    if not is_there:
+    if value_at(document.value, path) is MISSING:
         return data
     parent = _collection(yaml.compose(text, Loader=yaml.CSafeLoader), path[:-1])
     result = bytes_like(data, rewrite(text, parent, path[-1]))
     expected = copy.deepcopy(document.value)
-    change(_step(expected, path[:-1]), path[-1])
+    change(value_at(expected, path[:-1]), path[-1])
     after = parse(result, max_bytes=max_bytes)
     if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
     return result
-
-
-def _step(value: object, path: KeyPath) -> object:
-    for part in path:
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return None
-    return value
 
 
 def _collection(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode:

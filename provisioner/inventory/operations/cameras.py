@@ -16,12 +16,11 @@ from provisioner.base.vietnamese import clean
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Camera, Codec, Facility, Make, Recorder, StreamName, Zone
-from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit, text_of_file
-from provisioner.inventory.operations.named import facility_file, facility_named
+from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit
+from provisioner.inventory.operations.next_id import DEVICE_DIGITS, next_free
 
 _STREAM = re.compile(r"(?P<width>[0-9]{2,4})x(?P<height>[0-9]{2,4})(?:/(?P<codec>[a-z0-9]+))?(?:@(?P<fps>[0-9]{1,3}))?")
 _SHOWN = 80
-_DIGITS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +123,9 @@ def camera_added(
         UsageError: there is such a camera, or something that it needs was not said.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
-    name = camera or _next_camera(site)
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
+    name = camera or next_free("cam", DEVICE_DIGITS, (known.id for known in site.cameras))
     if any(known.id == name for known in site.cameras):
         hint = f"provisioner camera replace {facility}/{name}"
         raise UsageError(f"facility {facility} has a camera {name}", hint=hint, object=facility)
@@ -144,12 +141,7 @@ def camera_added(
     if order.serial and not order.recorder:
         new["onvif"] = Flow(serial=order.serial)
     text = text.with_values({("cameras", len(site.cameras)): new} if site.cameras else {("cameras",): [new]})
-    return edits.edit(loaded, facility, before, text)
-
-
-def _next_camera(site: Facility) -> str:
-    numbers = [int(m[1]) for camera in site.cameras if (m := re.fullmatch(r"cam-([0-9]{1,6})", camera.id))]
-    return f"cam-{max(numbers, default=0) + 1:0{_DIGITS}}"
+    return opened.edited(text)
 
 
 def _with_recorder(text: FacilityText, site: Facility, order: DeviceOrder, address: str) -> FacilityText:
@@ -175,9 +167,8 @@ def device_replaced(edits: Edits, facility: str, device: str, order: DeviceOrder
         UsageError: there is no such device, or nothing of it was said.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    text = text_of_file(facility_file(edits.root, site))
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
     place, known = _place(site, device)
     if isinstance(known, Recorder) and order.streams:
         hint = f"name one of its channels: {', '.join(c.id for c in site.cameras if c.recorder == device) or 'none'}"
@@ -185,8 +176,7 @@ def device_replaced(edits: Edits, facility: str, device: str, order: DeviceOrder
     changes = _changes(place, known, order)
     if not changes:
         raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
-    before = text.data
-    return edits.edit(loaded, facility, before, text.with_values(changes))
+    return opened.edited(text.with_values(changes))
 
 
 def _place(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
@@ -227,10 +217,8 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
         UsageError: there is no such camera, or nothing was said of where it goes.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
     place, known = _place(site, camera)
     if not isinstance(known, Camera):
         hint = f"give it another address: provisioner camera replace {facility}/{camera} --address …"
@@ -246,7 +234,7 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
         gone = ("recorder", "channel", "ip_channel")
     gone += ("ip_channel",) if order.channel is not None else ("channel",) if order.ip_channel is not None else ()
     text = text.with_values({(*place, key): value for key, value in values.items()})
-    return edits.edit(loaded, facility, before, text.without(*((*place, key) for key in gone if key not in values)))
+    return opened.edited(text.without(*((*place, key) for key in gone if key not in values)))
 
 
 def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
@@ -256,12 +244,11 @@ def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
         UsageError: there is no such device, or a recorder has channels.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    text = text_of_file(facility_file(edits.root, site))
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
     place, known = _place(site, device)
     channels = [camera.id for camera in site.cameras if camera.recorder == device]
     if isinstance(known, Recorder) and channels:
         hint = f"remove or move its channels first: {', '.join(channels)}"
         raise UsageError(f"{device} has channels", hint=hint, object=facility)
-    return edits.edit(loaded, facility, text.data, text.without(place))
+    return opened.edited(text.without(place))

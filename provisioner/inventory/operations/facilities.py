@@ -24,14 +24,11 @@ from provisioner.inventory.model import (
     UplinkKind,
 )
 from provisioner.inventory.model.facility import FacilityKind
-from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit, frame_of, text_of_file
-from provisioner.inventory.operations.named import facility_file, facility_named
+from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit, frame_of
+from provisioner.inventory.operations.next_id import next_facility
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_DIGITS = 3
 _SHOWN = 80
-_LAN_BITS = 24
-_LAN_INTERFACE = "br-lan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +116,9 @@ def _retired(loaded: Loaded) -> set[str]:
 
 
 def _next_id(loaded: Loaded, province: str) -> str:
-    """`kcl`, the first letters of the province's slug, and the number after the highest in use or retired."""
-    prefix = "kcl-" + "".join(word[:1] for word in province.split("-"))
-    used = {*loaded.outlines, *_retired(loaded), *(owner.partition("/")[2] for owner in loaded.places.sources)}
-    numbers = [int(m[1]) for name in used if (m := re.fullmatch(rf"{re.escape(prefix)}-([0-9]{{1,9}})", name))]
-    return f"{prefix}-{max(numbers, default=0) + 1:0{_DIGITS}}"
+    """The next free id of a province; a retired one is none."""
+    owners = (owner.partition("/")[2] for owner in loaded.places.sources)
+    return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))
 
 
 def _namesake(loaded: Loaded, new: NewFacility) -> str:
@@ -142,10 +137,8 @@ def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
         UsageError: there is no such facility.
     """
-    loaded = edits.load()
-    text = text_of_file(facility_file(edits.root, facility_named(loaded, facility)))
-    changed = text.with_values({("contact_confirmed_on",): day.isoformat()})
-    return edits.edit(loaded, facility, text.data, changed)
+    opened = edits.open(facility)
+    return opened.edited(opened.text.with_values({("contact_confirmed_on",): day.isoformat()}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +171,8 @@ def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
         UsageError: there is no such facility.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    text = text_of_file(facility_file(edits.root, site))
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
     upload = {} if order.upload_mbps is None else {"upload_mbps": order.upload_mbps}
     values: dict[str, object] = {
         "surveyed_on": order.day.isoformat(),
@@ -198,7 +190,7 @@ def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
         places |= {("survey", "uplink", key): value for key, value in upload.items()}
         counts = {"present": order.present, "fit": order.fit, "missing": order.missing}
         changed = text.with_values(places | {("survey", "cameras", key): count for key, count in counts.items()})
-    return edits.edit(loaded, facility, text.data, changed)
+    return opened.edited(changed)
 
 
 # --- closing and opening ----------------------------------------------------------------------------
@@ -213,12 +205,10 @@ def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
         UsageError: it is protected, or the day is one to come.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
     if site.operating is Operating.CLOSED and day is None:
-        return FileEdit(facility, text.path, before, before)
+        return opened.unchanged
     day = day or edits.today
     if site.protected and site.operating is not Operating.CLOSED:
         hint = "remove `protected: true` in a change of its own, have it reviewed and applied, then close it"
@@ -229,7 +219,7 @@ def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
     if site.opens_on and site.opens_on > day:
         text = text.without(("opens_on",))
     changes: dict[KeyPath, object] = {("operating",): Operating.CLOSED.value, ("closed_on",): day.isoformat()}
-    return edits.edit(loaded, facility, before, text.with_values(changes))
+    return opened.edited(text.with_values(changes))
 
 
 def reopened(edits: Edits, facility: str, operating: Operating, day: date | None) -> FileEdit:
@@ -243,16 +233,14 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
     """
     if not operating.is_carried:
         raise UsageError(f"{operating.value} is no opening", hint="open or preparing")
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
     if site.operating is operating and day is None:
-        return FileEdit(facility, text.path, before, before)
+        return opened.unchanged
     day = day or edits.today
     if operating is Operating.PREPARING and day < edits.today:
         hint = "name the day on which they are to come; if they have come leave --opens-on out, or name it with --on"
         raise UsageError(f"--opens-on {day} is over", hint=hint, object=facility)
     key = "opened_on" if operating is Operating.OPEN else "opens_on"
     text = text.without(("closed_on",)).with_values({("operating",): operating.value, (key,): day.isoformat()})
-    return edits.edit(loaded, facility, before, text)
+    return opened.edited(text)

@@ -12,8 +12,7 @@ from provisioner.base.printable import printable
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Facility, Frame, PlanState
-from provisioner.inventory.operations.file_edit import Edits, FileEdit, frame_of, text_of_file
-from provisioner.inventory.operations.named import facility_file, facility_named
+from provisioner.inventory.operations.file_edit import Edits, FileEdit, frame_of
 from provisioner.inventory.signed import unsigned_by
 
 _SHOWN = 80
@@ -43,11 +42,9 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
         UsageError: it has another plan, no relay follows from what is known, or no LAN.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
+    opened = edits.open(facility)
+    loaded, site, text = opened.loaded, opened.site, opened.text
     frame = frame_of(loaded)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
     if site.plan is None:
         relay = order.relay or _only_relay(loaded, frame, facility)
         plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay}
@@ -66,7 +63,7 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     for key, known in (("plan", site.plan), ("successor", site.successor)):
         if known and site.cameras and not unsigned_by(site, known):
             text = text.with_values({(key, "state"): PlanState.AGREED.value})
-    return edits.edit(loaded, facility, before, text)
+    return opened.edited(text)
 
 
 def _relays(frame: Frame) -> dict[str, str]:
@@ -118,14 +115,12 @@ def moved(edits: Edits, facility: str, relay: str) -> FileEdit:
         UsageError: there is no such relay, or the facility has no plan.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
-    carrier = _carrier_of(frame_of(loaded), relay)
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
+    carrier = _carrier_of(frame_of(opened.loaded), relay)
     if site.plan is None:
         hint = f"provisioner facility plan {facility} --relay {relay}"
         raise UsageError(f"facility {facility} has no plan yet", hint=hint, object=facility)
-    text = text_of_file(facility_file(edits.root, site))
-    before = text.data
     if carrier == site.plan.carrier:
         text = (
             text.without(("successor",)) if relay == site.plan.relay else text.with_values({("plan", "relay"): relay})
@@ -135,7 +130,7 @@ def moved(edits: Edits, facility: str, relay: str) -> FileEdit:
         text = text.with_values({("successor",): successor})
     else:
         text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})
-    return edits.edit(loaded, facility, before, text)
+    return opened.edited(text)
 
 
 def succeeded(edits: Edits, facility: str) -> FileEdit:
@@ -145,11 +140,10 @@ def succeeded(edits: Edits, facility: str) -> FileEdit:
         UsageError: it has no successor, or that is not agreed.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
-    loaded = edits.load()
-    site = facility_named(loaded, facility)
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
     if site.successor is None or not site.successor.agreed:
         what = "no successor" if site.successor is None else "a successor that is not agreed"
         hint = f"provisioner facility next {facility} says what it waits for"
         raise UsageError(f"facility {facility} has {what}", hint=hint, object=facility)
-    text = text_of_file(facility_file(edits.root, site))
-    return edits.edit(loaded, facility, text.data, text.without(("plan",)).with_key(("successor",), "plan"))
+    return opened.edited(text.without(("plan",)).with_key(("successor",), "plan"))

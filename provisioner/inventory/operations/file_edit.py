@@ -25,6 +25,7 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import site_of
 from provisioner.inventory.model import Facility, Frame
+from provisioner.inventory.operations.named import facility_file, facility_named
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.consequences import without_consequences
 
@@ -216,6 +217,47 @@ class Edits:
     def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
         """An edit, held against the rules; see `held_against_rules`."""
         return held_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
+
+    def open(self, facility: str) -> OpenFacility:
+        """A facility of the inventory, to be edited.
+
+        Raises:
+            UsageError: there is no such facility.
+            InventoryError: it cannot be read.
+        """
+        loaded = self.load()
+        site = facility_named(loaded, facility)
+        return OpenFacility(self, loaded, site, text_of_file(facility_file(self.root, site)))
+
+
+@dataclass(frozen=True)
+class OpenFacility:
+    """A facility that is edited.
+
+    Attributes:
+        edits: the inventory that it is of.
+        loaded: the same as it was read.
+        site: the facility as its file says it now.
+        text: that file.
+    """
+
+    edits: Edits
+    loaded: Loaded
+    site: Facility
+    text: FacilityText
+
+    def edited(self, after: FacilityText) -> FileEdit:
+        """What makes its file say something else, held against the rules.
+
+        Raises:
+            InventoryError: the inventory would have an error that it has not now.
+        """
+        return self.edits.edit(self.loaded, self.site.id, self.text.data, after)
+
+    @property
+    def unchanged(self) -> FileEdit:
+        """What leaves its file as it is."""
+        return FileEdit(self.site.id, self.text.path, self.text.data, self.text.data)
 
 
 def frame_of(loaded: Loaded) -> Frame:
