@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date, datetime
 from typing import TypedDict, Unpack
 
@@ -14,6 +13,7 @@ from provisioner.cli.context import Invocation, now, today
 from provisioner.cli.edit_text import Writing, edit_options, edits_of, finish
 from provisioner.cli.facility_next import next_
 from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.question import answer
 from provisioner.cli.word import Amount, ListedWord
 from provisioner.inventory.model import ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import FacilityKind
@@ -27,10 +27,12 @@ from provisioner.inventory.operations.facilities import (
     surveyed,
 )
 from provisioner.inventory.operations.facility_plan import PlanOrder, moved, planned, succeeded
+from provisioner.runs.facility_step import has_accepted_successor
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _KINDS = ListedWord([kind.value for kind in FacilityKind])
 _BODIES = ListedWord([body.value for body in ManagingBody])
+_NEW = "a new facility"
 _OPENINGS = (Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
 
 
@@ -89,10 +91,10 @@ def add(
     opens_on = _day(words["opens_on"])
     expected = Operating.PREPARING if opens_on else Operating.OPEN
     new = NewFacility(
-        words["province"] or _answer(invocation, "--province", "The province's slug", click.STRING),
-        words["name"] or _answer(invocation, "--name", "The building's name", click.STRING),
-        FacilityKind(words["kind"] or _answer(invocation, "--kind", "What it is otherwise", _KINDS)),
-        ManagingBody(words["body"] or _answer(invocation, "--managing-body", "Who runs it", _BODIES)),
+        words["province"] or answer(invocation, "--province", "The province's slug", what=_NEW),
+        words["name"] or answer(invocation, "--name", "The building's name", what=_NEW),
+        FacilityKind(words["kind"] or answer(invocation, "--kind", "What it is otherwise", what=_NEW, kind=_KINDS)),
+        ManagingBody(words["body"] or answer(invocation, "--managing-body", "Who runs it", what=_NEW, kind=_BODIES)),
         id=identifier,
         operating=Operating(words["operating"]) if words["operating"] else expected,
         opens_on=opens_on,
@@ -104,17 +106,6 @@ def add(
     )
     edit = added(edits_of(invocation), new)
     return finish(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
-
-
-def _answer(invocation: Invocation, option: str, question: str, kind: click.ParamType[str]) -> str:
-    """What a person says who was asked for a word that is needed.
-
-    Raises:
-        UsageError: nobody is here to be asked.
-    """
-    if invocation.json or not sys.stdin.isatty():
-        raise UsageError(f"a new facility needs {option}", hint=f"add {option}; in a terminal it is asked for")
-    return str(click.prompt(question, type=kind, err=True))
 
 
 @facility.command()
@@ -266,8 +257,6 @@ def _refuse_unproved(invocation: Invocation, name: str) -> None:
     Raises:
         PolicyError: it is not accepted.
     """
-    from provisioner.runs.facility_step import has_accepted_successor  # noqa: PLC0415 (the history takes time)
-
     if not has_accepted_successor(invocation.inventory, name, invocation.env, now()):
         message = f"the successor's connection of {name} is not accepted: its pictures would be cut"
         hint = "verify it twice, a day apart; with --unproved it is made the plan all the same"

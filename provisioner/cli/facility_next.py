@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import click
@@ -11,6 +10,7 @@ from provisioner.base.json_document import Document
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.output import print_document
+from provisioner.cli.question import is_attended
 from provisioner.runs.facility_step import Asked, Command, FacilityStep, facility_step
 
 
@@ -33,7 +33,7 @@ def next_(ctx: click.Context, name: str) -> int:
     while True:
         for line in _lines(step):
             click.echo(line)
-        if not step.command or not sys.stdin.isatty() or not click.confirm("Run it now?", err=True):
+        if not step.command or not is_attended(invocation) or not click.confirm("Run it now?", err=True):
             return 0
         if code := _run(ctx, invocation, _filled(step.command)):
             return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from provisioner.base.printable import printable
 from provisioner.cli.configuration import file_of
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
+from provisioner.cli.question import answer, is_attended
 from provisioner.cli.word import ListedWord, Place
 from provisioner.inventory.model.settings import ProvinceScheme
 from provisioner.inventory.operations.first_files import RELEASE, RELEASE_SHA256, Beginning, FirstHost
@@ -96,7 +96,6 @@ class _Questions:
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
-        self._is_attended = not invocation.json and sys.stdin.isatty()
 
     def beginning(self, name: str, words: InitWords) -> Beginning:
         """All of it."""
@@ -153,7 +152,7 @@ class _Questions:
                 hint = "ask whoever looks after it; nothing is made"
                 raise PolicyError(message, hint=hint, object=name)
             return shown.host_key
-        if not self._is_attended:
+        if not is_attended(self._invocation):
             hint = (
                 f"compare it on the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), and add --host-key {name}=SHA256:…"
             )
@@ -164,9 +163,7 @@ class _Questions:
         return shown.host_key
 
     def _answer(self, option: str, question: str, default: str | None = None) -> str:
-        if not self._is_attended:
-            raise UsageError(f"a new inventory needs {option}", hint=f"add {option}; in a terminal it is asked for")
-        return str(click.prompt(question, default=default, err=True))
+        return answer(self._invocation, option, question, what="a new inventory", default=default)
 
 
 def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:

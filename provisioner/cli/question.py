@@ -10,6 +10,11 @@ from provisioner.base.errors import UsageError
 from provisioner.cli.context import Invocation
 
 
+def is_attended(invocation: Invocation) -> bool:
+    """Whether a person is there to answer."""
+    return not invocation.json and sys.stdin.isatty()
+
+
 def refuse_unattended(invocation: Invocation, what: str, *, hint: str = "add --yes") -> None:
     """See that a person is there to answer.
 
@@ -21,8 +26,35 @@ def refuse_unattended(invocation: Invocation, what: str, *, hint: str = "add --y
     Raises:
         UsageError: nobody is there.
     """
-    if invocation.json or not sys.stdin.isatty():
+    if not is_attended(invocation):
         raise UsageError(f"nobody is here to answer {what}", hint=hint)
+
+
+def answer(
+    invocation: Invocation,
+    option: str,
+    question: str,
+    *,
+    what: str,
+    kind: click.ParamType[str] = click.STRING,
+    default: str | None = None,
+) -> str:
+    """What a person says who is asked for a word that an option would have said.
+
+    Args:
+        invocation: a program that reads a document is no person.
+        option: which option.
+        question: what it is.
+        what: what needs it, e.g. `a new facility`.
+        kind: what the word may be.
+        default: what is meant where nothing is typed.
+
+    Raises:
+        UsageError: nobody is there.
+    """
+    if not is_attended(invocation):
+        raise UsageError(f"{what} needs {option}", hint=f"add {option}; in a terminal it is asked for")
+    return str(click.prompt(question, type=kind, default=default, err=True))
 
 
 def ask(question: str) -> None:

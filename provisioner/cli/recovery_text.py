@@ -9,6 +9,7 @@ import click
 from provisioner.base.errors import UsageError
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, pair_of
 from provisioner.cli.context import Invocation
+from provisioner.cli.question import is_attended
 
 _MOST_BYTES = 4096
 _TRIES = 3
@@ -20,7 +21,7 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
     Raises:
         UsageError: it is none.
     """
-    if sys.stdin.isatty() and not invocation.json:
+    if is_attended(invocation):
         return pair_of(b"".join(_typed(number) for number in range(1, LINES + 1)))
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     try:

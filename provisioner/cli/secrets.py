@@ -13,6 +13,7 @@ from provisioner.base.secret import Secret
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
+from provisioner.cli.question import is_attended
 from provisioner.inventory.operations.logins import LoginsFile, LoginsOrder, set_logins
 from provisioner.pipeline import Session
 
@@ -58,7 +59,7 @@ def _password(invocation: Invocation) -> Secret:
     Raises:
         UsageError: there is none, or more than one line.
     """
-    if sys.stdin.isatty() and not invocation.json:
+    if is_attended(invocation):
         typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
         return Secret(typed)
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-
-import jinja2
 
 from provisioner.base.clock import local_time
 from provisioner.base.language import ENGLISH, Translator
-from provisioner.base.printable import printable
 from provisioner.report.freshness import since_words
+from provisioner.report.page_template import page_template
 from provisioner.report.text import (
     picture_word,
     picture_words,
@@ -49,7 +46,7 @@ def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
     """The page. Every value is printable and escaped; it holds ids and verdicts, never names of people or secrets."""
     complete = len(result.paths) <= MOST_LISTED
     total = total_of("", result.paths)
-    return _template().render(
+    return page_template("verify.html.j2").render(
         result=result,
         say=say,
         sentence=sentence(result, say),
@@ -95,17 +92,3 @@ def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facili
         if listed:
             facilities.append(_Facility(name, province, worst_of(group), total_of(name, group), listed))
     return sorted(facilities, key=lambda f: (SEVERITY.index(f.worst), f.province, f.name))
-
-
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("provisioner.report", "."),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
-    )
-    return environment.get_template("verify.html.j2")

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-
-import jinja2
 
 from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.printable import printable
@@ -18,6 +15,7 @@ from provisioner.inventory.model import Access, Camera, ConnectionPlan, Facility
 from provisioner.inventory.signed import signed_content
 from provisioner.report.documents.words import place_in_words
 from provisioner.report.labels import label
+from provisioner.report.page_template import page_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +154,4 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def sheet_page(facility: Facility, plan: ConnectionPlan, names: PlanNames) -> str:
     """The sheet as one page to print, Vietnamese first, English below; no script, nothing from elsewhere."""
     sheets = [plan_sheet(facility, plan, names, translator(language)) for language in (Language.VI, Language.EN)]
-    return _template().render(sheets=sheets)
-
-
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("provisioner.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
-    )
-    return environment.get_template("plan_sheet.html.j2")
+    return page_template("plan_sheet.html.j2").render(sheets=sheets)
