@@ -69,6 +69,7 @@ class SimulatedHost:
     silent: bool = False
     clock_off_s: float = 0.0
     disks: list[dict[str, Any]] = field(default_factory=list)
+    firewalls: list[str] = field(default_factory=list)
     routes_elsewhere: list[dict[str, str]] = field(default_factory=list)
     restarts: int = 0
     public_key: str = ""
@@ -221,6 +222,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         facts["routes_elsewhere"] = host.routes_elsewhere
         facts["clock"] = [time.time() + host.clock_off_s] * 2
     if request.get("program"):
+        facts["firewalls"] = host.firewalls
         present = request["program"] in host.programs
         facts["program"] = {"present": present, "whole": present, "version": "1.20.1" if present else ""}
         content = host.files.get(MEDIAMTX_FILE)

@@ -42,7 +42,7 @@ def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddr
     wanted = sorted(targets)
     with ThreadPoolExecutor(_AT_ONCE) as asking:
         answers = asking.map(lambda device: _said(device, targets[device], until), wanted)
-        return {device: said for device, said in zip(wanted, answers, strict=True) if said is not None}
+        return {device: said for device, said in zip(wanted, answers) if said is not None}
 
 
 def target_of(source: str) -> str:

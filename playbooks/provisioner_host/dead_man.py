@@ -41,7 +41,7 @@ def armed() -> Armed | None:
     if not paths.ARMED.exists():
         return None
     record: Armed | None = files.read_json(paths.ARMED)
-    if isinstance(record, dict) and isinstance(record.get("run"), str) and isinstance(record.get("due"), int | float):
+    if isinstance(record, dict) and isinstance(record.get("run"), str) and isinstance(record.get("due"), (int, float)):
         return record
     # It may be gone since it was looked for.
     return {"run": "unknown", "due": 0.0, "damaged": True} if paths.ARMED.exists() else None

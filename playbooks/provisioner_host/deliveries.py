@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host import relay
@@ -149,7 +149,7 @@ def _received(paths: Collection[str]) -> dict[str, int]:
 
 
 def _flow(name: str, looks: list[Moment]) -> FlowAnswer:
-    pairs = [(a, b) for a, b in pairwise(looks) if name in a.received and name in b.received]
+    pairs = [(a, b) for a, b in zip(looks, looks[1:]) if name in a.received and name in b.received]
     grown = [(b.at - a.at, b.received[name] - a.received[name]) for a, b in pairs]
     kept = [(seconds, more) for seconds, more in grown if more >= 0]
     return {

@@ -31,7 +31,7 @@ def seal(private_key: str, public_key: str, order: SealOrder) -> SealedKeyAnswer
     """Seal a tunnel's private key, in base64, to a recovery key, bound to whose it is.
 
     Raises:
-        Failed: the recovery key is none.
+        Failed: the recovery key is none, or the private one.
     """
     recovery = base64.b64decode(order["recovery"])
     drawn = os.urandom(_SIZE)
@@ -41,7 +41,10 @@ def seal(private_key: str, public_key: str, order: SealOrder) -> SealedKeyAnswer
         raise Failed("the recovery key of this inventory is no key: make one with provisioner keys recovery --replace")
     context = context_of(order["inventory"], order["host"], public_key)
     pad, key = halves(shared, sender, recovery, context)
-    hidden = bytes(a ^ b for a, b in zip(base64.b64decode(private_key), pad, strict=True))
+    secret = base64.b64decode(private_key)
+    if len(secret) != _SIZE:
+        raise Failed("the tunnel's private key is none: what wg made of it is not 32 bytes")
+    hidden = bytes(a ^ b for a, b in zip(secret, pad))
     proof = hmac.digest(key, context + sender + hidden, "sha256")
     box = base64.b64encode(sender + hidden + proof).decode()
     return {"recovery": order["recovery"], "public_key": public_key, "box": box}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import grp
+import hashlib
 import hmac
 import json
 import os
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 NOT_A_FILE = "not-a-file"
+_BLOCK = 1 << 18
 
 
 def keyed_digest(key: str, content: bytes) -> str:
     """The HMAC-SHA-256 of a content; the controller computes the same one."""
     return "hmac-sha256:" + hmac.digest(key.encode(), content, "sha256").hex()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal; no more than a part of it is in memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def canonical(document: object) -> bytes:

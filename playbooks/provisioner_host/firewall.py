@@ -118,22 +118,25 @@ def without_counters(value: Any) -> Any:
 
 
 def _text(element: Any) -> str:
-    match element:
-        case list():
-            text = " : ".join(map(_text, element))
-        case {"elem": {"val": value}}:
-            text = _text(value)
-        case {"concat": parts}:
-            text = " . ".join(map(_text, parts))
-        case {"prefix": {"addr": address, "len": length}}:
-            text = f"{address}/{length}"
-        case {"range": ends}:
-            text = "-".join(map(_text, ends))
-        case dict():
-            text = json.dumps(element, sort_keys=True)
-        case _:
-            text = str(element)
+    if not isinstance(element, dict):
+        return " : ".join(map(_text, element)) if isinstance(element, list) else str(element)
+    prefix = _part(element, "prefix")
+    if "val" in _part(element, "elem"):
+        text = _text(element["elem"]["val"])
+    elif "concat" in element:
+        text = " . ".join(map(_text, element["concat"]))
+    elif {"addr", "len"} <= prefix.keys():
+        text = f"{prefix['addr']}/{prefix['len']}"
+    elif "range" in element:
+        text = "-".join(map(_text, element["range"]))
+    else:
+        text = json.dumps(element, sort_keys=True)
     return text
+
+
+def _part(element: dict[str, Any], name: str) -> dict[str, Any]:
+    part = element.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def differences(wanted: Items, live: Items | None) -> list[DifferenceAnswer]:

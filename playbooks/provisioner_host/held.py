@@ -140,7 +140,7 @@ def _places(line: str) -> set[str]:
 
 
 def _path_lines(text: str) -> Iterator[tuple[str, str]]:
-    for plain, line in zip(text.splitlines(), text.splitlines(keepends=True), strict=True):
+    for plain, line in zip(text.splitlines(), text.splitlines(keepends=True)):
         if path := PATH_LINE.match(plain):
             yield saved_texts.name_in(path[1]), line if line != plain else f"{line}\n"
 
@@ -163,7 +163,7 @@ def _around_paths(text: str) -> tuple[list[str], list[str]]:
     is_path = [bool(PATH_LINE.match(line)) and not _is_sentinel(line) for line in text.splitlines()]
     ends = (number for number, line in enumerate(lines) if is_path[number] or _is_sentinel(line))
     first = next(ends, len(lines))
-    return lines[:first], [line for line, path in zip(lines[first:], is_path[first:], strict=True) if not path]
+    return lines[:first], [line for line, path in zip(lines[first:], is_path[first:]) if not path]
 
 
 def _is_sentinel(line: str) -> bool:

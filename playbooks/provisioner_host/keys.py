@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import files, owner, paths
+from provisioner_host import files, owner, paths, selinux
 from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def prepare() -> None:
     """Make the users and the folders of ours.
 
     Raises:
-        Failed: a user of that name is root by another name.
+        Failed: a user of that name is root by another name, or SELinux's labels cannot be given.
     """
     for name in (paths.USER, paths.PROBE_USER):
         _user(name)
@@ -31,6 +31,7 @@ def prepare() -> None:
     files.folder(paths.LIB, 0o755)
     files.folder(paths.STATE, 0o700)
     files.folder(paths.RECEIPTS, 0o700)
+    selinux.restore((paths.ETC, paths.LIB, paths.STATE))
 
 
 def leave(folder: Path) -> None:
@@ -65,6 +66,7 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     leave(folder)
     owner.claim_first(request.get("owner"), who=request.get("who", ""))
     files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
+    selinux.restore((paths.HOST_PROGRAM,))
     if brought or not paths.WG_KEY.exists():
         files.write(paths.WG_KEY, (brought or run(["wg", "genkey"]).stdout).encode(), mode=0o600)
     private_key = paths.WG_KEY.read_text()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import files, firewall, paths, quarantine, relay, sessions, tunnel, units
+from provisioner_host import files, firewall, paths, quarantine, relay, selinux, sessions, tunnel, units
 from provisioner_host.room import words_of
 from provisioner_host.shell import Failed
 
@@ -135,6 +135,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
     attempt(lambda: _end_quarantine(state))
     attempt(lambda: changed.extend(restore_files(folder, wrong)))
     attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
+    attempt(lambda: selinux.restore(Path(saved["path"]) for saved in state["files"]))
     if live:
         attempt(lambda: _firewall_back(present=state["firewall"]))
         attempt(lambda: _tunnel_back(before))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +14,7 @@ from provisioner_host import (
     firewall,
     held,
     last_good,
-    lockout,
+    machine,
     owner,
     paths,
     quarantine,
@@ -29,30 +26,20 @@ from provisioner_host import (
     units,
 )
 from provisioner_host.known import identity, known
-from provisioner_host.shell import PATH, run
+from provisioner_host.shell import PATH
 
 if TYPE_CHECKING:
     from provisioner_host.wire import (
         DifferenceAnswer,
         FactsAnswer,
-        MachineAnswer,
         Manifest,
         ObserveRequest,
         ProgramAnswer,
         RelayAnswer,
         RuntimeAnswer,
-        SystemAnswer,
     )
 
-NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run")
-# Where the kernel has no WireGuard.
-NEEDED_WITHOUT_KERNEL = "wireguard-go"
-# What systemd is asked over, and where it is.
-NEEDED_FOR_UNITS = "dbus"
-_BUS = Path("/run/dbus/system_bus_socket")
 _PROGRAM = re.compile(r"mediamtx-(.+)-[0-9a-f]+")
-_OS_RELEASE = Path("/etc/os-release")
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> FactsAnswer:
@@ -66,8 +53,8 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
     manifest: Manifest | None = files.read_json(paths.MANIFEST)
     owned = sorted({*request["files"], *(manifest or {}).get("files", ())})
     facts: FactsAnswer = {
-        "host": _host(),
-        "missing_programs": missing_programs(),
+        "host": machine.machine(),
+        "missing_programs": machine.missing_programs(),
         "manifest": manifest,
         "files": {path: files.describe(Path(path), key) for path in owned},
         "units": units.states(request["units"]),
@@ -88,6 +75,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
     if request.get("held"):
         facts["held"] = kept.answer
     if request["program"]:
+        facts["firewalls"] = machine.firewalls()
         facts["program"] = program(Path(request["program"]), manifest)
         facts["relay"] = _relay_file(key, kept)
         facts["runtime"] = _runtime() if runtime else None
@@ -109,46 +97,6 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
     return facts
 
 
-def _host() -> MachineAnswer:
-    machine = os.uname().machine
-    return {
-        "arch": _ARCHITECTURES.get(machine, machine),
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        "os": _system(),
-        "ssh_peer": lockout.connection_peer(),
-    }
-
-
-def _system() -> SystemAnswer:
-    """The system by its os-release; empty where it does not say."""
-    try:
-        lines = _OS_RELEASE.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    fields = {name: value.strip("\"'") for name, _, value in (line.strip().partition("=") for line in lines)}
-    return {"id": fields.get("ID", ""), "like": fields.get("ID_LIKE", "").split()}
-
-
-def missing_programs() -> list[str]:
-    """The programs that this host lacks; they are a precondition, we never install them."""
-    missing = {program for program in NEEDED if shutil.which(program, path=PATH) is None}
-    if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL, path=PATH) is None:
-        missing.add(NEEDED_WITHOUT_KERNEL)
-    if not _BUS.exists():
-        missing.add(NEEDED_FOR_UNITS)
-    return sorted(missing)
-
-
-def kernel_has_wireguard() -> bool:
-    """Tell whether the kernel knows WireGuard, built in or as a module."""
-    if Path("/sys/module/wireguard").exists():
-        return True
-    if shutil.which("modprobe", path=PATH) is None:
-        return False
-    return run(["modprobe", "-n", "-q", "wireguard"], check=False).returncode == 0
-
-
 def _differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
     if not intended.exists():
         return [] if live is None else [{"name": "table inet provisioner", "action": "delete"}]
@@ -165,14 +113,9 @@ def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
     same = [str(path), identity(path)]
-    digest = known("digest", same, lambda: _digest(path))
+    digest = known("digest", same, lambda: files.sha256(path))
     whole = (manifest or {}).get("programs", {}).get(str(path)) == digest
     return {"present": True, "whole": whole, "version": _version(path) if whole else ""}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _version(path: Path) -> str:

@@ -234,7 +234,7 @@ def _clock(clock: dict[str, Any]) -> DeviceClockAnswer:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST:
         raise ValueError
     return value
 

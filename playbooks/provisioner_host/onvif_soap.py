@@ -13,7 +13,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import NamedTuple
 from xml.parsers import expat
 from xml.sax.saxutils import escape
@@ -231,7 +231,7 @@ def _moment(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
         return None
     known[5] = min(known[5], 59)  # a leap second
     try:
-        return calendar.timegm(datetime(*known, tzinfo=UTC).timetuple())  # type: ignore[misc, arg-type]  # six numbers
+        return calendar.timegm(datetime(*known, tzinfo=timezone.utc).timetuple())  # type: ignore[misc, arg-type]  # six numbers
     except ValueError:
         return None
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import files, firewall, lockout, paths, relay, tunnel
+from provisioner_host import files, firewall, lockout, paths, relay, selinux, tunnel
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import ApplyTransaction
 
@@ -55,8 +55,7 @@ def install(artefact: Path, program: ProgramToInstall) -> None:
     Raises:
         Failed: the checksum differs, or the archive holds no program.
     """
-    with artefact.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = files.sha256(artefact)
     if digest != program["sha256"]:
         raise Failed(f"the artefact's checksum is {digest}, the inventory says {program['sha256']}")
     with artefact.open("rb") as stream:
@@ -68,6 +67,7 @@ def install(artefact: Path, program: ProgramToInstall) -> None:
     programs = manifest.get("programs", {}) | {str(target): hashlib.sha256(content).hexdigest()}
     files.write_json(paths.MANIFEST, manifest | {"programs": programs})
     files.write(target, content, mode=0o755)
+    selinux.restore((target,))
 
 
 class _Bounded(io.RawIOBase):

@@ -16,6 +16,7 @@ from provisioner_host.shell import Failed, run, scrub
 
 _SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
 _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})\.")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,12})?(Z|[+-]\d\d:\d\d)")
 _SAYS_ERRORS = (1, 21)
 _MOST_ASKED = 200
 _CAME = "stream is available"
@@ -58,8 +59,10 @@ def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
 
 
 def _moment(entry: dict[str, Any]) -> float:
+    """The moment of an entry; the beginning of time where it has none. What is less than a second does not count."""
+    written = _TIMESTAMP.fullmatch(str(entry.get("timestamp")))
     try:
-        return datetime.fromisoformat(str(entry.get("timestamp"))).timestamp()
+        return datetime.strptime("".join(written.groups()), "%Y-%m-%dT%H:%M:%S%z").timestamp() if written else 0.0
     except (ValueError, OverflowError, OSError):
         return 0.0
 

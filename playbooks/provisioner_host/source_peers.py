@@ -112,9 +112,13 @@ def _elements(entry: dict[str, dict[str, list[object]]]) -> list[object]:
 def _places(elements: Iterable[object]) -> list[PlaceAnswer]:
     places: list[PlaceAnswer] = []
     for element in elements:
-        match element:
-            case {"elem": {"val": {"concat": [str(address), int(port)]}}} | {"concat": [str(address), int(port)]}:
-                places.append({"address": address, "port": port})
-            case _:
-                pass
+        inner = _part(_part(element, "elem"), "val") or element
+        pair = inner.get("concat") if isinstance(inner, dict) else None
+        if isinstance(pair, list) and [type(part) for part in pair] == [str, int]:
+            places.append({"address": pair[0], "port": pair[1]})
     return places
+
+
+def _part(element: object, name: str) -> dict[str, object]:
+    part = element.get(name) if isinstance(element, dict) else None
+    return part if isinstance(part, dict) else {}

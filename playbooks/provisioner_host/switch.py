@@ -16,6 +16,7 @@ from provisioner_host import (
     paths,
     quarantine_prove,
     relay,
+    selinux,
     sessions,
     tunnel,
     units,
@@ -39,6 +40,7 @@ def arm(change: ApplyTransaction) -> None:
     for path in last_good.CARRIERS:
         if change.differs(path):
             change.put(path)
+            selinux.restore((path,))
     if reload:
         units.systemctl("daemon-reload")
     dead_man.arm(change.run_id, change.confirm_s, change.who)
@@ -125,6 +127,7 @@ def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
     for unit in change.request["units"]:
         for drop_in in _drop_ins(facts, unit):
             units.remove_overriding(drop_in)
+    selinux.restore(map(Path, change.wanted))
 
 
 # --- the relay ------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
     except Exception as error:  # noqa: BLE001  whatever it is, nothing that was revoked may be kept
         # What was removed cannot be told, or not be written down.
         _forget_all()
-        cause = error if isinstance(error, Failed | Unclear | OSError) else type(error).__name__
+        cause = error if isinstance(error, (Failed, Unclear, OSError)) else type(error).__name__
         return [f"no state before this run is kept, since nothing could free it of what was revoked: {cause}"]
     # What was found out of files that are gone: no secret, and addresses of what is gone.
     shutil.rmtree(paths.KNOWN, ignore_errors=True)
@@ -206,7 +206,7 @@ def clean(folder: Path, now: HeldTexts, stones: Tombstones) -> None:
     cleaned, out = saved_texts.without(saved, now, stones)
     if any(out.values()):
         files.write_json(folder / _LEFT_OUT, _more(left_out(folder), out))
-    for name, old, new in zip(_FILES, saved, cleaned, strict=True):
+    for name, old, new in zip(_FILES, saved, cleaned):
         if new != old:
             files.write(copies[name], new.encode(), mode=0o600)
 

@@ -360,10 +360,14 @@ Request = (
 # --- facts ----------------------------------------------------------------------------------------
 
 
+SelinuxState = Literal["enforcing", "permissive", "off"]
+
+
 class SystemAnswer(TypedDict):
-    """The host's operating system: ID and ID_LIKE of its os-release."""
+    """The host's operating system: ID, VERSION_ID and ID_LIKE of its os-release."""
 
     id: str
+    version: str
     like: list[str]
 
 
@@ -375,6 +379,7 @@ class MachineAnswer(TypedDict):
     boot_id: str
     os: SystemAnswer
     ssh_peer: str | None
+    selinux: SelinuxState
 
 
 class FileAnswer(TypedDict):
@@ -581,7 +586,7 @@ class RouteAnswer(TypedDict):
 
 
 class FactsAnswer(TypedDict):
-    """A host's facts; `program`, `relay` and `runtime` are of a host that should have a relay.
+    """A host's facts; `program`, `relay`, `runtime` and `firewalls` (of others) are of a host that should have a relay.
 
     `disks`, `clock`, when it began and ended in seconds since 1970, and `routes_elsewhere`, of other interfaces inside
     of the tunnel's networks, are there where the facts are all that was asked for.
@@ -602,6 +607,7 @@ class FactsAnswer(TypedDict):
     program: NotRequired[ProgramAnswer]
     relay: NotRequired[RelayAnswer | None]
     runtime: NotRequired[RuntimeAnswer | None]
+    firewalls: NotRequired[list[str]]
     receipts: NotRequired[list[RecordHead]]
     owner: NotRequired[dict[str, Any] | None]
     held: NotRequired[HeldAnswer]

@@ -1,4 +1,4 @@
-"""In what condition hosts are: full disks, and clocks that are off. Pure; it degrades no path by itself.
+"""In what condition hosts are: full disks, clocks that are off, other firewalls. Pure; it degrades no path by itself.
 
 How far a clock is off is known no better than how long the host's answer was under way: what counts is what is certain.
 """
@@ -18,6 +18,7 @@ _LEAST_SHARE = 0.05
 _MOST_DISKS = 50
 _SECONDS_SAID = 120
 _MIB = 2**20
+_OPENS = {"firewalld": "firewall-cmd --permanent --add-port=PORT/udp", "ufw": "ufw allow PORT/udp"}
 # The year 9999.
 _LATEST = 253_402_300_799
 
@@ -27,6 +28,7 @@ class Condition(StrEnum):
 
     DISK_FULL = "disk full"
     CLOCK_OFF = "clock off"
+    ANOTHER_FIREWALL = "another firewall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,22 @@ def findings(
         answered: no earlier than when it ended.
     """
     return (*_full(disks), *_off(clock, asked.timestamp(), answered.timestamp()))
+
+
+def other_firewalls(names: Sequence[str]) -> tuple[HostFault, ...]:
+    """The firewalls of others on a relay: what our table lets in, any one of them may still refuse.
+
+    Args:
+        names: as the host has them; of one that is unknown here nothing is said.
+    """
+    return tuple(HostFault(Condition.ANOTHER_FIREWALL, _beside(name)) for name in _OPENS if name in names)
+
+
+def _beside(name: str) -> str:
+    return (
+        f"{name} is at work beside our table, and what it refuses stays refused; it is left alone: let the ports of"
+        f" WireGuard (UDP), of SSH and 8554 (TCP) in there too ({_OPENS[name]}), or switch it off"
+    )
 
 
 def _full(disks: Sequence[Disk]) -> Iterator[HostFault]:

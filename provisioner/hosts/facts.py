@@ -25,10 +25,11 @@ _RULE_ACTIONS: tuple[RuleAction, ...] = get_args(RuleAction)
 
 @dataclass(frozen=True, slots=True)
 class OperatingSystem:
-    """A host's system by its os-release: its ID, and those that it is like, the closest first."""
+    """A host's system by its os-release: its ID, those that it is like, the closest first, and its VERSION_ID."""
 
     id: str = ""
     like: tuple[str, ...] = ()
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,7 @@ class HostFacts:
     """A host's facts, without secrets (files and pre-shared keys as keyed digests).
 
     Attributes:
+        selinux: `enforcing`, `permissive` or `off`; empty where the host did not say.
         missing_programs: what the host lacks and never installs by itself.
         files: of desired and installed files those that are there.
         installed: the files that our manifest on the host lists.
@@ -232,12 +234,14 @@ class HostFacts:
         held: what it has of facilities that are held; `files` and `relay` are without it.
         quarantine: by name, the paths whose devices refuse their login; `files` and `relay` are with them.
         faults: what is wrong with the host itself: full disks, a clock that is off.
+        firewalls: those of others that are at work on a relay beside our table.
         routes_elsewhere: networks inside of the tunnel's that other interfaces have, each with the interface.
     """
 
     host: str
     arch: str = ""
     system: OperatingSystem = OperatingSystem()
+    selinux: str = ""
     missing_programs: tuple[str, ...] = ()
     files: Mapping[str, FileFacts] = field(default_factory=dict)
     installed: frozenset[str] = frozenset()
@@ -261,6 +265,7 @@ class HostFacts:
     held: HeldFacts = HeldFacts()
     quarantine: Mapping[str, QuarantinedPath] = field(default_factory=dict)
     faults: tuple[HostFault, ...] = ()
+    firewalls: tuple[str, ...] = ()
     routes_elsewhere: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -296,6 +301,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         host=host,
         arch=machine.text("arch"),
         system=_system(machine.below_or_none("os")),
+        selinux=machine.sentence("selinux", ""),
         missing_programs=answer.texts("missing_programs"),
         files=_files(answer.below("files"), answer.below_or_none("held")),
         installed=frozenset(manifest.texts("files")) if manifest and manifest.has("files") else frozenset(),
@@ -317,6 +323,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         receipts=_receipts(answer) if answer.has("receipts") else (),
         held=_held(answer.below_or_none("held")),
         quarantine=_quarantine(answer),
+        firewalls=answer.texts("firewalls") if answer.has("firewalls") else (),
         routes_elsewhere=_routes(answer) if answer.has("routes_elsewhere") else (),
     )
 
@@ -356,7 +363,7 @@ def _policy(policy: Fields | None) -> AppliedPolicy | None:
 
 
 def _system(os: Fields | None) -> OperatingSystem:
-    return OperatingSystem(os.text("id"), os.texts("like")) if os else OperatingSystem()
+    return OperatingSystem(os.text("id"), os.texts("like"), os.sentence("version", "")) if os else OperatingSystem()
 
 
 def _files(files: Fields, held: Fields | None) -> dict[str, FileFacts]:

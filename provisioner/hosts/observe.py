@@ -11,7 +11,7 @@ from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import units_of
-from provisioner.hosts.condition import HostFault, clock_in, disks_in, findings
+from provisioner.hosts.condition import HostFault, clock_in, disks_in, findings, other_firewalls
 from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HeldFacts, HostFacts, parse_facts
 from provisioner.hosts.packages import lacks
@@ -73,7 +73,8 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
     if cause := _unkept(spec, facts.held):
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
-    return replace(facts, faults=parsed(spec.id, answer.document, lambda fields: _faults(fields, *between)))
+    faults = parsed(spec.id, answer.document, lambda fields: _faults(fields, *between))
+    return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls)))
 
 
 def _faults(answer: Fields, asked: datetime, answered: datetime) -> tuple[HostFault, ...]:

@@ -162,6 +162,6 @@ def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
         )
     return HostError(
         f"{spec.id} could not be read: {answer.error}",
-        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.11 or later) work",
+        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.9 or later) work",
         object=spec.id,
     )

@@ -16,7 +16,11 @@ NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
 """What raises none."""
 _DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
 _PLACES = {cause.value: place for place, cause in enumerate(Cause)}
-_CAUSES = {Condition.DISK_FULL: Cause.DISK_FULL, Condition.CLOCK_OFF: Cause.CLOCK_OFF}
+_CAUSES = {
+    Condition.DISK_FULL: Cause.DISK_FULL,
+    Condition.CLOCK_OFF: Cause.CLOCK_OFF,
+    Condition.ANOTHER_FIREWALL: Cause.ANOTHER_FIREWALL,
+}
 
 
 class FailingPath(Protocol):

@@ -91,6 +91,7 @@ class Cause(StrEnum):
     CANNOT_CHECK = "cannot check"
     DISK_FULL = "disk full"
     CLOCK_OFF = "clock off"
+    ANOTHER_FIREWALL = "another firewall"
     NOT_ASKED = "not asked for"
     UNKNOWN = "unknown"
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
-from provisioner.hosts.condition import Condition, findings
+from provisioner.hosts.condition import Condition, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.plan.changes import Change, pending
@@ -317,5 +317,8 @@ def _report(
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=None if changes is None else pending(changes),
-        findings=findings(evidence.disks, evidence.clock, *asked),
+        findings=(
+            *findings(evidence.disks, evidence.clock, *asked),
+            *other_firewalls(evidence.facts.firewalls if evidence.facts else ()),
+        ),
     )

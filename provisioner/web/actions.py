@@ -53,6 +53,7 @@ _ACTIONS: Final[Mapping[Cause, str]] = {
     Cause.CANNOT_CHECK: "the host: the detail says what it lacks",
     Cause.DISK_FULL: "the host: make room",
     Cause.CLOCK_OFF: "the host: set its clock",
+    Cause.ANOTHER_FIREWALL: "the host: let our ports in there too, or switch it off",
     Cause.UNKNOWN: "see the detail",
 }
 ACTIONS: Final = tuple(sorted(set(_ACTIONS.values())))

@@ -1,4 +1,6 @@
-"""The one image of all lab hosts, made when its recipe has changed: `python3 -m tests.lab.image` makes it beforehand.
+"""The image of lab hosts, made when its recipe has changed: `python3 -m tests.lab.image` makes it beforehand.
+
+One recipe makes it of each Debian that hosts may have; the lab's own is the older one.
 
 It needs no package beyond Python's own library, so that it can be made while the others are installed.
 """
@@ -23,48 +25,56 @@ from .patience import stretched
 
 RECIPE: Final = Path(__file__).parent / "image"
 _BASE_RECIPE: Final = ("base.Dockerfile", "base.sh", "customise.sh", "dpkg-excludes", "packages.txt")
+SUITES: Final = {"bookworm": "12-slim", "trixie": "13-slim"}
+"""Debian's suites that an image can be made of, each with the tag of the image that is pulled for it."""
+USUAL: Final = "bookworm"
 _PULL_SECONDS: Final = 60
 _BUILD_SECONDS: Final = 900
 
 
-def image() -> str:
-    """Return the tag of the image, built first where there is none for this recipe."""
-    tag = f"provisioner-lab:{_digest(_all_files())}"
+def image(suite: str = USUAL) -> str:
+    """Return the tag of the image of a suite, built first where there is none for this recipe."""
+    tag = f"{_named('provisioner-lab', suite)}:{_digest(_all_files())}"
     if not _exists(tag):
         with _alone():
             if not _exists(tag):
-                _build(tag)
+                _build(tag, suite)
     return tag
 
 
-def _build(tag: str) -> None:
-    base = f"provisioner-lab-base:{_digest([RECIPE / name for name in _BASE_RECIPE])}"
+def _named(name: str, suite: str) -> str:
+    return name if suite == USUAL else f"{name}-{suite}"
+
+
+def _build(tag: str, suite: str) -> None:
+    base = f"{_named('provisioner-lab-base', suite)}:{_digest([RECIPE / name for name in _BASE_RECIPE])}"
     if not _exists(base):
-        _build_base(base)
+        _build_base(base, suite)
     arguments = ("--build-arg", f"BASE={base}", "--label", f"{LABEL}=image", "--tag", tag)
     docker("build", "--quiet", *arguments, str(RECIPE), timeout=_BUILD_SECONDS)
 
 
-def _build_base(tag: str) -> None:
-    if _can_pull():
-        arguments = ("--file", str(RECIPE / "base.Dockerfile"), "--label", f"{LABEL}=image", "--tag", tag)
+def _build_base(tag: str, suite: str) -> None:
+    if _can_pull(suite):
+        of_suite = ("--build-arg", f"TAG={SUITES[suite]}")
+        arguments = ("--file", str(RECIPE / "base.Dockerfile"), *of_suite, "--label", f"{LABEL}=image", "--tag", tag)
         docker("build", "--quiet", *arguments, str(RECIPE), timeout=_BUILD_SECONDS)
         return
     if os.geteuid() != 0 or not which("mmdebstrap"):
         raise LabError(f"no image can be pulled here, and to make one root and mmdebstrap are needed: {INSTALL}")
-    _import_base(tag)
+    _import_base(tag, suite)
 
 
-def _can_pull() -> bool:
+def _can_pull(suite: str) -> bool:
     try:
-        return docker("pull", "--quiet", "debian:12-slim", check=False, timeout=_PULL_SECONDS).returncode == 0
+        return docker("pull", "--quiet", f"debian:{SUITES[suite]}", check=False, timeout=_PULL_SECONDS).returncode == 0
     except LabError:
         return False
 
 
-def _import_base(tag: str) -> None:
+def _import_base(tag: str, suite: str) -> None:
     with tempfile.TemporaryFile() as log:
-        making = subprocess.Popen(["sh", str(RECIPE / "base.sh")], stdout=subprocess.PIPE, stderr=log)
+        making = subprocess.Popen(["sh", str(RECIPE / "base.sh"), suite], stdout=subprocess.PIPE, stderr=log)
         with making:
             importing = subprocess.run(
                 ["docker", "import", "--change", f"LABEL {LABEL}=image", "-", tag],

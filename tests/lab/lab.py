@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import json
+import os
 import subprocess
 import tarfile
 import time
@@ -20,7 +21,7 @@ from .cameras import CameraControl
 from .docker_cli import compose, docker, docker_bytes
 from .docker_daemon import DockerDaemon
 from .errors import LabError
-from .image import image
+from .image import USUAL, image
 from .patience import stretched
 from .reaper import reap, remove
 from .record import Record, find
@@ -73,11 +74,17 @@ class Lab:
         return lab
 
     @classmethod
-    def prepare(cls, *, keep: bool = False) -> Self:
-        """Draw a run and make what its hosts need, before there is any host."""
+    def prepare(cls, *, keep: bool = False, suite: str = "") -> Self:
+        """Draw a run and make what its hosts need, before there is any host.
+
+        Args:
+            keep: whether it outlives this process.
+            suite: the Debian of the relays and the centre; without it the environment's LAB_SUITE, else the usual one.
+        """
         DockerDaemon.ensure()
         reap()
-        lab = cls(Record.new(image=image(), keep=keep))
+        managed = image(suite or os.environ.get("LAB_SUITE", USUAL))
+        lab = cls(Record.new(image=image(), keep=keep, managed_image=managed))
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", lab.project, "-f", str(lab.ssh_key)],
             check=True,
@@ -131,6 +138,7 @@ class Lab:
         """What the compose files leave open."""
         return {
             "LAB_IMAGE": self._record.image,
+            "LAB_MANAGED_IMAGE": self._record.managed_image,
             "LAB_PROJECT": self.project,
             "LAB_RUN": self.run,
             "LAB_OWNER": self._record.owner,

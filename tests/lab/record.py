@@ -38,6 +38,7 @@ class Record:
     owner: str
     keep: bool
     image: str
+    managed_image: str
     passwords: dict[str, str]
 
     @property
@@ -51,9 +52,10 @@ class Record:
         return _memory() / self.project
 
     @classmethod
-    def new(cls, *, image: str, keep: bool) -> Record:
-        """Draw a run with its own id and passwords, and write it down."""
-        record = cls(secrets.token_hex(4), str(Owner.current()), keep, image, _draw_passwords())
+    def new(cls, *, image: str, keep: bool, managed_image: str = "") -> Record:
+        """Draw a run with its own id and passwords, and write it down; relays and centre may have another image."""
+        managed = managed_image or image
+        record = cls(secrets.token_hex(4), str(Owner.current()), keep, image, managed, _draw_passwords())
         record.directory.mkdir(mode=0o700)
         record.write()
         return record

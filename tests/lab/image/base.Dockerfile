@@ -1,5 +1,6 @@
 # The base system where images can be pulled; base.sh makes the same one where they cannot.
-FROM debian:12-slim
+ARG TAG=12-slim
+FROM debian:${TAG}
 COPY dpkg-excludes /etc/dpkg/dpkg.cfg.d/lab-excludes
 COPY packages.txt customise.sh /root/
 RUN apt-get update \

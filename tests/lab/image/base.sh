@@ -1,5 +1,6 @@
 #!/bin/sh
 # Writes the base system as a tar stream, made from Debian's packages alone: for machines that cannot pull images.
+#   base.sh [SUITE]
 set -eu
 here=$(dirname "$0")
 
@@ -17,4 +18,4 @@ exec mmdebstrap --variant=minbase --format=tar \
   --customize-hook="cp '$here/customise.sh' \"\$1/root/customise.sh\"" \
   --customize-hook='chroot "$1" sh /root/customise.sh' \
   --customize-hook='rm "$1/root/customise.sh"' \
-  bookworm -
+  "${1:-bookworm}" -

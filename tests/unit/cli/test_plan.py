@@ -565,16 +565,20 @@ def test_where_the_program_is_on_the_hosts_nobody_asks_for_it_here(call: Termina
 # --- what is wrong with a host itself ---------------------------------------------------------------
 
 
-def test_a_full_disk_and_a_clock_that_is_off_are_told_before_anything_is_applied(call: Terminal) -> None:
+def test_a_full_disk_a_clock_that_is_off_and_another_firewall_are_told_before_anything_is_applied(
+    call: Terminal,
+) -> None:
     full = {"folder": "/var/lib/provisioner", "size": 2**30, "free": 2**20, "inodes": True, "writable": True}
     call.hosts.hosts[RELAY].disks = [full]
     call.hosts.hosts["relay-vnpt-1"].clock_off_s = -90.0
+    call.hosts.hosts["relay-vnpt-1"].firewalls = ["ufw"]
     code, out, _ = call("plan")
     assert code == 0
     assert f"note: {RELAY}: /var/lib/provisioner is on a disk that is full, 1 of 1024 MiB free: make room there" in out
     assert "note: relay-vnpt-1: its clock is behind of the controller's by 90 s or more" in out
+    assert "note: relay-vnpt-1: ufw is at work beside our table, and what it refuses stays refused" in out
     notes = call.document("drift")[1]["notes"]
-    assert [note.partition(":")[0] for note in notes] == [RELAY, "relay-vnpt-1"]
+    assert [note.partition(":")[0] for note in notes] == [RELAY, "relay-vnpt-1", "relay-vnpt-1"]
 
 
 @pytest.mark.parametrize("off_s", [-25.0, 25.0])

@@ -112,7 +112,7 @@ def test_a_program_that_was_fetched_is_not_run_to_learn_its_version(
     ran, program = tmp_path / "ran", tmp_path / "mediamtx-1.20.1-0123456789ab"
     program.write_text(f"#!/bin/sh\ntouch {ran}\necho v9.9.9\n")
     program.chmod(0o755)
-    digest = observe._digest(program)  # noqa: SLF001
+    digest = host_files.sha256(program)
     seen = observe.program(program, {"files": [], "programs": {str(program): digest}})
     assert seen == {"present": True, "whole": True, "version": "1.20.1"}
     # One that is not what was installed has no version, whatever its name says.

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from provisioner.hosts.facts import OperatingSystem
-from provisioner.hosts.packages import PACKAGES, lacks
-from provisioner_host import observe
+from provisioner.hosts.packages import FAMILIES, family_of, lacks
+from provisioner_host import machine, paths, shell
 
-PROGRAMS = {*observe.NEEDED, observe.NEEDED_WITHOUT_KERNEL, observe.NEEDED_FOR_UNITS}
+PROGRAMS = {
+    *machine.NEEDED,
+    machine.NEEDED_WITHOUT_KERNEL,
+    machine.NEEDED_FOR_UNITS,
+    machine.NEEDED_OF_FFMPEG,
+}
+# As ffmpeg 5.1 of Debian 12 lists some of its decoders; flags of another width would be another program's.
+DECODERS = """Decoders:
+ V..... = Video
+ ------
+ V....D 4xm                  4X Movie
+ VFS..D h264                 H.264 / AVC / MPEG-4 AVC / MPEG-4 part 10
+ V..... h264_v4l2m2m         V4L2 mem2mem H.264 decoder wrapper (codec h264)
+ VFS..D hevc                 HEVC (High Efficiency Video Coding)
+ A....D aac                  AAC (Advanced Audio Coding)
+"""
+ROCKY = OperatingSystem("rocky", ("rhel", "centos", "fedora"), "9.4")
 
 
-@pytest.mark.parametrize("system", sorted(PACKAGES))
-def test_every_program_that_a_host_looks_for_has_a_package(system: str) -> None:
-    _, packages = PACKAGES[system]
-    assert set(packages) == PROGRAMS
+@pytest.mark.parametrize("system", sorted(FAMILIES))
+def test_of_every_program_that_a_host_looks_for_it_is_known_what_brings_it(system: str) -> None:
+    family = FAMILIES[system]
+    assert {program for program in PROGRAMS if family.knows(program)} == PROGRAMS
+    assert family.packages.keys().isdisjoint(family.without)
+    assert set(family.origins) <= set(family.packages.values())
 
 
 @pytest.mark.parametrize(
@@ -36,9 +55,7 @@ def test_debian_and_what_is_like_it_gets_the_line_that_installs(system: Operatin
     assert (error.object, error.exit_code) == ("relay-viettel-1", 5)
 
 
-@pytest.mark.parametrize(
-    ("system", "name"), [(OperatingSystem("rocky", ("rhel", "fedora")), "rocky"), (OperatingSystem(), "its system")]
-)
+@pytest.mark.parametrize(("system", "name"), [(OperatingSystem("arch"), "arch"), (OperatingSystem(), "its system")])
 def test_of_another_system_the_programs_are_named_and_no_package_is_made_up(system: OperatingSystem, name: str) -> None:
     error = lacks("relay-viettel-1", system, ("wg", "nft"))
     assert error.message == "relay-viettel-1 lacks the programs nft, wg"
@@ -56,9 +73,78 @@ def test_the_name_of_a_system_is_not_longer_than_a_name() -> None:
     assert len(error.hint) < 200
 
 
+@pytest.mark.parametrize(
+    "system",
+    [
+        ROCKY,
+        OperatingSystem("almalinux", ("rhel", "centos", "fedora"), "9.5"),
+        OperatingSystem("rhel", ("fedora",), "9.4"),
+        OperatingSystem("centos", ("rhel", "fedora"), "9"),
+        OperatingSystem("ol", ("fedora",), "9.4"),
+    ],
+)
+def test_an_enterprise_linux_is_told_its_own_packages(system: OperatingSystem) -> None:
+    error = lacks("relay-vnpt-1", system, ("wg", "nft", "ss", "ip"))
+    assert error.message == "relay-vnpt-1 lacks iproute, nftables, wireguard-tools"
+    assert error.hint == "run on it, as root: dnf install -y iproute nftables wireguard-tools"
+    family = family_of(system)
+    assert family is not None
+    assert (family.ssh_unit, family.selinux_tools) == ("sshd.service", "policycoreutils-python-utils")
+
+
+def test_of_what_the_system_itself_does_not_have_it_is_said_where_it_comes_from() -> None:
+    error = lacks("relay-vnpt-1", ROCKY, ("nft", "ffmpeg", "wireguard-go"))
+    assert error.message == "relay-vnpt-1 lacks ffmpeg, nftables, wireguard-go"
+    line, origin, kernel = error.hint.split("; ", 2)[0], "RPM Fusion (free)", "boot the system's own kernel"
+    assert line == "run on it, as root: dnf install -y ffmpeg nftables"
+    assert origin in error.hint
+    assert kernel in error.hint
+
+
+def test_an_ffmpeg_that_does_not_decode_what_cameras_send_is_a_precondition_that_is_not_met() -> None:
+    error = lacks("relay-vnpt-1", ROCKY, ("ffmpeg-decoders",))
+    assert error.message == "relay-vnpt-1 lacks ffmpeg's decoders of H.264 and H.265"
+    assert error.hint.startswith("put RPM Fusion's ffmpeg in the place of EPEL's")
+    debian = lacks("relay-vnpt-1", OperatingSystem("debian"), ("ffmpeg-decoders",))
+    assert debian.hint.startswith("the ffmpeg that is first in its path")
+
+
+@pytest.mark.parametrize(
+    ("said", "decodes"),
+    [
+        (DECODERS, True),
+        (DECODERS.replace(" VFS..D hevc ", " VFS..D vc1 "), False),
+        # A wrapper of a device's own decoder, or of another library, is none that reads every stream.
+        (DECODERS.replace(" VFS..D h264 ", " V....D libopenh264 "), False),
+        ("", True),
+    ],
+)
+def test_the_list_of_decoders_says_whether_both_are_there(said: str, *, decodes: bool) -> None:
+    assert machine.decodes(said) is decodes
+
+
+def test_a_host_with_such_an_ffmpeg_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in machine.NEEDED:
+        (programs / name).write_text("#!/bin/sh\nexit 0\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    monkeypatch.setattr(machine, "PATH", str(programs))
+    monkeypatch.setattr(shell, "PATH", path)
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.setattr(machine, "_BUS", tmp_path)
+    monkeypatch.setattr(machine, "kernel_has_wireguard", lambda: True)
+    (programs / "ffmpeg").write_text(f"#!/bin/sh\ncat <<'E'\n{DECODERS}E\n")
+    assert machine.missing_programs() == []
+    (programs / "ffmpeg").write_text("#!/bin/sh\necho ' V....D 4xm                  4X Movie'\n")
+    assert machine.missing_programs() == ["ffmpeg-decoders"]
+
+
 def test_a_host_tells_its_system_by_its_os_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = tmp_path / "os-release"
-    monkeypatch.setattr(observe, "_OS_RELEASE", release)
-    assert observe._system() == {"id": "", "like": []}  # noqa: SLF001
-    release.write_text('# a comment\n\nNAME="X"\nID=\'linuxmint\'\nID_LIKE="ubuntu debian"\n')
-    assert observe._system() == {"id": "linuxmint", "like": ["ubuntu", "debian"]}  # noqa: SLF001
+    monkeypatch.setattr(machine, "_OS_RELEASE", release)
+    assert machine._system() == {"id": "", "version": "", "like": []}  # noqa: SLF001
+    release.write_text('# a comment\n\nNAME="X"\nVERSION_ID="21.3"\nID=\'linuxmint\'\nID_LIKE="ubuntu debian"\n')
+    assert machine._system() == {"id": "linuxmint", "version": "21.3", "like": ["ubuntu", "debian"]}  # noqa: SLF001

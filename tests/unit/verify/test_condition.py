@@ -74,10 +74,11 @@ def test_a_clock_that_is_none_is_not_read(clock: object) -> None:
         clock_in(Fields({"clock": clock}))
 
 
-def test_a_full_disk_and_a_wrong_clock_are_told_of_the_host_and_degrade_no_path() -> None:
+def test_a_full_disk_a_wrong_clock_and_another_firewall_are_told_of_the_host_and_degrade_no_path() -> None:
     document: dict[str, Any] = documents()[RELAY]
     document["clock"] = [STARTED.timestamp() + 3600, FINISHED.timestamp() + 3600]
     document["disks"] = [{"folder": "/var/log", "size": 40 * GIB, "free": 0, "inodes": True, "writable": True}]
+    document["facts"]["firewalls"] = ["firewalld"]
     times = [*[FINISHED] * 3, STARTED]
     result = verify(
         select(state()),
@@ -91,11 +92,13 @@ def test_a_full_disk_and_a_wrong_clock_are_told_of_the_host_and_degrade_no_path(
     assert [(i.object, i.cause.value, i.paths) for i in result.incidents] == [
         (RELAY, "disk full", ()),
         (RELAY, "clock off", ()),
+        (RELAY, "another firewall", ()),
     ]
     told = next(host for host in verify_document(result)["hosts"] if host["host"] == RELAY)
-    assert [one["cause"] for one in told["findings"]] == ["disk full", "clock off"]
+    assert [one["cause"] for one in told["findings"]] == ["disk full", "clock off", "another firewall"]
     for page in (text_report(result), html_page(result)):
         assert "make room there" in page
+        assert "firewalld is at work beside our table" in page
         assert "60 minutes" in page or "58 minutes" in page
 
 

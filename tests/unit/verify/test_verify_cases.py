@@ -294,6 +294,7 @@ def test_every_cause_has_a_case() -> None:
         "held",
         "disk full",
         "clock off",
+        "another firewall",
         "flapping",
         "not asked for",
         *("another device", "profile differs", "device clock off", "device tells nothing"),

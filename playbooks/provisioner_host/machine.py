@@ -1,0 +1,120 @@
+"""What machine this is: its system, its architecture, what it lacks, and who else guards it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner_host import lockout, paths, selinux
+from provisioner_host.known import identity, known
+from provisioner_host.shell import PATH, Failed, run
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import MachineAnswer, SystemAnswer
+
+NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run")
+# Where the kernel has no WireGuard.
+NEEDED_WITHOUT_KERNEL = "wireguard-go"
+# What systemd is asked over, and where it is.
+NEEDED_FOR_UNITS = "dbus"
+# What a reader's ffmpeg has to decode by itself: some systems ship one that decodes neither.
+NEEDED_OF_FFMPEG = "ffmpeg-decoders"
+_DECODERS = frozenset({"h264", "hevc"})
+_DECODER = re.compile(r"^ V[F.][S.][X.][B.][D.] (\w+) ", re.MULTILINE)
+_BUS = Path("/run/dbus/system_bus_socket")
+_OS_RELEASE = Path("/etc/os-release")
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# What rules of others are known by: a table of firewalld's own, a chain of ufw's.
+_OF_OTHERS = {"firewalld": ("table", "firewalld"), "ufw": ("chain", "ufw-user-input")}
+
+
+def machine() -> MachineAnswer:
+    """What this machine is."""
+    name = os.uname().machine
+    return {
+        "arch": _ARCHITECTURES.get(name, name),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "os": _system(),
+        "ssh_peer": lockout.connection_peer(),
+        "selinux": selinux.state(),
+    }
+
+
+def _system() -> SystemAnswer:
+    """The system by its os-release; empty where it does not say."""
+    try:
+        lines = _OS_RELEASE.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    fields = {name: value.strip("\"'") for name, _, value in (line.strip().partition("=") for line in lines)}
+    return {
+        "id": fields.get("ID", ""),
+        "version": fields.get("VERSION_ID", ""),
+        "like": fields.get("ID_LIKE", "").split(),
+    }
+
+
+def missing_programs() -> list[str]:
+    """The programs that this host lacks; they are a precondition, we never install them."""
+    missing = {program for program in NEEDED if shutil.which(program, path=PATH) is None}
+    if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL, path=PATH) is None:
+        missing.add(NEEDED_WITHOUT_KERNEL)
+    if not _BUS.exists():
+        missing.add(NEEDED_FOR_UNITS)
+    if "ffmpeg" not in missing and not _decodes_all():
+        missing.add(NEEDED_OF_FFMPEG)
+    return sorted(missing)
+
+
+def _decodes_all() -> bool:
+    """Whether ffmpeg decodes what cameras send. It is asked once a boot, as long as it is the same program."""
+    program = Path(str(shutil.which("ffmpeg", path=PATH))).resolve()
+    decodes: bool = known("decoders", [str(program), identity(program)], _asked_decoders)
+    return decodes
+
+
+def _asked_decoders() -> bool:
+    try:
+        return decodes(run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-decoders"], check=False).stdout)
+    except Failed:
+        return True
+
+
+def decodes(said: str) -> bool:
+    """Whether ffmpeg's list of its decoders has those we need, by their own names; one that lists none does not say."""
+    every = set(_DECODER.findall(said))
+    return not every or every >= _DECODERS
+
+
+def kernel_has_wireguard() -> bool:
+    """Tell whether the kernel knows WireGuard, built in or as a module."""
+    if Path("/sys/module/wireguard").exists():
+        return True
+    if shutil.which("modprobe", path=PATH) is None:
+        return False
+    return run(["modprobe", "-n", "-q", "wireguard"], check=False).returncode == 0
+
+
+def firewalls() -> list[str]:
+    """The firewalls of others that are at work beside our table, by name: what one of them refuses stays refused."""
+    if shutil.which("nft", path=PATH) is None:
+        return []
+    listed = run(["nft", "-j", "list", "chains"], check=False)
+    return firewalls_in(listed.stdout) if listed.returncode == 0 else []
+
+
+def firewalls_in(listed: str) -> list[str]:
+    """The firewalls of others in nft's list of chains."""
+    try:
+        chains = [entry["chain"] for entry in json.loads(listed)["nftables"] if "chain" in entry]
+        others = [chain for chain in chains if (chain["family"], chain["table"]) != paths.TABLE]
+        names = {("table", chain["table"]) for chain in others} | {("chain", chain["name"]) for chain in others}
+    except (ValueError, KeyError, TypeError):
+        return []
+    return sorted(name for name, mark in _OF_OTHERS.items() if mark in names)
