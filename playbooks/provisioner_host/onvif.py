@@ -3,7 +3,8 @@
 What a device answers is read by a confined part (`onvif_ask`), which reaches those devices' ports and nothing else, and
 gets logins over standard input. A login is tried only while a picture comes by it, so that no wrong one is: cameras
 lock out whoever tries. One that a device takes for pictures and refuses by ONVIF is tried once, and not again until it
-is another one, or somebody says so. What comes back is hostile, for the confined part may have been taken over.
+is another one, or somebody says so; within an hour of a try that failed nobody's word is enough (`tries`). What comes
+back is hostile, for the confined part may have been taken over; a device that says its own password is not repeated.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from provisioner_host import confined, onvif_ask, onvif_http, onvif_soap, paths, relay, sandbox
+from provisioner_host import confined, onvif_ask, onvif_http, onvif_soap, paths, relay, sandbox, tries
 from provisioner_host.files import keyed_digest
+from provisioner_host.logins import forgotten
 from provisioner_host.shell import Failed
 
 if TYPE_CHECKING:
@@ -51,7 +53,11 @@ _LIMITS = (
 _OUTCOMES: Mapping[str, AccountOutcome] = {
     one: one for one in ("told", "silent", "wrong answer", "login refused", "login refused before")
 }
+LATELY = "within the hour"
+"""Says of a login that it is not tried, as it was less than an hour ago."""
+PROFILES_REFUSED = "it refuses for them the login that it takes for the rest"
 _LONGEST_DETAIL = 200
+_PROFILES = "-profiles"
 _LARGEST, _MOST_NAMED = 65_535, 8
 # The years 1970 to 2200.
 _LATEST = 7_258_118_400
@@ -59,11 +65,17 @@ _MOST_REFUSALS = 20_000
 
 
 class _Login(NamedTuple):
-    """A device's login as the relay's file has it, and under which name a refusal of it is remembered."""
+    """A device's login.
+
+    Attributes:
+        name: under which a refusal of it is remembered.
+        written: with the address and port of its video, as the relay's file has it.
+    """
 
     user: str
     password: str
     name: str
+    written: str
 
 
 def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, AccountAnswer]:
@@ -77,23 +89,18 @@ def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, A
     answers: dict[str, AccountAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
     logins = _logins(devices, key)
     listed = [device for device in devices if device["name"] in logins]
-    refused = {name for name, login in logins.items() if _refused(login).exists()}
-    again = {device["name"] for device in listed if device.get("again", False)}
-    turns: list[AskingTurn] = [
-        {
-            "address": device["address"],
-            "port": device["port"],
-            "login": None if device["name"] in refused - again else logins[device["name"]][:2],
-            "profile": device["profile"],
-        }
-        for device in listed
-    ]
+    turns = [_turn(device, logins[device["name"]]) for device in listed]
 
     def hear(lines: Iterator[bytes]) -> None:
         for number, answer in answered(lines, len(listed)):
             name = listed[number]["name"]
-            answers[name] = answer
-            _remember(logins[name], answer)
+            login = logins[name]
+            if answer["outcome"] == "login refused before" and tries.lately(login.written):
+                answer["detail"] = LATELY
+            elif answer["outcome"] == "told" and listed[number]["profile"] and not turns[number]["profile"]:
+                answer["detail"] = PROFILES_REFUSED
+            answers[name] = _without_login(answer, login)
+            _remember(login, answer)
 
     answers |= {device["name"]: {"outcome": "not run"} for device in listed}
     if listed and (complaint := _asked_confined(turns, until, hear)):
@@ -101,6 +108,18 @@ def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, A
             if answer["outcome"] == "not run":
                 answer["detail"] = complaint
     return answers
+
+
+def _turn(device: DeviceToAsk, login: _Login) -> AskingTurn:
+    again = device.get("again", False)
+    withheld = tries.lately(login.written) or (_refused(login).exists() and not again)
+    without_profiles = _refused(login, _PROFILES).exists() and not again
+    return {
+        "address": device["address"],
+        "port": device["port"],
+        "login": None if withheld else (login.user, login.password),
+        "profile": "" if without_profiles else device["profile"],
+    }
 
 
 def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], None]) -> str:
@@ -160,23 +179,50 @@ def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
         return None
     user, _, password = written.partition(":")
     digest = keyed_digest(key, f"{device['address']}:{device['port']} {written}".encode())
-    return _Login(unquote(user), unquote(password), digest.rpartition(":")[2])
+    return _Login(unquote(user), unquote(password), digest.rpartition(":")[2], head)
 
 
-def _refused(login: _Login) -> Path:
-    """The file that says that a login was refused: its name is all that is in it."""
-    return paths.ONVIF_REFUSED / login.name
+def _refused(login: _Login, what: str = "") -> Path:
+    """The file that says that a login was refused, or for what: its name is all that is in it."""
+    return paths.ONVIF_REFUSED / f"{login.name}{what}"
 
 
 def _remember(login: _Login, answer: AccountAnswer) -> None:
     """Remember a refusal, as soon as it is known; a login that is taken was never refused."""
+    outcome = answer["outcome"]
+    if outcome == "login refused" or (answer.get("tried") and outcome != "told"):
+        tries.note(login.written)
     with suppress(OSError):
-        if answer["outcome"] == "login refused":
-            paths.ONVIF_REFUSED.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _forget_oldest(paths.ONVIF_REFUSED)
-            _refused(login).touch(mode=0o600)
-        elif answer["outcome"] == "told":
+        if outcome == "login refused":
+            _keep(_refused(login))
+        elif outcome == "told":
             _refused(login).unlink(missing_ok=True)
+        if answer.get("profiles_refused"):
+            _keep(_refused(login, _PROFILES))
+        elif "profile" in answer:
+            _refused(login, _PROFILES).unlink(missing_ok=True)
+
+
+def _keep(refusal: Path) -> None:
+    refusal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _forget_oldest(refusal.parent)
+    refusal.touch(mode=0o600)
+
+
+def _without_login(answer: AccountAnswer, login: _Login) -> AccountAnswer:
+    """An answer in which no word says the device's password; one that does is left empty, as if nothing was told."""
+
+    def own(word: str) -> str:
+        return word if forgotten(word, f"rtsp://{login.written}/") == word else ""
+
+    for part in ("model", "serial", "firmware"):
+        if part in answer:
+            answer[part] = own(answer[part])
+    if "detail" in answer:
+        answer["detail"] = own(answer["detail"])
+    if "profile" in answer:
+        answer["profile"]["names"] = [own(name) for name in answer["profile"]["names"]]
+    return answer
 
 
 def _forget_oldest(folder: Path) -> None:
@@ -212,12 +258,16 @@ def _checked(answer: dict[str, Any]) -> AccountAnswer:
         account["detail"] = _word(answer["detail"], _LONGEST_DETAIL)
     if "clock" in answer:
         account["clock"] = _clock(answer["clock"])
+    if answer.get("tried") is True:
+        account["tried"] = True
     if account["outcome"] == "told":
         account["model"], account["serial"], account["firmware"] = (
             _word(answer[name], onvif_soap.LONGEST_WORD) for name in ("model", "serial", "firmware")
         )
         if "profile" in answer:
             account["profile"] = _profile(answer["profile"])
+        elif answer.get("profiles_refused") is True:
+            account |= {"profiles_refused": True, "detail": PROFILES_REFUSED}
     return account
 
 

@@ -2,7 +2,8 @@
 
 The clock comes first, which needs no login; then the device is asked without one. Some tell all the same. Of the others
 the refusal says how they want the password to be proved: by HTTP's digest, or by one of WS-Security, which is made for
-the moment that the device's own clock shows. A login is proved once: a device that refuses it is asked no more.
+the moment that the device's own clock shows. So it goes for each request: one that needs no login gets none, and each
+proof is for a challenge of its own. A device that refuses the login once is asked no more.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from provisioner_host import onvif_http, onvif_soap
 from provisioner_host.onvif_http import Challenge, NoAnswer, Reply, Silent
-from provisioner_host.onvif_soap import DeviceTime, MediaProfile, Nameplate, RefusedLogin, Unreadable
+from provisioner_host.onvif_soap import DeviceTime, MediaProfile, RefusedLogin, Unreadable
 
 if TYPE_CHECKING:
     from provisioner_host.wire import AccountAnswer, AccountOutcome, AskingRequest, AskingTurn, MediaProfileAnswer
@@ -30,6 +31,9 @@ _A_REQUEST_S = 5.0
 _MOST_NAMED, _LONGEST_NAME = 8, 40
 _UNAUTHORIZED = frozenset({401, 403})
 _NO_SOAP = frozenset({404, 405})
+_T = TypeVar("_T")
+# One answer is taken apart at a time: what it takes of memory for that moment is bounded, and 64 times that is not.
+_ALONE = threading.Lock()
 
 
 class _Device:
@@ -39,8 +43,6 @@ class _Device:
         self._asked = asked
         self._until = min(until, time.monotonic() + LONGEST_S)
         self._place = (asked["address"], asked["port"])
-        self._challenge: Challenge | None = None
-        self._turn = 0
         self._ahead_s = 0.0
         self.account: AccountAnswer = {"outcome": "silent"}
 
@@ -48,12 +50,13 @@ class _Device:
         """What came of asking it."""
         try:
             self._ask_time()
-            plate = self._ask_nameplate()
+            plate = self._ask(onvif_soap.INFORMATION, onvif_soap.DEVICE_PATH, onvif_soap.nameplate_in)
         except Silent as error:
             return self._failed("silent", str(error))
         except (NoAnswer, Unreadable) as error:
             return self._failed("wrong answer", str(error))
         except RefusedLogin:
+            self.account["outcome"] = "login refused" if self._asked["login"] else "login refused before"
             return self.account
         self.account |= {
             "outcome": "told",
@@ -73,64 +76,63 @@ class _Device:
         """Ask for its clock; one that does not tell it may tell the rest."""
         before = time.time()
         try:
-            clock = onvif_soap.time_in(self._post(onvif_soap.TIME, onvif_soap.DEVICE_PATH).body)
+            clock = _read(self._post(onvif_soap.TIME, onvif_soap.DEVICE_PATH), onvif_soap.time_in)
         except (NoAnswer, Unreadable, RefusedLogin):
             return
         after = time.time()
         self.account["clock"] = {"before": before, "after": after, "utc": clock.utc, "shown": clock.shown}
         self._ahead_s = _ahead_s(clock, before, after)
 
-    def _ask_nameplate(self) -> Nameplate:
-        """Ask who it is: without a login, and with one where it wants that and nobody refused it yet."""
-        path = onvif_soap.DEVICE_PATH
-        reply = self._post(onvif_soap.INFORMATION, path)
-        self._challenge = reply.challenge
+    def _ask(self, body: str, path: str, reading: Callable[[bytes], _T]) -> _T:
+        """Ask without a login, and with one where it wants that and nobody refused it yet."""
+        reply = self._post(body, path)
         try:
-            return _nameplate_in(reply)
+            return _read(reply, reading)
         except RefusedLogin:
             if not self._asked["login"]:
-                self.account |= {"outcome": "login refused before"}
                 raise
-        try:
-            return _nameplate_in(self._post(onvif_soap.INFORMATION, path, login=True))
-        except RefusedLogin:
-            self.account |= {"outcome": "login refused"}
-            raise
+        self.account["tried"] = True
+        reply = self._post(body, path, self._asked["login"], reply.challenge)
+        self.account["tried"] = False
+        return _read(reply, reading)
 
     def _ask_profile(self, wanted: str) -> None:
         """Ask for its media profiles; what it said of itself stands, whatever comes of that."""
-        needs_login = self._turn > 0
         try:
-            place = self._post(onvif_soap.CAPABILITIES, onvif_soap.DEVICE_PATH, login=needs_login)
-            path = onvif_soap.media_path_in(place.body)
-            profiles = onvif_soap.profiles_in(self._post(onvif_soap.PROFILES, path, login=needs_login).body)
-        except (Silent, NoAnswer, Unreadable, RefusedLogin):
+            path = self._ask(onvif_soap.CAPABILITIES, onvif_soap.DEVICE_PATH, onvif_soap.media_path_in)
+            profiles = self._ask(onvif_soap.PROFILES, path, onvif_soap.profiles_in)
+        except (Silent, NoAnswer, Unreadable):
+            return
+        except RefusedLogin:
+            self.account["profiles_refused"] = True
             return
         self.account["profile"] = _profile(wanted, profiles)
 
-    def _post(self, body: str, path: str, *, login: bool = False) -> Reply:
+    def _post(
+        self, body: str, path: str, login: tuple[str, str] | None = None, challenge: Challenge | None = None
+    ) -> Reply:
         header = authorization = ""
-        if login and self._asked["login"]:
-            self._turn += 1
-            user, password = self._asked["login"]
-            if self._challenge is not None:
-                own = os.urandom(8).hex()
-                authorization = onvif_http.digest(self._challenge, (user, password), path, self._turn, own)
-            else:
-                header = onvif_soap.username_token(user, password, time.time() + self._ahead_s, os.urandom(16))
+        if login and challenge is not None:
+            authorization = onvif_http.digest(challenge, login, path, 1, os.urandom(8).hex())
+        elif login:
+            header = onvif_soap.username_token(*login, time.time() + self._ahead_s, os.urandom(16))
         until = min(self._until, time.monotonic() + _A_REQUEST_S)
         return onvif_http.post(self._place, path, onvif_soap.envelope(body, header), until, authorization)
 
 
-def _nameplate_in(reply: Reply) -> Nameplate:
+def _read(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
+    """What an answer says.
+
+    Raises:
+        Unreadable: it is none.
+        RefusedLogin: it wants a login, or another one.
+    """
     if reply.status in _NO_SOAP:
         raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
-    try:
-        return onvif_soap.nameplate_in(reply.body)
-    except Unreadable:
-        if reply.status in _UNAUTHORIZED:
-            raise RefusedLogin from None
-        raise
+    if reply.status in _UNAUTHORIZED:
+        raise RefusedLogin
+    with _ALONE:
+        return reading(reply.body)
 
 
 def _ahead_s(clock: DeviceTime, before: float, after: float) -> float:
@@ -140,11 +142,22 @@ def _ahead_s(clock: DeviceTime, before: float, after: float) -> float:
 
 def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswer:
     """The profile that is wanted, by its token or its name, among those that there are."""
+    wanted = onvif_soap.word_of(wanted)
     names = [(profile.name or profile.token)[:_LONGEST_NAME] for profile in profiles[:_MOST_NAMED]]
     for profile in profiles:
         if wanted in {profile.token, profile.name}:
             return {"there": True, "width": profile.width, "height": profile.height, "names": names}
     return {"there": False, "width": 0, "height": 0, "names": names}
+
+
+def _account(asked: AskingTurn, until: float) -> AccountAnswer:
+    """What came of asking a device; whatever it sent, the others are asked as well."""
+    device = _Device(asked, until)
+    try:
+        return device.ask()
+    except Exception as error:  # noqa: BLE001 (what nobody thought of: a device's doing)
+        outcome: AccountAnswer = {"outcome": "wrong answer", "detail": f"it could not be read: {type(error).__name__}"}
+        return outcome | {"tried": device.account.get("tried", False)}
 
 
 def serve(request: AskingRequest) -> None:
@@ -154,7 +167,7 @@ def serve(request: AskingRequest) -> None:
     alone = threading.Lock()
 
     def one(number: int) -> None:
-        line = json.dumps([number, _Device(request["devices"][number], request["until"]).ask()])
+        line = json.dumps([number, _account(request["devices"][number], request["until"])])
         with alone:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

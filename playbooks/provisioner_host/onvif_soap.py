@@ -125,7 +125,8 @@ def elements_in(body: bytes) -> list[Element]:
         Unreadable: it is no XML, or larger or deeper than any answer.
     """
     reading = _Reading()
-    parser = expat.ParserCreate(namespace_separator=" ")
+    # Namespaces are not put into names: each use of a prefix would be a copy of an address as long as the answer.
+    parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reading.refuse
     parser.EntityDeclHandler = reading.refuse
@@ -154,7 +155,7 @@ class _Reading:
         self._begun += 1
         if len(self._open) >= _DEEPEST or self._begun > _MOST_ELEMENTS:
             raise Unreadable("it is larger than any answer")
-        self._open.append((_local(name), {_local(key): value for key, value in attributes.items()}, []))
+        self._open.append((_local(name), attributes, []))
 
     def hear(self, text: str) -> None:
         if self._open and sum(map(len, self._open[-1][2])) < _LONGEST_TEXT:
@@ -167,7 +168,7 @@ class _Reading:
 
 
 def _local(name: str) -> str:
-    return name.rpartition(" ")[2]
+    return name.rpartition(":")[2]
 
 
 def word_of(text: str) -> str:
@@ -244,12 +245,15 @@ def media_path_in(body: bytes) -> str:
     """Where on the device its media service is; its usual place where the device does not say.
 
     It names an address of its own network: only the path is of use to whoever comes through a port map.
+
+    Raises:
+        RefusedLogin: it wants a login, or another one.
     """
     try:
         places = [
             one.text for place, one in _below(body, "GetCapabilitiesResponse") if place[-2:] == ("Media", "XAddr")
         ]
-    except (Unreadable, RefusedLogin):
+    except Unreadable:
         return MEDIA_PATH
     match = _PLACE.fullmatch(places[0]) if places else None
     return match[1] if match and ".." not in match[1] else MEDIA_PATH

@@ -35,6 +35,8 @@ ARMED = STATE / "armed.json"
 RECEIPTS = STATE / "receipts"
 # A file for each login that a device takes for pictures and refuses by ONVIF, named by a keyed digest.
 ONVIF_REFUSED = STATE / "onvif-refused"
+# A file for each device that did not take its login by ONVIF of late, so that all tries of a login count together.
+LOGIN_TRIES = RUN / "login-tries"
 LOCK = RUN / "lock"
 LEASE = RUN / "lease.json"
 WATCHED = RUN / "watched"

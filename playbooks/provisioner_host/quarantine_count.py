@@ -46,7 +46,13 @@ def heard_in(line: str) -> Heard | None:
 class Refusals:
     """By login, how often its device has refused it since it took it last, and for which paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, tried_before: Callable[[str], bool] = lambda _: False) -> None:
+        """Begin to count.
+
+        Args:
+            tried_before: whether a login was tried and not taken by another way of late: that counts as one.
+        """
+        self._tried_before = tried_before
         self._counts: dict[str, int] = {}
         self._paths: dict[str, set[str]] = {}
 
@@ -62,7 +68,8 @@ class Refusals:
         if not heard or not login:
             return
         if heard.refused:
-            self._counts[login] = self._counts.get(login, 0) + 1
+            before = self._counts.get(login)
+            self._counts[login] = (int(self._tried_before(login)) if before is None else before) + 1
             self._paths.setdefault(login, set()).add(heard.path)
         else:
             self.forget([login])

@@ -17,7 +17,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import IO
 
-from provisioner_host import files, lease, paths, quarantine, relay
+from provisioner_host import files, lease, paths, quarantine, relay, tries
 from provisioner_host.known import identity
 from provisioner_host.quarantine_count import Refusals
 from provisioner_host.room import words_of
@@ -60,7 +60,7 @@ class Watcher:
     """What was refused so far, and what is done about it."""
 
     def __init__(self) -> None:
-        self.refusals = Refusals()
+        self.refusals = Refusals(tries.lately)
         self._logins: dict[str, str] = {}
         self._read: list[int] = []
         self._halted: dict[str, float] = {}

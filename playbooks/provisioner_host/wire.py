@@ -837,11 +837,15 @@ class AccountAnswer(TypedDict):
 
     Keys:
         detail: what it did instead, in words of ours but for a fault's.
+        tried: whether a login went to it of which nothing is known, as it did not answer.
+        profiles_refused: whether it refuses for its media profiles the login that it took before.
         profile: left out where the device was not asked for its media profiles, or did not tell them.
     """
 
     outcome: AccountOutcome
     detail: NotRequired[str]
+    tried: NotRequired[bool]
+    profiles_refused: NotRequired[bool]
     clock: NotRequired[DeviceClockAnswer]
     model: NotRequired[str]
     serial: NotRequired[str]

@@ -49,6 +49,9 @@ class Trouble(StrEnum):
     SLOW = "a byte now and then"
     SHUTS = "hangs up on every connection"
     BOMB = "entities in entities"
+    NAMES = "a prefix that stands for an address as long as the answer, a thousand times"
+    CHUNKS = "pieces without end"
+    REDIRECT = "another device's address"
     EMPTY = "an envelope with nothing in it"
 
 
@@ -60,6 +63,9 @@ class OnvifDevice:
         ahead_s: how far its clock is ahead.
         zone_s: what its clock shows people, beside UTC.
         place: where it listens; port 0 is any that is free.
+        holds_s: how long it holds its answer to a login back, as some do to slow down whoever guesses.
+        only_identity: whether it refuses its login for its media profiles.
+        elsewhere: where it redirects to.
         refused: how many logins it refused.
         asked: the SOAP requests that came, by name, each with whether it had a login.
     """
@@ -75,6 +81,11 @@ class OnvifDevice:
     chunked: bool = False
     place: tuple[str, int] = ("127.0.0.1", 0)
     profiles: tuple[tuple[str, str, int, int], ...] = (("prof_1", "main", 1920, 1080), ("prof_2", "sub", 640, 360))
+    holds_s: float = 0.0
+    only_identity: bool = False
+    elsewhere: str = "http://192.0.2.1/"
+    # As through any port map: an address of the device's own network, and another port.
+    media_place: str = "http://192.168.1.11:80/onvif/media_service"
     refused: int = 0
     asked: list[tuple[str, bool]] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
@@ -111,7 +122,10 @@ class OnvifDevice:
             return 200, self._time(), {}
         if name == "GetCapabilities":
             return 200, self._capabilities(), {}
-        if self.login is not Login.NONE and not self._is_logged_in(request, authorization):
+        if has_login and self.holds_s:
+            time.sleep(self.holds_s)
+        barred = self.only_identity and name == "GetProfiles"
+        if self.login is not Login.NONE and (barred or not self._is_logged_in(request, authorization)):
             self.refused += has_login
             if self.login is Login.DIGEST:
                 challenge = 'Digest realm="device", nonce="0a4f113b", algorithm=MD5, qop="auth", opaque="5ccc"'
@@ -168,10 +182,9 @@ class OnvifDevice:
         )
 
     def _capabilities(self) -> str:
-        # As through any port map: an address of the device's own network, and another port.
         return (
             f'<tds:GetCapabilitiesResponse xmlns:tds="{_DEVICE}" xmlns:tt="{_SCHEMA}"><tds:Capabilities><tt:Media>'
-            "<tt:XAddr>http://192.168.1.11:80/onvif/media_service</tt:XAddr></tt:Media></tds:Capabilities>"
+            f"<tt:XAddr>{self.media_place}</tt:XAddr></tt:Media></tds:Capabilities>"
             "</tds:GetCapabilitiesResponse>"
         )
 
@@ -242,15 +255,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
         self.wfile.write(b"0\r\n\r\n")
 
+    def _endless(self, begin: bytes, part: bytes) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + begin)
+        while True:
+            self.wfile.write(part)
+
     def _trouble(self, trouble: Trouble) -> None:
         self.close_connection = True
         match trouble:
             case Trouble.HANGS:
                 time.sleep(30)
-            case Trouble.ENDLESS:
-                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n<a>")
-                while True:
-                    self.wfile.write(b"<b/>" * 4096)
+            case Trouble.ENDLESS | Trouble.CHUNKS:
+                self._endless(*_ENDLESS[trouble])
+            case Trouble.REDIRECT:
+                self._send(307, b"", {"Location": self.device.elsewhere})
             case Trouble.SLOW:
                 for byte in b"HTTP/1.1 200 OK\r\n\r\n" + b"<a>" * 100:
                     self.wfile.write(bytes([byte]))
@@ -263,11 +281,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(404 if trouble is Trouble.NOT_FOUND else 200, _BODIES[trouble].encode(), {})
 
 
+_ENDLESS = {
+    Trouble.ENDLESS: (b"\r\n<a>", b"<b/>" * 4096),
+    Trouble.CHUNKS: (b"Transfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b" " * 4096 + b"\r\n"),
+}
 _ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+_LONG, _PREFIXED = "u" * 120_000, " ".join(f'p:a{n:x}=""' for n in range(10_000))
 _BODIES = {
     Trouble.HTML: "<!DOCTYPE html><html><body>Log in</body></html>",
     Trouble.NOT_FOUND: "not here",
     Trouble.BOMB: f'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY e0 "ha">{_ENTITIES}]><a>&e9;</a>',
+    Trouble.NAMES: f'<a xmlns:p="{_LONG}" {_PREFIXED}/>',
     Trouble.EMPTY: enveloped(""),
 }
 

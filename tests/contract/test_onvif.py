@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 
-from provisioner_host import onvif, onvif_ask, paths, relay, sandbox
+from provisioner_host import onvif, onvif_ask, paths, relay, sandbox, tries
 from provisioner_host.wire import AccountAnswer, DeviceToAsk
 from tests.hostile import CAMERA
 
@@ -21,6 +24,7 @@ KEY = "key-of-digests"
 NAME = "kcl-bg-001/cam-01"
 PATH = "bac-giang/kcl-bg-001/cam-01/sub"
 Ask = Callable[..., AccountAnswer]
+AskAll = Callable[[list[OnvifDevice]], list[AccountAnswer]]
 
 
 def quoted(text: str) -> str:
@@ -28,12 +32,19 @@ def quoted(text: str) -> str:
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
-    """Asks one device as root would, with the confined part as an ordinary process."""
+def unconfined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """The confined part is an ordinary process, and folders of a host are a test's."""
     plainly: Callable[..., list[str]] = lambda argv, *_: list(argv)  # noqa: E731
     monkeypatch.setattr(sandbox, "confined", plainly)
     monkeypatch.setattr(sandbox, "refusal", str)
     monkeypatch.setattr(paths, "ONVIF_REFUSED", tmp_path / "onvif-refused")
+    monkeypatch.setattr(paths, "LOGIN_TRIES", tmp_path / "login-tries")
+    return monkeypatch
+
+
+@pytest.fixture
+def ask(unconfined: pytest.MonkeyPatch) -> Ask:
+    """Asks one device as root would."""
 
     def ask_device(
         device: OnvifDevice,
@@ -46,8 +57,8 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
     ) -> AccountAnswer:
         source = f"rtsp://{quoted(USER)}:{quoted(password)}@127.0.0.1:10554/stream"
         items = [{"name": PATH, "available": flows}]
-        monkeypatch.setattr(relay, "api", lambda *_: {"items": items})
-        monkeypatch.setattr(relay, "sources", lambda names: dict.fromkeys(names, source))
+        unconfined.setattr(relay, "api", lambda *_: {"items": items})
+        unconfined.setattr(relay, "sources", lambda names: dict.fromkeys(names, source))
         wanted: DeviceToAsk = {
             "name": NAME,
             "address": "127.0.0.1",
@@ -59,6 +70,25 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
         return onvif.asked([wanted], KEY, time.monotonic() + seconds)[NAME]
 
     return ask_device
+
+
+@pytest.fixture
+def ask_all(unconfined: pytest.MonkeyPatch) -> AskAll:
+    """Asks several devices at once, as one relay does; the login is that of all."""
+
+    def ask_devices(devices: list[OnvifDevice]) -> list[AccountAnswer]:
+        names = [f"kcl-bg-001/cam-{number:02}" for number in range(len(devices))]
+        source = f"rtsp://{quoted(USER)}:{quoted(PASSWORD)}@127.0.0.1:10554/stream"
+        unconfined.setattr(relay, "api", lambda *_: {"items": [{"name": name, "available": True} for name in names]})
+        unconfined.setattr(relay, "sources", lambda named: dict.fromkeys(named, source))
+        wanted: list[DeviceToAsk] = [
+            {"name": name, "address": "127.0.0.1", "port": device.port, "paths": [name], "profile": ""}
+            for name, device in zip(names, devices, strict=True)
+        ]
+        answers = onvif.asked(wanted, KEY, time.monotonic() + 30 + LATE)
+        return [answers[name] for name in names]
+
+    return ask_devices
 
 
 @pytest.mark.parametrize("login", list(Login))
@@ -98,16 +128,90 @@ def test_a_login_that_is_refused_is_tried_once_and_never_again_until_it_is_anoth
         assert device.refused == 1
 
 
+def an_hour_later() -> None:
+    for kept in paths.LOGIN_TRIES.iterdir():
+        os.utime(kept, (time.time() - tries.FOR_S, time.time() - tries.FOR_S))
+
+
 @CAMERA
-def test_a_login_that_was_refused_is_tried_once_more_where_somebody_says_so(ask: Ask) -> None:
+def test_a_login_that_was_refused_is_tried_once_more_where_somebody_says_so_and_not_within_the_hour(ask: Ask) -> None:
     with OnvifDevice(user="somebody else") as device:
         assert ask(device)["outcome"] == "login refused"
+        assert ask(device, again=True) | {"clock": None} == {
+            "outcome": "login refused before",
+            "detail": onvif.LATELY,
+            "clock": None,
+        }
+        assert device.refused == 1
+        an_hour_later()
+        assert "detail" not in ask(device)
         assert ask(device, again=True)["outcome"] == "login refused"
         assert ask(device)["outcome"] == "login refused before"
         assert device.refused == 2
         device.user = USER
+        an_hour_later()
         assert ask(device, again=True)["outcome"] == "told"
         assert ask(device)["outcome"] == "told"
+
+
+@CAMERA
+@pytest.mark.parametrize("login", [Login.TOKEN, Login.DIGEST])
+def test_a_login_of_which_nobody_knows_whether_it_was_taken_is_not_tried_again_within_the_hour(
+    ask: Ask, login: Login
+) -> None:
+    with OnvifDevice(login=login, holds_s=20, password="another one") as device:
+        assert ask(device, seconds=2 + LATE)["outcome"] == "silent"
+        assert ask(device)["outcome"] == "login refused before"
+        assert [name for name, has_login in device.asked if has_login] == ["GetDeviceInformation"]
+        # Nobody said that it is refused: it is tried as ever, after that.
+        device.holds_s, device.password = 0, PASSWORD
+        an_hour_later()
+        assert ask(device)["outcome"] == "told"
+
+
+@CAMERA
+@pytest.mark.parametrize("login", [Login.TOKEN, Login.DIGEST])
+def test_a_login_that_is_refused_for_media_profiles_alone_is_tried_for_them_once(ask: Ask, login: Login) -> None:
+    with OnvifDevice(login=login, only_identity=True) as device:
+        accounts = [ask(device) for _ in range(3)]
+        assert [(one["outcome"], one["serial"]) for one in accounts] == [("told", "EXAMPLE0001")] * 3
+        assert {one["detail"] for one in accounts} == {onvif.PROFILES_REFUSED}
+        assert device.refused == 1
+        device.only_identity = False
+        assert "profile" not in ask(device)
+        assert ask(device, again=True)["profile"]["there"]
+        assert ask(device)["profile"]["there"]
+
+
+@CAMERA
+def test_no_other_host_is_asked_whatever_a_device_says_of_where_it_is(ask: Ask) -> None:
+    with OnvifDevice() as other:
+        place = f"http://127.0.0.1:{other.port}/onvif/device_service"
+        with OnvifDevice(trouble=Trouble.REDIRECT, elsewhere=place) as device:
+            assert ask(device)["outcome"] == "wrong answer"
+        with OnvifDevice(media_place=place) as device:
+            assert ask(device)["outcome"] == "told"
+        assert other.asked == []
+
+
+@CAMERA
+@pytest.mark.parametrize("trouble", [Trouble.NAMES, Trouble.BOMB, Trouble.ENDLESS, Trouble.CHUNKS])
+def test_what_one_device_sends_takes_no_answer_from_another(ask_all: AskAll, trouble: Trouble) -> None:
+    with contextlib.ExitStack() as stack:
+        bad = [stack.enter_context(OnvifDevice(trouble=trouble)) for _ in range(12)]
+        good = stack.enter_context(OnvifDevice())
+        accounts = ask_all([*bad, good])
+    assert [one["outcome"] for one in accounts] == ["wrong answer"] * 12 + ["told"]
+
+
+@CAMERA
+def test_a_device_that_says_its_own_password_is_not_repeated(ask: Ask) -> None:
+    own = escape(PASSWORD)
+    with OnvifDevice(model=f"EX {own}", serial=own, profiles=(("p", own, 1, 1),)) as device:
+        account = ask(device)
+    assert account["outcome"] == "told"
+    assert (account["model"], account["serial"], account["firmware"]) == ("", "", "V5.7")
+    assert PASSWORD not in repr(account)
 
 
 @CAMERA

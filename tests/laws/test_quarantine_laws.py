@@ -78,6 +78,19 @@ def test_a_login_is_due_when_its_device_refused_it_twice_since_it_took_it_whiche
         assert (login in refusals.due) == (in_a_row >= MOST_REFUSALS)
 
 
+@given(events=events, tried=st.sets(st.sampled_from(sorted(set(LOGINS.values())))))
+def test_a_try_by_another_way_counts_as_one_of_those_that_the_log_tells(
+    events: list[tuple[str, bool]], tried: set[str]
+) -> None:
+    refusals = Refusals(tried.__contains__)
+    for path, bad in events:
+        refusals.hear(refused(path) if bad else taken(path), lambda path: LOGINS.get(path, ""))
+    for login in set(LOGINS.values()):
+        own = [bad for path, bad in events if LOGINS[path] == login]
+        in_a_row = next((n for n, bad in enumerate(reversed(own)) if not bad), len(own))
+        assert (login in refusals.due) == (in_a_row >= MOST_REFUSALS - (login in tried))
+
+
 @given(events=events, data=st.data())
 def test_what_others_do_moves_no_count(events: list[tuple[str, bool]], data: st.DataObject) -> None:
     # A camera that refuses everything, or alternates, or floods the log, decides about itself alone.
