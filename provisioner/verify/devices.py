@@ -42,6 +42,8 @@ _MOST_OFF_S: Final = 30.0
 _ZONE_S: Final = 7 * 3600
 _SECONDS_SAID, _MINUTES_SAID = 120, 7200
 _NOT_ASKED: Final = DeviceAccount(NOT_ASKED)
+# Relays cut what devices say (`onvif_soap.LONGEST_WORD`).
+_LONGEST_WORD: Final = 100
 
 Accounts = Mapping[str, Mapping[str, DeviceAccount]]
 """By relay and device, what was told."""
@@ -68,7 +70,7 @@ def device_reports(
         unsure: relays whose own clock is off, so that nothing is known of their devices'.
     """
     asked = _asked(targets)
-    owners = {one.device.serial.casefold(): one.device.name for one in asked.values() if one.device.serial}
+    owners = {_word(one.device.serial): one.device.name for one in asked.values() if one.device.serial}
     reports = []
     for (relay, name), one in sorted(asked.items(), key=lambda item: (item[0][1], item[0][0])):
         accounts = [accounts[relay][name] for accounts in rounds if name in accounts.get(relay, {})]
@@ -135,8 +137,8 @@ def _state(device: AskedDevice, account: DeviceAccount, *, another: bool) -> Dev
 def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, str]) -> str:
     """What says that it is another device; empty where nothing does."""
     serial, model = account.serial, account.model
-    if device.serial and serial and device.serial.casefold() != serial.casefold():
-        owner = owners.get(serial.casefold())
+    if device.serial and serial and _word(device.serial) != _word(serial):
+        owner = owners.get(_word(serial))
         if owner is not None and owner != device.name:
             return (
                 f"it tells the serial number {serial}, which is that of {owner}, and not {device.serial}: put the"
@@ -154,9 +156,14 @@ def _another(device: AskedDevice, account: DeviceAccount, owners: Mapping[str, s
     return ""
 
 
+def _word(text: str) -> str:
+    """A word of a device as its relay hands it on, one line of so many letters, without upper and lower case."""
+    return " ".join(text.split())[:_LONGEST_WORD].rstrip().casefold()
+
+
 def _plain(model: str) -> str:
     """A model without what is written one way here and another way there."""
-    return "".join(model.split()).casefold()
+    return "".join(_word(model).split())
 
 
 def _why_not(account: DeviceAccount) -> str:
@@ -164,6 +171,11 @@ def _why_not(account: DeviceAccount) -> str:
     outcome, detail = account.outcome, account.detail or "nothing more is known"
     if outcome in {TOLD, NOT_ASKED}:
         return ""
+    if outcome == REFUSED_BEFORE and account.detail:
+        return (
+            "it was asked by ONVIF with its login less than an hour ago and did not take it, and cameras lock out"
+            " whoever tries again and again: verify --onvif-again after an hour"
+        )
     if outcome in {REFUSED, REFUSED_BEFORE}:
         return (
             "it takes the login for pictures and refuses it by ONVIF: make a user of that name and password for ONVIF"
@@ -181,9 +193,19 @@ def _findings(device: AskedDevice, account: DeviceAccount, off: tuple[int | None
         yield DeviceFault(Cause.ACCOUNT_LACKING, _why_not(account))
     elif account.outcome == TOLD:
         if lacking := [what for what, is_there in _wanted(device, account) if not is_there]:
-            yield DeviceFault(Cause.ACCOUNT_LACKING, f"it does not tell all that it is asked: {', '.join(lacking)}")
+            yield DeviceFault(Cause.ACCOUNT_LACKING, _lacking(lacking, account))
         yield from _profile(device, account)
     yield from _clock(*off)
+
+
+def _lacking(missing: Sequence[str], account: DeviceAccount) -> str:
+    lacking = ", ".join(missing)
+    if not account.detail:
+        return f"it does not tell all that it is asked: {lacking}"
+    return (
+        f"it does not tell all that it is asked: {lacking}, as it refuses the login for its media profiles: give that"
+        " user the right to see them, then verify --onvif-again"
+    )
 
 
 def _wanted(device: AskedDevice, account: DeviceAccount) -> Iterator[tuple[str, bool]]:

@@ -185,7 +185,8 @@ class _Looking:
         paths = f"{counted(len(failing), 'path')} {are(len(failing))} not up"
         self.orders.say(f"{paths}; looking again in {max(0, round(wait_s))} s")
         self.watch.pause(max(0.0, wait_s))
-        return self.at(beside)
+        # A login that devices refused before was tried in the first visit.
+        return replace(self, orders=replace(self.orders, asks_again=False)).at(beside)
 
     def _failed_once(self, target: PathToCheck, first: _Round) -> bool:
         verdict = first.of(target)

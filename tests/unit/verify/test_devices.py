@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -17,7 +17,7 @@ from provisioner.base.language import Language, translator
 from provisioner.cli.schemas import document_schema
 from provisioner.desired.spec import AskedDevice, DesiredState, HostSpec
 from provisioner.hosts.document import UnreadableError, fields_of
-from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.report.text import text_report
 from provisioner.verify.accounts import DeviceAccount, accounts_in
 from provisioner.verify.document import verify_document
@@ -106,6 +106,58 @@ def test_devices_are_asked_where_pictures_are_a_question(level: int | None, *, a
 def test_a_refused_login_is_tried_again_where_somebody_says_so() -> None:
     _, runner = looked({}, OWN, orders=Orders(once=True, asks_again=True))
     assert [call.request["relay"]["onvif"][0]["again"] for call in runner.calls if "relay" in call.request] == [True]
+
+
+@CAMERA
+def test_a_login_is_tried_again_in_the_first_visit_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    visits: list[HostCall] = []
+    call = world.RecordingRunner.call
+
+    def recorded(
+        runner: world.RecordingRunner, calls: Sequence[HostCall], *, timeout_s: float
+    ) -> dict[str, HostAnswer]:
+        visits.extend(calls)
+        return call(runner, calls, timeout_s=timeout_s)
+
+    monkeypatch.setattr(world.RecordingRunner, "call", recorded)
+    documents = world.documents()[world.RELAY]["relay"]["paths"]
+    dead = {"available": False, "online": True, "inbound_bytes": 0, "tracks": []}
+    silent = documents[OF_OWN] | {"read": {"error": "x", "status": 404, "timed_out": False}, "samples": [dead, dead]}
+    looked({}, OWN, orders=Orders(asks_again=True), paths=documents | {OF_OWN: silent})
+    asked = [one.request["relay"]["onvif"][0]["again"] for one in visits if "relay" in one.request]
+    assert asked == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("agreed", "told"),
+    [("S" * 150, "S" * 100), ("S" * 100, "s" * 100), ("AB  12", "ab 12"), (f"{'S' * 99}  {'T' * 99}", "S" * 99)],
+)
+def test_a_word_is_compared_as_far_as_relays_hand_it_on(agreed: str, told: str) -> None:
+    own = OWN._replace(serial=agreed, model=agreed)
+    result, _ = looked({OWN.name: GOOD | {"serial": told, "model": told}}, own)
+    assert [(one.state, one.findings) for one in result.devices] == [(DeviceState.AS_AGREED, ())]
+
+
+@pytest.mark.parametrize(
+    ("account", "says"),
+    [
+        ({"outcome": "login refused before"}, "it takes the login for pictures and refuses it by ONVIF: "),
+        (
+            {"outcome": "login refused before", "detail": "within the hour"},
+            "it was asked by ONVIF with its login less than an hour ago and did not take it, ",
+        ),
+        (
+            {k: v for k, v in GOOD.items() if k != "profile"} | {"detail": "it refuses for them the login"},
+            "it does not tell all that it is asked: media profiles, as it refuses the login for its media profiles: ",
+        ),
+    ],
+)
+def test_why_a_login_is_not_tried_is_told_in_both_languages(account: dict[str, Any], says: str) -> None:
+    result, _ = looked({OWN.name: account}, OWN)
+    assert [one.detail.startswith(says) for report in result.devices for one in report.findings] == [True]
+    shown = text_report(result, detail=True, say=translator(Language.VI))
+    assert says[:20] not in shown
+    assert "verify --onvif-again" in shown
 
 
 def test_a_device_that_is_as_the_inventory_has_it_leaves_all_as_it_is() -> None:
