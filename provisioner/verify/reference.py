@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -34,6 +34,9 @@ NEAR: Final = 0.5
 LOST: Final = 0.25
 """If this share of the cells that have edges in the reference has none, something covers them."""
 ALL_LOST: Final = 0.85
+ONE_PIECE: Final = 0.5
+"""Of what a cover hides more than this lies together. Things that stand here and there hide as much, in several places.
+"""
 SOFT: Final = 0.4
 """A picture whose steps are softer than this share of the reference's is blurred."""
 SHARP: Final = 0.4
@@ -49,6 +52,7 @@ _WEAKER = 4
 # A move by 15 to 40 % of the picture, in cells.
 _SHIFTS_ACROSS = range(5, 13)
 _SHIFTS_DOWN = range(3, 7)
+_STRENGTHS_ACROSS = ACROSS // COARSE
 _DAY = (7, 17)
 _NIGHT = (19, 5)
 
@@ -317,23 +321,50 @@ def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
     if len(had) < FEWEST_EDGES:
         return None
     lost = frozenset(cell for cell in had if _is_lost(view.steps[cell], reference.steps[cell]))
+    if _distance(_pairs(view, reference, lost, inside=True)) <= NEAR:
+        # Fog, or less light: what is too faint to count as an edge is where it was. Behind a cover nothing is.
+        return None
     share = len(lost) / len(had)
     detail = f"{share:.0%} of what had edges has none"
     if share >= ALL_LOST:
         return SuspectView(ViewDoubt.COVERED, detail)
-    if share >= LOST and _distance(_pairs_without(view, reference, lost)) <= NEAR:
-        return SuspectView(ViewDoubt.PARTLY_COVERED, detail)
-    return None
+    if share < LOST or _largest_piece(lost) <= ONE_PIECE * len(lost):
+        return None
+    as_it_was = _distance(_pairs(view, reference, lost, inside=False)) <= NEAR
+    return SuspectView(ViewDoubt.PARTLY_COVERED, detail) if as_it_was else None
 
 
 def _is_lost(now: int, then: int) -> bool:
     return now < AN_EDGE and now <= then - _WEAKER
 
 
-def _pairs_without(view: PictureView, reference: PictureView, lost: frozenset[int]) -> Iterable[tuple[int, int]]:
+def _largest_piece(cells: Iterable[int]) -> int:
+    """How many of these cells of strengths hang together, side by side or corner to corner, at the most."""
+    left, most = set(cells), 0
+    while left:
+        edge, size = [left.pop()], 0
+        while edge:
+            beside = left.intersection(_around(edge.pop()))
+            left -= beside
+            edge += beside
+            size += 1
+        most = max(most, size)
+    return most
+
+
+def _around(cell: int) -> Iterator[int]:
+    row, column = divmod(cell, _STRENGTHS_ACROSS)
+    for beside in range(max(0, column - 1), min(_STRENGTHS_ACROSS, column + 2)):
+        yield from (line * _STRENGTHS_ACROSS + beside for line in (row - 1, row, row + 1))
+
+
+def _pairs(
+    view: PictureView, reference: PictureView, cells: frozenset[int], *, inside: bool
+) -> Iterable[tuple[int, int]]:
+    """The edges of both inside some cells of strengths, or outside of them."""
     for place, pair in enumerate(zip(view.edges, reference.edges, strict=True)):
         row, column = divmod(place, ACROSS)
-        if row // COARSE * (ACROSS // COARSE) + column // COARSE not in lost:
+        if (row // COARSE * _STRENGTHS_ACROSS + column // COARSE in cells) == inside:
             yield pair
 
 

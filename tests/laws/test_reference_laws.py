@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -174,6 +175,44 @@ def test_the_nearest_of_several_references_counts() -> None:
 def test_what_had_edges_and_has_none_is_covered(share: float, word: ViewDoubt) -> None:
     judgement = judge_view(covered(scene(1), share), accepted(scene(1)), {}, NIGHT)
     assert [one.word for one in judgement.suspects] == [word]
+
+
+def hidden(view: PictureView, cells: Iterable[int]) -> PictureView:
+    """The view without the edges of these cells of strengths."""
+    gone = frozenset(cells)
+    grid = "".join(
+        "0" if place // ACROSS // COARSE * 16 + place % ACROSS // COARSE in gone else digit
+        for place, digit in enumerate(view.grid)
+    )
+    strengths = "".join("1" if cell in gone else digit for cell, digit in enumerate(view.strengths))
+    return PictureView(grid, strengths, view.sharpness)
+
+
+@given(st.integers(6, 16), st.integers(6, 8), st.integers(0, 15), st.integers(0, 7))
+def test_wherever_a_cover_lies_it_is_one_piece(wide: int, high: int, left: int, top: int) -> None:
+    left, top = min(left, 16 - wide), min(top, 8 - high)
+    cells = {row * 16 + column for row in range(top, top + high) for column in range(left, left + wide)}
+    judgement = judge_view(hidden(scene(1), cells), accepted(scene(1)), {}, NIGHT)
+    assert [one.word for one in judgement.suspects] != []
+
+
+@given(st.integers(0, 2), st.integers(0, 4))
+def test_what_stands_in_several_places_is_no_cover_though_it_hides_as_much(across: int, down: int) -> None:
+    corners = [(down, across + column) for column in (0, 5, 10)]
+    cells = {(top + row) * 16 + left + column for top, left in corners for row in range(4) for column in range(3)}
+    assert judge_view(hidden(scene(1), cells), accepted(scene(1)), {}, NIGHT).suspects == ()
+    together = {(down + row) * 16 + across + column for row in range(4) for column in range(9)}
+    assert len(together) == len(cells)
+    words = [one.word for one in judge_view(hidden(scene(1), together), accepted(scene(1)), {}, NIGHT).suspects]
+    assert words == [ViewDoubt.PARTLY_COVERED]
+
+
+@given(st.sets(st.integers(0, 127), min_size=40))
+def test_what_is_only_fainter_than_it_was_is_not_covered(cells: set[int]) -> None:
+    # Fog takes the strength of edges, and leaves them where they are.
+    faint = hidden(scene(1), cells).strengths
+    foggy = PictureView(scene(1).grid, faint, 0.5)
+    assert judge_view(foggy, accepted(scene(1)), {}, NIGHT).suspects == ()
 
 
 def test_a_little_that_is_hidden_is_no_suspect() -> None:
