@@ -70,8 +70,8 @@ _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 class ActionModule(ActionBase):
     """`provisioner_host: {box: FOLDER, answers: FOLDER, link: SOCKET, alone: FILE, stays: BOOL}`.
 
-    All of it is on the controller's tmpfs; `alone` is the configuration of ssh without connections to jump hosts that
-    are open already.
+    All of it is on the controller's tmpfs; `link` is what sockets of shared connections begin with, a number follows;
+    `alone` is the configuration of ssh without connections to jump hosts that are open already.
     """
 
     TRANSFERS_FILES = False
@@ -81,13 +81,13 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
         own = self._connection.get_option("ssh_args")
-        shared = SHARED.format(link=self._task.args["link"]) + own
         # Of two files ssh(1) takes the last.
         alone = f"{own} -F {shlex.quote(self._task.args['alone'])}"
         with (box / "calls").open(encoding="ascii") as calls:
             while line := calls.readline():
                 number, way = line.split()
-                ways = (shared if way == "shared" else own, alone)
+                link = f"{self._task.args['link']}.{way}"
+                ways = (own if way == "own" else SHARED.format(link=link) + own, alone)
                 _write(answers / number, self._answer(box, number, ways))
                 if not boolean(self._task.args["stays"]):
                     break

@@ -17,7 +17,7 @@ from provisioner.base.errors import ProvisionerError
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 
 # Answers that come within so many seconds of each other have their next calls travel together.
-_TOGETHER_S = 0.25
+_TOGETHER_S = 0.05
 _RUNS_AT_ONCE = 4
 # A run that takes longer than all of its good hosts would is left with those that are slow, and takes nobody's place.
 _SLOW_S = 10.0
@@ -57,16 +57,22 @@ class Dispatcher:
     def receive(self) -> HostAnswer | None:
         """The next answer; None where there is none yet, after a moment."""
         try:
-            return self._answers.get(timeout=_TOGETHER_S if self._runs else 0)
+            return self._answers.get(timeout=self._patience_s())
         except queue.Empty:
             pass
         if self._quick_runs() < _RUNS_AT_ONCE and (batch := self._take_due()):
             self._carry(batch)
         elif not self._runs and self._due:
             self._sleep(max(0.0, self._due[0].at - self._clock()))
-        elif self._runs:
-            self._sleep(_TICK_S)
         return None
+
+    def _patience_s(self) -> float:
+        """How long the next answer is waited for: until the next call is due, or may have company on its way."""
+        if not self._runs:
+            return 0.0
+        if self._quick_runs() >= _RUNS_AT_ONCE or not self._due:
+            return _TICK_S
+        return min(_TICK_S, max(_TOGETHER_S, self._due[0].at - self._clock()))
 
     def _quick_runs(self) -> int:
         with self._lock:

@@ -31,6 +31,8 @@ from provisioner.plan.seen import moved_items, seen_of
 
 _RETRY_S = 5.0
 _CALL_TIMEOUT_S = 60.0
+# What is to be confirmed later than this after the first look is confirmed over another new connection.
+_ANEW_S = 10.0
 RECEIPTS = "/var/lib/provisioner/receipts"
 _GATE = "path gate: "
 # A host that keeps answering what cannot be understood is not asked for ever.
@@ -136,7 +138,7 @@ class HostChange:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
             case _:
                 self._may_be_confirmed = True
-                return confirm_call(job, run, options), _CALL_TIMEOUT_S
+                return confirm_call(job, run, options, anew=self._looked_long()), _CALL_TIMEOUT_S
 
     def _read(self) -> tuple[MediaPath, ...]:
         """The paths that the next look reads: all at first, then those of which it matters."""
@@ -205,6 +207,10 @@ class HostChange:
     def _overdue(self) -> bool:
         """Whether the change has taken longer than one can, whatever the host says."""
         return self._called_since is not None and self.options.clock() - self._called_since > _LONGEST_S
+
+    def _looked_long(self) -> bool:
+        """Whether the looks took so long that their connection does not show that another can still be made."""
+        return self._looking_since is not None and self.options.clock() - self._looking_since > _ANEW_S
 
     def _looked_in_vain(self) -> bool:
         """Whether looks were asked for, and got no answer, for longer than the gate has patience."""

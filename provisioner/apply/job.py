@@ -154,14 +154,19 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
 def look_call(
     job: Job, run_id: str, options: RolloutOptions, read: Iterable[MediaPath], away: Iterable[MediaPath]
 ) -> HostCall:
-    """The call that renews the switch over a new connection, reads paths, and tries devices of others."""
+    """The call that renews the switch, reads paths, and tries devices of others; over a connection since the change."""
     look = _look(job, read, away, options.confirm_s * _LOOK_SHARE)
     request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
-    return HostCall(job.spec, request, unproved=job.unproved)
+    return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
 
 
-def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
-    """The call that makes the change persistent."""
+def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool = False) -> HostCall:
+    """The call that makes the change persistent; over a connection since the change.
+
+    Args:
+        job, run_id, options: the change.
+        anew: whether that has to be another one than the looks had.
+    """
     observed, contents = observe_request(job.spec, job.files)
     files = [file.path for file in job.files]
     request: ConfirmRequest = {
@@ -170,7 +175,7 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "files": files,
         "observe": observed,
     }
-    return HostCall(job.spec, request, contents, unproved=job.unproved)
+    return HostCall(job.spec, request, contents, shares=not anew, unproved=job.unproved, since=run_id)
 
 
 def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:

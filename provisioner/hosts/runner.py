@@ -22,8 +22,10 @@ class HostCall:
         request: the JSON document for the on-host program; it may hold secrets and is never shown.
         files: contents that travel beside it, by name under `files/`.
         artefact: a large file that travels as `files/artefact`.
-        shares: whether it may go over the connection of the call before, and leave it to the next one. A change
-            may share the observation's. What proves that a host can still be reached must not.
+        shares: whether it may go over a connection that an earlier call made, and leave it to the next one. A change
+            may share the observation's.
+        since: of calls that share, whose connection they may share: one that was made for a call with the same word,
+            and so for none before. What proves that a host can be reached after a change names the change.
         unproved: whether it may go to a host that does not prove that it is the one that it was: somebody has said
             so for this plan.
     """
@@ -35,6 +37,7 @@ class HostCall:
     artefact: Path | None = None
     shares: bool = False
     unproved: bool = False
+    since: str = ""
 
 
 class CallOutcome(StrEnum):

@@ -52,6 +52,8 @@ from provisioner.render.templates import Templates, data_folder
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
 MAX_WORKERS = 50
 _CHILD = "provisioner.hosts.ansible.child"
+# More connections to one host than this are not shared: each call has its own then.
+_MOST_SHARED = 99
 # What is to end by itself has that long on a busy machine; what is killed first leaves files behind.
 _GRACE_S = 10.0
 _LONGEST_ERROR = 600
@@ -82,6 +84,7 @@ class Play:
         self._stays = len(specs) <= MAX_WORKERS
         self._shares = self._stays
         self._number = 0
+        self._since: dict[str, dict[str, int]] = {spec.id: {} for spec in specs}
         self._pipes: dict[str, int] = {}
         self._folder = make_private_folder(environment)
         try:
@@ -105,9 +108,15 @@ class Play:
         self._number += 1
         self._busy.add(self._number)
         self._fill_box(self._folder / "boxes" / host, call)
-        connection = "shared" if call.shares and self._shares else "own"
-        os.write(self._pipes[host], f"{self._number} {connection}\n".encode())
+        os.write(self._pipes[host], f"{self._number} {self._connection_for(call)}\n".encode())
         return self._number
+
+    def _connection_for(self, call: HostCall) -> str:
+        """Which of a host's shared connections a call goes over, by its number; `own` where it shares none."""
+        known = self._since[call.spec.id]
+        if not (call.shares and self._shares) or (call.since not in known and len(known) >= _MOST_SHARED):
+            return "own"
+        return str(known.setdefault(call.since, len(known)))
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
         """Lay a call's bundle into its host's box, its seal, and what is asked first: for a proof, or whose it is."""
@@ -208,7 +217,7 @@ class Play:
         hosts = {}
         for number, spec in enumerate(specs):
             link = folder / LINKS / str(number)
-            self._shares = self._shares and len(str(link)) <= LONGEST_SOCKET
+            self._shares = self._shares and len(f"{link}.{_MOST_SHARED}") <= LONGEST_SOCKET
             hosts[spec.id] = {
                 # The name that its address and its jump host stand under in our configuration of ssh.
                 "ansible_host": spec.id,
