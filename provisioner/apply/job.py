@@ -164,7 +164,9 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool =
     """The call that makes the change persistent; over a connection since the change.
 
     Args:
-        job, run_id, options: the change.
+        job: the host and what it should hold.
+        run_id: the run.
+        options: how the rollout runs.
         anew: whether that has to be another one than the looks had.
     """
     observed, contents = observe_request(job.spec, job.files)

@@ -13,11 +13,13 @@ from provisioner.apply import (
     MemoryJournal,
     NotStartedBecause,
     RolloutOptions,
+    RunProgress,
     Wave,
     exit_code,
     roll_out,
     waves_of,
 )
+from provisioner.apply.journal import StartedHost
 from provisioner.hosts.runner import HostAnswer, HostCall
 from tests.simulated import SimulatedHosts
 from tests.unit.apply.world import Controller, state
@@ -119,3 +121,41 @@ def test_a_host_is_confirmed_as_soon_as_it_is_ready_not_after_the_slowest() -> N
     done = roll_out(jobs, "run-1", runner, RolloutOptions(), MemoryJournal(), waves=together)
     assert {r.outcome for r in done.results} == {HostOutcome.APPLIED}
     assert runner.ended[RELAY] - runner.ended[CENTRE] > 0.8
+
+
+class WatchedCarrier:
+    """Hosts in memory, and how each call of a change travelled; every look makes time pass."""
+
+    def __init__(self, controller: Controller, look_s: float) -> None:
+        self._controller, self._look_s = controller, look_s
+        self.travelled: list[tuple[str, bool, str]] = []
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id."""
+        for call in calls:
+            operation = str(call.request["operation"])
+            self.travelled.append((operation, call.shares, call.since))
+            self._controller.clock.now += self._look_s if operation == "look" else 0.0
+        return self._controller.hosts.call(calls, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize(("look_s", "which"), [(1.0, "the looks'"), (30.0, "another")])
+def test_a_change_is_confirmed_over_a_connection_that_it_did_not_begin_with(look_s: float, which: str) -> None:
+    controller = Controller()
+    jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
+    carrier = WatchedCarrier(controller, look_s)
+    done = roll_out(jobs, "run-1", carrier, controller.options(), MemoryJournal())
+    assert [r.outcome for r in done.results] == [HostOutcome.APPLIED]
+    changed, *looked, confirmed = carrier.travelled
+    assert changed == ("apply", True, "")
+    assert set(looked) == {("look", True, "run-1")}
+    assert confirmed == ("confirm", which == "the looks'", "run-1")
+
+
+def test_what_became_of_a_change_is_asked_over_a_connection_of_its_own() -> None:
+    controller = Controller()
+    jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
+    carrier = WatchedCarrier(controller, 1.0)
+    progress = RunProgress(started={RELAY: StartedHost(armed=True)})
+    roll_out(jobs, "run-1", carrier, controller.options(), MemoryJournal(), progress=progress, abort="by hand")
+    assert ("status", False, "") in carrier.travelled

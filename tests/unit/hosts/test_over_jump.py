@@ -27,7 +27,7 @@ folder=$(dirname "$0")
 case "$*" in
   *ControlMaster=yes*) echo "${*##* }" >> "$folder/open"; exit 255 ;;
   *ssh_config.alone*) echo alone ;;
-  *ControlPersist*) echo shared ;;
+  *ControlPersist*) echo shared; path="${*##*ControlPath=}"; echo "${path%% *}" >> "$folder/links" ;;
   *) echo own ;;
 esac >> "$folder/ways"
 [ -e "$folder/speaks" ] && printf '%s' "$*" | grep -o -m 1 'BECOME-SUCCESS-[a-z]*' | head -n 1
@@ -120,3 +120,19 @@ def test_a_host_that_answers_in_the_words_of_a_failure_is_not_asked_again(runner
     # Whose it is, and then the bundle.
     assert ways == ["shared", "shared"]
     assert (folder / "sent").read_bytes().count(b"of the bundle") == 1
+
+
+def test_calls_share_a_connection_only_with_those_since_the_same_change(runner: AnsibleRunner, folder: Path) -> None:
+    (folder / "speaks").touch()
+    (folder / "deed").write_text(ANSWERED)
+    links = []
+    for since in ("", "run-1", "run-1", "run-2", "", "run-1"):
+        call = HostCall(SPEC, {"operation": "observe"}, unproved=True, shares=True, since=since)
+        (answer,) = runner.call([call], timeout_s=30).values()
+        assert answer.outcome is CallOutcome.ANSWERED, answer
+        (link,) = set((folder / "links").read_text().split())
+        links.append(link)
+        (folder / "links").unlink()
+    before, first, _, second, *_ = links
+    assert len({before, first, second}) == 3
+    assert links == [before, first, first, second, before, first]
