@@ -75,7 +75,7 @@ def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
 
 
 def _without_gate(call: HostCall) -> HostCall:
-    return replace(call, request=dict(call.request) | ({"gate": {}} if "gate" in call.request else {}))
+    return replace(call, request=dict(call.request) | ({"gate": None} if "gate" in call.request else {}))
 
 
 def _confirmation(call: HostCall) -> HostCall:
