@@ -40,7 +40,7 @@ _LOCK_S = 20.0
 
 
 def look(request: LookRequest, folder: Path) -> ChangeAnswer:
-    """Renew the switch over this new connection, then look at the paths; the gate decides on the controller.
+    """Renew the switch over a connection since the change, then look at the paths; the gate decides on the controller.
 
     The answer's `outcome` is `armed`, or what became of the change.
     """

@@ -1,4 +1,4 @@
-"""Enact a plan: waves of hosts, one transaction a host, each confirmed over new connections. An effect stage."""
+"""Enact a plan: waves of hosts, one transaction a host, each confirmed over a newer connection. An effect stage."""
 
 from provisioner.apply.gate import GateRules
 from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions, relays_beside
