@@ -227,23 +227,34 @@ def reopen(
 @click.option("--to", "relay", default="", metavar="RELAY", help="The relay that it is to be pulled by.")
 @click.option("--finish", "finishes", is_flag=True, help="Make the successor the plan: the old carrier lets go.")
 @click.option("--unproved", is_flag=True, help="With --finish: although the successor's connection is not accepted.")
+@click.option("--at-once", is_flag=True, help="With --to a relay of the same carrier: no successor, with a cut.")
 @edit_options
 @click.pass_obj
 def move(
-    invocation: Invocation, name: str, relay: str, *, finishes: bool, unproved: bool, dry_run: bool, commits: bool
+    invocation: Invocation,
+    name: str,
+    relay: str,
+    *,
+    finishes: bool,
+    unproved: bool,
+    at_once: bool,
+    dry_run: bool,
+    commits: bool,
 ) -> int:
     """Move a facility to another relay, of the same carrier or of another one.
 
-    A relay of the same carrier stands in the plan, which is then signed anew. With one of another carrier both serve
-    until the new connection is accepted: --to writes a successor, and --finish makes it the plan. --to with the
-    present relay takes a successor back.
+    --to writes a successor, which is signed like a plan: both relays serve until the new connection is accepted, and
+    --finish makes it the plan. --to with the present relay takes a successor back. A plan that no host carries yet
+    gets another relay of the same carrier at once; so does one that is carried with --at-once, where the devices bear
+    no second relay: then its pictures are cut until the site's new package is installed.
 
     Example: provisioner -i DIR facility move kcl-hd-001 --to relay-vnpt-1
     """
-    if bool(relay) == finishes or (unproved and not finishes):
-        raise UsageError("name either --to RELAY or --finish", hint="--unproved goes with --finish alone")
+    if bool(relay) == finishes or (unproved and not finishes) or (at_once and finishes):
+        hint = "--unproved goes with --finish alone, --at-once with --to"
+        raise UsageError("name either --to RELAY or --finish", hint=hint)
     if relay:
-        edit = moved(edits_of(invocation), name, relay)
+        edit = moved(edits_of(invocation), name, relay, at_once=at_once)
         return finish(invocation, edit, Writing(dry_run, commits, f"{name}: to {relay}"))
     edit = succeeded(edits_of(invocation), name)
     if not unproved:

@@ -27,7 +27,7 @@ _MAX_SIGNATURE = 64 * 1024
 @click.option("--all-parties", is_flag=True, help="Of DIC, Health and the carrier: one document that all have signed.")
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement; today if left out.")
 @click.option("--source", default="", metavar="TEXT", help="The minutes or letter that holds the agreement.")
-@click.option("--successor", is_flag=True, help="Sign the next carrier's plan instead of the present one.")
+@click.option("--successor", is_flag=True, help="Sign the plan of its successor instead of the present one.")
 @click.option("--show", "reads", is_flag=True, help="Show what the parties sign, on one sheet, and write nothing.")
 @click.option(
     "--out",

@@ -45,7 +45,7 @@ def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: 
     _, relay = inventory.relays[plan.relay]
     allocation = recorded(inventory.allocations.relays.get(relay.id), "its public key", relay.id, "keys init")
     public_key = recorded(allocation.public_key, "its public key", relay.id, "keys init")
-    held = site.successor if connection.successor else site
+    held = site.successor if connection.successor and plan.carrier != site.carrier else site
     current = held.tunnel_address if held and held.carrier == plan.carrier else None
     address = recorded(current, f"its tunnel address of {plan.carrier}", name, "allocate")
     carrier = secrets.carriers.get(plan.carrier)

@@ -51,7 +51,7 @@ class Outline(NamedTuple):
 
     Attributes:
         id: the facility's id; `province`, `province_scheme`, `operating` as well are as in its file.
-        plan: carrier, relay and access mode, and whether that is agreed; `successor` is the next carrier's.
+        plan: carrier, relay and access mode, and whether that is agreed; `successor` is the next connection's.
         has_gateway: whether the file describes the site's router; `public_key` and `lan` are the router's.
         devices: what a relay reaches: recorders, and cameras with an address of their own; sorted.
         cameras: how many there are.

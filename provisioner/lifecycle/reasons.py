@@ -221,7 +221,7 @@ def _of_successor(grounds: Grounds) -> Iterator[Reason]:
         steps = ConnectionProgress(facility, facility.successor, grounds.evidence).steps
         furthest = max(steps, key=list(FacilityState).index)
         until = "the plan" if FacilityState.ACCEPTED in steps else "accepted"
-        yield Reason(f"the successor's connection is {furthest.words}; both carriers serve until it is {until}")
+        yield Reason(f"the successor's connection is {furthest.words}; both relays serve until it is {until}")
 
 
 def _of_claim(grounds: Grounds) -> Iterator[Reason]:

@@ -170,13 +170,21 @@ _PLANS: _Section = {
     ),
     "survey-missing": ("A plan was agreed without a survey.", "Add what was found there."),
     "successor-without-plan": ("A successor follows no plan.", "Write the plan that it follows."),
-    "successor-same-carrier": ("A successor has the plan's own carrier.", "Edit the plan and have it signed."),
+    "successor-same-relay": ("A successor has the plan's own relay.", "Name the relay that the site moves to."),
     "date-in-the-future": ("What is noted as done is of a day to come.", "Write the day on which it was done."),
     "dates-in-disorder": ("Two days contradict each other.", "Correct one of the two."),
     "block-overdue": ("What was to be done about a blocked facility is overdue.", "Write what is next and until when."),
 }
 
 _HOSTS: _Section = {
+    "drain-leads-nowhere": (
+        "A relay is to be emptied onto one that is not another relay of its carrier, or is being emptied itself.",
+        "Name one that goes on, or remove `drain_to`.",
+    ),
+    "plan-on-drained-relay": (
+        "A plan is over a relay that is being emptied onto another one.",
+        "Run `relay drain` again: it takes up what has come since.",
+    ),
     "host-id-duplicate": ("Two relays or centres have one id.", "Give one of them another id."),
     "host-address-duplicate": ("Two hosts have one address.", "Correct one of the two."),
     "relay-endpoint-duplicate": (

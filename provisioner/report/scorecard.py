@@ -188,7 +188,11 @@ def scorecard(
     by_carrier: dict[str, list[FacilityStatus]] = defaultdict(list)
     for status in listed:
         by_carrier[status.carrier].append(status)
-    next_carriers = Counter(status.facility.successor.carrier for status in listed if status.facility.successor)
+    next_carriers = Counter(
+        status.facility.successor.carrier
+        for status in listed
+        if status.facility.successor and status.facility.successor.carrier != status.carrier
+    )
     groups = {group.key: group for group in report.by_carrier}
     of_carriers = {one: row for one, row in shares.by_carrier.items() if one} if shares else {}
     # A carrier that carries nothing now, and takes something over, has something broken or did carry, is a row, too.

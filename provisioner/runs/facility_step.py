@@ -162,7 +162,7 @@ def _signing(site: Facility, plan: ConnectionPlan, missing: tuple[Party, ...], *
     extra = ["--successor"] if plan is site.successor else []
     *most, last = (PARTIES[party] for party in missing)
     names = f"{', '.join(most)} and {last}" if most else last
-    what = "the next carrier's plan" if extra else "its plan"
+    what = "the plan of its successor" if extra else "its plan"
     words: Command = (
         "sign-off",
         site.id,

@@ -35,7 +35,7 @@ def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
     facility = connection.facility
     name = facility.id
     allocation = recorded(inventory.allocations.sites.get(name), "its tunnel address", name, "allocate")
-    if not connection.successor:
+    if not connection.successor or connection.plan.carrier == allocation.carrier:
         return LinkedSite(facility, allocation, allocation.tunnel_address)
     second = recorded(allocation.successor, "its tunnel address of the next carrier", name, "allocate")
     return LinkedSite(facility, allocation, second.tunnel_address)

@@ -51,7 +51,7 @@ class Holder(Protocol):
 
     @property
     def successor(self) -> Carried | None:
-        """The next carrier's plan."""
+        """The next connection's plan."""
         ...
 
 
@@ -64,8 +64,12 @@ def carrier_of(facility: Holder) -> str | None:
 
 
 def next_carrier_of(facility: Holder) -> str | None:
-    """The next carrier, in whose pool the site holds a second address until the change is over."""
-    return facility.successor.carrier if facility.successor and carrier_of(facility) else None
+    """The next carrier, in whose pool the site holds a second address until the change is over.
+
+    All relays of a carrier reach a site at one address: a successor over another one of them needs no second.
+    """
+    carrier, successor = carrier_of(facility), facility.successor
+    return successor.carrier if carrier and successor and successor.carrier != carrier else None
 
 
 def devices_of(facility: Facility) -> tuple[str, ...]:

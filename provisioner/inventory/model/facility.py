@@ -66,7 +66,7 @@ class Connection:
         facility: whose cameras are pulled.
         plan: the agreed plan, or the agreed successor.
         gateway: the site's router.
-        successor: whether this is the next carrier's connection, made before the old one is broken.
+        successor: whether this is the next connection, made before the old one is broken.
     """
 
     facility: Facility
@@ -107,7 +107,7 @@ class Facility(Model):
     survey: Survey | None = None
     plan: ConnectionPlan | None = None
     successor: ConnectionPlan | None = None
-    """The next carrier's plan: both serve until the new connection is accepted."""
+    """The next connection, over another relay or carrier: both serve until it is accepted."""
     claimed_connection: ClaimedConnection | None = None
     """A connection that was made without this program: somebody wrote it down, and no run has proved it."""
     blocked: Blocked | None = None

@@ -81,6 +81,8 @@ class Relay(Model):
     max_paths: Annotated[int, Field(ge=1)] = 1000
     protected: bool = False
     """Whether it may leave the inventory only after this was removed, in a change of its own."""
+    drain_to: Slug | None = None
+    """The relay of the same carrier onto which it is being emptied; `relay drain` writes it."""
 
     @property
     def wireguard_endpoint(self) -> IPv4Address:

@@ -105,14 +105,22 @@ def _addresses(site: Facility) -> Iterator[IPv4Address]:
     yield from (camera.address for camera in site.cameras if camera.address)
 
 
-def moved(edits: Edits, facility: str, relay: str) -> FileEdit:
+def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> FileEdit:
     """A facility's file with another relay.
 
-    One of the same carrier stands in the plan itself; one of another carrier is a successor, and both serve until its
-    connection is accepted. The present relay again takes a successor back.
+    Where hosts carry the facility the other relay is a successor, and both serve until its connection is accepted. A
+    relay of the same carrier stands in the plan itself where hosts carry nothing of it yet. The present relay again
+    takes a successor back.
+
+    Args:
+        edits: the inventory.
+        facility: the facility's id.
+        relay: the relay that it is to be pulled by.
+        at_once: whether a relay of the same carrier stands in the plan at once: pictures are cut until the site's new
+            package is installed.
 
     Raises:
-        UsageError: there is no such relay, or the facility has no plan.
+        UsageError: there is no such relay, the facility has no plan, or no other carrier can follow at once.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
     opened = edits.open(facility)
@@ -121,10 +129,13 @@ def moved(edits: Edits, facility: str, relay: str) -> FileEdit:
     if site.plan is None:
         hint = f"provisioner facility plan {facility} --relay {relay}"
         raise UsageError(f"facility {facility} has no plan yet", hint=hint, object=facility)
-    if carrier == site.plan.carrier:
-        text = (
-            text.without(("successor",)) if relay == site.plan.relay else text.with_values({("plan", "relay"): relay})
-        )
+    if at_once and carrier != site.plan.carrier:
+        hint = "leave --at-once out: both carriers serve until the new connection is accepted"
+        raise UsageError(f"{relay} is of another carrier, {carrier}", hint=hint, object=facility)
+    if relay == site.plan.relay:
+        text = text.without(("successor",))
+    elif carrier == site.plan.carrier and (at_once or not site.carried_plans):
+        text = text.with_values({("plan", "relay"): relay})
     elif site.successor is None:
         successor = {"state": "proposed", "carrier": carrier, "relay": relay}
         text = text.with_values({("successor",): successor})

@@ -33,7 +33,7 @@ class Agreement:
 
     Attributes:
         facility: the facility's id.
-        plan: `plan`, or `successor` for the next carrier's.
+        plan: `plan`, or `successor` for the next connection's.
         parties: who agreed, as the file has them.
         signed_on: the day of the agreement.
         source: the minutes or letter that holds it.
@@ -109,7 +109,7 @@ def plan_to_sign(
     Args:
         root: the inventory's folder.
         facility: its id.
-        successor: whether it is the next carrier's plan.
+        successor: whether it is the next connection's plan.
         today: this day.
         environment: the caller's environment (where the cache is).
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 from provisioner.base.counted import counted
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Ssh
+from provisioner.inventory.model import Operating, Ssh
 from provisioner.inventory.rules.view import OwnerPath, View
 
 
@@ -148,6 +148,33 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
                 yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)
 
 
+def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:
+    """A relay is emptied onto another one of its carrier that goes on; no new site comes to it meanwhile."""
+    for carrier in view.inventory.carriers.values():
+        targets = {relay.id: relay.drain_to for relay in carrier.relays}
+        for index, relay in enumerate(carrier.relays):
+            to = relay.drain_to
+            if to is not None and (to not in targets or to == relay.id or targets[to]):
+                what = "is being emptied itself" if targets.get(to) and to != relay.id else "is no other relay of it"
+                message = f"relay {relay.id} is to be emptied onto {to}, which {what}"
+                hint = f"name another relay of {carrier.id} that goes on, or remove drain_to"
+                path = ("relays", index, "drain_to")
+                yield view.problem(f"carrier/{carrier.id}", path, "drain-leads-nowhere", message, hint)
+    yield from _on_drained_relays(view)
+
+
+def _on_drained_relays(view: View) -> Iterator[Problem]:
+    drained = {name: relay.drain_to for name, (_, relay) in view.inventory.relays.items() if relay.drain_to}
+    for owner, key, facility, plan in view.plans() if drained else ():
+        to = drained.get(plan.relay)
+        is_moving = key == "plan" and facility.successor is not None and facility.successor.relay != plan.relay
+        if to and not is_moving and facility.operating is not Operating.CLOSED:
+            message = f"its {key} is over {plan.relay}, which is being emptied onto {to}"
+            hint = f"run provisioner relay drain {plan.relay} --to {to}"
+            code = "plan-on-drained-relay"
+            yield view.problem(owner, (key, "relay"), code, message, hint, severity=Severity.WARNING)
+
+
 def public_keys_are_unique(view: View) -> Iterator[Problem]:
     """WireGuard knows a peer by its key: two peers with one key are one peer, and the second takes its addresses."""
     peers: dict[str, tuple[str, str]] = {}
@@ -181,5 +208,6 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     centres_are_managed_from_somewhere,
     plans_name_a_relay_of_their_carrier,
     relays_hold_their_paths,
+    drains_lead_to_a_relay,
     public_keys_are_unique,
 )

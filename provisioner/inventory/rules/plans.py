@@ -176,18 +176,18 @@ def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
         yield site.problem(("blocked", "due"), "block-overdue", message, hint, severity=Severity.WARNING)
 
 
-def successors_are_of_another_carrier(site: SiteView) -> Iterator[Problem]:
-    """A successor is the next carrier's connection beside an agreed plan."""
+def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
+    """A successor is the next connection beside an agreed plan: over another relay, of whichever carrier."""
     plan, successor = site.facility.plan, site.facility.successor
     if successor is None:
         return
     if plan is None:
         message, hint = "a successor needs a plan that it follows", "write the carrier's plan as plan"
         yield site.problem(("successor",), "successor-without-plan", message, hint)
-    elif successor.carrier == plan.carrier:
-        message = f"the successor has the same carrier as the plan, {plan.carrier}"
-        hint = "to move to another relay of the same carrier, edit plan.relay and have it signed again"
-        yield site.problem(("successor", "carrier"), "successor-same-carrier", message, hint)
+    elif successor.relay == plan.relay:
+        message = f"the successor has the same relay as the plan, {plan.relay}"
+        hint = "name the relay that the site moves to, or remove successor"
+        yield site.problem(("successor", "relay"), "successor-same-relay", message, hint)
 
 
 RULES: tuple[SiteRule, ...] = (
@@ -198,5 +198,5 @@ RULES: tuple[SiteRule, ...] = (
     surveys_add_up,
     surveys_come_before_plans,
     blocks_are_in_order,
-    successors_are_of_another_carrier,
+    successors_are_over_another_relay,
 )

@@ -165,9 +165,11 @@ def test_a_province_without_any_carrier_is_an_error_never_a_default() -> None:
     assert codes(with_successor(), designations=BOTH_DESIGNATED[:1]) == ["carrier-not-designated"] * 2
 
 
-def test_a_successor_is_another_carriers() -> None:
+def test_a_successor_is_over_another_relay_of_whichever_carrier() -> None:
     same = with_successor(carrier="viettel", relay="relay-viettel-1")
-    assert "successor-same-carrier" in codes(same)
+    assert "successor-same-relay" in codes(same)
+    other = with_successor(carrier="viettel", relay="relay-viettel-2")
+    assert not [code for code in codes(other) if code.startswith("successor-")]
     alone = with_successor()
     del alone["plan"]
     assert "successor-without-plan" in codes(alone, designations=BOTH_DESIGNATED)
