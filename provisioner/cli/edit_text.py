@@ -73,9 +73,8 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
     if not edit.changed:
         click.echo(f"{edit.path}: {edit.facility} is so already")
         return 0
-    click.echo(f"{edit.path}:")
-    for line in edit.diff:
-        click.echo("  " + printable(_DIGEST.sub(r"\1…", line)))
+    for line in diff_lines(edit):
+        click.echo(line)
     for line in problem_lines(edit.warnings):
         click.echo(line, err=True, color=invocation.color)
     if commit:
@@ -83,6 +82,11 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
     for line in _ending(edit, dry_run=dry_run):
         click.echo(line)
     return 0
+
+
+def diff_lines(edit: FileEdit) -> list[str]:
+    """An edit as people read it: the file, and the lines that change."""
+    return [f"{edit.path}:", *("  " + printable(_DIGEST.sub(r"\1…", line)) for line in edit.diff)]
 
 
 def _committed(checkout: Checkout, edit: FileEdit, message: str) -> str:

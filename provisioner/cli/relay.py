@@ -15,6 +15,8 @@ from provisioner.cli.output import print_document
 from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.recovery_text import recovery_pair
+from provisioner.cli.relay_drain import drain
+from provisioner.cli.relay_replace import replace
 from provisioner.history.who import who, who_text
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST, parse_allowances
@@ -23,7 +25,11 @@ from provisioner.runs.single.restore import Restoration, Restored, restore_relay
 
 @click.group(cls=NamedGroup)
 def relay() -> None:
-    """Put new hardware into a dead relay's place."""
+    """Put new hardware into a dead relay's place, or empty a living one."""
+
+
+relay.add_command(drain)
+relay.add_command(replace)
 
 
 @relay.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypedDict, TypeVar
 
 import click
@@ -108,14 +108,21 @@ def ending_lines(applied: Applied, *, going_back: bool = False, say: Translator 
     return lines + [printable(say.restated(sentence)) for sentence in run_ending(end)]
 
 
+def applied_lines(applied: Applied, say: Translator = ENGLISH) -> Iterator[str]:
+    """What became of hosts, and how the run ended."""
+    for one in applied.results:
+        yield host_line(one, say=say)
+        yield from note_lines(one, say)
+    yield from held_lines(applied.held, say=say)
+    yield from ending_lines(applied, say=say)
+
+
 def show_applied(invocation: Invocation, applied: Applied) -> int:
     """Print what became of hosts, or its document: the exit code, which says as well whether something is left."""
     if invocation.json:
         print_document(applied.document)
     else:
-        say = invocation.say
-        hosts = (line for one in applied.results for line in (host_line(one, say=say), *note_lines(one, say)))
-        for line in (*hosts, *held_lines(applied.held, say=say), *ending_lines(applied, say=say)):
+        for line in applied_lines(applied, invocation.say):
             click.echo(line, color=invocation.color)
     incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
     return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)

@@ -18,9 +18,10 @@ from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.overview import overview_of
 from provisioner.desired.limit import parse_limits
+from provisioner.lifecycle.drains import drain_standings
 from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.status import FacilityStatus
-from provisioner.report.status import Explained, status_document, status_lines, why_lines
+from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 from provisioner.runs.overview import Overview
 
 if TYPE_CHECKING:
@@ -53,13 +54,15 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
     if not invocation.json:
         print_held(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
     explained = _all_explained(whole, chosen) if why else {}
+    drains = drain_standings(whole.inventory, whole.evidence)
     if invocation.json:
-        document = status_document(chosen, whole.evidence, whole.now, explained)
+        document = status_document(chosen, whole.evidence, whole.now, explained, drains)
         print_document(document | {"unreadable": list(whole.unreadable), "held": held_documents(held)})
     elif why:
         _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
     else:
-        _print(status_lines(chosen, whole.evidence, whole.now, invocation.say))
+        lines = status_lines(chosen, whole.evidence, whole.now, invocation.say)
+        _print([*lines, *drain_lines(drains, invocation.say)])
     return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 

@@ -109,4 +109,5 @@ def _of_successor(facility: Facility, evidence: Evidence) -> str:
     if _is_accepted(facility.successor, facility, evidence):
         return f"the successor's connection is accepted: provisioner facility move {facility.id} --finish"
     steps = ConnectionProgress(facility, facility.successor, evidence).steps
-    return f"the successor ({facility.successor.carrier} over {facility.successor.relay}) is {max(steps, key=list(FacilityState).index).words}"
+    furthest = max(steps, key=list(FacilityState).index).words
+    return f"the successor ({facility.successor.carrier} over {facility.successor.relay}) is {furthest}"

@@ -14,6 +14,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.inventory.deadlines import Timeliness
+from provisioner.lifecycle.drains import DrainStanding
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.pictures import Pictures, freshness
 from provisioner.lifecycle.reasons import Reason
@@ -70,6 +71,19 @@ def status_lines(
     yield _sum_line(statuses, say)
     yield _pictures_line(statuses, say)
     yield from warning_lines(statuses, say)
+
+
+def drain_lines(drains: Iterable[DrainStanding], say: Translator = ENGLISH) -> Iterator[str]:
+    """The relays that are being emptied, a line each, with the command that goes on."""
+    for one in drains:
+        values = {"relay": one.relay, "to": one.to, "command": f"provisioner {one.command}"}
+        if one.is_over:
+            yield say("{relay} was emptied onto {to} and carries nothing; next: {command}", **values)
+            continue
+        sites = say.counted(len({*one.remaining, *one.held}), "site")
+        both = f", {say('{count} of them over both', count=len(one.both))}" if one.both else ""
+        begun = say("{relay} is being emptied onto {to}: {sites} still there", sites=sites, **values)
+        yield f"{begun}{both}; {say('go on: {command}', command=values['command'])}"
 
 
 def warning_lines(statuses: Iterable[FacilityStatus], say: Translator = ENGLISH) -> Iterator[str]:
@@ -191,7 +205,11 @@ def failing_lines(failing: Mapping[str, PathSince], say: Translator = ENGLISH) -
 
 
 def status_document(
-    statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime, why: Mapping[str, Explained]
+    statuses: Sequence[FacilityStatus],
+    evidence: Evidence,
+    now: datetime,
+    why: Mapping[str, Explained],
+    drains: Iterable[DrainStanding] = (),
 ) -> Document:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
     return {
@@ -201,6 +219,17 @@ def status_document(
         "runs": evidence.runs,
         "proof": freshness_document(freshness(evidence, now, (status.pictures for status in statuses))),
         "facilities": [_facility(status, evidence, why.get(status.facility.id)) for status in statuses],
+        "drains": [
+            {
+                "relay": one.relay,
+                "to": one.to,
+                "remaining": list(one.remaining),
+                "both": list(one.both),
+                "held": list(one.held),
+                "over": one.is_over,
+            }
+            for one in drains
+        ],
     }
 
 

@@ -32,6 +32,7 @@ class Held:
     """What one reader saw: packets, the longest time between two of them, and why it ended if it did.
 
     `gap_before` is that time until `mark`: what is long there already is not the doing of what came after.
+    `moved` tells that it was cut, and reads on at another relay.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Held:
     longest_gap: float
     end: str
     gap_before: float = 0.0
+    moved: bool = False
 
     @property
     def played_on(self) -> bool:
@@ -49,10 +51,10 @@ class Held:
 class HeldReaders:
     """A context in which readers play; `finish` ends them and gives what they saw."""
 
-    def __init__(self, deployment: Deployment, relay: str, paths: Sequence[str]) -> None:
-        """Take the paths of a relay that are to be played at the centre."""
+    def __init__(self, deployment: Deployment, relay: str, paths: Sequence[str], then: str = "") -> None:
+        """Take the paths of a relay that are to be played at the centre, and the relay where they are read on."""
         self._lab = deployment.lab
-        self._order = _order(deployment, relay, paths)
+        self._order = _order(deployment, relay, paths, then)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -124,7 +126,7 @@ class HeldReaders:
         self._process = None
 
 
-def _order(deployment: Deployment, relay: str, paths: Sequence[str]) -> dict[str, object]:
+def _order(deployment: Deployment, relay: str, paths: Sequence[str], then: str) -> dict[str, object]:
     session = Session(deployment.root, deployment.environment, today())
     spec, centre = session.state.hosts[relay], session.state.hosts[CENTRE.name]
     return {
@@ -133,4 +135,5 @@ def _order(deployment: Deployment, relay: str, paths: Sequence[str]) -> dict[str
         "user": f"centre-{CENTRE.name}",
         "password": centre.readers[spec.carriers[0]].reveal(),
         "paths": list(paths),
+        "then": str(session.state.hosts[then].tunnel.address) if then else "",
     }

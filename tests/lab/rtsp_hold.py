@@ -1,8 +1,9 @@
 """Plays RTSP paths over TCP and measures how evenly their packets come. Runs on a lab host; standard library only.
 
-The first line on standard input is a JSON object: address, port, user, password, paths. When every path plays or has
-failed, one line says so. A line `mark` makes the longest gaps count from now; at any other line, or the end of
-standard input, the last line tells what each reader saw.
+The first line on standard input is a JSON object: address, port, user, password, paths, and then: another address at
+which a reader reads on that was cut, or nothing. When every path plays or has failed, one line says so. A line `mark`
+makes the longest gaps count from now; at any other line, or the end of standard input, the last line tells what each
+reader saw.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _RTP_CHANNEL: Final = 0
 _DOLLAR: Final = 0x24
 _TIMEOUT: Final = 60
 _OK: Final = 200
+_READ_ON: Final = 20.0
+_PAUSE: Final = 0.1
 
 
 class RefusedError(Exception):
@@ -103,6 +106,19 @@ class Reader:
     end: str = ""
     playing: threading.Event = field(default_factory=threading.Event)
     latest: float = 0.0
+    moved: bool = False
+
+    def follow(self, addresses: list[str], port: int, authorization: str) -> None:
+        """Read at the first address until the connection ends, and then at the next one, as a centre's player does."""
+        for address in addresses:
+            self.moved = address != addresses[0]
+            self.end = ""
+            until = time.monotonic() + (_READ_ON if self.moved else 0.0)
+            self.run(address, port, authorization)
+            while self.moved and time.monotonic() < until:
+                time.sleep(_PAUSE)
+                self.end = ""
+                self.run(address, port, authorization)
 
     def run(self, address: str, port: int, authorization: str) -> None:
         """Read until the connection ends or nothing comes any more."""
@@ -146,7 +162,7 @@ class Reader:
         """Tell what was seen; a silence that lasts counts as a gap, too."""
         silence = time.monotonic() - self.latest if self.packets and not self.end else 0.0
         gaps = {"longest_gap": max(self.longest_gap, silence), "gap_before": self.gap_before}
-        return {"packets": self.packets, **gaps, "end": self.end}
+        return {"packets": self.packets, **gaps, "end": self.end, "moved": self.moved}
 
 
 def main() -> None:
@@ -155,9 +171,10 @@ def main() -> None:
     login = f"{order['user']}:{order['password']}".encode()
     authorization = f"Basic {base64.b64encode(login).decode()}"
     readers = [Reader(path) for path in order["paths"]]
+    addresses = [address for address in (order["address"], order["then"]) if address]
     for reader in readers:
-        arguments = (order["address"], order["port"], authorization)
-        threading.Thread(target=reader.run, args=arguments, daemon=True).start()
+        arguments = (addresses, order["port"], authorization)
+        threading.Thread(target=reader.follow, args=arguments, daemon=True).start()
     for reader in readers:
         reader.playing.wait(_PATIENCE)
     print("ready", flush=True)  # noqa: T201 - its answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import unified_diff
@@ -166,30 +166,96 @@ def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) 
     Raises:
         InventoryError: the file would have an error that the inventory has not now; nothing is written.
     """
-    known = {(problem.code, problem.object, problem.message) for problem in check(loaded)}
-    after = without_consequences(sorted(_problems(loaded, root, edit, today)))
-    new = [p for p in after if (p.code, p.object, p.message) not in known]
-    errors = tuple(p for p in new if p.stops and p.code not in _OF_OTHER_COMMANDS)
-    if errors:
-        message = f"facility {edit.facility} would be invalid: {counted(len(errors), 'problem')}; nothing is written"
-        raise InventoryError(message, problems=errors, hint="correct what is asked for", object=edit.facility)
-    warnings = tuple(p for p in new if p.severity is Severity.WARNING and p.code not in SIGN_OFFS)
-    stale = tuple(p for p in after if p.code in SIGN_OFFS and edit.facility in p.facilities and p.stops)
-    return FileEdit(edit.facility, edit.path, edit.before, edit.after, warnings, stale)
+    problems = _Judged.of(loaded, root, [edit], today)
+    if problems.errors:
+        message = (
+            f"facility {edit.facility} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
+        )
+        raise InventoryError(message, problems=problems.errors, hint="correct what is asked for", object=edit.facility)
+    return problems.told(edit, problems.new)
 
 
-def _problems(loaded: Loaded, root: Path, edit: FileEdit, today: date) -> Collection[Problem]:
+@dataclass(frozen=True, slots=True)
+class EditsOfMany:
+    """Edits of several facilities at once.
+
+    Attributes:
+        edits: those that bring no error, each with its warnings.
+        refused: by facility, why its own edit is left out.
+    """
+
+    edits: tuple[FileEdit, ...]
+    refused: Mapping[str, tuple[Problem, ...]]
+
+
+def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
+    """Edits that are made together: one that would bring an error of its own facility is left out, the others stay.
+
+    Raises:
+        InventoryError: together they bring an error that is of no one facility; nothing is written.
+    """
+    accepted, refused = list(edits), dict[str, tuple[Problem, ...]]()
+    while True:
+        problems = _Judged.of(loaded, root, accepted, today)
+        blamed = {edit.facility: own for edit in accepted if (own := problems.errors_of(edit))}
+        shared = tuple(p for p in problems.errors if not any(p in own for own in blamed.values()))
+        if shared:
+            message = f"the inventory would be invalid: {counted(len(shared), 'problem')}; nothing is written"
+            raise InventoryError(message, problems=shared, hint="correct what is asked for", object=shared[0].object)
+        if not blamed:
+            return EditsOfMany(tuple(problems.told(edit, problems.of_one(edit)) for edit in accepted), refused)
+        refused |= blamed
+        accepted = [edit for edit in accepted if edit.facility not in blamed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The problems of an inventory as it would be: those that stop, that warn, and what is to be signed anew."""
+
+    errors: tuple[Problem, ...]
+    new: tuple[Problem, ...]
+    after: tuple[Problem, ...]
+
+    @classmethod
+    def of(cls, loaded: Loaded, root: Path, edits: Sequence[FileEdit], today: date) -> _Judged:
+        known = {(problem.code, problem.object, problem.message) for problem in check(loaded)}
+        after = tuple(without_consequences(sorted(_problems(loaded, root, edits, today))))
+        new = tuple(p for p in after if (p.code, p.object, p.message) not in known)
+        return cls(tuple(p for p in new if p.stops and p.code not in _OF_OTHER_COMMANDS), new, after)
+
+    def errors_of(self, edit: FileEdit) -> tuple[Problem, ...]:
+        return tuple(p for p in self.errors if edit.facility in p.facilities)
+
+    def of_one(self, edit: FileEdit) -> tuple[Problem, ...]:
+        return tuple(p for p in self.new if edit.facility in p.facilities)
+
+    def told(self, edit: FileEdit, new: Iterable[Problem]) -> FileEdit:
+        """An edit with what of the new problems only warns, and with what the parties have to sign anew."""
+        warnings = tuple(p for p in new if p.severity is Severity.WARNING and p.code not in SIGN_OFFS)
+        stale = tuple(p for p in self.after if p.code in SIGN_OFFS and edit.facility in p.facilities and p.stops)
+        return FileEdit(edit.facility, edit.path, edit.before, edit.after, warnings, stale)
+
+
+def _problems(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
     """All problems of the inventory as it would be."""
-    owner = f"facility/{edit.facility}"
-    relative = edit.path.relative_to(root).as_posix()
-    file = File(root, relative, owner, Facility)
-    site = site_of(file, edit.after, today)
-    if site.outline is None or loaded.frame is None:
-        return (*site.faults, *site.problems)
-    outlines = dict(sorted({**loaded.outlines, edit.facility: site.outline}.items()))
-    places = Places({**loaded.places.sources, owner: SourceFile(file.shown, edit.after, PlacesIn)})
-    view = rules.View(loaded.frame, outlines, places, today, loaded.broken - {owner})
-    return (*site.faults, *site.problems, *rules.check_across(view))
+    own: list[Problem] = []
+    outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
+    is_understood = loaded.frame is not None
+    for edit in edits:
+        owner = f"facility/{edit.facility}"
+        file = File(root, edit.path.relative_to(root).as_posix(), owner, Facility)
+        site = site_of(file, edit.after, today)
+        own += (*site.faults, *site.problems)
+        if site.outline is None:
+            is_understood = False
+            continue
+        outlines[edit.facility] = site.outline
+        sources[owner] = SourceFile(file.shown, edit.after, PlacesIn)
+        broken.discard(owner)
+    if loaded.frame is None or not is_understood:
+        return own
+    view = rules.View(loaded.frame, dict(sorted(outlines.items())), Places(sources), today, frozenset(broken))
+    return (*own, *rules.check_across(view))
 
 
 @dataclass(frozen=True)

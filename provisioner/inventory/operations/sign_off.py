@@ -169,7 +169,7 @@ def sign_off(
     """
     case = _case(root, agreement, today, environment)
     if signature is None:
-        _may_be_claimed(case)
+        refuse_claims(case.frame, agreement.source)
         sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
     else:
         signed, key = _signed(case, _only(case, agreement), signature)
@@ -195,19 +195,53 @@ def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[st
         raise UsageError(f"facility {facility.id} has no {agreement.plan} to sign", hint=hint, object=facility.id)
     if agreement.signed_on > today:
         raise UsageError(f"--on {agreement.signed_on} is a day to come", hint="name the day on which it was agreed")
-    if states_login(agreement.source) or holds_personal_data(agreement.source):
-        hint = "name the minutes or letter; people stand in contacts/ alone, and logins in secrets/"
-        raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
+    _refuse_private(agreement.source)
     return _Case(loaded.frame, facility, plan, signed_content(facility, plan))
 
 
-# --- signatures -----------------------------------------------------------------------------------
+def claimed_by_all(frame: Frame, facility: Facility, plan: ConnectionPlan, day: date, source: str) -> list[Flow]:
+    """All three parties' sign-offs of a plan that is about to be written, as they stand in its file.
+
+    Args:
+        frame: the inventory.
+        facility: whose plan.
+        plan: the plan as it will stand there.
+        day: the day of the agreement.
+        source: the minutes or letter that holds it.
+
+    Raises:
+        UsageError: the policy asks for signatures, or the source cannot be written or names what is private.
+    """
+    refuse_claims(frame, source)
+    case = _Case(frame, facility, plan, signed_content(facility, plan))
+    agreement = Agreement(facility.id, "", tuple(party.value for party in Party), day, source)
+    return [_written(case.sign_off(party, agreement)) for party in agreement.parties]
 
 
-def _may_be_claimed(case: _Case) -> None:
-    if case.frame.settings.policy.sign_offs is SignOffs.SIGNED:
+def refuse_claims(frame: Frame, source: str) -> None:
+    """Refuse to write what somebody only says of the parties, where the policy wants their signatures.
+
+    Raises:
+        UsageError: it does, or the source names what is private.
+    """
+    if frame.settings.policy.sign_offs is SignOffs.SIGNED:
         hint = "add --key FILE, or let the party sign what --statement prints and add --signature FILE"
         raise UsageError("this inventory's policy takes sign-offs with a signature only", hint=hint)
+    _refuse_private(source)
+
+
+def _refuse_private(source: str) -> None:
+    """Refuse a source that names what is private.
+
+    Raises:
+        UsageError: it does.
+    """
+    if states_login(source) or holds_personal_data(source):
+        hint = "name the minutes or letter; people stand in contacts/ alone, and logins in secrets/"
+        raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
+
+
+# --- signatures -----------------------------------------------------------------------------------
 
 
 def _only(case: _Case, agreement: Agreement) -> SignOff:

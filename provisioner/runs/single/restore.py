@@ -9,18 +9,15 @@ from pathlib import Path
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.recovery_key import RecoveryPair
 from provisioner.desired.recovery import box_of, opened
-from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import known_by
-from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import RestoredKey, restore_host_keys
 from provisioner.hosts.observe import observe
-from provisioner.hosts.runner import UnprovedHostError
 from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.model import Inventory, StreamName, path_name
 from provisioner.inventory.new_secrets import recorded
 from provisioner.pipeline import Session, refuse_foreign
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.single.called import CalledHost, called_host
+from provisioner.runs.single.hardware import carried, centres_of, endpoint_moved, relay_facts
 
 _SHOWN = 8
 
@@ -93,81 +90,19 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
         hint = "a centre's key is in no site package: remove its public key from the lock, and run keys init"
         raise UsageError(f"{relay} is a centre, and has nothing to be restored", hint=hint, object=relay)
     sealed = box_of(inventory.settings, inventory.allocations, relay)
-    centres = _centres_of(called)
+    centres = centres_of(called)
     facts, errors = observe(
         [called.spec, *centres], dict.fromkeys([relay, *(c.id for c in centres)], ()), session.runner
     )
-    host, is_new = _relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
+    host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
     live = host.tunnel.public_key if host and host.tunnel else ""
     if live and live != sealed.public_key:
         message = f"{relay} runs with a tunnel key of its own, {live[:_SHOWN]}…: it stands in for nobody"
         hint = "if it is to have the former key, take everything of ours off it first: provisioner hosts decommission"
         raise PolicyError(message, hint=hint, object=relay)
-    sites, paths = _carried(inventory, relay)
-    moved, seen_by = _moved(inventory, relay, sealed.public_key, centres, facts)
+    sites, paths = carried(inventory, relay)
+    moved, seen_by = endpoint_moved(inventory, relay, sealed.public_key, centres, facts)
     return Restoration(called, sealed.public_key, is_new, bool(live), sites, paths, moved, seen_by)
-
-
-def _relay_facts(
-    session: Session,
-    spec: HostSpec,
-    facts: Mapping[str, HostFacts],
-    errors: Mapping[str, HostError],
-    *,
-    trusted: bool,
-) -> tuple[HostFacts | None, bool]:
-    """What the relay's host says, where it was asked, and whether it proves nothing.
-
-    Raises:
-        HostError: it could not be read.
-        PolicyError: it is somebody else's.
-    """
-    if spec.id in facts:
-        return facts[spec.id], False
-    error = errors[spec.id]
-    refuse_foreign({spec.id: error})
-    if not isinstance(error, UnprovedHostError):
-        raise error
-    if not trusted:
-        return None, True
-    again, errors = observe([spec], {spec.id: ()}, session.runner, unproved=True)
-    refuse_foreign(errors)
-    if spec.id in errors:
-        raise errors[spec.id]
-    return again[spec.id], True
-
-
-def _centres_of(called: CalledHost) -> list[HostSpec]:
-    carrier, _ = called.inventory.relays[called.spec.id]
-    return [spec for spec in called.others if spec.id in carrier.centres]
-
-
-def _carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The sites with a gateway of this relay, and the paths that are pulled there."""
-    sites, paths = [], []
-    for connection in inventory.connections:
-        if connection.plan.relay == relay:
-            facility = connection.facility
-            if connection.gateway.public_key:
-                sites.append(facility.id)
-            for camera in facility.cameras:
-                streams = ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main))
-                paths += [path_name(facility, camera, name) for name, stream in streams if stream is not None]
-    return tuple(sorted(set(sites))), tuple(sorted(set(paths)))
-
-
-def _moved(
-    inventory: Inventory, relay: str, public_key: str, centres: list[HostSpec], facts: Mapping[str, HostFacts]
-) -> tuple[str, str]:
-    """How the place that gateways send to changes, and the centre that knows it: it sends to the same one."""
-    _, of = inventory.relays[relay]
-    now = f"{of.wireguard_endpoint}:{of.wireguard_port}"
-    for centre in centres:
-        tunnel = facts[centre.id].tunnel if centre.id in facts else None
-        peer = tunnel.peers.get(public_key) if tunnel else None
-        if peer is not None and peer.endpoint:
-            return (f"{peer.endpoint} → {now}" if peer.endpoint != now else ""), centre.id
-    return "", ""
 
 
 def restore_relay(

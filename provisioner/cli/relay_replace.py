@@ -1,0 +1,160 @@
+"""`provisioner relay replace`: a dead relay whose key nobody has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from provisioner.base.counted import counted
+from provisioner.base.errors import HostError, UsageError
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.cli.completion import hosts_like
+from provisioner.cli.context import Invocation
+from provisioner.cli.files import write_tree
+from provisioner.cli.output import print_document
+from provisioner.cli.progress import session_of
+from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.word import Place
+from provisioner.history.who import who, who_text
+from provisioner.pipeline import site_packages
+from provisioner.plan.guards.measures import named
+from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.runs.single.replace import Replaced, Replacement, replace_relay, see_replacement
+
+
+@click.command()
+@click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
+@click.option("--allow", "allows", multiple=True, metavar="trust=1", help="The hardware is new, and meant.")
+@click.option("--packages", type=Place(path_type=Path), metavar="DIR", help="Write the sites' new packages there.")
+@click.option("--recovery-lost", is_flag=True, help="Although its key lies in a box: nobody can open it any more.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to do it.")
+@click.pass_obj
+def replace(
+    invocation: Invocation,
+    relay: str,
+    allows: tuple[str, ...],
+    packages: Path | None,
+    *,
+    recovery_lost: bool,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    """Put new hardware into the place of a dead relay whose key nobody has: each of its sites needs a new package.
+
+    The hardware's address and SSH host key stand in the carrier's file already. Says first how many sites are dark
+    until somebody has installed their package, and which; asks; lets the hardware make new keys, which take the place
+    of the former ones in the lock, and writes the packages. Where the relay had sealed its key it refuses (6) and
+    names relay restore, with which no site needs anything. Repeat it where it was interrupted. Then apply.
+
+    Example: provisioner -i DIR relay replace relay-viettel-1 --allow trust=1 --packages /run/user/1000/sites
+    """
+    session, allowed = session_of(invocation), parse_allowances(allows)
+    if packages is not None:
+        _refuse_filled(invocation, packages)
+    seen = see_replacement(session, relay, allow=allowed, is_recovery_lost=recovery_lost)
+    if not invocation.json:
+        for line in replacement_lines(seen):
+            click.echo(printable(line), err=not dry_run)
+    done: Replaced | None = None
+    if not (seen.is_alive or dry_run):
+        trusted = allowed.get(TRUST, 0)
+        if seen.is_new and not trusted:
+            hint = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
+            message = f"{relay} has not proved that it is the host that was managed before; it was sent nothing"
+            raise HostError(message, hint=hint, object=relay)
+        if not yes:
+            refuse_unattended(invocation, "whether to do it")
+            ask("Replace it?")
+        done = replace_relay(session, seen, trusted=trusted, who=who_text(who(invocation.env)))
+    wrote = _write_packages(invocation, seen, packages) if packages and not dry_run and (done or seen.is_alive) else {}
+    if invocation.json:
+        print_document(_document(seen, done, wrote, dry_run=dry_run))
+    else:
+        for line in _ending(seen, done, wrote, dry_run=dry_run):
+            click.echo(printable(line))
+    return 0
+
+
+def _refuse_filled(invocation: Invocation, folder: Path) -> None:
+    invocation.refuse_proposed(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
+
+
+def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> dict[str, str]:
+    """Write the package of each site, by the lock as it is now."""
+    if not seen.sites:
+        return {}
+    packages = site_packages(session_of(invocation), seen.sites)
+    for facility, package in packages.files.items():
+        write_tree(folder / facility, package.files)
+    return {facility: str(folder / facility) for facility in packages.files}
+
+
+def replacement_lines(seen: Replacement) -> Iterator[str]:
+    """What a replacement does, the worst first, before somebody is asked."""
+    if seen.is_alive:
+        return
+    sites, paths = counted(len(seen.sites), "site"), counted(len(seen.paths), "path")
+    yield f"dark until somebody has installed a new package there: {sites}{_listed(seen.sites)}"
+    yield f"cut until then: {paths}{_listed(seen.paths)}"
+    new = "proves nothing, as new hardware does" if seen.is_new else "has this inventory's key already"
+    yield f"{seen.place}, which {new}, makes new keys:"
+    former = f", in the place of {seen.former}" if seen.former else ""
+    yield f"  of the tunnel{former}; passwords of its API and of the probe; all go into the lock by their public halves"
+    if seen.centres:
+        yield f"centres that learn the new key with the next apply: {named(list(seen.centres))}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f": {named(list(names))}" if names else ""
+
+
+def _ending(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Iterator[str]:
+    relay = seen.relay
+    if seen.is_alive:
+        yield f"{relay} is alive and has its key: there is nothing to replace; see provisioner plan"
+        yield from _packages(seen, wrote)
+        return
+    if dry_run or done is None:
+        more = " --allow trust=1" if seen.is_new else ""
+        yield f"nothing was changed; to do it: provisioner relay replace {relay}{more}"
+        return
+    if done.written:
+        yield f"wrote {done.written}: commit it"
+    if not done.sealed:
+        yield "its new key is in no box: the next death costs the same again; see provisioner keys recovery"
+    yield from _packages(seen, wrote)
+    limit = " ".join(f"--limit host={host}" for host in (relay, *seen.centres))
+    yield f"next: provisioner apply {limit} --allow trust=NUMBER"
+
+
+def _packages(seen: Replacement, wrote: dict[str, str]) -> Iterator[str]:
+    for facility, folder in wrote.items():
+        yield f"wrote {folder}: run install.sh in it on the gateway of {facility}, as root"
+    if seen.sites and not wrote:
+        yield f"packages: provisioner site-package {' '.join(seen.sites)} --out DIR"
+
+
+def _document(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/relay-replace",
+        "version": 1,
+        "relay": seen.relay,
+        "former_public_key": seen.former or None,
+        "public_key": done.public_key if done else None,
+        "new_hardware": seen.is_new,
+        "alive": seen.is_alive,
+        "sites": list(seen.sites),
+        "paths": list(seen.paths),
+        "centres": list(seen.centres),
+        "packages": wrote,
+        "sealed": done.sealed if done else None,
+        "dry_run": dry_run,
+        "replaced": done is not None,
+        "written": str(done.written) if done and done.written else None,
+    }

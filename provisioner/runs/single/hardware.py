@@ -1,0 +1,77 @@
+"""Hardware that stands in for a dead relay: what it says of itself, and what hangs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from provisioner.base.errors import HostError
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.observe import observe
+from provisioner.hosts.runner import UnprovedHostError
+from provisioner.inventory.model import Inventory, StreamName, path_name
+from provisioner.pipeline import Session, refuse_foreign
+from provisioner.runs.single.called import CalledHost
+
+
+def relay_facts(
+    session: Session,
+    spec: HostSpec,
+    facts: Mapping[str, HostFacts],
+    errors: Mapping[str, HostError],
+    *,
+    trusted: bool,
+) -> tuple[HostFacts | None, bool]:
+    """What the relay's host says, where it was asked, and whether it proves nothing.
+
+    Raises:
+        HostError: it could not be read.
+        PolicyError: it is somebody else's.
+    """
+    if spec.id in facts:
+        return facts[spec.id], False
+    error = errors[spec.id]
+    refuse_foreign({spec.id: error})
+    if not isinstance(error, UnprovedHostError):
+        raise error
+    if not trusted:
+        return None, True
+    again, errors = observe([spec], {spec.id: ()}, session.runner, unproved=True)
+    refuse_foreign(errors)
+    if spec.id in errors:
+        raise errors[spec.id]
+    return again[spec.id], True
+
+
+def centres_of(called: CalledHost) -> list[HostSpec]:
+    """The centres that read from a relay."""
+    carrier, _ = called.inventory.relays[called.spec.id]
+    return [spec for spec in called.others if spec.id in carrier.centres]
+
+
+def carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sites with a gateway of this relay, and the paths that are pulled there."""
+    sites, paths = [], []
+    for connection in inventory.connections:
+        if connection.plan.relay == relay:
+            facility = connection.facility
+            if connection.gateway.public_key:
+                sites.append(facility.id)
+            for camera in facility.cameras:
+                streams = ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main))
+                paths += [path_name(facility, camera, name) for name, stream in streams if stream is not None]
+    return tuple(sorted(set(sites))), tuple(sorted(set(paths)))
+
+
+def endpoint_moved(
+    inventory: Inventory, relay: str, public_key: str, centres: list[HostSpec], facts: Mapping[str, HostFacts]
+) -> tuple[str, str]:
+    """How the place that gateways send to changes, and the centre that knows it: it sends to the same one."""
+    _, of = inventory.relays[relay]
+    now = f"{of.wireguard_endpoint}:{of.wireguard_port}"
+    for centre in centres:
+        tunnel = facts[centre.id].tunnel if centre.id in facts else None
+        peer = tunnel.peers.get(public_key) if tunnel else None
+        if peer is not None and peer.endpoint:
+            return (f"{peer.endpoint} → {now}" if peer.endpoint != now else ""), centre.id
+    return "", ""
