@@ -106,6 +106,8 @@ def _stopped(outcome: DrainOutcome, again: str) -> Iterator[str]:
         case DrainEnd.UNPROVED:
             yield f"{relay} keeps what it has: not all that {to} is to have alone is proved: {named(look.leaving)}"
             yield f"  let it come, and {again}; or give it back: provisioner facility move FACILITY --to {relay}"
+        case DrainEnd.REFUSED:
+            yield f"a step was refused, see above; what was done before it stays; mend that, then {again}"
         case DrainEnd.INTERRUPTED:
             yield f"interrupted between two steps: {again} goes on"
         case DrainEnd.DONE:
@@ -140,6 +142,7 @@ def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:
         "to": look.order.to,
         "dry_run": dry_run,
         "end": outcome.end.value,
+        "refusal": outcome.refusal.message if outcome.refusal else None,
         "done": look.is_over and not begun.stays and not (dry_run and begun.edits),
         "files": [{"file": str(edit.path), "diff": list(edit.diff), "written": not dry_run} for edit in begun.edits],
         "stays": dict(begun.stays),

@@ -22,7 +22,7 @@ from provisioner.cli.drain_text import begun_lines, drain_document, drain_ending
 from provisioner.cli.edit_text import diff_lines, edits_of
 from provisioner.cli.interrupt import Stop, stoppable
 from provisioner.cli.onlooker import TerminalOnlooker
-from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.output import print_document, print_error, print_warning
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.progress import session_of
@@ -96,6 +96,8 @@ def drain(
         terms = DrainTerms(allowed, frozenset(unproved), options, dry_run=dry_run)
         attendant = _Terminal(invocation, order, stop, dry_run=dry_run, commits=commits, yes=yes)
         outcome = drain_relay(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
+    if outcome.refusal is not None:
+        print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     if invocation.json:
         print_document(drain_document(outcome, dry_run=dry_run))
     else:
@@ -106,6 +108,8 @@ def drain(
 
 def _code(outcome: DrainOutcome) -> int:
     codes = [exit_code(applied.results) for applied in outcome.runs]
+    if outcome.refusal is not None:
+        codes.append(outcome.refusal.exit_code)
     if outcome.end is DrainEnd.INTERRUPTED:
         codes.append(INTERRUPTED)
     if outcome.end in {DrainEnd.WORSE, DrainEnd.UNPROVED}:

@@ -35,7 +35,10 @@ class DrainStanding:
     @property
     def command(self) -> str:
         """What comes next."""
-        return f"hosts decommission {self.relay}" if self.is_over else f"relay drain {self.relay} --to {self.to}"
+        words = (
+            ("hosts", "decommission", self.relay) if self.is_over else ("relay", "drain", self.relay, "--to", self.to)
+        )
+        return " ".join(("provisioner", *words))
 
 
 def drain_standings(inventory: Inventory, evidence: Evidence) -> tuple[DrainStanding, ...]:

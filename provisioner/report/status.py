@@ -76,7 +76,7 @@ def status_lines(
 def drain_lines(drains: Iterable[DrainStanding], say: Translator = ENGLISH) -> Iterator[str]:
     """The relays that are being emptied, a line each, with the command that goes on."""
     for one in drains:
-        values = {"relay": one.relay, "to": one.to, "command": f"provisioner {one.command}"}
+        values = {"relay": one.relay, "to": one.to, "command": one.command}
         if one.is_over:
             yield say("{relay} was emptied onto {to} and carries nothing; next: {command}", **values)
             continue

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 _PATIENCE: Final = 15.0
-_LONGEST: Final = 600.0
+_LONGEST: Final = 1800.0
 _RTP_CHANNEL: Final = 0
 _DOLLAR: Final = 0x24
 _TIMEOUT: Final = 60

@@ -157,3 +157,23 @@ def test_a_relay_that_is_taken_out_of_service_is_the_bare_host_that_it_was(deplo
     deployment.run("relay", "restore", old.name, "--yes", "--allow", "trust=1", stdin=paper)
     deployment.run("apply", "--yes", "--allow", "trust=1")
     deployment.commit("back in service")
+
+
+@pytest.mark.soak
+def test_a_dead_relay_whose_key_nobody_has_gets_a_new_one_and_each_site_its_package(deployment: Deployment) -> None:
+    """The sites that it names are those that need one, and they need nothing else."""
+    lab = deployment.lab
+    lab.replace(RELAY.name)
+    deployment.note_new_hardware(RELAY)
+    folder = lab.directory / "new-key"
+    words = ("--recovery-lost", "--packages", str(folder), "--yes", "--allow", "trust=1")
+    done = deployment.document("relay", "replace", RELAY.name, *words)
+    assert (done["sites"], sorted(done["packages"])) == (SITES, SITES)
+    applied = deployment.document("apply", "--yes", "--allow", "trust=9", "--allow", "viewers=99")
+    assert applied["outcome"] == "applied"
+    for gateway in GATEWAYS:
+        if gateway.relay == RELAY.name:
+            lab.install_site_package(gateway.name, folder / gateway.facility)
+    found = verified(deployment, until=all_up, tries=30)
+    assert all_up(found), found["incidents"]
+    deployment.commit("a new key")

@@ -172,7 +172,7 @@ def held_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: date) 
             f"facility {edit.facility} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
         )
         raise InventoryError(message, problems=problems.errors, hint="correct what is asked for", object=edit.facility)
-    return problems.told(edit, problems.new)
+    return problems.shown_with(edit, problems.new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def all_held_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit]
             message = f"the inventory would be invalid: {counted(len(shared), 'problem')}; nothing is written"
             raise InventoryError(message, problems=shared, hint="correct what is asked for", object=shared[0].object)
         if not blamed:
-            return EditsOfMany(tuple(problems.told(edit, problems.of_one(edit)) for edit in accepted), refused)
+            return EditsOfMany(tuple(problems.shown_with(edit, problems.of_one(edit)) for edit in accepted), refused)
         refused |= blamed
         accepted = [edit for edit in accepted if edit.facility not in blamed]
 
@@ -229,7 +229,7 @@ class _Judged:
     def of_one(self, edit: FileEdit) -> tuple[Problem, ...]:
         return tuple(p for p in self.new if edit.facility in p.facilities)
 
-    def told(self, edit: FileEdit, new: Iterable[Problem]) -> FileEdit:
+    def shown_with(self, edit: FileEdit, new: Iterable[Problem]) -> FileEdit:
         """An edit with what of the new problems only warns, and with what the parties have to sign anew."""
         warnings = tuple(p for p in new if p.severity is Severity.WARNING and p.code not in SIGN_OFFS)
         stale = tuple(p for p in self.after if p.code in SIGN_OFFS and edit.facility in p.facilities and p.stops)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
 from provisioner.apply import HostOutcome
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import ProvisionerError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.inventory.operations.file_edit import Edits, FileEdit
@@ -18,7 +18,7 @@ from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.drain.look import DrainLook, look_at_drain
 from provisioner.runs.drain.proof import SiteProof, waves_of_sites
-from provisioner.runs.drain.steps import Sessions, plan_letting_go, plan_of_one, prove, write_all
+from provisioner.runs.drain.steps import Sessions, plan_letting_go, plan_of_one, prove, put_back, write_all
 from provisioner.runs.options import RunOptions
 from provisioner.verify.orders import Orders
 
@@ -38,6 +38,8 @@ class DrainEnd(StrEnum):
     """Sites that the files give to the new relay already are not proved there, and the old one keeps them."""
     WORSE = "worse"
     """After sites were let go something came worse at the new relay."""
+    REFUSED = "refused"
+    """A step was refused, or could not be taken, after others had been: its files are as they were before it."""
     INTERRUPTED = "interrupted"
 
 
@@ -110,6 +112,7 @@ class DrainOutcome:
         runs: what was applied, in this order.
         proofs: what was proved of sites, by the last verification of each.
         moved: the sites that the old relay let go of in this call.
+        refusal: why a step was not taken, after others had been.
     """
 
     look: DrainLook
@@ -118,6 +121,7 @@ class DrainOutcome:
     runs: list[Applied] = field(default_factory=list)
     proofs: dict[str, SiteProof] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
+    refusal: ProvisionerError | None = None
 
     @property
     def stopped(self) -> bool:
@@ -150,9 +154,9 @@ def drain_relay(
         course.look_again()
     for step in (course.carry, course.let_go):
         if not outcome.stopped:
-            step()
+            course.take(step)
     if outcome.runs:
-        course.look_again()
+        course.look_at_last()
     return outcome
 
 
@@ -175,6 +179,29 @@ class _Course:
 
     def look_again(self) -> None:
         self.outcome.look = look_at_drain(self.sessions(), self.order, allow=self.terms.allow)
+
+    def look_at_last(self) -> None:
+        """Look once more; where that cannot be, what was done counts all the same."""
+        try:
+            self.look_again()
+        except ProvisionerError as error:
+            self.by.warns(f"how far it is now is not known: {error.message}")
+            look, moved = self.outcome.look, self.outcome.moved
+            both, leaving = ([name for name in names if name not in moved] for names in (look.both, look.leaving))
+            self.outcome.look = replace(look, both=tuple(both), leaving=tuple(leaving))
+
+    def take(self, step: Callable[[], None]) -> None:
+        """Take a step; what was done before one that is refused is told all the same.
+
+        Raises:
+            ProvisionerError: it is refused, and nothing was done before.
+        """
+        try:
+            step()
+        except ProvisionerError as error:
+            if not self.outcome.runs:
+                raise
+            self.outcome.end, self.outcome.refusal = DrainEnd.REFUSED, error
 
     def carry(self) -> None:
         """Have the new relay carry what is signed, and wait a little for gateways that know it."""
@@ -219,10 +246,15 @@ class _Course:
     def wave(self, names: Sequence[str], *, is_written: bool) -> None:
         finished = () if is_written else drain_finished(self.edits, names)
         session, planned = plan_letting_go(self.sessions, self.order.relay, finished, names, self.terms.allow)
+        self.by.cuts(planned)
+        try:
+            is_applied = self.apply(session, planned)
+        except ProvisionerError:  # the run could not begin: no host was touched
+            put_back(self.edits.root, finished)
+            raise
         if finished:
             self.by.written(finished, f"{self.order.to} has {', '.join(names)}")
-        self.by.cuts(planned)
-        if not self.apply(session, planned):
+        if not is_applied:
             return
         self.outcome.moved += names
         before = {name: self.outcome.proofs[name] for name in names}

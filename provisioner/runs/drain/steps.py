@@ -29,7 +29,7 @@ def write_all(root: Path, edits: Iterable[FileEdit]) -> None:
 
 
 def put_back(root: Path, edits: Iterable[FileEdit]) -> None:
-    """Give files back what they said before they were edited; those that somebody has edited since stay.
+    """Let files say what they said before they were edited; those that somebody has edited since stay.
 
     Raises:
         InventoryError: a file cannot be written.

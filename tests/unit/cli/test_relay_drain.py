@@ -20,7 +20,7 @@ from provisioner.cli import relay_drain
 from provisioner.cli.interrupt import Stop
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.operations import file_edit
-from provisioner.runs.drain import steps
+from provisioner.runs.drain import course, steps
 from provisioner.runs.options import RunOptions
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
 from tests.example_terminal import EXAMPLE, applied, git
@@ -535,6 +535,54 @@ def test_files_that_are_final_wait_for_their_proof_before_the_old_relay_is_touch
     call.pictures.dark = set()
     code, document = call.document(*DRAIN, "--yes")
     assert (code, document["moved"], document["done"]) == (0, SITES, True)
+
+
+def test_a_wave_that_is_refused_does_not_hide_the_one_before(call: DrainTerminal) -> None:
+    call.both()
+
+    def come_to_read() -> None:
+        """Many come to read what the second wave would cut, after the first."""
+        if len(call.pictures.asked) > 1:
+            call.hosts.hosts[OLD].viewers = {"bac-giang/kcl-bg-001/cam-01/sub": 50}
+
+    call.pictures.then = come_to_read
+    code, document = call.document(*DRAIN, "--yes")
+    assert (code, document["end"], document["moved"], document["both"]) == (
+        6,
+        "refused",
+        ["kcl-bg-002"],
+        ["kcl-bg-001"],
+    )
+    assert "50 viewers would be cut" in document["refusal"]
+    assert call.relays_of("kcl-bg-001") == (OLD, NEW), "the file is as it was"
+    assert call.document(*DRAIN, "--yes", "--allow", "viewers=50")[1]["done"] is True
+
+
+def test_a_run_that_cannot_begin_leaves_the_files_as_they_were(
+    call: DrainTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call.both()
+
+    def shut(*_arguments: Any, **_words: Any) -> Any:
+        raise StateError("the history cannot be written")
+
+    before = call.files()
+    with monkeypatch.context() as patch:
+        patch.setattr(course, "apply_plan", shut)
+        code, _, err = call(*DRAIN, "--yes")
+    assert (code, "cannot be written" in err, call.files()) == (13, True, before)
+
+
+def test_where_the_last_look_fails_what_was_done_is_told(call: DrainTerminal) -> None:
+    call.both()
+
+    def goes_away() -> None:
+        if len(call.pictures.asked) == 1 + len(SITES):
+            call.hosts.hosts[NEW].reachable = False
+
+    call.pictures.then = goes_away
+    code, document = call.document(*DRAIN, "--yes")
+    assert (code, sorted(document["moved"]), document["both"]) == (0, SITES, []), document
 
 
 def test_an_old_relay_that_cannot_be_changed_loses_nothing(call: DrainTerminal) -> None:
