@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from provisioner.availability.kept import ABSENT, MARKS, UNREAD, KeptVerdict, SweptPaths, mark_of
 from provisioner.availability.looks import ByPath, Listing, LookTable, Sweep, table_of
@@ -29,6 +30,7 @@ from provisioner.history.verdict_rows import PackedProvince, causes_of, plane_of
 
 _COLUMNS: Final = ("province", "at", "number", "run", "paths", "marks", "causes", "seal")
 _SHOWN: Final = 63
+_PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
 _POSSIBLE: Final = bytes(sorted(MARKS | {ABSENT}))
 _T = TypeVar("_T")
 
@@ -122,17 +124,69 @@ def read_availability(
     return read_span(place, prefix, span, longest).by_path(lambda table: measured(table, span, longest))
 
 
-def read_span(place: StatePlace, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING) -> ReadLooks:
-    """The looks that tell how long paths were what within a span; not why.
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is kept of a time.
+
+    Attributes:
+        rows: how many rows.
+        provinces: those that they are of, the one with the most to read first.
+        newest: the newest entry that any of them belongs to; 0 where there is none.
+    """
+
+    rows: int = 0
+    provinces: tuple[str, ...] = ()
+    newest: int = 0
+
+
+def read_extent(place: StatePlace, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:
+    """How much is kept of what `read_span` reads; None where rows are not as rows are: who reads all of them says so.
 
     Raises:
         StateError: there is a history, and it cannot be read.
     """
-    return read_looks(place, prefix, span.begin - longest, span.until, with_causes=False)
+    database = open_database(place, create=False)
+    if database is None:
+        return Extent()
+    province, number = stored(verdicts.c.province), func.max(stored(verdicts.c.number))
+    query = select(province, func.count(), func.sum(func.length(verdicts.c.marks)), number).group_by(province)
+    mine = verdicts.c.inventory == place.inventory, verdicts.c.at >= span.begin - longest, verdicts.c.at <= span.until
+    with closing(database), database.reading() as connection:
+        rows = connection.execute(query.where(*mine)).all() if has_table(connection, verdicts) else []
+    extent = Extent()
+    for name, count, _, newest in sorted(rows, key=lambda row: -int(row[2] or 0)):
+        if not (isinstance(name, str) and _PROVINCE.fullmatch(name) and isinstance(newest, int)):
+            return None
+        extent = Extent(extent.rows + count, (*extent.provinces, name), max(extent.newest, newest))
+    return extent
+
+
+def read_span(
+    place: StatePlace, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING, newest: int | None = None
+) -> ReadLooks:
+    """The looks that tell how long paths were what within a span; not why.
+
+    Args:
+        place: where the history is, with the keys that rows are held against.
+        prefix: as `read_since` takes it.
+        span: of which time.
+        longest: how long a look stands for at most.
+        newest: the newest entry that counts: so what is read in parts is of one moment.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    return read_looks(place, prefix, span.begin - longest, span.until, with_causes=False, newest=newest)
 
 
 def read_looks(
-    place: StatePlace, prefix: str, begin: datetime | None, until: datetime | None, *, with_causes: bool = True
+    place: StatePlace,
+    prefix: str,
+    begin: datetime | None,
+    until: datetime | None,
+    *,
+    with_causes: bool = True,
+    newest: int | None = None,
 ) -> ReadLooks:
     """The looks at the paths whose names begin with a prefix, in a time; both of its ends are in it.
 
@@ -146,7 +200,10 @@ def read_looks(
     with closing(database), database.reading() as connection:
         if has_table(connection, verdicts):
             reader = _Reader(connection, place, looks, with_causes=with_causes)
-            for row in connection.execute(_rows(place.inventory, prefix, begin, until)):
+            query = _rows(place.inventory, prefix, begin, until)
+            if newest is not None:
+                query = query.where(verdicts.c.number <= newest)
+            for row in connection.execute(query):
                 reader.take(*row)
             reader.finish(prefix)
     return looks

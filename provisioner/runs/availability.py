@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
 from provisioner.availability.measured import Measured, Span
 from provisioner.availability.shares import (
@@ -19,16 +19,18 @@ from provisioner.availability.shares import (
     share_rows,
     together,
 )
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import ProvisionerError, UsageError
 from provisioner.base.nearest import did_you_mean
+from provisioner.base.parallel import in_parallel
 from provisioner.base.printable import printable
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.inventory.loader.settings import load_settings
 from provisioner.inventory.model import AgreedAvailability
 
-if TYPE_CHECKING:
-    from provisioner.history.verdicts import ReadLooks
+# From so much on, other processes help: to start them takes as long as to read some hundred rows.
+_MANY_ROWS: Final = 2_000
+_MANY_PIECES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -88,20 +90,22 @@ def availability_of(root: Path, environment: Mapping[str, str], asked: Availabil
     settings = load_settings(root)
     policy = settings.policy.availability
     place, longest = state_place_of(environment, settings.id), timedelta(hours=policy.longest_hours)
-    reader = _Reader(place, longest, asked.limit.by(settings.province_scheme), is_strict=asked.is_strict)
-    looks = reader.looks(asked.span)
-    times = reader.times(looks, asked.by, asked.span)
-    earlier = reader.looks(_before(asked.span)) if asked.before else None
-    before = None if earlier is None else reader.times(earlier, asked.by, _before(asked.span))
+    limit = asked.limit.by(settings.province_scheme)
+    reader = _Reader(place, longest, limit, asked.by)
+    spans = (asked.span, *([_before(asked.span)] if asked.before else []))
+    now, *earlier = reader.kept(spans)
+    if asked.is_strict:
+        _refuse_unknown(limit, now)
+    before = earlier[0].times if earlier else None
     agreed = AgreedLevels(policy.percent, policy.carriers, policy.facilities)
     return AvailabilityReport(
         asked,
-        share_rows(asked.by, times, agreed, before),
-        _total(times, AgreedLevels(policy.percent), before),
+        share_rows(asked.by, now.times, agreed, before),
+        _total(now.times, AgreedLevels(policy.percent), before),
         longest,
         place,
-        tuple(sorted({*looks.damaged, *(earlier.damaged if earlier else ())})),
-        tuple(_not_kept(policy, looks)) if not asked.limit.wanted else (),
+        tuple(sorted({*now.damaged, *(earlier[0].damaged if earlier else ())})),
+        tuple(_not_kept(policy, now)) if not asked.limit.wanted else (),
     )
 
 
@@ -118,64 +122,113 @@ def _total(times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mappin
     return total
 
 
-def _not_kept(policy: AgreedAvailability, looks: ReadLooks) -> Iterable[str]:
-    tables = looks.tables.values()
-    carriers = {name for table in tables for name in table.carriers} if policy.carriers else set()
-    facilities = {facility_of(path) for table in tables for path in table.paths} if policy.facilities else set()
-    yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - carriers))
-    yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - facilities))
+def _not_kept(policy: AgreedAvailability, kept: _Kept) -> Iterable[str]:
+    yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - kept.carriers))
+    yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - kept.facilities))
+
+
+def _refuse_unknown(limit: Limit, kept: _Kept) -> None:
+    for kind, wanted in sorted(limit.wanted.items()):
+        if kind == "host":
+            hint = "choose a carrier, a province or a facility"
+            raise UsageError("a host has no availability of its own", hint=hint)
+        known = {"province": kept.provinces, "carrier": kept.carriers}.get(kind, kept.facilities)
+        for name in sorted(wanted - known) if kind != "province" or not limit.parts & known else ():
+            hint = did_you_mean(name, sorted(known), "--by facility shows what is kept; a longer span may have it")
+            message = f"no verdict on {kind} {printable(name, 80)} is kept of that time"
+            raise UsageError(message, hint=hint, object=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a span, or of a part of the country in it.
+
+    Attributes:
+        times: how long groups of the chosen paths were what.
+        provinces, carriers, facilities: those of all paths.
+        damaged: records that could not be read.
+    """
+
+    times: Mapping[str, GroupTimes]
+    provinces: frozenset[str] = frozenset()
+    carriers: frozenset[str] = frozenset()
+    facilities: frozenset[str] = frozenset()
+    damaged: tuple[str, ...] = ()
+
+
+def _joined(parts: Sequence[_Kept]) -> _Kept:
+    """Several parts of the country in one."""
+    times: dict[str, GroupTimes] = {}
+    for part in parts:
+        for name, group in part.times.items():
+            times[name] = together((times[name], group)) if name in times else group
+    return _Kept(
+        times,
+        frozenset().union(*(part.provinces for part in parts)),
+        frozenset().union(*(part.carriers for part in parts)),
+        frozenset().union(*(part.facilities for part in parts)),
+        tuple(name for part in parts for name in part.damaged),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What is read at once: the paths of a span whose names begin with a prefix; `newest` is the last entry of it."""
+
+    span: Span
+    prefix: str
+    newest: int | None = None
 
 
 class _Reader:
-    """The looks at the paths that a limit takes, and how long groups of them were what."""
+    """How long groups of the paths that a limit takes were what."""
 
-    def __init__(self, place: StatePlace, longest: timedelta, limit: Limit, *, is_strict: bool) -> None:
-        self._place, self._longest, self._limit, self._is_strict = place, longest, limit, is_strict
+    def __init__(self, place: StatePlace, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
+        self._place, self._longest, self._limit, self._by = place, longest, limit, by
 
-    def looks(self, span: Span) -> ReadLooks:
-        """The looks at the paths of the provinces that a limit names.
+    def kept(self, spans: Sequence[Span]) -> list[_Kept]:
+        """What is kept of each span; of much the provinces are worked out side by side.
 
         Raises:
-            UsageError: a name of the limit is none of theirs.
+            StateError: there is a history, and it cannot be read.
         """
-        from provisioner.history.verdicts import ReadLooks, read_span  # noqa: PLC0415 (the database's library takes time)
+        pieces = [self._pieces(span) for span in spans]
+        every = [piece for of_span in pieces for piece in of_span]
+        many = len(every) >= _MANY_PIECES
+        done = list(in_parallel(self._read_unless_it_fails, every)) if many else []
+        known = dict(zip(every, done, strict=False))
+        return [_joined([known.get(piece) or self._read(piece) for piece in of_span]) for of_span in pieces]
 
-        provinces = self._limit.wanted.get("province")
-        prefixes = [f"{name}/" for name in sorted({*provinces, *self._limit.parts})] if provinces else [""]
-        looks = ReadLooks()
-        for part in (read_span(self._place, prefix, span, self._longest) for prefix in prefixes):
-            looks.tables |= part.tables
-            looks.damaged += part.damaged
-        if self._is_strict:
-            self._refuse_unknown(looks)
-        return looks
+    def _pieces(self, span: Span) -> list[_Piece]:
+        from provisioner.history.verdicts import read_extent  # noqa: PLC0415 (the database's library takes time)
 
-    def times(self, looks: ReadLooks, by: GroupedBy, span: Span) -> dict[str, GroupTimes]:
-        """How long groups of the chosen paths were what."""
+        if provinces := self._limit.wanted.get("province"):
+            return [_Piece(span, f"{name}/") for name in sorted({*provinces, *self._limit.parts})]
+        extent = read_extent(self._place, span, self._longest)
+        if extent is None or extent.rows < _MANY_ROWS:
+            return [_Piece(span, "")]
+        return [_Piece(span, f"{name}/", extent.newest) for name in extent.provinces]
+
+    def _read_unless_it_fails(self, piece: _Piece) -> _Kept | None:
+        """What is kept of a piece; None where it cannot be read: whoever reads it again says why."""
+        try:
+            return self._read(piece)
+        except ProvisionerError:
+            return None
+
+    def _read(self, piece: _Piece) -> _Kept:
+        from provisioner.history.verdicts import read_span  # noqa: PLC0415 (the database's library takes time)
+
+        looks = read_span(self._place, piece.prefix, piece.span, self._longest, piece.newest)
+        tables = looks.tables.values()
         takes = self._takes if self._limit.wanted.keys() - {"province"} else None
-        return group_times(by, looks.tables.values(), span, self._longest, takes)
+        return _Kept(
+            group_times(self._by, tables, piece.span, self._longest, takes),
+            frozenset(name for name, table in looks.tables.items() if table.paths),
+            frozenset(carrier for table in tables for carrier in table.carriers),
+            frozenset(facility_of(path) for table in tables for path in table.paths),
+            tuple(looks.damaged),
+        )
 
     def _takes(self, path: str, carrier: str) -> bool:
         return self._limit.takes({"facility": (facility_of(path),), "carrier": (carrier,)})
-
-    def _refuse_unknown(self, looks: ReadLooks) -> None:
-        for kind, wanted in sorted(self._limit.wanted.items()):
-            if kind == "host":
-                hint = "choose a carrier, a province or a facility"
-                raise UsageError("a host has no availability of its own", hint=hint)
-            known = _known(kind, looks)
-            for name in sorted(wanted - known) if kind != "province" or not self._limit.parts & known else ():
-                hint = did_you_mean(name, sorted(known), "--by facility shows what is kept; a longer span may have it")
-                message = f"no verdict on {kind} {printable(name, 80)} is kept of that time"
-                raise UsageError(message, hint=hint, object=name)
-
-
-def _known(kind: str, looks: ReadLooks) -> set[str]:
-    """The names of a kind that the looks are of."""
-    tables = looks.tables.values()
-    match kind:
-        case "province":
-            return {name for name, table in looks.tables.items() if table.paths}
-        case "carrier":
-            return {carrier for table in tables for carrier in table.carriers}
-    return {facility_of(path) for table in tables for path in table.paths}

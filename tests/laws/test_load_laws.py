@@ -351,7 +351,7 @@ def test_whatever_stands_in_a_file_validate_answers(
 
 @contextmanager
 def forked(*, safe: bool = True) -> Iterator[None]:
-    with mock.patch.object(side_by_side, "_can_fork", return_value=safe):
+    with mock.patch.object(side_by_side, "can_fork", return_value=safe):
         yield
 
 

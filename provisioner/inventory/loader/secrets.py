@@ -16,6 +16,7 @@ from provisioner.base.atomic_file import write_atomic
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, SecretsError
+from provisioner.base.parallel import in_parallel
 from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.vault import (
@@ -48,7 +49,6 @@ from provisioner.inventory.loader.known_secrets import (
     holds_for,
     logins_of,
 )
-from provisioner.inventory.loader.parallel import in_parallel
 from provisioner.inventory.loader.secret_file import CameraLogins, kind_of, readable_part, understood
 from provisioner.inventory.model import (
     Camera,

@@ -23,7 +23,7 @@ from tests.hostile import MERGE_REQUEST
 PACKAGE = Path(__file__).parents[3] / "provisioner"
 DOOR = PACKAGE / "base/child_process.py"
 # Forked, and never started afresh: neither looks for a program or a module in the caller's folder.
-FORKS = {"os.fork": "hosts/ansible/child.py", "concurrent.futures": "inventory/loader/parallel.py"}
+FORKS = {"os.fork": "hosts/ansible/child.py", "concurrent.futures": "base/parallel.py"}
 # Threads and one loop of events; no process begins by them.
 THREADS = {
     "runs/nightly/notices.py": {"concurrent.futures"},

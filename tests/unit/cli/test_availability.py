@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -14,10 +16,13 @@ from typing import Any
 import pytest
 
 from provisioner.availability.kept import KeptVerdict
+from provisioner.base import parallel
 from provisioner.base.clock import VIETNAM
 from provisioner.cli.main import run
-from provisioner.history.place import state_place_of
+from provisioner.history import verdicts
+from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.verdicts import record_verdicts
+from provisioner.runs import availability
 from tests.unit.cli.test_documents import holds
 from tests.unit.docs.pages import fences, text_of
 
@@ -227,6 +232,69 @@ def test_a_damaged_record_is_named_and_counts_as_not_measured(nights: Nights, da
     assert code == 0
     assert "2 records cannot be read, and counts as not measured: bac-giang, entry 8, quang-ninh, entry 8" in err
     assert nights.rows("--by", "province", *WEEK)["bac-giang"]["unmeasured_s"] == 3 * DAY_S
+
+
+DAMAGES_OF_MORE = DAMAGES | {
+    "nothing": lambda _nights: None,
+    "a text for a number": lambda nights: change(
+        nights, "UPDATE OR IGNORE provisioner_verdicts SET number = 'zz' WHERE number = 8"
+    ),
+    "a province that is none": lambda nights: change(
+        nights, "UPDATE OR IGNORE provisioner_verdicts SET province = 'bac-giang/x' WHERE number = 8"
+    ),
+    "no such list": lambda nights: change(nights, "UPDATE provisioner_verdicts SET paths = 'x' WHERE number = 8"),
+}
+
+
+@pytest.fixture
+def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows are enough for other processes to help."""
+    monkeypatch.setattr(availability, "_MANY_ROWS", 1)
+    monkeypatch.setattr(availability, "_MANY_PIECES", 2)
+    monkeypatch.setattr(parallel, "can_fork", lambda: True)
+    monkeypatch.setattr(parallel, "processes", lambda: 2)
+
+
+@pytest.mark.parametrize("damage", DAMAGES_OF_MORE)
+@pytest.mark.parametrize("by", ["camera", "carrier", "province"])
+def test_several_processes_come_to_what_one_comes_to(
+    nights: Nights, request: pytest.FixtureRequest, by: str, damage: str
+) -> None:
+    DAMAGES_OF_MORE[damage](nights)
+    words = ("--by", by, *WEEK, "--against-before")
+    alone, chosen = nights(*words), nights(*words, "--limit", "carrier=viettel")
+    request.getfixturevalue("side_by_side")
+    assert nights(*words) == alone
+    assert nights(*words, "--limit", "carrier=viettel") == chosen
+
+
+@pytest.mark.usefixtures("side_by_side")
+def test_what_a_killed_process_had_to_read_is_read_here(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, read = nights("--by", "camera", *WEEK), verdicts.read_span
+
+    def dies(*arguments: Any) -> verdicts.ReadLooks:
+        if multiprocessing.parent_process():
+            os._exit(9)
+        return read(*arguments)
+
+    monkeypatch.setattr(verdicts, "read_span", dies)
+    assert nights("--by", "camera", *WEEK) == expected
+
+
+@pytest.mark.usefixtures("side_by_side")
+def test_a_run_that_is_recorded_meanwhile_is_in_no_part_of_it(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, extent_of = nights("--by", "province", *WEEK), verdicts.read_extent
+
+    def late(place: StatePlace, *arguments: Any) -> verdicts.Extent | None:
+        extent = extent_of(place, *arguments)
+        at = datetime(2021, 5, 12, 12, tzinfo=VIETNAM)
+        record_verdicts(place, "late", at, dict.fromkeys(CARRIERS, DOWN), CARRIERS)
+        return extent
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verdicts, "read_extent", late)
+        assert nights("--by", "province", *WEEK) == expected
+    assert nights("--by", "province", *WEEK) != expected
 
 
 def test_an_inventory_that_is_none_is_told(tmp_path: Path, nights: Nights) -> None:
