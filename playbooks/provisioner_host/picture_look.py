@@ -105,7 +105,7 @@ def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:
     )
     lines, packets, small, exact = (f"pipe:{number}" for number in pipes)
     copied, soon = ["-map", "0:v:0", "-c", "copy"], ["-flush_packets", "1"]
-    raw = ["-vsync", "passthrough", *soon, "-f", "rawvideo"]
+    raw = ["-fps_mode", "passthrough", *soon, "-f", "rawvideo"]
     return [
         *[*copied, *soon, "-f", "framecrc", lines],
         *[*copied, *soon, "-f", "data", packets],

@@ -1,7 +1,7 @@
 """One real read of one stream: ffmpeg pulls it over RTSP/TCP until a key frame is decoded, and looks on if asked to.
 
 The address holds a password, so it never stands in an argument: ffmpeg gets an `ffconcat` script on its
-standard input, which may name an address and the options for it (measured on ffmpeg 5.1).
+standard input, which may name an address and the options for it (measured on ffmpeg 5.1, 6.1, 7.1 and 9.0).
 """
 
 from __future__ import annotations

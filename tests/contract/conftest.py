@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from provisioner_host import rtsp_reader, shell
+
 from .camera import CameraYard
 from .clip import Clip, encode
 from .relay import LATE, Engine, Relay
@@ -36,6 +38,18 @@ def _real_program() -> Path | None:
         return None
     # A lab may have put the stand-in there: it must never pass for the real one.
     return None if "standin" in _version(Path(named)) else Path(named)
+
+
+def _ffmpegs() -> dict[str, Path]:
+    """The ffmpegs that the reader is tried with, by their versions: FFMPEG_BINS names them, else the machine's own."""
+    named = [Path(name) for name in os.environ.get("FFMPEG_BINS", "").split(":") if name]
+    own = [] if named or (found := shutil.which("ffmpeg")) is None else [Path(found)]
+    return {_ffmpeg_version(program): program for program in named or own}
+
+
+def _ffmpeg_version(program: Path) -> str:
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30 + LATE, check=True).stdout
+    return said.split()[2]
 
 
 def _version(program: Path) -> str:
@@ -65,6 +79,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
         names = [STANDIN] if _real_program() is None else [STANDIN, REAL]
         metafunc.parametrize("engine", names, indirect=True, scope="session")
+    if "ffmpeg" in metafunc.fixturenames:
+        metafunc.parametrize("ffmpeg", list(_ffmpegs()), indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +95,16 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     # The host's python3 runs the file by its first line; here the tests' own does.
     target.write_bytes(b"#!" + sys.executable.encode() + b"\n" + target.read_bytes().partition(b"\n")[2])
     return Engine(STANDIN, target, _version(target))
+
+
+@pytest.fixture
+def ffmpeg(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The version of the ffmpeg that the reader runs, which is the first in its path."""
+    folder = tmp_path / "first-in-path"
+    folder.mkdir()
+    (folder / "ffmpeg").symlink_to(_ffmpegs()[request.param])
+    monkeypatch.setattr(rtsp_reader, "PATH", f"{folder}:{shell.PATH}")
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

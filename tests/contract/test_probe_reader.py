@@ -23,6 +23,8 @@ from .camera import CameraYard, FakeCamera, Fault, Scheme
 from .clip import FRAMES_PER_SECOND, HEIGHT, OUT_OF_ORDER, WIDTH, Clip, encode
 from .relay import LATE
 
+pytestmark = pytest.mark.usefixtures("ffmpeg")
+
 # Seconds for what answers at once on a machine with nothing else to do.
 PATIENT = 15 + LATE
 # Letters that an address must not hold as they are, and those that could end an ffconcat line.
