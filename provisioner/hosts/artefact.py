@@ -16,12 +16,18 @@ from typing import Final
 
 from provisioner.base.errors import HostError
 from provisioner.base.own_folder import make_own_folder
+from provisioner.base.printable import printable
 from provisioner.base.regular_file import open_regular
+from provisioner.hosts.elf import architecture_of
 from provisioner.hosts.mirror import MirrorError, Mirrors, download
 from provisioner.inventory.model import MediamtxArtefact
 
 FOLDERS: Final = "PROVISIONER_ARTEFACTS"
 _RELEASE = "https://github.com/bluenviron/mediamtx/releases/download/v{version}/mediamtx_v{version}_linux_{arch}.tar.gz"
+ARCHITECTURES: Final = ("amd64", "arm64")
+"""Of what hardware a relay may be."""
+_PROGRAM: Final = "mediamtx"
+_SHOWN: Final = 40
 _MOST_BYTES: Final = 256 * 1024 * 1024
 _BLOCK: Final = 1 << 20
 
@@ -57,12 +63,19 @@ class _Place:
     """Where an artefact lies on this machine, or is put; `address` is where it comes from, of a local file nothing."""
 
     path: Path
+    arch: str
     checksum: str
     address: str
     origin: str
 
 
 def _place(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> _Place:
+    if arch not in ARCHITECTURES:
+        raise HostError(
+            f"there is no MediaMTX for {printable(arch, _SHOWN)}: relays are of {' or '.join(ARCHITECTURES)}",
+            hint="a relay of that hardware cannot be had: put another machine in its place",
+            object="mediamtx",
+        )
     checksum = dict(artefact.sha256).get(arch)  # type: ignore[call-overload]
     if checksum is None:
         raise HostError(
@@ -71,12 +84,15 @@ def _place(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]
             object="mediamtx",
         )
     if artefact.source.startswith("file:"):
-        named = artefact.source.removeprefix("file:")
-        return _Place(_local(named, environment), str(checksum), "", named)
+        named = _filled(artefact.source.removeprefix("file:"), artefact, arch)
+        return _Place(_local(named, environment), arch, str(checksum), "", named)
     cached = _cache(environment) / f"{artefact.version}-{arch}-{checksum[:16]}"
-    address = _RELEASE if artefact.source == "release" else artefact.source
-    address = address.replace("{version}", artefact.version).replace("{arch}", arch)
-    return _Place(cached, str(checksum), address, address)
+    address = _filled(_RELEASE if artefact.source == "release" else artefact.source, artefact, arch)
+    return _Place(cached, arch, str(checksum), address, address)
+
+
+def _filled(source: str, artefact: MediamtxArtefact, arch: str) -> str:
+    return source.replace("{version}", artefact.version).replace("{arch}", arch)
 
 
 # --- local files ------------------------------------------------------------------------------------
@@ -111,6 +127,13 @@ def _checked(place: _Place) -> Path:
         raise HostError(f"MediaMTX: {place.origin} is not there", hint="see mediamtx.source in inventory.yml") from None
     if digest != place.checksum:
         raise _other_checksum(place.origin)
+    if (built_for := architecture_of(place.path, _PROGRAM)) not in {"", place.arch}:
+        raise HostError(
+            f"MediaMTX: {place.origin} is built for {built_for}, and the inventory has its checksum for {place.arch}",
+            hint="nothing was installed; have mediamtx.source lead to each architecture's own file, and put its"
+            f" checksum at mediamtx.sha256.{place.arch}",
+            object="mediamtx",
+        )
     return place.path
 
 

@@ -34,8 +34,8 @@ class Pools(Model):
 class MediamtxArtefact(Model):
     """The relay program to install: a pinned version, from where, and its checksums.
 
-    `source` is `release` (the official release), an `https://` address of a mirror with `{version}` and
-    `{arch}` to be filled in, or `file:` and a path below a folder that the controller's own settings name. The
+    `source` is `release` (the official release), an `https://` address of a mirror, or `file:` and a path below a
+    folder that the controller's own settings name; `{version}` and `{arch}` in either are filled in. The
     checksum is of the file as it is fetched, a `.tar.gz` of the release or the bare program, by architecture
     (`amd64`, `arm64`).
     """

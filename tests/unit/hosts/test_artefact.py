@@ -9,6 +9,8 @@ import io
 import os
 import socket
 import ssl
+import struct
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -22,11 +24,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from provisioner.base.errors import HostError
 from provisioner.hosts import mirror as mirrors
-from provisioner.hosts.artefact import fetch
+from provisioner.hosts.artefact import fetch, refusal_here
+from provisioner.hosts.elf import architecture_of
 from provisioner.inventory.model import MediamtxArtefact
 from provisioner_host import preflight
 from provisioner_host.shell import Failed
@@ -165,6 +170,80 @@ def test_an_architecture_without_a_checksum_is_refused() -> None:
     with pytest.raises(HostError, match=r"no checksum of MediaMTX 1\.20\.1 for arm64") as caught:
         fetch(artefact("file:relay"), "arm64", {})
     assert caught.value.hint == "add it to inventory.yml at mediamtx.sha256.arm64"
+
+
+# --- what it is built for ---------------------------------------------------------------------------
+
+# The first 20 bytes of an ELF file by elf(5): 64 bits, little-endian, an executable, then e_machine.
+AMD64, ARM64 = (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + struct.pack("<H", machine) for machine in (62, 183))
+
+
+def as_release(program: bytes) -> bytes:
+    """A release's archive with a text before the program."""
+    folded = io.BytesIO()
+    with tarfile.open(fileobj=folded, mode="w:gz") as archive:
+        for name, content in (("LICENSE", b"MIT"), ("mediamtx", program)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return folded.getvalue()
+
+
+@pytest.mark.parametrize("form", [bytes, as_release])
+@pytest.mark.parametrize(
+    ("program", "built_for"), [(AMD64, "amd64"), (ARM64, "arm64"), (AMD64[:-2] + b"\xff\x7f", "machine 32767")]
+)
+def test_a_program_says_what_it_is_built_for(
+    tmp_path: Path, form: Callable[[bytes], bytes], program: bytes, built_for: str
+) -> None:
+    (tmp_path / "mediamtx").write_bytes(form(program))
+    assert architecture_of(tmp_path / "mediamtx", "mediamtx") == built_for
+
+
+def test_the_python_that_runs_this_says_what_it_is_built_for() -> None:
+    ours = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
+    assert architecture_of(Path(sys.executable).resolve(), "mediamtx") == ours
+
+
+@given(st.binary(max_size=40), st.sampled_from([b"", AMD64[:18], b"\x1f\x8b", b"\x7fELF"]))
+def test_a_file_that_is_anything_at_all_says_nothing_false(tmp_path_factory: Any, rest: bytes, begins: bytes) -> None:
+    file = tmp_path_factory.mktemp("artefact") / "mediamtx"
+    file.write_bytes(begins + rest)
+    said = architecture_of(file, "mediamtx")
+    assert said == "" or (begins + rest).startswith(b"\x7fELF")
+
+
+@pytest.mark.hostile(MERGE_REQUEST)
+@pytest.mark.parametrize("form", [bytes, as_release])
+def test_the_program_of_another_architecture_is_refused_by_name(tmp_path: Path, form: Callable[[bytes], bytes]) -> None:
+    content = form(AMD64)
+    (tmp_path / "relay").write_bytes(content)
+    both = hashlib.sha256(content).hexdigest()
+    wanted = MediamtxArtefact(version="1.20.1", source="file:relay", sha256={"amd64": both, "arm64": both})
+    environment = {"PROVISIONER_ARTEFACTS": str(tmp_path)}
+    assert fetch(wanted, "amd64", environment) == tmp_path / "relay"
+    with pytest.raises(HostError, match="relay is built for amd64, and the inventory has its checksum for arm64"):
+        fetch(wanted, "arm64", environment)
+    error = refusal_here(wanted, "arm64", environment)
+    assert error is not None
+    assert "mediamtx.sha256.arm64" in str(error.hint)
+
+
+def test_each_architecture_has_a_local_file_of_its_own(tmp_path: Path) -> None:
+    programs = {"amd64": AMD64, "arm64": ARM64}
+    for arch, content in programs.items():
+        (tmp_path / f"mediamtx-1.20.1-{arch}").write_bytes(content)
+    sums = {arch: hashlib.sha256(content).hexdigest() for arch, content in programs.items()}
+    wanted = MediamtxArtefact.model_validate(
+        {"version": "1.20.1", "source": "file:mediamtx-{version}-{arch}", "sha256": sums}
+    )
+    for arch, content in programs.items():
+        assert fetch(wanted, arch, {"PROVISIONER_ARTEFACTS": str(tmp_path)}).read_bytes() == content
+
+
+def test_a_relay_of_hardware_that_nobody_builds_for_is_refused_by_name() -> None:
+    with pytest.raises(HostError, match="there is no MediaMTX for riscv64: relays are of amd64 or arm64"):
+        fetch(artefact("file:relay"), "riscv64", {})
 
 
 def test_a_redirect_to_a_host_that_may_be_asked_is_followed(mirror: Mirror) -> None:
