@@ -48,7 +48,7 @@ from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING
 from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
-from provisioner.plan.diff import changes_of, held_on
+from provisioner.plan.diff import changes_of, held_on, with_live_logins
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST
 from provisioner.plan.guards.programs import lacking_programs
@@ -154,7 +154,7 @@ class Session:
         """What every host should hold."""
         inventory, secrets, held = self.served, self.secrets, self.held
         with without_collector():
-            return desired_state(inventory, secrets, held)
+            return desired_state(inventory, secrets, held, self.today)
 
     def read_limit(self, limit: Limit) -> Limit:
         """A limit, read by the inventory; what is held has its names too.
@@ -179,6 +179,15 @@ class Session:
         hosts, templates = self.state.hosts, self.templates
         with without_collector():
             return {host: render_host(spec, templates) for host, spec in hosts.items()}
+
+    def settle(self, facts: Mapping[str, HostFacts]) -> None:
+        """Take it from hosts that were read by which login each relay asks a device whose login is under change.
+
+        What hosts should hold, and their files, are from then on what that comes to; the same facts come to the same.
+        """
+        hosts = self.state.hosts
+        for host, spec in with_live_logins(hosts.values(), facts).items():
+            hosts[host], self.files[host] = spec, render_host(spec, self.templates)
 
     @cached_property
     def digest(self) -> str:
@@ -267,9 +276,11 @@ def make_plan(
         UsageError: the limit takes no host.
     """
     limit = session.read_limit(limit)
-    hosts = tuple(_lifting(spec, lift) for spec in chosen_hosts(session.state, limit))
+    hosts = chosen_hosts(session.state, limit)
     now, allowed = now or datetime.now(UTC), dict(allow or {})
     facts, errors = _observed(session, hosts, allowed.get(TRUST, 0), now)
+    session.settle(facts)
+    hosts = tuple(_lifting(session.state.hosts[spec.id], lift) for spec in hosts)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
@@ -407,6 +418,8 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
 
     def compare(facts: HostFacts) -> tuple[Change, ...]:
         read[facts.host] = facts
+        for host, spec in with_live_logins([asked[facts.host]], {facts.host: facts}).items():
+            asked[host], files[host] = spec, render_host(spec, session.templates)
         return changes_of(asked[facts.host], files[facts.host], facts)
 
     result = verify(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypedDict, TypeVar, Unpack
 
 import click
@@ -10,10 +11,12 @@ import click
 from provisioner.base.errors import UsageError
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation
-from provisioner.cli.edit_text import Writing, edit_options, edits_of, finish
+from provisioner.cli.edit_text import Writing, edit_options, edits_of
+from provisioner.cli.edit_text import finish as finish_edit
 from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.word import ListedWord
+from provisioner.cli.word import DAY, ListedWord
 from provisioner.inventory.model import Make, StreamName, Zone
+from provisioner.inventory.operations.accepting import change_finished, change_prolonged
 from provisioner.inventory.operations.cameras import (
     DeviceOrder,
     StreamOrder,
@@ -118,16 +121,30 @@ def add(
         raise UsageError("a camera has a stream that is always pulled", hint="add --sub, e.g. --sub 640x360")
     edits = edits_of(invocation)
     edit = camera_added(edits, facility, order, camera=identifier, new_recorder=recorder_address)
-    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: a camera more"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: a camera more"))
 
 
 @camera.command()
 @click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
 @_OF_DEVICE
 @_OF_STREAMS
+@click.option(
+    "--accept-old-until",
+    type=DAY,
+    metavar="DATE",
+    help="The last day on which its streams may come as they did: codec, size, rate.",
+)
 @edit_options
 @click.pass_obj
-def replace(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, **words: Unpack[DeviceWords]) -> int:
+def replace(
+    invocation: Invocation,
+    name: str,
+    *,
+    accept_old_until: datetime | None,
+    dry_run: bool,
+    commits: bool,
+    **words: Unpack[DeviceWords],
+) -> int:
     """Write down that another device hangs in the place of a camera or a recorder; its id and zone stay.
 
     Name what is another one; the rest stays as it is. Its login is written by `secrets set`, and its picture is
@@ -136,8 +153,38 @@ def replace(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, 
     Example: provisioner -i DIR camera replace kcl-bg-001/cam-04 --make hikvision --model DS-2CD --sub 640x360
     """
     facility, device = _device(name)
-    edit = device_replaced(edits_of(invocation), facility, device, _order(words))
-    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is another device"))
+    until = accept_old_until.date() if accept_old_until else None
+    edit = device_replaced(edits_of(invocation), facility, device, _order(words), accept_old_until=until)
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is another device"))
+
+
+@camera.command()
+@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
+@click.option("--finish", is_flag=True, help="The change is over: only the new settings count.")
+@click.option("--until", type=DAY, metavar="DATE", help="Another last day on which either is taken.")
+@edit_options
+@click.pass_obj
+def accept(
+    invocation: Invocation, name: str, *, finish: bool, until: datetime | None, dry_run: bool, commits: bool
+) -> int:
+    """End a change of a device's settings of which either is taken, or give it another last day.
+
+    A change begins with --accept-old-until of `camera replace` (codec, size, rate) or `secrets set` (login). `verify`
+    says which of the two is so.
+
+    Example: provisioner -i DIR camera accept kcl-bg-001/nvr-01 --finish
+    """
+    facility, device = _device(name)
+    if finish == (until is not None):
+        raise UsageError("say what becomes of the change", hint="name --finish, or --until DATE")
+    edits = edits_of(invocation)
+    if until is not None:
+        edit = change_prolonged(edits, facility, device, until.date())
+        said = f"{facility}: either setting of {device} until {until.date()}"
+    else:
+        edit = change_finished(edits, facility, device)
+        said = f"{facility}: the new settings of {device} alone"
+    return finish_edit(invocation, edit, Writing(dry_run, commits, said))
 
 
 @camera.command()
@@ -159,7 +206,7 @@ def move(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, **w
         raise UsageError("a camera has either an address of its own or a recorder", hint="name one of the two")
     facility, device = _device(name)
     edit = camera_moved(edits_of(invocation), facility, device, _order(words))
-    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is moved"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is moved"))
 
 
 @camera.command()
@@ -173,7 +220,7 @@ def remove(invocation: Invocation, name: str, *, dry_run: bool, commits: bool) -
     """
     facility, device = _device(name)
     edit = device_removed(edits_of(invocation), facility, device)
-    return finish(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is gone"))
+    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is gone"))
 
 
 def _device(name: str) -> tuple[str, str]:

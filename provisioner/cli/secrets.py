@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import click
 
@@ -14,7 +15,9 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
 from provisioner.cli.question import is_attended
-from provisioner.inventory.operations.logins import LoginsFile, LoginsOrder, set_logins
+from provisioner.cli.word import DAY
+from provisioner.inventory.operations.file_edit import FileEdit
+from provisioner.inventory.operations.logins import LoginsFile, LoginsOrder, forget_old_logins, set_logins
 from provisioner.pipeline import Session
 
 _MOST_BYTES = 4096
@@ -29,27 +32,60 @@ def secrets() -> None:
 @secrets.command("set")
 @click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
 @click.option("--username", default="", metavar="NAME", help="The user; of a device that has a login the one it has.")
+@click.option(
+    "--accept-old-until",
+    type=DAY,
+    metavar="DATE",
+    help="The last day on which the login that they have now is taken as well.",
+)
 @click.pass_obj
-def set_(invocation: Invocation, devices: tuple[str, ...], username: str) -> int:
+def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None) -> int:
     """Set the login of cameras and recorders, in the encrypted file that has it.
 
     The password is asked for twice and not shown; without a terminal it is the one line of standard input. All that
     are named get the same one. A recorder has the login of its channels. The file keeps its vault id, its comments
     and its order, and is written only where something in it is another one. Hosts have it with the next apply.
 
+    With --accept-old-until the password may be changed on the device on any day until then: relays go on with the old
+    login until the device refuses it, and the apply after that brings the new one. The facilities' files say so.
+
     Example: provisioner -i DIR secrets set kcl-bg-001/nvr-1 --username viewer
     """
     session = Session(invocation.inventory, invocation.env, today())
-    order = LoginsOrder(devices, _password(invocation), username)
+    until = accept_old_until.date() if accept_old_until else None
+    order = LoginsOrder(devices, _password(invocation), username, until)
     env = invocation.env
-    files = set_logins(invocation.inventory, session.passwords, order, today=today(), environment=env)
+    written = set_logins(invocation.inventory, session.passwords, order, today=today(), environment=env)
+    files = written.files
     if invocation.json:
-        print_document(_document(files))
+        print_document(_document(files, written.accepted))
         return 0
     for file in files:
         click.echo(_line(file))
+    for edit in written.accepted:
+        click.echo(f"{edit.path}: either login is taken until {until}")
     if any(file.changed for file in files):
         click.echo("next: provisioner validate, commit, then provisioner plan")
+    return 0
+
+
+@secrets.command()
+@click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
+@click.pass_obj
+def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
+    """Remove the old logins of devices from the vault, once a change of theirs is finished.
+
+    Example: provisioner -i DIR secrets forget kcl-bg-001/nvr-1
+    """
+    session = Session(invocation.inventory, invocation.env, today())
+    env = invocation.env
+    files = forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
+    if invocation.json:
+        print_document(_document(files, ()))
+        return 0
+    for file in files:
+        gone = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
+        click.echo(f"{file.path}: {gone}")
     return 0
 
 
@@ -80,11 +116,12 @@ def _line(file: LoginsFile) -> str:
     return f"{file.path}: the login of {', '.join(file.changed)} is set{rest}"
 
 
-def _document(files: tuple[LoginsFile, ...]) -> Document:
+def _document(files: tuple[LoginsFile, ...], accepted: tuple[FileEdit, ...]) -> Document:
     return {
         "schema": "provisioner/secrets-set",
         "version": 1,
         "files": [
             {"file": str(file.path), "devices": list(file.devices), "changed": list(file.changed)} for file in files
         ],
+        "accepted": [str(edit.path) for edit in accepted],
     }

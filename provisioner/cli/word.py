@@ -11,6 +11,9 @@ import click
 
 from provisioner.base.nearest import did_you_mean
 
+DAY = click.DateTime(["%Y-%m-%d"])
+"""A day, as files have it."""
+
 
 class UnknownWordError(click.BadParameter):
     """A word that is not on the list.

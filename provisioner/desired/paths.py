@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import date
 
-from provisioner.base.secret import Secret
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.required import secret_of
-from provisioner.desired.spec import MediaPath, StreamSource
+from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath, StreamSource
 from provisioner.inventory.makes import behind, path_behind
 from provisioner.inventory.model import (
     Connection,
-    Credentials,
+    Facility,
     Inventory,
     Secrets,
+    Stream,
     StreamName,
+    accept_of,
     device_of,
     path_name,
 )
@@ -23,8 +25,16 @@ from provisioner.inventory.moves import old_names
 _SUB, _MAIN = StreamName.SUB, StreamName.MAIN
 
 
-def media_paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> Iterator[MediaPath]:
+def media_paths(
+    inventory: Inventory, secrets: Secrets, connection: Connection, today: date | None = None
+) -> Iterator[MediaPath]:
     """A facility's paths at one relay; a country has two hundred thousand, so what is the same is asked once.
+
+    Args:
+        inventory: the whole of it.
+        secrets: the logins.
+        connection: the facility's connection to the relay.
+        today: the day by which a setting is still under change; without one none is.
 
     Raises:
         InventoryError: an allocation is missing, with the command that makes it.
@@ -36,9 +46,12 @@ def media_paths(inventory: Inventory, secrets: Secrets, connection: Connection) 
     logins = secrets.logins(connection.plan.carrier, facility.id)
     province, site = facility.province, facility.id
     recorders = {recorder.id: recorder for recorder in facility.recorders}
+    changing = _changing_logins(facility, today) if today else {}
     for camera in facility.cameras:
         device = device_of(camera)
-        username, password = _login(logins, device, site)
+        login = secret_of(logins, device, f"credentials in {site}")
+        username, password = login.username, login.password
+        until = changing.get(device)
         address, port = access.device_address(linked, device)
         streams, at, audio = camera.streams, behind(camera, recorders), camera.audio
         dark = tuple(camera.dark_hours)
@@ -46,6 +59,10 @@ def media_paths(inventory: Inventory, secrets: Secrets, connection: Connection) 
             if stream is None:
                 continue
             source = StreamSource(address, port, path_behind(at, stream, name), username, password)
+            change = None
+            if until and login.old:
+                change = LoginChange(until, source)
+                source = source._replace(username=login.old.username, password=login.old.password)
             path = MediaPath(
                 path_name(facility, camera, name),
                 province,
@@ -63,12 +80,31 @@ def media_paths(inventory: Inventory, secrets: Secrets, connection: Connection) 
                 fps=stream.fps,
                 least_kbps=stream.least_kbps,
                 dark_hours=dark,
+                login_change=change,
+                former=former_picture(stream, today) if stream.accept and today else None,
             )
             yield path
             if moves:
                 yield from (path._replace(name=old, alias_of=path.name) for old in old_names(moves, path.name))
 
 
-def _login(logins: Mapping[str, Credentials], device: str, site: str) -> tuple[str, Secret]:
-    login = secret_of(logins, device, f"credentials in {site}")
-    return login.username, login.password
+def _changing_logins(facility: Facility, today: date) -> dict[str, date]:
+    """The devices of which either login is taken today, each with the last day of it."""
+    accepts = accept_of(facility.cameras, facility.recorders)
+    return {device: accept.until for device, accept in accepts.items() if accept.old.login and accept.holds_on(today)}
+
+
+def former_picture(stream: Stream, today: date) -> FormerPicture | None:
+    """What a stream may still be as well today."""
+    accept = stream.accept
+    if accept is None or not accept.holds_on(today):
+        return None
+    old = accept.old
+    return FormerPicture(
+        accept.until,
+        old.codec or stream.codec,
+        old.width or stream.width,
+        old.height or stream.height,
+        old.fps or stream.fps,
+        old.least_kbps or stream.least_kbps,
+    )

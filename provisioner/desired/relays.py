@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from operator import attrgetter
 
@@ -23,7 +24,13 @@ from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Connect
 
 
 def relay_host(
-    inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, connections: Iterable[Connection]
+    inventory: Inventory,
+    secrets: Secrets,
+    carrier: Carrier,
+    relay: Relay,
+    connections: Iterable[Connection],
+    *,
+    today: date | None = None,
 ) -> HostSpec:
     """What a relay should hold.
 
@@ -33,6 +40,7 @@ def relay_host(
         carrier: the relay's.
         relay: the relay.
         connections: the connections that it carries, in any order.
+        today: the day by which a setting is still under change; without one none is.
 
     Raises:
         InventoryError: an allocation or a key is missing, with the command that makes it.
@@ -43,8 +51,8 @@ def relay_host(
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
-    asked = tuple(one for c in served for one in asked_devices(inventory, c))
-    paths = sorted((p for c in served for p in media_paths(inventory, secrets, c)), key=attrgetter("name"))
+    asked = tuple(one for c in served for one in asked_devices(inventory, c, today))
+    paths = sorted((p for c in served for p in media_paths(inventory, secrets, c, today)), key=attrgetter("name"))
     return HostSpec(
         id=relay.id,
         kind=HostKind.RELAY,

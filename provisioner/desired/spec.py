@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
@@ -44,12 +45,37 @@ class StreamSource(NamedTuple):
     password: Secret
 
 
+class LoginChange(NamedTuple):
+    """A device's change of login: either is taken, and a relay asks with the old one until that is refused.
+
+    Attributes:
+        until: the last day on which that holds.
+        new: the source by the new login.
+        done: whether the path is pulled by the new login.
+    """
+
+    until: date
+    new: StreamSource
+    done: bool = False
+
+
+class FormerPicture(NamedTuple):
+    """What was agreed of a stream before, and the last day on which that is taken as well."""
+
+    until: date
+    codec: str
+    width: int
+    height: int
+    fps: int | None = None
+    least_kbps: int | None = None
+
+
 class MediaPath(NamedTuple):
     """One path of a relay: a stream of a camera, always pulled or on demand.
 
     `access` is how the relay reaches the camera's site. `alias_of` is the path's own name where this is an old
     one that is still served (`moved`). `fps` and `least_kbps` are what was agreed of its rate, and `dark_hours` when
-    its camera may see nothing.
+    its camera may see nothing. `login_change` and `former` are of a setting under change.
     """
 
     name: str
@@ -69,6 +95,24 @@ class MediaPath(NamedTuple):
     fps: int | None = None
     least_kbps: int | None = None
     dark_hours: tuple[str, ...] = ()
+    login_change: LoginChange | None = None
+    former: FormerPicture | None = None
+
+    def as_seen(self, frame: tuple[str, int, int]) -> MediaPath:
+        """The path as it was agreed where its picture is the former one, which is still taken; else as it is."""
+        old = self.former
+        if old is None or frame != old[1:4]:
+            return self
+        if frame != (self.codec, self.width, self.height):
+            return self._replace(
+                codec=old.codec, width=old.width, height=old.height, fps=old.fps, least_kbps=old.least_kbps
+            )
+        # Of two rates of one picture nobody sees which it is to be: the lower one is enough.
+        return self._replace(fps=_lower(self.fps, old.fps), least_kbps=_lower(self.least_kbps, old.least_kbps))
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else min(one, other)
 
 
 class AskedDevice(NamedTuple):
@@ -79,6 +123,7 @@ class AskedDevice(NamedTuple):
         model: its model, as `serial` its serial number, in its own words; None where it may be any.
         profile: the media profile that it has to have; None where that is not asked.
         size: the width and height that its profile has to be set to, in pixels; None of a recorder.
+        former_size: what that was before, while it is taken as well.
     """
 
     province: str
@@ -90,6 +135,7 @@ class AskedDevice(NamedTuple):
     serial: str | None = None
     profile: str | None = None
     size: tuple[int, int] | None = None
+    former_size: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:

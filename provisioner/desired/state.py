@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from types import MappingProxyType
 from typing import Final
 
@@ -22,12 +23,16 @@ NOTHING_HELD: Final[Mapping[str, HeldFacility]] = MappingProxyType({})
 
 
 def desired_state(
-    inventory: Inventory, secrets: Secrets, held: Mapping[str, HeldFacility] = NOTHING_HELD
+    inventory: Inventory,
+    secrets: Secrets,
+    held: Mapping[str, HeldFacility] = NOTHING_HELD,
+    today: date | None = None,
 ) -> DesiredState:
     """What every relay and centre should hold, but for the facilities that are held.
 
     The inventory must be valid and complete (`rules`): allocated, keys made, every secret there, but for what
-    stayed shut; the hosts that need that are left out.
+    stayed shut; the hosts that need that are left out. `today` is the day by which a setting is still under change
+    (`accept`); without one none is.
 
     Raises:
         InventoryError: an allocation or a key is missing, with the command that makes it.
@@ -42,7 +47,7 @@ def desired_state(
     for carrier, relay in inventory.relays.values():
         served = by_relay.get(relay.id, ())
         try:
-            hosts.append(relay_host(inventory, secrets, carrier, relay, served))
+            hosts.append(relay_host(inventory, secrets, carrier, relay, served, today=today))
         except SecretsError:
             without = left_out_relay(inventory, secrets, carrier, relay, served)
             if without is None:

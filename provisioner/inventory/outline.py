@@ -22,6 +22,7 @@ from provisioner.inventory.model import (
     Party,
     PlanState,
     ProvinceScheme,
+    accept_of,
 )
 from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content
 
@@ -60,6 +61,7 @@ class Outline(NamedTuple):
         recorders: how many there are.
         rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
             are read; empty where all are the makes' own.
+        changing_logins: those of its devices of which either login is taken for a while (`accept`); sorted.
         asked_devices: those of its devices that are asked about themselves by ONVIF; sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
         remarks: what blocks it and what is claimed of it, as JSON under the names of its file; empty where neither is.
@@ -87,6 +89,7 @@ class Outline(NamedTuple):
     opens_on: date | None = None
     closed_on: date | None = None
     remarks: str = ""
+    changing_logins: tuple[str, ...] = ()
 
     @property
     def connections(self) -> tuple[PlanOutline, ...]:
@@ -127,7 +130,14 @@ def outline_of(facility: Facility) -> Outline:
         opens_on=facility.opens_on,
         closed_on=facility.closed_on,
         remarks=_remarks_of(facility),
+        changing_logins=changing_logins_of(facility),
     )
+
+
+def changing_logins_of(facility: Facility) -> tuple[str, ...]:
+    """The devices whose login is under change, whether or not the day of it is over; sorted."""
+    accepts = accept_of(facility.cameras, facility.recorders)
+    return tuple(sorted(device for device, accept in accepts.items() if accept.old.login))
 
 
 def rtsp_paths_of(facility: Facility) -> str:
@@ -157,8 +167,9 @@ PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str]
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
 _Days = tuple[str, str, str, str]
+_Words = list[str]
 PackedOutline = tuple[
-    str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str, int, str, list[str], *_Days, str
+    str, str, str | None, str, *_Plans, *_Gateway, _Words, int, int, bool, str, int, str, _Words, *_Days, str, _Words
 ]
 """An outline in JSON, likewise: its values in their order."""
 
@@ -166,7 +177,8 @@ PackedOutline = tuple[
 def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
-    return [*outline[:4], *plans, *outline[6:-5], *map(_written, outline[-5:-1]), outline.remarks]
+    days = map(_written, outline[-6:-2])
+    return [*outline[:4], *plans, *outline[6:-6], *days, outline.remarks, list(outline.changing_logins)]
 
 
 def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
@@ -185,7 +197,7 @@ def unpacked(values: PackedOutline) -> Outline:
     """
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
-    confirmed, surveyed, opens, closed, remarks = values[17:]
+    confirmed, surveyed, opens, closed, remarks, changing = values[17:]
     return Outline(
         name,
         province,
@@ -209,6 +221,7 @@ def unpacked(values: PackedOutline) -> Outline:
         _day(opens),
         _day(closed),
         remarks,
+        tuple(changing),
     )
 
 

@@ -3,7 +3,8 @@
 The signed content is the carrier, the relay, the access mode, and the recorders and cameras with their
 streams. What is left at its default does not count, so that a new key of a later version changes nothing
 that was signed; neither does the order of recorders and cameras in the file. How a device is asked about itself
-(`onvif`) is outside as well: one that was replaced has another serial number, and nobody agrees anew.
+(`onvif`) is outside as well: one that was replaced has another serial number, and nobody agrees anew. So is what a
+setting was before, and until when that is taken (`accept`): it was signed when it was the setting.
 
 A party's signature is over a statement that people can read: whose agreement it is, on which day and by which
 document, for which facility of which inventory, and all that is built from the plan. What comes later and is no
@@ -13,7 +14,7 @@ matter of the three is outside: the gateway's key, which is born on the site aft
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from functools import cache
@@ -30,7 +31,7 @@ PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"
 """What a signature has to be for, as `ssh-keygen -Y sign -n` takes it: one made for a file or for Git is none here."""
 
-_UNSIGNED: Final = "onvif"
+_UNSIGNED: Final = frozenset({"onvif", "accept"})
 
 _Item = TypeVar("_Item", Recorder, Camera)
 
@@ -61,7 +62,16 @@ def _cameras() -> TypeAdapter[tuple[Camera, ...]]:
 
 def _by_id(adapter: TypeAdapter[tuple[_Item, ...]], items: tuple[_Item, ...]) -> dict[str, object]:
     dumped = adapter.dump_python(items, mode="json", exclude_defaults=True)
-    return {item["id"]: {key: value for key, value in item.items() if key != _UNSIGNED} for item in dumped}
+    return {item["id"]: _signed(item) for item in dumped}
+
+
+def _signed(item: Mapping[str, object]) -> dict[str, object]:
+    """A recorder, a camera or a stream without what nobody signs."""
+    signed = {key: value for key, value in item.items() if key not in _UNSIGNED}
+    streams = signed.get("streams")
+    if isinstance(streams, dict) and any("accept" in stream for stream in streams.values()):
+        signed["streams"] = {name: _signed(stream) for name, stream in streams.items()}
+    return signed
 
 
 def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:

@@ -16,6 +16,7 @@ from provisioner.plan.guards.measures import named
 from provisioner.report.freshness import since_words
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
+from provisioner.report.under_change import under_change
 from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.result import (
     Cause,
@@ -48,6 +49,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _held(result.held, say, color=color),
         _hosts(result.hosts, say),
         _devices(result.devices, say, detail=detail),
+        under_change(result.paths, say),
         _pictures(result.paths, say),
         _to_look_at(result.paths, say),
         _references(result, say) if detail else (),

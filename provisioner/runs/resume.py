@@ -89,6 +89,8 @@ def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostRe
     through = last.progress.results
     asked = [spec for spec in specs if spec.id not in through]
     facts, errors = observe(asked, session.files, session.runner) if asked else ({}, {})
+    session.settle(facts)
+    specs = [session.state.hosts[spec.id] for spec in specs]
     jobs = []
     others = [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in gone]
     for spec in specs:

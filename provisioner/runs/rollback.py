@@ -54,6 +54,7 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     if len(runs) > 1 or (runs and named):
         raise UsageError("a rollback takes hosts, or one run", hint="see provisioner history for runs")
     facts, errors = observe([hosts[h] for h in sorted(named or set(hosts))], session.files, session.runner)
+    session.settle(facts)
     if named:
         refuse_foreign(errors)
     kept = {host: {one.run: one.kept for one in of.generations} for host, of in facts.items()}

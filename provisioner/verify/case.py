@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from provisioner.desired.spec import MediaPath
 from provisioner.hosts.elements import SetElement
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.closer import FarEnd, Said
@@ -71,6 +72,17 @@ class Case:
     def device(self) -> Device:
         """Where the relay connects to."""
         return device_of(self.target.path)
+
+    @property
+    def frame(self) -> tuple[str, int, int] | None:
+        """What a reader on the relay decoded: codec, width, height; None where that was nothing."""
+        read = self.relay.reads.get(self.target.path.name)
+        return read.frame if read else None
+
+    @property
+    def path_as_seen(self) -> MediaPath:
+        """What was agreed of the picture that came: while a setting is under change the former one is taken as well."""
+        return self.target.path.as_seen(self.frame) if self.frame else self.target.path
 
     @property
     def where(self) -> str:

@@ -82,7 +82,7 @@ def _short_check(case: Case) -> Check:
         name: other for name in beside if name != case.target.path.name and (other := _seen(case.relay.reads.get(name)))
     }
     lacking = [name for name, other in others.items() if _lacks_here(case, name, other)]
-    if not is_short(seen, case.target.path.fps) and len(lacking) < max(1, _OF_SITE * len(others)):
+    if not is_short(seen, case.path_as_seen.fps) and len(lacking) < max(1, _OF_SITE * len(others)):
         return PASSED
     part = _part(seen)
     if others and not lacking:

@@ -225,7 +225,7 @@ def _profile(device: AskedDevice, account: DeviceAccount) -> Iterator[DeviceFaul
         names = ", ".join(profile.names) or "none"
         detail = f"it has no media profile {device.profile}; the first that it has: {names}"
         yield DeviceFault(Cause.PROFILE_DIFFERS, detail)
-    elif device.size and all(profile.size) and profile.size != device.size:
+    elif device.size and all(profile.size) and profile.size not in {device.size, device.former_size}:
         is_set, agreed = (f"{width}x{height}" for width, height in (profile.size, device.size))
         detail = f"its media profile {device.profile} is set to {is_set}, and {agreed} was agreed"
         yield DeviceFault(Cause.PROFILE_DIFFERS, detail)

@@ -15,6 +15,7 @@ from provisioner.verify.result import (
     PathVerdict,
     PictureReport,
     ReferenceReport,
+    SettingSeen,
     ToLookAt,
     VerifyResult,
     summary_of,
@@ -91,7 +92,12 @@ def _path(path: PathVerdict, result: VerifyResult) -> Document:
         "picture": _picture(path.picture),
         "to_look_at": [_to_look_at(one) for one in path.to_look_at],
         "reference": _reference(result.references.get(path.path), result.finished_at),
+        **({"accept": [_setting(one) for one in path.settings]} if path.settings else {}),
     }
+
+
+def _setting(one: SettingSeen) -> Document:
+    return {"setting": one.setting, "object": one.object, "until": one.until.isoformat(), "seen": one.seen or None}
 
 
 def _to_look_at(one: ToLookAt) -> Document:

@@ -39,6 +39,7 @@ from provisioner.verify.picture.check import report_of
 from provisioner.verify.quarantine import quarantine_check
 from provisioner.verify.reference import References, references_beside, references_by_site
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
+from provisioner.verify.under_change import settings_seen
 from provisioner.verify.wanted import PathToCheck
 from provisioner.verify.wholes import as_wholes
 
@@ -131,7 +132,8 @@ def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantin
     verdict, shortfall = _conclusion(checks)
     if quarantine is not None:
         verdict, shortfall = Verdict.QUARANTINED, quarantine.finding
-    judged = replace(_verdict(case.target, verdict, checks, shortfall, checked_at), picture=report_of(case))
+    judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
+    judged = replace(judged, picture=report_of(case), settings=settings_seen(case))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_asked(judged, f"good up to level {levels[-1].number}; the levels above were not asked for")
     return judged

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from provisioner.availability.since import PathSince
 from provisioner.base.held import HeldFacility
@@ -287,6 +288,27 @@ class PictureReport:
         return f"picture {', '.join((self.state, *self.suspects, *self.labels))}"
 
 
+OLD: Final = "old"
+NEW: Final = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSeen:
+    """A setting under change, of which either is taken (`accept` in a facility's file).
+
+    Attributes:
+        setting: `login` of a device, or `picture` of a stream.
+        object: the device or camera that it is of, within its facility.
+        until: the last day on which either is taken.
+        seen: `old` or `new`; empty where no picture told which it is.
+    """
+
+    setting: str
+    object: str
+    until: date
+    seen: str
+
+
 @dataclass(frozen=True, slots=True)
 class PathVerdict:
     """What is said of one path.
@@ -305,6 +327,7 @@ class PathVerdict:
         maintenance: the window that it is in.
         picture: what a look made of its picture; None where no host told anything of the path.
         to_look_at: what a person should look at; it changes no verdict.
+        settings: those of it that are under change, and which of the two each was seen by.
     """
 
     path: str
@@ -327,6 +350,7 @@ class PathVerdict:
     maintenance: InMaintenance | None = None
     picture: PictureReport | None = None
     to_look_at: tuple[ToLookAt, ...] = ()
+    settings: tuple[SettingSeen, ...] = ()
 
     @property
     def without_window(self) -> Verdict:

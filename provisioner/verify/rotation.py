@@ -71,6 +71,10 @@ def week_of(moment: datetime) -> str:
     return f"{year}-W{week:02}"
 
 
+_OTHERWISE: Final = frozenset({"source", "login_change", "former"})
+"""What of a path is written out apart, or is what it was before."""
+
+
 def camera_of(target: PathToCheck) -> Camera:
     """The camera of a path; both its streams have the same turn."""
     return target.path.facility, target.path.camera
@@ -81,7 +85,7 @@ def content_of(target: PathToCheck) -> str:
     path: MediaPath = target.path
     source = path.source
     where = [str(source.address), source.port, source.rtsp_path, source.username]
-    plain = {name: str(value) for name, value in path._asdict().items() if name != "source"}
+    plain = {name: str(value) for name, value in path._asdict().items() if name not in _OTHERWISE}
     return hashlib.sha256(canonical_json([target.relay.id, where, plain])).hexdigest()
 
 

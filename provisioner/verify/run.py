@@ -40,7 +40,7 @@ from provisioner.verify.result import (
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled, with_lasting
 from provisioner.verify.waits import HostWait, Waits, host_wait, together
-from provisioner.verify.wanted import PathToCheck
+from provisioner.verify.wanted import PathToCheck, with_logins_in_use
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host import wire
@@ -168,7 +168,8 @@ class _Looking:
         evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
         drift = {e.host: tuple(self.compare(e.facts)) for e in evidence.values() if e.facts is not None}
         level, memories, known = self.orders.level, self.orders.memories, self.orders.references
-        verdicts = judge(targets, evidence, drift, finished, asked=level, memories=memories, references=known)
+        pulled = with_logins_in_use(targets, {e.host: e.facts for e in evidence.values() if e.facts is not None})
+        verdicts = judge(pulled, evidence, drift, finished, asked=level, memories=memories, references=known)
         return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts}, waits)
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:

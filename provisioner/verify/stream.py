@@ -263,11 +263,13 @@ def _probe_refused(case: Case) -> Check:
 
 def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
     path = case.target.path
-    declared = (path.codec, path.width, path.height)
-    if frame == declared:
+    seen = path.as_seen(frame)
+    if frame == (seen.codec, seen.width, seen.height):
         return PASSED
+    declared = (path.codec, path.width, path.height)
     came, agreed = ("{} {}x{}".format(*picture) for picture in (frame, declared))
-    detail = f"{came} instead of {agreed}"
+    before = ", and of the former {} {}x{}".format(*path.former[1:4]) if path.former else ""
+    detail = f"{came} instead of {agreed}{before}"
     return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from provisioner.base.errors import UsageError
 from provisioner.desired.chosen import refuse_all_shut, refuse_held, refuse_shut
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
+from provisioner.hosts.facts import HostFacts
+from provisioner.plan.diff import with_live_logins
 
 _EVERYTHING = Limit()
 
@@ -35,6 +38,25 @@ class PathToCheck:
         """The public key of the site's gateway."""
         name = f"site/{self.path.facility}"
         return next((p.public_key for p in self.relay.tunnel.peers if p.name == name), "")
+
+
+def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostFacts]) -> tuple[PathToCheck, ...]:
+    """The paths as their relays pull them: where a login is under change, by the one that the relay has.
+
+    Args:
+        targets: the paths.
+        facts: of the hosts that were read.
+    """
+    relays = with_live_logins({target.relay.id: target.relay for target in targets}.values(), facts)
+    if not relays:
+        return tuple(targets)
+    paths = {host: {path.name: path for path in spec.paths} for host, spec in relays.items()}
+    return tuple(
+        replace(target, relay=relays[target.relay.id], path=paths[target.relay.id][target.path.name])
+        if target.relay.id in relays
+        else target
+        for target in targets
+    )
 
 
 def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck, ...]:

@@ -27,7 +27,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.vault import key_beside
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.model import CarrierSecrets, Credentials, InventorySecrets
-from provisioner.inventory.rules.logins import FACTORY_STANDS_IN, STANDS_IN, is_factory, is_repeated
+from provisioner.inventory.rules.logins import FACTORY_STANDS_IN, LOGIN_BEFORE, STANDS_IN, is_factory, is_repeated
 
 _SALT: Final = "secrets-salt"
 _SALT_BYTES: Final = 32
@@ -56,6 +56,7 @@ class KnownFile(NamedTuple):
         keys: ids under which a carrier's secrets are, by kind.
         centre_psks: the centres with which there are pre-shared keys, by relay.
         digest_key: whether the digest key is in it.
+        before: of whose logins the one before a change is kept, as facility and device.
     """
 
     logins: Mapping[str, Sequence[str]] = _NO_NAMES
@@ -64,6 +65,7 @@ class KnownFile(NamedTuple):
     keys: Mapping[str, Sequence[str]] = _NO_NAMES
     centre_psks: Mapping[str, Sequence[str]] = _NO_NAMES
     digest_key: bool = False
+    before: Sequence[tuple[str, str]] = ()
 
 
 def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
@@ -87,6 +89,7 @@ def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | Non
     return KnownFile(
         logins={facility: list(below) for facility, below in logins.items()},
         factory=[(facility, device) for facility, device, login in every if is_factory(login)],
+        before=[(facility, device) for facility, device, login in every if login.old],
         free={name: digest_of(paths) for name in logins if (paths := rtsp_paths.get(name))},
     )
 
@@ -106,6 +109,8 @@ def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
     logins = {facility: dict.fromkeys(devices, STANDS_IN) for facility, devices in facts.logins.items()}
     for facility, device in facts.factory:
         logins[facility][device] = FACTORY_STANDS_IN
+    for facility, device in facts.before:
+        logins[facility][device] = logins[facility][device].model_copy(update={"old": LOGIN_BEFORE})
     return logins
 
 

@@ -37,12 +37,15 @@ from provisioner.inventory.model.connection import (
 from provisioner.inventory.model.devices import (
     Camera,
     Codec,
+    DeviceAccept,
     Make,
     Recorder,
     Stream,
+    StreamAccept,
     StreamName,
     Streams,
     Zone,
+    accept_of,
     channel_of,
     device_of,
 )
@@ -76,7 +79,13 @@ from provisioner.inventory.model.receivers import (
 )
 from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Recovery, Settings
 from provisioner.inventory.model.signers import Signer, Signers
-from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
+from provisioner.inventory.model.vaulted import (
+    CarrierSecrets,
+    Credentials,
+    FormerCredentials,
+    InventorySecrets,
+    Secrets,
+)
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
 __all__ = [
@@ -101,8 +110,10 @@ __all__ = [
     "Credentials",
     "Designation",
     "Designations",
+    "DeviceAccept",
     "Facility",
     "FacilityKind",
+    "FormerCredentials",
     "Frame",
     "Freeze",
     "Gateway",
@@ -149,6 +160,7 @@ __all__ = [
     "Slug",
     "Ssh",
     "Stream",
+    "StreamAccept",
     "StreamName",
     "Streams",
     "SuccessorAllocation",
@@ -159,6 +171,7 @@ __all__ = [
     "UplinkKind",
     "VaultedReceivers",
     "Zone",
+    "accept_of",
     "channel_of",
     "device_of",
     "path_name",

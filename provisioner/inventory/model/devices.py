@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from provisioner.inventory.model.base import LanAddress, Model, Port, Positive, Slug, Text
+from provisioner.inventory.model.base import Day, LanAddress, Model, Port, Positive, Slug, Text
 
 
 class Make(StrEnum):
@@ -56,6 +58,64 @@ DarkHours = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-
 """From one time of day to another; over midnight where the end is before the beginning."""
 
 
+# --- settings under change ------------------------------------------------------------------------
+#
+# What stands beside `accept` is the new one. Its day is the last on which either is taken, by Vietnam's clock. None of
+# it is part of what is signed: what a stream or a device was is what the three signed before.
+
+
+class FormerStream(Model):
+    """What was contracted of a stream before; what is left out was the same."""
+
+    codec: Codec | None = None
+    width: Annotated[int, Field(ge=16, le=7680)] | None = None
+    """Pixels."""
+    height: Annotated[int, Field(ge=16, le=4320)] | None = None
+    """Pixels."""
+    least_kbps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The least rate that was agreed, in kilobits a second."""
+    fps: Annotated[int, Field(ge=1, le=120)] | None = None
+    """Frames a second."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> FormerStream:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("write what it was: codec, width, height, fps or least_kbps")
+        return self
+
+
+class StreamAccept(Model):
+    """Until when a stream may come as it did before."""
+
+    old: FormerStream
+    until: Day
+
+    def holds_on(self, day: date) -> bool:
+        """Whether either is taken on a day."""
+        return day <= self.until
+
+
+class FormerDevice(Model):
+    """What of a device was another one."""
+
+    login: Literal["vault"]
+    """Its login; the old one stands in `secrets/`, under `old` of the new one."""
+
+
+class DeviceAccept(Model):
+    """Until when a device may answer as it did before."""
+
+    old: FormerDevice
+    until: Day
+
+    def holds_on(self, day: date) -> bool:
+        """Whether either is taken on a day."""
+        return day <= self.until
+
+
+# --- cameras, recorders, streams ------------------------------------------------------------------
+
+
 class Stream(Model):
     """What was contracted of a stream; level 5 holds the decoded frame against codec and size."""
 
@@ -75,6 +135,17 @@ class Stream(Model):
 
     Where a device wants its login there, `{username}` and `{password}` stand for what `secrets/` has.
     """
+    accept: StreamAccept | None = None
+    """What it was before, and until when that is taken as well."""
+
+    @model_validator(mode="after")
+    def _was_another_one(self) -> Stream:
+        if self.accept is None:
+            return self
+        old = self.accept.old.model_dump(exclude_none=True)
+        if all(getattr(self, name) == value for name, value in old.items()):
+            raise ValueError("accept: what it was is what it is now: write the new values beside accept")
+        return self
 
 
 class Streams(Model):
@@ -118,6 +189,8 @@ class Recorder(Model):
     """How much video it sends out, in kilobits a second."""
     onvif: Onvif | None = None
     """Where it is asked about itself; nobody asks it where this is left out."""
+    accept: DeviceAccept | None = None
+    """What of it was another one, and until when that is taken as well."""
 
 
 class Camera(Model):
@@ -143,6 +216,8 @@ class Camera(Model):
     onvif: Onvif | None = None
     """Where it is asked about itself; of a recorder's channel the recorder is asked. Nobody asks where it is left out.
     """
+    accept: DeviceAccept | None = None
+    """As a recorder's; a recorder's channel has the recorder's login."""
     streams: Streams
 
     @model_validator(mode="after")
@@ -157,12 +232,20 @@ class Camera(Model):
             raise ValueError("ip_channel stands instead of channel, with a recorder")
         if self.onvif is not None and self.recorder is not None:
             raise ValueError("a recorder's channel is not asked by ONVIF: write onvif at its recorder")
+        if self.accept is not None and self.recorder is not None:
+            raise ValueError("a recorder's channel has its recorder's login: write accept at its recorder")
         return self
 
 
 def device_of(camera: Camera) -> str:
     """The id of the device that answers for a camera: its recorder's, or its own."""
     return camera.recorder or camera.id
+
+
+def accept_of(cameras: Iterable[Camera], recorders: Iterable[Recorder]) -> dict[str, DeviceAccept]:
+    """The devices of which something is under change, each with what that is."""
+    devices: tuple[Recorder | Camera, ...] = (*recorders, *cameras)
+    return {device.id: device.accept for device in devices if device.accept is not None}
 
 
 def channel_of(camera: Camera, recorder: Recorder | None) -> int:

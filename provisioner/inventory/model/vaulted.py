@@ -5,11 +5,19 @@ from __future__ import annotations
 from provisioner.inventory.model.base import Model, SecretText, Slug, Text
 
 
-class Credentials(Model):
-    """A camera's or recorder's RTSP login."""
+class FormerCredentials(Model):
+    """The login that a device had before, while either is taken."""
 
     username: Text
     password: SecretText
+
+
+class Credentials(Model):
+    """A camera's or recorder's RTSP login, and beside it the one before, while its facility's file takes either."""
+
+    username: Text
+    password: SecretText
+    old: FormerCredentials | None = None
 
 
 class CarrierSecrets(Model):

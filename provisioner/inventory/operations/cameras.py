@@ -8,15 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from provisioner.base.errors import UsageError
-from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.base.vietnamese import clean
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Camera, Codec, Facility, Make, Recorder, StreamName, Zone
+from provisioner.inventory.operations.accepting import day_to_come, former_stream
 from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit
+from provisioner.inventory.operations.named import place_of_device
 from provisioner.inventory.operations.next_id import DEVICE_DIGITS, next_free
 
 _STREAM = re.compile(r"(?P<width>[0-9]{2,4})x(?P<height>[0-9]{2,4})(?:/(?P<codec>[a-z0-9]+))?(?:@(?P<fps>[0-9]{1,3}))?")
@@ -158,37 +160,47 @@ def _with_recorder(text: FacilityText, site: Facility, order: DeviceOrder, addre
     return text.with_values(place if site.recorders else {("recorders",): [Flow(new)]})
 
 
-def device_replaced(edits: Edits, facility: str, device: str, order: DeviceOrder) -> FileEdit:
+def device_replaced(
+    edits: Edits, facility: str, device: str, order: DeviceOrder, *, accept_old_until: date | None = None
+) -> FileEdit:
     """A facility's file with another device in the place of a camera or a recorder: id and zone stay.
 
-    Of a recorder's channel the streams alone are its own: its recorder is the device.
+    Of a recorder's channel the streams alone are its own: its recorder is the device. With `accept_old_until` a stream
+    may come as it did until that day.
 
     Raises:
-        UsageError: there is no such device, or nothing of it was said.
+        UsageError: there is no such device, nothing of it was said, or there is nothing of which the old is taken.
         InventoryError: the facility cannot be read, or what it says then breaks a rule.
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    place, known = _place(site, device)
+    place, known = place_of_device(site, device)
     if isinstance(known, Recorder) and order.streams:
         hint = f"name one of its channels: {', '.join(c.id for c in site.cameras if c.recorder == device) or 'none'}"
         raise UsageError(f"{device} is a recorder: streams are those of its channels", hint=hint, object=facility)
     changes = _changes(place, known, order)
     if not changes:
         raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
+    if accept_old_until is not None:
+        changes |= _former(place, known, order, day_to_come(accept_old_until, edits.today))
     return opened.edited(text.with_values(changes))
 
 
-def _place(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
-    for index, recorder in enumerate(site.recorders):
-        if recorder.id == device:
-            return ("recorders", index), recorder
-    for index, camera in enumerate(site.cameras):
-        if camera.id == device:
-            return ("cameras", index), camera
-    ids = [*(recorder.id for recorder in site.recorders), *(camera.id for camera in site.cameras)]
-    hint = did_you_mean(device, ids, f"its devices are: {', '.join(ids) or 'none'}")
-    raise UsageError(f"facility {site.id} has no device {printable(device, _SHOWN)}", hint=hint, object=site.id)
+def _former(place: KeyPath, known: Camera | Recorder, order: DeviceOrder, until: date) -> dict[KeyPath, object]:
+    """The edit by which the streams of an order may come as they did until a day.
+
+    Raises:
+        UsageError: none of them would come otherwise, or one is under change already.
+    """
+    former: dict[KeyPath, object] = {}
+    for stream, wanted in order.streams.items():
+        old = getattr(known.streams, stream.value) if isinstance(known, Camera) else None
+        if old is not None:
+            former |= former_stream((*place, "streams", stream.value), old, wanted.values, until)
+    if not former:
+        hint = "an old codec, size or rate is taken: name --sub or --main; of a login: provisioner secrets set"
+        raise UsageError("nothing was named of which the old one is taken as well", hint=hint)
+    return former
 
 
 def _changes(place: KeyPath, known: Camera | Recorder, order: DeviceOrder) -> dict[KeyPath, object]:
@@ -219,7 +231,7 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    place, known = _place(site, camera)
+    place, known = place_of_device(site, camera)
     if not isinstance(known, Camera):
         hint = f"give it another address: provisioner camera replace {facility}/{camera} --address …"
         raise UsageError(f"{camera} is a recorder", hint=hint, object=facility)
@@ -246,7 +258,7 @@ def device_removed(edits: Edits, facility: str, device: str) -> FileEdit:
     """
     opened = edits.open(facility)
     site, text = opened.site, opened.text
-    place, known = _place(site, device)
+    place, known = place_of_device(site, device)
     channels = [camera.id for camera in site.cameras if camera.recorder == device]
     if isinstance(known, Recorder) and channels:
         hint = f"remove or move its channels first: {', '.join(channels)}"

@@ -21,16 +21,19 @@ from provisioner.base.vault import (
     is_encrypted,
     vault_id_of,
 )
-from provisioner.inventory.files.edit import EditError, edited
+from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.plain_yaml import render_mapping
 from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.files.removal import removed
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.secret_file import CameraLogins
 from provisioner.inventory.loader.secrets import LoadedSecrets, owners_under_older_ids, read_secrets, vault_id_for
-from provisioner.inventory.model import Credentials, Facility, Move
+from provisioner.inventory.model import Credentials, Facility, FormerCredentials, Move, accept_of
+from provisioner.inventory.operations.accepting import day_to_come, login_accepted
+from provisioner.inventory.operations.file_edit import Edits, FileEdit
 from provisioner.inventory.operations.named import device_named
 
 _HEADER = "# Logins of cameras and recorders, by facility and device; encrypted with the vault id `{vault_id}`.\n"
@@ -44,16 +47,18 @@ class LoginsOrder:
         devices: each as `FACILITY/DEVICE`; all of them get the same login.
         username: the user; empty where each keeps the one that it has.
         password: the password.
+        accept_old_until: the last day on which the login that each has now is taken as well; None where that is over.
     """
 
     devices: tuple[str, ...]
     password: Secret = field(repr=False)
     username: str = ""
+    accept_old_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoginsFile:
-    """What became of one file.
+    """What became of one encrypted file.
 
     Attributes:
         path: the encrypted file.
@@ -66,11 +71,20 @@ class LoginsFile:
     changed: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LoginsWritten:
+    """What became of all files; `accepted` are those of facilities that say until when an old login is taken."""
+
+    files: tuple[LoginsFile, ...]
+    accepted: tuple[FileEdit, ...] = ()
+
+
 def set_logins(
     root: Path, passwords: VaultPasswords, order: LoginsOrder, *, today: date, environment: Mapping[str, str]
-) -> tuple[LoginsFile, ...]:
+) -> LoginsWritten:
     """Write a login for devices into the files that have their facilities' logins, or where those belong.
 
+    Where the old login is to be taken as well, it is kept beside the new one, and the facilities' files say until when.
     Nothing is written before all of it can be.
 
     Args:
@@ -81,21 +95,69 @@ def set_logins(
         environment: the caller's environment (where the cache is).
 
     Raises:
-        InventoryError: a facility's file cannot be understood, or a file of logins cannot, or cannot be written.
+        InventoryError: a facility's file cannot be understood, or a file of logins cannot, or one cannot be written.
         SecretsError: a file cannot be opened.
-        UsageError: there is no such device, or nobody said its user.
+        UsageError: there is no such device, nobody said its user, or its login is under change already.
     """
-    loaded = load(root, today=today, cache=cache_of(root, environment))
-    secrets = read_secrets(root, passwords)
-    by_file: dict[str, list[tuple[Facility, str]]] = {}
-    for name in dict.fromkeys(order.devices):
-        facility, device = device_named(loaded, name)
-        moves = loaded.frame.settings.moved if loaded.frame else ()
-        by_file.setdefault(_owner_of(root, secrets, facility, moves), []).append((facility, device))
+    by_file = _by_file(root, passwords, order.devices, today, environment)
     texts = [_Edit.of(root, passwords, owner, devices, order) for owner, devices in sorted(by_file.items())]
+    accepted = _accepted(order, by_file, Edits(root, today, environment))
+    # First what says that either is taken: a new login alone would take the old one from relays.
+    for edit in accepted:
+        edit.write(root)
+    for text in texts:
+        text.write(root, passwords)
+    return LoginsWritten(tuple(text.result for text in texts), accepted)
+
+
+def forget_old_logins(
+    root: Path, passwords: VaultPasswords, devices: tuple[str, ...], *, today: date, environment: Mapping[str, str]
+) -> tuple[LoginsFile, ...]:
+    """Remove the logins of before a change, once they are not taken any more.
+
+    Raises:
+        InventoryError, SecretsError: as `set_logins`.
+        UsageError: there is no such device, or its file still takes either login.
+    """
+    by_file = _by_file(root, passwords, devices, today, environment)
+    for facility, device in (one for of in by_file.values() for one in of):
+        accept = accept_of(facility.cameras, facility.recorders).get(device)
+        if accept is not None and accept.old.login:
+            name = f"{facility.id}/{device}"
+            hint = f"finish the change first: provisioner camera accept {name} --finish"
+            raise UsageError(f"either login of {name} is taken until {accept.until}", hint=hint, object=name)
+    texts = [_Edit.without_old(root, passwords, owner, of) for owner, of in sorted(by_file.items())]
     for text in texts:
         text.write(root, passwords)
     return tuple(text.result for text in texts)
+
+
+_ByFile = Mapping[str, Sequence[tuple[Facility, str]]]
+
+
+def _by_file(
+    root: Path, passwords: VaultPasswords, devices: Sequence[str], today: date, environment: Mapping[str, str]
+) -> _ByFile:
+    """The devices that were named, by the owner of the file that has their logins."""
+    loaded = load(root, today=today, cache=cache_of(root, environment))
+    secrets = read_secrets(root, passwords)
+    by_file: dict[str, list[tuple[Facility, str]]] = {}
+    for name in dict.fromkeys(devices):
+        facility, device = device_named(loaded, name)
+        moves = loaded.frame.settings.moved if loaded.frame else ()
+        by_file.setdefault(_owner_of(root, secrets, facility, moves), []).append((facility, device))
+    return by_file
+
+
+def _accepted(order: LoginsOrder, by_file: _ByFile, edits: Edits) -> tuple[FileEdit, ...]:
+    """The edits of facilities' files by which the old logins are taken as well."""
+    if order.accept_old_until is None:
+        return ()
+    until = day_to_come(order.accept_old_until, edits.today)
+    by_site: dict[str, list[str]] = {}
+    for facility, device in (one for of in by_file.values() for one in of):
+        by_site.setdefault(facility.id, []).append(device)
+    return tuple(login_accepted(edits.open(name), devices, until) for name, devices in sorted(by_site.items()))
 
 
 def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Sequence[Move]) -> str:
@@ -140,13 +202,7 @@ class _Edit:
         devices: Sequence[tuple[Facility, str]],
         order: LoginsOrder,
     ) -> _Edit:
-        path = root / f"{owner}.yml"
-        data = read_regular(path, most=MAX_ENCRYPTED_BYTES) if path.is_file() else b""
-        if data and not is_encrypted(data):
-            hint = f"encrypt it first: ansible-vault encrypt --encrypt-vault-id {SECRETS_ID} {path}"
-            raise SecretsError(f"{path} is not encrypted", hint=hint, object=owner)
-        vault_id = vault_id_of(data) if data else _vault_id_of_new(owner, passwords)
-        before = decrypt(data, passwords, name=str(path)) if data else _HEADER.format(vault_id=vault_id).encode()
+        path, vault_id, before = _opened(root, passwords, owner)
         logins = _logins(path, before)
         after, changed = before.decode("utf-8-sig"), []
         for facility, device in devices:
@@ -159,11 +215,53 @@ class _Edit:
         result = LoginsFile(path, tuple(f"{f.id}/{device}" for f, device in devices), tuple(changed))
         return cls(result, vault_id, after)
 
+    @classmethod
+    def without_old(
+        cls, root: Path, passwords: VaultPasswords, owner: str, devices: Sequence[tuple[Facility, str]]
+    ) -> _Edit:
+        path, vault_id, before = _opened(root, passwords, owner)
+        logins, after, changed = _logins(path, before), before, []
+        for facility, device in devices:
+            login = logins.get(facility.id, {}).get(device)
+            if login is not None and login.old is not None:
+                after = _without_old(path, after, facility.id, device)
+                changed.append(f"{facility.id}/{device}")
+        result = LoginsFile(path, tuple(f"{f.id}/{device}" for f, device in devices), tuple(changed))
+        return cls(result, vault_id, after.decode("utf-8-sig"))
+
     def write(self, root: Path, passwords: VaultPasswords) -> None:
         """Encrypt and replace the file, where anything in it is another one."""
         if self.result.changed:
             encrypted = encrypt(self.text.encode(), passwords.password(self.vault_id), self.vault_id)
             write_atomic(self.result.path, encrypted, mode=0o600, within=root)
+
+
+def _opened(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
+    """A file of logins: where it is, under which vault id, and its text; a new one has a heading alone.
+
+    Raises:
+        SecretsError: it cannot be opened, or is not encrypted.
+    """
+    path = root / f"{owner}.yml"
+    data = read_regular(path, most=MAX_ENCRYPTED_BYTES) if path.is_file() else b""
+    if data and not is_encrypted(data):
+        hint = f"encrypt it first: ansible-vault encrypt --encrypt-vault-id {SECRETS_ID} {path}"
+        raise SecretsError(f"{path} is not encrypted", hint=hint, object=owner)
+    vault_id = vault_id_of(data) if data else _vault_id_of_new(owner, passwords)
+    return (
+        path,
+        vault_id,
+        decrypt(data, passwords, name=str(path)) if data else _HEADER.format(vault_id=vault_id).encode(),
+    )
+
+
+def _without_old(path: Path, text: bytes, facility: str, device: str) -> bytes:
+    try:
+        return removed(text, (facility, device, "old"), max_bytes=MAX_SECRETS_BYTES)
+    except EditError:
+        # Its words may have what stands in the file.
+        hint = f"remove it by hand: ansible-vault edit {path}"
+        raise InventoryError(f"{path} cannot be edited at {facility}.{device}.old", hint=hint) from None
 
 
 def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
@@ -176,12 +274,32 @@ def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credential
     username = order.username or (old.username if old else "")
     if not username:
         raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)
+    kept = _kept(name, order, old)
     try:
-        return Credentials(username=username, password=order.password)
+        return Credentials(username=username, password=order.password, old=kept)
     except ValidationError:
         # What was given is in what pydantic says.
         message = "a user's name is one line of at most 300 characters"
         raise UsageError(message, hint="see --username", object=name) from None
+
+
+def _kept(name: str, order: LoginsOrder, old: Credentials | None) -> FormerCredentials | None:
+    """The login that is kept beside a new one.
+
+    Raises:
+        UsageError: none is to be kept that there is, or the one before it is kept still.
+    """
+    if order.accept_old_until is None:
+        return old.old if old else None
+    if old is None:
+        hint = "leave --accept-old-until out"
+        raise UsageError(f"{name} has no login yet, so that no old one can be taken", hint=hint, object=name)
+    if old.old is not None:
+        hint = f"finish that first: provisioner camera accept {name} --finish, then provisioner secrets forget {name}"
+        raise UsageError(f"the login of {name} is under change already", hint=hint, object=name)
+    if order.username in {"", old.username} and order.password == old.password:
+        raise UsageError(f"{name} has this login already", hint="type the new one", object=name)
+    return FormerCredentials(username=old.username, password=old.password)
 
 
 def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
@@ -214,7 +332,9 @@ def _with(path: Path, text: str, place: tuple[str, str], login: Credentials, of_
         InventoryError: it cannot be edited.
     """
     facility, device = place
-    values = {"username": login.username, "password": login.password.reveal()}
+    values: dict[str, object] = {"username": login.username, "password": login.password.reveal()}
+    if login.old is not None:
+        values["old"] = Flow(username=login.old.username, password=login.old.password.reveal())
     changes: dict[KeyPath, object] = {(facility,): {device: values}}
     if device in of_site:
         changes = {(facility, device, key): value for key, value in values.items()}

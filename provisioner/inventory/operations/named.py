@@ -15,7 +15,7 @@ from provisioner.inventory.files.edit import EditError, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.strict_yaml import MAX_BYTES
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model import Facility, device_of
+from provisioner.inventory.model import Camera, Facility, Recorder, device_of
 
 _SHOWN = 80
 
@@ -70,6 +70,23 @@ def edited_file(path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> 
         return before, edited(before, changes)
     except EditError as error:
         raise InventoryError(f"{path} cannot be edited: {error}", hint=by_hand) from error
+
+
+def place_of_device(site: Facility, device: str) -> tuple[KeyPath, Camera | Recorder]:
+    """Where a recorder or camera stands in its facility's file, and what it is.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for index, recorder in enumerate(site.recorders):
+        if recorder.id == device:
+            return ("recorders", index), recorder
+    for index, camera in enumerate(site.cameras):
+        if camera.id == device:
+            return ("cameras", index), camera
+    ids = [*(recorder.id for recorder in site.recorders), *(camera.id for camera in site.cameras)]
+    hint = did_you_mean(device, ids, f"its devices are: {', '.join(ids) or 'none'}")
+    raise UsageError(f"facility {site.id} has no device {printable(device, _SHOWN)}", hint=hint, object=site.id)
 
 
 def device_named(loaded: Loaded, name: str) -> tuple[Facility, str]:

@@ -15,6 +15,7 @@ from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of
 from provisioner.inventory.rules import (
+    accepts,
     allocated,
     hosts,
     jump_hosts,
@@ -55,7 +56,7 @@ __all__ = [
     "missing_keys",
 ]
 
-SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES, *texts.SITE_RULES)
+SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES, *accepts.RULES, *texts.SITE_RULES)
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *provinces.RULES,

@@ -17,8 +17,8 @@ from provisioner.base.private_text import path_as_read
 from provisioner.base.secret import Secret
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Camera, Credentials, Facility, Frame, Operating, Secrets
-from provisioner.inventory.outline import Outline, rtsp_paths_of
+from provisioner.inventory.model import Camera, Credentials, Facility, FormerCredentials, Frame, Operating, Secrets
+from provisioner.inventory.outline import Outline, changing_logins_of, rtsp_paths_of
 
 SECRETS_MISSING = "secrets-missing"
 LOGIN_MISSING = "login-missing"
@@ -42,6 +42,8 @@ _SHORTEST_SOUGHT = 4
 _RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
 
 
+LOGIN_BEFORE: Final = FormerCredentials.model_construct(username="known", password=Secret("-"))
+"""A login of before a change, of which no more is known than that it is there."""
 STANDS_IN: Final = Credentials.model_construct(username="known", password=Secret("-"))
 """A login that is known to be no factory's; it is too short to be sought in paths."""
 FACTORY_STANDS_IN: Final = Credentials.model_construct(username="-", password=Secret("-"))
@@ -57,6 +59,7 @@ class LoginSite(NamedTuple):
         holders: the carriers whose it is to serve, with a plan that is proposed as well.
         devices: what a relay reaches, sorted.
         rtsp_paths: as an outline has them.
+        changing: the devices of which either login is taken for a while, sorted.
     """
 
     id: str
@@ -66,6 +69,7 @@ class LoginSite(NamedTuple):
     holders: frozenset[str]
     devices: tuple[str, ...]
     rtsp_paths: str
+    changing: tuple[str, ...] = ()
 
 
 def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
@@ -77,11 +81,13 @@ def _login_site(facility: Facility | Outline) -> LoginSite:
     if isinstance(facility, Facility):
         devices, paths = devices_of(facility), rtsp_paths_of(facility)
         served = tuple(connection.plan.carrier for connection in facility.connections)
+        changing = changing_logins_of(facility)
     else:
         devices, paths = facility.devices, facility.rtsp_paths
         served = tuple(plan.carrier for plan in facility.connections)
+        changing = facility.changing_logins
     holders = _holders(carrier_of(facility), next_carrier_of(facility))
-    return LoginSite(facility.id, facility.province, facility.operating, served, holders, devices, paths)
+    return LoginSite(facility.id, facility.province, facility.operating, served, holders, devices, paths, changing)
 
 
 @cache
@@ -200,9 +206,10 @@ def is_factory(login: Credentials) -> bool:
 
 
 def is_repeated(login: Credentials, rtsp_paths: str) -> bool:
-    """Tell whether a password stands in RTSP paths as they are read."""
-    password = login.password.reveal()
-    return len(password) >= _SHORTEST_SOUGHT and password in rtsp_paths
+    """Tell whether a password stands in RTSP paths as they are read; the one before a change counts as well."""
+    known = (login, login.old) if login.old else (login,)
+    passwords = (one.password.reveal() for one in known)
+    return any(len(password) >= _SHORTEST_SOUGHT and password in rtsp_paths for password in passwords)
 
 
 def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
@@ -261,6 +268,26 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
                 hint = "remove it once every host was seen without the facility: see provisioner status"
                 problem = view.problem(owner, (facility, device), "login-unused", message, hint)
                 yield replace(problem, severity=Severity.WARNING)
+
+
+def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
+    """While either login of a device is taken the vault has both; afterwards nobody needs the old one."""
+    for facility, logins, owner in _by_facility(view):
+        site = view.sites.get(facility)
+        if site is None:
+            continue
+        for device, login in logins.items():
+            if login.old and device not in site.changing and device in site.devices:
+                message = f"facility {facility}: the old login of {device} is kept, and is not taken any more"
+                hint = f"remove it: provisioner secrets forget {facility}/{device}"
+                problem = view.problem(owner, (facility, device, "old"), "login-old-unused", message, hint)
+                yield replace(problem, severity=Severity.WARNING)
+            elif not login.old and device in site.changing and site.served_by:
+                message = f"facility {facility}: either login of {device} is to be taken, and the old one is not kept"
+                name = f"{facility}/{device}"
+                hint = f"set the new one: provisioner secrets set {name} --accept-old-until DATE; if that is done"
+                hint += f" already, take the new one alone: provisioner camera accept {name} --finish"
+                yield view.problem(owner, (facility, device), "login-old-missing", message, hint, facility=facility)
 
 
 def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str] | None:
@@ -330,6 +357,7 @@ RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (
     logins_are_changed,
     paths_repeat_no_login,
     logins_are_used,
+    changes_have_both_logins,
     host_keys_are_the_carriers,
     keys_are_made,
 )

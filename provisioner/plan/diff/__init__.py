@@ -11,6 +11,7 @@ from provisioner.plan.changes import Change
 from provisioner.plan.diff.comparison import Comparison, Fleet
 from provisioner.plan.diff.files import file_changes
 from provisioner.plan.diff.held import held_changes, held_on
+from provisioner.plan.diff.login_change import with_live_logins
 from provisioner.plan.diff.packages import SitePackageNeed, former_keys, moved_endpoints, needs_of_relay, sites_of
 from provisioner.plan.diff.paths import path_changes
 from provisioner.plan.diff.peers import peer_changes
@@ -41,6 +42,7 @@ __all__ = [
     "sentinel_of",
     "sites_of",
     "units_of",
+    "with_live_logins",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from provisioner.base.json_document import Document
 from provisioner.base.secret import keyed_digest
@@ -24,6 +24,7 @@ class Quarantined:
         since: the moment, by the host's clock.
         renewed: whether the inventory has another login for it by now: the next apply brings it back.
         lifted: whether somebody asks for it to be tried again with the same one.
+        until: where that other login is the new one of a change, the last day on which the old one is taken as well.
     """
 
     host: str
@@ -34,6 +35,7 @@ class Quarantined:
     since: datetime
     renewed: bool = False
     lifted: bool = False
+    until: date | None = None
 
     @property
     def why(self) -> str:
@@ -48,6 +50,8 @@ class Quarantined:
     @property
     def next_step(self) -> str:
         """What is to be done about it."""
+        if self.renewed and self.until:
+            return f"its login is under change until {self.until}: provisioner apply tries the new one"
         if self.renewed:
             return "the inventory has another login for it: provisioner apply brings it back"
         if self.lifted:
@@ -80,7 +84,9 @@ def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
         province, facility = (path.province, path.facility) if path else owner_of_path(name)
         renewed = path is not None and _login_digest(spec, path) != one.login
         lifted = not renewed and one.login in asked_again
-        listed[name] = Quarantined(spec.id, name, province, facility, one.device, one.since, renewed, lifted)
+        change = path.login_change if path else None
+        until = change.until if change and renewed else None
+        listed[name] = Quarantined(spec.id, name, province, facility, one.device, one.since, renewed, lifted, until)
     return listed
 
 

@@ -21,7 +21,7 @@ from provisioner.verify.judge import judge
 from provisioner.verify.maintenance import Window
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import PathVerdict
-from provisioner.verify.wanted import PathToCheck, select
+from provisioner.verify.wanted import PathToCheck, select, with_logins_in_use
 
 LOOK_TIMEOUT_S = 20.0
 """A relay that has not answered for so long is silent; a dead connection is noticed after 15 s."""
@@ -84,8 +84,13 @@ class Watched:
         if answer.outcome is not CallOutcome.ANSWERED:
             return ()
         evidence = parse_evidence(answer)
-        drift = {relay.id: changes_of(relay, files, evidence.facts)} if evidence.facts else {}
-        return judge(asked, {relay.id: evidence}, drift, at, asked=LEVEL)
+        if evidence.facts is None:
+            return judge(asked, {relay.id: evidence}, {}, at, asked=LEVEL)
+        pulled = with_logins_in_use(asked, {relay.id: evidence.facts})
+        live = pulled[0].relay
+        files = files if live is relay else render_host(live, self.session.templates)
+        drift = {relay.id: changes_of(live, files, evidence.facts)}
+        return judge(pulled, {relay.id: evidence}, drift, at, asked=LEVEL)
 
 
 def _answers(runner: HostRunner, calls: Sequence[HostCall], timeout_s: float) -> Iterable[HostAnswer]:

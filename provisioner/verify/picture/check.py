@@ -102,7 +102,7 @@ def is_full(picture: Picture) -> bool:
 
 
 def _judged(case: Case, picture: Picture) -> Judgement:
-    path = case.target.path
+    path = case.path_as_seen
     agreed = Agreed(path.fps, path.least_kbps, tuple(map(hours_of, path.dark_hours)))
     samples = case.relay.samples.get(path.name, (None, None))
     damaged = samples[1].damaged - samples[0].damaged if samples[0] and samples[1] else 0

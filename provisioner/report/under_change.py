@@ -1,0 +1,37 @@
+"""Settings under change in a report of a verification: which of the two is so, and what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.printable import printable
+from provisioner.verify.result import NEW, OLD, PathVerdict, SettingSeen
+
+
+def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Iterator[str]:
+    """A line a setting of which either is taken, after a line with their number; none where there are none."""
+    seen: dict[SettingSeen, set[str]] = defaultdict(set)
+    for path in paths:
+        for one in path.settings:
+            seen[SettingSeen(one.setting, one.object, one.until, "")].add(one.seen)
+    if seen:
+        yield say("settings under change: {count}", count=len(seen))
+    for one, states in sorted(seen.items(), key=lambda item: (item[0].object, item[0].setting)):
+        head = say("login of {object}", object=one.object)
+        if one.setting == "picture":
+            head = say("picture of {object}", object=one.object)
+        yield printable(f"  {head}: {_which(one, states, say)}")
+
+
+def _which(one: SettingSeen, states: set[str], say: Translator) -> str:
+    until = one.until.isoformat()
+    if {OLD, NEW} <= states:
+        return say("the old one on some paths, the new one on others; either is taken until {until}", until=until)
+    if OLD in states:
+        return say("the old one, which is taken until {until}", until=until)
+    if NEW in states:
+        step = f"provisioner camera accept {one.object} --finish"
+        return say("the new one; finish the change: {step}", step=step)
+    return say("no picture tells which; either is taken until {until}", until=until)
