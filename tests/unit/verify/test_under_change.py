@@ -1,0 +1,182 @@
+"""Settings under change: a path is up by either, it is said which of the two, and what is neither is as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from provisioner.base.secret import Secret, keyed_digest
+from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath
+from provisioner.render.quote import source_head, source_url
+from provisioner.report.text import text_report
+from provisioner.verify.document import verify_document
+from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.judge import judge
+from provisioner.verify.result import PathVerdict, SettingSeen, Verdict, VerifyResult
+from provisioner.verify.rotation import content_of
+from provisioner.verify.wanted import PathToCheck, select, with_logins_in_use
+
+from .world import CENTRE, FINISHED, PATHS, RELAY, STARTED, answers, documents, packets, picture, state
+
+UNTIL = date(2021, 6, 20)
+PATH = "bac-giang/kcl-002/cam-01/sub"
+OWN = "kcl-002/cam-01"
+FORMER = FormerPicture(UNTIL, "h265", 352, 288)
+OLD_FRAME = {"codec": "hevc", "width": 352, "height": 288, "seconds": 1.2}
+
+
+def targets(**changes: Any) -> tuple[PathToCheck, ...]:
+    """The paths of the world, one of them under change."""
+
+    def changed(path: MediaPath) -> MediaPath:
+        return path._replace(**changes) if path.name == PATH else path
+
+    def of(target: PathToCheck) -> PathToCheck:
+        assert target.relay.relay
+        relay = replace(target.relay.relay, paths=tuple(map(changed, target.relay.relay.paths)))
+        return replace(target, relay=replace(target.relay, relay=relay), path=changed(target.path))
+
+    return tuple(map(of, select(state())))
+
+
+def verdicts(wanted: tuple[PathToCheck, ...], hosts: Mapping[str, dict[str, Any]]) -> dict[str, PathVerdict]:
+    evidence = {host: parse_evidence(answer) for host, answer in answers(hosts).items()}
+    pulled = with_logins_in_use(wanted, {e.host: e.facts for e in evidence.values() if e.facts is not None})
+    drift: dict[str, tuple[()]] = dict.fromkeys(evidence, ())
+    return {one.path: one for one in judge(pulled, evidence, drift, FINISHED)}
+
+
+def shown(hosts: dict[str, dict[str, Any]], frame: dict[str, Any], **measured: Any) -> dict[str, dict[str, Any]]:
+    """Hosts that see another picture of the path; measured ones are of a look at the relay."""
+    look = {"picture": picture(**measured)} if measured else {}
+    hosts[RELAY]["relay"]["paths"][PATH]["read"] = frame | look
+    hosts[CENTRE]["centre"]["relays"][RELAY][PATH] = frame
+    return hosts
+
+
+NEW_FRAME = {"codec": "h264", "width": 640, "height": 360, "seconds": 1.2}
+
+
+@pytest.mark.parametrize(("frame", "seen"), [(OLD_FRAME, "old"), (NEW_FRAME, "new")])
+def test_a_path_is_up_by_either_picture_and_tells_which(frame: dict[str, Any], seen: str) -> None:
+    one = verdicts(targets(former=FORMER), shown(documents(), frame))[PATH]
+    assert one.verdict is Verdict.UP
+    assert one.settings == (SettingSeen("picture", OWN, UNTIL, seen),)
+
+
+def test_a_picture_that_is_neither_differs_from_both() -> None:
+    frame = OLD_FRAME | {"width": 640}
+    one = verdicts(targets(former=FORMER), shown(documents(), frame))[PATH]
+    assert (one.verdict, one.cause.value) == (Verdict.DEGRADED, "picture differs")
+    assert one.detail == "h265 640x288 instead of h264 640x360, and of the former h265 352x288"
+    assert one.settings == (SettingSeen("picture", OWN, UNTIL, ""),)
+
+
+def test_without_a_change_the_former_picture_differs() -> None:
+    one = verdicts(targets(), shown(documents(), OLD_FRAME))[PATH]
+    assert (one.verdict, one.settings) == (Verdict.DEGRADED, ())
+
+
+SLOW = {"packets": packets(count=16, step_s=0.2), "frames": 16, "owed": 16}
+
+
+@pytest.mark.parametrize(
+    ("path", "frame", "verdict"),
+    [
+        ({"fps": 15, "former": FORMER._replace(fps=5)}, OLD_FRAME, Verdict.UP),
+        ({"fps": 15, "former": FORMER._replace(fps=5)}, NEW_FRAME, Verdict.DEGRADED),
+        # Of the same picture at another rate nobody sees which it is to be.
+        ({"fps": 15, "former": FormerPicture(UNTIL, "h264", 640, 360, fps=5)}, NEW_FRAME, Verdict.UP),
+        ({"fps": 15}, NEW_FRAME, Verdict.DEGRADED),
+    ],
+)
+def test_the_rate_that_was_agreed_of_the_picture_that_came_counts(
+    path: dict[str, Any], frame: dict[str, Any], verdict: Verdict
+) -> None:
+    assert verdicts(targets(**path), shown(documents(), frame, **SLOW))[PATH].verdict is verdict
+
+
+# --- logins ---------------------------------------------------------------------------------------
+
+
+def login_change() -> LoginChange:
+    [path] = [path for path in PATHS if path.name == PATH]
+    return LoginChange(UNTIL, path.source._replace(password=Secret("the-new-one")))
+
+
+def with_file(hosts: dict[str, dict[str, Any]], *, new: bool) -> dict[str, dict[str, Any]]:
+    """Hosts whose relay has the path by one of its logins."""
+    [target] = [target for target in select(state()) if target.path.name == PATH]
+    source = login_change().new if new else target.path.source
+    digest = keyed_digest(target.relay.digest_key, source_url(source).encode())
+    path = {"settings": {}, "digest": digest, "source_digest": digest}
+    hosts[RELAY]["facts"]["relay"] = {"settings": {}, "paths": {PATH: path}, "sentinel": None, "foreign": 0}
+    return hosts
+
+
+@pytest.mark.parametrize(("new", "seen"), [(False, "old"), (True, "new")])
+def test_a_path_is_up_by_the_login_that_its_relay_has(*, new: bool, seen: str) -> None:
+    one = verdicts(targets(login_change=login_change()), with_file(documents(), new=new))[PATH]
+    assert one.verdict is Verdict.UP
+    assert one.settings == (SettingSeen("login", OWN, UNTIL, seen),)
+
+
+def test_an_old_login_that_is_refused_is_quarantined_with_what_to_do() -> None:
+    hosts = with_file(documents(), new=False)
+    [target] = [target for target in select(state()) if target.path.name == PATH]
+    login = source_head(target.path.source).partition("://")[2]
+    refused = keyed_digest(target.relay.digest_key, login.encode())
+    entry = {"since": "2021-05-09T03:00:00Z", "device": "100.64.0.5:10554", "login": refused}
+    hosts[RELAY]["facts"]["quarantine"] = {PATH: entry}
+    silent = {"available": False, "online": True, "inbound_bytes": 0}
+    hosts[RELAY]["relay"]["paths"][PATH] = {"samples": [silent, silent], "read": {"error": "404", "status": 404}}
+    hosts[CENTRE]["centre"]["relays"][RELAY][PATH] = {"error": "404", "status": 404}
+    one = verdicts(targets(login_change=login_change()), hosts)[PATH]
+    assert (one.verdict, one.cause.value) == (Verdict.QUARANTINED, "wrong password")
+    assert one.detail.endswith("its login is under change until 2021-06-20: provisioner apply tries the new one")
+    assert one.settings == (SettingSeen("login", OWN, UNTIL, ""),)
+    before = verdicts(targets(), hosts)[PATH]
+    assert "correct the password" in before.detail
+
+
+def test_what_a_change_is_about_is_no_other_path_to_prove() -> None:
+    """A full look and references hang on what a path is to be, and not on what it was."""
+    changed = targets(former=FORMER, login_change=login_change())
+    assert [content_of(one) for one in changed] == [content_of(one) for one in select(state())]
+
+
+# --- reports --------------------------------------------------------------------------------------
+
+
+def result_of(*settings: SettingSeen) -> VerifyResult:
+    path = verdicts(targets(), documents())[PATH]
+    paths = tuple(replace(path, path=f"{PATH}-{n}", settings=(one,)) for n, one in enumerate(settings))
+    return VerifyResult("mediamtx 1.20.1", STARTED, FINISHED, paths, ())
+
+
+def test_a_report_says_of_each_setting_which_it_is_and_what_comes_next() -> None:
+    picture_seen = SettingSeen("picture", OWN, UNTIL, "old")
+    logins = [SettingSeen("login", f"kcl-00{n}/nvr-1", UNTIL, seen) for n, seen in ((1, "new"), (2, ""), (3, "old"))]
+    text = text_report(result_of(picture_seen, *logins, replace(logins[2], seen="new")))
+    assert (
+        """settings under change: 4
+  login of kcl-001/nvr-1: the new one; finish the change: provisioner camera accept kcl-001/nvr-1 --finish
+  picture of kcl-002/cam-01: the old one, which is taken until 2021-06-20
+  login of kcl-002/nvr-1: no picture tells which; either is taken until 2021-06-20
+  login of kcl-003/nvr-1: the old one on some paths, the new one on others; either is taken until 2021-06-20
+"""
+        in text
+    )
+    assert "under change" not in text_report(result_of())
+
+
+def test_the_document_has_it_where_there_is_a_change() -> None:
+    document = verify_document(result_of(SettingSeen("login", OWN, UNTIL, "new"), SettingSeen("login", OWN, UNTIL, "")))
+    assert [path["accept"] for path in document["paths"]] == [
+        [{"setting": "login", "object": OWN, "until": "2021-06-20", "seen": "new"}],
+        [{"setting": "login", "object": OWN, "until": "2021-06-20", "seen": None}],
+    ]
