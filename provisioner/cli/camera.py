@@ -16,7 +16,7 @@ from provisioner.cli.edit_text import finish as finish_edit
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.word import DAY, ListedWord
 from provisioner.inventory.model import Make, StreamName, Zone
-from provisioner.inventory.operations.accepting import change_finished, change_prolonged
+from provisioner.inventory.operations.accepts import change_finished, change_prolonged
 from provisioner.inventory.operations.cameras import (
     DeviceOrder,
     StreamOrder,

@@ -69,6 +69,11 @@ class FormerPicture(NamedTuple):
     fps: int | None = None
     least_kbps: int | None = None
 
+    @property
+    def words(self) -> str:
+        """What it looks like, e.g. `h264 640x360`."""
+        return f"{self.codec} {self.width}x{self.height}"
+
 
 class MediaPath(NamedTuple):
     """One path of a relay: a stream of a camera, always pulled or on demand.

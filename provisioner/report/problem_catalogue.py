@@ -278,6 +278,14 @@ _SITES: _Section = {
         "Leave out main streams, or contract lower rates.",
     ),
     "uplink-over-capacity": ("The sub streams need more than the line sends.", "Contract lower rates."),
+    "accept-over": (
+        "The last day is over on which an old login or picture was taken as well: only the new one counts.",
+        "Finish the change with `provisioner camera accept --finish`.",
+    ),
+    "accept-too-long": (
+        "An old login or picture is to be taken for longer than a quarter of a year.",
+        "Name an earlier day with `provisioner camera accept --until`.",
+    ),
     "address-outside-lan": ("A device's address is not in the gateway's LAN.", "Correct the address or the LAN."),
     "address-duplicate": ("Two devices answer at one address and port.", "Correct one of the two."),
     "onvif-port-duplicate": (
@@ -351,6 +359,14 @@ _SECRETS: _Section = {
     "secrets-missing": ("A key or secret of ours is not in the vault.", "Run `provisioner keys init`."),
     "secret-duplicate": ("A facility has logins in two files.", "Keep them in its province's file."),
     "login-missing": ("A device has no login.", "Set it with `provisioner secrets set`."),
+    "login-old-missing": (
+        "Either login of a device is to be taken, and the vault does not have the old one.",
+        "Set the new one with `provisioner secrets set --accept-old-until`, or finish the change.",
+    ),
+    "login-old-unused": (
+        "The vault has an old login that is not taken any more.",
+        "Remove it with `provisioner secrets forget`.",
+    ),
     "login-unused": ("A login belongs to no device, or its facility is closed.", "Remove it."),
     "login-misplaced": ("A login is in another province's file.", "Move it."),
     "password-factory": ("A password is a factory's, or the user's name.", "Change it on the device, then here."),

@@ -268,8 +268,9 @@ def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
         return PASSED
     declared = (path.codec, path.width, path.height)
     came, agreed = ("{} {}x{}".format(*picture) for picture in (frame, declared))
-    before = ", and of the former {} {}x{}".format(*path.former[1:4]) if path.former else ""
-    detail = f"{came} instead of {agreed}{before}"
+    detail = f"{came} instead of {agreed}"
+    if path.former is not None:
+        detail = f"{came} instead of {agreed}, or {path.former.words} as before"
     return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
 
 

@@ -16,7 +16,7 @@ from provisioner.base.vietnamese import clean
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Camera, Codec, Facility, Make, Recorder, StreamName, Zone
-from provisioner.inventory.operations.accepting import day_to_come, former_stream
+from provisioner.inventory.operations.accepts import day_to_come, former_stream
 from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit
 from provisioner.inventory.operations.named import place_of_device
 from provisioner.inventory.operations.next_id import DEVICE_DIGITS, next_free

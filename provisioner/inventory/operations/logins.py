@@ -32,7 +32,7 @@ from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.secret_file import CameraLogins
 from provisioner.inventory.loader.secrets import LoadedSecrets, owners_under_older_ids, read_secrets, vault_id_for
 from provisioner.inventory.model import Credentials, Facility, FormerCredentials, Move, accept_of
-from provisioner.inventory.operations.accepting import day_to_come, login_accepted
+from provisioner.inventory.operations.accepts import day_to_come, login_accepted
 from provisioner.inventory.operations.file_edit import Edits, FileEdit
 from provisioner.inventory.operations.named import device_named
 

@@ -43,7 +43,7 @@ def _changes(site: SiteView) -> Iterator[tuple[KeyPath, str, str, date]]:
         for name, stream in (("sub", camera.streams.sub), ("main", camera.streams.main)):
             if stream is not None and stream.accept is not None:
                 path: KeyPath = ("cameras", index, "streams", name, "accept")
-                yield path, camera.id, f"picture ({name})", stream.accept.until
+                yield path, camera.id, "picture", stream.accept.until
 
 
 RULES: tuple[SiteRule, ...] = (changes_are_finished, changes_are_short)

@@ -285,8 +285,10 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
             elif not login.old and device in site.changing and site.served_by:
                 message = f"facility {facility}: either login of {device} is to be taken, and the old one is not kept"
                 name = f"{facility}/{device}"
-                hint = f"set the new one: provisioner secrets set {name} --accept-old-until DATE; if that is done"
-                hint += f" already, take the new one alone: provisioner camera accept {name} --finish"
+                hint = (
+                    f"set the new one: provisioner secrets set {name} --accept-old-until DATE; if that is done already,"
+                    f" take the new one alone: provisioner camera accept {name} --finish"
+                )
                 yield view.problem(owner, (facility, device), "login-old-missing", message, hint, facility=facility)
 
 

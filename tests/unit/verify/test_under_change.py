@@ -72,7 +72,7 @@ def test_a_picture_that_is_neither_differs_from_both() -> None:
     frame = OLD_FRAME | {"width": 640}
     one = verdicts(targets(former=FORMER), shown(documents(), frame))[PATH]
     assert (one.verdict, one.cause.value) == (Verdict.DEGRADED, "picture differs")
-    assert one.detail == "h265 640x288 instead of h264 640x360, and of the former h265 352x288"
+    assert one.detail == "h265 640x288 instead of h264 640x360, or h265 352x288 as before"
     assert one.settings == (SettingSeen("picture", OWN, UNTIL, ""),)
 
 
