@@ -199,6 +199,10 @@ _HOSTS: _Section = {
         "Sites are to send WireGuard into a management network, which they seldom reach.",
         "Write under endpoint the address at which sites reach the relay.",
     ),
+    "ssh-port-taken": (
+        "SSH to a relay is to go to a port that MediaMTX takes there.",
+        "Let sshd listen on another port, and write that.",
+    ),
     "ssh-host-key-unknown": (
         "Nothing says which SSH host key a host has.",
         "Write ssh.host_key, or host_ca, the key of who signs hosts' keys.",
@@ -277,7 +281,10 @@ _SITES: _Section = {
         "More would be asked of a recorder than it serves.",
         "Leave out main streams, or contract lower rates.",
     ),
-    "uplink-over-capacity": ("The sub streams need more than the line sends.", "Contract lower rates."),
+    "uplink-over-capacity": (
+        "The sub streams, or these and one main stream, need more than the line sends.",
+        "Contract lower rates, or a faster line.",
+    ),
     "accept-over": (
         "The last day is over on which an old login or picture was taken as well: only the new one counts.",
         "Finish the change with `provisioner camera accept --finish`.",
@@ -317,6 +324,10 @@ _SITES: _Section = {
         "Write {username} or {password}, or other braces as %7B and %7D.",
     ),
     "rtsp-path-missing": ("The make has no RTSP path that is known.", "Write the stream's rtsp_path."),
+    "lan-over-endpoint": (
+        "A facility's LAN has the address in it to which its gateway is to send WireGuard.",
+        "Correct the LAN, or write under endpoint of the relay where the site reaches it.",
+    ),
     "lan-over-pool": ("A facility's LAN overlaps a tunnel pool.", "Renumber the LAN, or move the unused pool."),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
+from typing import Final
 
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
@@ -56,6 +57,20 @@ def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
                 path = ("relays", index, "endpoint" if relay.endpoint else "address")
                 hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
                 yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
+
+
+def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
+    """A relay's MediaMTX takes two ports: where sshd has one of them, it does not start."""
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            if service := _OF_MEDIAMTX.get(relay.ssh.port):
+                message = f"relay {relay.id}: port {relay.ssh.port} is that of {service}, so that SSH cannot have it"
+                path, hint = ("relays", index, "ssh", "port"), "let sshd listen on another port, and write that"
+                yield view.problem(f"carrier/{carrier.id}", path, "ssh-port-taken", message, hint)
+
+
+_OF_MEDIAMTX: Final = {8554: "the relay's RTSP", 9997: "MediaMTX's Control API"}
+"""As `desired.spec` has them, which stands above this."""
 
 
 def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
@@ -203,6 +218,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     host_ids_are_unique,
     host_addresses_are_unique,
     wireguard_endpoints_are_unique,
+    ssh_has_a_port_of_its_own,
     hosts_are_known_by_a_key,
     centres_exist,
     centres_are_managed_from_somewhere,

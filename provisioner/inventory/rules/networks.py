@@ -12,6 +12,7 @@ from itertools import combinations
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model import JumpHost
 from provisioner.inventory.rules.view import View
 
 _WIDEST_MANAGEMENT = 8
@@ -90,6 +91,29 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
                 yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
 
 
+def jump_hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
+    """Nothing is in the tunnel but hosts and sites: who is on the way to a host is not."""
+    pools = _pools(view)
+    for owner, path, jump in _jump_hosts(view):
+        for name, _, pool in pools:
+            if jump.address in pool:
+                message = f"the jump host's address {jump.address} lies in {name} {pool}"
+                hint = "write the host's outer address, not its tunnel address"
+                yield view.problem(owner, (*path, "address"), "host-address-in-pool", message, hint)
+
+
+def _jump_hosts(view: View) -> Iterator[tuple[str, KeyPath, JumpHost]]:
+    for carrier in view.inventory.carriers.values():
+        if carrier.jump is not None:
+            yield f"carrier/{carrier.id}", ("jump",), carrier.jump
+        for index, relay in enumerate(carrier.relays):
+            if relay.jump is not None:
+                yield f"carrier/{carrier.id}", ("relays", index, "jump"), relay.jump
+    for centre in view.inventory.centres.values():
+        if centre.jump is not None:
+            yield f"centre/{centre.id}", ("jump",), centre.jump
+
+
 def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
     """Gateways and centres send WireGuard to a relay's endpoint: it has to be an address that they reach.
 
@@ -103,15 +127,26 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                 message = f"relay {relay.id}: nobody can send WireGuard to {endpoint}, {kind}"
                 hint = "write under endpoint the address at which sites and centres reach the relay"
                 yield view.problem(owner, path, "relay-endpoint-unusable", message, hint)
-            networks = (n for n in carrier.management_networks if n.prefixlen >= _WIDEST_MANAGEMENT and endpoint in n)
-            for network in networks:
+            for whose, network in _narrow_management(view):
+                if endpoint not in network:
+                    continue
                 message = (
-                    f"relay {relay.id}: sites are to send WireGuard to {endpoint}, which lies in {carrier.id}'s"
+                    f"relay {relay.id}: sites are to send WireGuard to {endpoint}, which lies in {whose}'s"
                     f" management network {network}"
                 )
                 hint = "if sites do not reach that network write under endpoint where they reach the relay"
                 code = "endpoint-in-management-network"
                 yield view.problem(owner, path, code, message, hint, severity=Severity.WARNING)
+
+
+def _narrow_management(view: View) -> Iterator[tuple[str, IPv4Network]]:
+    """The management networks that are one, each with the carrier or centre whose it is, none twice."""
+    seen: set[IPv4Network] = set()
+    for owner, networks in _management(view):
+        for network in networks:
+            if network.prefixlen >= _WIDEST_MANAGEMENT and network not in seen:
+                seen.add(network)
+                yield owner.partition("/")[2], network
 
 
 def _of_no_host(address: IPv4Address) -> str:
@@ -141,6 +176,25 @@ def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("gateway", "lan"), "lan-over-pool", message, hint)
 
 
+def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
+    """A gateway looks for what lies in its LAN in there: a relay with such an address is never knocked at."""
+    relays = {name: relay.wireguard_endpoint for name, (_, relay) in view.inventory.relays.items()}
+    inside: dict[tuple[str, str], bool] = {}
+    for owner, facility in view.facilities():
+        lan = facility.lan
+        for plan in facility.connections if lan is not None else ():
+            endpoint = relays.get(plan.relay)
+            if lan is None or endpoint is None:
+                continue
+            if (lan, plan.relay) not in inside:
+                inside[lan, plan.relay] = endpoint in IPv4Network(lan)
+            if inside[lan, plan.relay]:
+                message = f"the LAN {lan} has {endpoint} in it, where the gateway is to send WireGuard to {plan.relay}"
+                hint = "correct the LAN, or write under endpoint of the relay where the site reaches it"
+                severity = Severity.WARNING
+                yield view.problem(owner, ("gateway", "lan"), "lan-over-endpoint", message, hint, severity=severity)
+
+
 def management_is_narrow(view: View) -> Iterator[Problem]:
     """Management networks are where SSH may come from: the whole Internet is not one of them."""
     for owner, networks in _management(view):
@@ -166,7 +220,9 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     pools_do_not_overlap,
     pools_keep_clear_of_carriers,
     hosts_stand_outside_pools,
+    jump_hosts_stand_outside_pools,
     endpoints_are_where_sites_can_send,
     lans_keep_clear_of_pools,
+    lans_keep_clear_of_endpoints,
     management_is_narrow,
 )

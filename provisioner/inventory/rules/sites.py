@@ -14,7 +14,7 @@ from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
-from provisioner.inventory.model import Facility, Recorder, StreamName, channel_of
+from provisioner.inventory.model import Facility, Recorder, Stream, StreamName, channel_of
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
 
 
@@ -129,13 +129,24 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
     upload = facility.survey.uplink.upload_mbps if facility.survey else None
     if upload is None:
         return
-    kbps = sum(camera.streams.sub.kbps or 0 for camera in facility.cameras) * (len(facility.connections) or 1)
-    if kbps > upload * 1000:
-        message = f"the sub streams need {kbps / 1000:g} Mbit/s; the line sends {upload:g}"
+    relays = len(facility.connections) or 1
+    pulled = sum(_rate(camera.streams.sub) for camera in facility.cameras) * relays
+    largest = max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays
+    needs = "the sub streams need"
+    if pulled <= upload * 1000:
+        # Who opens one main stream has every other picture of the site starve.
+        needs, pulled = "the sub streams and one main stream need", pulled + largest
+    if pulled > upload * 1000:
+        message = f"{needs} {pulled / 1000:g} Mbit/s; the line sends {upload:g}"
         hint = "contract lower rates, or a faster line"
         path = ("survey", "uplink", "upload_mbps")
         severity = Severity.WARNING
         yield site.problem(path, "uplink-over-capacity", message, hint, severity=severity)
+
+
+def _rate(stream: Stream | None) -> int:
+    """What was agreed of a stream's rate, in kilobits a second: its mean, else the least; 0 where neither was."""
+    return (stream.kbps or stream.least_kbps or 0) if stream else 0
 
 
 def devices_stand_in_the_lan(site: SiteView) -> Iterator[Problem]:

@@ -51,6 +51,10 @@ def settings(**pools: Any) -> dict[str, Any]:
     return plain | {"pools": plain["pools"] | pools}
 
 
+_SSH = {"user": "deploy", "host_key": make.HOST_KEY}
+_ELSEWHERE = make.carrier("vnpt", 21, management_networks=["203.0.113.192/27"])
+
+
 def _sends_to(endpoint: str, name: str = "relay-vnpt-1", number: int = 21, **changes: Any) -> dict[str, Any]:
     return make.relay(name, number, endpoint=endpoint, **changes)
 
@@ -124,6 +128,23 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         (
             {"carriers": [make.carrier(relays=[_sends_to("198.51.100.7", "relay-viettel-1")])]},
             "endpoint-in-management-network",
+        ),
+        # Whoever's management network it is.
+        (
+            {"carriers": [make.carrier(relays=[_sends_to("203.0.113.200", "relay-viettel-1")]), _ELSEWHERE]},
+            "endpoint-in-management-network",
+        ),
+        *(
+            (
+                {"carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, ssh=_SSH | {"port": port})])]},
+                "ssh-port-taken",
+            )
+            for port in (8554, 9997)
+        ),
+        ({"carriers": [make.carrier(jump={"address": "10.91.0.9", "ssh": _SSH})]}, "host-address-in-pool"),
+        (
+            {"facilities": [make.facility(gateway=make.facility()["gateway"] | {"lan": "203.0.113.0/24"})]},
+            "lan-over-endpoint",
         ),
         ({"centres": [make.centre(), make.centre("centre-2", 22)]}, "centre-without-management"),
         ({"carriers": [make.carrier(centres=["centre", "other"])]}, "centre-unknown"),
