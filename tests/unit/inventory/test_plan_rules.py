@@ -245,6 +245,26 @@ def test_a_line_bears_what_is_always_pulled() -> None:
     assert [(p.code, p.severity) for p in listed] == [("uplink-over-capacity", Severity.WARNING)]
 
 
+@pytest.mark.parametrize(
+    ("sub", "main", "told"),
+    [
+        ({"kbps": 400}, {"kbps": 1600}, ""),
+        ({"kbps": 400}, {"kbps": 1601}, "the sub streams and one main stream need 2.001 Mbit/s; the line sends 2"),
+        ({"kbps": 2001}, {"kbps": 4000}, "the sub streams need 2.001 Mbit/s; the line sends 2"),
+        # What is agreed as the least is needed at least.
+        ({"least_kbps": 400}, {"least_kbps": 1601}, "the sub streams and one main stream need 2.001 Mbit/s"),
+        ({}, {"kbps": 2000}, ""),
+    ],
+)
+def test_a_line_bears_one_main_stream_as_well(sub: dict[str, int], main: dict[str, int], told: str) -> None:
+    line = make.survey(uplink={"kind": "fibre", "upload_mbps": 2})
+    streams = {"sub": {"width": 640, "height": 360} | sub, "main": {"width": 1280, "height": 720} | main}
+    other = make.camera("cam-02", 12, streams={"sub": {"width": 640, "height": 360}})
+    listed = problems(make.facility(survey=line, cameras=[make.camera(streams=streams), other]))
+    assert [p.code for p in listed] == ["uplink-over-capacity"] * bool(told)
+    assert all(told in p.message and p.severity is Severity.WARNING for p in listed)
+
+
 # --- openings, claims, counts ---------------------------------------------------------------------
 
 
