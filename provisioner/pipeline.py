@@ -284,7 +284,16 @@ def make_plan(
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
-    observed = Observed(session.served, session.state, hosts, session.files, facts, unreadable, unproved=unproved)
+    observed = Observed(
+        session.served,
+        session.state,
+        hosts,
+        session.files,
+        facts,
+        unreadable,
+        unproved=unproved,
+        places=session.loaded.places,
+    )
     basis = replace(session.basis({}), allow=allowed)
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)

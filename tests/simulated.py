@@ -71,6 +71,8 @@ class SimulatedHost:
     disks: list[dict[str, Any]] = field(default_factory=list)
     firewalls: list[str] = field(default_factory=list)
     routes_elsewhere: list[dict[str, str]] = field(default_factory=list)
+    way_out: dict[str, Any] | None = None
+    ports_taken: list[dict[str, Any]] = field(default_factory=list)
     restarts: int = 0
     public_key: str = ""
     private_key: str = ""
@@ -220,6 +222,8 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     if call.request["operation"] == "observe":
         facts["disks"] = host.disks
         facts["routes_elsewhere"] = host.routes_elsewhere
+        facts["way_out"] = host.way_out
+        facts["ports_taken"] = host.ports_taken if request.get("ports") else []
         facts["clock"] = [time.time() + host.clock_off_s] * 2
     if request.get("program"):
         facts["firewalls"] = host.firewalls

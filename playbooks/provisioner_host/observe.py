@@ -22,6 +22,7 @@ from provisioner_host import (
     room,
     sandbox,
     sessions,
+    surroundings,
     tunnel,
     units,
 )
@@ -94,6 +95,9 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
     facts["clock"] = [round(began, 1), round(time.time(), 1)]
     if "ip" not in facts["missing_programs"]:
         facts["routes_elsewhere"] = tunnel.routes_elsewhere(request.get("networks", ()))
+        facts["way_out"] = surroundings.way_out()
+    if ports := request.get("ports"):
+        facts["ports_taken"] = surroundings.taken(ports)
     return facts
 
 

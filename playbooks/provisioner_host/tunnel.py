@@ -147,6 +147,13 @@ def live_link() -> LinkAnswer:
     }
 
 
+def listens_on() -> int | None:
+    """The port on which the live tunnel takes packets; None where it is not up."""
+    done = run(["wg", "show", paths.TUNNEL, "listen-port"], check=False)
+    text = done.stdout.strip()
+    return int(text) if done.returncode == 0 and text.isdigit() else None
+
+
 def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:
     """The routes of other interfaces inside of networks that the tunnel is to have, some of many.
 

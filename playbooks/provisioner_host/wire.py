@@ -39,6 +39,7 @@ class ObserveRequest(TypedDict):
         receipts: whether the entries of the record that receipts hold are told, too.
         held: the ids of facilities of which the host keeps what it has: it is compared, and written, with that in it.
         networks: those that the tunnel is to have, which nothing else should.
+        ports: those that ours are to have, which nobody else should.
     """
 
     operation: Literal["observe"]
@@ -49,6 +50,14 @@ class ObserveRequest(TypedDict):
     receipts: NotRequired[bool]
     held: NotRequired[list[str]]
     networks: NotRequired[list[str]]
+    ports: NotRequired[PortsToTake]
+
+
+class PortsToTake(TypedDict):
+    """Ports on which ours are to wait for others."""
+
+    tcp: list[int]
+    udp: list[int]
 
 
 class SealOrder(TypedDict):
@@ -585,11 +594,27 @@ class RouteAnswer(TypedDict):
     device: str
 
 
+class WayOutAnswer(TypedDict):
+    """The interface of the default route, and how large its packets may be."""
+
+    device: str
+    mtu: int
+
+
+class PortAnswer(TypedDict):
+    """A port that somebody else has, and whose program that is."""
+
+    protocol: str
+    port: int
+    user: str
+
+
 class FactsAnswer(TypedDict):
     """A host's facts; `program`, `relay`, `runtime` and `firewalls` (of others) are of a host that should have a relay.
 
     `disks`, `clock`, when it began and ended in seconds since 1970, and `routes_elsewhere`, of other interfaces inside
-    of the tunnel's networks, are there where the facts are all that was asked for.
+    of the tunnel's networks, are there where the facts are all that was asked for; so are `way_out`, and `ports_taken`,
+    of those that ours are to have.
     """
 
     host: MachineAnswer
@@ -615,6 +640,8 @@ class FactsAnswer(TypedDict):
     disks: NotRequired[list[DiskAnswer]]
     clock: NotRequired[list[float]]
     routes_elsewhere: NotRequired[list[RouteAnswer]]
+    way_out: NotRequired[WayOutAnswer | None]
+    ports_taken: NotRequired[list[PortAnswer]]
     live_digest: str
 
 

@@ -54,6 +54,20 @@ class Problem:
         return self.severity is Severity.ERROR and self.object != RECEIVERS
 
     @property
+    def document(self) -> dict[str, object]:
+        """The problem as documents have it."""
+        return {
+            "severity": self.severity.value,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "object": self.object,
+        }
+
+    @property
     def place(self) -> str:
         """`file:line:column`, as far as it is known."""
         parts = [self.file or "inventory"]

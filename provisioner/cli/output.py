@@ -51,16 +51,7 @@ def hint_line(hint: str, say: Translator = ENGLISH) -> str:
 
 def problem_document(problem: Problem) -> Document:
     """A problem as it stands in the documents of `validate` and of errors."""
-    return {
-        "severity": problem.severity.value,
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "object": problem.object,
-    }
+    return problem.document
 
 
 def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, say: Translator = ENGLISH) -> None:

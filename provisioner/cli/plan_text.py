@@ -227,7 +227,7 @@ def _some(names: Sequence[str], most: int, say: Translator) -> str:
 
 
 def _left_out(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
-    if plan.left_out or plan.outside or plan.notes:
+    if plan.left_out or plan.outside or plan.notes or plan.warnings:
         yield ""
     if plan.left_out:
         hosts, names = say.counted(len(plan.left_out), "host"), _some(plan.left_out, _NAMED, say)
@@ -239,3 +239,6 @@ def _left_out(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
         yield say("outside --limit on chosen hosts: {changes}", changes=changes)
     for note in plan.notes:
         yield from terminal.below(say("note"), say.restated(note), 2)
+    for one in plan.warnings:
+        text = f"{say.restated(one.message)}; {say.restated(one.hint)} ({one.place})"
+        yield from terminal.below(say("note"), text, 2)

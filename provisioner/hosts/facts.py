@@ -16,6 +16,7 @@ from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.condition import HostFault
 from provisioner.hosts.document import Fields, UnreadableError, parsed
+from provisioner.hosts.surroundings import Surroundings, surroundings_in
 
 _MOST_ROUTES = 20
 RuleAction = Literal["create", "update", "delete"]
@@ -236,6 +237,7 @@ class HostFacts:
         faults: what is wrong with the host itself: full disks, a clock that is off.
         firewalls: those of others that are at work on a relay beside our table.
         routes_elsewhere: networks inside of the tunnel's that other interfaces have, each with the interface.
+        surroundings: its way out, and who has ports that ours are to have.
     """
 
     host: str
@@ -267,6 +269,7 @@ class HostFacts:
     faults: tuple[HostFault, ...] = ()
     firewalls: tuple[str, ...] = ()
     routes_elsewhere: tuple[tuple[str, str], ...] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     @property
     def viewers(self) -> Mapping[str, int]:
@@ -325,6 +328,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         quarantine=_quarantine(answer),
         firewalls=answer.texts("firewalls") if answer.has("firewalls") else (),
         routes_elsewhere=_routes(answer) if answer.has("routes_elsewhere") else (),
+        surroundings=surroundings_in(answer),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec
 from provisioner.desired.units import units_of
 from provisioner.hosts.condition import HostFault, clock_in, disks_in, findings, other_firewalls
 from provisioner.hosts.document import Fields, parsed
@@ -107,6 +107,8 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
         "program": program_path(spec.relay.artefact) if spec.relay else None,
         "networks": [str(network) for network in spec.tunnel.routes],
     }
+    if spec.relay is not None and spec.tunnel.listen_port is not None:
+        request["ports"] = {"tcp": [RTSP_PORT, API_PORT], "udp": [spec.tunnel.listen_port]}
     if spec.held:
         request["held"] = sorted(spec.held_names)
     rules = [file.content for file in files if file.path == NFT_FILE]

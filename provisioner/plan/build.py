@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from provisioner.base.diagnostics import Problem
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.facts import HostFacts
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
 from provisioner.plan.basis import Basis, desired_digest, planned_digest
 from provisioner.plan.changes import Change, pending
@@ -29,6 +31,7 @@ from provisioner.plan.guards.lockout import locked_out, required_sources
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
+from provisioner.plan.guards.surroundings import host_warnings
 from provisioner.plan.model import HeldInPlan, Plan
 from provisioner.render.files import NFT_FILE, RenderedFile
 
@@ -49,6 +52,7 @@ class Observed:
         unreadable: why the others could not.
         before: an older revision that is compared with: what it protects is protected.
         unproved: those of the unreadable that did not prove that they were managed before.
+        places: where what the inventory's files say stands; None where there is none to be named.
         served_elsewhere: how many paths are served that are not in `state`, as no change is about them.
     """
 
@@ -61,6 +65,7 @@ class Observed:
     before: Inventory | None = None
     unproved: frozenset[str] = frozenset()
     served_elsewhere: int = 0
+    places: Places | None = None
 
 
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
@@ -114,6 +119,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         site_packages=needs_of_sites(
             [spec for spec in observed.state.hosts.values() if spec.relay], read, files, facts, fleet
         ),
+        warnings=tuple(_warnings(observed, read)),
         notes=(*_notes(observed, read, by_host, held), *_of_recovery(observed, fleet.former_keys)),
         held=held,
         quarantined=tuple(one for spec in read for one in quarantined_on(spec, facts[spec.id]).values()),
@@ -253,14 +259,7 @@ def _notes(
     observed: Observed, read: Sequence[HostSpec], changed: Collection[str], held: Sequence[HeldInPlan]
 ) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
-    yield from (f"{spec.id}: {fault.detail}" for spec in read for fault in observed.facts[spec.id].faults)
     yield from _of_the_machine({spec.id: observed.facts[spec.id] for spec in read})
-    for spec in read:
-        for network, device in observed.facts[spec.id].routes_elsewhere:
-            yield (
-                f"{spec.id} reaches {network} by {device}, and the tunnel is to have that network: sites there would"
-                " not be reached, or what is there now would not; move the pool, or remove the route"
-            )
     if aside := [one.facility.id for one in held if not one.chosen]:
         yield f"{OUTSIDE}, and what hosts have of it stays as it is: {', '.join(aside)}"
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
@@ -269,6 +268,12 @@ def _notes(
             f"lock-out was checked for the management networks only: {', '.join(silent)} did not tell from which"
             " address this controller comes"
         )
+
+
+def _warnings(observed: Observed, read: Iterable[HostSpec]) -> Iterator[Problem]:
+    places = observed.places or Places({})
+    for spec in read:
+        yield from host_warnings(observed.inventory, places, spec, observed.facts[spec.id])
 
 
 def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:

@@ -44,7 +44,8 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "unreadable": dict(sorted(plan.unreadable.items())),
         "unproved": list(plan.unproved),
         "site_packages": [need._asdict() for need in plan.site_packages],
-        "notes": [*plan.lacking, *plan.notes],
+        "notes": [*plan.lacking, *plan.notes, *(f"{one.message}; {one.hint}" for one in plan.warnings)],
+        "warnings": [one.document for one in plan.warnings],
         "held": [held_document(one) for one in plan.held],
         "quarantined": [one.document for one in plan.quarantined],
     }
@@ -55,6 +56,7 @@ def compare_document(plan: Plan, *, everything: bool = False) -> Document:
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
     of_hosts = {
         *("digest", "live", "desired", "planned", "unreadable", "unproved", "viewers_by_path", "quarantined"),
+        "warnings",
     }
     document = {key: value for key, value in whole.items() if key not in of_hosts}
     for key in ("viewers_dropped", "viewers_unknown"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from provisioner.base.diagnostics import Problem
 from provisioner.base.held import HeldFacility
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
@@ -55,6 +56,7 @@ class Plan:
         unproved: those of them that did not prove that they were managed before; nothing was sent to them.
         site_packages: the sites whose gateways need a new package once this is applied.
         notes: what else a reader has to know, e.g. what could not be checked.
+        warnings: what the machines themselves have against it, each with its place in the inventory's files.
         lacking: programs that changes need and that an apply from here would not ship, each with why.
         against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
             of no viewers.
@@ -75,6 +77,7 @@ class Plan:
     unproved: tuple[str, ...] = ()
     site_packages: tuple[SitePackageNeed, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     lacking: tuple[str, ...] = ()
     against: Against | None = None
     noops_elsewhere: int = 0

@@ -383,6 +383,26 @@ _SECRETS: _Section = {
     "password-factory": ("A password is a factory's, or the user's name.", "Change it on the device, then here."),
 }
 
+_MACHINES: _Section = {
+    "host-clock-off": ("A host's clock is off by more than 30 s.", "Set it right: timedatectl set-ntp true."),
+    "host-disk-full": (
+        "A host's disk is full, read-only or has no room for files.",
+        "Make room before anything is applied to it.",
+    ),
+    "host-mtu-small": (
+        "A host's way out takes smaller packets than its tunnel sends: pictures would stand still.",
+        "Raise the MTU of that interface.",
+    ),
+    "host-port-taken": (
+        "A port that is to be ours on a relay is another program's there.",
+        "Stop that program, or give it another port.",
+    ),
+    "pool-routed-elsewhere": (
+        "A host reaches a part of the tunnel's networks by another interface already.",
+        "Move the pool, or remove the route.",
+    ),
+}
+
 _CONTACTS: _Section = {
     "contacts-file-misplaced": ("A file of contacts is not named by its province.", "Rename the file."),
     "contact-duplicate": ("A person is listed twice for one facility.", "Keep one of the two."),
@@ -427,6 +447,7 @@ _SECTIONS: dict[str, _Section] = {
     "Orders, designations, provinces": _ORDERS,
     "Surveys, plans, sign-offs": _PLANS,
     "Hosts and networks": _HOSTS,
+    "Machines, as `plan` sees them": _MACHINES,
     "Devices of a facility": _SITES,
     "The lock": _LOCK,
     "Secrets": _SECRETS,

@@ -16,7 +16,7 @@ from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/problems.md"
-PLACES = ("provisioner/inventory", "provisioner/contacts")
+PLACES = ("provisioner/inventory", "provisioner/contacts", "provisioner/plan/guards/surroundings.py")
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+\Z")
 # Words of the same form that are something else; each with what it is.
 NO_CODES = {
@@ -40,9 +40,10 @@ NO_CODES = {
 HEAD = """\
 # Problems
 
-Each problem that `validate` finds has a code. Codes never change their meaning: pipelines may filter by them, in the
-document of `--output json`, or in the SARIF file that `validate --sarif FILE` writes for merge requests. The message
-of a problem names the object, its file, line and column; the hint below it says what to write or to run.
+Each problem that `validate` finds has a code, and so has what `plan` and `drift` see of machines (`warnings` of their
+documents). Codes never change their meaning: pipelines may filter by them, in the document of `--output json`, or in
+the SARIF file that `validate --sarif FILE` writes for merge requests. The message of a problem names the object, its
+file, line and column; the hint below it says what to write or to run.
 
 An **error** ends `validate` with exit code 3. One that is about a single facility holds that facility: what hosts have
 of it stays as it is, and other commands go on with all others; any other error stops every command. A **warning** does

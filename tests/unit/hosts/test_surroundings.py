@@ -1,0 +1,97 @@
+"""What a machine says of its way out and of who has ports, as the kernel of a network namespace has them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.base.errors import HostError
+from provisioner.hosts.document import parsed
+from provisioner.hosts.surroundings import Surroundings, TakenPort, surroundings_in
+from provisioner_host.surroundings import Socket, sockets_in
+
+PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
+_ASK = """
+import json, socket, sys
+sys.path.insert(0, sys.argv[1])
+from provisioner_host import surroundings
+held = []
+for word in sys.argv[2:]:
+    kind, address, port = word.split(",")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    one = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    one.bind((address, int(port)))
+    if kind == "tcp":
+        one.listen()
+    held.append(one)
+wanted = {"tcp": [8554, 9997], "udp": [51820]}
+print(json.dumps([surroundings.way_out(), surroundings.taken(wanted)]))
+"""
+
+
+def told(*sockets: str, links: tuple[str, ...] = ()) -> Any:
+    """What is said of a namespace with these links, in which a program has these sockets."""
+    script = ["ip link set lo up", *links, 'exec /usr/bin/python3 -I -c "$@"']
+    apart = "-n" if os.geteuid() == 0 else "-rn"
+    argv = ["unshare", apart, "sh", "-ec", "\n".join(script), "sh", _ASK, str(PLAYBOOKS), *sockets]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_way_out_is_that_of_the_default_route_and_as_large_as_its_smallest_part() -> None:
+    small = "ip link set lo mtu 1400"
+    assert told()[0] is None
+    assert told(links=(small, "ip route add default dev lo"))[0] == {"device": "lo", "mtu": 1400}
+    assert told(links=(small, "ip route add default dev lo mtu 1300"))[0] == {"device": "lo", "mtu": 1300}
+
+
+def test_a_port_is_taken_where_a_program_waits_on_it_so_that_ours_could_not() -> None:
+    user = pwd.getpwuid(os.geteuid()).pw_name if os.geteuid() == 0 else "root"
+    taken = told("tcp,0.0.0.0,8554", "tcp,127.0.0.1,9997", "udp,::,51820", "tcp,0.0.0.0,9998", "udp,0.0.0.0,8554")[1]
+    assert taken == [
+        {"protocol": "tcp", "port": 8554, "user": user},
+        {"protocol": "tcp", "port": 9997, "user": user},
+        {"protocol": "udp", "port": 51820, "user": user},
+    ]
+    # On another address nobody is in the way.
+    assert told("tcp,127.0.0.2,8554")[1] == []
+
+
+def test_a_line_that_is_none_is_no_socket() -> None:
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+    good = "   0: 0100007F:270D 00000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 1 1"
+    text = "\n".join([head, good, "", "x", good.replace("270D", "zzzz"), good.replace(" 0A ", " 01 ")])
+    assert list(sockets_in(text, "0A")) == [Socket("0100007F", 9997, 998)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({}, Surroundings()),
+        ({"way_out": None, "ports_taken": []}, Surroundings()),
+        ({"way_out": {"device": "eth0\u001b[2J", "mtu": 1500}}, Surroundings("eth0", 1500)),
+        (
+            {"ports_taken": [{"protocol": "tcp", "port": 9997, "user": "x"}] * 100},
+            Surroundings(taken=(TakenPort("tcp", 9997, "x"),) * 20),
+        ),
+    ],
+)
+def test_what_a_host_says_of_them_is_bounded(answer: dict[str, Any], expected: Surroundings) -> None:
+    said = parsed("edge-1", answer, surroundings_in)
+    assert said.taken == expected.taken
+    assert said.mtu == expected.mtu
+    assert said.device.isprintable()
+
+
+@pytest.mark.parametrize(
+    "answer", [{"way_out": {"device": 1, "mtu": 1}}, {"way_out": {"device": "a", "mtu": -1}}, {"ports_taken": {}}]
+)
+def test_what_cannot_be_so_is_that_host_s_error(answer: dict[str, Any]) -> None:
+    with pytest.raises(HostError):
+        parsed("edge-1", answer, surroundings_in)
