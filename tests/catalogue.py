@@ -67,6 +67,7 @@ RESTATED = (
     "plan/guards/measures.py",
     "plan/guards/policy.py",
     "plan/guards/programs.py",
+    "plan/guards/surroundings.py",
     "plan/last_lines.py",
     "plan/offline.py",
     "plan/seen.py",

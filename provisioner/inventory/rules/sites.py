@@ -130,14 +130,15 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
     if upload is None:
         return
     relays = len(facility.connections) or 1
-    pulled = sum(_rate(camera.streams.sub) for camera in facility.cameras) * relays
-    largest = max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays
-    needs = "the sub streams need"
-    if pulled <= upload * 1000:
-        # Who opens one main stream has every other picture of the site starve.
-        needs, pulled = "the sub streams and one main stream need", pulled + largest
-    if pulled > upload * 1000:
-        message = f"{needs} {pulled / 1000:g} Mbit/s; the line sends {upload:g}"
+    subs = sum(_rate(camera.streams.sub) for camera in facility.cameras) * relays
+    # Who opens one main stream has every other picture of the site starve.
+    needed = subs + max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays
+    message = ""
+    if subs > upload * 1000:
+        message = f"the sub streams need {subs / 1000:g} Mbit/s; the line sends {upload:g}"
+    elif needed > upload * 1000:
+        message = f"the sub streams and one main stream need {needed / 1000:g} Mbit/s; the line sends {upload:g}"
+    if message:
         hint = "contract lower rates, or a faster line"
         path = ("survey", "uplink", "upload_mbps")
         severity = Severity.WARNING
