@@ -24,6 +24,7 @@ class EndClass(StrEnum):
     LOCKED = "locked"
     STALE = "stale"
     LOCK_OUT = "lock-out"
+    FOREIGN = "foreign"
     UNKNOWN = "unknown"
     HELD_BACK = "held-back"
     APPLIED = "applied"
@@ -36,6 +37,7 @@ _REFUSALS = {
     NotStartedBecause.STALE: EndClass.STALE,
     NotStartedBecause.LOCK_OUT: EndClass.LOCK_OUT,
     NotStartedBecause.HOST: EndClass.UNKNOWN,
+    NotStartedBecause.FOREIGN: EndClass.FOREIGN,
     NotStartedBecause.HELD_BACK: EndClass.HELD_BACK,
 }
 _OUTCOMES = {
@@ -65,6 +67,9 @@ _AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
     ),
     EndClass.LOCK_OUT: lambda hosts, names: (
         f"{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again"
+    ),
+    EndClass.FOREIGN: lambda hosts, names: (
+        f"{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt"
     ),
     EndClass.UNKNOWN: lambda hosts, names: (
         f"{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again"

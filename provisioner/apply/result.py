@@ -31,6 +31,7 @@ class NotStartedBecause(StrEnum):
     CHECK = "check"
     HOST = "host"
     HELD_BACK = "held-back"
+    FOREIGN = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def _code(result: HostResult) -> int:
             NotStartedBecause.LOCKED: 9,
             NotStartedBecause.LOCK_OUT: 6,
             NotStartedBecause.HOST: 5,
+            NotStartedBecause.FOREIGN: 6,
             NotStartedBecause.HELD_BACK: 0,
         }
         return refused.get(result.refusal, 7)

@@ -54,7 +54,7 @@ class Problem:
         return self.severity is Severity.ERROR and self.object != RECEIVERS
 
     @property
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, str | int]:
         """The problem as documents have it."""
         return {
             "severity": self.severity.value,

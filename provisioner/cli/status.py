@@ -22,6 +22,8 @@ from provisioner.lifecycle.drains import drain_standings
 from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
+from provisioner.plan.guards.measures import named
+from provisioner.report.status import Explained, status_document, status_lines, why_lines
 from provisioner.runs.overview import Overview
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained, drains)
         print_document(document | {"unreadable": list(whole.unreadable), "held": held_documents(held)})
+        document = status_document(chosen, whole.evidence, whole.now, explained)
+        of_all = {"unreadable": list(whole.unreadable), "unsealed_relays": list(whole.unsealed)}
+        print_document(document | of_all | {"held": held_documents(held)})
     elif why:
         _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
     else:
@@ -82,6 +87,13 @@ def _warn(invocation: Invocation, whole: Overview) -> None:
         errors = counted(len(whole.errors), "error")
         message = marked(f"the inventory has {errors}: hosts stay as they are until it has none")
         print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)
+    if whole.unsealed:
+        relays = named(whole.unsealed)
+        message = marked(f"the tunnel's key of {relays} is on its disk alone: a dead disk costs each site a visit")
+        hint = marked("have it sealed: provisioner keys init")
+        if whole.inventory.settings.recovery is None:
+            hint = marked("make a recovery key, to which relays seal theirs: provisioner keys recovery, then keys init")
+        print_warning(message, hint, color=invocation.color, say=invocation.say)
     for run in whole.unended:
         hint = marked("what its hosts hold is not known until it has: provisioner history")
         print_warning(marked(f"run {run} has not ended"), hint, color=invocation.color, say=invocation.say)

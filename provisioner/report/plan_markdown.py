@@ -223,8 +223,8 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
         hosts = _hosts(sorted(plan.unreadable), say)
         sentences.append(say("**Not read**, their changes are not in the plan: {hosts}", hosts=hosts))
     sentences += [code(say.restated(note), _REASON) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
-    told = (f"{say.restated(one.message)}; {say.restated(one.hint)} ({one.place})" for one in plan.warnings)
-    sentences += [code(text, _REASON) for text in islice(told, _REFUSALS)]
+    seen = (f"{say.restated(one.message)}; {say.restated(one.hint)} ({one.place})" for one in plan.warnings)
+    sentences += [code(text, _REASON) for text in islice(seen, _REFUSALS)]
     for line in sentences:
         yield f"{line}."
         yield ""

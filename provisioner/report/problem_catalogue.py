@@ -384,6 +384,10 @@ _SECRETS: _Section = {
 }
 
 _MACHINES: _Section = {
+    "adoption-spent": (
+        "The lock still says from whom a host is to be taken over, and the host is this inventory's by now.",
+        "Remove it with `provisioner hosts adopt`.",
+    ),
     "host-clock-off": ("A host's clock is off by more than 30 s.", "Set it right: timedatectl set-ntp true."),
     "host-disk-full": (
         "A host's disk is full, read-only or has no room for files.",

@@ -8,13 +8,24 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioner import __version__
-from provisioner.apply import HostResult, Job, JournalStep, Rollout, RunProgress, roll_out
+from provisioner.apply import (
+    HostOutcome,
+    HostResult,
+    Job,
+    JournalStep,
+    NotStartedBecause,
+    Rollout,
+    RunProgress,
+    roll_out,
+)
+from provisioner.base.errors import HostError
 from provisioner.base.held import HeldFacility
 from provisioner.history.git_notes import note_head
 from provisioner.history.records import Holding, Operation, Run
 from provisioner.history.seal import Head
 from provisioner.history.who import who, who_text
 from provisioner.hosts.artefact import fetch
+from provisioner.hosts.runner import ForeignHostError
 from provisioner.pipeline import Session, new_run_id
 from provisioner.plan.changes import Action, Change
 from provisioner.plan.diff import changes_of
@@ -101,6 +112,13 @@ def holdings_after(
     """What the hosts that were started are known to hold now."""
     contents = contents_of(session.served)
     return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
+
+
+def not_asked(host: str, error: HostError) -> HostResult:
+    """The result of a host that could not be read, or that is somebody else's and was sent nothing."""
+    if isinstance(error, ForeignHostError):
+        return HostResult(host, HostOutcome.NOT_STARTED, error.message, refusal=NotStartedBecause.FOREIGN)
+    return HostResult(host, HostOutcome.UNREACHABLE, error.message)
 
 
 def by_host(results: Iterable[HostResult]) -> tuple[HostResult, ...]:

@@ -24,6 +24,7 @@ from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.allocated import is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
 from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.lifecycle.status import FacilityStatus, statuses
@@ -65,6 +66,13 @@ class Overview:
         """The ids of facilities whose files cannot be understood."""
         owners = (owner.partition("/") for owner in self.loaded.broken)
         return tuple(sorted(name for kind, _, name in owners if kind == "facility"))
+
+    @property
+    def unsealed(self) -> tuple[str, ...]:
+        """The relays in use whose tunnel's key is on their disk alone: nothing opens it for new hardware."""
+        lock, recovery = self.inventory.allocations.relays, self.inventory.settings.recovery
+        relays = ((name, lock[name]) for name in sorted(self.inventory.relays) if name in lock)
+        return tuple(name for name, of in relays if of.public_key and not is_sealed(of, recovery))
 
     @property
     def errors(self) -> tuple[Problem, ...]:

@@ -18,6 +18,7 @@ from provisioner.runs.execution import (
     by_host,
     carry_out,
     holdings_after,
+    not_asked,
     remaining_changes,
     with_program,
 )
@@ -95,7 +96,7 @@ def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostRe
     others = [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in gone]
     for spec in specs:
         if spec.id in errors:
-            others.append(HostResult(spec.id, HostOutcome.UNREACHABLE, errors[spec.id].message))
+            others.append(not_asked(spec.id, errors[spec.id]))
         elif spec.id in facts or spec.id in through:
             jobs.append(_job_again(session, spec, facts.get(spec.id), last))
     return jobs, others

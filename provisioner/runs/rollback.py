@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from provisioner.apply import HostOutcome, HostResult, Job, relays_beside, waves_of
+from provisioner.apply import Job, relays_beside, waves_of
 from provisioner.base.errors import HostError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.desired.chosen import refuse_all_shut
@@ -19,7 +19,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session, refuse_foreign
 from provisioner.runs.applied import Applied
-from provisioner.runs.execution import carry_out, new_run
+from provisioner.runs.execution import carry_out, new_run, not_asked
 from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
@@ -100,9 +100,7 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         )
         for host, (target, _) in sorted(planned.hosts.items())
     ]
-    others = tuple(
-        HostResult(host, HostOutcome.UNREACHABLE, error.message) for host, error in sorted(planned.unreadable.items())
-    )
+    others = tuple(not_asked(host, error) for host, error in sorted(planned.unreadable.items()))
     closed = end_gone(session, planned.facts)
     run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.allocate import carrier_of, next_carrier_of, ported
-from provisioner.inventory.model import CentreAllocation, RelayAllocation
+from provisioner.inventory.model import CentreAllocation, Recovery, RelayAllocation
 from provisioner.inventory.rules.view import OwnerPath, View
 
 ALLOCATION_MISSING = "allocation-missing"
@@ -174,6 +174,13 @@ def missing_keys(view: View) -> Iterator[Problem]:
                 f" and note the key that it prints: provisioner gateway set-key {facility.id} KEY"
             )
             yield view.problem(owner, ("gateway",), GATEWAY_KEY_MISSING, message, hint)
+
+
+def is_sealed(relay: RelayAllocation, recovery: Recovery | None) -> bool:
+    """Whether a relay's tunnel key is in a box that the recovery key of today opens."""
+    sealed = relay.sealed_key
+    known = recovery is not None and sealed is not None and sealed.recovery == recovery.public_key
+    return known and sealed is not None and sealed.public_key == relay.public_key
 
 
 def sealed_keys(view: View) -> Iterator[Problem]:

@@ -34,28 +34,32 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
     """
     owner, block = _block(inventory, spec)
 
-    def told(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
+    def warning(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
         whose, path = at or (owner, block)
         place = places.at(whose, *path)
         return Problem(place.file, place.line, place.column, code, message, hint, f"host/{spec.id}", Severity.WARNING)
 
     for fault in facts.faults:
         if (known := _CONDITIONS.get(fault.condition)) is not None:
-            yield told(known[0], f"{spec.id}: {fault.detail}", known[1])
+            yield warning(known[0], f"{spec.id}: {fault.detail}", known[1])
     for network, device in facts.routes_elsewhere:
         message = (
             f"{spec.id} reaches {network} by {device}, and the tunnel is to have that network: sites there would not be"
             " reached, or what is there now would not"
         )
         hint, pool = "move the pool, or remove the route", _pool(inventory, spec, network)
-        yield told("pool-routed-elsewhere", message, hint, ("inventory", pool) if pool else None)
+        yield warning("pool-routed-elsewhere", message, hint, ("inventory", pool) if pool else None)
+    if spec.adopted is not None and spec.owner is not None and facts.owner and facts.owner.is_same(spec.owner):
+        message = f"{spec.id} is this inventory's: what the lock says of taking it over is spent"
+        hint = f"remove it: provisioner hosts adopt {spec.id}"
+        yield warning("adoption-spent", message, hint, ("allocations", ("adopted", spec.id)))
     around, needed = facts.surroundings, spec.tunnel.mtu + _ENVELOPE
     if _SMALLEST_MTU <= around.mtu < needed:
         message = (
             f"{spec.id} sends packets of {around.mtu} bytes at most by {around.device}, and those of the tunnel take"
             f" {needed}: large ones would not arrive, and pictures stand still"
         )
-        yield told("host-mtu-small", message, f"raise the MTU of {around.device} to {needed} at least")
+        yield warning("host-mtu-small", message, f"raise the MTU of {around.device} to {needed} at least")
     for port in around.taken:
         message = (
             f"{spec.id}: port {port.port}/{port.protocol}, which is to be ours there, is taken by a program of the user"
@@ -65,7 +69,7 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         hint = "stop that program, or give it another port"
         if at:
             hint = "give that program another port, or write another wireguard_port: gateways get new packages then"
-        yield told("host-port-taken", message, hint, at)
+        yield warning("host-port-taken", message, hint, at)
 
 
 def _block(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:

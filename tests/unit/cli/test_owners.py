@@ -91,6 +91,30 @@ def test_no_command_changes_the_host_of_somebody_else_whatever_is_allowed(
     assert_untouched(call, before)
 
 
+def let_it_be_another_s(host: SimulatedHost) -> None:
+    """Somebody else has taken a host over: it proves itself to them alone, and has their mark."""
+    assert host.owner is not None
+    host.owner = host.owner | {"inventory": "other", "key": "0" * 32}
+    host.identity = "somebody else's"
+
+
+@MERGE_REQUEST
+def test_a_rollback_of_all_leaves_the_host_of_somebody_else_and_says_so_by_its_code(
+    call: Terminal,  # noqa: F811
+) -> None:
+    call.other_channel()
+    assert call("apply", "--yes", *EVERYTHING)[0] == 0
+    let_it_be_another_s(call.hosts.hosts[RELAY])
+    before = as_they_are(call)
+    code, document = call.document("rollback", "--yes")
+    # The one that the last run changed is another's now: nothing of ours goes there.
+    assert code == 6, document
+    [result] = [host for host in document["hosts"] if host["host"] == RELAY]
+    assert (result["outcome"], "inventory other" in result["cause"]) == ("not-started", True)
+    assert call.hosts.hosts[RELAY] == before[RELAY]
+    assert "of another inventory, sent nothing" in call("rollback", "--yes")[1]
+
+
 @TAKEOVERS
 @pytest.mark.parametrize("words", [("plan", *EVERYTHING), ("drift",)], ids=["plan", "drift"])
 def test_who_reads_is_told_whose_it_is_and_the_other_hosts_go_on(
@@ -166,9 +190,14 @@ def test_what_was_adopted_is_planned_as_a_change_of_trust_and_is_ours_once_it_is
     assert mark is not None
     assert (mark["inventory"], mark["host"]) == ("other" if takeover is another_inventory else "example", RELAY)
     assert trusted(call) == []
+    [told] = call.document("plan", *ONLY)[1]["warnings"]
+    assert (told["code"], told["hint"]) == ("adoption-spent", f"remove it: provisioner hosts adopt {RELAY}")
+    assert told["file"].endswith("allocations.lock.yml")
+    assert told["line"] > 0
     code, document = call.document("hosts", "adopt", RELAY)
     assert (code, document["owner"], document["written"]) == (0, None, True)
     assert "adopted" not in call.file("allocations.lock.yml").read_text(encoding="utf-8")
+    assert call.document("plan", *ONLY)[1]["warnings"] == []
 
 
 def test_an_owner_that_goes_on_with_the_host_has_to_be_adopted_again(call: Terminal) -> None:  # noqa: F811

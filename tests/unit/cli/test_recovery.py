@@ -18,6 +18,7 @@ from provisioner.inventory.files.strict_yaml import parse
 from tests.hostile import MERGE_REQUEST
 from tests.hostile import RELAY as HOSTILE_RELAY
 from tests.simulated import SimulatedHost
+from tests.unit.cli.test_documents import holds
 from tests.unit.cli.test_plan import RELAY, Terminal, call  # noqa: F401 (the fixture)
 
 OTHER = "relay-vnpt-1"
@@ -65,6 +66,27 @@ def die(call: Terminal) -> SimulatedHost:  # noqa: F811
     call.hosts.hosts[RELAY] = SimulatedHost(is_new_hardware=True)
     call.hosts.calls.clear()
     return call.hosts.hosts[RELAY]
+
+
+def test_status_names_the_relays_whose_key_is_on_their_disk_alone(call: Terminal) -> None:  # noqa: F811
+    recorded = sorted(name for name, of in lock(call)["relays"].items() if of.get("public_key"))
+    code, document = call.document("status")
+    holds("status", document)
+    assert document["unsealed_relays"] == recorded == sorted({RELAY, OTHER})
+    err = call("status")[2]
+    assert f"the tunnel's key of {', '.join(recorded)} is on its disk alone" in err
+    assert "provisioner keys recovery, then keys init" in err
+    assert code == 0
+
+
+def test_status_has_no_word_on_a_key_that_is_sealed(sealed: tuple[Terminal, RecoveryPair]) -> None:
+    call, _ = sealed  # noqa: F811
+    assert call.document("status")[1]["unsealed_relays"] == []
+    assert "on its disk alone" not in call("status")[2]
+    # To another recovery key it is no use.
+    assert call("keys", "recovery", "--replace")[0] == 0
+    assert call.document("status")[1]["unsealed_relays"] == sorted({RELAY, OTHER})
+    assert "have it sealed: provisioner keys init" in call("status")[2]
 
 
 # --- keys recovery --------------------------------------------------------------------------------

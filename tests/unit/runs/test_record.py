@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import sqlite3
@@ -469,6 +470,23 @@ def killed(controller: RecordingController) -> RecordingController:
     close_facility(controller, "quang-nam/kcl-qn-001")
     kill_at(controller, "confirm")
     return controller
+
+
+@MERGE_REQUEST
+def test_a_run_that_goes_on_leaves_the_host_of_somebody_else_and_says_so_by_its_code(
+    killed: RecordingController,
+) -> None:
+    foreign = killed.hosts.hosts[RELAY_2]
+    assert foreign.owner is not None
+    # It has returned by itself, and somebody has taken it over.
+    foreign.armed, foreign.identity = None, "somebody else's"
+    foreign.owner = foreign.owner | {"inventory": "other", "key": "0" * 32}
+    before = copy.deepcopy(foreign)
+    resumed = killed.run("apply", "--resume")
+    assert resumed.code == 6, resumed
+    assert "belongs to inventory other" in resumed.out + resumed.err
+    assert "provisioner hosts adopt" in resumed.out + resumed.err
+    assert foreign == before
 
 
 def test_a_run_that_nobody_touched_goes_on(killed: RecordingController) -> None:
