@@ -241,7 +241,7 @@ def camera_moved(edits: Edits, facility: str, camera: str, order: DeviceOrder) -
         raise UsageError(f"nothing was said of where {facility}/{camera} goes", hint=hint, object=facility)
     gone: tuple[str, ...] = ()
     if order.recorder:
-        gone = ("address", "make", "model", "port", "onvif")
+        gone = ("address", "make", "model", "port", "onvif", "accept")
     elif order.address:
         gone = ("recorder", "channel", "ip_channel")
     gone += ("ip_channel",) if order.channel is not None else ("channel",) if order.ip_channel is not None else ()

@@ -271,7 +271,11 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
 
 
 def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
-    """While either login of a device is taken the vault has both; afterwards nobody needs the old one."""
+    """While either login of a device is taken the vault has both; afterwards nobody needs the old one.
+
+    Of two files that have the login of one device, while it changes its carrier, one is enough.
+    """
+    kept = {(name, device) for name, logins, _ in _by_facility(view) for device, login in logins.items() if login.old}
     for facility, logins, owner in _by_facility(view):
         site = view.sites.get(facility)
         if site is None:
@@ -282,7 +286,7 @@ def changes_have_both_logins(view: SecretsView) -> Iterator[Problem]:
                 hint = f"remove it: provisioner secrets forget {facility}/{device}"
                 problem = view.problem(owner, (facility, device, "old"), "login-old-unused", message, hint)
                 yield replace(problem, severity=Severity.WARNING)
-            elif not login.old and device in site.changing and site.served_by:
+            elif device in site.changing and site.served_by and (facility, device) not in kept:
                 message = f"facility {facility}: either login of {device} is to be taken, and the old one is not kept"
                 name = f"{facility}/{device}"
                 hint = (

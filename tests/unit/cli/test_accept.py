@@ -86,6 +86,14 @@ def test_once_the_old_login_is_refused_the_next_apply_brings_the_new_one(changin
     assert changing.document("plan")[1]["changes"] == []
 
 
+def test_a_plan_of_before_the_refusal_is_stale(changing: Terminal) -> None:
+    changing.other_channel()
+    assert changing("plan", "--out", "plan.json")[0] == 0
+    changing.refuse(PATH)
+    assert changing("apply", "plan.json")[0] == 8
+    assert changing.password == OLD
+
+
 def test_there_is_no_way_back_from_a_new_login_that_is_refused_as_well(changing: Terminal) -> None:
     changing.refuse(PATH)
     assert changing("apply", "--yes", "--allow", "viewers=99")[0] == 0
@@ -162,6 +170,15 @@ def test_without_the_old_login_in_the_vault_the_facility_is_held(changing: Termi
     changing.file(SITE).write_text(text)
     assert changing.codes() == {"login-old-missing"}
     assert changing("plan")[0] == 3
+
+
+def test_a_camera_that_becomes_a_channel_has_no_login_to_change_any_more(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call.type(monkeypatch, "kcl-bg-001/cam-04", "--accept-old-until", UNTIL.isoformat())[0] == 0
+    assert "accept" in call.file(SITE).read_text()
+    assert call("camera", "move", "kcl-bg-001/cam-04", "--recorder", "nvr-01", "--channel", "20")[0] == 0
+    assert "accept" not in call.file(SITE).read_text()
 
 
 # --- pictures -------------------------------------------------------------------------------------
