@@ -21,9 +21,8 @@ from provisioner.desired.limit import parse_limits
 from provisioner.lifecycle.drains import drain_standings
 from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.status import FacilityStatus
-from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 from provisioner.plan.guards.measures import named
-from provisioner.report.status import Explained, status_document, status_lines, why_lines
+from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 from provisioner.runs.overview import Overview
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
     drains = drain_standings(whole.inventory, whole.evidence)
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained, drains)
-        print_document(document | {"unreadable": list(whole.unreadable), "held": held_documents(held)})
-        document = status_document(chosen, whole.evidence, whole.now, explained)
         of_all = {"unreadable": list(whole.unreadable), "unsealed_relays": list(whole.unsealed)}
         print_document(document | of_all | {"held": held_documents(held)})
     elif why:
