@@ -1,4 +1,4 @@
-"""What `scripts/bench` runs: `offline`, `national`, `nights`, `rollout`, or all of them."""
+"""What `scripts/bench` runs: `offline`, `national`, `nights`, `page`, `picture`, `rollout`, or all of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.bench.offline import measure as measure_offline
 _CAUTION: Final = (
     "wall clock is only as good as the machine is quiet; with a load above its cores, read CPU seconds instead"
 )
-_PARTS: Final = ("offline", "national", "nights", "page", "rollout")
+_PARTS: Final = ("offline", "national", "nights", "page", "picture", "rollout")
 _HOSTS: Final = (2, 8, 20)
 
 
@@ -118,6 +118,11 @@ def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
 
         for size in options.size or [CAMERAS]:
             yield measure_page(size, options.runs, options.seed, progress)
+        return
+    if name == "picture":
+        from tests.bench.picture import measure as measure_picture  # noqa: PLC0415 (the same)
+
+        yield measure_picture(options.runs, progress)
         return
     # Not before it is needed: a child is a copy of this process until it starts, and its peak memory tells.
     from tests.bench.rollout.part import measure  # noqa: PLC0415

@@ -1,7 +1,8 @@
 """A look at a stream by hand, what level 6 says of it, and what a look costs.
 
 Run by `scripts/picture`: an address of RTSP or a file is looked at as a relay would; without one, clips are made and
-the processor's time of each way to look is printed, beside a decoding of every picture.
+the processor's time of each way to look is printed, beside a decoding of every picture. `scripts/bench picture` has the
+looks of a night among its figures.
 """
 
 from __future__ import annotations
@@ -26,26 +27,33 @@ from provisioner.verify.picture.rules import Agreed, judged
 from provisioner_host import rtsp_reader
 from provisioner_host.picture_look import PictureLook
 from provisioner_host.wire import LookToTake, ReadAnswer
+from tests.bench.figures import Figure, Part, Ratio
 
 T = TypeVar("T")
 _TIMEOUT_S: Final = 60
 _ENCODED: Final = "-preset veryfast -b:v {rate} -maxrate {rate} -bufsize {rate}"
 
 
+MOST_CPU_S: Final = 0.15
+"""So much of a processor levels 5 and 6 may take together, a path and quick look of its sub stream."""
+
+
 class Clip(NamedTuple):
-    """A clip of a stream."""
+    """A clip of a stream; `every` is whether a relay decodes every picture of it, or key frames alone."""
 
     name: str
     size: str
     fps: int
     codec: str
     rate: str
+    every: bool
 
 
+_H265: Final = "-c:v libx265 -x265-params log-level=none:keyint=30:bframes=0"
 CLIPS: Final = (
-    Clip("sub, H.264", "640x360", 15, "-c:v libx264 -tune zerolatency -g 30", "400k"),
-    Clip("main, H.264", "1920x1080", 15, "-c:v libx264 -tune zerolatency -g 30", "3M"),
-    Clip("main, H.265", "1920x1080", 15, "-c:v libx265 -x265-params log-level=none:keyint=30:bframes=0", "2M"),
+    Clip("sub, H.264", "640x360", 15, "-c:v libx264 -tune zerolatency -g 30", "400k", every=True),
+    Clip("main, H.264", "1920x1080", 15, "-c:v libx264 -tune zerolatency -g 30", "3M", every=False),
+    Clip("main, H.265", "1920x1080", 15, _H265, "2M", every=False),
 )
 
 
@@ -102,6 +110,33 @@ def _read(stream: str, look: LookToTake | None) -> ReadAnswer:
 # --- costs ----------------------------------------------------------------------------------------
 
 
+def measure(runs: int, progress: Callable[[str], None]) -> Part:
+    """What a night's looks cost a relay a path: levels 5 and 6 are one read, beside a decoding of the same seconds."""
+    started = tuple(_measured(_start)[1] for _ in range(runs))
+    figures = [Figure("ffmpeg", "started, and nothing read, CPU", "s", started)]
+    ratios: list[Ratio] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in CLIPS:
+            for name, full in (("quick", False), ("full", True)):
+                progress(f"picture: {clip.name}, {name} look")
+                file = _made(Path(folder), clip, FULL_S if full else QUICK_S)
+                look = partial(_read, str(file), _look(full=full, every=clip.every))
+                looked = _figure(clip, f"levels 5 and 6, {name} look, CPU", look, runs)
+                decoded = _figure(clip, f"the same seconds decoded in full ({name}), CPU", partial(_decode, file), runs)
+                figures += [looked, decoded]
+                ratios.append(Ratio(f"{clip.name}: {name} look to decoding", looked, decoded))
+    notes = (
+        f"what was aimed at: {MOST_CPU_S} s for levels 5 and 6 together, a path (a quick look at its sub stream)",
+        f"a quick look reads {QUICK_S:g} s, a full one {FULL_S:g} s or more; the clips are read as fast as they can be",
+        "what is read and decoded is ffmpeg's, one process a path; the measures are taken by Python's standard library",
+    )
+    return Part("picture: seconds of one processor a path", tuple(figures), tuple(ratios), notes)
+
+
+def _figure(clip: Clip, name: str, work: Callable[[], object], runs: int) -> Figure:
+    return Figure(clip.name, name, "s", tuple(_measured(work)[1] for _ in range(runs)))
+
+
 def _print_costs(runs: int) -> int:
     _say("seconds of one processor; the clips are read as fast as they can be")
     _say(f"{'':16}{'level 5':>10}{'quick':>10}{'quick,keys':>12}{'full':>10}{'full,keys':>12}{'decode 10 s':>14}")
@@ -127,6 +162,10 @@ def _made(folder: Path, clip: Clip, seconds: float) -> Path:
     encoded = [*clip.codec.split(), *_ENCODED.format(rate=clip.rate).split()]
     subprocess.run([*argv, *encoded, str(target)], check=True, timeout=600)
     return target
+
+
+def _start() -> None:
+    subprocess.run(["ffmpeg", "-version"], check=True, timeout=_TIMEOUT_S, stdout=subprocess.DEVNULL)
 
 
 def _decode(file: Path) -> None:
