@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.pictures.collecting import Size, collect
-from tests.pictures.kept import OtherSizeError, keep, read
-from tests.pictures.rates import figures, judge_all, page
+from tests.pictures.collecting import Look, Size, collect
+from tests.pictures.kept import OtherSizeError, keep, read, seed_of
+from tests.pictures.rates import Figures, figures, judge_all, page, together
 
 
 def main() -> int:
@@ -22,26 +23,35 @@ def main() -> int:
     parser.add_argument("--soft", type=int, default=2, metavar="N", help="every how-manieth has each soft one (2)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many processors it takes (1)")
     parser.add_argument("--looks", type=Path, metavar="FILE", help="keep what was measured here, and go on with it")
-    parser.add_argument("--judge", type=Path, metavar="FILE", help="simulate nothing, judge what was kept")
+    parser.add_argument("--judge", type=Path, nargs="+", metavar="FILE", help="simulate nothing, judge what was kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     options = parser.parse_args()
     if options.judge is not None:
-        looks = read(options.judge)
+        of = together(
+            [figures(judge_all(read(file), seed), seed) for file in options.judge for seed in [seed_of(file)]]
+        )
     else:
-        size = Size(options.seed, options.cameras, options.nights, options.hard, options.soft)
-        if options.looks is None:
-            looks = list(collect(size, options.workers))
-        else:
-            try:
-                keep(options.looks, size, options.workers)
-            except OtherSizeError as other:
-                sys.exit(str(other))
-            looks = read(options.looks)
-    found = figures(judge_all(looks, options.seed), options.seed)
+        of = _simulated(Size(options.seed, options.cameras, options.nights, options.hard, options.soft), options)
     if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    sys.stdout.write("\n".join(page(found)) + "\n")
+        options.json.write_text(json.dumps(of, indent=1, ensure_ascii=False) + "\n")
+    sys.stdout.write("\n".join(page(of)) + "\n")
     return 0
+
+
+def _simulated(size: Size, options: argparse.Namespace) -> Figures:
+    if options.looks is None:
+        looks = list(collect(size, options.workers))
+    else:
+        try:
+            keep(options.looks, size, options.workers)
+        except OtherSizeError as other:
+            sys.exit(str(other))
+        looks = read(options.looks)
+    return _figures(looks, size.seed)
+
+
+def _figures(looks: Sequence[Look], seed: int) -> Figures:
+    return figures(judge_all(looks, seed), seed)
 
 
 if __name__ == "__main__":

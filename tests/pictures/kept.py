@@ -35,6 +35,11 @@ def read(file: Path) -> list[Look]:
     return [Look(**json.loads(line)) for line in _lines(file)[1:]]
 
 
+def seed_of(file: Path) -> int:
+    """The seed of the looks that were kept."""
+    return Size(**json.loads(_lines(file)[0])).seed
+
+
 def _whole(file: Path, size: Size) -> Iterator[Look]:
     """The looks of all cameras but the last one, which may lack some."""
     if not (lines := _lines(file)):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from textwrap import wrap
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from provisioner.hosts.document import fields_of
 from provisioner.verify.memory import PathMemory, after
@@ -33,8 +33,8 @@ _NOON = timedelta(hours=-14)
 _DARK_HOURS = (hours_of("18:00-06:00"),)
 """Of rooms without light, as an inventory has them: a room without any light is as black as a picture that failed."""
 _WIDTH = 120
-_BOUND = 3.0
-"""Of none in n, the true share is below 3/n with 95 % (the rule of three)."""
+_DOUBT = 0.05
+"""A bound holds with 95 %: what was seen had a chance of one in twenty if the true figure were at the bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +196,9 @@ class Found(TypedDict):
 
 
 class Figures(TypedDict):
-    """All figures of the page."""
+    """All figures of the page; the times of a processor are the largest of several seeds'."""
 
-    seed: int
+    seeds: list[int]
     healthy: Healthy
     faults: dict[str, Found]
     cpu_s: float
@@ -208,7 +208,7 @@ class Figures(TypedDict):
 def figures(nights: Sequence[Night], seed: int) -> Figures:
     """All figures of the page, as plain values: what is stored beside it."""
     return {
-        "seed": seed,
+        "seeds": [seed],
         "healthy": _healthy([night for night in nights if night.look.fault == Fault.NONE.value]),
         "faults": {fault.value: _found(nights, fault) for fault in (*HARD, *SOFT)},
         "cpu_s": _middle([night.look.cpu_s for night in nights if not night.look.full]),
@@ -276,31 +276,83 @@ def _is_undecided(night: Night) -> bool:
     return night.dark or night.suspects is None or bool(night.undecided)
 
 
+def together(parts: Sequence[Figures]) -> Figures:
+    """The figures of several seeds as those of one: their cameras are others."""
+    faults = [part["faults"] for part in parts]
+    whole = {
+        "seeds": [seed for part in parts for seed in part["seeds"]],
+        "healthy": _sum([part["healthy"] for part in parts]),
+        "faults": {name: _sum([of[name] for of in faults]) for name in faults[0]},
+        "cpu_s": max(part["cpu_s"] for part in parts),
+        "cpu_full_s": max(part["cpu_full_s"] for part in parts),
+    }
+    return cast("Figures", whole)
+
+
+def _sum(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts, and counts by their words, added up."""
+    total: dict[str, Any] = {}
+    for name, first in parts[0].items():
+        values = [part[name] for part in parts]
+        total[name] = _counted_together(values) if isinstance(first, dict) else sum(values)
+    return total
+
+
+def _counted_together(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
 # --- the page's tables ----------------------------------------------------------------------------
 
 
 def share(count: int, of: int) -> str:
-    """A share in percent; what is less than the whole never reads as the whole, which has its lower bound."""
-    if not of:
-        return "-"
-    if count == of:
-        return f"100 (≥ {max(0.0, 100 - 100 * _BOUND / of):.1f})"
-    return f"{math.floor(1000 * count / of) / 10:.1f}"
+    """A share in percent; what is less than the whole never reads as the whole."""
+    return f"{math.floor(1000 * count / of) / 10:.3g}" if of else "-"
+
+
+def share_at_least(count: int, of: int) -> str:
+    """A share in percent, with the bound above which it is for certain (Clopper and Pearson's, one-sided)."""
+    if not count:
+        return share(count, of)
+
+    def so_many_or_more(chance: float) -> float:
+        return sum(math.comb(of, k) * chance**k * (1 - chance) ** (of - k) for k in range(count, of + 1))
+
+    least = _where(lambda chance: so_many_or_more(chance) >= _DOUBT, 0, 1)
+    return f"{share(count, of)} (≥ {math.floor(1000 * least) / 10:.3g})"
 
 
 def per_thousand(count: int, days: int) -> str:
-    """How many per 1,000 camera-days; none has its upper bound."""
+    """How many per 1,000 camera-days, with the bound below which it is for certain (Poisson's)."""
     if not days:
         return "-"
-    return f"{1000 * count / days:.1f}" if count else f"0 (≤ {1000 * _BOUND / days:.1f})"
+
+    def so_few(mean: float) -> float:
+        return sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
+
+    most = _where(lambda mean: so_few(mean) <= _DOUBT, 1e-9, 10.0 + 3 * count)
+    return f"{f'{1000 * count / days:.1f}' if count else 0} (≤ {1000 * most / days:.1f})"
+
+
+def _where(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """From where on something holds."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def material(of: Figures) -> list[str]:
     """One sentence: how much was simulated."""
     healthy = of["healthy"]
     spells = sum(found["spells"] for found in of["faults"].values())
+    seeds = of["seeds"]
+    whose = f"Seed{'s' if len(seeds) > 1 else ''} {' and '.join(map(str, seeds))}"
     sentence = (
-        f"Seed {of['seed']}: {healthy['days']:,} healthy camera-days ({24 * healthy['days']:,} camera-hours) of"
+        f"{whose}: {healthy['days']:,} healthy camera-days ({24 * healthy['days']:,} camera-hours) of"
         f" {healthy['cameras']} cameras, one check a night: {healthy['days'] - healthy['full']:,} quick looks and"
         f" {healthy['full']:,} full ones, {healthy['seconds']:,} seconds of video; and {spells:,} faults."
     )
@@ -325,12 +377,14 @@ def healthy_table(of: Figures) -> list[str]:
 
 def fault_table(of: Figures) -> list[str]:
     """Of each fault, which share was found."""
-    lines = ["| fault | times | a fault at the first look | suspect at the first look | found | not decidable |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    heads = ("fault", "times", "a fault at first", "suspect at first", "found", "not decidable")
+    lines = [f"| {' | '.join((*heads, 'found of what can be told'))} |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
     for name, found in of["faults"].items():
         times = found["spells"]
-        shares = (share(found[key], times) for key in ("at_once", "suspected", "found"))
-        lines.append(f"| {name} | {times} | {' | '.join(shares)} | {share(found['undecided'], times)} |")
+        shares = (share(found[key], times) for key in ("at_once", "suspected", "found", "undecided"))
+        told = share_at_least(found["found"], times - found["undecided"])
+        lines.append(f"| {name} | {times} | {' | '.join(shares)} | {told} |")
     return lines
 
 

@@ -16,7 +16,16 @@ from tests.pictures.cameras import Light, accepted, camera_of
 from tests.pictures.collecting import Look, Size, collect
 from tests.pictures.faults import HARD, Fault, trouble_of
 from tests.pictures.film import Shot, film
-from tests.pictures.rates import Night, figures, judge_all, page, per_thousand, share
+from tests.pictures.rates import (
+    Night,
+    figures,
+    judge_all,
+    page,
+    per_thousand,
+    share,
+    share_at_least,
+    together,
+)
 from tests.pictures.sending import sent
 from tests.unit.docs.pages import text_of
 
@@ -99,17 +108,38 @@ def test_what_is_stored_is_as_much_as_is_promised(stored: Any) -> None:
         assert found["found"] >= 0.99 * (found["spells"] - found["undecided"]), fault
 
 
-@pytest.mark.parametrize(
-    ("count", "of", "shown"),
-    [(300, 300, "100 (≥ 99.0)"), (2999, 3000, "99.9"), (0, 3000, "0.0"), (1, 1, "100 (≥ 0.0)"), (0, 0, "-")],
-)
+@pytest.mark.parametrize(("count", "of", "shown"), [(2999, 3000, "99.9"), (0, 3000, "0"), (1, 1, "100"), (0, 0, "-")])
 def test_what_is_less_than_the_whole_never_reads_as_the_whole(count: int, of: int, shown: str) -> None:
     assert share(count, of) == shown
 
 
-@pytest.mark.parametrize(("count", "days", "shown"), [(0, 3000, "0 (≤ 1.0)"), (3, 1500, "2.0"), (0, 0, "-")])
-def test_none_has_its_upper_bound(count: int, days: int, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "of", "shown"),
+    # Clopper and Pearson's bound of all in n is the n-th root of a twentieth; the others are of published tables.
+    [(300, 300, "100 (≥ 99)"), (1, 1, "100 (≥ 5)"), (8, 10, "80 (≥ 49.3)"), (90, 100, "90 (≥ 83.6)"), (0, 9, "0")],
+)
+def test_a_share_has_the_bound_above_which_it_is(count: int, of: int, shown: str) -> None:
+    assert share_at_least(count, of) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "days", "shown"),
+    # Poisson's bound of none is the logarithm of twenty, of one it is 4.74, of ten 16.96.
+    [(0, 3000, "0 (≤ 1.0)"), (1, 1000, "1.0 (≤ 4.7)"), (10, 1000, "10.0 (≤ 17.0)"), (0, 0, "-")],
+)
+def test_a_rate_has_the_bound_below_which_it_is(count: int, days: int, shown: str) -> None:
     assert per_thousand(count, days) == shown
+
+
+def test_several_seeds_are_added_up() -> None:
+    one, other = figures([night(1), night(2, "view")], 3), figures([night(1, "view")], 11)
+    both = together([one, other])
+    assert both["seeds"] == [3, 11]
+    assert both["healthy"]["days"] == 3
+    assert both["healthy"]["once"] == {"view": 3}
+    assert both["healthy"]["lasted"] == {"view": 2}
+    assert set(both["faults"]) == set(one["faults"])
+    assert page(both)[0].startswith("Seeds 3 and 11: 3 healthy camera-days")
 
 
 def night(number: int, *lasting: str) -> Night:
