@@ -334,7 +334,10 @@ def _await_sockets(
     refused = process.poll() is not None
     process.kill()
     log.seek(0)
-    said = _error_of(scrub(log.read().decode(errors="replace")))
+    said = scrub(log.read().decode(errors="replace"))
+    if why := sandbox.not_started(said):
+        raise Failed(f"MediaMTX could not be tried with its new file: {why}")
+    said = _error_of(said)
     raise Failed(f"MediaMTX refuses its new file: {said}" if refused else f"MediaMTX does not open its sockets: {said}")
 
 

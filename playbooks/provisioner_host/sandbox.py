@@ -11,7 +11,7 @@ import os
 import pwd
 from collections.abc import Iterable, Mapping, Sequence
 
-from provisioner_host import paths
+from provisioner_host import paths, selinux
 from provisioner_host.shell import run
 
 _LIMITS = (
@@ -56,6 +56,8 @@ _LIMITS = (
     "UMask=0077",
 )
 
+_NOT_STARTED = "Failed to start transient service unit"
+
 
 def refusal() -> str:
     """Why nothing can be confined on this host; empty where it can."""
@@ -82,6 +84,14 @@ def confined(
     unit = f"--unit=provisioner-{name}-{os.getpid()}-{os.urandom(4).hex()}"
     how = ["--pipe", "--wait", "--collect", "--quiet", "--no-ask-password", "--service-type=exec", unit]
     return ["systemd-run", *how, *settings, *variables, "--", *argv]
+
+
+def not_started(said: str) -> str:
+    """Why a confined program was never started, from what systemd-run said; empty where it was."""
+    line = next((line.strip() for line in said.splitlines() if line.startswith(_NOT_STARTED)), "")
+    if line and selinux.state() == "enforcing":
+        return f"{line}; SELinux decides on this host: ausearch -m avc -ts recent says what it refused"
+    return line
 
 
 def end(command: Sequence[str]) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from provisioner.hosts.condition import Condition, other_firewalls
-from provisioner_host import machine, selinux
+from provisioner_host import machine, readers, sandbox, selinux
+from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed
+from provisioner_host.wire import ReadAnswer
 
 # `nft -j list chains` of nftables 1.1.3 where firewalld 2.3 or ufw 0.36 of Debian 13 were on, and ufw off again.
 LISTED = Path(__file__).parent / "firewalls"
@@ -101,6 +104,38 @@ def test_labels_that_cannot_be_given_hold_a_change_up_where_selinux_decides(
             selinux.restore([labels / "unit"])
     else:
         selinux.restore([labels / "unit"])
+
+
+# As systemd 257 said it on a Debian 13 whose SELinux let no pipe through the bus.
+NOT_STARTED = "Failed to start transient service unit: Connection reset by peer"
+
+
+@pytest.mark.parametrize("state", ["1", "0"])
+def test_a_confined_program_that_was_not_started_is_told_with_what_may_have_refused_it(
+    labels: Path, state: str
+) -> None:
+    (labels / "enforce").write_text(state)
+    said = sandbox.not_started(f"something else\n{NOT_STARTED}\n")
+    assert said.startswith(NOT_STARTED)
+    assert ("ausearch -m avc" in said) is (state == "1")
+    assert sandbox.not_started(f"MediaMTX: {NOT_STARTED}") == ""
+    assert sandbox.not_started("") == ""
+
+
+def test_what_keeps_readers_from_starting_is_what_their_reads_are_said_to_lack(
+    labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (labels / "enforce").write_text("1")
+    program = labels / "bin/systemd-run"
+    program.write_text(f"#!/bin/sh\necho '{NOT_STARTED}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sandbox, "refusal", lambda: "")
+    answers: list[ReadAnswer] = []
+    times = readers.ReadTimes(1, 10, time.monotonic() + 10)
+    login = {"probe": Login("10.91.0.1", 8554, "probe", "c4nary")}
+    readers.read_all(login, [("probe", "a/b/c/sub")], times, lambda _turn, answer: answers.append(answer))
+    (answer,) = answers
+    assert "SELinux decides on this host" in answer["not_run"]
 
 
 # --- Python -----------------------------------------------------------------------------------------
