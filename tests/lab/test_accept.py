@@ -12,7 +12,7 @@ from provisioner.cli.context import today
 
 from .cameras import Picture
 from .deployment import Deployment
-from .test_quarantine import CAMERA, MINE, ONLY, quarantined, soon
+from .test_quarantine import CAMERA, MINE, ONLY, REFUSALS, RELAY, quarantined, soon
 from .test_verify import all_up, verified
 from .topology import StreamKind, place
 
@@ -51,12 +51,14 @@ def test_a_password_changes_within_its_days_and_three_tries_at_most_reach_the_ca
     camera.change_password(NEW)
     assert soon(lambda: quarantined(kept) == MINE, 40)
     assert camera.connections <= 3
+    refusals = kept.lab.exec(RELAY, ["sh", "-c", REFUSALS]).stdout
     found = kept.document("verify", *ONLY, codes=(1,))
     assert {(p["verdict"], p["cause"]) for p in found["paths"] if p["path"] in MINE} == {
         ("quarantined", "wrong password")
     }
     assert all("provisioner apply tries the new one" in p["detail"] for p in found["paths"] if p["path"] in MINE)
-    assert camera.connections <= 3
+    # It looks whether the port answers, and logs in nowhere.
+    assert kept.lab.exec(RELAY, ["sh", "-c", REFUSALS]).stdout == refusals
     plan = kept.document("plan", *ONLY)
     assert {c["name"] for c in plan["changes"] if c["resource"] == "path"} == set(MINE)
     applied = kept.document("apply", "--yes", *ONLY)
