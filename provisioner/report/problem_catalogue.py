@@ -397,6 +397,10 @@ _MACHINES: _Section = {
         "A host's way out takes smaller packets than its tunnel sends: pictures would stand still.",
         "Raise the MTU of that interface.",
     ),
+    "host-other-firewall": (
+        "Another firewall is at work on a host, and what it refuses stays refused.",
+        "Let the ports in there too, or switch it off.",
+    ),
     "host-port-taken": (
         "A port that is to be ours on a relay is another program's there.",
         "Stop that program, or give it another port.",

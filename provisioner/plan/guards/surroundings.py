@@ -17,10 +17,12 @@ _ENVELOPE: Final = 60
 """What WireGuard puts around a packet over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own."""
 _SMALLEST_MTU: Final = 576
 
-_CONDITIONS: Final = {
+CONDITIONS: Final = {
     Condition.CLOCK_OFF: ("host-clock-off", "set its clock right: timedatectl set-ntp true on it"),
     Condition.DISK_FULL: ("host-disk-full", "make room before anything is applied to it"),
+    Condition.ANOTHER_FIREWALL: ("host-other-firewall", "see what it lets in before anything is applied"),
 }
+"""Of what is wrong with a host itself the code, and what is to be done."""
 
 
 def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: HostFacts) -> Iterator[Problem]:
@@ -40,8 +42,8 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         return Problem(place.file, place.line, place.column, code, message, hint, f"host/{spec.id}", Severity.WARNING)
 
     for fault in facts.faults:
-        if (known := _CONDITIONS.get(fault.condition)) is not None:
-            yield warning(known[0], f"{spec.id}: {fault.detail}", known[1])
+        code, hint = CONDITIONS[fault.condition]
+        yield warning(code, f"{spec.id}: {fault.detail}", hint)
     for network, device in facts.routes_elsewhere:
         message = (
             f"{spec.id} reaches {network} by {device}, and the tunnel is to have that network: sites there would not be"

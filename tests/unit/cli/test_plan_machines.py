@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from provisioner.hosts.condition import Condition
+from provisioner.plan.guards.surroundings import CONDITIONS
 from tests.unit.cli.test_documents import holds
 from tests.unit.cli.test_plan import RELAY, Terminal, call
 
@@ -48,6 +50,11 @@ def test_what_a_machine_has_against_a_change_has_a_code_a_place_and_a_hint(call:
     assert "port 9997/tcp, which is to be ours there, is taken by a program of the user someone" in out
     assert "host-mtu-small" not in out
     assert "port 51820/udp" in call("--output", "markdown", "plan")[1]
+
+
+def test_every_condition_of_a_host_has_a_code_of_its_own() -> None:
+    assert set(CONDITIONS) == set(Condition)
+    assert len({code for code, _ in CONDITIONS.values()}) == len(Condition)
 
 
 def line_of(call: Terminal, file: str, text: str) -> int:
