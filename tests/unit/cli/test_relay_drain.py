@@ -20,6 +20,7 @@ from provisioner.cli import relay_drain
 from provisioner.cli.interrupt import Stop
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.operations import file_edit
+from provisioner.inventory.operations.relay_drain import drain_finished
 from provisioner.runs.drain import course, steps
 from provisioner.runs.options import RunOptions
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
@@ -210,6 +211,7 @@ def test_status_tells_of_a_drain_that_is_half_done_and_how_it_goes_on(call: Drai
     assert f"next: provisioner hosts decommission {OLD}" in call("status")[1]
 
 
+@pytest.mark.soak
 def test_without_the_minutes_all_three_have_to_sign_first(call: DrainTerminal) -> None:
     code, out, _ = call(*DRAIN, "--yes")
     assert code == 0
@@ -242,6 +244,7 @@ def test_what_comes_worse_over_the_new_relay_keeps_its_site_and_no_other_one(cal
     assert "kcl-bg-001" in call.carried(OLD)
 
 
+@pytest.mark.soak
 def test_a_camera_that_is_dead_over_both_holds_nothing_up(call: DrainTerminal) -> None:
     call.both()
     for relay in (OLD, NEW):
@@ -261,6 +264,7 @@ def test_a_site_that_is_dark_everywhere_stays_as_nobody_knows_which_relays_it_kn
     assert (code, document["done"]) == (0, True)
 
 
+@pytest.mark.soak
 def test_a_stranger_is_not_let_go_unproved(call: DrainTerminal) -> None:
     call.both()
     before = call.files()
@@ -268,6 +272,7 @@ def test_a_stranger_is_not_let_go_unproved(call: DrainTerminal) -> None:
     assert (code, "no site of these relays" in err, call.files()) == (2, True, before)
 
 
+@pytest.mark.soak
 def test_paths_that_come_worse_once_a_site_is_gone_end_the_drain(call: DrainTerminal) -> None:
     call.both()
 
@@ -281,6 +286,7 @@ def test_paths_that_come_worse_once_a_site_is_gone_end_the_drain(call: DrainTerm
     assert call.relays_of("kcl-bg-001") == (OLD, NEW), "the next wave is not begun"
 
 
+@pytest.mark.soak
 def test_a_verification_that_cannot_be_recorded_is_told_and_holds_nothing_up(call: DrainTerminal) -> None:
     call.both()
     call.pictures.unrecorded = True
@@ -351,6 +357,7 @@ def test_readers_beyond_the_limit_keep_the_old_relay_and_the_files_as_they_were(
     assert (code, document["done"]) == (0, True)
 
 
+@pytest.mark.soak
 def test_a_freeze_keeps_everything_as_it_is(call: DrainTerminal) -> None:
     call.both()
     call.edit("inventory.yml", "until: 2021-05-24T06:00", "until: 2099-05-24T06:00")
@@ -409,6 +416,7 @@ def test_a_site_with_errors_stays_and_hides_no_other_one(call: DrainTerminal) ->
     assert "kcl-bg-002" in call.carried(OLD)
 
 
+@pytest.mark.soak
 def test_a_recorder_that_bears_no_second_relay_stays_and_its_way_is_named(call: DrainTerminal) -> None:
     call.edit("facilities/bac-giang/kcl-bg-001.yml", "make: hikvision", "make: hikvision, max_sessions: 5")
     assert call("sign-off", "kcl-bg-001", "--all-parties", "--source", "5")[0] == 0
@@ -418,6 +426,7 @@ def test_a_recorder_that_bears_no_second_relay_stays_and_its_way_is_named(call: 
     assert call.relays_of("kcl-bg-002") == (OLD, NEW)
 
 
+@pytest.mark.soak
 def test_a_site_that_goes_to_another_carrier_is_left_to_that(call: DrainTerminal) -> None:
     both = "source: x }\n  - { province: bac-giang, carrier: viettel, until: 2031-01-01,"
     call.edit(
@@ -502,6 +511,7 @@ def _settle(call: DrainTerminal) -> None:
             host.armed = None
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("wave", [0, 1])
 def test_asked_to_stop_it_ends_between_two_waves_and_goes_on_later(
     call: DrainTerminal, monkeypatch: pytest.MonkeyPatch, wave: int
@@ -558,6 +568,7 @@ def test_a_wave_that_is_refused_does_not_hide_the_one_before(call: DrainTerminal
     assert call.document(*DRAIN, "--yes", "--allow", "viewers=50")[1]["done"] is True
 
 
+@pytest.mark.soak
 def test_a_run_that_cannot_begin_leaves_the_files_as_they_were(
     call: DrainTerminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -573,6 +584,7 @@ def test_a_run_that_cannot_begin_leaves_the_files_as_they_were(
     assert (code, "cannot be written" in err, call.files()) == (13, True, before)
 
 
+@pytest.mark.soak
 def test_where_the_last_look_fails_what_was_done_is_told(call: DrainTerminal) -> None:
     call.both()
 
@@ -585,6 +597,7 @@ def test_where_the_last_look_fails_what_was_done_is_told(call: DrainTerminal) ->
     assert (code, sorted(document["moved"]), document["both"]) == (0, SITES, []), document
 
 
+@pytest.mark.soak
 def test_an_old_relay_that_cannot_be_changed_loses_nothing(call: DrainTerminal) -> None:
     call.both()
 
@@ -598,21 +611,26 @@ def test_an_old_relay_that_cannot_be_changed_loses_nothing(call: DrainTerminal) 
     assert set(SITES) <= call.carried(OLD)
 
 
-def test_a_file_that_somebody_edits_meanwhile_is_theirs(call: DrainTerminal) -> None:
+def test_a_file_that_somebody_edits_meanwhile_is_theirs(call: DrainTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     call.both()
-    path = call.file("facilities/bac-giang/kcl-bg-002.yml")
+    path, known = call.file("facilities/bac-giang/kcl-bg-002.yml"), changed(call)
 
-    def edits() -> None:
+    def finished(*arguments: Any) -> Any:
+        edits = drain_finished(*arguments)
         path.write_bytes(path.read_bytes() + b"# mine\n")
+        return edits
 
-    call.pictures.then = edits
-    code, document = call.document(*DRAIN, "--yes")
-    assert path.read_bytes().endswith(b"# mine\n# mine\n# mine\n") or code in {0, 9}, document
-    call.pictures.then = lambda: None
-    assert call.document(*DRAIN, "--yes")[0] == 0
-    assert b"# mine" in path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(course, "drain_finished", finished)
+        before = call.files()
+        code, _, err = call(*DRAIN, "--yes")
+    after = {**before, str(path): before[str(path)] + b"# mine\n"}
+    assert (code, "was changed meanwhile" in err, call.files(), changed(call)) == (9, True, after, known)
+    assert call.document(*DRAIN, "--yes")[1]["done"] is True
+    assert path.read_bytes().endswith(b"# mine\n")
 
 
+@pytest.mark.soak
 def test_with_commit_each_step_is_one_commit_of_its_files(call: DrainTerminal) -> None:
     git(call.root, "config", "user.name", "A")
     git(call.root, "config", "user.email", "a@example.com")
