@@ -128,11 +128,11 @@ def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> 
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
 
 
-def drain_finished(edits: Edits, facilities: Collection[str]) -> tuple[FileEdit, ...]:
+def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
     """What lets the first relay go: the successor of each of these facilities becomes its plan.
 
     Raises:
-        InventoryError: a file cannot be edited, or what it would say breaks a rule; nothing is written.
+        InventoryError: a file cannot be edited, or together they break a rule; nothing is written.
     """
     loaded = edits.load()
     changed = []
@@ -140,7 +140,7 @@ def drain_finished(edits: Edits, facilities: Collection[str]) -> tuple[FileEdit,
         text = text_of_file(facility_file(edits.root, loaded.facility(name)))
         after = text.without(("plan",)).with_key(("successor",), "plan")
         changed.append(FileEdit(name, text.path, text.data, after.data))
-    return _judged(edits, loaded, changed).edits
+    return _judged(edits, loaded, changed)
 
 
 def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> EditsOfMany:

@@ -244,7 +244,14 @@ class _Course:
             self.wave(wave, is_written=wave is look.leaving)
 
     def wave(self, names: Sequence[str], *, is_written: bool) -> None:
-        finished = () if is_written else drain_finished(self.edits, names)
+        finished: Sequence[FileEdit] = ()
+        if not is_written:
+            judged = drain_finished(self.edits, names)
+            for name, problems in judged.refused.items():
+                self.by.warns(f"{name} stays: {problems[0].message}")
+            finished, names = judged.edits, [name for name in names if name not in judged.refused]
+            if not names:
+                return
         session, planned = plan_letting_go(self.sessions, self.order.relay, finished, names, self.terms.allow)
         self.by.cuts(planned)
         try:

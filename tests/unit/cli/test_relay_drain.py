@@ -6,7 +6,7 @@ import copy
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from provisioner.apply import GateRules, RolloutOptions
 from provisioner.base.atomic_file import write_atomic
+from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import StateError
 from provisioner.cli import relay_drain
 from provisioner.cli.interrupt import Stop
@@ -628,6 +629,22 @@ def test_a_file_that_somebody_edits_meanwhile_is_theirs(call: DrainTerminal, mon
     assert (code, "was changed meanwhile" in err, call.files(), changed(call)) == (9, True, after, known)
     assert call.document(*DRAIN, "--yes")[1]["done"] is True
     assert path.read_bytes().endswith(b"# mine\n")
+
+
+def test_a_site_whose_file_cannot_be_made_final_stays_and_is_not_counted(
+    call: DrainTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call.both()
+    problem = Problem("f", 1, 1, "x", "facility kcl-bg-002: cannot be so", "", "facility/kcl-bg-002")
+
+    def finished(edits: Any, names: Any) -> Any:
+        judged = drain_finished(edits, [name for name in names if name != "kcl-bg-002"])
+        return replace(judged, refused={name: (problem,) for name in names if name == "kcl-bg-002"})
+
+    monkeypatch.setattr(course, "drain_finished", finished)
+    code, document = call.document(*DRAIN, "--yes")
+    assert (code, document["moved"], document["both"]) == (0, ["kcl-bg-001"], ["kcl-bg-002"])
+    assert "kcl-bg-002 stays: facility kcl-bg-002: cannot be so" in call(*DRAIN, "--yes")[2]
 
 
 @pytest.mark.soak
