@@ -18,6 +18,7 @@ from provisioner.base.held import HeldFacility
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
+from provisioner.base.stage import Stage, at_stage
 from provisioner.base.vault import VaultPasswords
 from provisioner.desired.chosen import chosen_hosts, shut_by
 from provisioner.desired.key_hosts import key_hosts, known_keys
@@ -33,7 +34,7 @@ from provisioner.hosts.attended import AttendedRunner, CallsWatcher
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import HostKeys, make_host_keys
 from provisioner.hosts.observe import observe, observe_request
-from provisioner.hosts.runner import ExpectingRunner, ForeignHostError, HostRunner, UnprovedHostError
+from provisioner.hosts.runner import ExpectingRunner, ForeignHostError, HostRunner, StreamingRunner, UnprovedHostError
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
@@ -99,7 +100,9 @@ class Session:
     def runner(self) -> HostRunner:
         """The carrier of calls to hosts."""
         runner = AnsibleRunner(self.templates, self.environment)
-        return AttendedRunner(runner, self.watcher) if self.watcher else runner
+        if self.watcher is None or not isinstance(runner, StreamingRunner):
+            return runner
+        return AttendedRunner(runner, self.watcher)
 
     @cached_property
     def passwords(self) -> VaultPasswords:
@@ -153,7 +156,7 @@ class Session:
     def state(self) -> DesiredState:
         """What every host should hold."""
         inventory, secrets, held = self.served, self.secrets, self.held
-        with without_collector():
+        with without_collector(), at_stage(Stage.DESIRE):
             return desired_state(inventory, secrets, held, self.today)
 
     def read_limit(self, limit: Limit) -> Limit:
@@ -177,8 +180,12 @@ class Session:
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
         """Every host's rendered files."""
         hosts, templates = self.state.hosts, self.templates
-        with without_collector():
-            return {host: render_host(spec, templates) for host, spec in hosts.items()}
+        rendered = {}
+        with without_collector(), at_stage(Stage.RENDER, len(hosts)) as advanced:
+            for host, spec in hosts.items():
+                rendered[host] = render_host(spec, templates)
+                advanced(1)
+        return rendered
 
     def settle(self, facts: Mapping[str, HostFacts]) -> None:
         """Take it from hosts that were read by which login each relay asks a device whose login is under change.

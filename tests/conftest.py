@@ -17,6 +17,7 @@ from hypothesis import is_hypothesis_test
 from provisioner import pipeline
 from provisioner.apply import job
 from provisioner.base import vault
+from provisioner.cli.progress import onlookers
 from provisioner.verify.orders import Timepiece
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
@@ -97,6 +98,13 @@ def _no_waiting_for_hosts_in_memory(request: pytest.FixtureRequest, monkeypatch:
         monkeypatch.setattr(pipeline, "WATCH", Timepiece(quick.now, quick.sleep))
         if "contract" not in request.path.parts:
             monkeypatch.setattr(job, "time", QuickClock())
+
+
+@pytest.fixture(autouse=True)
+def _no_lines_of_progress(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no command in this process say how far it is because this machine is busy; tests of that say so."""
+    if request.node.get_closest_marker("lab") is None:
+        monkeypatch.setattr(onlookers, "PATIENCE_S", 600.0)
 
 
 @pytest.fixture

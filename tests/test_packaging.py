@@ -30,6 +30,8 @@ def test_the_wheel_carries_playbooks_templates_and_nothing_of_the_tests(wheel: P
     assert f"{data}/playbooks/provisioner_host/main.py" in names
     assert f"{data}/mediamtx-templates/mediamtx/mediamtx.yml.j2" in names
     assert "provisioner/report/verify.html.j2" in names
+    pages = [name for name in names if ".data/data/share/man/man1/" in name]
+    assert {Path(page).name for page in pages} >= {"provisioner.1", "provisioner-plan.1", "provisioner-keys.1"}
     assert not [name for name in names if name.startswith(("tests", "inventories", "scripts")) or "__pycache__" in name]
 
 

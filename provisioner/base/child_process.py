@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -136,6 +137,31 @@ def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Pat
         argv, stdout=subprocess.PIPE, env=dict(environment), cwd=folder, timeout=timeout_s, check=False
     )
     return Ended(done.returncode, done.stdout)
+
+
+def show_on_terminal(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> int:
+    """Hand a text to a program that shows it to the person at the terminal.
+
+    Args:
+        argv: the program, found in the environment's PATH, and its arguments.
+        environment: all that it gets.
+        text: its standard input; how much of it is read is the person's.
+
+    Returns:
+        Its exit code, once the person has left it.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    command = [_program(argv[0], environment), *argv[1:]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=dict(environment), cwd="/") as child:
+        if child.stdin is None:
+            raise ValueError("the program was started without a pipe")
+        with suppress(BrokenPipeError):
+            child.stdin.write(text)
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+        return child.wait()
 
 
 def start_module(

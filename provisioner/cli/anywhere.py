@@ -1,4 +1,4 @@
-"""The options that stand before the command or after it: whose inventory, which form and language the result has.
+"""The options that stand before the command or after it: whose inventory, in which form and language, how much is told.
 
 Both places mean the same. Who writes one twice has to write the same twice: of two inventories none is guessed.
 """
@@ -6,18 +6,23 @@ Both places mean the same. Who writes one twice has to write the same twice: of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 
 import click
 
 from provisioner.base.language import VARIABLE, Language, language_of
+from provisioner.cli.attendance import attended, progress_of
 from provisioner.cli.configuration import OUTPUT, Configuration, output_of
 from provisioner.cli.context import Invocation
+from provisioner.cli.pager import VARIABLE as PAGER
+from provisioner.cli.pager import is_paged, paged
 from provisioner.cli.word import ListedWord, Place
 
 _WITH_MARKDOWN = ("drift", "plan")
-_INVENTORY, _OUTPUT, _LANGUAGE = "inventory", "output", "language"
+_INVENTORY, _OUTPUT, _LANGUAGE, _LOG = "inventory", "output", "language", "log"
+_QUIET, _VERBOSE, _NO_PAGER = "quiet", "verbose", "no_pager"
 
 
 def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]) -> None:
@@ -29,14 +34,24 @@ def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]
         raise click.UsageError(f"{param.opts[0]} is given twice, and says {named}: name one", ctx)
 
 
+def _keep_flag(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Keep that a flag was set, for whichever command is run in the end."""
+    if value:
+        ctx.meta[f"{__name__}.{param.name}"] = [True]
+
+
 def _given(ctx: click.Context, name: str) -> object:
     return next(iter(ctx.meta.get(f"{__name__}.{name}", ())), None)
 
 
 def inventory_of(ctx: click.Context) -> Path | None:
     """The folder that `-i` names so far."""
-    folder = _given(ctx, _INVENTORY)
-    return folder if isinstance(folder, Path) else None
+    return _path(ctx, _INVENTORY)
+
+
+def _path(ctx: click.Context, name: str) -> Path | None:
+    path = _given(ctx, name)
+    return path if isinstance(path, Path) else None
 
 
 def _options() -> tuple[click.Option, ...]:
@@ -67,6 +82,36 @@ def _options() -> tuple[click.Option, ...]:
             callback=_keep,
             help=f"Of texts for people: English or Vietnamese; {VARIABLE} otherwise, else English.",
         ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_keep_flag,
+            help="Show no progress and no remarks: the result, warnings and errors alone.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_keep_flag,
+            help="Tell on standard error of each stage and each host's answer; plan, drift: list every change.",
+        ),
+        click.Option(
+            ["--no-pager"],
+            is_flag=True,
+            expose_value=False,
+            callback=_keep_flag,
+            help=f"Print long results as they are, at a terminal too; {PAGER} names another pager.",
+        ),
+        click.Option(
+            ["--log"],
+            type=Place(path_type=Path),
+            multiple=True,
+            metavar="FILE",
+            expose_value=False,
+            callback=_keep,
+            help="Write down there what was done and when; nothing secret and nothing of persons is in it.",
+        ),
     )
 
 
@@ -87,9 +132,15 @@ def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
     @wraps(callback)
     def run(*arguments: object, **options: object) -> object:
         ctx = click.get_current_context()
-        ctx.obj = _invocation(ctx)
-        ctx.obj.refuse_proposed_state()
-        return callback(*arguments, **options)
+        invocation = _invocation(ctx)
+        invocation.refuse_proposed_state()
+        log = _path(ctx, _LOG)
+        invocation.refuse_proposed(log)
+        progress = progress_of(invocation, log, quiet=bool(_given(ctx, _QUIET)))
+        ctx.obj = replace(invocation, progress=progress)
+        wanted = is_paged(ctx.command_path.partition(" ")[2]) and not _given(ctx, _NO_PAGER)
+        with paged(invocation.env, wanted=wanted and not invocation.json and not invocation.markdown):
+            return attended(progress, ctx.command_path, lambda: callback(*arguments, **options))
 
     return run
 
@@ -112,6 +163,9 @@ def _invocation(ctx: click.Context) -> Invocation:
         markdown=output == "markdown",
         language=language,
         configuration=configuration,
+        verbose=bool(_given(ctx, _VERBOSE)),
     )
+    if invocation.verbose and _given(ctx, _QUIET):
+        raise click.UsageError("--quiet and --verbose exclude each other: name one", ctx)
     invocation.refuse_proposed_configuration()
     return invocation

@@ -13,9 +13,9 @@ from provisioner.cli.interrupt import stoppable
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
+from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits

@@ -33,6 +33,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
     "init": ("provisioner.cli.init", "init", "Begin an inventory: its files, its vault, its repository."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
+    "man": ("provisioner.cli.man", "man", "Write the manual pages."),
     "metrics": ("provisioner.cli.metrics", "metrics", "Tell Prometheus what the last verification found."),
     "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write rules, routes and a dashboard for alerts."),
     "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, report, and tell whom it concerns."),

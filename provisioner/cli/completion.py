@@ -33,6 +33,7 @@ _WRONG_USAGE = 2
 _KINDS = ("carrier", "province", "facility", "host")
 _MOST = 1_000
 """More words than anybody looks through."""
+_RUNS = 50
 
 
 class _Bash(BashComplete):
@@ -137,12 +138,42 @@ def hosts_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     return [CompletionItem(name) for name in _names(ctx, "host", incomplete)]
 
 
+def provinces_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Words for an option that names a province in which the inventory has facilities."""
+    return [CompletionItem(name) for name in _names(ctx, "province", incomplete)]
+
+
+def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Words for an argument that names a recorded run, the newest first."""
+    from provisioner.runs.history import run_names  # noqa: PLC0415 (other words need no history)
+
+    root, environment = _place(ctx)
+    names = run_names(root, environment, _RUNS) if root else ()
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def hosts_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Words for an argument that names hosts, or a run; the history is read where no host is meant."""
+    return hosts_like(ctx, param, incomplete) or runs_like(ctx, param, incomplete)
+
+
+def checks_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Words for the argument of `history`."""
+    return [CompletionItem("verify")] * "verify".startswith(incomplete) + runs_like(ctx, param, incomplete)
+
+
+def _place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
+    """The inventory's folder, if one is named, and the environment."""
+    configuration: Configuration = ctx.find_root().obj or Configuration()
+    named = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
+    return Path(named) if named else None, configuration.environment
+
+
 def _names(ctx: click.Context, kind: str, begun: str) -> list[str]:
     from provisioner.inventory.operations.names import names_of  # noqa: PLC0415 (help does not need the inventory)
 
-    configuration: Configuration = ctx.find_root().obj or Configuration()
-    named = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
-    if not named or kind not in _KINDS:
+    root, _ = _place(ctx)
+    if root is None or kind not in _KINDS:
         return []
-    known: tuple[str, ...] = getattr(names_of(Path(named)), kind)
+    known: tuple[str, ...] = getattr(names_of(root), kind)
     return [name for name in known if name.startswith(begun)][:_MOST]

@@ -95,6 +95,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "state": Setting("PROVISIONER_STATE", _state),
     "output": Setting(OUTPUT, partial(_word, OUTPUTS)),
     "language": Setting("PROVISIONER_LANGUAGE", partial(_word, tuple(language.value for language in Language))),
+    "pager": Setting("PROVISIONER_PAGER", _text),
     "ssh_key": Setting("PROVISIONER_SSH_KEY", _path),
     "vault_password_file": Setting(_VAULT[0], _path),
     "vault_identities": Setting(_VAULT[1], partial(_listed, ",", _identity)),

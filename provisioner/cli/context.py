@@ -9,9 +9,10 @@ from pathlib import Path
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import StateError, UsageError
-from provisioner.base.language import Language, Translator, translator
+from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.proposed_files import is_proposed, refuse_proposed_link
 from provisioner.cli.configuration import Configuration
+from provisioner.cli.progress import Progress, ProgressForm
 from provisioner.history.place import VARIABLE, state_folder
 
 
@@ -26,6 +27,8 @@ class Invocation:
         markdown: whether it is one comment in Markdown; only for commands that have one.
         language: of texts for people.
         configuration: what of the environment is the caller's, and what the file's.
+        verbose: whether each event is told, and plans list every change.
+        progress: whoever looks on.
     """
 
     chosen: Path | None
@@ -34,6 +37,10 @@ class Invocation:
     markdown: bool = False
     language: Language = Language.EN
     configuration: Configuration = field(default_factory=Configuration, repr=False)
+    verbose: bool = False
+    progress: Progress = field(
+        default_factory=lambda: Progress(ENGLISH, ProgressForm.NOTHING), repr=False, compare=False
+    )
 
     @property
     def say(self) -> Translator:

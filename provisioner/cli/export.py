@@ -16,6 +16,7 @@ from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.held import HeldFacility
+from provisioner.base.stage import Stage, at_stage
 from provisioner.cli.availability_options import from_option, span_of, until_option, warn_of_damage
 from provisioner.cli.context import Invocation
 from provisioner.cli.export_documents import DocumentOrder, document_order, write_documents
@@ -105,11 +106,13 @@ def _export(
         shares = _shares(invocation, whole, span_of(*time, whole.now), parse_limits(limits))
         listing = replace(listing, shares=shares)
     proof = _proof(listing, whole) if report.rests_on_proof else None
-    counts = report.count(listing)
+    with at_stage(Stage.COUNT):
+        counts = report.count(listing)
     wrote = write_documents(order, listing, whole, _proof(listing, whole), held) if order else []
     if out is not None:
         pages, more = report.pages(counts, listing), report.basis(counts)
-        book = _book(report.heading, pages, whole, proof=proof, held=held, more=more)
+        with at_stage(Stage.DOCUMENTS):
+            book = _book(report.heading, pages, whole, proof=proof, held=held, more=more)
         write_report(out, book, force=force)
         wrote.append(f"wrote {out}")
     if invocation.json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.base.held import HeldFacility
+from provisioner.base.stage import Stage, at_stage
 from provisioner.cli.files import write_report, write_tree
 from provisioner.lifecycle.pictures import Freshness
 from provisioner.lifecycle.status import FacilityStatus
@@ -106,8 +107,8 @@ def write_documents(
         name, reason = next(iter(refused.items()))
         message = f"there is no {form.words} of any of {counted(len(refused), 'facility')}; of {name}: {reason}"
         raise UsageError(message, hint=f"provisioner export {order.what} says why of each")
-    files = _files(chosen, form, listing, basis)
-    count = len(write_tree(order.folder, files))
+    with at_stage(Stage.DOCUMENTS, len(chosen)) as advanced:
+        count = len(write_tree(order.folder, _files(chosen, form, listing, basis, advanced)))
     lines = [f"wrote {counted(count, 'file')} into {order.folder}"]
     return [*lines, *(f"no {form.words} of {name}: {reason}" for name, reason in refused.items())]
 
@@ -120,12 +121,17 @@ def _only(form: MinutesForm, statuses: Sequence[FacilityStatus]) -> FacilityStat
 
 
 def _files(
-    chosen: Sequence[FacilityStatus], form: MinutesForm, listing: FacilityList, basis: DocumentBasis
+    chosen: Sequence[FacilityStatus],
+    form: MinutesForm,
+    listing: FacilityList,
+    basis: DocumentBasis,
+    advanced: Callable[[int], None],
 ) -> Iterator[RenderedFile]:
     """Each facility's file, made when it is written: a country's are not held at once."""
     for one in chosen:
         document = form.make(one, listing, basis)
         yield RenderedFile(f"{one.facility.id}.docx", _bytes(document, basis), mode=0o600)
+        advanced(1)
 
 
 def _bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 import click
 
 from provisioner.base.errors import PolicyError, UsageError
-from provisioner.cli.completion import facilities_like
+from provisioner.cli.completion import facilities_like, hosts_like, provinces_like
 from provisioner.cli.context import Invocation, now, today
 from provisioner.cli.edit_text import Writing, edit_options, edits_of, finish
 from provisioner.cli.facility_next import next_
@@ -62,7 +62,9 @@ facility.add_command(next_)
 
 @facility.command()
 @click.argument("identifier", metavar="[ID]", required=False, default="")
-@click.option("--province", default="", metavar="SLUG", help="The province, e.g. bac-giang.")
+@click.option(
+    "--province", default="", metavar="SLUG", shell_complete=provinces_like, help="The province, e.g. bac-giang."
+)
 @click.option("--name", default="", metavar="TEXT", help="The building's name.")
 @click.option("--kind", type=_KINDS)
 @click.option("--managing-body", "body", type=_BODIES)
@@ -168,7 +170,13 @@ def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, *
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--relay", default="", metavar="NAME", help="The relay; the only one that may serve it if left out.")
+@click.option(
+    "--relay",
+    default="",
+    metavar="NAME",
+    shell_complete=hosts_like,
+    help="The relay; the only one that may serve it if left out.",
+)
 @click.option("--lan", default="", metavar="NETWORK", help="The site's network; that of its devices if left out.")
 @click.option("--lan-interface", default="", metavar="NAME", help="The gateway's interface in it; br-lan if left out.")
 @edit_options
@@ -224,7 +232,14 @@ def reopen(
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--to", "relay", default="", metavar="RELAY", help="The relay that it is to be pulled by.")
+@click.option(
+    "--to",
+    "relay",
+    default="",
+    metavar="RELAY",
+    shell_complete=hosts_like,
+    help="The relay that it is to be pulled by.",
+)
 @click.option("--finish", "finishes", is_flag=True, help="Make the successor the plan: the old carrier lets go.")
 @click.option("--unproved", is_flag=True, help="With --finish: although the successor's connection is not accepted.")
 @click.option("--at-once", is_flag=True, help="With --to a relay of the same carrier: no successor, with a cut.")

@@ -12,9 +12,10 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
+from provisioner.cli.completion import checks_and_runs_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.progress import session_of
+from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.history.chain import Seals
 from provisioner.history.event_log import Event
@@ -40,7 +41,7 @@ _HOSTS_NOT_ASKED = "hosts were not asked what they hold of it: history verify --
 
 
 @click.command()
-@click.argument("what", required=False, metavar="[RUN|verify]")
+@click.argument("what", required=False, metavar="[RUN|verify]", shell_complete=checks_and_runs_like)
 @click.option("--limit", "number", type=click.IntRange(min=1), default=20, show_default=True, help="So many runs.")
 @click.option("--hosts", is_flag=True, help="With verify: ask hosts what they hold of the record, over SSH.")
 @click.option(

@@ -12,8 +12,8 @@ from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
-from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.session import session_of
 from provisioner.desired.owner import Owner
 from provisioner.history.who import who, who_text
 from provisioner.plan.guards.policy import TRUST, parse_allowances

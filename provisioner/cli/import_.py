@@ -14,7 +14,9 @@ from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.password_place import outside_of
 from provisioner.base.printable import printable
 from provisioner.base.private_file import write_private
+from provisioner.base.stage import Stage, at_stage
 from provisioner.base.vault import VaultPasswords
+from provisioner.cli.completion import provinces_like
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.output import print_document
 from provisioner.cli.word import ListedWord, Place
@@ -79,11 +81,23 @@ class _Options:
 @click.option("--partial", is_flag=True, help="With --write: write the rows that are right all the same.")
 @click.option("--lang", type=ListedWord([one.value for one in Language]), default="vi", show_default=True)
 @click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet as well.")
-@click.option("--province", metavar="SLUG", help="The province of rows that name none.")
+@click.option("--province", metavar="SLUG", shell_complete=provinces_like, help="The province of rows that name none.")
 @click.option("--answer", "answers", multiple=True, metavar="ROW=ID", help="Answer a question: ROW=ID or ROW=new.")
-@click.option("--whole-list", "whole", multiple=True, metavar="SLUG", help="The sheets are all of a province's sites.")
+@click.option(
+    "--whole-list",
+    "whole",
+    multiple=True,
+    metavar="SLUG",
+    shell_complete=provinces_like,
+    help="The sheets are all of a province's sites.",
+)
 @click.option("--template", type=_path, metavar="OUT.xlsx", help="Write the workbook that provinces fill in.")
-@click.option("--fill", metavar="SLUG", help="With --template: fill in what the inventory has of a province.")
+@click.option(
+    "--fill",
+    metavar="SLUG",
+    shell_complete=provinces_like,
+    help="With --template: fill in what the inventory has of a province.",
+)
 @click.option("--with-contacts", is_flag=True, help="With --fill: fill in its contacts as well. Personal data.")
 @click.option("--contacts", "chosen", type=_path, metavar="DIR", help="The folder of contacts.")
 @click.option("--purpose", default="import", show_default=True, metavar="TEXT", help="What for: for the access log.")
@@ -152,10 +166,12 @@ class _Import:
         contacts = _contact_files(self.invocation, self.options, inventory)
         files = FacilityFiles(self.invocation.inventory, inventory)
         baseline = Baseline(inventory, loaded.broken, files.read, default, self.now.date())
-        inputs = self._read()
+        with at_stage(Stage.SHEETS):
+            inputs = self._read()
         whole = [by_slug(slug, inventory.settings.province_scheme).slug for slug in self.options.whole]
         opened, not_opened = self._open(contacts, inputs, baseline)
-        proposal = propose(inputs.records, baseline, opened, [*inputs.findings, *not_opened], whole)
+        with at_stage(Stage.PROPOSE):
+            proposal = propose(inputs.records, baseline, opened, [*inputs.findings, *not_opened], whole)
         written: tuple[str, ...] = ()
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)

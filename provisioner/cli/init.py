@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
 
-from provisioner.base.errors import PolicyError, UsageError
+from provisioner.base.errors import InventoryError, PolicyError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.configuration import file_of
@@ -18,6 +19,7 @@ from provisioner.cli.output import print_document
 from provisioner.cli.question import answer, is_attended
 from provisioner.cli.word import ListedWord, Place
 from provisioner.inventory.model.settings import ProvinceScheme
+from provisioner.inventory.operations.answers import EXAMPLE, OptionAnswer, place_of, read_answers
 from provisioner.inventory.operations.first_files import RELEASE, RELEASE_SHA256, Beginning, FirstHost
 from provisioner.runs.begin import Begun, NewPlaces, begin, shown_key
 
@@ -46,7 +48,9 @@ class InitWords(TypedDict):
 
 
 @click.command("init")
-@click.argument("folder", metavar="DIR", type=Place(path_type=Path, file_okay=False))
+@click.argument("folder", metavar="DIR", required=False, type=Place(path_type=Path, file_okay=False))
+@click.option("--from", "answers", type=Place(path_type=Path), metavar="FILE", help="Take answers from a YAML file.")
+@click.option("--print-answers", "prints", is_flag=True, help="Print an example of such a file, and do nothing else.")
 @click.option("--id", "identifier", default="", metavar="ID", help="The inventory's id, frozen; the folder's name.")
 @click.option("--carrier", "carriers", multiple=True, metavar="ID[=NAME]", help="A carrier, e.g. viettel=Viettel.")
 @click.option("--province", "provinces", multiple=True, metavar="SLUG[=CARRIER]", help="Who serves a province.")
@@ -63,16 +67,91 @@ class InitWords(TypedDict):
 @click.option("--mediamtx-source", "artefact", default="release", show_default=True, metavar="SOURCE")
 @click.option("--mediamtx-sha256", "sums", multiple=True, metavar="ARCH=SUM", help="The checksum of what is fetched.")
 @click.option("--vault-password", type=Place(path_type=Path, dir_okay=False), metavar="FILE", help="Where it lies.")
-@click.pass_obj
-def init(invocation: Invocation, folder: Path, vault_password: Path | None, **words: Unpack[InitWords]) -> int:
+@click.pass_context
+def init(
+    ctx: click.Context,
+    /,
+    folder: Path | None,
+    *,
+    answers: Path | None,
+    prints: bool,
+    vault_password: Path | None,
+    **words: Unpack[InitWords],
+) -> int:
     """Begin an inventory: its commented files, its vault's password, its Git repository.
 
     In a terminal it asks for what it needs and was not told, and shows each host's SSH key for you to compare.
-    Elsewhere name the keys with --host-key, as keys or as fingerprints. DIR is new or empty. The password lies
-    outside of it, in a file that only you can read: keep a copy in a safe, since nothing opens the vault without it.
+    Elsewhere name the keys with --host-key, as keys or as fingerprints. With --from a file has the answers, by the
+    options' names. DIR is new or empty. The password lies outside of it, in a file that only you can read: keep a copy
+    in a safe, since nothing opens the vault without it.
 
     Example: provisioner init inventory --carrier viettel=Viettel --province bac-ninh
     """
+    invocation: Invocation = ctx.obj
+    if prints:
+        click.echo(EXAMPLE, nl=False)
+        return 0
+    if folder is None:
+        raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
+    read = _read(ctx, answers) if answers else {}
+    for name, value in _converted(ctx, read).items():
+        if name == "vault_password":
+            vault_password = Path(str(value))
+        else:
+            words[name] = value  # type: ignore[literal-required]
+    try:
+        return _init(invocation, folder, vault_password, words)
+    except (InventoryError, PolicyError, UsageError) as error:
+        _raise_with_place(error, read)
+        raise
+
+
+def _read(ctx: click.Context, file: Path) -> dict[str, OptionAnswer]:
+    return read_answers(file, sorted(_answerable(ctx)))
+
+
+def _answerable(ctx: click.Context) -> dict[str, click.Option]:
+    """The options that a file may answer, by their names without dashes."""
+    own = (param for param in ctx.command.params if isinstance(param, click.Option) and param.expose_value)
+    return {param.opts[0].lstrip("-"): param for param in own if param.name not in {"answers", "prints", "help"}}
+
+
+def _converted(ctx: click.Context, answers: Mapping[str, OptionAnswer]) -> dict[str, object]:
+    """What the file says of options that are not written on the command line, as click would have made it.
+
+    Raises:
+        UsageError: an option cannot have such a value; with file and line.
+    """
+    converted: dict[str, object] = {}
+    for key, param in _answerable(ctx).items():
+        answer_ = answers.get(key)
+        source = ctx.get_parameter_source(param.name or "")
+        if answer_ is None or source is not click.core.ParameterSource.DEFAULT:
+            continue
+        if not param.multiple and len(answer_.values) != 1:
+            raise UsageError(f"{answer_.places[-1] if answer_.places else key}: {key} is one text", hint="name one")
+        try:
+            converted[param.name or ""] = param.type_cast_value(
+                ctx, answer_.values if param.multiple else answer_.values[0]
+            )
+        except click.BadParameter as error:
+            raise UsageError(f"{answer_.places[0]}: {key}: {error.message}", hint="see --print-answers") from None
+    return converted
+
+
+def _raise_with_place(error: InventoryError | PolicyError | UsageError, answers: Mapping[str, OptionAnswer]) -> None:
+    """Raise the same error with the place of the answer that it is about, where that is known."""
+    if isinstance(error, InventoryError) and error.problems:
+        placed = [(place_of(answers, problem.message), problem) for problem in error.problems]
+        problems = tuple(
+            replace(problem, message=f"{place}: {problem.message}") if place else problem for place, problem in placed
+        )
+        raise InventoryError(error.message, problems=problems, hint=error.hint, object=error.object) from None
+    if place := place_of(answers, error.message):
+        raise type(error)(f"{place}: {error.message}", hint=error.hint, object=error.object) from None
+
+
+def _init(invocation: Invocation, folder: Path, vault_password: Path | None, words: InitWords) -> int:
     root = folder.absolute()
     beginning = _Questions(invocation).beginning(root.name, words)
     configuration = file_of(invocation.configuration.caller)

@@ -12,8 +12,8 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
-from provisioner.cli.progress import session_of
 from provisioner.cli.recovery_text import recovery_pair
+from provisioner.cli.session import session_of
 from provisioner.desired.recovery import tried
 from provisioner.history.who import who, who_text
 from provisioner.inventory.operations.recovery import NewRecoveryKey, draw_recovery_key

@@ -30,7 +30,7 @@ from provisioner.cli.configuration import OUTPUT, read_configuration
 from provisioner.cli.context import state_dir
 from provisioner.cli.lazy import LazyGroup, UnknownCommandError
 from provisioner.cli.output import error_document, hint_line, print_document, print_error
-from provisioner.cli.terminal import safe_streams
+from provisioner.cli.terminal import open_standard_streams, safe_streams
 from provisioner.cli.word import UnknownWordError
 
 _INTERNAL = 70
@@ -60,6 +60,7 @@ cli.params.sort(key=lambda param: param.name == "version")  # the help lists the
 
 def main() -> NoReturn:
     """Run the program and end the process with its exit code."""
+    open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Vietnamese letters is no reason to stop

@@ -12,12 +12,13 @@ import click
 
 from provisioner.base.errors import UsageError
 from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, now, today
+from provisioner.cli.context import Invocation, now
 from provisioner.cli.files import refuse_unread_metrics
 from provisioner.cli.limit import limit_option
-from provisioner.cli.onlooker import TerminalOnlooker
+from provisioner.cli.onlooker import AskedAfter
 from provisioner.cli.output import print_document, problem_lines
 from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
 from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import ListedWord, Place
@@ -88,7 +89,7 @@ def nightly(
     """
     invocation.refuse_proposed(report, metrics)
     refuse_unread_metrics(metrics)
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     if unit is not None:
         return _print_unit(session, unit, time, user, metrics)
     expect_hosts(session, parse_limits(limits))
@@ -99,7 +100,9 @@ def nightly(
     orders = NightOrders(
         limits=limits,
         limit=parse_limits(limits),
-        verification=Orders(deadline_s=deadline, looks=Looks(picture), say=_say, onlooker=TerminalOnlooker(sys.stderr)),
+        verification=Orders(
+            deadline_s=deadline, looks=Looks(picture), say=invocation.progress.remark, onlooker=AskedAfter()
+        ),
         fail_on=Verdict(fail_on),
         report=report,
         tells=not is_silent,
@@ -117,10 +120,6 @@ def nightly(
     for line in night.ending or (say("all paths up, no drift"),):
         click.echo(printable(say.restated(line)))
     return night.code
-
-
-def _say(sentence: str) -> None:
-    click.echo(printable(sentence), err=True)
 
 
 class _Terminal:

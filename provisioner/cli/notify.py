@@ -6,9 +6,9 @@ import click
 
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document, print_warning
-from provisioner.pipeline import Session
+from provisioner.cli.session import session_of
 
 
 @click.command()
@@ -37,7 +37,7 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
         tell_all,
     )
 
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     board, run = switchboard(session), ""
     for note in board.notes:
         print_warning(note, "", color=invocation.color)

@@ -14,7 +14,7 @@ from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import ending_lines, plan_lines
-from provisioner.cli.progress import session_of
+from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
@@ -26,7 +26,7 @@ from provisioner.runs.compare import compare
 
 _CHANGES = 10
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
-_details = click.option("-v", "--details", is_flag=True, help="List every change with its reason, by host.")
+_details = click.option("--details", is_flag=True, help="List every change with its reason, by host.")
 
 
 @click.command()
@@ -65,6 +65,7 @@ def plan(
     Example: provisioner -i DIR plan --out plan.json
     """
     invocation.refuse_proposed(out)
+    details = details or invocation.verbose
     session = session_of(invocation)
     allow = parse_allowances(allows)
     if expected is not None:
@@ -105,6 +106,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     Example: provisioner -i DIR drift --limit carrier=viettel
     """
     planned = make_plan(session_of(invocation), parse_limits(limits))
+    details = details or invocation.verbose
     _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code

@@ -14,10 +14,10 @@ from provisioner.cli.interrupt import stoppable
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
-from provisioner.cli.progress import session_of
 from provisioner.cli.quarantine_text import quarantine_lines
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
+from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.pipeline import Planned, Session, make_plan

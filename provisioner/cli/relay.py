@@ -12,11 +12,11 @@ from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
-from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.recovery_text import recovery_pair
 from provisioner.cli.relay_drain import drain
 from provisioner.cli.relay_replace import replace
+from provisioner.cli.session import session_of
 from provisioner.history.who import who, who_text
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST, parse_allowances

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -21,13 +20,13 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.drain_text import begun_lines, drain_document, drain_ending, letting_go_lines, proof_lines
 from provisioner.cli.edit_text import diff_lines, edits_of
 from provisioner.cli.interrupt import Stop, stoppable
-from provisioner.cli.onlooker import TerminalOnlooker
+from provisioner.cli.onlooker import AskedAfter
 from provisioner.cli.output import print_document, print_error, print_warning
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import applied_lines
+from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
 from provisioner.inventory.operations.file_edit import FileEdit
 from provisioner.inventory.operations.relay_drain import DrainEdits, DrainOrder
@@ -194,7 +193,7 @@ class _Terminal:
     @cached_property
     def orders(self) -> Orders:
         """All levels of every path; a failure is looked at again in the same run."""
-        return Orders(say=lambda sentence: self._say((sentence,)), onlooker=TerminalOnlooker(sys.stderr))
+        return Orders(say=lambda sentence: self._say((sentence,)), onlooker=AskedAfter())
 
     def _say(self, lines: Iterable[str]) -> None:
         if not self._invocation.json:

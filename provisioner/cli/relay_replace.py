@@ -15,8 +15,8 @@ from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_tree
 from provisioner.cli.output import print_document
-from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.history.who import who, who_text
 from provisioner.pipeline import site_packages

@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from provisioner.base.counted import counted
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_tree
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Session, rendered_files
+from provisioner.pipeline import rendered_files
 
 
 @click.command()
@@ -32,7 +33,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     Example: provisioner -i DIR render --out /run/user/1000/rendered
     """
     invocation.refuse_proposed(folder)
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     written: list[Path] = []
     limit = parse_limits(limits)
     rendered = rendered_files(session, limit)

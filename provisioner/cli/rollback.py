@@ -11,12 +11,11 @@ from provisioner.base.errors import RollbackError
 from provisioner.base.json_document import Document
 from provisioner.base.language import marked
 from provisioner.base.printable import printable
-from provisioner.cli.completion import hosts_like
+from provisioner.cli.completion import hosts_and_runs_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held, held_documents, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
-from provisioner.cli.progress import session_of
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import (
     RolloutChoices,
@@ -27,6 +26,7 @@ from provisioner.cli.results import (
     rollout_options,
     run_options_of,
 )
+from provisioner.cli.session import session_of
 from provisioner.runs.applied import Applied
 from provisioner.runs.rollback import RollbackPlan, plan_rollback, roll_back
 
@@ -34,7 +34,7 @@ _WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_BACK: mark
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="[HOST…|RUN]", shell_complete=hosts_like)
+@click.argument("targets", nargs=-1, metavar="[HOST…|RUN]", shell_complete=hosts_and_runs_like)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @rollout_options
 @click.pass_obj

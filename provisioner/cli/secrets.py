@@ -15,10 +15,10 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
 from provisioner.cli.question import is_attended
+from provisioner.cli.session import session_of
 from provisioner.cli.word import DAY
 from provisioner.inventory.operations.file_edit import FileEdit
 from provisioner.inventory.operations.logins import LoginsFile, LoginsOrder, forget_old_logins, set_logins
-from provisioner.pipeline import Session
 
 _MOST_BYTES = 4096
 _PIPE = "send it one line, e.g. from a password manager; a password never stands among a command's words"
@@ -51,7 +51,7 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
 
     Example: provisioner -i DIR secrets set kcl-bg-001/nvr-1 --username viewer
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     until = accept_old_until.date() if accept_old_until else None
     order = LoginsOrder(devices, _password(invocation), username, until)
     env = invocation.env
@@ -77,7 +77,7 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
 
     Example: provisioner -i DIR secrets forget kcl-bg-001/nvr-1
     """
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     env = invocation.env
     files = forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
     if invocation.json:

@@ -8,12 +8,13 @@ import click
 
 from provisioner.base.json_document import Document
 from provisioner.cli.completion import facilities_like
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_tree
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
-from provisioner.pipeline import Session, SitePackages, site_packages
+from provisioner.pipeline import SitePackages, site_packages
 
 
 @click.command("site-package")
@@ -35,7 +36,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """
     invocation.refuse_proposed(folder)
-    session = Session(invocation.inventory, invocation.env, today())
+    session = session_of(invocation)
     packages = site_packages(session, facilities)
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)

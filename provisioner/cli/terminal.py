@@ -7,11 +7,12 @@ a terminal obeys what it is sent. Of control characters only our own colours, ta
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO, cast
 
@@ -88,6 +89,16 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first.ljust(widths[0]), *others]).rstrip()
 
 
+def size_of(stream: TextIO) -> os.terminal_size:
+    """The columns and rows of a terminal; the usual ones where they are not known."""
+    usual = os.terminal_size((80, 24))
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return usual
+    return os.terminal_size((size.columns or usual.columns, size.lines or usual.lines))
+
+
 def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
     """Standard output as it is now."""
     return Terminal.of(sys.stdout, env, color=color)
@@ -102,18 +113,53 @@ def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
 
 
 class SafeStream:
-    """A stream of text that lets through what `shown` leaves; all else of it is that of the stream below."""
+    """A stream of text that lets through what `shown` leaves; all else of it is that of the stream below.
+
+    Attributes:
+        below: that stream.
+        before: is called before anything is written: what is drawn on the same terminal goes out of the way.
+    """
 
     # What writes bytes would go round it.
     buffer = None
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self.below = stream
+        self.before: Callable[[], None] | None = None
+        self._held: list[str] | None = None
 
     def write(self, text: str) -> int:
         """Write a text, made safe."""
-        self._stream.write(shown(text))
+        if self._held is not None:
+            self._held.append(shown(text))
+            return len(text)
+        self.release(shown(text))
         return len(text)
+
+    def release(self, text: str) -> None:
+        """Write a text that is safe already."""
+        if self.before is not None:
+            self.before()
+        self.below.write(text)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[list[str]]:
+        """Keep what is written until the end of the block: safe texts, in their order."""
+        kept: list[str] = []
+        self._held = kept
+        try:
+            yield kept
+        finally:
+            self._held = None
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self.below.flush()
+
+    @property
+    def encoding(self) -> str:
+        """Its letters."""
+        return self.below.encoding or "utf-8"
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write texts, made safe."""
@@ -122,7 +168,7 @@ class SafeStream:
 
     def __getattr__(self, name: str) -> object:
         """The stream's own."""
-        return getattr(self._stream, name)
+        return getattr(self.below, name)
 
 
 def shown(text: str) -> str:
@@ -130,6 +176,17 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(part if number % 2 else printable(part) for number, part in enumerate(_OURS.split(text)))
+
+
+def open_standard_streams() -> None:
+    """Let what the caller has closed lead nowhere: the next file that is opened would else be what is printed to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (for good)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
-from provisioner.cli.onlooker import TerminalOnlooker
+from provisioner.cli.onlooker import AskedAfter
 from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.progress import session_of
+from provisioner.cli.session import session_of
 from provisioner.cli.verify_files import VerifyFiles, write_files
 from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import Place
@@ -97,16 +96,13 @@ def verify(
     invocation.refuse_proposed(html, junit, markdown)
     _refuse_blind(limits, accept=accept, renew=renew)
     session = session_of(invocation)
-
-    def say(sentence: str) -> None:
-        click.echo(printable(sentence), err=True)
-
-    onlooker, limit = TerminalOnlooker(sys.stderr), parse_limits(limits)
+    onlooker, limit = AskedAfter(), parse_limits(limits)
     expect_hosts(session, limit)
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.
     from provisioner.runs.verification import (  # noqa: PLC0415
         NoteError,
         accept_pictures,
+        expect_verification,
         record_verification,
         refuse_job,
         verify_with_memory,
@@ -121,9 +117,10 @@ def verify(
         once=once,
         looks=Looks(picture),
         asks_again=onvif_again,
-        say=say,
+        say=invocation.progress.remark,
         onlooker=onlooker,
     )
+    expect_verification(session, limits, orders)
     result = verify_with_memory(session, limit, orders)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
     accepted = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from provisioner.desired.spec import HostSpec
@@ -10,14 +10,22 @@ from provisioner.hosts.runner import HostAnswer, HostCall
 
 
 class CallsWatcher(Protocol):
-    """Whoever wants to know how far calls to hosts are; it is told from several threads at once."""
+    """Whoever wants to know how far calls to hosts and runs are; it is told from several threads at once."""
 
-    def begun(self, operation: str, hosts: Sequence[str]) -> None:
-        """An operation was begun on hosts."""
+    def begun(self, operation: str, hosts: Mapping[str, int]) -> None:
+        """An operation was begun on hosts, each with the number of paths that it is about there; 0 where of none."""
         ...
 
-    def answered(self, operation: str, host: str) -> None:
-        """One of them has answered, or nothing more is to come from it."""
+    def answered(self, operation: str, host: str, outcome: str) -> None:
+        """One of them has answered, or nothing more is to come from it: then the outcome is empty."""
+        ...
+
+    def stepped(self, host: str, step: str, state: str, detail: Mapping[str, object]) -> None:
+        """A run has written down a step of a host, or of its own: then the host is empty."""
+        ...
+
+    def expect(self, seconds: float, runs: int) -> None:
+        """The run that begins now will take about so long, as so many earlier runs did."""
         ...
 
 
@@ -56,15 +64,16 @@ class AttendedRunner:
         """An answer for every call, in the order in which they come."""
         asked = {call.spec.id: str(call.request.get("operation", "")) for call in calls}
         for operation in sorted(set(asked.values())):
-            self._watcher.begun(operation, [host for host, its in asked.items() if its == operation])
+            hosts = {call.spec.id: _paths(call.request) for call in calls if asked[call.spec.id] == operation}
+            self._watcher.begun(operation, hosts)
         try:
             for answer in self._runner.stream(calls, timeout_s=timeout_s):
                 if answer.host in asked:
-                    self._watcher.answered(asked.pop(answer.host), answer.host)
+                    self._watcher.answered(asked.pop(answer.host), answer.host, answer.outcome.value)
                 yield answer
         finally:
             for host, operation in asked.items():
-                self._watcher.answered(operation, host)
+                self._watcher.answered(operation, host, "")
 
     def expect(self, specs: Sequence[HostSpec]) -> None:
         """Start for calls to these hosts that are about to come."""
@@ -73,3 +82,14 @@ class AttendedRunner:
     def close(self) -> None:
         """End it."""
         self._runner.close()
+
+
+def _paths(request: Mapping[str, object]) -> int:
+    """How many paths are looked at by a call: a relay's own, those that a centre reads, those of a gate."""
+    parts = [request.get("relay"), request.get("gate")]
+    centre = request.get("centre")
+    if isinstance(centre, Mapping) and isinstance(relays := centre.get("relays"), Sequence):
+        parts += relays
+    return sum(
+        len(paths) for part in parts if isinstance(part, Mapping) and isinstance(paths := part.get("paths"), list)
+    )

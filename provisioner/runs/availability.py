@@ -23,6 +23,7 @@ from provisioner.base.errors import ProvisionerError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.parallel import in_parallel
 from provisioner.base.printable import printable
+from provisioner.base.stage import Stage, at_stage
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.inventory.loader.settings import load_settings
@@ -93,7 +94,8 @@ def availability_of(root: Path, environment: Mapping[str, str], asked: Availabil
     limit = asked.limit.by(settings.province_scheme)
     reader = _Reader(place, longest, limit, asked.by)
     spans = (asked.span, *([_before(asked.span)] if asked.before else []))
-    now, *earlier = reader.kept(spans)
+    with at_stage(Stage.RECORD):
+        now, *earlier = reader.kept(spans)
     if asked.is_strict:
         _refuse_unknown(limit, now)
     before = earlier[0].times if earlier else None

@@ -32,7 +32,7 @@ from provisioner.plan.diff import changes_of
 from provisioner.runs.applied import Applied
 from provisioner.runs.holdings import contents_of, shown_by_change
 from provisioner.runs.intent import Intent
-from provisioner.runs.journal import RunLog, state_place
+from provisioner.runs.journal import RunLog, attended, expect_usual_time, state_place
 from provisioner.runs.options import RunOptions
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -52,6 +52,7 @@ def carry_out(
 ) -> Applied:
     """Roll out with the journal beside it, and record what became of it; `held` is of what was chosen, else all."""
     rollout = replace(options.rollout, who=who_text(run.who))
+    expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
     log = RunLog(state_place(session), run)
     try:
         if progress is None:
@@ -64,7 +65,7 @@ def carry_out(
             run.id,
             session.runner,
             rollout,
-            log,
+            attended(log, session.watcher),
             waves=intent.waves,
             progress=progress,
             stop=lambda: options.stop() or bool(log.broken),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from provisioner.history.store import History, find_history
 from provisioner.hosts.facts import HeldEntry, HostFacts, parse_facts
 from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
 from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
+from provisioner.inventory.loader.settings import load_settings
 from provisioner.pipeline import Session
 from provisioner.runs.unfinished import state_of
 
@@ -211,6 +212,21 @@ def _place(session: Session) -> StatePlace:
 def _nothing(place: StatePlace) -> UsageError:
     hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
     return UsageError("no run was ever recorded here", hint=hint)
+
+
+def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
+    """The ids of the newest runs that are recorded of an inventory, at most so many, the newest first.
+
+    Raises:
+        InventoryError: its settings cannot be understood.
+        StateError: there is a history, and it cannot be read.
+    """
+    place = state_place_of(environment, load_settings(root).id)
+    history = find_history(place)
+    if history is None:
+        return ()
+    with closing(history):
+        return tuple(one.run.id for one in history.past(number).runs)
 
 
 # --- the whole record against all that others hold of it --------------------------------------------

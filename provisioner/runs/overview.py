@@ -15,6 +15,7 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.held import HeldFacility
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
+from provisioner.base.stage import Stage, at_stage
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Operation
@@ -128,7 +129,8 @@ class Overview:
         if not chosen:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
             raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")
-        return statuses(self.inventory, self.evidence, self.now, chosen)
+        with at_stage(Stage.COUNT):
+            return statuses(self.inventory, self.evidence, self.now, chosen)
 
     def failing(self, facilities: Collection[Facility]) -> Mapping[str, Mapping[str, PathSince]]:
         """Of some facilities, the paths that the last look which could tell did not see up, and since when.
@@ -196,7 +198,8 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime, *, in_br
             f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
         )
     place = state_place_of(environment, inventory.settings.id)
-    evidence, unended = _evidence(place)
+    with at_stage(Stage.RECORD):
+        evidence, unended = _evidence(place)
     return Overview(root, loaded, _public(inventory, problems), problems, evidence, place, now, unended)
 
 

@@ -23,7 +23,7 @@ from provisioner.history.view_references import add_references, read_references
 from provisioner.history.who import who
 from provisioner.pipeline import Session, new_run_id, paths_to_verify, verify_inventory
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
-from provisioner.runs.journal import state_place
+from provisioner.runs.journal import expect_usual_time, state_place
 from provisioner.verify.acceptance import acceptances
 from provisioner.verify.document import verify_document
 from provisioner.verify.in_a_row import REMEMBERED
@@ -31,7 +31,7 @@ from provisioner.verify.kept import swept_paths
 from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
 from provisioner.verify.orders import Orders
 from provisioner.verify.reference import References, references_document, references_from, report_on
-from provisioner.verify.result import Accepted, PathLook, Scope, Verdict, VerifyResult, exit_code
+from provisioner.verify.result import Accepted, PathLook, Verdict, VerifyResult, exit_code
 from provisioner.verify.standing import remembered
 
 
@@ -183,10 +183,16 @@ def remember(session: Session, result: VerifyResult) -> None:
         remember_paths(state_place(session), looks.keys(), change, result.finished_at)
 
 
-def _narrowed(scope: Scope) -> tuple[str, ...]:
+def _narrowed(sample: str | None, level: int | None) -> tuple[str, ...]:
     """What a run left out beside its limit: of that it says nothing, and takes nothing back."""
-    sample = (f"sample={scope.sample.asked}",) if scope.sample else ()
-    return sample if scope.level is None else (*sample, f"level={scope.level}")
+    sampled = (f"sample={sample}",) if sample else ()
+    return sampled if level is None else (*sampled, f"level={level}")
+
+
+def expect_verification(session: Session, limit: tuple[str, ...], orders: Orders) -> None:
+    """Tell whoever watches how long such a verification usually takes; `limit` holds the texts that chose the paths."""
+    narrowed = _narrowed(orders.sample.text if orders.sample else None, orders.level)
+    expect_usual_time(session, Operation.VERIFY, limit=(*limit, *narrowed))
 
 
 def record_verification(
@@ -206,7 +212,9 @@ def record_verification(
         StateError: it cannot be recorded; what was found stays true, and nothing is accepted.
         NoteError: it is recorded, and the Git note that was wished, or the memory of its paths, could not be written.
     """
-    contents, narrowed = contents_of(session.served), (*limit, *_narrowed(result.scope))
+    scope = result.scope
+    sample = scope.sample.asked if scope.sample else None
+    contents, narrowed = contents_of(session.served), (*limit, *_narrowed(sample, scope.level))
     run = Run(
         id=accepted.run if accepted else new_run_id(),
         operation=Operation.VERIFY,

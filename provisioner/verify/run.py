@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
+from provisioner.base.stage import Stage, at_stage
 from provisioner.hosts.condition import Condition, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
@@ -185,7 +186,8 @@ class _Looking:
         beside = [target for target in targets if (target.relay.id, target.path.facility) in sites]
         paths = f"{counted(len(failing), 'path')} {are(len(failing))} not up"
         self.orders.say(f"{paths}; looking again in {max(0, round(wait_s))} s")
-        self.watch.pause(max(0.0, wait_s))
+        with at_stage(Stage.WAIT):
+            self.watch.pause(max(0.0, wait_s))
         # A login that devices refused before was tried in the first visit.
         return replace(self, orders=replace(self.orders, asks_again=False)).at(beside)
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from provisioner.availability.measured import Measured, Span
 from provisioner.base.collector import without_collector
 from provisioner.base.json_document import Document
+from provisioner.base.stage import Stage, at_stage
 from provisioner.history.place import StatePlace
 from provisioner.history.records import last_verifications
 from provisioner.history.store import History, find_history
@@ -91,15 +92,17 @@ class RecordedSource:
     def _loaded(self) -> Board:
         whole = overview(self.root, self.environment, self.clock())
         self._place = whole.place
-        documents, mark = self._documents(whole.place)
-        return build_board(
-            whole.inventory,
-            statuses(whole.inventory, whole.evidence, whole.now),
-            merged(documents),
-            since=_since(whole.place) if documents else {},
-            unread=whole.unreadable,
-            revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
-        )
+        with at_stage(Stage.RECORD):
+            documents, mark = self._documents(whole.place)
+        with at_stage(Stage.COUNT):
+            return build_board(
+                whole.inventory,
+                statuses(whole.inventory, whole.evidence, whole.now),
+                merged(documents),
+                since=_since(whole.place) if documents else {},
+                unread=whole.unreadable,
+                revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
+            )
 
     def _documents(self, place: StatePlace) -> tuple[Sequence[Document], str]:
         history = find_history(place)

@@ -13,6 +13,7 @@ from provisioner.availability.measured import Measured, Span
 from provisioner.base.atomic_file import replace_file
 from provisioner.base.errors import UsageError
 from provisioner.base.language import Language
+from provisioner.base.stage import Stage, at_stage
 from provisioner.web.app import ASSETS, asset
 from provisioner.web.board import Board
 from provisioner.web.filters import Filters
@@ -56,11 +57,13 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / _MARK).touch()
         written = set()
-        for name, content in files_of(board, past, now):
-            path = folder / name
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            replace_file(path, content, lasting=False)
-            written.add(path)
+        with at_stage(Stage.PAGES, number_of(board)) as advanced:
+            for name, content in files_of(board, past, now):
+                path = folder / name
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                replace_file(path, content, lasting=False)
+                written.add(path)
+                advanced(1)
         for path in folder.rglob("*"):
             if path.suffix == _SUFFIX and path.is_file() and path not in written:
                 path.unlink()
@@ -74,6 +77,11 @@ def _refuse_other(folder: Path) -> None:
     """Refuse a folder that holds something else: pages take away what is of no page."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
         raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")
+
+
+def number_of(board: Board) -> int:
+    """How many files `files_of` has."""
+    return 1 + len(ASSETS) + len(Language) * (3 + len(board.provinces) + len(board.facilities))
 
 
 def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, bytes]]:

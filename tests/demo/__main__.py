@@ -12,6 +12,7 @@ from tests.lab.docker_cli import RUN_LABEL, listed
 from tests.lab.docker_daemon import DockerDaemon
 from tests.lab.engine import Engine, find_engine
 from tests.lab.errors import LabError
+from tests.lab.image import image
 from tests.lab.lab import Lab
 
 from .errors import DemoError
@@ -66,7 +67,10 @@ def _demo(screen: Screen, *, keep: bool) -> None:
         """Seven hosts boot now, each a container with systemd: two relays, the monitoring centre, and four site
         gateways with cameras behind them. The first time an image has to be made, which takes minutes."""
     )
-    lab = Lab.start(keep=keep)
+    with screen.waiting("making the image of the lab's hosts"):
+        image()
+    with screen.waiting("booting seven hosts"):
+        lab = Lab.start(keep=keep)
     story = Story(lab, engine, screen, keep=keep)
     kept = False
     try:

@@ -76,7 +76,8 @@ class AlertScene:
         """
         self._screen.say("Prometheus asks the watch every five seconds. A camera is down after a minute, not before.")
         left = max(1.0, since + MOST_S - time.monotonic())
-        wait_for(lambda: bool(self._shown()), f"the Alertmanager has an alert of {self.camera}", left)
+        with self._screen.waiting("waiting for the alert"):
+            wait_for(lambda: bool(self._shown()), f"the Alertmanager has an alert of {self.camera}", left)
         line()
         line(f"the Alertmanager has it {time.monotonic() - since:.0f} s after the cable was pulled:")
         shown = self._shown()
@@ -104,7 +105,8 @@ class AlertScene:
         thread.start()
 
         def tell() -> None:
-            thread.join()
+            with self._screen.waiting("waiting until the alert is gone"):
+                thread.join()
             if not took:
                 raise DemoError(f"an alert of {self.camera} was still there {MOST_S} s after the cable was put back")
             line()
@@ -139,7 +141,8 @@ def alert_scene(deployment: Deployment, screen: Screen, camera: str) -> Iterator
         screen.command(f"{watch.line} &")
         screen.output(watch.printed)
         with alarms_by(write, folder, watch.port) as heard:
-            wait_for(lambda: watch.paths("up") == len(PLACES), "the watch sees all paths flow", stretched(60))
+            with screen.waiting("the watch looks until it sees all paths flow"):
+                wait_for(lambda: watch.paths("up") == len(PLACES), "the watch sees all paths flow", stretched(60))
             yield AlertScene(camera, screen, heard)
         screen.say("What the watch said of it:")
         screen.output(watch.printed)

@@ -6,11 +6,18 @@ import os
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import Final
+
+from provisioner.cli.progress.display import TerminalRows
 
 _SHOWN: Final = 30
 _LAST: Final = 3
+_PATIENCE_S: Final = 1.0
+_LINES_APART_S: Final = 10.0
 _BOLD, _DIM, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
 
 
@@ -60,6 +67,18 @@ class Screen:
         line()
         line(_styled(_BOLD, f"$ {words}"))
 
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show on standard error for how long something goes on: a row of a terminal, or a line every ten seconds."""
+        over = Event()
+        thread = Thread(target=_count, args=(what, over), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
     def output(self, text: str, seconds: float | None = None, *, ended: int = 0) -> None:
         """Show what a command printed, how long it took, and how it ended where that is not with 0."""
         for shown in shortened(text):
@@ -67,3 +86,17 @@ class Screen:
         if seconds is not None:
             code = f", exit code {ended}" if ended else ""
             line(_styled(_DIM, f"({seconds:.1f} s{code})"))
+
+
+def _count(what: str, over: Event) -> None:
+    """Say every second or every ten seconds that something goes on, until it is over."""
+    begun = time.monotonic()
+    rows = TerminalRows(sys.stderr) if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
+    while not over.wait(_PATIENCE_S if rows else _LINES_APART_S):
+        text = f"{what}: {time.monotonic() - begun:.0f} s"
+        if rows:
+            rows.draw([text])
+        else:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - standard error has what is no part of the story
+    if rows:
+        rows.erase()

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tests.lab.deployment import NEW_HOSTS, Deployment
 from tests.lab.engine import Engine
 from tests.lab.held_readers import LONGEST_GAP, Held, HeldReaders
 from tests.lab.lab import Lab
+from tests.lab.patience import stretched
 from tests.lab.topology import CENTRE, FRAME_RATE, GATEWAYS, MANAGED_HOSTS, PLACES, StreamKind, place
 
 from . import checks
@@ -49,8 +51,18 @@ class ShownDeployment(Deployment):
         """Run a command in front of everybody."""
         self._screen.command(shlex.join(["provisioner", *words]))
         begun = time.monotonic()
-        done = super().run(*words, check=False, timeout=timeout, stdin=stdin)
-        self._screen.output(done.stdout + done.stderr, time.monotonic() - begun, ended=done.returncode)
+        # Standard error is the demo's own: how far the command is shows while it runs, as its user would see it.
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("provisioner")), *words],
+            env={**self.environment, "TERM": os.environ.get("TERM", "dumb")},
+            input=stdin,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=stretched(timeout),
+            check=False,
+        )
+        self.transcript.append(done.stdout)
+        self._screen.output(done.stdout, time.monotonic() - begun, ended=done.returncode)
         if check and done.returncode:
             raise DemoError(f"provisioner {words[0]} ended with {done.returncode}; it should end with 0")
         return done
@@ -186,8 +198,9 @@ class Story:
             )
             readers.mark()
             self.deployment.run("apply", str(self._plan))
-            time.sleep(_AFTER_CHANGE_SECONDS)
-            seen = readers.finish()
+            with self._screen.waiting("the readers play on"):
+                time.sleep(_AFTER_CHANGE_SECONDS)
+                seen = readers.finish()
         self._tell_readers(seen)
 
     def _tell_readers(self, seen: list[Held]) -> None:

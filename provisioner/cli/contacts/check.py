@@ -10,6 +10,7 @@ import click
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
+from provisioner.cli.completion import provinces_like
 from provisioner.cli.contacts.access import contacts_document, folder_option, open_access, requester_option
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document, problem_document, problem_lines
@@ -18,7 +19,9 @@ from provisioner.contacts.store import provinces_in, read_contacts
 
 
 @click.command()
-@click.option("--province", metavar="SLUG", help="Only this one; all provinces otherwise.")
+@click.option(
+    "--province", metavar="SLUG", shell_complete=provinces_like, help="Only this one; all provinces otherwise."
+)
 @click.option("--purpose", default="check", show_default=True, metavar="TEXT", help="It goes into the access log.")
 @requester_option
 @folder_option

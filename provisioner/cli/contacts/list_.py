@@ -9,6 +9,7 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.private_file import refuse_existing, write_private
+from provisioner.cli.completion import provinces_like
 from provisioner.cli.contacts.access import (
     contacts_document,
     folder_option,
@@ -27,7 +28,7 @@ from provisioner.inventory.model import Facility, Operating
 
 
 @click.command("list")
-@click.option("--province", required=True, metavar="SLUG", help="Whose list.")
+@click.option("--province", required=True, metavar="SLUG", shell_complete=provinces_like, help="Whose list.")
 @click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE.xlsx", help="Where it goes.")
 @force_option
 @purpose_option

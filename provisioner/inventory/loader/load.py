@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -15,6 +15,7 @@ from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
+from provisioner.base.stage import Stage, at_stage
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
 from provisioner.inventory.files.positions import Located, Places, SourceFile
@@ -96,7 +97,7 @@ class Loaded:
         """What could be read, as a whole; None without settings or lock."""
         if self.frame is None:
             return None
-        with without_collector():
+        with without_collector(), at_stage(Stage.BUILD):
             # Who reads all of them has the time for the lock, and may compare the whole with another.
             lock = self.frame.allocations
             return self.frame.with_facilities(self.facilities()).model_copy(update={"allocations": lock})
@@ -106,12 +107,16 @@ class Loaded:
         """As `partial`, with facilities in brief: a country's are there in a twentieth of the time."""
         if self.frame is None:
             return None
-        with without_collector():
+        with without_collector(), at_stage(Stage.BUILD):
             return self.frame.with_facilities(self.briefs())
 
     @cached_property
     def all_problems(self) -> tuple[Problem, ...]:
         """All problems of the inventory: of its files and across them, sorted by place."""
+        with at_stage(Stage.RULES):
+            return self._all_problems()
+
+    def _all_problems(self) -> tuple[Problem, ...]:
         across: tuple[Problem, ...] = ()
         if self.frame:
             view = rules.View(self.frame, self.outlines, self.places, self.today, self.broken)
@@ -226,19 +231,26 @@ class _FilesPass:
         self.problems += layout.problems
         facilities = [file for file in layout.files if file.model is Facility]
         self._file_ids = frozenset(file.owner.partition("/")[2] for file in facilities)
+        with at_stage(Stage.READ, len(facilities)) as advanced:
+            sites = self._sites(layout.files, facilities, advanced)
+        for file in facilities:
+            self._take_site(file, sites[file.relative])
+        self._miss_files()
+        return self._result()
+
+    def _sites(self, files: Sequence[File], facilities: list[File], advanced: Callable[[int], None]) -> dict[str, Site]:
         sites, changed = self._known(facilities)
-        with sites_of(changed, self.today, cache=self.known_sites.cache, known=bool(sites)) as collect:
-            for file in layout.files:
+        advanced(len(sites))
+        cache = self.known_sites.cache
+        with sites_of(changed, self.today, cache=cache, known=bool(sites), advanced=advanced) as collect:
+            for file in files:
                 if file.model is not Facility:
                     self._read(file)
             anew = collect()
         sites |= anew
         self.known_sites.keep(sites, anew)
         self.known_sites.keep_others(self.texts)
-        for file in facilities:
-            self._take_site(file, sites[file.relative])
-        self._miss_files()
-        return self._result()
+        return sites
 
     def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
         """What earlier runs found out about files with these very bytes, and the files that are left."""

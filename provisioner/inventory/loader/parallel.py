@@ -12,6 +12,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from provisioner.base.parallel import Helpers, can_fork, processes
+from provisioner.base.stage import unwatched
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.known_sites import part_of, write_part
@@ -26,7 +27,13 @@ Collect = Callable[[], dict[str, Site]]
 
 @contextmanager
 def sites_of(
-    files: Sequence[File], today: date, *, cache: Cache | None = None, known: bool = True, workers: int | None = None
+    files: Sequence[File],
+    today: date,
+    *,
+    cache: Cache | None = None,
+    known: bool = True,
+    workers: int | None = None,
+    advanced: Callable[[int], None] = unwatched,
 ) -> Iterator[Collect]:
     """Begin to read facilities' files; the function that is yielded waits for them, and returns them by path.
 
@@ -36,16 +43,17 @@ def sites_of(
         cache: where a process keeps what it has read, so that texts need not be handed over.
         known: whether the cache knows any other file: then what is new has to be put between that.
         workers: how many processes; by default as many as there are cores, or none for a few files.
+        advanced: is told of each so many files that were read.
     """
     count = (processes() if len(files) >= MANY else 0) if workers is None else workers
     if not count or not can_fork():
-        yield lambda: _read_chunk(_Chunk(files), today)
+        yield lambda: _read_here(files, today, advanced)
         return
     chunks = _chunks(files) if known or cache is None else _parts(files, cache)
     helpers = Helpers(count)
     try:
         begun = [helpers.submit(_read_chunk, chunk, today) for chunk in chunks]
-        yield lambda: _collected(begun, chunks, today)
+        yield lambda: _collected(begun, chunks, today, advanced)
     finally:
         helpers.end()
 
@@ -69,6 +77,14 @@ def _parts(files: Sequence[File], cache: Cache) -> list[_Chunk]:
     return [_Chunk(below, cache, part) for part, below in sorted(parts.items())]
 
 
+def _read_here(files: Sequence[File], today: date, advanced: Callable[[int], None]) -> dict[str, Site]:
+    sites: dict[str, Site] = {}
+    for chunk in _chunks(files):
+        sites |= _read_chunk(chunk, today)
+        advanced(len(chunk.files))
+    return sites
+
+
 def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
     sites = {file.relative: read_site(file, today) for file in chunk.files}
     if chunk.cache is None:
@@ -78,10 +94,14 @@ def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
 
 
 def _collected(
-    begun: Sequence[Callable[[], dict[str, Site] | None]], chunks: Sequence[_Chunk], today: date
+    begun: Sequence[Callable[[], dict[str, Site] | None]],
+    chunks: Sequence[_Chunk],
+    today: date,
+    advanced: Callable[[int], None],
 ) -> dict[str, Site]:
     sites: dict[str, Site] = {}
     for result, chunk in zip(begun, chunks, strict=True):
         read = result()
         sites |= _read_chunk(chunk, today) if read is None else read
+        advanced(len(chunk.files))
     return sites

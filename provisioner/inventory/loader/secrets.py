@@ -19,6 +19,7 @@ from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.parallel import in_parallel
 from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
+from provisioner.base.stage import Stage, at_stage
 from provisioner.base.vault import (
     SECRETS_ID,
     Opener,
@@ -355,8 +356,11 @@ class _SecretsPass:
         self.carriers: dict[str, CarrierSecrets] = {}
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
-        for file in files:
-            self._read(file, self._bytes(file))
+        listed = list(files)
+        with at_stage(Stage.SECRETS, len(listed)) as advanced:
+            for file in listed:
+                self._read(file, self._bytes(file))
+                advanced(1)
         shared = self.logins.pop(_SHARED, {})
         secrets = Secrets.model_construct(
             digest_key=self.digest_key,
@@ -448,7 +452,8 @@ class NamesPass(_SecretsPass):
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
         """Read files, and keep what was found out."""
         listed = list(files)
-        self._look_ahead(listed)
+        with at_stage(Stage.SECRETS):
+            self._look_ahead(listed)
         loaded = super().read_all(listed)
         self.known.write(file.relative for file in listed)
         return loaded

@@ -38,7 +38,7 @@ from provisioner.runs.nightly.night import (
     tried,
 )
 from provisioner.runs.nightly.notices import Sending, problem_of, sight_of, switchboard, tell_all
-from provisioner.runs.verification import NoteError, record_verification, verify_with_memory
+from provisioner.runs.verification import NoteError, expect_verification, record_verification, verify_with_memory
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult, exit_code
 
@@ -123,6 +123,7 @@ def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
 
 
 def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
+    expect_verification(session, night.orders.limits, night.orders.verification)
     result = verify_with_memory(session, night.orders.limit, night.orders.verification)
     night.result, night.document = result, verify_document(result)
     watcher.verified(result)

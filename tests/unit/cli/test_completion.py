@@ -5,12 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from provisioner.cli.main import run
+from provisioner.history.place import state_place_of
+from provisioner.history.records import Ending, Operation, Run
+from provisioner.history.store import open_history
 from tests import inventories as make
+from tests.pseudo_terminal import PseudoTerminal
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "inventories" / "example"
@@ -143,3 +149,82 @@ def test_bash_itself_completes(tmp_path: Path) -> None:
     )
     assert done.stdout.split() == _FACILITIES[:3]
     assert done.stderr == ""
+
+
+# --- real shells, and recorded runs --------------------------------------------------------------------
+
+
+def recorded(state: Path) -> list[str]:
+    """The ids of two runs that are recorded of the example, the newest first."""
+    begun = datetime(2021, 6, 15, 1, tzinfo=UTC)
+    names = ["20210615T010000Z-aaaaaa", "20210616T010000Z-bbbbbb"]
+    with closing(open_history(state_place_of({"PROVISIONER_STATE": str(state)}, "example"))) as history:
+        for day, name in enumerate(names):
+            started = begun + timedelta(days=day)
+            history.end(Run(name, Operation.VERIFY, started, "", "", {}, ""), Ending(started, "up", {}))
+    return names[::-1]
+
+
+@pytest.mark.parametrize("command", ["history", "rollback"])
+def test_recorded_runs_are_completed_the_newest_first(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = {"PROVISIONER_STATE": str(tmp_path / "state"), "PROVISIONER_INVENTORY": str(EXAMPLE)}
+    assert _words(_asked("bash", ["provisioner", command, "2021"], monkeypatch, capsys, **env)) == []
+    names = recorded(tmp_path / "state")
+    assert _words(_asked("bash", ["provisioner", command, "2021"], monkeypatch, capsys, **env)) == names
+    assert _words(_asked("bash", ["provisioner", command, "20210616"], monkeypatch, capsys, **env)) == names[:1]
+    first = _words(_asked("bash", ["provisioner", command, "ver"], monkeypatch, capsys, **env))
+    assert first == (["verify"] if command == "history" else [])
+
+
+def test_provinces_are_completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["provisioner", "-i", str(EXAMPLE), "contacts", "list", "--province", "b"]
+    assert _words(_asked("bash", words, monkeypatch, capsys)) == ["bac-giang"]
+
+
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], "source <(_PROVISIONER_COMPLETE=bash_source provisioner)"),
+    "zsh": (
+        ["zsh", "-f", "-i"],
+        "autoload -U compinit; compinit -u -D; source <(_PROVISIONER_COMPLETE=zsh_source provisioner)",
+    ),
+    "fish": (["fish", "-N", "-i"], "_PROVISIONER_COMPLETE=fish_source provisioner | source"),
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_completes_while_somebody_types(shell: str, tmp_path: Path) -> None:
+    argv, begin = SHELLS[shell]
+    program = shutil.which(argv[0])
+    if program is None:
+        pytest.skip(f"there is no {shell}")
+    ours = tmp_path / "bin" / "provisioner"
+    ours.parent.mkdir()
+    ours.write_text(f'#!/bin/sh\nexec {sys.executable} -m provisioner "$@"\n', encoding="utf-8")
+    ours.chmod(0o755)
+    newest, _ = recorded(tmp_path / "state")
+    env = {
+        "PATH": f"{ours.parent}:/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "TERM": "xterm",
+        "PS1": "$ ",
+        "PROVISIONER_CONFIG": "",
+        "PROVISIONER_INVENTORY": str(EXAMPLE),
+        "PROVISIONER_STATE": str(tmp_path / "state"),
+    }
+    terminal = PseudoTerminal([program, *argv[1:]], env, columns=160, cwd=tmp_path)
+    terminal.until(timeout_s=3)
+    terminal.send(f"{begin}; echo is''ready\n")
+    assert terminal.until(lambda: "isready" in terminal.screen.text), terminal.screen.text
+    for typed, seen in (
+        ("provisioner status --limit facility=kcl-h", "facility=kcl-hd-00"),
+        ("provisioner history 20210616", f"provisioner history {newest}"),
+    ):
+        terminal.send(f"{typed}\t")
+        assert terminal.until(lambda seen=seen: seen in terminal.screen.text), terminal.screen.text  # type: ignore[misc]
+        terminal.send("\x15")  # what was typed is taken back
+    terminal.send("exit\n")
+    terminal.ended()

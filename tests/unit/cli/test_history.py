@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cli import progress
+from provisioner.cli import session
 from provisioner.cli.main import run
 from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace, state_place_of
@@ -37,7 +37,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(progress, "today", lambda: TODAY)
+    monkeypatch.setattr(session, "today", lambda: TODAY)
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "NO_COLOR": "1"}
     return Desk(state_place_of(environment, "example"), environment)
 

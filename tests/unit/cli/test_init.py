@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from provisioner import pipeline
 from provisioner.base.git_commit import OWN_HOOK
 from provisioner.cli.main import run
 from provisioner.hosts.host_key_scan import fingerprint_of
+from provisioner.inventory.operations.answers import EXAMPLE
 from provisioner.runs import execution
 from tests import inventories as make
 from tests.simulated import SimulatedHosts
@@ -264,3 +267,78 @@ def test_the_password_goes_to_no_place_of_others(call: Call, tmp_path: Path) -> 
     # Nobody knows of a home: nothing of a person's is put beside the inventory, into a checkout of all.
     code = run(["init", str(root), *WORDS, *KNOWN], {"PATH": os.environ["PATH"]})
     assert (code, root.exists(), (tmp_path / "whole/vault").exists()) == (2, False, False)
+
+
+# --- answers out of a file -------------------------------------------------------------------------------
+
+
+def answers(tmp_path: Path, old: str = "", new: str = "") -> str:
+    """The example of a file of answers, with an edit."""
+    assert old in EXAMPLE
+    (tmp_path / "a.yml").write_text(EXAMPLE.replace(old, new, 1) if old else EXAMPLE, encoding="utf-8")
+    return "a.yml"
+
+
+def test_the_printed_example_makes_what_the_options_make(call: Call, home: Path, tmp_path: Path) -> None:
+    code, out, _ = call("init", "--print-answers")
+    assert (code, out) == (0, EXAMPLE)
+    assert call("init", "first", "--from", answers(tmp_path))[0] == 0
+    by_file = {path.name: path.read_bytes() for path in (tmp_path / "first").rglob("*.yml")}
+    shutil.rmtree(tmp_path / "first")
+    shutil.rmtree(home / ".config")
+    words = (*WORDS, *KNOWN, "--since", "2025-07-01", "--centre-name", "Monitoring centre")
+    assert call("init", "first", *words)[0] == 0
+    assert by_file == {path.name: path.read_bytes() for path in (tmp_path / "first").rglob("*.yml")}
+
+
+def test_an_option_that_is_written_counts_before_the_file(call: Call, tmp_path: Path) -> None:
+    assert call("init", "first", "--from", answers(tmp_path), "--id", "other", "--user", "noc")[0] == 0
+    assert "id: other #" in (tmp_path / "first/inventory.yml").read_text(encoding="utf-8")
+    assert "user: noc" in (tmp_path / "first/carriers/viettel.yml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("bac-ninh: viettel", "bac-nin: viettel", 3, r"a\.yml:\d+:\d+: .*bac-nin"),
+        ("- relay-1@203.0.113.11", "- relay-1", 2, r"a\.yml:\d+:\d+: relay-1 is no host"),
+        ("since: 2025-07-01", "since: tomorrow", 2, r"a\.yml:15:1: since: .*tomorrow"),
+        ("since: 2025-07-01", "since: [2025-07-01, 2025-07-02]", 2, r"a\.yml:15:\d+: since is one text"),
+        ("user: deploy", "usr: deploy", 2, r"a\.yml:20:1: init has no option 'usr'\nhint: did you mean user"),
+        ("user: deploy", "user: {a: {b: c}}", 2, r"a\.yml:20:\d+: user is a text, or a list"),
+        ("  viettel: Viettel", "  ..x: Viettel", 2, r"a\.yml:\d+:3: \.\.x is no id"),
+        ("user: deploy", "user: [", 2, r"a\.yml:\d+:\d+: not YAML"),
+        ("user: deploy", "user: *deploy", 2, r"a\.yml:20:\d+: "),
+        (f"relay-1: {KEY}", "relay-1: SHA256:x", 6, r"a\.yml:\d+:\d+: relay-1 .* another key"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_line_and_nothing_is_made(
+    call: Call, tmp_path: Path, *, old: str, new: str, code: int, said: str
+) -> None:
+    name = answers(tmp_path, old, new)
+    before = sorted(tmp_path.rglob("*"))
+    got, out, err = call("init", "first", "--from", name)
+    assert got == code, out + err
+    assert re.search(said, err), err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"- a\n", b"\xff\n", b"a: 1\n" * 300_000], ids=["empty", "list", "bytes", "long"]
+)
+def test_a_file_that_holds_no_answers_is_refused(call: Call, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.yml").write_bytes(data)
+    assert call("init", "first", "--from", "a.yml")[0] == 2
+    assert not (tmp_path / "first").exists()
+
+
+def test_no_key_that_looks_like_a_password_is_repeated(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(f"password={CANARY}: x\n", encoding="utf-8")
+    code, out, err = call("init", "first", "--from", "a.yml")
+    assert (code, CANARY in out + err) == (2, False)
+
+
+def test_without_a_folder_or_a_file_nothing_is_begun(call: Call) -> None:
+    assert call("init")[0] == 2
+    assert call("init", "first", "--from", "nowhere.yml")[0] == 2

@@ -1,0 +1,37 @@
+"""The program with hosts in memory that take their time: `python -m tests.slow_program SECONDS WORD…`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from provisioner import pipeline
+from provisioner.cli.main import main
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.runner import HostAnswer, HostCall
+from tests.simulated import SimulatedHosts
+
+
+class SlowHosts(SimulatedHosts):
+    """Hosts that answer one after the other."""
+
+    delay_s = 1.0
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        for call in calls:
+            time.sleep(self.delay_s)
+            yield self.call([call], timeout_s=timeout_s)[call.spec.id]
+
+    def expect(self, specs: Sequence[HostSpec]) -> None:
+        """Start nothing."""
+
+    def close(self) -> None:
+        """Keep nothing open."""
+
+
+if __name__ == "__main__":
+    SlowHosts.delay_s = float(sys.argv.pop(1))
+    hosts = SlowHosts()
+    setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)  # noqa: B010
+    main()
