@@ -37,7 +37,7 @@ _RATE = "limit rate 20/second burst 60 packets"
 _LINE = re.compile(
     r"^trace id (?P<id>[0-9a-f]+) (?P<table>\w+ \S+) (?P<chain>\S+) (?P<what>packet: |rule |policy )(?P<rest>.*)$"
 )
-_FIELD = re.compile(r"\b(iif|oif|ip saddr|ip daddr|tcp sport|tcp dport|udp sport|udp dport) \"?([^\s\"]+)")
+_FIELD = re.compile(r"\b(iif|oif|ip6? saddr|ip6? daddr|tcp sport|tcp dport|udp sport|udp dport) \"?([^\s\"]+)")
 _RULE_DROPS = re.compile(r"\(verdict drop\)$")
 
 
@@ -185,7 +185,8 @@ def _drops(what: str, rest: str) -> bool:
 
 def _drop(table: str, chain: str, packet: dict[str, str], listen_port: int) -> DropAnswer | None:
     incoming = "iif" in packet
-    address = packet.get("ip saddr" if incoming else "ip daddr", "")
+    side = "saddr" if incoming else "daddr"
+    address = packet.get(f"ip {side}") or packet.get(f"ip6 {side}", "")
     ports = (packet.get(f"{kind} {'sport' if incoming else 'dport'}", "") for kind in ("tcp", "udp"))
     port = next((int(p) for p in ports if p.isdecimal()), 0)
     ours = packet.get(f"udp {'dport' if incoming else 'sport'}", "")

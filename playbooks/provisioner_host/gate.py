@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LIST = "/v3/paths/list?itemsPerPage=1000000"
 _CAMERA = "element cameras "
-_DOORS = ("element management ", "element centres ")
+_DOORS = ("element management ", "element management_v6 ", "element centres ")
 _LOG_S = 60
 # What is asked of a path that stays away: whether its camera's port answers, and what MediaMTX has said of it lately.
 # It tries every 5 s, and 10 s is the longest that one try takes.

@@ -9,6 +9,7 @@ import os
 import selectors
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 _SENTENCE = "lock-out: the new rules would refuse new SSH connections from"
 # A first SYN that is lost is sent again after a second.
 _PATIENCE_S = 2.5
-_HOST_SIDE = "192.0.2.1"  # stands for the host: the rules for SSH never name the host's own address
+# One stands for the host that is nobody who knocks: the rules for SSH never name the host's own address.
+_HOST_SIDES = {4: "192.0.2.", 6: "2001:db8::"}
+_IPV6 = Path("/proc/net/if_inet6")  # there where the kernel speaks IPv6
 
 
 class LockedOut(Failed):
@@ -56,14 +59,24 @@ def connection_peer() -> str | None:
 
 
 def sources(networks: list[str], peer: str | None) -> list[str]:
-    """One address of each management network, and the peer's."""
+    """One address of each management network, and the peer's.
+
+    A kernel without IPv6 is called by nobody over it, and can be asked nothing about it.
+    """
     chosen = []
     for text in networks:
         network = ipaddress.ip_network(text)
-        chosen.append(str(network[1] if network.num_addresses > 2 else network[0]))  # noqa: PLR2004
-    if peer and ":" not in peer:
-        chosen.append(peer)
+        if network.version == 4 or _IPV6.exists():  # noqa: PLR2004
+            chosen.append(str(network[1] if network.num_addresses > 2 else network[0]))  # noqa: PLR2004
+    if peer:
+        chosen.append(_plain(peer))
     return sorted(set(chosen))
+
+
+def _plain(peer: str) -> str:
+    """An address as rules see it: without its zone, and one of IPv4 in no other form."""
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
@@ -73,7 +86,8 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
         LockedOut: one of them would be refused.
         Failed: it could not be tried.
     """
-    peer = connection_peer()
+    came = connection_peer()
+    peer = _plain(came) if came else None
     knocking = sources(networks, peer)
     with scratch() as host, scratch() as client:
         _wire(host, client, knocking)
@@ -85,38 +99,69 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
         raise LockedOut(f"{_SENTENCE} {who}")
 
 
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _host_sides(knocking: list[str]) -> dict[int, str]:
+    """By family, the address that is knocked at."""
+    return {family: _nobody(_HOST_SIDES[family], knocking) for family in sorted(set(map(_family, knocking)))}
+
+
+def _nobody(begin: str, knocking: list[str]) -> str:
+    return next(side for side in (f"{begin}{number}" for number in range(1, 255)) if side not in knocking)
+
+
 def _wire(host: Scratch, client: Scratch, knocking: list[str]) -> None:
+    sides = _host_sides(knocking)
     host.ip(
         [
             f"link add prov-h type veth peer name prov-c netns {client.path}",
             "link set lo up",
-            f"address add {_HOST_SIDE}/32 dev prov-h",
+            *(_address(side, "prov-h") for side in sides.values()),
             "link set prov-h up",
-            *(f"route replace {s}/32 dev prov-h" for s in knocking),
+            *(f"route replace {_whole(s)} dev prov-h" for s in knocking),
         ]
     )
     client.ip(
         [
             "link set lo up",
-            *(f"address add {s}/32 dev prov-c" for s in knocking),
+            *(_address(s, "prov-c") for s in knocking),
             "link set prov-c up",
-            f"route add {_HOST_SIDE}/32 dev prov-c",
+            *(f"route add {_whole(side)} dev prov-c" for side in sides.values()),
         ]
     )
 
 
+def _whole(address: str) -> str:
+    return f"{address}/{128 if _family(address) == 6 else 32}"  # noqa: PLR2004
+
+
+def _address(address: str, device: str) -> str:
+    # Nobody else is in there to have the address, which is why it need not be asked for first.
+    return f"address add {_whole(address)} dev {device}{' nodad' if ':' in address else ''}"
+
+
 def _knock(host: Scratch, client: Scratch, port: int, knocking: list[str]) -> dict[str, bool]:
-    """Connect from every source at the same time; tell which connections came about."""
+    """Connect from every source at the same time; tell which connections came about.
+
+    Over IPv6 each side looks for the other by neighbour discovery first, which the rules have to let through.
+    """
     until = time.monotonic() + _PATIENCE_S
     answered = dict.fromkeys(knocking, False)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(host.call(lambda: socket.create_server((_HOST_SIDE, port), backlog=len(knocking) + 8)))
+        sides = _host_sides(knocking)
+        for side in sides.values():
+            stack.enter_context(host.call(partial(_listening, side, port, len(knocking) + 8)))
         waiting = stack.enter_context(selectors.DefaultSelector())
+        index = client.call(lambda: socket.if_nametoindex("prov-c"))
         for source in knocking:
-            link = stack.enter_context(client.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)))
+            family = _family(source)
+            link = stack.enter_context(client.call(partial(socket.socket, _KINDS[family], socket.SOCK_STREAM)))
             link.settimeout(0)
-            link.bind((source, 0))
-            if link.connect_ex((_HOST_SIDE, port)) in {0, errno.EINPROGRESS}:
+            # One of the link alone has to say which link.
+            link.bind((source, 0, 0, index) if family == 6 else (source, 0))  # noqa: PLR2004
+            if link.connect_ex((sides[family], port)) in {0, errno.EINPROGRESS}:
                 waiting.register(link, selectors.EVENT_WRITE, (source, link))
         while waiting.get_map() and (left := until - time.monotonic()) > 0:
             for key, _ in waiting.select(left):
@@ -124,3 +169,10 @@ def _knock(host: Scratch, client: Scratch, port: int, knocking: list[str]) -> di
                 answered[source] = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
                 waiting.unregister(link)
     return answered
+
+
+_KINDS = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def _listening(address: str, port: int, backlog: int) -> socket.socket:
+    return socket.create_server((address, port), family=_KINDS[_family(address)], backlog=backlog)

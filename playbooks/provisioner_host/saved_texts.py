@@ -49,7 +49,7 @@ _KEY = re.compile(r"PublicKey = (\S+)")
 _PEER_LINE = re.compile(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
 _HEAD_LINE = re.compile(r"|#.*|\[Interface\]|ListenPort = \d+")
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*: .*|paths:")
-_SET = re.compile(r"\tset (management|centres|cameras|onvif) \{")
+_SET = re.compile(r"\tset (management|management_v6|centres|cameras|onvif) \{")
 _ELEMENTS = re.compile(r"\t\telements = \{ (.*) \}")
 _SET_LINE = re.compile(r"\t\t(type|flags) [a-z0-9_ .]+")
 # How a probe reaches what it asks by ONVIF: a set and a line, which are in no rules of a relay that asks nobody.
@@ -59,6 +59,15 @@ _ASKED_LINE = (
 )
 _BEFORE_ASKED_SET = re.compile(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _AFTER_ASKED_LINE = '\t\tmeta skuid "provisioner-probe" counter drop comment "probe-elsewhere"\n'
+# From where SSH may come over IPv6, and what a host that speaks it has to hear: in no rules where nobody does.
+_SIX_SETS = re.compile(
+    r"\tset management_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n\tset new_ssh_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n"
+)
+_SIX_SSH = re.compile(r'(?:\t\tip6 saddr @management_v6 tcp dport \d+ [^\n]* comment "ssh(?:-limit)?-v6"\n){2}')
+_SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* comment "groups-v6"\n\t\tip6 saddr [^\n]* comment "lease-v6"\n')
+_BEFORE_SIX_SETS = re.compile(r"\tset management \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_BEFORE_SIX_SSH = re.compile(r'\t\tip saddr @management tcp dport (\d+) accept comment "ssh"\n')
+_BEFORE_SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* accept comment "icmpv6"\n')
 _SSH = re.compile(r'^\t\tip saddr @management tcp dport (\d+) accept comment "ssh"$', re.MULTILINE)
 _AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
 _RTSP = "554"
@@ -327,8 +336,8 @@ def places_of(lines: Iterable[str]) -> set[str]:
 
 def ssh_in(rules: str) -> tuple[int | None, list[str]]:
     """The port of SSH and the networks that it is accepted from; no port where the rules are not ours."""
-    port = _SSH.search(rules)
-    return int(port[1]) if port else None, elements_in(rules).get("management", [])
+    port, sets = _SSH.search(rules), elements_in(rules)
+    return int(port[1]) if port else None, [*sets.get("management", []), *sets.get("management_v6", [])]
 
 
 def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
@@ -339,6 +348,7 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
     """
     if not text:
         return text
+    text = with_ipv6_of(text, now) if now else text
     own = elements_in(text)
     if "onvif" in own and sources is not None:
         asked = set(elements_in(now).get("onvif", []))
@@ -367,6 +377,29 @@ def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
             name = ""
         if not (name in keep and _ELEMENTS.fullmatch(line)):
             yield f"{line}\n"
+
+
+def with_ipv6_of(rules: str, now: str) -> str:
+    """The rules with what the present ones let in over IPv6: from where SSH may come, and what the host has to hear.
+
+    Raises:
+        Unclear: they have another form than ours.
+    """
+    bare = _SIX_HEARD.sub("", _SIX_SSH.sub("", _SIX_SETS.sub("", rules)))
+    if "management_v6" in bare:
+        raise Unclear("the rules have a set in another form than ours")
+    port = _BEFORE_SIX_SSH.search(bare)
+    parts = ((_SIX_SETS, _BEFORE_SIX_SETS), (_SIX_SSH, _BEFORE_SIX_SSH), (_SIX_HEARD, _BEFORE_SIX_HEARD))
+    for part, place in parts:
+        present = part.search(now)
+        if present is None:
+            continue
+        before = place.search(bare)
+        if before is None or port is None:
+            raise Unclear("the rules have a set in another form than ours")
+        added = re.sub(r"(?<=@management_v6 tcp dport )\d+", port[1], present[0])
+        bare = bare[: before.end()] + added + bare[before.end() :]
+    return bare
 
 
 def with_asked(rules: str, elements: list[str]) -> str:

@@ -554,6 +554,7 @@ class TrustAnswer(TypedDict):
     readers: list[str]
     keys: dict[str, str]
     jump: NotRequired[str]
+    endpoint: NotRequired[str]
 
 
 class PolicyAnswer(TypedDict):

@@ -15,7 +15,7 @@ from provisioner.render.files import POLICY_FILE, TRUST_FILE, TUNNEL_FILE
 _SAMPLE = 48
 _OF_DEVICES = frozenset({ElementSet.CAMERAS, ElementSet.ONVIF})
 # Of these none stands between a relay and a camera that stays: packets that come back belong to what was let out.
-_HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.CENTRES}
+_HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.MANAGEMENT_V6, ElementSet.CENTRES}
 
 
 @dataclass(frozen=True, slots=True)

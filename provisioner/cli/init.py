@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 
 import click
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
@@ -18,12 +19,14 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.cli.question import answer, is_attended
 from provisioner.cli.word import ListedWord, Place
+from provisioner.inventory.model.addresses import is_host_name
 from provisioner.inventory.model.settings import ProvinceScheme
 from provisioner.inventory.operations.answers import EXAMPLE, OptionAnswer, place_of, read_answers
 from provisioner.inventory.operations.first_files import RELEASE, RELEASE_SHA256, Beginning, FirstHost
 from provisioner.runs.begin import Begun, NewPlaces, begin, shown_key
 
 _SHOWN = 80
+_SSH_PORT = "22"
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -209,14 +212,22 @@ class _Questions:
 
     def _relay(self, text: str, user: str, known: Mapping[str, str], first: str) -> FirstHost:
         carrier, slash, rest = text.partition("/")
-        return self._host(rest if slash else text, user, known, carrier if slash else first)
+        relay = self._host(rest if slash else text, user, known, carrier if slash else first)
+        if is_host_name(relay.address.lower()):
+            message = f"relay {relay.id}: centres send WireGuard to an address, and {relay.address} is a name"
+            hint = "write its address; the name can stand in carriers/*.yml later, with endpoint_address beside it"
+            raise UsageError(message, hint=hint)
+        return relay
 
     def _host(self, text: str, user: str, known: Mapping[str, str], carrier: str = "") -> FirstHost:
         name, at, place = text.partition("@")
-        address, colon, digits = place.partition(":")
-        port = int(digits) if digits.isascii() and digits.isdigit() else 0 if colon else 22
+        address, digits = _divided(place)
+        port = int(digits) if digits.isascii() and digits.isdigit() else 0
         if not at or not name or not address or not port:
-            raise UsageError(f"{printable(text, _SHOWN)} is no host", hint="write ID@ADDRESS, or ID@ADDRESS:PORT")
+            raise UsageError(
+                f"{printable(text, _SHOWN)} is no host",
+                hint="write ID@ADDRESS, or ID@ADDRESS:PORT; of IPv6 ID@[ADDRESS]:PORT",
+            )
         return FirstHost(name, address, user, port, self._key(name, address, port, known), carrier)
 
     def _key(self, name: str, address: str, port: int, known: Mapping[str, str]) -> str:
@@ -236,13 +247,26 @@ class _Questions:
                 f"compare it on the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), and add --host-key {name}=SHA256:…"
             )
             raise UsageError(f"nobody is here to compare the key of {name}: {shown.fingerprint}", hint=hint)
-        click.echo(f"{name} ({address}:{port}) shows {shown.host_key.split()[0]} {shown.fingerprint}", err=True)
+        click.echo(
+            f"{name} ({endpoint_text(address, port)}) shows {shown.host_key.split()[0]} {shown.fingerprint}", err=True
+        )
         if not click.confirm("Is that its own? On the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub", err=True):
             raise click.Abort
         return shown.host_key
 
     def _answer(self, option: str, question: str, default: str | None = None) -> str:
         return answer(self._invocation, option, question, what="a new inventory", default=default)
+
+
+def _divided(place: str) -> tuple[str, str]:
+    """An address or name, and the port behind it; an IPv6 address with a port stands in brackets."""
+    bracket, closed, after = place.partition("]")
+    if bracket.startswith("[") and closed:
+        return bracket[1:], after.removeprefix(":") if after.startswith(":") else "" if after else _SSH_PORT
+    if place.count(":") > 1:
+        return place, _SSH_PORT
+    address, colon, digits = place.partition(":")
+    return address, digits if colon else _SSH_PORT
 
 
 def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:

@@ -92,10 +92,12 @@ def restoration_lines(seen: Restoration) -> tuple[str, ...]:
             f"connected only with a new package, with this key or any other: {sites}{_listed(seen.sites)}",
         ]
     else:
+        by = f"by the name {seen.goes_by}" if seen.goes_by else "by the address that gateways send to"
         known = f"as {seen.seen_by} knows it" if seen.seen_by else "if that is the former one: no centre could say"
+        known = "once it leads there" if seen.goes_by else known
         lines = [
             f"connected again without a visit: {sites}{_listed(seen.sites)}",
-            f"  by the address that gateways send to, {known}",
+            f"  {by}, {known}",
         ]
     lines.append(f"cut until the next apply: {paths}{_listed(seen.paths)}")
     new = "proves nothing, as new hardware does" if seen.is_new else "has this inventory's key already"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, collapse_addresses
+from ipaddress import IPv4Network
 
+from provisioner.base.errors import InventoryError
 from provisioner.base.secret import content_key, identity_key
+from provisioner.desired.families import apart, speaks_ipv6
 from provisioner.desired.required import (
     carrier_secrets,
     centre_address,
@@ -16,6 +18,7 @@ from provisioner.desired.required import (
 )
 from provisioner.desired.spec import KEEPALIVE_S, Firewall, HostKind, HostSpec, Peer, Tunnel
 from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Inventory, Relay, Secrets
+from provisioner.inventory.model.addresses import AnyAddress
 
 
 def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostSpec:
@@ -55,9 +58,10 @@ def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier]) ->
     """Those who manage its relays manage it, too, and whom it names itself."""
     networks = [*centre.management_networks, *(n for c in carriers for n in c.management_networks)]
     return Firewall(
-        management_networks=tuple(collapse_addresses(networks)),
+        management_networks=apart(networks),
         ssh_port=centre.ssh.port,
         relays=tuple(sorted(relay_allocation(inventory, relay).tunnel_address for c in carriers for relay in c.relays)),
+        speaks_ipv6=speaks_ipv6(networks, [centre.address]),
     )
 
 
@@ -68,6 +72,18 @@ def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, 
         public_key=recorded(allocation.public_key, "its public key", relay.id, "keys init"),
         psk=secret_of(secret_of(secrets.centre_psks, relay.id, "pre-shared keys"), centre.id, "pre-shared key"),
         allowed_ips=(IPv4Network(allocation.tunnel_address),),
-        endpoint=(relay.wireguard_endpoint, relay.wireguard_port),
+        endpoint=(_sent_to(relay), relay.wireguard_port),
         keepalive_s=KEEPALIVE_S,
     )
+
+
+def _sent_to(relay: Relay) -> AnyAddress:
+    """Where a centre sends WireGuard to a relay: never a name, as a plan would then change with the DNS.
+
+    Raises:
+        InventoryError: only a name is known.
+    """
+    if relay.centre_endpoint is None:
+        message = f"{relay.id}: {relay.wireguard_endpoint} is a name, and centres send WireGuard to an address"
+        raise InventoryError(message, hint="write that address under endpoint_address", object=relay.id)
+    return relay.centre_endpoint

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from ipaddress import IPv4Address, IPv4Network
 from operator import attrgetter
 
 from provisioner.base.secret import content_key, identity_key, mediamtx_hash
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.asked import asked_devices
+from provisioner.desired.families import apart, speaks_ipv6
 from provisioner.desired.paths import media_paths
 from provisioner.desired.required import (
     carrier_secrets,
@@ -69,13 +70,13 @@ def relay_host(
             peers=_relay_peers(inventory, own, relay, served, centres),
         ),
         firewall=Firewall(
-            # nft takes no two elements that overlap.
-            management_networks=tuple(collapse_addresses(carrier.management_networks)),
+            management_networks=apart(carrier.management_networks),
             ssh_port=relay.ssh.port,
             wireguard_port=relay.wireguard_port,
             centres=tuple(sorted(centre_addresses.values())),
             cameras=_device_addresses(paths),
             onvif=tuple(sorted((one.address, one.port) for one in asked)),
+            speaks_ipv6=speaks_ipv6(carrier.management_networks, (relay.address, *(p for _, p in relay.endpoints))),
         ),
         relay=RelayService(
             address=allocation.tunnel_address,

@@ -15,6 +15,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, JumpHost, MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 
 TUNNEL = "wg-prov"
 RTSP_PORT = 8554
@@ -156,7 +157,7 @@ class Peer:
     public_key: str
     psk: Secret
     allowed_ips: tuple[IPv4Network, ...]
-    endpoint: tuple[IPv4Address, int] | None = None
+    endpoint: tuple[AnyAddress, int] | None = None
     keepalive_s: int | None = None
 
 
@@ -186,15 +187,21 @@ class Firewall:
         cameras: on a relay, the devices that it may reach through the tunnel.
         onvif: on a relay, where its probe may ask devices about themselves.
         relays: on a centre, the relays that it reads from.
+        speaks_ipv6: whether the host is managed, called or sent to over IPv6, or by a name, which may mean that.
     """
 
-    management_networks: tuple[IPv4Network, ...]
+    management_networks: tuple[AnyNetwork, ...]
     ssh_port: int
     wireguard_port: int | None = None
     centres: tuple[IPv4Address, ...] = ()
     cameras: tuple[tuple[IPv4Address, int], ...] = ()
     onvif: tuple[tuple[IPv4Address, int], ...] = ()
     relays: tuple[IPv4Address, ...] = ()
+    speaks_ipv6: bool = False
+
+    def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
+        """Those of the management networks that are of one family: 4 or 6."""
+        return tuple(network for network in self.management_networks if network.version == version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +247,7 @@ class HostSpec:
     id: str
     kind: HostKind
     carriers: tuple[str, ...]
-    address: IPv4Address
+    address: HostPlace
     ssh: Ssh
     digest_key: Secret
     tunnel: Tunnel
@@ -273,10 +280,15 @@ class SiteLink:
 
     relay: str
     relay_public_key: str
-    relay_endpoint: tuple[IPv4Address, int]
+    relay_endpoint: tuple[HostPlace, int]
     relay_address: IPv4Address
     address: IPv4Address
     psk: Secret
+
+    @property
+    def goes_by_name(self) -> bool:
+        """Whether the gateway has to resolve where the relay is."""
+        return isinstance(self.relay_endpoint[0], HostName)
 
 
 class DeviceMap(Protocol):

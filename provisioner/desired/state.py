@@ -90,6 +90,7 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
         readers=tuple(reading),
         relay=host.relay is not None,
         jump=host.jump,
+        endpoint=inventory.relays[host.id][1].named_endpoint if host.relay else "",
     )
 
 

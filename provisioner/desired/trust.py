@@ -25,6 +25,8 @@ class Trust:
         readers: on a relay the centres that may read, on a centre the carriers whose reader secrets it holds.
         keys: each tunnel peer's public key and allowed IPs, by the peer's name.
         jump: through which host it is called, with that one's host key; empty where it is called directly.
+        endpoint: of a relay that gateways go to by name, that name and the port. Nobody is trusted for it: it is how
+            a plan knows which packages name another one.
     """
 
     address: str
@@ -36,10 +38,14 @@ class Trust:
     readers: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
     jump: str = ""
+    endpoint: str = ""
 
     def as_document(self) -> dict[str, object]:
-        """What its file on the host says; a host that is called directly has the file that it always had."""
-        return {name: value for name, value in asdict(self).items() if name != "jump" or value}
+        """What its file on the host says; what only some hosts have is in no other one's file."""
+        return {name: value for name, value in asdict(self).items() if name not in _OF_SOME or value}
+
+
+_OF_SOME = frozenset({"jump", "endpoint"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ def trust_of(
     readers: tuple[str, ...],
     relay: bool,
     jump: JumpHost | None = None,
+    endpoint: str = "",
 ) -> Trust:
     """What is trusted about a host by the inventory.
 
@@ -95,6 +102,7 @@ def trust_of(
         readers: who reads there, or whose readers' secrets it holds.
         relay: whether MediaMTX runs on it.
         jump: the host through which it is called.
+        endpoint: where gateways find it, if by name.
     """
     return Trust(
         address=str(address),
@@ -106,6 +114,7 @@ def trust_of(
         readers=tuple(sorted(readers)),
         keys=dict(sorted(keys.items())),
         jump=f"{jump.place}, host key {known_by(jump.ssh)}" if jump else "",
+        endpoint=endpoint,
     )
 
 

@@ -15,12 +15,13 @@ class ElementSet(StrEnum):
     """The sets of our table (docs/design.md, part 4).
 
     `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
-    itself. `management` holds networks, `centres` and `relays` hold addresses inside the tunnel.
+    itself. `management` and `management_v6` hold networks, `centres` and `relays` hold addresses inside the tunnel.
     """
 
     CAMERAS = "cameras"
     ONVIF = "onvif"
     MANAGEMENT = "management"
+    MANAGEMENT_V6 = "management_v6"
     CENTRES = "centres"
     RELAYS = "relays"
 

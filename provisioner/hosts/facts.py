@@ -351,6 +351,7 @@ def _trust(trust: Fields | None) -> Trust | None:
         readers=trust.texts("readers"),
         keys=_keys(trust.below_or_none("keys")),
         jump=trust.text("jump") if trust.has("jump") else "",
+        endpoint=trust.text("endpoint") if trust.has("endpoint") else "",
     )
 
 
@@ -506,11 +507,15 @@ def _held_entry(entry: Fields) -> HeldEntry:
 
 
 def _address(text: object) -> str:
-    """An address without its zone, empty where it is none: a host may say anything."""
+    """An address without its zone, empty where it is none: a host may say anything.
+
+    One of IPv4 in IPv6's form is that of IPv4: so rules see what comes from it.
+    """
     try:
-        return str(ip_address(str(text).partition("%")[0])) if isinstance(text, str) else ""
+        address = ip_address(text.partition("%")[0]) if isinstance(text, str) else None
     except ValueError:
         return ""
+    return str(getattr(address, "ipv4_mapped", None) or address or "")
 
 
 def engine_name(versions: list[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from provisioner.base.child_process import OutputTooLongError, StillRunningError, run_quietly, small_environment
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError
 
 _KINDS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
@@ -21,7 +22,7 @@ def scanned_key(address: str, port: int, environment: Mapping[str, str]) -> str:
     """The host key that a host shows, as an inventory has it: its kind, and what it is in base64.
 
     Args:
-        address: an IPv4 address.
+        address: an address of either family, or a name, which ssh-keyscan resolves on this machine.
         port: where its sshd listens.
         environment: the caller's environment (where programs are).
 
@@ -40,7 +41,7 @@ def scanned_key(address: str, port: int, environment: Mapping[str, str]) -> str:
         if kind in keys:
             return f"{kind} {keys[kind]}"
     hint = "see that its sshd runs and can be reached from here, or name the key: --host-key HOST='ssh-ed25519 …'"
-    raise HostError(f"{address}:{port} shows no SSH host key", hint=hint, object=address)
+    raise HostError(f"{endpoint_text(address, port)} shows no SSH host key", hint=hint, object=address)
 
 
 def _key_of(line: str) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError
 from provisioner.desired.owner import Owner
 from provisioner.desired.spec import HostSpec
@@ -139,7 +140,7 @@ class ForeignHostError(HostError):
 
 def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
-    place = f"{spec.id} ({spec.ssh.user}@{spec.address}:{spec.ssh.port})"
+    place = f"{spec.id} ({spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)})"
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
             f"{place}: {answer.error}",
@@ -159,7 +160,7 @@ def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
         return error
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
-            f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",
+            f"{spec.id} ({endpoint_text(spec.address, spec.ssh.port)}) could not be reached: {answer.error}",
             hint=answer.hint or unreachable_by(answer.error).hint,
             object=spec.id,
         )

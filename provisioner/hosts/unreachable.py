@@ -83,7 +83,10 @@ _NO_SSH = Unreachable(
     " has that port",
 )
 _NO_WAY = Unreachable("no network leads to it", _NETWORK)
-_NO_ADDRESS = Unreachable("its address is not known", "write an IPv4 address in the inventory")
+_NO_ADDRESS = Unreachable(
+    "its name leads to no address",
+    "see what the resolver there says (getent ahosts NAME), or write an address in the place of the name",
+)
 _LATE = Unreachable(
     "it did not answer in time",
     f"see whether it runs, and whether a firewall drops what comes from here; {_NETWORK}",
@@ -116,7 +119,7 @@ _CAUSES: Final = tuple(
         (r"kex_exchange_identification|banner exchange|invalid ssh identification|exceeded maxstartups", _NO_SSH),
         (r"ssh_exchange_identification|protocol mismatch|bad remote protocol version", _NO_SSH),
         (r"no route to host|network is unreachable", _NO_WAY),
-        (r"could not resolve hostname|name or service not known", _NO_ADDRESS),
+        (r"could not resolve hostname|name or service not known|in name resolution", _NO_ADDRESS),
         (r"timed out|timeout|no answer within", _LATE),
         (r"connection (reset|closed|aborted)|broken pipe|closed by remote host|client_loop: send disconnect", _ENDED),
         (r"no such file or directory: ?b?'?ssh'?|ssh: command not found|to use the 'ssh' connection type", _NO_CLIENT),

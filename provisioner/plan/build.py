@@ -27,7 +27,7 @@ from provisioner.plan.diff import (
     quarantined_on,
     sites_of,
 )
-from provisioner.plan.guards.lockout import locked_out, required_sources
+from provisioner.plan.guards.lockout import deaf_to_neighbours, locked_out, required_sources
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
@@ -247,11 +247,17 @@ def _rules(observed: Observed, spec: HostSpec) -> str:
 def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
     if spec.firewall is None:
         return
-    sources = required_sources(spec.firewall.management_networks, observed.facts[spec.id].ssh_peer)
+    sources = [*required_sources(spec.firewall.management_networks, observed.facts[spec.id].ssh_peer)]
     file = f"carriers/{spec.carriers[0]}.yml" if spec.relay else f"centres/{spec.id}.yml"
     for source in locked_out(_rules(observed, spec), spec.ssh.port, sources):
         message = f"{spec.id}: its new rules would refuse new SSH connections from {source.who}"
         hint = f"add it to management_networks of {file}, if SSH is to come from there"
+        yield PlanRefusal("lock_out", message, hint, host=spec.id)
+    if deaf_to_neighbours(_rules(observed, spec), sources):
+        message = f"{spec.id}: its new rules would drop neighbour discovery (ICMPv6): nobody would find it over IPv6"
+        hint = (
+            "compare the template with ours: it accepts nd-router-advert, nd-neighbor-solicit and -advert from anybody"
+        )
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
 
 

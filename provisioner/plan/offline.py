@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import DesiredState, HostSpec, MediaPath, Peer
@@ -168,7 +169,7 @@ def _tunnel(spec: HostSpec) -> TunnelFacts:
 def _peer(spec: HostSpec, peer: Peer) -> PeerFacts:
     return PeerFacts(
         psk=keyed_digest(spec.digest_key, peer.psk.reveal().encode()),
-        endpoint=f"{peer.endpoint[0]}:{peer.endpoint[1]}" if peer.endpoint else None,
+        endpoint=endpoint_text(*peer.endpoint) if peer.endpoint else None,
         allowed_ips=tuple(sorted(str(network) for network in peer.allowed_ips)),
         keepalive_s=peer.keepalive_s,
     )

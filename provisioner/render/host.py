@@ -85,7 +85,9 @@ def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     if firewall is None:
         raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)
     values = {
-        "management": firewall.management_networks,
+        "management": firewall.management_of(4),
+        "management_v6": firewall.management_of(6),
+        "speaks_ipv6": firewall.speaks_ipv6,
         "ssh_port": firewall.ssh_port,
         "rtsp_port": RTSP_PORT,
         "tunnel": TUNNEL,

@@ -10,17 +10,18 @@ import re
 import shlex
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from json.encoder import encode_basestring
 from urllib.parse import quote
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.desired.spec import StreamSource
 
 # JSON's own escapes leave these as they are, but YAML readers take some for line breaks or refuse them.
 _YAML_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _NFT_TEXT = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
-_WG_VALUE = re.compile(r"[A-Za-z0-9+/=_.:,-]+")
+_WG_VALUE = re.compile(r"[A-Za-z0-9+/=_.:,-]+|\[[0-9a-f:]+\]:[0-9]+")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")  # what `quote` leaves as it is
 _SYSTEMD_WORD = re.compile(r"[A-Za-z0-9/_.+-]+")
 _REFERENCE = re.compile("%7B(username|password)%7D")  # in a path that is quoted
@@ -42,7 +43,7 @@ def nft(value: object) -> str:
         raise TypeError("nft has no booleans")
     if isinstance(value, IPv4Address):
         return dotted(value)
-    if isinstance(value, int | IPv4Network):
+    if isinstance(value, int | IPv4Network | IPv6Network):
         return str(value)
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], IPv4Address):  # noqa: PLR2004
         return f"{dotted(value[0])} . {int(value[1])}"
@@ -69,7 +70,7 @@ def nft_text(value: str) -> str:
 
 def wg(value: object) -> str:
     """A value for a WireGuard file: one line, no comment sign; a pair is an endpoint."""
-    text = f"{value[0]}:{value[1]}" if isinstance(value, tuple) else str(value)
+    text = endpoint_text(*value) if isinstance(value, tuple) else str(value)
     if not _WG_VALUE.fullmatch(text):
         raise ValueError("a value for a WireGuard file has a character that the format cannot carry")
     return text

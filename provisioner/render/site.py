@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, SiteSpec
 from provisioner.inventory.model import Access
 from provisioner.render.files import RenderedFile
@@ -27,6 +28,13 @@ _PROGRAMS = (
     PackageFile("site-down", "site/site-down.j2", 0o755),
     PackageFile("provisioner-site.service", "site/provisioner-site.service.j2", 0o644),
 )
+_NAMED = (
+    PackageFile("site-names", "site/site-names.j2", 0o755),
+    PackageFile("provisioner-site-names.service", "site/provisioner-site-names.service.j2", 0o644),
+    PackageFile("provisioner-site-names.timer", "site/provisioner-site-names.timer.j2", 0o644),
+)
+"""Of a site with a relay that is known by its name."""
+
 PACKAGES: Final[Mapping[Access, tuple[PackageFile, ...]]] = MappingProxyType(
     {Access.PULL_PORTMAP: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600))}
 )
@@ -56,8 +64,10 @@ def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
     """
+    goes_by_name = any(link.goes_by_name for link in spec.links)
     values = {
         "facility": spec.facility,
+        "goes_by_name": goes_by_name,
         "keepalive_s": KEEPALIVE_S,
         "lan_interface": spec.lan_interface,
         "links": spec.links,
@@ -65,11 +75,13 @@ def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...
         "tunnel": TUNNEL,
         **spec.devices.template_values,
     }
-    files = [
-        RenderedFile(name, fill(templates, template, values), mode) for name, template, mode in PACKAGES[spec.access]
-    ]
+    listed = (*PACKAGES[spec.access], *(_NAMED if goes_by_name else ()))
+    files = [RenderedFile(name, fill(templates, template, values), mode) for name, template, mode in listed]
     for link in spec.links:
         peer = fill(templates, "site/peer.conf.j2", values | {"link": link})
         files.append(RenderedFile(f"peers/{link.relay}.conf", peer, 0o600))
+        if link.goes_by_name:
+            name = f"{endpoint_text(*link.relay_endpoint)}\n".encode()
+            files.append(RenderedFile(f"peers/{link.relay}.name", name, 0o600))
         files.append(RenderedFile(f"peers/{link.relay}.psk", (link.psk.reveal() + "\n").encode(), 0o600, secret=True))
     return tuple(sorted(files, key=lambda f: f.path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, ip_address
 
 from provisioner.hosts.document import Fields, UnreadableError
 
@@ -172,6 +172,17 @@ def _address(fields: Fields, name: str) -> str:
         raise UnreadableError(f"{fields.place_of(name)} is no address") from None
 
 
+def _either_address(fields: Fields, name: str) -> str:
+    """Of either family: the tunnel's own packets may go over IPv6."""
+    try:
+        address = ip_address(fields.text(name))
+    except ValueError:
+        address = None
+    if address is None or getattr(address, "scope_id", None):
+        raise UnreadableError(f"{fields.place_of(name)} is no address")
+    return str(address)
+
+
 def _said(said: Fields) -> Said:
     kind = said.text("kind")
     if kind not in _KINDS:
@@ -192,7 +203,7 @@ def _drop(drop: Fields) -> Drop:
         chain=drop.sentence("chain"),
         incoming=drop.flag("incoming"),
         tunnel=drop.flag("tunnel"),
-        place=(_address(drop, "address"), drop.amount("port")),
+        place=(_either_address(drop, "address"), drop.amount("port")),
     )
 
 

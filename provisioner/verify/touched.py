@@ -74,5 +74,5 @@ def _is_element_of(rule: str, target: PathToCheck) -> bool:
             return element.value in {str(centre.tunnel.address) for centre in target.centres} or bool(target.shut)
         case ElementSet.RELAYS:
             return element.value == str(target.relay.tunnel.address)
-        case ElementSet.MANAGEMENT:
+        case ElementSet.MANAGEMENT | ElementSet.MANAGEMENT_V6:
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -68,3 +68,19 @@ def test_nft_refuses_a_name_that_it_could_not_hold(value: str) -> None:
 @given(value=st.ip_addresses(v=4))
 def test_an_address_is_written_as_it_always_is(value: IPv4Address) -> None:
     assert quoting.dotted(value) == quoting.nft(value) == str(value)
+
+
+@given(address=st.ip_addresses(), port=st.integers(1, 65535))
+def test_where_a_peer_is_is_what_wg_reads_and_prints(address: IPv4Address | IPv6Address, port: int) -> None:
+    text = quoting.wg((address, port))
+    place, _, digits = text.rpartition(":")
+    assert (ip_address(place.strip("[]")), int(digits)) == (address, port)
+    assert place.startswith("[") == (address.version == 6)
+
+
+@pytest.mark.parametrize(
+    "value", ["[2001:db8::1]", "[x]:1", "[2001:db8::1%eth0]:1", "[::1]:1 #", "[::1]:1\n", ("::1\n", 1), ("a b", 1)]
+)
+def test_what_a_file_of_wireguard_cannot_carry_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="cannot carry"):
+        quoting.wg(value)

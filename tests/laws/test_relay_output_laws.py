@@ -46,7 +46,7 @@ _ANY = st.one_of(
             CAMERA_AT[0],
             OTHER_AT[0],
             SPEC.tunnel.address,
-            SPEC.address,
+            IPv4Address(str(SPEC.address)),
             *map(ip_address, ("127.0.0.1", "::1", "169.254.169.254", "fe80::1", "::ffff:10.91.0.4")),
         ]
     ),

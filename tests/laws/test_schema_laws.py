@@ -140,9 +140,17 @@ DOCUMENTS: dict[str, list[Any]] = {
         {"version": 1},
     ],
     "carrier": [
-        make.carrier(own_networks=["10.0.0.0/8"], relays=[make.relay("r", 1, endpoint="203.0.113.2", max_paths=5)])
+        make.carrier(own_networks=["10.0.0.0/8"], relays=[make.relay("r", 1, endpoint="203.0.113.2", max_paths=5)]),
+        make.carrier(
+            management_networks=["2001:db8::/48", "198.51.100.0/27"],
+            jump={"address": "jump.example.com", "inside": "2001:db8::4", "ssh": make.centre()["ssh"]},
+            relays=[
+                make.relay("r", 1, address="2001:DB8:0::1"),
+                make.relay("q", 1, endpoint="Relay.example.com", endpoint_address="2001:db8:1:2:3:4:5:6"),
+            ],
+        ),
     ],
-    "centre": [make.centre()],
+    "centre": [make.centre(), make.centre(address="centre.example.com", management_networks=["::/0"])],
     "facility": [FULL_FACILITY, make.facility()],
     "allocations": [
         {
@@ -158,7 +166,7 @@ DOCUMENTS: dict[str, list[Any]] = {
 # What JSON Schema cannot say of a value that has the right form.
 BEYOND = {
     "value_error": re.compile(
-        r"day|month|host bits|netmask|ip_channel|a camera|a recorder's channel|hour|minute|offset|exist|URL|https"
+        r"day|month|host bits|netmask|ip_channel|a camera|a recorder's channel|hour|minute|offset|exist|URL|https|IPv6"
     ),
     "int_type": re.compile(r"valid integer"),  # 554.0 is an integer to JSON Schema, and a fraction to people
 }
@@ -224,6 +232,32 @@ TRAPS = [
     "192.168.001.1",
     "a b",
 ]
+SIXES = [
+    "::",
+    "::1",
+    "::/0",
+    "1::",
+    "1:2:3:4:5:6:7:8",
+    "1:2:3:4:5:6:7::",
+    "1:2:3:4:5:6:7:8:9",
+    "1::2::3",
+    "fe80::1%eth0",
+    "::ffff:1.2.3.4",
+    "::ffff:102:304",
+    "::ffff:0:0/96",
+    "64:ff9b::1.2.3.4",
+    "2001:db8::/129",
+    "2001:db8::1/32",
+    "[2001:db8::1]",
+    "2001:db8::12345",
+    "a.example",
+    "A-b.example.com",
+    "a_b.example.com",
+    "a.example.",
+    "10.1",
+    "localhost",
+    f"{'a' * 64}.example",
+]
 leaves = (
     st.none()
     | st.booleans()
@@ -232,6 +266,7 @@ leaves = (
     | st.sampled_from(
         [*TRAPS, "192.168.1.0", "10.0.0.0/8", "10.0.0.0/255.0.0.0", "1.2.3.4/33", "256.1.1.1", "kcl-bg-001"]
     )
+    | st.sampled_from(SIXES)
     | st.text(max_size=4)
 )
 values = (

@@ -30,8 +30,22 @@ def inventory(relays: Mapping[str, Mapping[str, Any]], sites: Mapping[str, tuple
     return inventories.inventory(carriers=[inventories.carrier(relays=listed)], facilities=facilities)
 
 
-addresses = st.fixed_dictionaries(
-    {}, optional={"endpoint": st.just("198.51.100.9"), "wireguard_port": st.sampled_from([51820, 51821])}
+places = st.sampled_from(
+    [
+        {},
+        {"endpoint": "198.51.100.9"},
+        {"endpoint": "2001:db8::9"},
+        *(
+            {"endpoint": name, "endpoint_address": at}
+            for name in ("a.example.com", "b.example.com")
+            for at in ("198.51.100.9", "2001:db8::9")
+        ),
+    ]
+)
+addresses = st.builds(
+    lambda place, port: place | port,
+    places,
+    st.fixed_dictionaries({}, optional={"wireguard_port": st.sampled_from([51820, 51821])}),
 )
 relays = st.fixed_dictionaries(dict.fromkeys(RELAYS, addresses))
 sites = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.sampled_from(RELAYS), st.integers(1, 3))))

@@ -6,7 +6,7 @@ import base64
 import subprocess
 import tempfile
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.play import own_key
 from provisioner.hosts.ansible.ssh_config import ALONE, CONFIG, KNOWN_HOSTS, LINKS, OwnKey, ssh_files
 from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.addresses import HOST_NAME_FORM, HostName
 from tests.hostile import MERGE_REQUEST
 from tests.unit.apply.world import state
 
@@ -36,8 +37,12 @@ names = st.from_regex(r"[a-z0-9]([a-z0-9.:-]{0,12}[a-z0-9])?", fullmatch=True)
 ssh = st.builds(Ssh, user=users, port=ports, host_key=host_keys) | st.builds(
     Ssh, user=users, port=ports, host_ca=host_keys, principal=names
 )
-addresses = st.ip_addresses(v=4).map(lambda a: IPv4Address(int(a)))
-jump_hosts = st.builds(JumpHost, address=addresses, ssh=ssh)
+addresses = (
+    st.ip_addresses(v=4).map(lambda a: IPv4Address(int(a)))
+    | st.ip_addresses(v=6).filter(lambda a: a.ipv4_mapped is None).map(lambda a: IPv6Address(int(a)))
+    | st.from_regex(HOST_NAME_FORM, fullmatch=True, alphabet="abcxyz0189.-").map(HostName)
+)
+jump_hosts = st.builds(JumpHost, address=addresses, inside=st.just(IPv4Address("192.0.2.1")), ssh=ssh)
 
 
 @st.composite
@@ -93,20 +98,24 @@ def test_ssh_goes_where_the_inventory_says_over_the_jump_host_that_it_says(specs
         folder = written(specs, Path(name))
         for spec in specs:
             told = read_by_ssh(folder, spec.id)
-            assert place_in(told) == (str(spec.address), str(spec.ssh.port), spec.ssh.user)
+            assert place_in(told) == (spec.address, str(spec.ssh.port), spec.ssh.user)
             assert known_under(told) == wanted(spec.id, spec.ssh)
             if spec.jump is None:
                 assert "proxyjump" not in told
                 continue
             jump = read_by_ssh(folder, told["proxyjump"])
-            assert place_in(jump) == (str(spec.jump.address), str(spec.jump.ssh.port), spec.jump.ssh.user)
+            assert place_in(jump) == (spec.jump.address, str(spec.jump.ssh.port), spec.jump.ssh.user)
             assert known_under(jump) == wanted(told["proxyjump"], spec.jump.ssh)
             assert "proxyjump" not in jump
 
 
-def place_in(told: dict[str, str]) -> tuple[str, str, str]:
-    """Where ssh would connect to, as whom."""
-    return told["hostname"], told["port"], told["user"]
+def place_in(told: dict[str, str]) -> tuple[object, str, str]:
+    """Where ssh would connect to, as whom; ssh writes some addresses in its own way."""
+    try:
+        place: object = ip_address(told["hostname"])
+    except ValueError:
+        place = told["hostname"]
+    return place, told["port"], told["user"]
 
 
 @SOME
@@ -147,6 +156,12 @@ def test_on_every_leg_ssh_takes_the_pinned_key_alone_and_gives_nothing_of_ours_a
 hostile = st.text(max_size=20).map(lambda text: f"x{text}") | st.sampled_from(
     [
         "x\nProxyCommand id",
+        "%h.example.com",
+        "fe80::1%h",
+        "a.example.com ProxyCommand",
+        "a.example.com\nProxyCommand id",
+        "-oProxyCommand=id.example.com",
+        "[2001:db8::1]",
         "x ProxyCommand",
         "%h",
         "x`id`",
@@ -167,11 +182,12 @@ WHERE = ("id", "user", "jump user", "host key", "jump host key", "address", "jum
 
 @MERGE_REQUEST
 @SOME
-@given(hostile, st.sampled_from(WHERE))
-def test_no_text_of_an_inventory_becomes_a_line_of_its_own(text: str, where: str) -> None:
+@given(hostile, st.sampled_from(WHERE), st.booleans())
+def test_no_text_of_an_inventory_becomes_a_line_of_its_own(text: str, where: str, named: bool) -> None:  # noqa: FBT001
     """Past the model's own forms, as if these did not hold: the file has the lines that it always has, or none."""
+    kind = HostName if named else str
     jump = JumpHost.model_construct(
-        address=text if where == "jump address" else IPv4Address("192.0.2.1"),  # type: ignore[arg-type]
+        address=kind(text) if where == "jump address" else IPv4Address("192.0.2.1"),  # type: ignore[arg-type]
         inside=None,
         ssh=BASE.ssh.model_copy(
             update={"user": text} if where == "jump user" else {"host_key": text} if where == "jump host key" else {}
@@ -186,7 +202,7 @@ def test_no_text_of_an_inventory_becomes_a_line_of_its_own(text: str, where: str
     spec = replace(
         BASE,
         id=text if where == "id" else "relay-1",
-        address=text if where == "address" else IPv4Address("192.0.2.2"),  # type: ignore[arg-type]
+        address=kind(text) if where == "address" else IPv4Address("192.0.2.2"),  # type: ignore[arg-type]
         ssh=BASE.ssh.model_copy(update=edits.get(where, {})),
         jump=jump,
     )

@@ -76,7 +76,7 @@ class Play:
         self, specs: Sequence[HostSpec], templates: Templates, environment: Mapping[str, str], proofs: Proofs
     ) -> None:
         for spec in specs:
-            refuse_unsafe(spec.id, str(spec.address), spec.ssh.user)
+            refuse_unsafe(spec.id, spec.ssh.user)
         self._templates, self._proofs = templates, proofs
         self._free = {spec.id: place_of(spec) for spec in specs}
         self._ways = {spec.id: way_to(spec) for spec in specs}

@@ -9,15 +9,16 @@ run a program.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.model import Ssh
+from provisioner.inventory.model.addresses import HostName, is_host_name
 from provisioner.inventory.model.base import HOST_KEY_FORM
 
 # What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
@@ -154,7 +155,7 @@ def _block(leg: _Leg, known_hosts: Path) -> list[str]:
         raise HostError(f"{leg.name}: {leg.ssh.port} is no port")
     return [
         f"Host {leg.name}",
-        f"HostName {ipaddress.ip_address(str(leg.address))}",
+        f"HostName {_called(leg)}",
         f"Port {int(leg.ssh.port)}",
         f"User {leg.ssh.user}",
         f"HostKeyAlias {leg.alias}",
@@ -162,6 +163,20 @@ def _block(leg: _Leg, known_hosts: Path) -> list[str]:
         f"UserKnownHostsFile {_quoted(str(known_hosts / leg.name))}",
         f"ProxyJump {leg.over}",
     ]
+
+
+def _called(leg: _Leg) -> str:
+    """What ssh connects to: an address, or a name, which it resolves, or leaves to the jump host."""
+    text = str(leg.address)
+    if isinstance(leg.address, HostName):
+        is_sound = is_host_name(text)
+    else:
+        # A zone begins with the sign of what ssh fills in, and is no part of an address here.
+        text = str(ip_address(text))
+        is_sound = "%" not in text
+    if not is_sound:
+        raise HostError(f"{leg.name}: {text!r} is neither an address nor a host name")
+    return text
 
 
 def _known(leg: _Leg) -> str:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from provisioner.base.nearest import nearest
 
@@ -124,6 +124,28 @@ def for_address(field: str, value: object, *, network: bool) -> str:
     if network:
         return f"write {field or 'it'} as a network's first address and its length, e.g. 192.168.1.0/24"
     return f"write {field or 'it'} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
+
+
+_OUTER = re.compile(r"\[?(?P<plain>[0-9A-Fa-f:.]+)(?:%[^/\]]*)?\]?(?::[0-9]+)?(?P<length>/[0-9]{1,3})?")
+"""An IPv6 address as URLs, ssh or a machine's own programs have it: in brackets, with a port, with a zone."""
+
+
+def for_either_address(field: str, value: object, *, network: bool, name: bool) -> str:
+    """Say how to write an address or network of either family; `name` is whether a host name may stand there."""
+    text = str(value).strip()
+    outer = _OUTER.fullmatch(text) if len(text) <= _LONGEST and text.count(":") > 1 else None
+    if outer:
+        with suppress(ValueError):
+            if network:
+                return _write(field, IPv6Network(outer["plain"] + (outer["length"] or "/64"), strict=False))
+            address = IPv6Address(outer["plain"])
+            return _write(field, address.ipv4_mapped or address)
+    elif re.match(r"[0-9]+\.", text):
+        return for_address(field, value, network=network)
+    if network:
+        return f"write {field or 'it'} as a network's first address and its length, e.g. 192.0.2.0/24 or 2001:db8::/48"
+    examples = "192.0.2.10, 2001:db8::10 or relay.example.com" if name else "192.0.2.10 or 2001:db8::10"
+    return f"write {field or 'it'} like one of these: {examples}"
 
 
 def _write(field: str, value: object) -> str:

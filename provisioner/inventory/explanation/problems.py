@@ -20,6 +20,7 @@ from provisioner.inventory.explanation.corrections import (
     for_address,
     for_choice,
     for_day,
+    for_either_address,
     for_number,
     for_text,
     for_truth,
@@ -27,6 +28,7 @@ from provisioner.inventory.explanation.corrections import (
 from provisioner.inventory.explanation.sentences import PATTERN_HINTS, UNSAFE_USER_HINT, ZONE_RULE, is_inside_a_room
 from provisioner.inventory.explanation.typed_paths import choices_of, keys_of, schema_at
 from provisioner.inventory.files.yaml_places import written_at
+from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostPlace
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -194,7 +196,7 @@ class _Explanation:
 
     def _wrong(self, kind: str) -> str:
         schema = schema_at(self.subject.schema, self.path)
-        if kind == "value_error" and (schema not in _ADDRESSES or "host bits" in self._sentence()):
+        if kind == "value_error" and (schema not in (IPv4Address, IPv4Network) or "host bits" in self._sentence()):
             return self._sentence()
         if self.is_key:
             return "the key cannot be a name here" if self.hidden else f"{self.path[-1]!r} cannot be a key here"
@@ -224,7 +226,7 @@ class _Explanation:
     def _correction(self, kind: str, schema: object, ctx: Mapping[str, object]) -> str:
         field, value = self._field, self.value
         if schema in _ADDRESSES:
-            return for_address(field, value, network=schema is IPv4Network)
+            return _address_hint(field, value, schema)
         if schema is date:
             return for_day(field, value)
         if kind in _NUMBERS:
@@ -245,11 +247,23 @@ class _Explanation:
         return self.path[-1] if self.path and isinstance(self.path[-1], str) else ""
 
 
+def _address_hint(field: str, value: object, schema: object) -> str:
+    if schema in (IPv4Address, IPv4Network):
+        return for_address(field, value, network=schema is IPv4Network)
+    return for_either_address(field, value, network=schema == AnyNetwork, name=schema == HostPlace)
+
+
 _EXAMPLE = "`provisioner schema` prints what each kind of file may hold"
 _NUMBERS = frozenset({"int_type", "float_type"})
 _CHOICES = frozenset({"enum", "literal_error"})
 _BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})
-_ADDRESSES = {IPv4Address: "an IPv4 address", IPv4Network: "an IPv4 network"}
+_ADDRESSES: Mapping[object, str] = {
+    IPv4Address: "an IPv4 address",
+    IPv4Network: "an IPv4 network",
+    AnyAddress: "an address (IPv4 or IPv6)",
+    AnyNetwork: "a network (IPv4 or IPv6)",
+    HostPlace: "an address (IPv4 or IPv6) or a host name in full",
+}
 _GENERAL_HINTS = {
     "string_type": "write a text here",
     "int_type": "write a whole number without quotes",

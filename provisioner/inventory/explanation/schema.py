@@ -61,6 +61,14 @@ PATHS: Final[Mapping[str, str]] = {
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
+_GROUP = "[0-9A-Fa-f]{1,4}"
+_SHORTENED = [rf"({_GROUP}:){{1,{7 - n}}}(:{_GROUP}){{1,{n}}}" for n in range(1, 7)]
+_ADDRESS_V6 = (
+    f"({'|'.join((rf'({_GROUP}:){{7}}{_GROUP}', rf'({_GROUP}:){{1,7}}:', *_SHORTENED, rf':((:{_GROUP}){{1,7}}|:)'))})"
+)
+"""Without dotted ends: those are rare, or IPv4 addresses, and left to `validate`."""
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = rf"(?=.{{1,253}}$)({_LABEL}\.)+[A-Za-z]([A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?"
 _FORMS: Final[Mapping[str, dict[str, object]]] = {
     "date": {
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
@@ -76,6 +84,21 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
         "pattern": rf"^{_ADDRESS}(/([0-9]|[12][0-9]|3[0-2]|{_ADDRESS}))?$",
         "description": "An IPv4 network: its first address and its length.",
         "examples": ["192.168.1.0/24"],
+    },
+    "ipv6": {
+        "pattern": f"^{_ADDRESS_V6}$",
+        "description": "An IPv6 address, without brackets and zone.",
+        "examples": ["2001:db8::10"],
+    },
+    "ipv6network": {
+        "pattern": rf"^{_ADDRESS_V6}(/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?$",
+        "description": "An IPv6 network: its first address and its length.",
+        "examples": ["2001:db8::/48"],
+    },
+    "hostname": {
+        "pattern": f"^{_HOST_NAME}$",
+        "description": "A host name in full, which is resolved where it is used.",
+        "examples": ["relay.example.com"],
     },
 }
 """Forms that editors would otherwise not check: to JSON Schema `format` is a comment."""
@@ -137,7 +160,7 @@ def _formed(node: Document) -> Document:
     if schema.get("type") != "string":
         return schema
     form = _FORMS.get(schema.get("format", ""), {})
-    if schema.get("format") == "ipv4network":
+    if schema.get("format") in {"ipv4network", "ipv6network"}:
         del schema["format"]  # of our own making: nobody else knows it
     if schema.get("pattern") in PATTERN_HINTS:
         hint = PATTERN_HINTS[schema["pattern"]]

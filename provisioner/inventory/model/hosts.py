@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from provisioner.base.endpoint import endpoint_text
+from provisioner.inventory.model.addresses import AnyAddress, HostAddress, HostName, HostPlace, IpAddress, IpNetwork
 from provisioner.inventory.model.base import HostKey, Model, Port, Principal, SafeName, Slug, Text, Version
 
 
@@ -45,8 +46,8 @@ class JumpHost(Model):
     `inside` is the address from which the hosts behind it see it come, where that is not `address`.
     """
 
-    address: IPv4Address
-    inside: IPv4Address | None = None
+    address: HostAddress
+    inside: IpAddress | None = None
     ssh: Ssh
 
     def known_by(self, host_ca: HostKey | None) -> JumpHost:
@@ -54,26 +55,29 @@ class JumpHost(Model):
         return self.model_copy(update={"ssh": self.ssh.known_by(host_ca, str(self.address))})
 
     @property
-    def seen_as(self) -> IPv4Address:
-        """The address that new SSH comes from at the hosts behind it."""
-        return self.inside or self.address
+    def seen_as(self) -> AnyAddress | None:
+        """The address that new SSH comes from at the hosts behind it; None where the file names none."""
+        return self.inside or (None if isinstance(self.address, HostName) else self.address)
 
     @property
     def place(self) -> str:
         """Where it is logged in to, as `user@address:port`."""
-        return f"{self.ssh.user}@{self.address}:{self.ssh.port}"
+        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
 
 
 class Relay(Model):
     """A host of a carrier that pulls cameras through tunnels and serves the centres.
 
     `address` is where the controller's SSH goes; `endpoint` is where gateways and centres send
-    WireGuard (the same, unless the relay has a second interface).
+    WireGuard (the same, unless the relay has a second interface). Either may be a host name: gateways
+    resolve it, centres get `endpoint_address`.
     """
 
     id: Slug
-    address: IPv4Address
-    endpoint: IPv4Address | None = None
+    address: HostAddress
+    endpoint: HostAddress | None = None
+    endpoint_address: IpAddress | None = None
+    """The address behind the endpoint, where that is a name: centres send WireGuard there."""
     wireguard_port: Port = 51820
     ssh: Ssh
     jump: JumpHost | None = None
@@ -85,9 +89,31 @@ class Relay(Model):
     """The relay of the same carrier onto which it is being emptied; `relay drain` writes it."""
 
     @property
-    def wireguard_endpoint(self) -> IPv4Address:
-        """Where peers send WireGuard."""
+    def wireguard_endpoint(self) -> HostPlace:
+        """Where gateways send WireGuard."""
         return self.endpoint or self.address
+
+    @property
+    def named_endpoint(self) -> str:
+        """Where gateways send WireGuard, if that is a name: the name and the port; else empty."""
+        place = self.wireguard_endpoint
+        return endpoint_text(place, self.wireguard_port) if isinstance(place, HostName) else ""
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, HostPlace], ...]:
+        """Where peers send WireGuard, gateways and centres, each with the key under which it stands."""
+        named = ((self._endpoint_key, self.wireguard_endpoint), ("endpoint_address", self.endpoint_address))
+        return tuple((key, place) for key, place in named if place is not None)
+
+    @property
+    def _endpoint_key(self) -> str:
+        return "endpoint" if self.endpoint is not None else "address"
+
+    @property
+    def centre_endpoint(self) -> AnyAddress | None:
+        """Where centres send WireGuard; None where a name has no address beside it."""
+        place = self.wireguard_endpoint
+        return self.endpoint_address if isinstance(place, HostName) else place
 
 
 class Carrier(Model):
@@ -96,8 +122,8 @@ class Carrier(Model):
     version: Version
     id: Slug
     name: Text
-    management_networks: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
-    own_networks: tuple[IPv4Network, ...] = ()
+    management_networks: Annotated[tuple[IpNetwork, ...], Field(min_length=1)]
+    own_networks: tuple[IpNetwork, ...] = ()
     host_ca: HostKey | None = None
     """Who signs the SSH host keys of its relays and jump hosts, of those that name neither a key nor another CA."""
     jump: JumpHost | None = None
@@ -124,9 +150,9 @@ class Centre(Model):
     version: Version
     id: Slug
     name: Text
-    address: IPv4Address
+    address: HostAddress
     ssh: Ssh
-    management_networks: tuple[IPv4Network, ...] = ()
+    management_networks: tuple[IpNetwork, ...] = ()
     jump: JumpHost | None = None
     """The jump host through which SSH goes to it; those of carriers are for their relays alone."""
     protected: bool = False

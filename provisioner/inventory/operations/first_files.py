@@ -169,7 +169,7 @@ version: 1
 id: {carrier} # frozen: it is part of file names, the lock and secrets
 name: {scalar(beginning.carriers[carrier])}
 # From where SSH to the relays is allowed. Keep it narrow; every change is checked against locking these out.
-management_networks: [{", ".join(beginning.management_networks)}]
+management_networks: [{", ".join(map(_plain, beginning.management_networks))}]
 # Networks of the carrier itself that a tunnel pool must not cover go into own_networks, e.g. [100.64.0.0/10].
 centres: [{beginning.centre.id}]
 relays:
@@ -179,9 +179,14 @@ relays:
 
 def _relay(relay: FirstHost) -> Iterator[str]:
     yield f"  - id: {relay.id}"
-    yield f"    address: {relay.address} # where SSH goes; `endpoint` beside it, where WireGuard goes elsewhere"
+    yield f"    address: {_plain(relay.address)} # where SSH goes; `endpoint` beside it, where WireGuard goes elsewhere"
     yield "    ssh:"
     yield from (f"      {line}" for line in _ssh(relay))
+
+
+def _plain(address: str) -> str:
+    """An address or a network as it is written; of IPv6 in quotes, since a colon means something to YAML."""
+    return scalar(address) if ":" in address else address
 
 
 def _ssh(host: FirstHost) -> Iterator[str]:
@@ -199,7 +204,7 @@ def _centre(beginning: Beginning) -> str:
 version: 1
 id: {beginning.centre.id}
 name: {scalar(beginning.centre_name)}
-address: {beginning.centre.address}
+address: {_plain(beginning.centre.address)}
 ssh:
 {ssh}
 """

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address
 from typing import Final
 
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.endpoint import endpoint_text
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Operating, Ssh
+from provisioner.inventory.model.addresses import HostPlace
 from provisioner.inventory.rules.view import OwnerPath, View
 
 
-def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, IPv4Address]]:
+def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, HostPlace]]:
     """Each relay and centre: id, place, address."""
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
@@ -35,8 +36,8 @@ def host_ids_are_unique(view: View) -> Iterator[Problem]:
 
 
 def host_addresses_are_unique(view: View) -> Iterator[Problem]:
-    """Two hosts at one address would be one host that is configured twice."""
-    hosts: dict[IPv4Address, str] = {}
+    """Two hosts at one address, or under one name, would be one host that is configured twice."""
+    hosts: dict[HostPlace, str] = {}
     for name, (owner, path), address in _hosts(view):
         if address in hosts and hosts[address] != name:
             message = f"host {name}: {address} is also the address of {hosts[address]}"
@@ -46,17 +47,19 @@ def host_addresses_are_unique(view: View) -> Iterator[Problem]:
 
 def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
     """What is sent to one endpoint comes to one relay: the other one's sites would knock at a stranger's door."""
-    relays: dict[tuple[IPv4Address, int], tuple[str, IPv4Address]] = {}
+    relays: dict[tuple[HostPlace, int], tuple[str, HostPlace]] = {}
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
-            endpoint = (relay.wireguard_endpoint, relay.wireguard_port)
-            other, address = relays.setdefault(endpoint, (relay.id, relay.address))
-            # Of two hosts at one address the rule above says it.
-            if other != relay.id and address != relay.address:
-                message = f"relay {relay.id}: {endpoint[0]}:{endpoint[1]} is also where peers of {other} send WireGuard"
-                path = ("relays", index, "endpoint" if relay.endpoint else "address")
-                hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
-                yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
+            for key, place in relay.endpoints:
+                endpoint = (place, relay.wireguard_port)
+                other, address = relays.setdefault(endpoint, (relay.id, relay.address))
+                # Of two hosts at one address the rule above says it.
+                if other != relay.id and address != relay.address:
+                    at = endpoint_text(*endpoint)
+                    message = f"relay {relay.id}: {at} is also where peers of {other} send WireGuard"
+                    hint = "write each relay's own endpoint, or another wireguard_port for one of the two"
+                    path = ("relays", index, key)
+                    yield view.problem(f"carrier/{carrier.id}", path, "relay-endpoint-duplicate", message, hint)
 
 
 def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:

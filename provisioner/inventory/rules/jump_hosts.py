@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import JumpHost
+from provisioner.inventory.model.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.inventory.rules.view import View
 
 
@@ -28,8 +28,8 @@ class _Road:
     owner: str
     path: KeyPath
     jump: JumpHost
-    hosts: tuple[tuple[str, IPv4Address], ...]
-    networks: tuple[IPv4Network, ...]
+    hosts: tuple[tuple[str, HostPlace], ...]
+    networks: tuple[AnyNetwork, ...]
     named: str
 
 
@@ -58,6 +58,14 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     unread = any(owner.startswith("carrier/") for owner in view.broken)
     for road in _roads(view):
         seen, key = road.jump.seen_as, "inside" if road.jump.inside else "address"
+        if seen is None:
+            message = (
+                f"hosts see the jump host {road.jump.address} come from an address, and their rules go by that, not by"
+                " a name"
+            )
+            hint = "write under jump.inside the address that they see it come from"
+            yield view.problem(road.owner, (*road.path, "address"), "jump-without-inside", message, hint)
+            continue
         if any(seen in network for network in road.networks) or (unread and road.owner.startswith("centre/")):
             continue
         message = (
@@ -65,7 +73,8 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
             " would lock it out"
         )
         hint = (
-            f"add {seen}/32 to management_networks, or write under jump.inside the address that hosts see it come from"
+            f"add {seen}/{seen.max_prefixlen} to management_networks, or write under jump.inside the address that hosts"
+            " see it come from"
         )
         yield view.problem(road.owner, (*road.path, key), "jump-outside-management", message, hint)
 
@@ -80,14 +89,14 @@ def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
                 yield view.problem(road.owner, (*road.path, "address"), "jump-is-the-host", message, hint)
         for address in _addresses(road.jump):
             for pool in pools:
-                if address in pool:
+                if not isinstance(address, HostName) and address in pool:
                     message = f"the jump host {address} lies in the pool of tunnel addresses {pool}"
                     hint = "write its outer address: a tunnel cannot be the way to its own end"
                     yield view.problem(road.owner, (*road.path, "address"), "jump-in-pool", message, hint)
 
 
-def _addresses(jump: JumpHost) -> Iterable[IPv4Address]:
-    return dict.fromkeys((jump.address, jump.seen_as))
+def _addresses(jump: JumpHost) -> Iterable[HostPlace]:
+    return dict.fromkeys(place for place in (jump.address, jump.seen_as) if place is not None)
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

@@ -91,7 +91,8 @@ def needs_of_sites(
     needed: dict[tuple[str, str], SitePackageNeed] = {}
     for spec in relays:
         reason = "the relay's public key is another one than before" if spec.id in fleet.former_keys else ""
-        if not reason and spec.id in moved:
+        # Who goes by a name finds the address by it.
+        if not reason and spec.id in moved and not (spec.trust and spec.trust.endpoint):
             reason = f"the relay's public address or port {moved[spec.id]}"
         if reason:
             needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites_of(spec)}

@@ -9,15 +9,15 @@ file still says what the package says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, Peer
 from provisioner.hosts.elements import ElementSet, element_of
 from provisioner.hosts.facts import HostFacts, PeerFacts
 from provisioner.plan.diff.comparison import Comparison, host_of
-from provisioner.render.files import NFT_FILE, PSK_FILE, WG_FILE
+from provisioner.render.files import NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 
 _SITE, _RELAY = "site/", "relay/"
 
@@ -74,14 +74,10 @@ def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, str]:
         for peer in at.spec.tunnel.peers:
             known = live.get(peer.public_key)
             if peer.name.startswith(_RELAY) and peer.endpoint and known and known.endpoint:
-                desired = _endpoint(peer.endpoint)
+                desired = endpoint_text(*peer.endpoint)
                 if known.endpoint != desired:
                     moved[peer.name.removeprefix(_RELAY)] = f"{known.endpoint} → {desired}"
     return moved
-
-
-def _endpoint(endpoint: tuple[IPv4Address, int]) -> str:
-    return f"{endpoint[0]}:{endpoint[1]}"
 
 
 def rewrites(at: Comparison, path: str) -> bool:
@@ -110,6 +106,8 @@ def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
 
 
 def _of_all_sites(at: Comparison) -> str:
+    if renamed := _other_name(at):
+        return renamed
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None or not rewrites(at, WG_FILE):
         return ""
@@ -118,6 +116,14 @@ def _of_all_sites(at: Comparison) -> str:
     if live.addresses and live.addresses != (f"{tunnel.address}/32",):
         return f"the relay's tunnel address {', '.join(live.addresses)} → {tunnel.address}/32"
     return ""
+
+
+def _other_name(at: Comparison) -> str:
+    """That gateways are to go by another name, by a name for the first time, or by none any more."""
+    live, desired = at.facts.trust, at.spec.trust
+    if live is None or desired is None or live.endpoint == desired.endpoint or not rewrites(at, TRUST_FILE):
+        return ""
+    return f"the relay's endpoint {live.endpoint or 'by address'} → {desired.endpoint or 'by address'}"
 
 
 def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:

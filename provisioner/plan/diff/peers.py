@@ -9,8 +9,8 @@ taken away is unreachable at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import Peer
 from provisioner.hosts.facts import PeerFacts
@@ -75,17 +75,13 @@ def _differences(at: Comparison, peer: Peer, live: PeerFacts) -> list[str]:
     if live.keepalive_s != peer.keepalive_s:
         differing.append(f"keepalive {live.keepalive_s or 'off'} → {peer.keepalive_s or 'off'}")
     # A peer without an endpoint of its own roams: where it was last seen is no configuration.
-    if peer.endpoint is not None and live.endpoint != _endpoint(peer.endpoint):
-        differing.append(f"endpoint {live.endpoint or 'none'} → {_endpoint(peer.endpoint)}")
+    if peer.endpoint is not None and live.endpoint != endpoint_text(*peer.endpoint):
+        differing.append(f"endpoint {live.endpoint or 'none'} → {endpoint_text(*peer.endpoint)}")
     return differing
 
 
 def _listed(values: Iterable[str]) -> str:
     return ", ".join(values) or "none"
-
-
-def _endpoint(endpoint: tuple[IPv4Address, int]) -> str:
-    return f"{endpoint[0]}:{endpoint[1]}"
 
 
 def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:

@@ -17,6 +17,8 @@ TABLE = "table inet provisioner"
 _NEW = {
     (ElementSet.MANAGEMENT, Action.CREATE): "new SSH from it is to be accepted",
     (ElementSet.MANAGEMENT, Action.DELETE): "new SSH from it is to be refused",
+    (ElementSet.MANAGEMENT_V6, Action.CREATE): "new SSH from it is to be accepted",
+    (ElementSet.MANAGEMENT_V6, Action.DELETE): "new SSH from it is to be refused",
     (ElementSet.CENTRES, Action.CREATE): "new readers from it are to be accepted",
     (ElementSet.CENTRES, Action.DELETE): "new readers from it are to be refused; those of a user that goes are ended",
 }

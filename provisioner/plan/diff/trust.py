@@ -10,6 +10,7 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from provisioner.base.counted import counted
+from provisioner.base.endpoint import endpoint_text
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import AppliedPolicy, Trust
@@ -71,7 +72,7 @@ def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:
 
 
 def _place(trust: Trust) -> str:
-    words = [f"{trust.user}@{trust.address}:{trust.port}", f"host key {trust.host_key}"]
+    words = [f"{trust.user}@{endpoint_text(trust.address, trust.port)}", f"host key {trust.host_key}"]
     words += [f"over the jump host {trust.jump}"] if trust.jump else []
     words += [trust.program] if trust.program else []
     words += [f"SSH from {' '.join(trust.ssh_from)}"] if trust.ssh_from else []

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from provisioner.plan.guards.ruleset import Network, NewConnection, accepts, parse_ruleset
+from provisioner.plan.guards.ruleset import Network, NewConnection, accepts, hears_neighbours, parse_ruleset
+
+_SIX = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,12 @@ def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple
     """
     ruleset = parse_ruleset(rules)
     return tuple(s for s in sources if not accepts(ruleset, NewConnection(s.network, ssh_port)))
+
+
+def deaf_to_neighbours(rules: str, sources: Iterable[SshOrigin]) -> bool:
+    """Whether somebody must get in over IPv6 and the rules drop neighbour discovery, by which addresses are found.
+
+    Raises:
+        RenderError: the rules hold something that is not of our template: nothing can be said.
+    """
+    return any(source.network.version == _SIX for source in sources) and not hears_neighbours(parse_ruleset(rules))

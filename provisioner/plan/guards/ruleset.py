@@ -22,13 +22,18 @@ _ELEMENTS = re.compile(r"^\t\telements = \{ (.*) \}$", re.MULTILINE)
 _RULE = re.compile(r'^(?P<matches>.*?)(?: (?P<verdict>accept|drop))(?: comment "(?P<comment>[^"]*)")?$')
 _MATCHES = re.compile(
     r'(?P<ct>ct state (?P<states>[a-z,]+))|(?P<iif>iifname "(?P<interface>[^"]+)")|(?P<oif>oifname "(?P<out>[^"]+)")'
-    r"|(?P<icmp>(?:icmp|icmpv6) type \{[^}]*\})|(?P<l4>meta l4proto (?P<l4_protocol>\w+))"
+    r"|(?P<icmp>(?P<icmp_family>icmp|icmpv6) type \{(?P<types>[^}]*)\})|(?P<l4>meta l4proto (?P<l4_protocol>\w+))"
     r"|(?P<pair>ip daddr \. tcp dport @(?P<pairs>\w+))|(?P<to>ip daddr (?P<address>[0-9.]+))"
     r"|(?P<member>ip daddr @(?P<members>\w+))"
-    r"|(?P<from>ip saddr @(?P<set>\w+))|(?P<port>(?P<protocol>tcp|udp) dport (?P<number>\d+))"
+    r"|(?P<from>(?P<family>ip6?) saddr @(?P<set>\w+))|(?P<port>(?P<protocol>tcp|udp) dport (?P<number>\d+))"
+    r"|(?P<near>ip6 saddr (?P<link>[0-9a-f:]+/[0-9]+))|(?P<datagram>udp sport \d+)"
     r'|(?P<direction>ct direction (?P<side>original|reply))|(?P<uid>meta skuid "(?P<user>[^"]+)")'
     r"|(?P<limit>add @(?P<limited>\w+) \{[^}]*\})|(?P<count>counter)| +"
 )
+
+
+_FAMILIES: Final = {"ip": 4, "ip6": 6}
+_NEIGHBOURS: Final = ("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,48 @@ def accepts(ruleset: Ruleset, connection: NewConnection) -> bool:
     return chain.policy == "accept"
 
 
+def hears_neighbours(ruleset: Ruleset) -> bool:
+    """Whether the chain `input` accepts neighbour discovery from whoever sends it.
+
+    Without it nobody reaches the host over IPv6, whatever else is accepted.
+
+    Raises:
+        RenderError: a rule has a statement that is not known here.
+    """
+    return all(_hears(ruleset, kind) for kind in _NEIGHBOURS)
+
+
+def _hears(ruleset: Ruleset, kind: str) -> bool:
+    chain = ruleset.chains["input"]
+    for rule in chain.rules:
+        answers = [_fits_neighbour(statement, kind) for statement in _each_statement(rule)]
+        if False in answers:
+            continue
+        # What some of them match: accepted are then not all, and dropped are some.
+        if rule.verdict == "drop" or None not in answers:
+            return rule.verdict == "accept"
+    return chain.policy == "accept"
+
+
+def _fits_neighbour(statement: re.Match[str], kind: str) -> bool | None:
+    """Whether one statement fits neighbour discovery, which is in no state that is tracked and has no ports."""
+    match statement.lastgroup:
+        case "icmp":
+            return statement["icmp_family"] == "icmpv6" and kind in re.split(r"[ ,]+", statement["types"].strip())
+        case "near":
+            return None
+        case "from":
+            return None if statement["family"] == "ip6" else False
+        case "l4":
+            return statement["l4_protocol"] == "icmpv6"
+        case "count" | None:
+            return True
+        case "ct" | "iif" | "oif" | "pair" | "limit" | "port" | "datagram":
+            return False
+        case _:
+            raise _unknown(statement[0])
+
+
 def lets_out(ruleset: Ruleset, packet: Departure) -> bool:
     """Whether the chain `output` lets a packet leave; sets that only fill while the host runs are empty here.
 
@@ -203,12 +250,15 @@ def _statements(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> Iter
             case "ct":
                 yield "new" in statement["states"].split(",")
             case "from":
-                yield _within(connection.source, ruleset.sets.get(statement["set"], ()))
+                is_family = connection.source.version == _FAMILIES[statement["family"]]
+                yield is_family and _within(connection.source, ruleset.sets.get(statement["set"], ()))
+            case "near":
+                yield _within(connection.source, (statement["link"],))
             case "port":
                 yield (statement["protocol"], int(statement["number"])) == ("tcp", connection.port)
             case "count" | None:
                 pass
-            case "iif" | "oif" | "icmp" | "l4" | "pair" | "limit":
+            case "iif" | "oif" | "icmp" | "l4" | "pair" | "limit" | "datagram":
                 # Not through this interface, not this protocol, and a first packet exceeds no rate.
                 yield False
             case _:

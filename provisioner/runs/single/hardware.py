@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
@@ -68,7 +69,9 @@ def endpoint_moved(
 ) -> tuple[str, str]:
     """How the place that gateways send to changes, and the centre that knows it: it sends to the same one."""
     _, of = inventory.relays[relay]
-    now = f"{of.wireguard_endpoint}:{of.wireguard_port}"
+    if of.named_endpoint:
+        return "", ""
+    now = endpoint_text(of.wireguard_endpoint, of.wireguard_port)
     for centre in centres:
         tunnel = facts[centre.id].tunnel if centre.id in facts else None
         peer = tunnel.peers.get(public_key) if tunnel else None

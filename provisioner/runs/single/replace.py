@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError, InventoryError, PolicyError, UsageError
 from provisioner.desired.key_hosts import known_keys
 from provisioner.desired.recovery import box_of, recovery_key
@@ -57,7 +58,7 @@ class Replacement:
     def place(self) -> str:
         """Where the new hardware is called, and by which SSH host key it is known."""
         spec = self.called.spec
-        return f"{spec.ssh.user}@{spec.address}:{spec.ssh.port}, host key {known_by(spec.ssh)}"
+        return f"{spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)}, host key {known_by(spec.ssh)}"
 
 
 @dataclass(frozen=True)

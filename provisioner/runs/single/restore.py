@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.recovery_key import RecoveryPair
 from provisioner.desired.recovery import box_of, opened
@@ -35,6 +36,7 @@ class Restoration:
         paths: the paths that are pulled at it, and are cut until the next apply.
         moved: how the address that gateways send to becomes another one, as a centre saw it; empty where it does not.
         seen_by: the centre that knows where gateways send to; empty where none could be asked.
+        goes_by: the name by which gateways find the relay; empty where they have an address.
     """
 
     called: CalledHost
@@ -45,6 +47,7 @@ class Restoration:
     paths: tuple[str, ...]
     moved: str
     seen_by: str
+    goes_by: str = ""
 
     @property
     def relay(self) -> str:
@@ -55,7 +58,7 @@ class Restoration:
     def place(self) -> str:
         """Where the new hardware is called, and by which SSH host key it is known."""
         spec = self.called.spec
-        return f"{spec.ssh.user}@{spec.address}:{spec.ssh.port}, host key {known_by(spec.ssh)}"
+        return f"{spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)}, host key {known_by(spec.ssh)}"
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,9 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
         hint = "if it is to have the former key, take everything of ours off it first: provisioner hosts decommission"
         raise PolicyError(message, hint=hint, object=relay)
     sites, paths = carried(inventory, relay)
+    named = inventory.relays[relay][1].named_endpoint
     moved, seen_by = endpoint_moved(inventory, relay, sealed.public_key, centres, facts)
-    return Restoration(called, sealed.public_key, is_new, bool(live), sites, paths, moved, seen_by)
+    return Restoration(called, sealed.public_key, is_new, bool(live), sites, paths, moved, seen_by, named)
 
 
 def restore_relay(

@@ -7,6 +7,7 @@ facility=kcl-bg-002
 tunnel=wg-prov
 conf=/etc/provisioner-site
 unit=/etc/systemd/system/provisioner-site.service
+names=/etc/systemd/system/provisioner-site-names
 say() { echo "install.sh: $1"; }
 refuse() { echo "install.sh: $1" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || refuse "run me as root"
@@ -14,6 +15,12 @@ refuse() { echo "install.sh: $1" >&2; exit 1; }
 recorded=$(cat "$conf/facility" 2>/dev/null)
 if [ -n "$recorded" ] && [ "$recorded" != "$facility" ] && [ "${1:-}" != --anyway ]; then
 	refuse "this gateway was set up for $recorded, not for $facility: nothing was changed; if it is the right one all the same, run install.sh --anyway"
+fi
+if [ -e "$names.timer" ]; then
+	systemctl disable --now provisioner-site-names.timer >/dev/null 2>&1
+	rm -f "$names.timer" "$names.service"
+	systemctl daemon-reload
+	say "stopped and removed provisioner-site-names.timer"
 fi
 if [ -e "$unit" ]; then
 	systemctl disable --now provisioner-site.service >/dev/null 2>&1
@@ -34,6 +41,7 @@ fi
 rm -rf /usr/local/lib/provisioner-site /run/provisioner-site
 left=
 [ ! -e "$unit" ] || left="$left $unit"
+[ ! -e "$names.timer" ] || left="$left $names.timer"
 [ ! -e "$conf" ] || left="$left $conf"
 [ ! -e /usr/local/lib/provisioner-site ] || left="$left /usr/local/lib/provisioner-site"
 ! ip link show "$tunnel" >/dev/null 2>&1 || left="$left interface:$tunnel"

@@ -34,7 +34,7 @@ Content = Mapping[str, bytes]
 
 def state(sites: Mapping[str, int], password: str = CANARY, networks: str = "") -> DesiredState:
     listed = [fleets.facility(name, count) for name, count in sites.items()]
-    carrier = inventories.carrier() | ({"management_networks": [networks]} if networks else {})
+    carrier = inventories.carrier() | ({"management_networks": networks.split()} if networks else {})
     return fleets.state_of(inventories.inventory(carriers=[carrier], facilities=listed), password)
 
 
@@ -242,6 +242,41 @@ def test_a_management_network_that_was_taken_away_stays_away(disk: Disk) -> None
     disk.put(content(state(ONE, networks="203.0.113.0/24")))
     disk.confirm("run-1", content(state(ONE, networks="198.51.100.0/27")))
     assert saved_texts.ssh_in(disk.generation("run-1").rules) == (22, ["198.51.100.0/27"])
+
+
+@LOCAL_USER
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("198.51.100.0/27", "198.51.100.0/27 2001:db8:7::/48"),
+        ("198.51.100.0/27 2001:db8:7::/48", "198.51.100.0/27"),
+        ("198.51.100.0/27 2001:db8:7::/48", "2001:db8:8::/48 2001:db8:9::/64"),
+        ("2001:db8:7::/48", "198.51.100.0/27"),
+    ],
+)
+def test_saved_states_let_in_who_may_come_now_in_either_family(disk: Disk, before: str, after: str) -> None:
+    """A return to a state of before IPv6 would cut whoever manages the host over it; one to more would let more in."""
+    disk.put(content(state(BOTH, networks=before)))
+    disk.confirm("run-1", content(state(ONE, networks=after)))
+    rules = disk.generation("run-1").rules
+    assert saved_texts.ssh_in(rules) == (22, after.split())
+    assert rules.encode() == content(state(ONE, networks=after))[NFT_FILE]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('comment "ssh-v6"', 'comment "by hand"'),
+        ("\tset new_ssh_v6 {", "\tset others {"),
+        ('tcp dport 22 accept comment "ssh-v6"', 'accept comment "ssh-v6"'),
+    ],
+)
+def test_rules_of_another_form_for_ipv6_are_not_understood(old: str, new: str) -> None:
+    six = content(state(ONE, networks="2001:db8:7::/48"))[NFT_FILE].decode()
+    four = content(state(ONE))[NFT_FILE].decode()
+    assert old in six
+    with pytest.raises(saved_texts.Unclear):
+        saved_texts.with_ipv6_of(six.replace(old, new), four)
 
 
 def test_an_apply_that_brings_a_facility_back_lifts_its_tombstones(disk: Disk) -> None:

@@ -81,7 +81,7 @@ def test_a_jump_host_whose_way_goes_to_no_relay_is_nobodys_problem() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        jump("jump.example.com"),
+        jump("jump"),
         jump("2001:db8::1%eth0"),
         jump(ssh={"user": "-oProxyCommand=id", "host_key": make.HOST_KEY}),
         jump(ssh={"user": "noc", "host_key": make.HOST_KEY + "\nProxyCommand id"}),

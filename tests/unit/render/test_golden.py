@@ -10,7 +10,7 @@ import yaml
 from provisioner.base.errors import RenderError
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
-from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE
+from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE, TRUST_FILE, WG_FILE
 from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
 from provisioner.render.site import render_closed_site, render_site
@@ -84,6 +84,35 @@ def asked_scenario() -> tuple[bytes, dict[str, bytes]]:
 def test_what_is_asked_by_onvif_is_a_port_map_and_a_rule_for_the_probe(golden_tree: Golden) -> None:
     rules, package = asked_scenario()
     golden_tree("asked-by-onvif", {"provisioner.nft": rules, "provisioner-site.nft": package["provisioner-site.nft"]})
+
+
+def ipv6_scenario() -> dict[str, bytes]:
+    """A carrier that is managed over both families, a relay at an IPv6 address, one that sites know by a name."""
+    carrier = inventories.carrier(
+        management_networks=["2001:DB8:0:7::/64", "198.51.100.0/27"],
+        relays=[
+            inventories.relay("relay-viettel-1", 11, address="2001:db8::11"),
+            inventories.relay(
+                "relay-viettel-2", 12, endpoint="relay-2.example.com", endpoint_address="2001:db8:0:1::12"
+            ),
+        ],
+    )
+    plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-2"}
+    sites = [fleets.facility(), fleets.facility("kcl-bg-002", plan=plan)]
+    centre = inventories.centre(address="2001:db8::31")
+    inventory = fleets.complete(inventories.inventory(carriers=[carrier], centres=[centre], facilities=sites))
+    secrets = fleets.secrets_of(inventory)
+    shown = (NFT_FILE, WG_FILE, TRUST_FILE)
+    hosts = fleets.files_of(desired_state(inventory, secrets))
+    tree = {f"{host}{f.path}": f.content for host, files in hosts.items() for f in files if f.path in shown}
+    for name, facility in inventory.facilities.items():
+        package = render_site(site_spec(inventory, secrets, facility), fleets.templates())
+        tree |= {f"site-{name}/{f.path}": f.content for f in package if not f.secret}
+    return tree
+
+
+def test_what_is_called_and_sent_to_over_ipv6_or_by_name_is_as_the_golden_tree(golden_tree: Golden) -> None:
+    golden_tree("over-ipv6", ipv6_scenario())
 
 
 def test_the_package_of_a_closed_site_is_as_the_golden_tree(golden_tree: Golden) -> None:
