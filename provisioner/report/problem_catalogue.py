@@ -195,6 +195,22 @@ _HOSTS: _Section = {
         "A relay's endpoint is an address to which nobody can send.",
         "Write the address at which sites reach the relay.",
     ),
+    "relay-endpoint-unnumbered": (
+        "A relay's endpoint is a name, and no address beside it says where centres send WireGuard.",
+        "Write endpoint_address.",
+    ),
+    "relay-endpoint-twice": (
+        "An endpoint_address stands beside an endpoint that is an address itself.",
+        "Remove it, or write the name under endpoint.",
+    ),
+    "host-address-unusable": (
+        "A host is called at an IPv6 address that is none of one host, or of a link alone.",
+        "Write an address that this machine reaches.",
+    ),
+    "management-of-other-family": (
+        "A host is called over IPv6 and may be managed from IPv4 networks alone, or the other way round.",
+        "Add the network that this machine calls from to management_networks.",
+    ),
     "endpoint-in-management-network": (
         "Sites are to send WireGuard into a management network, which they seldom reach.",
         "Write under endpoint the address at which sites reach the relay.",
@@ -210,6 +226,14 @@ _HOSTS: _Section = {
     "jump-outside-management": (
         "A jump host's address is in no management network of the hosts behind it: their rules would shut it out.",
         "Add the address to management_networks, or write under jump.inside the one that hosts see.",
+    ),
+    "jump-without-inside": (
+        "A jump host is called by name, and nothing says which address hosts see it come from.",
+        "Write that address under jump.inside.",
+    ),
+    "jump-of-other-family": (
+        "A host is called in one family of addresses, and its jump host would come from an address of the other.",
+        "Write under jump.inside the address that the host sees.",
     ),
     "jump-is-the-host": ("A host is its own jump host.", "Write the host that SSH goes through."),
     "jump-in-pool": (

@@ -39,7 +39,7 @@ ssh = st.builds(Ssh, user=users, port=ports, host_key=host_keys) | st.builds(
 )
 addresses = (
     st.ip_addresses(v=4).map(lambda a: IPv4Address(int(a)))
-    | st.ip_addresses(v=6).filter(lambda a: a.ipv4_mapped is None).map(lambda a: IPv6Address(int(a)))
+    | st.integers(0, 2**128 - 1).map(IPv6Address).filter(lambda a: a.ipv4_mapped is None)
     | st.from_regex(HOST_NAME_FORM, fullmatch=True, alphabet="abcxyz0189.-").map(HostName)
 )
 jump_hosts = st.builds(JumpHost, address=addresses, inside=st.just(IPv4Address("192.0.2.1")), ssh=ssh)

@@ -137,7 +137,7 @@ def for_either_address(field: str, value: object, *, network: bool, name: bool) 
     if outer:
         with suppress(ValueError):
             if network:
-                return _write(field, IPv6Network(outer["plain"] + (outer["length"] or "/64"), strict=False))
+                return _write(field, _plain_network(outer["plain"] + (outer["length"] or "/64")))
             address = IPv6Address(outer["plain"])
             return _write(field, address.ipv4_mapped or address)
     elif re.match(r"[0-9]+\.", text):
@@ -146,6 +146,13 @@ def for_either_address(field: str, value: object, *, network: bool, name: bool) 
         return f"write {field or 'it'} as a network's first address and its length, e.g. 192.0.2.0/24 or 2001:db8::/48"
     examples = "192.0.2.10, 2001:db8::10 or relay.example.com" if name else "192.0.2.10 or 2001:db8::10"
     return f"write {field or 'it'} like one of these: {examples}"
+
+
+def _plain_network(text: str) -> IPv4Network | IPv6Network:
+    """The network that an address is in; one of IPv4 in IPv6's form as what it is."""
+    network = IPv6Network(text, strict=False)
+    mapped, length = network.network_address.ipv4_mapped, network.prefixlen - 96
+    return IPv4Network((int(mapped), length)) if mapped is not None and length >= 0 else network
 
 
 def _write(field: str, value: object) -> str:

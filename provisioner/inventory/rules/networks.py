@@ -118,16 +118,13 @@ def management_is_narrow(view: View) -> Iterator[Problem]:
             if network.prefixlen >= WIDEST_MANAGEMENT[network.version]:
                 continue
             severity = Severity.WARNING if network.prefixlen > _EVERYBODY[network.version] else Severity.ERROR
-            message = f"the management network {network} opens SSH to {_so_many(network)}"
+            message = f"the management network {network} opens SSH to {counted(network.num_addresses, 'address')}"
+            if network.version == _SIX:
+                bits = network.max_prefixlen - network.prefixlen
+                message = f"the management network {network} opens SSH to 2^{bits} addresses"
             hint = "name the NOC's own networks"
             path = ("management_networks", index)
             yield view.problem(owner, path, "management-network-open", message, hint, severity=severity)
-
-
-def _so_many(network: AnyNetwork) -> str:
-    if network.version == _SIX:
-        return f"2^{network.max_prefixlen - network.prefixlen} addresses"
-    return counted(network.num_addresses, "address")
 
 
 def _management(view: View) -> Iterator[tuple[str, tuple[AnyNetwork, ...]]]:

@@ -5,37 +5,39 @@ What a name leads to is asked by nobody here: no plan may change because the DNS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Network
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import JumpHost
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.inventory.rules.networks import WIDEST_MANAGEMENT, pools_of
-from provisioner.inventory.rules.view import OwnerPath, View
+from provisioner.inventory.rules.view import View
 
 _SIX = 6
-
-
-def _outer_addresses(view: View) -> Iterator[tuple[OwnerPath, str, HostPlace]]:
-    """Where hosts are called and sent to, outside of the tunnel: the place, what it is in words, the address."""
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            for key, address in dict((("address", relay.address), *relay.endpoints)).items():
-                yield (f"carrier/{carrier.id}", ("relays", index, key)), f"relay {relay.id}: {key}", address
-    for centre in view.inventory.centres.values():
-        yield (f"centre/{centre.id}", ("address",)), "address", centre.address
 
 
 def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
     """A host's outer address inside a pool would send the tunnel's own packets into the tunnel."""
     pools = pools_of(view)
-    for (owner, path), what, address in _outer_addresses(view):
-        for name, _, pool in pools:
-            if not isinstance(address, HostName) and address in pool:
-                message = f"{what} {address} lies in {name} {pool}"
-                hint = "write the host's outer address, not its tunnel address"
-                yield view.problem(owner, path, "host-address-in-pool", message, hint)
+    hint = "write the host's outer address, not its tunnel address"
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            for key, address in dict((("address", relay.address), *relay.endpoints)).items():
+                for name, pool in _around(address, pools):
+                    message = f"relay {relay.id}: {key} {address} lies in {name} {pool}"
+                    path = ("relays", index, key)
+                    yield view.problem(f"carrier/{carrier.id}", path, "host-address-in-pool", message, hint)
+    for centre in view.inventory.centres.values():
+        for name, pool in _around(centre.address, pools):
+            message = f"address {centre.address} lies in {name} {pool}"
+            yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
+
+
+def _around(place: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) -> Iterator[tuple[str, IPv4Network]]:
+    """The pools that an address lies in, and what they are called; what a name leads to is not known."""
+    return ((name, pool) for name, _, pool in pools if not isinstance(place, HostName) and place in pool)
 
 
 def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
