@@ -342,3 +342,29 @@ def test_no_key_that_looks_like_a_password_is_repeated(call: Call, tmp_path: Pat
 def test_without_a_folder_or_a_file_nothing_is_begun(call: Call) -> None:
     assert call("init")[0] == 2
     assert call("init", "first", "--from", "nowhere.yml")[0] == 2
+
+
+def six(*words: str) -> tuple[str, ...]:
+    """The words of `init` with other hosts and another network."""
+    kept = [word for word in WORDS if word not in {"--management", "--centre", "--relay"} and "@" not in word]
+    return (*(word for word in kept if word != "198.51.100.0/27"), *words)
+
+
+def test_hosts_are_named_over_ipv6_with_and_without_a_port_and_a_centre_by_its_name(call: Call, tmp_path: Path) -> None:
+    hosts = ("--centre", "centre-hn@centre.example.com:2222", "--relay", "relay-1@2001:db8::11")
+    more = ("--relay", "relay-2@[2001:db8::12]:2200", "--management", "2001:db8:7::/48", "--management", "::1/128")
+    code, out, err = call("init", "first", *six(*hosts, *more), *KNOWN, "--host-key", f"relay-2={OTHER}")
+    assert code == 0, out + err
+    code, out, _ = call("--output", "json", "validate")
+    problems = json.loads(out)["problems"]
+    assert {problem["code"] for problem in problems} == {"host-keys-missing", "secrets-missing"}
+    text = (tmp_path / "first/carriers/viettel.yml").read_text(encoding="utf-8")
+    assert 'management_networks: ["2001:db8:7::/48", "::1/128"]' in text
+    assert text.count("port: 2200") == 1
+
+
+@pytest.mark.parametrize("place", ["[2001:db8::1", "[2001:db8::1]22", "[2001:db8::1]:", "relay.example.com", "x:y"])
+def test_a_relay_that_cannot_be_called_so_is_refused(call: Call, tmp_path: Path, place: str) -> None:
+    hosts = ("--management", "2001:db8:7::/48", "--centre", "centre-hn@2001:db8::31", "--relay", f"relay-1@{place}")
+    assert call("init", "first", *six(*hosts), *KNOWN)[0] in {2, 3}
+    assert not (tmp_path / "first").exists()
