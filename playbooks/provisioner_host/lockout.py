@@ -74,8 +74,15 @@ def sources(networks: list[str], peer: str | None) -> list[str]:
 
 
 def _plain(peer: str) -> str:
-    """An address as rules see it: without its zone, and one of IPv4 in no other form."""
-    address = ipaddress.ip_address(peer.partition("%")[0])
+    """An address as rules see it: without its zone, and one of IPv4 in no other form.
+
+    Raises:
+        Failed: sshd does not say where the connection comes from.
+    """
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        raise Failed("lock-out cannot be tried: sshd does not say from which address this connection comes") from None
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 

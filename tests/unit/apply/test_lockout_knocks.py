@@ -81,6 +81,14 @@ def test_rules_by_which_a_host_cannot_be_found_by_its_neighbours_lock_out(
         lockout.check(path, 22, networks)
 
 
+def test_a_connection_that_comes_from_no_address_is_not_taken_for_one_that_may_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lockout, "connection_peer", lambda: "UNKNOWN")
+    with pytest.raises(Failed, match="does not say from which address"):
+        lockout.check(tmp_path / "provisioner.nft", 22, ["192.0.2.0/24"])
+
+
 def test_a_kernel_without_ipv6_is_asked_nothing_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     networks = ["2001:db8::/32", "192.0.2.0/24"]
     assert lockout.sources(networks, None) == ["192.0.2.1", "2001:db8::1"]
