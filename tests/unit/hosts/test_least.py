@@ -58,11 +58,14 @@ def test_a_unit_is_no_more_exposed_than_it_must_be(unit: str, tmp_path: Path) ->
 
 @GATEWAY
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-def test_the_unit_of_a_gateway_is_no_more_exposed_than_it_must_be(tmp_path: Path) -> None:
-    inventory = fleets.complete(inventories.inventory(facilities=[fleets.facility()]))
+def test_the_units_of_a_gateway_are_no_more_exposed_than_they_must_be(tmp_path: Path) -> None:
+    named = inventories.relay("relay-viettel-1", 11, endpoint="a.example.com", endpoint_address="2001:db8::b")
+    carrier = inventories.carrier(relays=[named])
+    inventory = fleets.complete(inventories.inventory(carriers=[carrier], facilities=[fleets.facility()]))
     site = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities["kcl-bg-001"])
     files = {f.path: f.content.decode() for f in render_site(site, fleets.templates())}
     assert exposure("provisioner-site", files["provisioner-site.service"], tmp_path) <= 2.5
+    assert exposure("provisioner-site-names", files["provisioner-site-names.service"], tmp_path) <= 2.5
 
 
 @CAMERA

@@ -74,9 +74,8 @@ def test_a_relay_that_is_sent_to_over_ipv6_from_now_on_is_one_peer_and_its_sites
 
 
 def test_a_relay_that_moves_under_its_name_needs_no_package() -> None:
-    named = {"endpoint": "relay.example.com"}
-    world = applied(fleet(**named, endpoint_address="203.0.113.11"))
-    moved = fleet(**named, endpoint_address="2001:db8::99")
+    world = applied(fleet(endpoint="relay.example.com", endpoint_address="203.0.113.11"))
+    moved = fleet(endpoint="relay.example.com", endpoint_address="2001:db8::99")
     assert [c.name for c in changes_of(world, moved) if c.resource is Resource.PEER] == [f"relay/{RELAY}"]
     assert world.plan(moved).plan.site_packages == ()
 
