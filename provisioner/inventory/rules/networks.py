@@ -94,7 +94,7 @@ def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
 
 def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
     """A gateway looks for what lies in its LAN in there: a relay with such an address is never knocked at."""
-    relays = {name: relay.wireguard_endpoint for name, (_, relay) in view.inventory.relays.items()}
+    relays = {name: relay.centre_endpoint for name, (_, relay) in view.inventory.relays.items()}
     inside: dict[tuple[str, str], bool] = {}
     for owner, facility in view.facilities():
         lan = facility.lan
@@ -113,7 +113,7 @@ def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
 
 def management_is_narrow(view: View) -> Iterator[Problem]:
     """Management networks are where SSH may come from: the whole Internet is not one of them."""
-    for owner, networks in _management(view):
+    for owner, networks in management_of(view):
         for index, network in enumerate(networks):
             if network.prefixlen >= WIDEST_MANAGEMENT[network.version]:
                 continue
@@ -127,7 +127,8 @@ def management_is_narrow(view: View) -> Iterator[Problem]:
             yield view.problem(owner, path, "management-network-open", message, hint, severity=severity)
 
 
-def _management(view: View) -> Iterator[tuple[str, tuple[AnyNetwork, ...]]]:
+def management_of(view: View) -> Iterator[tuple[str, tuple[AnyNetwork, ...]]]:
+    """The management networks of each carrier and centre, with the file that names them."""
     for carrier in view.inventory.carriers.values():
         yield f"carrier/{carrier.id}", carrier.management_networks
     for centre in view.inventory.centres.values():

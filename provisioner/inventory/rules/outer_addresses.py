@@ -12,7 +12,7 @@ from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import JumpHost
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
-from provisioner.inventory.rules.networks import WIDEST_MANAGEMENT, pools_of
+from provisioner.inventory.rules.networks import WIDEST_MANAGEMENT, management_of, pools_of
 from provisioner.inventory.rules.view import View
 
 _SIX = 6
@@ -33,6 +33,28 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
         for name, pool in _around(centre.address, pools):
             message = f"address {centre.address} lies in {name} {pool}"
             yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
+
+
+def jump_hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
+    """Nothing is in the tunnel but hosts and sites: who is on the way to a host is not."""
+    pools = pools_of(view)
+    for owner, path, jump in _jump_hosts(view):
+        for name, pool in _around(jump.address, pools):
+            message = f"the jump host's address {jump.address} lies in {name} {pool}"
+            hint = "write the host's outer address, not its tunnel address"
+            yield view.problem(owner, (*path, "address"), "host-address-in-pool", message, hint)
+
+
+def _jump_hosts(view: View) -> Iterator[tuple[str, KeyPath, JumpHost]]:
+    for carrier in view.inventory.carriers.values():
+        if carrier.jump is not None:
+            yield f"carrier/{carrier.id}", ("jump",), carrier.jump
+        for index, relay in enumerate(carrier.relays):
+            if relay.jump is not None:
+                yield f"carrier/{carrier.id}", ("relays", index, "jump"), relay.jump
+    for centre in view.inventory.centres.values():
+        if centre.jump is not None:
+            yield f"centre/{centre.id}", ("jump",), centre.jump
 
 
 def _around(place: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) -> Iterator[tuple[str, IPv4Network]]:
@@ -72,7 +94,6 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
     A management network is where the NOC is. Sites seldom reach it, and who finds that out there has driven there.
     """
     for carrier in view.inventory.carriers.values():
-        narrow = [n for n in carrier.management_networks if n.prefixlen >= WIDEST_MANAGEMENT[n.version]]
         for index, relay in enumerate(carrier.relays):
             owner = f"carrier/{carrier.id}"
             for key, endpoint in relay.endpoints:
@@ -83,14 +104,26 @@ def endpoints_are_where_sites_can_send(view: View) -> Iterator[Problem]:
                     message = f"relay {relay.id}: nobody can send WireGuard to {endpoint}, {kind}"
                     hint = "write under endpoint the address at which sites and centres reach the relay"
                     yield view.problem(owner, path, "relay-endpoint-unusable", message, hint)
-                for network in (n for n in narrow if endpoint in n):
+                for whose, network in _narrow_management(view):
+                    if endpoint not in network:
+                        continue
                     message = (
-                        f"relay {relay.id}: sites are to send WireGuard to {endpoint}, which lies in {carrier.id}'s"
+                        f"relay {relay.id}: sites are to send WireGuard to {endpoint}, which lies in {whose}'s"
                         f" management network {network}"
                     )
                     hint = "if sites do not reach that network write under endpoint where they reach the relay"
                     code = "endpoint-in-management-network"
                     yield view.problem(owner, path, code, message, hint, severity=Severity.WARNING)
+
+
+def _narrow_management(view: View) -> Iterator[tuple[str, AnyNetwork]]:
+    """The management networks that are one, each with the carrier or centre whose it is, none twice."""
+    seen: set[AnyNetwork] = set()
+    for owner, networks in management_of(view):
+        for network in networks:
+            if network.prefixlen >= WIDEST_MANAGEMENT[network.version] and network not in seen:
+                seen.add(network)
+                yield owner.partition("/")[2], network
 
 
 def named_endpoints_have_an_address(view: View) -> Iterator[Problem]:
@@ -158,6 +191,7 @@ def _managed(view: View) -> Iterator[_Managed]:
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     hosts_stand_outside_pools,
+    jump_hosts_stand_outside_pools,
     hosts_are_called_at_addresses_of_hosts,
     endpoints_are_where_sites_can_send,
     named_endpoints_have_an_address,
