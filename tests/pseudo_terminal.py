@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_PIECE = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[\?[\d;]*[a-z]|\x1b[=>]|(\r)|(\n)|(\x08)|([^\x1b\r\n\x08])")
+_PIECE = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[\?[\d;]*[a-z]|\x1b[=>]|(\r)|(\n)|(\x08)|([^\x1b\r\n\x08\x07])")
 
 
 class Screen:

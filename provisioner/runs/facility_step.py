@@ -204,7 +204,7 @@ def _of_secrets(site: Facility, own: Collection[Problem]) -> _Step | None:
     if devices:
         name = Asked("NAME", "the user on these devices")
         words: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
-        return f"{', '.join(devices)} have no login in the vault", words, ()
+        return f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault", words, ()
     return None
 
 

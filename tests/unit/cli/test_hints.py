@@ -20,7 +20,9 @@ from tests.command_tree import every_command
 
 PACKAGE = Path(__file__).parents[3] / "provisioner"
 # Programs of others whose options and files our messages name.
-_FOREIGN = re.compile(r"ssh-key(gen|scan)|ansible-vault|git |setfacl|systemctl|nft |wg |apt|dnf|pip|gst-|runuser|firewall-cmd")
+_FOREIGN = re.compile(
+    r"ssh-key(gen|scan)|ansible-vault|git |setfacl|systemctl|nft |wg |apt|dnf|pip|gst-|runuser|firewall-cmd"
+)
 _OURS = re.compile(r"\b(?:docs|inventories|scripts|tests|playbooks|mediamtx-templates)/[\w.-]+|(?:README|CHANGELOG)\b")
 _COMMAND = re.compile(r"(?<![\w/.-])provisioner((?: (?:-i DIR|--output \w+))*(?: [a-z][a-z-]*)+)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
