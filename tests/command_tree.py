@@ -13,7 +13,7 @@ from provisioner.cli.main import cli
 @cache
 def every_command() -> dict[str, click.Command]:
     """Groups as well as what is in them, e.g. `keys` and `keys init`."""
-    top = click.Context(cli, info_name="provisioner")
+    top = click.Context(cli, info_name="provisioner", **cli.context_settings)
     every: dict[str, click.Command] = {}
     for name in COMMANDS:
         command = cli.get_command(top, name)

@@ -53,7 +53,7 @@ def manual_pages(program: click.Group, version: str) -> dict[str, str]:
         program: the program's group of commands.
         version: its version.
     """
-    top = click.Context(program, info_name="provisioner")
+    top = click.Context(program, info_name="provisioner", **program.context_settings)
     names = program.list_commands(top)
     pages = {"provisioner.1": _page(_front(program, top, names), "provisioner", version)}
     for name in names:

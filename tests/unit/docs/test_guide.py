@@ -179,7 +179,7 @@ def _is_console(page: str) -> Iterator[bool]:
 
 
 def _all_commands() -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(cli)
+    context = click.Context(cli, **cli.context_settings)
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
