@@ -41,7 +41,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
-    "relay": ("provisioner.cli.relay", "relay", "Put new hardware into a dead relay's place, or empty a living one."),
+    "relay": ("provisioner.cli.relay", "relay", "Empty a relay onto another one; replace a dead one."),
     "report": ("provisioner.cli.report", "report", "Write pages for people who look and do not type."),
     "retention": ("provisioner.cli.retention", "retention", "Show what the history keeps, and let old things leave."),
     "rollback": ("provisioner.cli.rollback", "rollback", "Return hosts to the state before a run."),

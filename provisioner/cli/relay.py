@@ -25,7 +25,7 @@ from provisioner.runs.single.restore import Restoration, Restored, restore_relay
 
 @click.group(cls=NamedGroup)
 def relay() -> None:
-    """Put new hardware into a dead relay's place, or empty a living one."""
+    """Empty a relay onto another one; replace a dead one."""
 
 
 relay.add_command(drain)

@@ -95,7 +95,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("checkout")
     (root / "scripts").mkdir()
     (root / "index").mkdir()
-    shutil.copy(ROOT / "scripts/setup", root / "scripts/setup")
+    for script in ("setup", "patiently"):
+        shutil.copy(ROOT / "scripts" / script, root / "scripts" / script)
     (root / "pyproject.toml").write_text("", encoding="utf-8")
     return root
 

@@ -23,7 +23,7 @@ from tests import fleets
 from tests.unit.apply.world import state
 
 CANARY = "canary-secret-of-a-bundle"
-# A host that never answers: the address is for documentation, so that the call hangs until it is killed.
+# A host that never answers: somebody listens there and says nothing, so that the call hangs until it is killed.
 _CALL = """
 import sys
 from dataclasses import replace
@@ -33,7 +33,8 @@ from provisioner.hosts.runner import HostCall
 from tests import fleets
 from tests.unit.apply.world import state
 spec = state({}).hosts["centre"]
-spec = replace(spec, address=IPv4Address(sys.argv[2]))
+ssh = spec.ssh.model_copy(update={"port": int(sys.argv[3])})
+spec = replace(spec, address=IPv4Address(sys.argv[2]), ssh=ssh)
 runner = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": sys.argv[1], "PATH": "/usr/bin:/bin"})
 call = HostCall(spec, {"operation": "observe", "secret": "CANARY"}, {"file": b"CANARY"})
 for answer in runner.stream([call], timeout_s=60):
@@ -49,10 +50,10 @@ def runtime() -> Path:
     return folder
 
 
-def start(runtime: Path, address: str) -> subprocess.Popen[str]:
+def start(runtime: Path, address: str, port: int = 22) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
-        [sys.executable, "-", str(runtime), address],
+        [sys.executable, "-", str(runtime), address, str(port)],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -92,7 +93,7 @@ def until_gone(runtime: Path, seconds: float) -> bool:
 
 
 def test_a_killed_controller_leaves_no_file_and_no_process(runtime: Path) -> None:
-    with start(runtime, "192.0.2.1") as process:
+    with socket.create_server(("127.0.0.1", 0)) as silent, start(runtime, *silent.getsockname()) as process:
         end = time.monotonic() + 30
         while not any("ansible-playbook" in line for line in processes_of(runtime)):
             assert time.monotonic() < end, process.stdout.read() if process.stdout else ""

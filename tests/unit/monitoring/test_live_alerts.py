@@ -118,8 +118,8 @@ def test_alerts_stay_when_the_watch_is_gone_and_that_is_an_alert(tmp_path: Path)
         with served(("127.0.0.1", port), stage.families):
             wait_for(lambda: "ProvisionerSiteDown" in heard.names_firing(), "a message of the tunnel")
         wait_for(lambda: "ProvisionerWatchDown" in heard.names_firing(), "a message of the watch")
-        active = {one["labels"]["alertname"] for one in heard.alerts()}
-        assert {"ProvisionerSiteDown", "ProvisionerWatchDown"} <= active
+        both = {"ProvisionerSiteDown", "ProvisionerWatchDown"}
+        wait_for(lambda: both <= {one["labels"]["alertname"] for one in heard.alerts()}, "both at once")
         assert "ProvisionerSiteDown" not in {name for one in heard.resolved() for name in one.names("resolved")}
 
 
