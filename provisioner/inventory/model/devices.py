@@ -154,6 +154,12 @@ class Streams(Model):
     sub: Stream
     main: Stream | None = None
 
+    @property
+    def named(self) -> tuple[tuple[StreamName, Stream], ...]:
+        """Those that there are, by their names."""
+        streams = ((StreamName.SUB, self.sub), (StreamName.MAIN, self.main))
+        return tuple((name, stream) for name, stream in streams if stream is not None)
+
 
 class Onvif(Model):
     """Where a device is asked about itself by ONVIF, and what it has to say; what is left out is not compared.

@@ -101,10 +101,7 @@ def _places(opened: OpenFacility, device: str) -> list[KeyPath]:
 
 
 def _streams(device: Camera | Recorder) -> list[tuple[str, Stream]]:
-    if isinstance(device, Recorder):
-        return []
-    streams = (("sub", device.streams.sub), ("main", device.streams.main))
-    return [(name, stream) for name, stream in streams if stream is not None]
+    return [] if isinstance(device, Recorder) else [(name.value, stream) for name, stream in device.streams.named]
 
 
 def _is_under_change(device: Camera | Recorder) -> bool:

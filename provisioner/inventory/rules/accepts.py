@@ -40,9 +40,9 @@ def _changes(site: SiteView) -> Iterator[tuple[KeyPath, str, str, date]]:
     for index, camera in enumerate(site.facility.cameras):
         if camera.accept is not None:
             yield ("cameras", index, "accept"), camera.id, "login", camera.accept.until
-        for name, stream in (("sub", camera.streams.sub), ("main", camera.streams.main)):
-            if stream is not None and stream.accept is not None:
-                path: KeyPath = ("cameras", index, "streams", name, "accept")
+        for name, stream in camera.streams.named:
+            if stream.accept is not None:
+                path: KeyPath = ("cameras", index, "streams", name.value, "accept")
                 yield path, camera.id, "picture", stream.accept.until
 
 

@@ -22,7 +22,7 @@ from provisioner.base.private_text import (
     unknown_references,
 )
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Model, StreamName
+from provisioner.inventory.model import Model
 from provisioner.inventory.model.free_texts import WITHHELD, texts_in
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
 from provisioner.inventory.rules.view import View
@@ -110,8 +110,8 @@ def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:
 def rtsp_paths_hold_no_login(site: SiteView) -> Iterator[Problem]:
     """A device's login is never part of the inventory: its path refers to it."""
     for index, camera in enumerate(site.facility.cameras):
-        for name, stream in ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main)):
-            if stream is None or stream.rtsp_path is None:
+        for name, stream in camera.streams.named:
+            if stream.rtsp_path is None:
                 continue
             if finding := _path_finding(stream.rtsp_path):
                 code, message, hint, severity = finding
