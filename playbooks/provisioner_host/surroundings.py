@@ -53,10 +53,10 @@ def way_out() -> WayOutAnswer | None:
 
 def taken(wanted: PortsToTake) -> list[PortAnswer]:
     """The ports that ours need and somebody else has, some of many."""
-    own = _own_users()
+    own, tcp = _own_users(), list(_sockets("tcp"))
     answer: list[PortAnswer] = []
     for port in wanted["tcp"]:
-        others = [one for one in _sockets("tcp") if one.port == port and one.user not in own]
+        others = [one for one in tcp if one.port == port and one.user not in own]
         answer += [_answer("tcp", one) for one in others if one.address in {_ANY, _ANY_6, _LOOPBACK}]
     for port in wanted["udp"]:
         if tunnel.listens_on() != port:
