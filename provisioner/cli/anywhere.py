@@ -54,6 +54,10 @@ def _path(ctx: click.Context, name: str) -> Path | None:
     return path if isinstance(path, Path) else None
 
 
+def _flag(*names: str, meaning: str) -> click.Option:
+    return click.Option(list(names), is_flag=True, expose_value=False, callback=_keep_flag, help=meaning)
+
+
 def _options() -> tuple[click.Option, ...]:
     return (
         click.Option(
@@ -82,27 +86,12 @@ def _options() -> tuple[click.Option, ...]:
             callback=_keep,
             help=f"Of texts for people: English or Vietnamese; {VARIABLE} otherwise, else English.",
         ),
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            expose_value=False,
-            callback=_keep_flag,
-            help="Show no progress and no remarks: the result, warnings and errors alone.",
+        _flag("-q", "--quiet", meaning="Show no progress and no remarks: the result, warnings and errors alone."),
+        _flag(
+            *("-v", "--verbose"),
+            meaning="Tell on standard error of each stage and each host's answer; plan, drift: list every change.",
         ),
-        click.Option(
-            ["-v", "--verbose"],
-            is_flag=True,
-            expose_value=False,
-            callback=_keep_flag,
-            help="Tell on standard error of each stage and each host's answer; plan, drift: list every change.",
-        ),
-        click.Option(
-            ["--no-pager"],
-            is_flag=True,
-            expose_value=False,
-            callback=_keep_flag,
-            help=f"Print long results as they are, at a terminal too; {PAGER} names another pager.",
-        ),
+        _flag("--no-pager", meaning=f"Print long results as they are, at a terminal too; {PAGER} names another pager."),
         click.Option(
             ["--log"],
             type=Place(path_type=Path),
