@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from provisioner.base.counted import counted
-from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.new_hardware import unproved
 from provisioner.cli.output import print_document
-from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.desired.owner import Owner
 from provisioner.history.who import who, who_text
@@ -49,7 +49,7 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
         _say(invocation, f"{host} belongs to {adoption.owner.words}")
     if not adoption.is_recorded:
         if adoption.owner is not None:
-            _ask(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
+            make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
         path = record_adoption(session, adoption)
         _say(invocation, f"wrote {path}: commit it")
     if invocation.json:
@@ -76,7 +76,7 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     facts = see_releasable(session, host)
     last = f"last run there: {facts.confirmed or 'none'}"
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")
-    _ask(invocation, "Let it go?", "whether it is to be let go", yes=yes)
+    make_sure(invocation, "Let it go?", "whether it is to be let go", yes=yes)
     release_host(session, host, who_text(who(invocation.env)))
     if invocation.json:
         print_document({"schema": "provisioner/hosts-release", "version": 1, "host": host, "released": True})
@@ -112,9 +112,8 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     if is_done:
         if seen.facts is None:
             hint = "if this host is meant, and was being taken out of service, add --allow trust=1"
-            message = f"{host} has not proved that it is the host that was managed before; it was sent nothing"
-            raise HostError(message, hint=hint, object=host)
-        _ask(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
+            raise unproved(host, hint)
+        make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
         notes = decommission(session, seen, trusted=trusted.get(TRUST, 0))
     if invocation.json:
         print_document(_decommissioned(seen, notes, is_done=is_done, dry_run=dry_run))
@@ -128,7 +127,7 @@ def decommission_lines(seen: Decommission) -> tuple[str, ...]:
     """What is taken off, and what stays, before somebody is asked."""
     if seen.is_bare:
         return ()
-    lines = [f"{seen.host} is used by nothing any more; {seen.place}; taken off it:"]
+    lines = [f"{seen.host} is used by nothing any more; {seen.called.place}; taken off it:"]
     facts = seen.facts
     if facts is not None:
         last = f", of the last run there {facts.confirmed}" if facts.confirmed else ""
@@ -170,13 +169,6 @@ def _decommissioned(seen: Decommission, notes: tuple[str, ...], *, is_done: bool
 def _say(invocation: Invocation, sentence: str) -> None:
     if not invocation.json:
         click.echo(printable(sentence), err=True)
-
-
-def _ask(invocation: Invocation, question: str, what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    refuse_unattended(invocation, what)
-    ask(question)
 
 
 def _adoption_ending(adoption: Adoption) -> str:

@@ -57,6 +57,24 @@ def answer(
     return str(click.prompt(question, type=kind, default=default, err=True))
 
 
+def make_sure(invocation: Invocation, question: str, what: str, *, yes: bool) -> None:
+    """Ask before something is done, where it was not said already that it is to be done.
+
+    Args:
+        invocation: a program that reads a document is no person.
+        question: it.
+        what: what it is about, e.g. `whether to go back`.
+        yes: whether it was said.
+
+    Raises:
+        UsageError: nobody is there.
+        click.Abort: the answer is no.
+    """
+    if not yes:
+        refuse_unattended(invocation, what)
+        ask(question)
+
+
 def ask(question: str) -> None:
     """Ask, and end the command where the answer is no.
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import click
 
 from provisioner.base.counted import counted
-from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.new_hardware import IF_NEW, listed, proof_of, unproved
 from provisioner.cli.output import print_document
-from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.question import make_sure
 from provisioner.cli.recovery_text import recovery_pair
 from provisioner.cli.relay_drain import drain
 from provisioner.cli.relay_replace import replace
 from provisioner.cli.session import session_of
 from provisioner.history.who import who, who_text
-from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST, parse_allowances
 from provisioner.runs.single.restore import Restoration, Restored, restore_relay, see_restoration
 
@@ -61,12 +60,8 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
         return _end(invocation, seen, None, dry_run=dry_run)
     trusted = allowed.get(TRUST, 0)
     if seen.is_new and not trusted:
-        hint = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
-        message = f"{relay} has not proved that it is the host that was managed before; it was sent nothing"
-        raise HostError(message, hint=hint, object=relay)
-    if not yes:
-        refuse_unattended(invocation, "whether to do it")
-        ask("Restore it?")
+        raise unproved(relay, IF_NEW)
+    make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
     done = restore_relay(session, seen, recovery_pair(invocation), trusted=trusted, who=who_text(who(invocation.env)))
     return _end(invocation, seen, done, dry_run=False)
 
@@ -89,27 +84,23 @@ def restoration_lines(seen: Restoration) -> tuple[str, ...]:
         instead = "give the hardware the former one if that can be"
         lines = [
             f"gateways send to another address: {seen.moved}, by {seen.seen_by}; {instead}",
-            f"connected only with a new package, with this key or any other: {sites}{_listed(seen.sites)}",
+            f"connected only with a new package, with this key or any other: {sites}{listed(seen.sites)}",
         ]
     else:
         by = f"by the name {seen.goes_by}" if seen.goes_by else "by the address that gateways send to"
         known = f"as {seen.seen_by} knows it" if seen.seen_by else "if that is the former one: no centre could say"
         known = "once it leads there" if seen.goes_by else known
         lines = [
-            f"connected again without a visit: {sites}{_listed(seen.sites)}",
+            f"connected again without a visit: {sites}{listed(seen.sites)}",
             f"  {by}, {known}",
         ]
-    lines.append(f"cut until the next apply: {paths}{_listed(seen.paths)}")
-    new = "proves nothing, as new hardware does" if seen.is_new else "has this inventory's key already"
-    lines.append(f"to {seen.place}, which {new}:")
+    lines.append(f"cut until the next apply: {paths}{listed(seen.paths)}")
+    new = proof_of(is_new=seen.is_new)
+    lines.append(f"to {seen.called.place}, which {new}:")
     lines.append(f"  the tunnel's key {seen.public_key}, out of its box in allocations.lock.yml")
     lines.append("  passwords of its API and of the probe, made there anew; their hashes go into the lock")
     lines.append("the dead hardware has the same key: it must never be connected again as it is")
     return tuple(lines)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f": {named(list(names))}" if names else ""
 
 
 def restoration_ending(seen: Restoration, done: Restored | None, *, dry_run: bool) -> tuple[str, ...]:

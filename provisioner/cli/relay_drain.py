@@ -24,7 +24,7 @@ from provisioner.cli.onlooker import AskedAfter
 from provisioner.cli.output import print_document, print_error, print_warning
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.question import make_sure
 from provisioner.cli.results import applied_lines
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
@@ -207,8 +207,6 @@ class _Terminal:
             terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
 
     def _ask(self, question: str, what: str) -> None:
-        if not self._yes:
-            refuse_unattended(self._invocation, what)
-            ask(question)
-            if self._stop():  # a first Ctrl-C only asks to stop, at a question as well
-                raise click.Abort
+        make_sure(self._invocation, question, what, yes=self._yes)
+        if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
+            raise click.Abort

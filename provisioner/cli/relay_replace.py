@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 
 from provisioner.base.counted import counted
-from provisioner.base.errors import HostError, UsageError
+from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_tree
+from provisioner.cli.new_hardware import IF_NEW, listed, proof_of, unproved
 from provisioner.cli.output import print_document
-from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.history.who import who, who_text
@@ -63,12 +64,8 @@ def replace(
     if not (seen.is_alive or dry_run):
         trusted = allowed.get(TRUST, 0)
         if seen.is_new and not trusted:
-            hint = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
-            message = f"{relay} has not proved that it is the host that was managed before; it was sent nothing"
-            raise HostError(message, hint=hint, object=relay)
-        if not yes:
-            refuse_unattended(invocation, "whether to do it")
-            ask("Replace it?")
+            raise unproved(relay, IF_NEW)
+        make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
         done = replace_relay(session, seen, trusted=trusted, who=who_text(who(invocation.env)))
     wrote = _write_packages(invocation, seen, packages) if packages and not dry_run and (done or seen.is_alive) else {}
     if invocation.json:
@@ -100,18 +97,14 @@ def replacement_lines(seen: Replacement) -> Iterator[str]:
     if seen.is_alive:
         return
     sites, paths = counted(len(seen.sites), "site"), counted(len(seen.paths), "path")
-    yield f"dark until somebody has installed a new package there: {sites}{_listed(seen.sites)}"
-    yield f"cut until then: {paths}{_listed(seen.paths)}"
-    new = "proves nothing, as new hardware does" if seen.is_new else "has this inventory's key already"
-    yield f"{seen.place}, which {new}, makes new keys:"
+    yield f"dark until somebody has installed a new package there: {sites}{listed(seen.sites)}"
+    yield f"cut until then: {paths}{listed(seen.paths)}"
+    new = proof_of(is_new=seen.is_new)
+    yield f"{seen.called.place}, which {new}, makes new keys:"
     former = f", in the place of {seen.former}" if seen.former else ""
     yield f"  of the tunnel{former}; passwords of its API and of the probe; all go into the lock by their public halves"
     if seen.centres:
         yield f"centres that learn the new key with the next apply: {named(list(seen.centres))}"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f": {named(list(names))}" if names else ""
 
 
 def _ending(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Iterator[str]:

@@ -11,7 +11,7 @@ from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.output import print_document
-from provisioner.cli.question import ask, refuse_unattended
+from provisioner.cli.question import make_sure
 from provisioner.history.retention import HeldClass
 from provisioner.inventory.model import Retention
 from provisioner.pipeline import Session
@@ -42,16 +42,9 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
         _show(invocation, policy, held, done=False)
         return 0
     session = Session(invocation.inventory, invocation.env, moment.date())
-    _ask(invocation, leaving, yes=yes)
+    make_sure(invocation, f"Let {counted(leaving, 'record')} leave for ever?", "whether it may leave", yes=yes)
     _show(invocation, policy, let_leave(session, moment), done=True)
     return 0
-
-
-def _ask(invocation: Invocation, leaving: int, *, yes: bool) -> None:
-    if yes:
-        return
-    refuse_unattended(invocation, "whether it may leave")
-    ask(f"Let {counted(leaving, 'record')} leave for ever?")
 
 
 def _show(invocation: Invocation, policy: Retention, held: Sequence[HeldClass], *, done: bool) -> None:

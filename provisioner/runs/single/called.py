@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.desired.key_hosts import key_hosts
 from provisioner.desired.spec import HostSpec
+from provisioner.desired.trust import known_by
 from provisioner.inventory.loader.held_secrets import valid_secrets
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model import Inventory, Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.pipeline import Session
@@ -23,11 +25,19 @@ class CalledHost:
         spec: the host, with no more than is needed to call it, keys or none.
         others: all other hosts, in the same way.
         inventory: the inventory, valid without what is held.
+        secrets: those of the vault.
     """
 
     spec: HostSpec
     others: tuple[HostSpec, ...]
     inventory: Inventory
+    secrets: Secrets = field(repr=False)
+
+    @property
+    def place(self) -> str:
+        """Where the host is called, and by which SSH host key it is known."""
+        spec = self.spec
+        return f"{spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)}, host key {known_by(spec.ssh)}"
 
 
 def called_host(session: Session, host: str) -> CalledHost:
@@ -48,4 +58,4 @@ def called_host(session: Session, host: str) -> CalledHost:
             object=host,
         )
     others = tuple(spec for name, spec in hosts.items() if name != host)
-    return CalledHost(hosts[host], others, part.inventory)
+    return CalledHost(hosts[host], others, part.inventory, secrets)

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError, PolicyError
-from provisioner.desired.trust import known_by
 from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
@@ -49,12 +47,6 @@ class Decommission:
     def host(self) -> str:
         """The host's id."""
         return self.called.spec.id
-
-    @property
-    def place(self) -> str:
-        """Where the host is called, and by which SSH host key it is known."""
-        spec = self.called.spec
-        return f"{spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)}, host key {known_by(spec.ssh)}"
 
     @property
     def file(self) -> str:

@@ -5,14 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provisioner.base.endpoint import endpoint_text
-from provisioner.base.errors import HostError
+from provisioner.base.errors import HostError, UsageError
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import UnprovedHostError
-from provisioner.inventory.model import Inventory, StreamName, path_name
+from provisioner.inventory.model import Inventory, path_name
 from provisioner.pipeline import Session, refuse_foreign
-from provisioner.runs.single.called import CalledHost
+from provisioner.runs.single.called import CalledHost, called_host
+
+
+def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:
+    """A relay as it is called.
+
+    Args:
+        session: the inventory.
+        relay: its id.
+        otherwise: what is so of a centre, of which none of this can be done.
+
+    Raises:
+        UsageError: the inventory has no such relay.
+        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+    """
+    called = called_host(session, relay)
+    if relay not in called.inventory.relays:
+        hint = "a centre's key is in no site package: remove its public key from the lock, and run keys init"
+        raise UsageError(f"{relay} is a centre, and {otherwise}", hint=hint, object=relay)
+    return called
 
 
 def relay_facts(
@@ -59,8 +78,7 @@ def carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[st
             if connection.gateway.public_key:
                 sites.append(facility.id)
             for camera in facility.cameras:
-                streams = ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main))
-                paths += [path_name(facility, camera, name) for name, stream in streams if stream is not None]
+                paths += [path_name(facility, camera, name) for name, _ in camera.streams.named]
     return tuple(sorted(set(sites))), tuple(sorted(set(paths)))
 
 

@@ -6,23 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.base.endpoint import endpoint_text
-from provisioner.base.errors import HostError, InventoryError, PolicyError, UsageError
+from provisioner.base.errors import HostError, InventoryError, PolicyError
 from provisioner.desired.key_hosts import known_keys
 from provisioner.desired.recovery import box_of, recovery_key
-from provisioner.desired.trust import known_by
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.new_secrets import recorded
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.pipeline import Session, refuse_foreign
 from provisioner.plan.guards.policy import TRUST
-from provisioner.runs.single.called import CalledHost, called_host
-from provisioner.runs.single.hardware import carried, centres_of, relay_facts
+from provisioner.runs.single.called import CalledHost
+from provisioner.runs.single.hardware import called_relay, carried, centres_of, relay_facts
 
 _SHOWN = 8
 
@@ -53,12 +48,6 @@ class Replacement:
     def relay(self) -> str:
         """The relay's id."""
         return self.called.spec.id
-
-    @property
-    def place(self) -> str:
-        """Where the new hardware is called, and by which SSH host key it is known."""
-        spec = self.called.spec
-        return f"{spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)}, host key {known_by(spec.ssh)}"
 
 
 @dataclass(frozen=True)
@@ -93,11 +82,8 @@ def see_replacement(
         HostError: the host could not be read, or lacks a program.
         PolicyError: its key can be restored, it is another inventory's, or it has run with another key of its own.
     """
-    called = called_host(session, relay)
+    called = called_relay(session, relay, "no site knows it")
     inventory = called.inventory
-    if relay not in inventory.relays:
-        hint = "a centre's key is in no site package: remove its public key from the lock, and run keys init"
-        raise UsageError(f"{relay} is a centre, and no site knows it", hint=hint, object=relay)
     if not is_recovery_lost:
         _refuse_restorable(inventory, relay)
     former = inventory.allocations.relays[relay].public_key or ""
@@ -133,7 +119,6 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
 
     Raises:
         InventoryError: the lock cannot be written.
-        SecretsError: the vault cannot be opened.
         HostError: the host did not make its keys; running this again does no harm.
         PolicyError: it became somebody else's meanwhile, or the recovery key is nobody's of this vault.
     """
@@ -145,7 +130,7 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
         known=known_keys(inventory),
         unproved=replacement.is_new and trusted > 0,
         who=who,
-        recovery=_recovery(session, inventory),
+        recovery=recovery_key(inventory.settings, replacement.called.secrets),
     )
     if spec.id in errors:
         refuse_foreign(errors)
@@ -160,10 +145,3 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
     lock = recorded(without, {spec.id: keys.recorded})
     path = write_lock(session.root, lock) if lock != before else None
     return Replaced(keys.public_key, path, lock.relays[spec.id].sealed_key is not None)
-
-
-def _recovery(session: Session, inventory: Inventory) -> str:
-    part = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
-    lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
-    _, secrets = valid_secrets(session.root, session.passwords, part, tolerate=lacking)
-    return recovery_key(inventory.settings, secrets)

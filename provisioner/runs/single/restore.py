@@ -6,19 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.base.endpoint import endpoint_text
-from provisioner.base.errors import HostError, PolicyError, UsageError
+from provisioner.base.errors import HostError, PolicyError
 from provisioner.base.recovery_key import RecoveryPair
 from provisioner.desired.recovery import box_of, opened
-from provisioner.desired.trust import known_by
 from provisioner.hosts.keys import RestoredKey, restore_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.new_secrets import recorded
 from provisioner.pipeline import Session, refuse_foreign
 from provisioner.plan.guards.policy import TRUST
-from provisioner.runs.single.called import CalledHost, called_host
-from provisioner.runs.single.hardware import carried, centres_of, endpoint_moved, relay_facts
+from provisioner.runs.single.called import CalledHost
+from provisioner.runs.single.hardware import called_relay, carried, centres_of, endpoint_moved, relay_facts
 
 _SHOWN = 8
 
@@ -54,12 +52,6 @@ class Restoration:
         """The relay's id."""
         return self.called.spec.id
 
-    @property
-    def place(self) -> str:
-        """Where the new hardware is called, and by which SSH host key it is known."""
-        spec = self.called.spec
-        return f"{spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)}, host key {known_by(spec.ssh)}"
-
 
 @dataclass(frozen=True)
 class Restored:
@@ -87,11 +79,8 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
         HostError: the host could not be read, lacks a program, or is not to be taken for new.
         PolicyError: it is another inventory's, or has run with another key of its own.
     """
-    called = called_host(session, relay)
+    called = called_relay(session, relay, "has nothing to be restored")
     inventory = called.inventory
-    if relay not in inventory.relays:
-        hint = "a centre's key is in no site package: remove its public key from the lock, and run keys init"
-        raise UsageError(f"{relay} is a centre, and has nothing to be restored", hint=hint, object=relay)
     sealed = box_of(inventory.settings, inventory.allocations, relay)
     centres = centres_of(called)
     facts, errors = observe(
