@@ -64,7 +64,7 @@ EDITED = Held("edited", 10, 0.1, "cut by the relay")
 
 
 def test_readers_that_play_on_pass() -> None:
-    checks.readers_undisturbed([EDITED, Held("other", 100, LONGEST_GAP, "")], "edited")
+    checks.readers_undisturbed([EDITED, Held("other", 100, LONGEST_GAP, "")], "edited", LONGEST_GAP)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,14 @@ def test_readers_that_play_on_pass() -> None:
 )
 def test_readers_that_were_disturbed_fail(reader: Held) -> None:
     with pytest.raises(DemoError, match=reader.path):
-        checks.readers_undisturbed([reader], "edited")
+        checks.readers_undisturbed([reader], "edited", LONGEST_GAP)
+
+
+def test_what_the_machine_itself_delays_is_no_fault_of_the_change() -> None:
+    quiet, slow = Held("other", 100, 0.9, "", gap_before=0.2), Held("other", 100, 0.9, "", gap_before=0.35)
+    assert checks.gap_nobody_sees([EDITED, quiet], [Held("elsewhere", 100, 0.2, "")]) == LONGEST_GAP
+    assert checks.gap_nobody_sees([EDITED, slow], []) == pytest.approx(LONGEST_GAP + 0.15)
+    assert checks.gap_nobody_sees([quiet], [Held("elsewhere", 100, 0.4, "")]) == pytest.approx(LONGEST_GAP + 0.2)
 
 
 def test_reports() -> None:
