@@ -31,7 +31,8 @@ PACKAGES: Final = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
 }
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 150.0
+"""Long enough for a machine on which everything takes six times as long: who waits for what comes waits no longer."""
 
 
 def lacking() -> set[str]:

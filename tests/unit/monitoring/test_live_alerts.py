@@ -137,7 +137,9 @@ def test_a_night_that_did_not_run_is_a_message_and_nothing_else_goes_by_what_is_
         served(("127.0.0.1", 0), night) as node,
         alarms(tmp_path, watch, node=node) as heard,
     ):
-        wait_for(lambda: heard.names_firing() == {"ProvisionerHostNotVerified"}, "what the last night left")
+        # Beside other work a watch may be late and be told of as well: here it is the night that counts.
+        wait_for(lambda: "ProvisionerHostNotVerified" in heard.names_firing(), "what the last night left")
+        assert "ProvisionerNightMissed" not in heard.names_firing()
         ended[0] -= timedelta(hours=2)
         wait_for(lambda: "ProvisionerNightMissed" in heard.names_firing(), "that a night is missing")
         wait_for(lambda: any("ProvisionerHostNotVerified" in m.names("resolved") for m in heard.resolved()), "no more")
