@@ -16,7 +16,7 @@ one sentence that names the object and the place, and a hint that says what to d
     ├─ SecretsError             12   secrets cannot be opened
     ├─ StateError               13   the history of runs cannot be opened or written
     ├─ NoticeError              14   somebody who was to be told was not reached
-    └─ ReportError              15   a report cannot be written
+    └─ ReportError              15   a report, or standard output, cannot be written
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class NoticeError(ListedProblemsError):
 
 
 class ReportError(ProvisionerError):
-    """A report cannot be written; what it was to show stands."""
+    """A report, or what a command says, cannot be written; what it was to show stands."""
 
     exit_code = 15
     code = "report-failed"

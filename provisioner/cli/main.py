@@ -17,8 +17,8 @@ from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
 from provisioner.base.diagnostics import Severity
-from provisioner.base.errors import ProvisionerError, UsageError
-from provisioner.base.exit_codes import INTERRUPTED
+from provisioner.base.errors import ProvisionerError, ReportError, UsageError
+from provisioner.base.exit_codes import INTERRUPTED, worst_of
 from provisioner.base.language import ENGLISH, Translator, UnknownLanguageError, language_of, translator
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.own_folder import make_own_folder
@@ -73,10 +73,21 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     Returns:
         The exit code.
     """
-    with safe_streams():
+    with safe_streams() as out:
         if instruction := env.get(INSTRUCTION):
             return complete(cli, instruction, read_configuration(env))
-        return _run(arguments, env)
+        code = _run(arguments, env)
+        return worst_of(code, _unwritten(out.failure, arguments, env)) if out.failure else code
+
+
+def _unwritten(failure: OSError, arguments: Sequence[str], env: Mapping[str, str]) -> int:
+    """Say that what the command had to say is lost, though not what it did."""
+    error = ReportError(
+        f"standard output cannot be written: {os.strerror(failure.errno or errno.EIO)}",
+        hint="what the command did stands, and provisioner history has it; make room, and ask again",
+    )
+    print_error(error, as_json=False, color=False, say=_speaker(arguments, read_configuration(env).environment))
+    return error.exit_code
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:

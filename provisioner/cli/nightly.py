@@ -19,7 +19,7 @@ from provisioner.cli.onlooker import AskedAfter
 from provisioner.cli.output import print_document, problem_lines
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.session import session_of
-from provisioner.cli.terminal import stdout_of
+from provisioner.cli.terminal import outlive_readers, stdout_of
 from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
@@ -92,6 +92,7 @@ def nightly(
     session = session_of(invocation)
     if unit is not None:
         return _print_unit(session, unit, time, user, metrics)
+    outlive_readers()
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for these imports.
     from provisioner.runs.nightly.night import NightOrders, night_document  # noqa: PLC0415

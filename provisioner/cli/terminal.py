@@ -7,6 +7,7 @@ a terminal obeys what it is sent. Of control characters only our own colours, ta
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -118,14 +119,19 @@ class SafeStream:
     Attributes:
         below: that stream.
         before: is called before anything is written: what is drawn on the same terminal goes out of the way.
+        ends_with_reader: whether the command ends when nobody reads it any more, as `| head` does.
+        failure: why the first thing that was lost could not be written: its disk is full, or it is gone. The work goes
+            on without it.
     """
 
     # What writes bytes would go round it.
     buffer = None
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, ends_with_reader: bool = False) -> None:
         self.below = stream
         self.before: Callable[[], None] | None = None
+        self.ends_with_reader = ends_with_reader
+        self.failure: OSError | None = None
         self._held: list[str] | None = None
 
     def write(self, text: str) -> int:
@@ -140,7 +146,8 @@ class SafeStream:
         """Write a text that is safe already."""
         if self.before is not None:
             self.before()
-        self.below.write(text)
+        with self._lost_where_it_fails():
+            self.below.write(text)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[list[str]]:
@@ -154,7 +161,18 @@ class SafeStream:
 
     def flush(self) -> None:
         """Hand on what was written."""
-        self.below.flush()
+        with self._lost_where_it_fails():
+            self.below.flush()
+
+    @contextlib.contextmanager
+    def _lost_where_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno == errno.EPIPE and self.ends_with_reader:
+                raise
+            self.failure = self.failure or error
+            _lead_nowhere(self.below)
 
     @property
     def encoding(self) -> str:
@@ -169,6 +187,21 @@ class SafeStream:
     def __getattr__(self, name: str) -> object:
         """The stream's own."""
         return getattr(self.below, name)
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    """Let what a stream still holds, and all that comes, be lost without another error."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def outlive_readers() -> None:
+    """Let the command go on when nobody reads its output any more: others wait for what it does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, SafeStream):
+            stream.ends_with_reader = False
 
 
 def shown(text: str) -> str:
@@ -190,11 +223,12 @@ def open_standard_streams() -> None:
 
 
 @contextlib.contextmanager
-def safe_streams() -> Iterator[None]:
-    """Let nothing reach standard output and standard error but through `SafeStream`."""
+def safe_streams() -> Iterator[SafeStream]:
+    """Let nothing reach standard output and standard error but through `SafeStream`; gives that of the first."""
     out, err = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = cast("TextIO", SafeStream(out)), cast("TextIO", SafeStream(err))
+    safe = SafeStream(out, ends_with_reader=True)
+    sys.stdout, sys.stderr = cast("TextIO", safe), cast("TextIO", SafeStream(err))
     try:
-        yield
+        yield safe
     finally:
         sys.stdout, sys.stderr = out, err
