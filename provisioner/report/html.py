@@ -20,6 +20,7 @@ from provisioner.report.text import (
     worst_of,
 )
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
+from provisioner.report.under_change import settings_under_change
 from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
@@ -67,6 +68,7 @@ def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
         levels=LEVELS,
         scope=tuple(scope_lines(result, say)),
         maintenance=tuple(path for path in result.paths if path.maintenance)[:MOST_LISTED],
+        settings=settings_under_change(result.paths, say),
         local_time=local_time,
         since_words=since_words,
         row_of=lambda incident: in_a_row(result, incident),

@@ -10,12 +10,14 @@ from provisioner.base.language import ENGLISH, Translator
 from provisioner.report.comment import Comment, cell, code
 from provisioner.report.text import proof_sentence, scope_lines, seconds_of, sentence, verify_ending, worst_of
 from provisioner.report.totals import SEVERITY, Total, totals_by
+from provisioner.report.under_change import settings_under_change
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
 _DETAIL: Final = 400
 _INCIDENTS: Final = 40
 _ROWS: Final = 80
 _LISTED: Final = 3
+_SETTINGS: Final = 20
 
 
 def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
@@ -23,6 +25,7 @@ def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
     page = Comment("provisioner verify --detail", say)
     page.must(_head(result, say))
     page.must(_held(result, say))
+    page.must(_under_change(result, say))
     page.must(_totals(say("carrier"), totals_by(result.paths, lambda path: path.carrier), say))
     page.must(_totals(say("province"), totals_by(result.paths, lambda path: path.province), say))
     by_name = {path.path: path for path in result.paths}
@@ -57,6 +60,18 @@ def _held(result: VerifyResult, say: Translator) -> Iterator[str]:
     if len(result.held) > _LISTED:
         more = len(result.held) - _LISTED
         yield "- " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
+    yield ""
+
+
+def _under_change(result: VerifyResult, say: Translator) -> Iterator[str]:
+    settings = settings_under_change(result.paths, say)
+    if not settings:
+        return
+    yield f"**{say('Settings under change')}**"
+    yield ""
+    yield from (f"- {code(one, _DETAIL)}" for one in settings[:_SETTINGS])
+    if len(settings) > _SETTINGS:
+        yield "- " + say("and {number} more", number=len(settings) - _SETTINGS)
     yield ""
 
 

@@ -12,7 +12,9 @@ import pytest
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath
 from provisioner.render.quote import source_head, source_url
+from provisioner.report.html import html_page
 from provisioner.report.text import text_report
+from provisioner.report.verify_markdown import verify_comment
 from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
@@ -172,6 +174,19 @@ def test_a_report_says_of_each_setting_which_it_is_and_what_comes_next() -> None
         in text
     )
     assert "under change" not in text_report(result_of())
+
+
+def test_the_page_and_the_comment_list_settings_too() -> None:
+    logins = [SettingSeen("login", f"kcl-{n:03}/nvr-1", UNTIL, "new") for n in range(25)]
+    page, comment = html_page(result_of(*logins)), verify_comment(result_of(*logins))
+    assert "Settings under change (25)" in page
+    for shown in (page, comment):
+        assert (
+            "login of kcl-007/nvr-1: the new one; finish the change: provisioner camera accept kcl-007/nvr-1" in shown
+        )
+    assert "login of kcl-024/nvr-1" in page
+    assert "and 5 more" in comment
+    assert "nder change" not in html_page(result_of()) + verify_comment(result_of())
 
 
 def test_the_document_has_it_where_there_is_a_change() -> None:
