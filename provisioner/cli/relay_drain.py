@@ -196,8 +196,12 @@ class _Terminal:
         return Orders(say=lambda sentence: self._say((sentence,)), onlooker=AskedAfter())
 
     def _say(self, lines: Iterable[str]) -> None:
-        if not self._invocation.json:
-            for line in lines:
+        if self._invocation.json:
+            return
+        for line in lines:
+            if self._yes and not self._dry_run:  # nobody is asked by it: it is a remark
+                self._invocation.progress.remark(line)
+            else:
                 click.echo(printable(line), err=not self._dry_run)
 
     def _show(self, planned: Planned) -> None:

@@ -261,6 +261,9 @@ def test_a_site_that_is_dark_everywhere_stays_as_nobody_knows_which_relays_it_kn
     assert (code, document["moved"], document["both"]) == (0, ["kcl-bg-001"], ["kcl-bg-002"])
     assert document["proofs"]["kcl-bg-002"]["reached"] is False
     assert "its gateway does not reach" in call(*DRAIN, "--yes")[2]
+    quiet = call(*DRAIN, "--yes", "-q")
+    assert "its gateway does not reach" not in quiet[2]
+    assert "stay on both relays until they are proved" in quiet[1]
     code, document = call.document(*DRAIN, "--yes", "--unproved", "kcl-bg-002")
     assert (code, document["done"]) == (0, True)
 
