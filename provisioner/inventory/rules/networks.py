@@ -6,7 +6,7 @@ Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is nor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from itertools import combinations
 
 from provisioner.base.counted import counted
@@ -127,6 +127,28 @@ def management_is_narrow(view: View) -> Iterator[Problem]:
             yield view.problem(owner, path, "management-network-open", message, hint, severity=severity)
 
 
+def management_is_not_nearly_everybody(view: View) -> Iterator[Problem]:
+    """Several networks may hold together what none would be let hold by itself: most of a family's addresses."""
+    for owner, networks in management_of(view):
+        for version, everybody in _EVERYBODY.items():
+            of_family = [network for network in networks if network.version == version]
+            if not of_family or any(network.prefixlen <= everybody for network in of_family):
+                continue  # of one that is everybody by itself it is said
+            half = 2 ** (of_family[0].max_prefixlen - everybody - 1)
+            if sum(network.num_addresses for network in _joined(of_family)) > half:
+                message = f"the management networks open SSH to most of all IPv{version} addresses together"
+                hint = "name the NOC's own networks"
+                yield view.problem(owner, ("management_networks",), "management-network-open", message, hint)
+
+
+def _joined(networks: list[AnyNetwork]) -> Iterator[AnyNetwork]:
+    """Networks of one family, none inside another one."""
+    four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    yield from four
+    yield from six
+
+
 def management_of(view: View) -> Iterator[tuple[str, tuple[AnyNetwork, ...]]]:
     """The management networks of each carrier and centre, with the file that names them."""
     for carrier in view.inventory.carriers.values():
@@ -142,4 +164,5 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     lans_keep_clear_of_pools,
     lans_keep_clear_of_endpoints,
     management_is_narrow,
+    management_is_not_nearly_everybody,
 )

@@ -227,6 +227,25 @@ def test_a_network_of_everybody_is_no_management_network(network: str, severity:
     assert (problem.severity, many in problem.message) == (severity, True)
 
 
+@pytest.mark.parametrize(
+    ("networks", "family"),
+    [
+        (["0.0.0.0/1", "128.0.0.0/1"], "IPv4"),
+        (["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/8"], "IPv4"),
+        (["2000::/4", "3000::/4"], "IPv6"),
+    ],
+)
+def test_networks_that_are_nearly_everybody_together_are_refused(networks: list[str], family: str) -> None:
+    (error,) = (problem for problem in problems(networks) if problem.severity is Severity.ERROR)
+    assert f"most of all {family} addresses together" in error.message
+    assert error.object == "carrier/viettel"
+
+
+@pytest.mark.parametrize("networks", [["0.0.0.0/1", "0.0.0.0/2"], ["2000::/4", "2000::/5"], ["0.0.0.0/1", "2000::/4"]])
+def test_one_network_in_another_is_counted_once(networks: list[str]) -> None:
+    assert {problem.severity for problem in problems(networks)} == {Severity.WARNING}
+
+
 def test_a_providers_own_network_is_narrow_enough() -> None:
     assert problems(["2001:db8::/32", "198.51.100.0/27"]) == []
 
