@@ -9,6 +9,7 @@ from provisioner.base.diagnostics import Problem
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import JumpHost
 from provisioner.inventory.model.addresses import AnyNetwork, HostName, HostPlace
+from provisioner.inventory.rules.networks import pools_of
 from provisioner.inventory.rules.view import View
 
 
@@ -38,8 +39,7 @@ def _roads(view: View) -> Iterator[_Road]:
         owner, networks, named = f"carrier/{carrier.id}", carrier.management_networks, carrier.id
         if carrier.jump is not None:
             behind = tuple((relay.id, relay.address) for relay in carrier.relays if relay.jump is None)
-            if behind:
-                yield _Road(owner, ("jump",), carrier.jump, behind, networks, named)
+            yield _Road(owner, ("jump",), carrier.jump, behind, networks, named)
         for index, relay in enumerate(carrier.relays):
             if relay.jump is not None:
                 here = ((relay.id, relay.address),)
@@ -56,7 +56,7 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     """Hosts see SSH come from their jump host: rules that let that in nowhere would lock the controller out."""
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    for road in _roads(view):
+    for road in (one for one in _roads(view) if one.hosts):
         seen, key = road.jump.seen_as, "inside" if road.jump.inside else "address"
         if seen is None:
             message = (
@@ -81,16 +81,16 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
 
 def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
     """A host cannot be the way to itself, and what is reached through a tunnel is no way to the tunnel's end."""
-    pools = [view.inventory.settings.pools.centres, *view.inventory.settings.pools.carriers.values()]
+    pools = pools_of(view)
     for road in _roads(view):
         for name, address in road.hosts:
             if address in _addresses(road.jump):
                 message, hint = f"the jump host {address} is {name} itself", "write the host that SSH goes through"
                 yield view.problem(road.owner, (*road.path, "address"), "jump-is-the-host", message, hint)
         for address in _addresses(road.jump):
-            for pool in pools:
+            for name, _, pool in pools:
                 if not isinstance(address, HostName) and address in pool:
-                    message = f"the jump host {address} lies in the pool of tunnel addresses {pool}"
+                    message = f"the jump host {address} lies in {name} {pool}"
                     hint = "write its outer address: a tunnel cannot be the way to its own end"
                     yield view.problem(road.owner, (*road.path, "address"), "jump-in-pool", message, hint)
 

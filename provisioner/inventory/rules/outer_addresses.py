@@ -35,28 +35,6 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
             yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
 
 
-def jump_hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
-    """Nothing is in the tunnel but hosts and sites: who is on the way to a host is not."""
-    pools = pools_of(view)
-    for owner, path, jump in _jump_hosts(view):
-        for name, pool in _around(jump.address, pools):
-            message = f"the jump host's address {jump.address} lies in {name} {pool}"
-            hint = "write the host's outer address, not its tunnel address"
-            yield view.problem(owner, (*path, "address"), "host-address-in-pool", message, hint)
-
-
-def _jump_hosts(view: View) -> Iterator[tuple[str, KeyPath, JumpHost]]:
-    for carrier in view.inventory.carriers.values():
-        if carrier.jump is not None:
-            yield f"carrier/{carrier.id}", ("jump",), carrier.jump
-        for index, relay in enumerate(carrier.relays):
-            if relay.jump is not None:
-                yield f"carrier/{carrier.id}", ("relays", index, "jump"), relay.jump
-    for centre in view.inventory.centres.values():
-        if centre.jump is not None:
-            yield f"centre/{centre.id}", ("jump",), centre.jump
-
-
 def _around(place: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) -> Iterator[tuple[str, IPv4Network]]:
     """The pools that an address lies in, and what they are called; what a name leads to is not known."""
     return ((name, pool) for name, _, pool in pools if not isinstance(place, HostName) and place in pool)
@@ -191,7 +169,6 @@ def _managed(view: View) -> Iterator[_Managed]:
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     hosts_stand_outside_pools,
-    jump_hosts_stand_outside_pools,
     hosts_are_called_at_addresses_of_hosts,
     endpoints_are_where_sites_can_send,
     named_endpoints_have_an_address,

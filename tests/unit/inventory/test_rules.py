@@ -141,7 +141,7 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
             )
             for port in (8554, 9997)
         ),
-        ({"carriers": [make.carrier(jump={"address": "10.91.0.9", "ssh": _SSH})]}, "host-address-in-pool"),
+        ({"carriers": [make.carrier(jump={"address": "10.91.0.9", "ssh": _SSH})]}, "jump-in-pool"),
         (
             {"facilities": [make.facility(gateway=make.facility()["gateway"] | {"lan": "203.0.113.0/24"})]},
             "lan-over-endpoint",
