@@ -52,6 +52,12 @@ BOOTSTRAP = DOOR.read_text(encoding="utf-8") + "\nreceive(sys.stdin.buffer)\n"
 TELL = "\ntell_owner()\n"
 SUDO = "/usr/bin/sudo -n "
 INSTALLED = SUDO + "/usr/local/lib/provisioner/provisioner-host "
+# A shell that reads what is fed to it. Whoever comes as another than root goes by sudo, which is not there on every
+# host on which nothing of ours is.
+OWN_SHELL = "exec /bin/sh -s"
+ROOT_SHELL = (
+    f'if [ "$(id -u)" = 0 ]; then exec /bin/sh -s -- "$SSH_CONNECTION"; fi; exec {SUDO}/bin/sh -s -- "$SSH_CONNECTION"'
+)
 LOOK = f"{SUDO}/usr/bin/python3 -I -S -c {shlex.quote(DOOR.read_text(encoding='utf-8') + TELL)}"
 PROOF = "PROVISIONER-PROOF "
 OWNER = "PROVISIONER-OWNER "
@@ -62,6 +68,8 @@ MARK_FORMS = {
     "key": r"[0-9a-f]{32}",
     "at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
 }
+# What lies in a box for one call: a bundle with what is asked before it, or a script for a shell.
+PARTS = ("tar", "seal", "challenge", "claims", "root", "own")
 LONGEST_OWNER = 4096
 LONGEST_LINE = 300
 _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
@@ -99,7 +107,7 @@ class ActionModule(ActionBase):
         What the ssh to a jump host says is lost with ControlPersist, and with a connection to it that was open before;
         and it alone knows what is wrong. Of a host that nothing came of nothing was asked either.
         """
-        call = {part: _taken(box / f"{number}.{part}") for part in ("tar", "seal", "challenge", "claims")}
+        call = {part: _taken(box / f"{number}.{part}") for part in PARTS}
         said = ""
         for way in ways:
             self._connection.set_option("ssh_args", way)
@@ -116,6 +124,9 @@ class ActionModule(ActionBase):
 
     def _carried(self, call: dict[str, bytes | None]) -> bytes:
         """First the challenge, or whose the host is, and only to one that may have it the bundle."""
+        for part, shell in ((call["root"], ROOT_SHELL), (call["own"], OWN_SHELL)):
+            if part is not None:
+                return self._fed(shell, part, sudoable=False)
         challenge, claims = call["challenge"], call["claims"]
         if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
             return unproved
@@ -153,10 +164,12 @@ class ActionModule(ActionBase):
     def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
         """Feed a bundle to the installed program, sealed; at a first contact to the host's Python."""
         if seal is None:
-            command = "/usr/bin/python3 -I -S -c " + shlex.quote(BOOTSTRAP)
-            done = self._low_level_execute_command(command, in_data=bundle, sudoable=True)
-        else:
-            done = self._low_level_execute_command(INSTALLED + "call", in_data=seal + bundle, sudoable=False)
+            return self._fed("/usr/bin/python3 -I -S -c " + shlex.quote(BOOTSTRAP), bundle, sudoable=True)
+        return self._fed(INSTALLED + "call", seal + bundle, sudoable=False)
+
+    def _fed(self, command: str, data: bytes, *, sudoable: bool) -> bytes:
+        """Feed a command on the host: its answer."""
+        done = self._low_level_execute_command(command, in_data=data, sudoable=sudoable)
         if not done["stdout"].startswith(MARK):
             said = _last_word(done.get("stderr")) or _last_word(done["stdout"]) or "it said nothing"
             return _failure("failed", f"the host gave no answer (code {done['rc']}): {said}")

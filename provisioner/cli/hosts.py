@@ -1,4 +1,4 @@
-"""`provisioner hosts`: whose a host is, where that changes."""
+"""`provisioner hosts`: what a host needs before all else, and whose it is, where that changes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
+from provisioner.cli.hosts_prepare import prepare
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.new_hardware import unproved
 from provisioner.cli.output import print_document
@@ -23,10 +24,13 @@ from provisioner.runs.single.owners import Adoption, record_adoption, release_ho
 
 @click.group(cls=NamedGroup)
 def hosts() -> None:
-    """Take a host over from another inventory, let one go, or take one out of service.
+    """Make a bare host ready, take one over from another inventory, let one go, or take one out of service.
 
     A host carries the mark of the inventory that manages it. No other inventory changes it, whatever is allowed.
     """
+
+
+hosts.add_command(prepare)
 
 
 @hosts.command()

@@ -1,7 +1,7 @@
 """Which package brings which program that a host needs, by its operating system. Pure.
 
 Packages are a precondition: the host tells which programs it lacks (`playbooks/provisioner_host/observe.py`), and a
-person installs them. Another family of systems is another entry of `FAMILIES`.
+person installs them, or has `hosts prepare` do it. Another family of systems is another entry of `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ _DEBIAN: Final = Family(
         "ffmpeg": "ffmpeg",
         "systemd-run": "systemd",
         "dbus": "dbus",
+        "sudo": "sudo",
+        "python3": "python3",
         "wireguard-go": "wireguard-go",
     },
     without={"ffmpeg-decoders": "the ffmpeg that is first in its path (/usr/sbin:/usr/bin) has to be the system's own"},
@@ -81,6 +83,8 @@ _ENTERPRISE_LINUX: Final = Family(
         "ffmpeg": "ffmpeg",
         "systemd-run": "systemd",
         "dbus": "dbus",
+        "sudo": "sudo",
+        "python3": "python3",
     },
     origins={"ffmpeg": _RPM_FUSION},
     without={
@@ -122,9 +126,11 @@ def lacks(host: str, system: OperatingSystem, programs: Sequence[str]) -> HostEr
     needed = sorted({family.packages.get(program) or _NO_PACKAGE.get(program, program) for program in programs})
     origins = [family.origins[name] for name in needed if name in family.origins]
     without = [sentence for program, sentence in family.without.items() if program in programs]
-    line = family.line(programs)
+    line, prepare = family.line(programs), f"provisioner hosts prepare {host}"
     return HostError(
         f"{host} lacks {', '.join(needed)}",
-        hint="; ".join([*([f"run on it, as root: {line}"] if line else []), *origins, *without]),
+        hint="; ".join(
+            [*([f"run on it, as root: {line}; or from here: {prepare}"] if line else []), *origins, *without]
+        ),
         object=host,
     )

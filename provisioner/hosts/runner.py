@@ -27,6 +27,8 @@ class HostCall:
             may share the observation's.
         since: of calls that share, whose connection they may share: one that was made for a call with the same word,
             and so for none before. What proves that a host can be reached after a change names the change.
+        script: what is fed to the host's shell in the place of program and bundle, for a host that may have no Python
+            yet. It holds no secret, and nothing is proved before or by it.
         unproved: whether it may go to a host that does not prove that it is the one that it was: somebody has said
             so for this plan.
     """
@@ -39,6 +41,20 @@ class HostCall:
     shares: bool = False
     unproved: bool = False
     since: str = ""
+    script: ShellScript | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShellScript:
+    """A text for a host's shell.
+
+    Attributes:
+        text: it; its last line of output is the answer, as our program on hosts writes one.
+        as_root: whether root's shell reads it, by sudo where the login is not root's.
+    """
+
+    text: str = field(repr=False)
+    as_root: bool
 
 
 class CallOutcome(StrEnum):

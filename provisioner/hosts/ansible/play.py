@@ -119,7 +119,13 @@ class Play:
         return str(known.setdefault(call.since, len(known)))
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
-        """Lay a call's bundle into its host's box, its seal, and what is asked first: for a proof, or whose it is."""
+        """Lay a call's bundle into its host's box, its seal, and what is asked first: for a proof, or whose it is.
+
+        A script is all that goes with a call that has one.
+        """
+        if (script := call.script) is not None:
+            (box / f"{self._number}.{'root' if script.as_root else 'own'}").write_text(script.text)
+            return
         bundle = box / f"{self._number}.tar"
         write_bundle(bundle, call, self._templates)
         if (challenge := self._proofs.challenge(call)) is not None:

@@ -62,8 +62,10 @@ class Proofs:
     def answered(self, call: HostCall, outcome: CallOutcome) -> None:
         """Keep that a host answered: one that got no bundle without its proof has proved itself.
 
-        One that has given up its key proves nothing any more.
+        One that has given up its key proves nothing any more; one that read a script has proved nothing by that.
         """
+        if call.script is not None:
+            return
         if outcome is CallOutcome.ANSWERED and call.request["operation"] in _LAST:
             self._proved.discard(place_of(call.spec))
             self._accepted.discard(place_of(call.spec))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets as random
 from dataclasses import dataclass, field
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import UsageError
 from provisioner.base.nearest import did_you_mean
+from provisioner.base.secret import Secret
 from provisioner.desired.key_hosts import key_hosts
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import known_by
+from provisioner.inventory.loader.held import ValidPart
 from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.model import Inventory, Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
@@ -47,9 +50,29 @@ def called_host(session: Session, host: str) -> CalledHost:
         UsageError: the inventory has no such host.
         InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
     """
+    return _called(*_opened(session), host)
+
+
+def approached_host(session: Session, host: str) -> CalledHost:
+    """The host of an id, also of an inventory whose vault has no keys yet; then no host's mark is its own.
+
+    Raises:
+        UsageError: the inventory has no such host.
+        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
+    """
+    part, secrets = _opened(session)
+    if secrets.digest_key is None and not (secrets.shut or secrets.carriers):
+        secrets = secrets.model_copy(update={"digest_key": Secret(random.token_urlsafe(32))})
+    return _called(part, secrets, host)
+
+
+def _opened(session: Session) -> tuple[ValidPart, Secrets]:
     unread = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
     lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
-    part, secrets = valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
+    return valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
+
+
+def _called(part: ValidPart, secrets: Secrets, host: str) -> CalledHost:
     hosts = {spec.id: spec for spec in key_hosts(part.inventory, secrets)}
     if host not in hosts:
         raise UsageError(

@@ -1,0 +1,201 @@
+"""What a host says of itself to the shell script that makes it ready: read as a hostile text. Pure.
+
+The answer is words with hexadecimal digits (`playbooks/prepare.sh`). What is missing, unknown, twice there or not of
+its form is that host's error; what is shown of it is printable.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from provisioner.base.printable import printable
+from provisioner.desired.owner import Owner, owner_in
+from provisioner.hosts.document import Fields, UnreadableError
+from provisioner.hosts.facts import OperatingSystem
+
+_LOOK: Final = frozenset(
+    {
+        *("id", "like", "version", "arch", "systemd", "peer"),
+        *("python", "missing", "half", "fusion", "owner", "identity"),
+        *("user", "keys", "rule", "allowed", "sshd"),
+    }
+)
+_MAKE: Final = frozenset({"failed", "complaint"})
+_PROOF: Final = frozenset({"login", "may"})
+_PAIR: Final = re.compile(r"([a-z]{1,16}) ((?:[0-9a-f]{2})*)")
+_WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PYTHON: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
+_MOST_DIGITS, _MOST_WORDS, _SHOWN, _COMPLAINT = 16_384, 64, 64, 1_500
+_ENTRY_PARTS: Final = 7
+
+FAILURES: Final = frozenset({"lock", "owner", "room", "packages", "bus", "user", "key", "sudo"})
+"""Where what is done may end before all of it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of a host, as its own files have it."""
+
+    uid: int
+    home: str
+    shell: str
+
+
+@dataclass(frozen=True, slots=True)
+class BareHost:
+    """What a host is, before or after it was made ready.
+
+    Attributes:
+        system: which system it calls itself.
+        arch: what its machine is, in its own word.
+        has_systemd: whether systemd runs it.
+        peer: the address that it sees this machine's SSH come from; empty where it does not say.
+        python: its Python, e.g. (3, 11); None where it has none that has what our program needs.
+        missing: the programs that it lacks.
+        is_half_installed: whether packages were left half installed.
+        has_fusion: whether RPM Fusion is among its sources; None where it has no rpm.
+        said_owner: whose it says that it is, as it said it.
+        has_identity: whether a key by which it proves itself, and our program, are there: it was contacted before.
+        account: the user that the inventory names; None where there is none.
+        keys: those of the keys that were asked for by which that user is logged in.
+        rule: what stands in our file of sudo's rules.
+        allowed: what the user may do by sudo, by all of its files, a line a rule.
+        sshd: its SSH server's settings for that user, by name; a name may be there several times.
+        failed: where what was done ended before all of it was done; empty where nothing did.
+        complaint: what was said there at last, printable.
+    """
+
+    system: OperatingSystem
+    arch: str
+    has_systemd: bool
+    peer: str
+    python: tuple[int, int] | None
+    missing: tuple[str, ...]
+    is_half_installed: bool
+    has_fusion: bool | None
+    said_owner: bytes
+    has_identity: bool
+    account: Account | None
+    keys: frozenset[str]
+    rule: str
+    allowed: tuple[str, ...]
+    sshd: tuple[tuple[str, str], ...]
+    failed: str = ""
+    complaint: str = ""
+
+    @property
+    def owner(self) -> Owner | None:
+        """Whose it is by its mark; None where nothing of anybody's is on it."""
+        return owner_in(self.said_owner.decode("ascii", "replace").strip())
+
+    def setting(self, name: str) -> tuple[str, ...]:
+        """What its SSH server has for a setting."""
+        return tuple(value for known, value in self.sshd if known == name)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginProof:
+    """As whom a host was logged in to, and whether that user may do by sudo what we need there, or even anything."""
+
+    login: str
+    may: bool
+
+
+def bare_host_in(answer: Fields) -> BareHost:
+    """What a host said of itself.
+
+    Raises:
+        UnreadableError: it is not of our form.
+    """
+    said = _said(answer, _LOOK, _MAKE)
+    words = {name: _plain(value) for name, value in said.items()}
+    like = tuple(_words("like", words["like"]))
+    failed = words.get("failed", "")
+    if failed and failed not in FAILURES:
+        raise UnreadableError("said.failed is none of our words")
+    return BareHost(
+        OperatingSystem(_shown(words["id"]), like, _shown(words["version"])),
+        _shown(words["arch"]),
+        _flag("systemd", words["systemd"]),
+        _shown(words["peer"]),
+        _python(words["python"]),
+        tuple(sorted(set(_words("missing", words["missing"])))),
+        words["half"] not in {"", "0"},
+        _flag("fusion", words["fusion"]) if words["fusion"] else None,
+        said["owner"],
+        _flag("identity", words["identity"]),
+        _account(words["user"]),
+        frozenset(word.replace("=", " ", 1) for word in words["keys"].split()),
+        words["rule"],
+        tuple(line.strip() for line in words["allowed"].splitlines() if line.strip()),
+        tuple((name, value) for line in words["sshd"].splitlines() for name, _, value in [line.strip().partition(" ")]),
+        failed,
+        printable(" ".join(words.get("complaint", "").split()), _COMPLAINT),
+    )
+
+
+def login_proof_in(answer: Fields) -> LoginProof:
+    """What a host said of a login.
+
+    Raises:
+        UnreadableError: it is not of our form.
+    """
+    said = {name: _plain(value) for name, value in _said(answer, _PROOF, frozenset()).items()}
+    if said["may"] not in {"all", "yes", "no"}:
+        raise UnreadableError("said.may is none of our words")
+    return LoginProof(_shown(said["login"]), said["may"] != "no")
+
+
+def _said(answer: Fields, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
+    """What was said, by name."""
+    text, said = answer.text("said"), dict[str, bytes]()
+    for part in text.removesuffix(";").split(";"):
+        pair = _PAIR.fullmatch(part)
+        if pair is None or pair[1] in said or pair[1] not in needed | more or len(pair[2]) > _MOST_DIGITS:
+            raise UnreadableError("said is not what our script writes")
+        said[pair[1]] = bytes.fromhex(pair[2])
+    if missing := sorted(needed - said.keys()):
+        raise UnreadableError(f"said.{missing[0]} is missing")
+    return said
+
+
+def _plain(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _shown(word: str) -> str:
+    return printable(word.strip(), _SHOWN)
+
+
+def _flag(name: str, word: str) -> bool:
+    if word not in {"yes", "no"}:
+        raise UnreadableError(f"said.{name} is neither yes nor no")
+    return word == "yes"
+
+
+def _words(name: str, text: str) -> list[str]:
+    words = text.split()
+    if len(words) > _MOST_WORDS or not all(map(_WORD.fullmatch, words)):
+        raise UnreadableError(f"said.{name} is no list of words")
+    return words
+
+
+def _python(text: str) -> tuple[int, int] | None:
+    if not text.strip():
+        return None
+    version = _PYTHON.fullmatch(text.strip())
+    if version is None:
+        raise UnreadableError("said.python is no version")
+    return int(version[1]), int(version[2])
+
+
+def _account(entry: str) -> Account | None:
+    """A line of passwd(5)."""
+    if not entry.strip():
+        return None
+    parts = entry.strip().split(":")
+    if len(parts) != _ENTRY_PARTS or not (parts[2].isascii() and parts[2].isdigit()):
+        raise UnreadableError("said.user is no line of passwd")
+    return Account(int(parts[2][:10]), _shown(parts[5]), _shown(parts[6]))

@@ -1,0 +1,375 @@
+"""What a bare host lacks of what hosts need, what is done about it, and what only a person can do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+
+from provisioner.base.printable import printable
+from provisioner.hosts.bare_host import Account, BareHost
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.host_key_scan import fingerprint_of
+from provisioner.hosts.packages import FAMILIES, Family, family_of
+from provisioner.hosts.prepare_script import HOST_PROGRAM, RULE_FILE, Deeds, is_user
+
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+_OLDEST_PYTHON: Final = (3, 9)
+_NO_SHELLS: Final = ("nologin", "false")
+_INSTALLERS: Final = {"apt-get": "apt", "dnf": "dnf"}
+_RULE: Final = re.compile(r"\((?:ALL|root)(?: : \w+)?\) (?:[A-Z]+: ?)*?NOPASSWD: (?:[A-Z]+: ?)*(.*)")
+_HEAD: Final = "# Written by `provisioner hosts prepare`, which writes it anew.\n"
+_WORDS: Final = frozenset({f"{HOST_PROGRAM} prove", f"{HOST_PROGRAM} call"})
+_FFMPEG: Final = "ffmpeg"
+_LISTED: Final = 20
+
+
+class Thing(StrEnum):
+    """What of a host is made ready."""
+
+    PACKAGES = "packages"
+    BUS = "bus"
+    USER = "user"
+    KEY = "key"
+    SUDO = "sudo"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing, what of it is there, and what will be.
+
+    Attributes:
+        thing: which.
+        before: what is there, in words.
+        after: what will be there; empty where it stays as it is.
+    """
+
+    thing: Thing
+    before: str
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """What a person has to do there, and why this program does not."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a host is to have.
+
+    Attributes:
+        user: who logs in there by the inventory.
+        port: at which port, by the inventory.
+        keys: public keys; of several that nobody named, one is enough.
+        are_named: whether somebody named the keys, so that each is to be there.
+        is_relay: whether it is to run MediaMTX.
+        networks: from where SSH may come once it is applied.
+        source_fault: why MediaMTX cannot be had for an architecture here; empty where it can, or that is not known.
+    """
+
+    user: str
+    port: int
+    keys: tuple[str, ...]
+    are_named: bool
+    is_relay: bool
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    source_fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a host.
+
+    Attributes:
+        host: what it says of itself.
+        logs_in: whether the inventory's user was logged in there.
+        proves: whether it proved that it is this inventory's.
+    """
+
+    host: BareHost
+    logs_in: bool
+    proves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What would be done, and what would not.
+
+    Attributes:
+        steps: each thing, those that are as they should be among them.
+        by_hand: what a person has to do; while there is any of it the host is not ready.
+        notes: what is worth knowing, and holds nothing back.
+        deeds: what is done.
+        lacks_key: whether the user is to be logged in by a key, and which one is not known.
+    """
+
+    steps: tuple[Step, ...]
+    by_hand: tuple[ByHand, ...]
+    notes: tuple[str, ...]
+    deeds: Deeds
+    lacks_key: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing is to be done, by anybody."""
+        return self.deeds.are_none and not self.by_hand
+
+
+def rule_for_all(user: str) -> str:
+    """The file of sudo's rules that a first contact needs."""
+    return f"{_HEAD}{user} ALL=(root) NOPASSWD: ALL"
+
+
+def rule_for_program(user: str) -> str:
+    """The file of sudo's rules that is enough once our program and a key are there."""
+    return f"{_HEAD}{user} ALL=(root) NOPASSWD: {HOST_PROGRAM} prove, {HOST_PROGRAM} call"
+
+
+def arch_of(host: BareHost) -> str:
+    """A host's architecture by the name that programs are told apart by."""
+    return _ARCHITECTURES.get(host.arch, host.arch)
+
+
+def by_its_program(facts: HostFacts, user: str) -> BareHost:
+    """What a host is that proved itself, and whose user may call our program alone: what that lacks it would say."""
+    return BareHost(
+        facts.system,
+        facts.arch,
+        has_systemd=True,
+        peer=facts.ssh_peer,
+        python=_OLDEST_PYTHON,
+        missing=(),
+        is_half_installed=False,
+        has_fusion=None,
+        said_owner=b"",
+        has_identity=True,
+        account=Account(1, "", ""),
+        keys=frozenset(),
+        rule=rule_for_program(user),
+        allowed=(f"(root) NOPASSWD: {', '.join(sorted(_WORDS))}",),
+        sshd=(),
+    )
+
+
+def preparation(seen: Seen, wanted: Wanted) -> Preparation:
+    """What is to be done on a host."""
+    host, user = seen.host, wanted.user
+    family = family_of(host.system)
+    if refused := tuple(_refused(host, wanted, family)):
+        return Preparation((), refused, (), Deeds(host.said_owner))
+    packages, by_hand = _packages(host, family)
+    adds = () if seen.logs_in and not wanted.are_named else _adds(host, wanted)
+    lacks_key = not seen.logs_in and not wanted.are_named and not adds and not (host.keys & set(wanted.keys))
+    rule = _rule(seen, user)
+    deeds = Deeds(
+        host.said_owner,
+        _INSTALLERS[family.install.split()[0]] if packages and family else "",
+        packages,
+        starts_bus="dbus" in host.missing,
+        creates=host.account is None,
+        adds=adds,
+        rule=rule,
+    )
+    steps = (
+        _of_packages(host, deeds, by_hand),
+        *((Step(Thing.BUS, "the system's bus does not run", "is started"),) if deeds.starts_bus else ()),
+        _of_user(host, user),
+        *_of_keys(seen, wanted, adds),
+        _of_rule(host, user, rule),
+    )
+    return Preparation(steps, by_hand, tuple(_notes(seen, wanted, rule)), deeds, lacks_key)
+
+
+# --- what is refused --------------------------------------------------------------------------------
+
+
+def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[ByHand]:
+    """Why nothing is done there at all."""
+    user = wanted.user
+    if family is None:
+        known = ", ".join(sorted({one.name for one in FAMILIES.values()}))
+        lacking = ", ".join(printable(name) for name in host.missing[:_LISTED]) or "nothing of it"
+        yield ByHand(
+            f"it calls itself {host.system.id or 'nothing'}, which is none of the systems known here ({known})",
+            f"by hand there: install what brings the programs that it lacks ({lacking}); make the user {user}, whom"
+            f" your key logs in; write `{user} ALL=(root) NOPASSWD: ALL` into {RULE_FILE}, by visudo",
+        )
+    if not host.has_systemd:
+        yield ByHand("systemd does not run it", "install a Debian, Ubuntu or Enterprise Linux that boots with systemd")
+    if wanted.is_relay and arch_of(host) not in _ARCHITECTURES.values():
+        yield ByHand(f"it is a {host.arch or 'machine that does not say what it is'}", "relays are of amd64 or arm64")
+    if host.python is not None and host.python < _OLDEST_PYTHON:
+        version = ".".join(map(str, host.python))
+        yield ByHand(
+            f"its python3 is {version}", "Python has to be 3.9 or newer: install a newer release of its system"
+        )
+    yield from _refused_user(host, user)
+    yield from _refused_sshd(host)
+
+
+def _refused_user(host: BareHost, user: str) -> Iterator[ByHand]:
+    account = host.account
+    if not is_user(user) or user == "root" or (account is not None and account.uid == 0):
+        yield ByHand(
+            f"the inventory's user {user} is root, or has a name that is none of a normal user",
+            "name a normal user in ssh.user, of small letters, digits, - and _",
+        )
+    elif account is not None and account.shell.rpartition("/")[2] in _NO_SHELLS:
+        yield ByHand(
+            f"the shell of {user} is {account.shell}, which takes no command",
+            f"see whose user that is; if it is meant: usermod --shell /bin/sh {user}",
+        )
+
+
+def _refused_sshd(host: BareHost) -> Iterator[ByHand]:
+    if "no" in host.setting("pubkeyauthentication"):
+        yield ByHand("its SSH server takes no keys", "set PubkeyAuthentication yes in its sshd_config, and reload it")
+    files = host.setting("authorizedkeysfile")
+    if files and not any(".ssh/authorized_keys" in one.split() or "%h/.ssh/authorized_keys" in one for one in files):
+        yield ByHand(
+            "its SSH server does not read .ssh/authorized_keys of a user's home",
+            "let AuthorizedKeysFile name it in its sshd_config, or enter the key where it says",
+        )
+
+
+# --- what is done -----------------------------------------------------------------------------------
+
+
+def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], tuple[ByHand, ...]]:
+    """The packages to be installed, and what no package that can be had here brings."""
+    if family is None:
+        return (), ()
+    known = {family.packages[program] for program in host.missing if program in family.packages}
+    by_hand = [
+        ByHand(
+            f"it lacks {printable(program)}",
+            family.without.get(program, f"install what brings it: no package of {family.name} is known to"),
+        )
+        for program in host.missing[:_LISTED]
+        if program not in family.packages
+    ]
+    # A source of somebody else's is not added by us: what comes of it may take the place of the system's own.
+    elsewhere = {name for name in known if name in family.origins and host.has_fusion is not True}
+    by_hand += [ByHand(f"it lacks {name}", family.origins[name]) for name in sorted(elsewhere)]
+    return tuple(sorted(known - elsewhere)), tuple(by_hand)
+
+
+def _adds(host: BareHost, wanted: Wanted) -> tuple[str, ...]:
+    if wanted.are_named:
+        return tuple(key for key in wanted.keys if key not in host.keys)
+    if host.keys & set(wanted.keys):
+        return ()
+    return wanted.keys if len(wanted.keys) == 1 else ()
+
+
+def may_all(allowed: Collection[str]) -> int:
+    """How many of a user's rules let it do anything."""
+    return sum(rule is not None and rule[1].strip() == "ALL" for rule in map(_RULE.fullmatch, allowed))
+
+
+def may_program(allowed: Collection[str]) -> bool:
+    """Whether a user's rules let it call our program."""
+    listed = [rule[1].split(",") for rule in map(_RULE.fullmatch, allowed) if rule is not None]
+    return {command.strip() for commands in listed for command in commands} >= _WORDS
+
+
+def _rule(seen: Seen, user: str) -> str:
+    """What is to stand in our file of sudo's rules; empty where what is there does."""
+    host = seen.host
+    everything, program = rule_for_all(user), rule_for_program(user)
+    if host.has_identity and seen.proves:
+        is_ours = host.rule.strip() not in {"", program}
+        return program if is_ours or not (may_all(host.allowed) or may_program(host.allowed)) else ""
+    if may_all(host.allowed) or (host.has_identity and may_program(host.allowed)):
+        return ""
+    return everything
+
+
+# --- in words ---------------------------------------------------------------------------------------
+
+
+def _of_packages(host: BareHost, deeds: Deeds, by_hand: Collection[ByHand]) -> Step:
+    half = ", some half installed" if host.is_half_installed else ""
+    if not deeds.packages:
+        return Step(Thing.PACKAGES, "not all are there" if by_hand else f"all are there{half}")
+    first = "what is half installed is finished, then " if host.is_half_installed else ""
+    return Step(
+        Thing.PACKAGES,
+        f"lacks {', '.join(deeds.packages)}{half}",
+        f"{first}these are installed, and what they need; nothing is removed",
+    )
+
+
+def _of_user(host: BareHost, user: str) -> Step:
+    if host.account is None:
+        return Step(Thing.USER, f"{user} is not there", "is made: a group and a home of its own, no password")
+    return Step(Thing.USER, f"{user} is there")
+
+
+def _of_keys(seen: Seen, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
+    if seen.logs_in and not adds:
+        yield Step(Thing.KEY, f"this machine logs {wanted.user} in")
+        return
+    for key in wanted.keys:
+        if key in adds:
+            yield Step(Thing.KEY, f"{_called(key)} does not log {wanted.user} in", "is added to its authorized_keys")
+        elif key in seen.host.keys:
+            yield Step(Thing.KEY, f"{_called(key)} is among the keys of {wanted.user}")
+
+
+def _called(key: str) -> str:
+    return f"{key.partition(' ')[0]} {fingerprint_of(key)}"
+
+
+def _of_rule(host: BareHost, user: str, rule: str) -> Step:
+    if may_all(host.allowed):
+        now = f"{user} may do anything"
+    elif may_program(host.allowed):
+        now = f"{user} may call provisioner's program, and nothing else of ours"
+    else:
+        now = f"{user} may not do what is needed"
+    if not rule:
+        return Step(Thing.SUDO, now)
+    if rule == rule_for_program(user):
+        return Step(Thing.SUDO, now, f"may call provisioner's program by {RULE_FILE}, which is enough from now on")
+    return Step(Thing.SUDO, now, f"may do anything by {RULE_FILE}, as the first contact needs it")
+
+
+def _notes(seen: Seen, wanted: Wanted, rule: str) -> Iterator[str]:
+    host, user = seen.host, wanted.user
+    narrow = rule_for_program(user) in {rule, host.rule.strip()}
+    others = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))
+    if host.has_identity and seen.proves and (others > 0):
+        more = "" if narrow else f", and {HOST_PROGRAM} with `prove` and with `call` is enough now"
+        yield f"{user} may do anything by another rule of sudo than ours, which stays{more}"
+    if "yes" in (*host.setting("passwordauthentication"), *host.setting("kbdinteractiveauthentication")):
+        yield "its SSH server takes passwords, too; PasswordAuthentication and KbdInteractiveAuthentication say whether"
+    ports = host.setting("port")
+    if ports and str(wanted.port) not in ports:
+        yield (
+            f"its SSH server listens at {', '.join(printable(port, 8) for port in ports[:3])}, and the inventory says"
+            f" {wanted.port}: our rules let new SSH in at the inventory's port alone"
+        )
+    if host.peer and not _is_in(host.peer, wanted.networks):
+        yield (
+            f"it sees this machine come from {host.peer}, which is in no management network: a plan would refuse rules"
+            " that shut it out"
+        )
+    if wanted.is_relay and wanted.source_fault:
+        yield f"MediaMTX for {arch_of(host)} cannot be had here: {wanted.source_fault}"
+
+
+def _is_in(peer: str, networks: Collection[IPv4Network | IPv6Network]) -> bool:
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return False
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return any(plain.version == network.version and plain in network for network in networks)
