@@ -5,7 +5,7 @@
 # the host.
 
 unset CDPATH ENV IFS
-umask 077
+umask 022
 export PATH LC_ALL=C
 
 said=
@@ -129,7 +129,7 @@ look_at_sshd() {
 
 # --- what is done ---------------------------------------------------------------------------------------------------
 
-# step NAME COMMAND…: do it once all before it is done; where it fails, tell what was said at last.
+# step NAME COMMAND...: do it once all before it is done; where it fails, tell what was said at last.
 step() {
   [ -z "$failed" ] || return 0
   name=$1

@@ -93,6 +93,7 @@ class SimulatedHosts:
         self.before: Callable[[str, str], object] = _nothing
         self.after: Callable[[str, str], object] = _nothing
         self.calls: list[tuple[str, str]] = []
+        self.read_script: Callable[[HostCall], HostAnswer] = _no_shell
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Answer every call; a host that is not known yet is an empty one."""
@@ -102,6 +103,8 @@ class SimulatedHosts:
     def _answer(self, call: HostCall) -> HostAnswer:
         operation = str(call.request["operation"])
         self.before(operation, call.spec.id)
+        if call.script is not None:
+            return self.read_script(call)
         host = self.hosts.setdefault(call.spec.id, SimulatedHost())
         if not host.reachable:
             return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
@@ -124,6 +127,10 @@ class SimulatedHosts:
         document = operations[operation](host, call)
         self.after(operation, call.spec.id)
         return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
+
+
+def _no_shell(call: HostCall) -> HostAnswer:
+    return HostAnswer(call.spec.id, CallOutcome.FAILED, error="no shell")
 
 
 def _refused(host: SimulatedHost, call: HostCall) -> HostAnswer | None:

@@ -163,9 +163,9 @@ def _init(invocation: Invocation, folder: Path, vault_password: Path | None, wor
     if password.is_relative_to(root):
         raise UsageError(f"{password} is inside the inventory", hint="keep the vault's password outside of it")
     begun = begin(beginning, NewPlaces(root, password, configuration), today())
-    hosts = len(beginning.relays) + 1
+    hosts = [beginning.centre.id, *(relay.id for relay in beginning.relays)]
     if invocation.json:
-        print_document(_document(begun, hosts))
+        print_document(_document(begun, len(hosts)))
         return 0
     home_of = invocation.env.get("HOME", "")
     for line in _lines(begun, folder, hosts):
@@ -277,7 +277,7 @@ def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _lines(begun: Begun, root: Path, hosts: int) -> list[str]:
+def _lines(begun: Begun, root: Path, hosts: list[str]) -> list[str]:
     lines = [f"wrote {file}" for file in begun.files if not file.name.startswith(".")]
     if begun.password:
         lines.append(f"wrote {begun.password}: the vault's password; keep a copy of it in a safe")
@@ -292,7 +292,11 @@ def _lines(begun: Begun, root: Path, hosts: int) -> list[str]:
     else:
         lines.append(f"{root} is in a checkout already: no repository and no hook is made")
     named = f" -i {root}" if begun.settings else ""
-    return [*lines, f"next: provisioner{named} keys init --allow trust={hosts}"]
+    lines.append(
+        f"a host that is bare yet is made ready first ({', '.join(hosts)}):"
+        f" provisioner{named} hosts prepare HOST --user root"
+    )
+    return [*lines, f"next: provisioner{named} keys init --allow trust={len(hosts)}"]
 
 
 def _document(begun: Begun, hosts: int) -> Document:

@@ -91,11 +91,13 @@ class Seen:
         host: what it says of itself.
         logs_in: whether the inventory's user was logged in there.
         proves: whether it proved that it is this inventory's.
+        is_by_program: whether our program there said it, which runs on what it needs alone.
     """
 
     host: BareHost
     logs_in: bool
     proves: bool
+    is_by_program: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def preparation(seen: Seen, wanted: Wanted) -> Preparation:
     """What is to be done on a host."""
     host, user = seen.host, wanted.user
     family = family_of(host.system)
-    if refused := tuple(_refused(host, wanted, family)):
+    if not seen.is_by_program and (refused := tuple(_refused(host, wanted, family))):
         return Preparation((), refused, (), Deeds(host.said_owner))
     packages, by_hand = _packages(host, family)
     adds = () if seen.logs_in and not wanted.are_named else _adds(host, wanted)

@@ -142,13 +142,13 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
     spec, way = before.called.spec, before.login
     if not before.plan.deeds.are_none:
         script = making(spec.ssh.user, before.wanted.keys, before.plan.deeds)
-        bare = _bare(session, way, script, operation=_MAKE, timeout_s=MAKE_TIMEOUT_S)
+        bare = _bare_in(way, _call(session, way, script, _MAKE, MAKE_TIMEOUT_S), is_begun=True)
         _refuse_unfinished(spec, bare)
         _refuse_foreign(spec, bare)
     else:
         bare = before.seen.host
     proof = _login_proof(session, spec)
-    seen = Seen(bare, logs_in=proof.login == spec.ssh.user, proves=before.seen.proves)
+    seen = replace(before.seen, host=bare, logs_in=proof.login == spec.ssh.user)
     after = replace(before, seen=seen, plan=preparation(seen, before.wanted))
     if not after.plan.deeds.are_none:
         left = ", ".join(step.before for step in after.plan.steps if step.after)
@@ -168,13 +168,12 @@ def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]
         HostError: it could not be read.
         PolicyError: it is somebody else's.
     """
-    try:
-        bare = _bare(session, way, looking(spec.ssh.user, keys))
-    except HostError:
-        # Whose own user may call our program and nothing else says by that what it lacks.
-        if way.ssh.user != spec.ssh.user or (facts := _facts(session, spec)) is None:
-            raise
-        return Seen(by_its_program(facts, spec.ssh.user), logs_in=True, proves=True)
+    answer = _call(session, way, looking(spec.ssh.user, keys), _LOOK, LOOK_TIMEOUT_S)
+    is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
+    # Whose own user may call our program and nothing else says by that program what it lacks.
+    if is_shut and (facts := _facts(session, spec)) is not None:
+        return Seen(by_its_program(facts, spec.ssh.user), logs_in=True, proves=True, is_by_program=True)
+    bare = _bare_in(way, answer)
     _refuse_foreign(spec, bare)
     return Seen(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
 
@@ -187,13 +186,15 @@ def _call(session: Session, spec: HostSpec, script: ShellScript, operation: str,
     return session.runner.call([call], timeout_s=timeout_s)[spec.id]
 
 
-def _bare(
-    session: Session, spec: HostSpec, script: ShellScript, *, operation: str = _LOOK, timeout_s: float = LOOK_TIMEOUT_S
-) -> BareHost:
-    answer = _call(session, spec, script, operation, timeout_s)
+def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> BareHost:
+    """What a host said of itself.
+
+    Raises:
+        HostError: it said nothing, or nothing of our form.
+    """
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, answer.document, bare_host_in)
-    raise _unanswered(spec, answer, is_begun=operation == _MAKE)
+    raise _unanswered(spec, answer, is_begun=is_begun)
 
 
 def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
