@@ -84,7 +84,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenBare:
     """What was seen of a host.
 
     Attributes:
@@ -160,7 +160,7 @@ def by_its_program(facts: HostFacts, user: str) -> BareHost:
     )
 
 
-def preparation(seen: Seen, wanted: Wanted) -> Preparation:
+def preparation(seen: SeenBare, wanted: Wanted) -> Preparation:
     """What is to be done on a host."""
     host, user = seen.host, wanted.user
     family = family_of(host.system)
@@ -226,7 +226,7 @@ def _refused_user(host: BareHost, user: str) -> Iterator[ByHand]:
     elif account is not None and account.shell.rpartition("/")[2] in _NO_SHELLS:
         yield ByHand(
             f"the shell of {user} is {account.shell}, which takes no command",
-            f"see whose user that is; if it is meant: usermod --shell /bin/sh {user}",
+            f"see whose user that is; if it is meant: usermod -s /bin/sh {user}",
         )
 
 
@@ -282,7 +282,7 @@ def may_program(allowed: Collection[str]) -> bool:
     return {command.strip() for commands in listed for command in commands} >= _WORDS
 
 
-def _rule(seen: Seen, user: str) -> str:
+def _rule(seen: SeenBare, user: str) -> str:
     """What is to stand in our file of sudo's rules; empty where what is there does."""
     host = seen.host
     everything, program = rule_for_all(user), rule_for_program(user)
@@ -315,7 +315,7 @@ def _of_user(host: BareHost, user: str) -> Step:
     return Step(Thing.USER, f"{user} is there")
 
 
-def _of_keys(seen: Seen, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
+def _of_keys(seen: SeenBare, wanted: Wanted, adds: Collection[str]) -> Iterator[Step]:
     if seen.logs_in and not adds:
         yield Step(Thing.KEY, f"this machine logs {wanted.user} in")
         return
@@ -344,7 +344,7 @@ def _of_rule(host: BareHost, user: str, rule: str) -> Step:
     return Step(Thing.SUDO, now, f"may do anything by {RULE_FILE}, as the first contact needs it")
 
 
-def _notes(seen: Seen, wanted: Wanted, rule: str) -> Iterator[str]:
+def _notes(seen: SeenBare, wanted: Wanted, rule: str) -> Iterator[str]:
     host, user = seen.host, wanted.user
     narrow = rule_for_program(user) in {rule, host.rule.strip()}
     others = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))

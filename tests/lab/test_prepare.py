@@ -206,7 +206,9 @@ def another_inventorys(desk: Desk, lab: Lab) -> None:
     mark = {"inventory": "other", "key": "0" * 32, "at": "2021-05-20T01:30:00Z"}
     owner = "/var/lib/provisioner/owner.json"
     shell(lab, RELAY, f"cp -p {owner} /root/owner; echo '{json.dumps(mark)}' > {owner}; rm /etc/sudoers.d/provisioner")
-    without = before.replace(next(line for line in before.splitlines(keepends=True) if "sudoers.d/provisioner" in line), "")
+    without = before.replace(
+        next(line for line in before.splitlines(keepends=True) if "sudoers.d/provisioner" in line), ""
+    )
     desk("hosts", "prepare", RELAY, "--user", "root", "--yes", code=6)
     assert shell(lab, RELAY, "find /etc -xdev -type f -exec sha256sum {} + | sort -k2") == without
     shell(lab, RELAY, f"mv /root/owner {owner}")

@@ -128,6 +128,8 @@ _OPERATIONS: Final[Mapping[str, Words]] = MappingProxyType(
         "abort": lambda say: say("going back"),
         "keys": lambda say: say("making keys"),
         "remove": lambda say: say("taking everything off"),
+        "approach": lambda say: say("looking at a bare host"),
+        "prepare": lambda say: say("making it ready"),
     }
 )
 _REASONS: Final[Mapping[str, Words]] = MappingProxyType(
@@ -142,6 +144,8 @@ _REASONS: Final[Mapping[str, Words]] = MappingProxyType(
         "status": lambda say: say("it is asked what became of its change"),
         "keys": lambda say: say("it makes its keys"),
         "remove": lambda say: say("everything of ours is taken off"),
+        "approach": lambda say: say("it says what it has and what it lacks"),
+        "prepare": lambda say: say("packages are installed, its user is made"),
     }
 )
 _STAGES: Final[Mapping[Stage, Words]] = MappingProxyType(

@@ -17,7 +17,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.own_public_keys import own_public_keys, public_keys_of
 from provisioner.hosts.owner import is_open
-from provisioner.hosts.preparation import Preparation, Seen, Wanted, arch_of, by_its_program, preparation
+from provisioner.hosts.preparation import Preparation, SeenBare, Wanted, arch_of, by_its_program, preparation
 from provisioner.hosts.prepare_script import is_user, looking, making, proving
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
 from provisioner.inventory.model import Inventory
@@ -54,7 +54,7 @@ class Prepared:
 
     called: CalledHost
     login: HostSpec
-    seen: Seen
+    seen: SeenBare
     wanted: Wanted
     plan: Preparation
     is_proved: bool = False
@@ -161,7 +161,7 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
     return replace(after, is_proved=True)
 
 
-def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> Seen:
+def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> SeenBare:
     """What a host says of itself, and what is seen of its own user.
 
     Raises:
@@ -172,10 +172,10 @@ def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]
     is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
     # Whose own user may call our program and nothing else says by that program what it lacks.
     if is_shut and (facts := _facts(session, spec)) is not None:
-        return Seen(by_its_program(facts, spec.ssh.user), logs_in=True, proves=True, is_by_program=True)
+        return SeenBare(by_its_program(facts, spec.ssh.user), logs_in=True, proves=True, is_by_program=True)
     bare = _bare_in(way, answer)
     _refuse_foreign(spec, bare)
-    return Seen(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
+    return SeenBare(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
 
 
 # --- calls ------------------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ def test_debian_and_what_is_like_it_gets_the_line_that_installs(system: Operatin
     error = lacks("relay-viettel-1", system, ("wireguard-go", "ffmpeg", "nft", "systemd-run", "dbus", "wg", "ip"))
     packages = "dbus, ffmpeg, iproute2, nftables, systemd, wireguard-go, wireguard-tools"
     assert error.message == f"relay-viettel-1 lacks {packages}"
-    assert error.hint == f"run on it, as root: apt-get install -y {packages.replace(',', '')}"
+    line = f"apt-get install -y {packages.replace(',', '')}"
+    assert error.hint == f"run on it, as root: {line}; or from here: provisioner hosts prepare relay-viettel-1"
     assert (error.object, error.exit_code) == ("relay-viettel-1", 5)
 
 
@@ -86,7 +87,8 @@ def test_the_name_of_a_system_is_not_longer_than_a_name() -> None:
 def test_an_enterprise_linux_is_told_its_own_packages(system: OperatingSystem) -> None:
     error = lacks("relay-vnpt-1", system, ("wg", "nft", "ss", "ip"))
     assert error.message == "relay-vnpt-1 lacks iproute, nftables, wireguard-tools"
-    assert error.hint == "run on it, as root: dnf install -y iproute nftables wireguard-tools"
+    line = "dnf install -y iproute nftables wireguard-tools"
+    assert error.hint == f"run on it, as root: {line}; or from here: provisioner hosts prepare relay-vnpt-1"
     family = family_of(system)
     assert family is not None
     assert (family.ssh_unit, family.selinux_tools) == ("sshd.service", "policycoreutils-python-utils")
