@@ -55,7 +55,10 @@ print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
   wireguard=no
   if [ -d "$root/sys/module/wireguard" ] || { has modprobe && modprobe -n -q wireguard; }; then wireguard=yes; fi
   [ "$wireguard" = yes ] || has wireguard-go || missing="$missing wireguard-go"
-  [ -e "$root/run/dbus/system_bus_socket" ] || missing="$missing dbus"
+  # A package that was removed may leave its socket behind until the next boot.
+  if [ ! -e "$root/run/dbus/system_bus_socket" ] || ! { has dbus-daemon || has dbus-broker-launch; }; then
+    missing="$missing dbus"
+  fi
   lacking=
   if has ffmpeg; then
     decoders=$(ffmpeg -hide_banner -loglevel error -decoders 2>/dev/null </dev/null)
@@ -176,7 +179,8 @@ install_dnf() {
 }
 
 start_bus() {
-  [ -e "$root/run/dbus/system_bus_socket" ] || systemctl start dbus.socket
+  systemctl daemon-reload
+  systemctl restart dbus.socket
 }
 
 create_user() {

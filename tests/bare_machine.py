@@ -32,7 +32,7 @@ _PROGRAMS_OF: Final = {
     "sudo": ["sudo", "visudo"],
     "wireguard-go": ["wireguard-go"],
     "python3": ["python3"],
-    "dbus": [],
+    "dbus": ["dbus-daemon"],
 }
 _MARK: Final = "\nPROVISIONER-ANSWER "
 _FAKES: Final = {
@@ -121,7 +121,6 @@ class BareMachine:
                 machine.program(root / "packages" / package / "bin" / name, _OF_PACKAGES.get(name, ":"))
                 if name in {"sudo", "python3"}:
                     machine.program(root / "packages" / package / "usr/bin" / name, _OF_PACKAGES[name])
-        (root / "packages/dbus/run/dbus").mkdir(parents=True)
         machine.install(*has)
         return machine
 

@@ -109,6 +109,13 @@ class Deployment:
         """Write a replaced relay's address and SSH host key into its carrier's file."""
         self._fill_host(self.root / f"carriers/{relay.carrier}.yml", relay.name)
 
+    def note_new_centre(self) -> None:
+        """Write a replaced centre's address and SSH host key into its file, and let it make a key of its own."""
+        self._fill_host(self.root / f"centres/{CENTRE.name}.yml", CENTRE.name)
+        lock = self.root / "allocations.lock.yml"
+        self.substitute(lock, rf"(?s)(\n  {CENTRE.name}:\n[^\n]*\n) +public_key: [^\n]*\n", r"\g<1>")
+        self.run("keys", "init", "--allow", "trust=1")
+
     def _fill_host(self, path: Path, host: str) -> None:
         self.substitute(path, r"(\baddress: )\S+", rf"\g<1>{self.lab.address(host, Network.MGMT)}")
         self.substitute(path, r"(host_key: ).*", rf"\g<1>{self.lab.host_key(host)}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
+import secrets
 import time
 from typing import Any
 
@@ -13,7 +15,7 @@ from provisioner.inventory.files.strict_yaml import parse
 
 from .deployment import Deployment
 from .test_verify import all_up, verified
-from .topology import GATEWAYS, RELAYS
+from .topology import CENTRE, GATEWAYS, RELAYS, Network
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 RELAY = RELAYS[0]
@@ -177,3 +179,67 @@ def test_a_dead_relay_whose_key_nobody_has_gets_a_new_one_and_each_site_its_pack
     found = verified(deployment, until=all_up, tries=30)
     assert all_up(found), found["incidents"]
     deployment.commit("a new key")
+
+
+@pytest.mark.soak
+def test_a_centre_that_nobody_reads_from_any_more_is_the_bare_host_that_it_was(deployment: Deployment) -> None:
+    """Carriers read from another one, which stands elsewhere: it is no host of the lab, and is not called."""
+    lab, old, new = deployment.lab, CENTRE.name, "centre-elsewhere"
+    lab.replace(old)
+    bare = listing(deployment, old)
+    deployment.note_new_centre()
+    assert deployment.document("apply", "--yes", "--allow", "trust=9", "--allow", "viewers=99")["outcome"] == "applied"
+    found = verified(deployment, until=all_up, tries=30)
+    assert all_up(found), found["incidents"]
+    deployment.commit("a new centre")
+
+    done = deployment.run("hosts", "decommission", old, "--yes", check=False)
+    assert (done.returncode, "is still in use by viettel, vnpt" in done.stderr) == (6, True), done.stderr
+    relays = [relay.name for relay in RELAYS]
+    let_others_read(deployment, old, new)
+    limits = [word for name in relays for word in ("--limit", f"host={name}")]
+    deployment.run("apply", "--yes", "--allow", "viewers=99", "--allow", "trust=9", *limits)
+    done = deployment.run("hosts", "decommission", old, "--yes", check=False)
+    assert (done.returncode, "apply the inventory first" in done.stderr) == (6, True), done.stderr
+    limits = ["--limit", f"host={old}"]
+    deployment.run("apply", "--yes", "--allow", "viewers=99", "--allow", "trust=9", "--allow", "deletions=99", *limits)
+
+    before = listing(deployment, old, ON_DISK)
+    assert deployment.run("hosts", "decommission", old, "--dry-run").returncode == 0
+    assert listing(deployment, old, ON_DISK) == before
+    done = deployment.run("hosts", "decommission", old, "--yes")
+    assert f"nothing of ours is on {old} any more" in done.stdout
+    difference = difflib.unified_diff(bare.splitlines(), listing(deployment, old).splitlines(), n=0, lineterm="")
+    assert "\n".join(difference) == ""
+    assert "there is nothing to take off" in deployment.run("hosts", "decommission", old, "--yes").stdout
+    # What the last line says comes next: it leaves the inventory, and relays are as they were.
+    (deployment.root / f"centres/{old}.yml").unlink()
+    deployment.run("allocate")
+    deployment.run("validate")
+    limits = [word for name in relays for word in ("--limit", f"host={name}")]
+    assert deployment.document("plan", *limits)["summary"]["delete"] == 0, "relays have forgotten it already"
+
+    # It comes back as new hardware does; the lab goes on with it.
+    deployment.git("reset", "--quiet", "--hard")
+    deployment.git("clean", "--quiet", "--force", "-d")
+    deployment.note_new_centre()
+    deployment.run("apply", "--yes", "--allow", "trust=9", "--allow", "viewers=99")
+    deployment.commit("back in service")
+
+
+def let_others_read(deployment: Deployment, old: str, new: str) -> None:
+    """Write that carriers read from another centre, and who manages the old one until it goes."""
+    root, networks = deployment.root, f"[{deployment.lab.subnet(Network.MGMT)}]"
+    text = (root / f"centres/{old}.yml").read_text(encoding="utf-8")
+    elsewhere = text.replace(f"id: {old}\n", f"id: {new}\n").replace("address: ", "address: 192.0.2.99 # ", 1)
+    (root / f"centres/{new}.yml").write_text(elsewhere, encoding="utf-8")
+    (root / f"centres/{old}.yml").write_text(f"{text}management_networks: {networks}\n", encoding="utf-8")
+    for relay in RELAYS:
+        deployment.substitute(root / f"carriers/{relay.carrier}.yml", rf"centres: \[{old}\]", f"centres: [{new}]")
+    deployment.run("allocate")
+    # Its key is not asked for, as nobody answers there: one is written down in its place.
+    assert deployment.run("keys", "init", check=False, timeout=300).returncode == 5
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    lock = root / "allocations.lock.yml"
+    deployment.substitute(lock, rf"(\n  {new}:\n[^\n]*\n)", rf'\g<1>    public_key: "{key}"\n')
+    deployment.run("validate")

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -160,13 +161,14 @@ WORDS_OF_HARM = ["x; touch /c4nary", "$(touch c4nary)", "`id`", "x\ny", "x y", "
 @MERGE_REQUEST
 @pytest.mark.parametrize("word", WORDS_OF_HARM)
 def test_no_word_of_an_inventory_reaches_roots_shell_but_names_and_keys(word: str) -> None:
-    for text in (
+    texts: tuple[Callable[[], object], ...] = (
         lambda: looking(word, [KEY]),
         lambda: looking("deploy", [f"ssh-ed25519 {word}"]),
         lambda: making("deploy", [KEY], Deeds(b"", adds=(f"{word} AAAA",))),
         lambda: making("deploy", [KEY], Deeds(b"", installer="apt", packages=(word.replace("a" * 33, "A"),))),
         lambda: proving(word),
-    ):
+    )
+    for text in texts:
         with pytest.raises(HostError, match="may not reach a host's shell"):
             text()
 
