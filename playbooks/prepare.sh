@@ -180,7 +180,7 @@ install_dnf() {
 
 start_bus() {
   systemctl daemon-reload
-  systemctl restart dbus.socket
+  systemctl is-active --quiet dbus.service || systemctl restart dbus.socket
 }
 
 create_user() {

@@ -42,7 +42,11 @@ _FAKES: Final = {
     "dpkg": 'echo "dpkg $*" >> "$ROOT/done"; case $1 in --audit) cat "$ROOT/half" ;; *) : > "$ROOT/half" ;; esac',
     "runuser": 'shift 3; exec "$@"',
     "sshd": 'cat "$ROOT/sshd"',
-    "systemctl": 'echo "systemctl $*" >> "$ROOT/done"; touch "$ROOT/run/dbus/system_bus_socket"',
+    "systemctl": """
+case $1 in is-active) exit 3 ;; esac
+echo "systemctl $*" >> "$ROOT/done"
+touch "$ROOT/run/dbus/system_bus_socket"
+""",
     "useradd": """
 for user; do :; done
 echo "useradd $*" >> "$ROOT/done"

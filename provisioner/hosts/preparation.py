@@ -167,7 +167,7 @@ def preparation(seen: SeenBare, wanted: Wanted) -> Preparation:
     if not seen.is_by_program and (refused := tuple(_refused(host, wanted, family))):
         return Preparation((), refused, (), Deeds(host.said_owner))
     packages, by_hand = _packages(host, family)
-    adds = () if seen.logs_in and not wanted.are_named else _adds(host, wanted)
+    adds = () if seen.is_by_program or (seen.logs_in and not wanted.are_named) else _adds(host, wanted)
     lacks_key = not seen.logs_in and not wanted.are_named and not adds and not (host.keys & set(wanted.keys))
     rule = _rule(seen, user)
     deeds = Deeds(
@@ -346,6 +346,8 @@ def _of_rule(host: BareHost, user: str, rule: str) -> Step:
 
 def _notes(seen: SeenBare, wanted: Wanted, rule: str) -> Iterator[str]:
     host, user = seen.host, wanted.user
+    if seen.is_by_program and wanted.are_named:
+        yield f"whether the keys of --key are among those of {user} only another login can see: --user root"
     narrow = rule_for_program(user) in {rule, host.rule.strip()}
     others = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))
     if host.has_identity and seen.proves and (others > 0):
