@@ -45,7 +45,10 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     seen = see_prepare(session, host, login=login, keys=named_keys(keys))
     if not invocation.json:
         for line in prepare_lines(seen):
-            click.echo(printable(line), err=not dry_run)
+            if yes and not (dry_run or seen.plan.by_hand):  # nobody is asked by it: it is a remark
+                invocation.progress.remark(line)
+            else:
+                click.echo(printable(line), err=not dry_run)
     does = not (seen.plan.deeds.are_none or dry_run)
     if does:
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)

@@ -88,6 +88,7 @@ def test_all_of_it_is_done_once_and_proved_by_its_own_user(bare: Known) -> None:
     assert machine.read(SUDOERS).splitlines()[1:] == [ALL_LINE]
     assert machine.scripts[-1][0] == "deploy", "the last word is its own user's"
     changed, files = len(machine.done), machine.files()
+    assert call(*words, "--user", "root", "--yes", "-q")[2] == ""
     for login in (("--user", "root"), ()):
         code, out, _ = call(*words, *login)
         assert (code, "→" in out) == (0, False), "nobody is asked where nothing is to be done"
