@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import re
 import secrets
 import time
 from typing import Any
@@ -20,6 +21,7 @@ from .topology import CENTRE, GATEWAYS, RELAYS, Network
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 RELAY = RELAYS[0]
 SITES = sorted(gateway.facility for gateway in GATEWAYS if gateway.relay == RELAY.name)
+ANOTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLxxTLNWIvTOqfEHsYPptl1mrfK9Gmz7ymtR1zfHdv5"
 # What is set on a gateway, and since when its tunnel and its forwarding run: of a boot, and of no restart.
 AS_IT_IS = (
     "find /etc /usr/local /root -xdev -type f -exec sha256sum {} + | sort;"
@@ -198,11 +200,13 @@ def test_a_centre_that_nobody_reads_from_any_more_is_the_bare_host_that_it_was(d
     relays = [relay.name for relay in RELAYS]
     let_others_read(deployment, old, new)
     limits = [word for name in relays for word in ("--limit", f"host={name}")]
-    deployment.run("apply", "--yes", "--allow", "viewers=99", "--allow", "trust=9", *limits)
+    allowed = [
+        word for of in ("viewers=99", "trust=9", "deletions=99", "deletion_percent=100") for word in ("--allow", of)
+    ]
+    deployment.run("apply", "--yes", *allowed, *limits)
     done = deployment.run("hosts", "decommission", old, "--yes", check=False)
     assert (done.returncode, "apply the inventory first" in done.stderr) == (6, True), done.stderr
-    limits = ["--limit", f"host={old}"]
-    deployment.run("apply", "--yes", "--allow", "viewers=99", "--allow", "trust=9", "--allow", "deletions=99", *limits)
+    deployment.run("apply", "--yes", *allowed, "--limit", f"host={old}")
 
     before = listing(deployment, old, ON_DISK)
     assert deployment.run("hosts", "decommission", old, "--dry-run").returncode == 0
@@ -232,6 +236,7 @@ def let_others_read(deployment: Deployment, old: str, new: str) -> None:
     root, networks = deployment.root, f"[{deployment.lab.subnet(Network.MGMT)}]"
     text = (root / f"centres/{old}.yml").read_text(encoding="utf-8")
     elsewhere = text.replace(f"id: {old}\n", f"id: {new}\n").replace("address: ", "address: 192.0.2.99 # ", 1)
+    elsewhere = re.sub(r"host_key: .*", f"host_key: {ANOTHER_KEY}", elsewhere)
     (root / f"centres/{new}.yml").write_text(elsewhere, encoding="utf-8")
     (root / f"centres/{old}.yml").write_text(f"{text}management_networks: {networks}\n", encoding="utf-8")
     for relay in RELAYS:
