@@ -591,13 +591,12 @@ def _keys_of(
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
     make = partial(make_host_keys, known=order.known, who=order.who, recovery=order.recovery)
-    program = session.templates.host_program
-    first = make(specs, session.runner, program)
+    first = make(specs, session.runner, session.templates)
     # One whose key is recorded was managed before: what does not prove that is no new host.
     unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in order.known.values()]
     if not 0 < len(unproved) <= order.trusted:
         return first
-    return _joined(first, make(unproved, session.runner, program, unproved=True))
+    return _joined(first, make(unproved, session.runner, session.templates, unproved=True))
 
 
 @dataclass(frozen=True)

@@ -47,22 +47,26 @@ _NOTHING_CAME = re.compile(
 
 # At a first contact the host's door comes with the bundle: what is installed there later is the same text.
 DOOR = Path(__file__).resolve().parents[1] / "provisioner_host/bundle.py"
-BOOTSTRAP = DOOR.read_text(encoding="utf-8") + "\nreceive(sys.stdin.buffer)\n"
+RECEIVE = "\nreceive(sys.stdin.buffer)\n"
 # Before that, without any bundle, it says whose the host is.
 TELL = "\ntell_owner()\n"
 SUDO = "/usr/bin/sudo -n "
-INSTALLED = SUDO + "/usr/local/lib/provisioner/provisioner-host "
+PYTHON = "/usr/bin/python3 -I -S -c "
 # A shell that reads what is fed to it. Whoever comes as another than root goes by sudo, which is not there on every
 # host on which nothing of ours is.
 OWN_SHELL = "exec /bin/sh -s"
 ROOT_SHELL = (
     f'if [ "$(id -u)" = 0 ]; then exec /bin/sh -s -- "$SSH_CONNECTION"; fi; exec {SUDO}/bin/sh -s -- "$SSH_CONNECTION"'
 )
-LOOK = f"{SUDO}/usr/bin/python3 -I -S -c {shlex.quote(DOOR.read_text(encoding='utf-8') + TELL)}"
+# As `desired/names.py` makes it of an inventory's id; empty where one inventory has the host for itself.
+SIDE = re.compile(r"(?=.{0,11}\Z)([a-z0-9]+(-[a-z0-9]+)*)?")
+NO_SIDE = '\nSIDE = ""\n'
 PROOF = "PROVISIONER-PROOF "
 OWNER = "PROVISIONER-OWNER "
 # As `desired/owner.py` reads them: what a host says of whose it is, and the forms of what counts in a mark.
 NOTHING, UNMARKED = "nothing", "unmarked"
+# What stands before a mark of the other shape: of a host that somebody has alone, or that several share.
+SHAPES = ("alone ", "shared ")
 MARK_FORMS = {
     "inventory": r"(?=.{1,63}\Z)[a-z0-9]+(-[a-z0-9]+)*",
     "key": r"[0-9a-f]{32}",
@@ -72,14 +76,35 @@ MARK_FORMS = {
 PARTS = ("tar", "seal", "challenge", "claims", "root", "own")
 LONGEST_OWNER = 4096
 LONGEST_LINE = 300
+
+
+def door(side: str, last: str) -> str:
+    """The door's text as one of a side, with a last line that calls it.
+
+    Raises:
+        ValueError: there is no such side.
+    """
+    if not SIDE.fullmatch(side):
+        raise ValueError("a side is named in letters, figures and hyphens")
+    return DOOR.read_text(encoding="utf-8").replace(NO_SIDE, f'\nSIDE = "{side}"\n', 1) + last
+
+
+def installed(side: str) -> str:
+    """What calls the installed program of a side, before the word."""
+    return f"{SUDO}/usr/local/lib/provisioner{'.' if side else ''}{side}/provisioner-host "
+
+
+BOOTSTRAP, INSTALLED = door("", RECEIVE), installed("")
+
 _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
 
 class ActionModule(ActionBase):
-    """`provisioner_host: {box: FOLDER, answers: FOLDER, link: SOCKET, alone: FILE, stays: BOOL}`.
+    """`provisioner_host: {box: FOLDER, answers: FOLDER, link: SOCKET, alone: FILE, stays: BOOL, side: NAME}`.
 
     All of it is on the controller's tmpfs; `link` is what sockets of shared connections begin with, a number follows;
-    `alone` is the configuration of ssh without connections to jump hosts that are open already.
+    `alone` is the configuration of ssh without connections to jump hosts that are open already; `side` is whose side of
+    a shared host the calls are for, empty where it is not shared.
     """
 
     TRANSFERS_FILES = False
@@ -87,6 +112,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Carry what the box's pipe names, until it ends; the answers are files, the result says only that."""
         result = super().run(tmp, task_vars)
+        self._side = str(self._task.args["side"])
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
         own = self._connection.get_option("ssh_args")
         # Of two files ssh(1) takes the last.
@@ -137,7 +163,7 @@ class ActionModule(ActionBase):
     def _challenge(self, challenge: dict[str, str]) -> bytes | None:
         """Have the host prove that it holds the key that was left on it: None if it does."""
         line = challenge["challenge"].encode() + b"\n"
-        done = self._low_level_execute_command(INSTALLED + "prove", in_data=line, sudoable=False)
+        done = self._low_level_execute_command(installed(self._side) + "prove", in_data=line, sudoable=False)
         proof = _last_after(PROOF, done["stdout"])
         if hmac.compare_digest(proof.encode(), challenge["proof"].encode()):
             return None
@@ -157,15 +183,16 @@ class ActionModule(ActionBase):
 
     def _look(self) -> str:
         """What the host says of whose it is, to the door's text; empty where it says nothing."""
+        look = f"{SUDO}{PYTHON}{shlex.quote(door(self._side, TELL))}"
         # Standard input is never empty: without it ssh would be given a terminal.
-        done = self._low_level_execute_command(LOOK, in_data=b"\n", sudoable=False)
+        done = self._low_level_execute_command(look, in_data=b"\n", sudoable=False)
         return _last_after(OWNER, done["stdout"])
 
     def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
         """Feed a bundle to the installed program, sealed; at a first contact to the host's Python."""
         if seal is None:
-            return self._fed("/usr/bin/python3 -I -S -c " + shlex.quote(BOOTSTRAP), bundle, sudoable=True)
-        return self._fed(INSTALLED + "call", seal + bundle, sudoable=False)
+            return self._fed(PYTHON + shlex.quote(door(self._side, RECEIVE)), bundle, sudoable=True)
+        return self._fed(installed(self._side) + "call", seal + bundle, sudoable=False)
 
     def _fed(self, command: str, data: bytes, *, sudoable: bool) -> bytes:
         """Feed a command on the host: its answer."""
@@ -206,6 +233,8 @@ def is_open(owner: str, claims: list[list[str]]) -> bool:
     """
     if owner == NOTHING:
         return True
+    if owner.startswith(SHAPES):
+        return False
     mark = _mark_in(owner)
     if mark is None:
         return ["", "", ""] in claims

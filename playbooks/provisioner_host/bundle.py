@@ -18,13 +18,21 @@ import tempfile
 import time
 from typing import IO
 
-IDENTITY = "/etc/provisioner/keys/identity"
-OWNER_FILE = "/var/lib/provisioner/owner.json"
-MANIFEST = "/var/lib/provisioner/manifest.json"
+# As in side.py.
+SIDE = ""
+
+_NAME = "provisioner"
+_OURS = f"{_NAME}.{SIDE}" if SIDE else _NAME
+_LIB = "/var/lib"
+IDENTITY = f"/etc/{_OURS}/keys/identity"
+OWNER_FILE = f"{_LIB}/{_OURS}/owner.json"
+MANIFEST = f"{_LIB}/{_OURS}/manifest.json"
 PROOF = "PROVISIONER-PROOF "
 OWNER = "PROVISIONER-OWNER "
+NOTHING, ALONE, SHARED = "nothing", "alone", "shared"
 SEAL = b"PROVISIONER-CALL "
 _RUN = "/run"
+_BUNDLES, _PROGRAMS = f"{_OURS}-bundle-", f"{_OURS}-program-"
 _LONGEST_LINE = 512
 _LONGEST_MARK = 4096
 _BLOCK = 1 << 20
@@ -52,11 +60,28 @@ def prove() -> int:
 
 def tell_owner() -> None:
     """Say whose this host is, and read or change nothing else: the mark as it lies there, or that there is none."""
-    if not any(os.path.lexists(path) for path in (OWNER_FILE, IDENTITY, MANIFEST)):
-        owner = "nothing"
-    else:
-        owner = " ".join(_start_of(OWNER_FILE, _LONGEST_MARK).decode("ascii", "replace").split()) or "unmarked"
+    owner = _mark_of(OWNER_FILE, IDENTITY, MANIFEST) or _other_shape() or NOTHING
     sys.stdout.write("\n" + OWNER + owner + "\n")
+
+
+def _mark_of(owner_file: str, *others: str) -> str:
+    """A mark as it lies there, on one line; empty where neither it nor anything else of its owner's does."""
+    if not any(os.path.lexists(path) for path in (owner_file, *others)):
+        return ""
+    return " ".join(_start_of(owner_file, _LONGEST_MARK).decode("ascii", "replace").split()) or "unmarked"
+
+
+def _other_shape() -> str:
+    """Whose this host is in the other of two ways: one inventory's alone, or shared by several; empty where nobody's.
+
+    The two never meet: the rules of one who has a host for himself let nobody else in.
+    """
+    if SIDE:
+        word, names = ALONE, [_NAME]
+    else:
+        word, names = SHARED, sorted(name for name in os.listdir(_LIB) if name.startswith(f"{_NAME}."))
+    marks = (_mark_of(f"{_LIB}/{n}/owner.json", f"{_LIB}/{n}/manifest.json", f"/etc/{n}/keys/identity") for n in names)
+    return next((f"{word} {mark}" for mark in marks if mark), "")
 
 
 def call() -> int:
@@ -95,9 +120,9 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
 
 def _received(stream: _Counted, key: bytes | None) -> bool:
     for name in os.listdir(_RUN):
-        if name.startswith("provisioner-bundle-") and not os.path.exists("/proc/" + name.split("-")[2]):
+        if name.startswith(_BUNDLES) and not os.path.exists("/proc/" + name[len(_BUNDLES) :].partition("-")[0]):
             shutil.rmtree(os.path.join(_RUN, name), ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=f"provisioner-bundle-{os.getpid()}-", dir=_RUN)
+    folder = tempfile.mkdtemp(prefix=f"{_BUNDLES}{os.getpid()}-", dir=_RUN)
     try:
         with tempfile.TemporaryFile(dir=folder) as bundle:
             if not (_is_stored_sealed(stream, key, bundle) if key else _is_stored(stream, bundle)):
@@ -187,14 +212,14 @@ def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
 def _place(program: list[tuple[str, bytes]]) -> str:
     """Find the folder of this very program, made where it is not there yet."""
     digest = hashlib.sha256(repr(sorted(program)).encode()).hexdigest()[:32]
-    place = f"{_RUN}/provisioner-program-{digest}"
+    place = f"{_RUN}/{_PROGRAMS}{digest}"
     if os.path.isdir(place):
         return place
     for name in os.listdir(_RUN):
         other = os.path.join(_RUN, name)
-        if name.startswith("provisioner-program-") and os.stat(other).st_mtime < time.time() - _HOUR_S:
+        if name.startswith(_PROGRAMS) and os.stat(other).st_mtime < time.time() - _HOUR_S:
             shutil.rmtree(other, ignore_errors=True)
-    beside = tempfile.mkdtemp(prefix="provisioner-program-", dir=_RUN)
+    beside = tempfile.mkdtemp(prefix=_PROGRAMS, dir=_RUN)
     try:
         os.mkdir(beside + "/provisioner_host")
         for name, source in program:

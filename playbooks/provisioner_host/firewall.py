@@ -1,4 +1,4 @@
-"""`table inet provisioner`: read, compare, check, load. No other table is ever touched."""
+"""Our table: read, compare, check, load. No other table is ever touched."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from provisioner_host import files, owner, paths, selinux
 from provisioner_host.shell import Failed, run
+from provisioner_host.side import SIDE
 
 if TYPE_CHECKING:
     from provisioner_host.wire import KeysAnswer, KeysRequest
@@ -23,10 +24,10 @@ def prepare() -> None:
     Raises:
         Failed: a user of that name is root by another name, or SELinux's labels cannot be given.
     """
-    for name in (paths.USER, paths.PROBE_USER):
+    for name in reversed(paths.USERS):
         _user(name)
     files.folder(paths.RUN, 0o700)
-    files.folder(paths.ETC, 0o750, group=paths.USER)
+    files.folder(paths.ETC, 0o750, group="root" if SIDE else paths.USER)
     files.folder(paths.KEYS, 0o700)
     files.folder(paths.LIB, 0o755)
     files.folder(paths.STATE, 0o700)

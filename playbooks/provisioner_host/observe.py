@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         RuntimeAnswer,
     )
 
+_TABLE = " ".join(("table", *paths.TABLE))
 _PROGRAM = re.compile(r"mediamtx-(.+)-[0-9a-f]+")
 
 
@@ -93,6 +94,8 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
     facts = observe(request, folder)
     facts["disks"] = room.disks()
     facts["clock"] = [round(began, 1), round(time.time(), 1)]
+    if others := owner.beside():
+        facts["beside"] = others
     if "ip" not in facts["missing_programs"]:
         facts["routes_elsewhere"] = tunnel.routes_elsewhere(request.get("networks", ()))
         facts["way_out"] = surroundings.way_out()
@@ -103,12 +106,12 @@ def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
 
 def _differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
     if not intended.exists():
-        return [] if live is None else [{"name": "table inet provisioner", "action": "delete"}]
+        return [] if live is None else [{"name": _TABLE, "action": "delete"}]
     if shutil.which("nft", path=PATH) is None:
-        return [{"name": "table inet provisioner", "action": "create"}]
+        return [{"name": _TABLE, "action": "create"}]
     if sandbox.refusal():
         # nft takes no rule that names a user who is not there; whoever applies makes the users first.
-        return [{"name": "table inet provisioner", "action": "create" if live is None else "update"}]
+        return [{"name": _TABLE, "action": "create" if live is None else "update"}]
     return firewall.differences(firewall.intended(intended), live)
 
 

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 
 _LOCK_S = 20.0
 _WORD, _PERSON = 64, 120
+_MOST_BESIDE = 20
 
 
 def mark() -> dict[str, Any] | None:
     """The mark as it lies here; None where there is none, or a damaged one."""
     document = files.read_json(paths.OWNER)
     return document if isinstance(document, dict) else None
+
+
+def beside() -> list[dict[str, Any]]:
+    """The marks of the inventories that have sides of their own on this host; some of many."""
+    folders = sorted(folder for folder in paths.STATE.parent.glob("provisioner.*") if folder != paths.STATE)
+    marks = (files.read_json(folder / paths.OWNER.name) for folder in folders)
+    return [mark for mark in marks if isinstance(mark, dict)][:_MOST_BESIDE]
 
 
 def claim(owner: OwnerToMark | None, *, run: str, who: str) -> None:

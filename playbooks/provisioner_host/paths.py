@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ETC = Path("/etc/provisioner")
+from provisioner_host.side import SIDE
+
+# What everything of this side begins with; the controller has the same names in provisioner/desired/names.py.
+OURS = "provisioner" + (f".{SIDE}" if SIDE else "")
+ETC = Path("/etc") / OURS
 KEYS = ETC / "keys"
-LIB = Path("/usr/local/lib/provisioner")
-STATE = Path("/var/lib/provisioner")
-RUN = Path("/run/provisioner")
+LIB = Path("/usr/local/lib") / OURS
+STATE = Path("/var/lib") / OURS
+RUN = Path("/run") / OURS
 UNIT_FOLDER = Path("/etc/systemd/system")
 
 HOST_PROGRAM = LIB / "provisioner-host"
@@ -45,18 +49,21 @@ KNOWN = RUN / "known"
 
 USER = "mediamtx"
 # Who reads streams and tries programs: it owns nothing, and may read no file of ours.
-PROBE_USER = "provisioner-probe"
-TUNNEL = "wg-prov"
-TABLE = ("inet", "provisioner")
+PROBE_USER = "provisioner-probe" + (f"-{SIDE}" if SIDE else "")
+# A shared centre reads, and has no MediaMTX.
+USERS = (PROBE_USER,) if SIDE else (PROBE_USER, USER)
+TUNNELS_OF_SIDES = "wgp-"
+TUNNEL = f"{TUNNELS_OF_SIDES}{SIDE}" if SIDE else "wg-prov"
+TABLE = ("inet", OURS)
 # Marks packets of a probe for the trace, while a probe looks closer.
-PROBE_TABLE = ("inet", "provisioner_probe")
+PROBE_TABLE = ("inet", "provisioner_probe" + (f".{SIDE}" if SIDE else ""))
 API_PORT = 9997
 RTSP_PORT = 8554
 SENTINEL_PREFIX = "cfg/"
 
-UNIT_MEDIAMTX = "provisioner-mediamtx.service"
-UNIT_NFT = "provisioner-nft.service"
-UNIT_WG = "provisioner-wg.service"
-UNIT_REVERT = "provisioner-revert.service"
-UNIT_QUARANTINE = "provisioner-quarantine.service"
+UNIT_MEDIAMTX = f"{OURS}-mediamtx.service"
+UNIT_NFT = f"{OURS}-nft.service"
+UNIT_WG = f"{OURS}-wg.service"
+UNIT_REVERT = f"{OURS}-revert.service"
+UNIT_QUARANTINE = f"{OURS}-quarantine.service"
 REVERT_UNIT_FILE = UNIT_FOLDER / UNIT_REVERT

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from provisioner_host import files, firewall, lockout, paths, relay, selinux, tunnel
 from provisioner_host.shell import Failed
+from provisioner_host.side import SIDE
 from provisioner_host.transaction import ApplyTransaction
 
 if TYPE_CHECKING:
@@ -112,6 +113,9 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
         if must_load(facts) and change.request["lockout"]["check"]:
             ssh = change.request["lockout"]
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
+    if SIDE and str(paths.TUNNEL_FILE) in wanted:
+        link = change.staged(paths.TUNNEL_FILE)
+        change.step("check networks", lambda: tunnel.refuse_collision(link))
     if str(paths.WG_FILE) in wanted and _tunnel_moves(change, facts):
         conf, psk = change.staged(paths.WG_FILE), change.staged(paths.PSK_FILE)
         change.step("check tunnel", lambda: tunnel.check(conf, psk))

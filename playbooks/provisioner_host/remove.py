@@ -120,7 +120,7 @@ def _remove_rules() -> None:
 def _remove_users() -> list[str]:
     """Remove the users that have the form of those that we make: a note for each name that is somebody else's."""
     notes = []
-    for name in (paths.PROBE_USER, paths.USER):
+    for name in paths.USERS:
         try:
             known = pwd.getpwnam(name)
         except KeyError:
@@ -167,7 +167,7 @@ def _remove_files() -> None:
     listed = {Path(text) for text in (*manifest.get("files", ()), *manifest.get("programs", ()))}
     for path in sorted(listed - {paths.HOST_PROGRAM, paths.OWNER}):
         path.unlink(missing_ok=True)
-    for entry in _RUN.glob("provisioner-program-*"):
+    for entry in _RUN.glob(f"{paths.OURS}-program-*"):
         shutil.rmtree(entry)
     with contextlib.suppress(OSError):
         # The tunnel's unit makes it, and leaves it to other tunnels of the machine.

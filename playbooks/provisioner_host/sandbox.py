@@ -24,7 +24,7 @@ _LIMITS = (
     "TemporaryFileSystem=/run:ro",
     # Without /proc nobody looks into another program of the same user, who may hold a login.
     "InaccessiblePaths=-/proc",
-    "InaccessiblePaths=-/etc/provisioner -/etc/ssh -/var/lib/provisioner -/var/log -/tmp -/var/tmp -/dev/shm",
+    f"InaccessiblePaths=-{paths.ETC} -/etc/ssh -{paths.STATE} -/var/log -/tmp -/var/tmp -/dev/shm",
     "InaccessiblePaths=-/boot -/media -/mnt -/opt -/srv",
     "LimitCORE=0",
     "LockPersonality=yes",
@@ -81,7 +81,7 @@ def confined(
     """
     settings = [f"--property={setting}" for setting in (*_LIMITS, *limits)]
     variables = [f"--setenv={key}={value}" for key, value in (environment or {}).items()]
-    unit = f"--unit=provisioner-{name}-{os.getpid()}-{os.urandom(4).hex()}"
+    unit = f"--unit={paths.OURS}-{name}-{os.getpid()}-{os.urandom(4).hex()}"
     how = ["--pipe", "--wait", "--collect", "--quiet", "--no-ask-password", "--service-type=exec", unit]
     return ["systemd-run", *how, *settings, *variables, "--", *argv]
 

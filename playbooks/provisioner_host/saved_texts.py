@@ -65,8 +65,11 @@ _SIX_SETS = re.compile(
 )
 _SIX_SSH = re.compile(r'(?:\t\tip6 saddr @management_v6 tcp dport \d+ [^\n]* comment "ssh(?:-limit)?-v6"\n){2}')
 _SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* comment "groups-v6"\n\t\tip6 saddr [^\n]* comment "lease-v6"\n')
+# On a shared centre, a third line: it tells the tables of the other sides.
+_SIX_ADMIT = re.compile(r'\t\tip6 saddr @management_v6 tcp dport \d+ meta mark set [^\n]* comment "admit-v6"\n')
 _BEFORE_SIX_SETS = re.compile(r"\tset management \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _BEFORE_SIX_SSH = re.compile(r'\t\tip saddr @management tcp dport (\d+) accept comment "ssh"\n')
+_BEFORE_SIX_ADMIT = re.compile(r'\t\tip saddr @management tcp dport \d+ meta mark set [^\n]* comment "admit"\n')
 _BEFORE_SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* accept comment "icmpv6"\n')
 _SSH = re.compile(r'^\t\tip saddr @management tcp dport (\d+) accept comment "ssh"$', re.MULTILINE)
 _AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
@@ -385,11 +388,16 @@ def with_ipv6_of(rules: str, now: str) -> str:
     Raises:
         Unclear: they have another form than ours.
     """
-    bare = _SIX_HEARD.sub("", _SIX_SSH.sub("", _SIX_SETS.sub("", rules)))
+    bare = _SIX_HEARD.sub("", _SIX_SSH.sub("", _SIX_SETS.sub("", _SIX_ADMIT.sub("", rules))))
     if "management_v6" in bare:
         raise Unclear("the rules have a set in another form than ours")
     port = _BEFORE_SIX_SSH.search(bare)
-    parts = ((_SIX_SETS, _BEFORE_SIX_SETS), (_SIX_SSH, _BEFORE_SIX_SSH), (_SIX_HEARD, _BEFORE_SIX_HEARD))
+    parts = (
+        (_SIX_SETS, _BEFORE_SIX_SETS),
+        (_SIX_ADMIT, _BEFORE_SIX_ADMIT),
+        (_SIX_SSH, _BEFORE_SIX_SSH),
+        (_SIX_HEARD, _BEFORE_SIX_HEARD),
+    )
     for part, place in parts:
         present = part.search(now)
         if present is None:

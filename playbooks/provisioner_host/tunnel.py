@@ -13,6 +13,7 @@ from provisioner_host import paths
 from provisioner_host.files import keyed_digest
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
+from provisioner_host.side import SIDE
 
 if TYPE_CHECKING:
     from provisioner_host.wire import LinkAnswer, PeerAnswer, RouteAnswer, TunnelAnswer
@@ -157,15 +158,54 @@ def listens_on() -> int | None:
 def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:
     """The routes of other interfaces inside of networks that the tunnel is to have, some of many.
 
-    A narrower one goes before the tunnel's; one that is as wide is replaced by it, and gone.
+    A narrower one goes before the tunnel's; one that is as wide is replaced by it, and gone. Of other sides' tunnels
+    the wider ones, too: ours would go before those.
     """
     elsewhere: list[RouteAnswer] = []
     for network in networks:
-        listed = run(["ip", "-j", "-4", "route", "show", "table", "main", "root", network], check=False)
-        routes = json.loads(listed.stdout or "[]")
-        others = (route for route in routes if route.get("dev") != paths.TUNNEL)
-        elsewhere += [{"network": _network(route["dst"]), "device": route.get("dev", "")} for route in others]
+        within = _routes_of("root", network)
+        around = _routes_of("match", network) if SIDE else []
+        wider = [route for route in around if is_of_a_side(route["device"])]
+        elsewhere += [*within, *(route for route in wider if route not in within)]
     return elsewhere[:_MOST_ROUTES]
+
+
+def _routes_of(how: str, network: str) -> list[RouteAnswer]:
+    listed = run(["ip", "-j", "-4", "route", "show", "table", "main", how, network], check=False)
+    routes = json.loads(listed.stdout or "[]")
+    return [
+        {"network": _network(route["dst"]), "device": route.get("dev", "")}
+        for route in routes
+        if route.get("dev") != paths.TUNNEL
+    ]
+
+
+def is_of_a_side(device: str) -> bool:
+    """Whether an interface is the tunnel of another side of this host."""
+    return device.startswith(paths.TUNNELS_OF_SIDES) and device != paths.TUNNEL
+
+
+def refuse_collision(tunnel_file: Path) -> None:
+    """Refuse, before anything is touched, a tunnel whose networks another side of this host has: one would lose them.
+
+    Args:
+        tunnel_file: what is wanted of the interface.
+
+    Raises:
+        Failed: with the network and the interface.
+    """
+    link = json.loads(tunnel_file.read_text())
+    for route in routes_elsewhere([*link["routes"], link["address"]]):
+        if is_of_a_side(route["device"]):
+            raise Failed(
+                f"{route['network']} is reached by {route['device']}, the tunnel of another side of this host: two"
+                " inventories on one centre need pools that do not meet"
+            )
+    others = json.loads(run(["ip", "-j", "-4", "address", "show"], check=False).stdout or "[]")
+    own = link["address"].partition("/")[0]
+    for device in others:
+        if is_of_a_side(device["ifname"]) and any(a.get("local") == own for a in device.get("addr_info", ())):
+            raise Failed(f"{own} is the address of {device['ifname']}, the tunnel of another side of this host")
 
 
 def _network(text: str) -> str:

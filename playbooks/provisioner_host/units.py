@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner_host.paths import OURS
 from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,MainPID"
 # What systemd takes before /etc/systemd/system: a unit's whole file there overrides ours.
 _BEFORE_OURS = ("/etc/systemd/system.control/", "/run/systemd/")
-_OUR_NAMES = "provisioner-"
+_OUR_NAMES = f"{OURS}-"
 # MediaMTX ends itself in a fraction of it; systemd would wait for one that hangs a minute and a half.
 _ENDS_ITSELF_S = 10.0
 

@@ -636,6 +636,7 @@ class FactsAnswer(TypedDict):
     firewalls: NotRequired[list[str]]
     receipts: NotRequired[list[RecordHead]]
     owner: NotRequired[dict[str, Any] | None]
+    beside: NotRequired[list[dict[str, Any]]]
     held: NotRequired[HeldAnswer]
     quarantine: NotRequired[dict[str, QuarantineAnswer]]
     disks: NotRequired[list[DiskAnswer]]

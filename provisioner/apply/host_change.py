@@ -33,7 +33,6 @@ _RETRY_S = 5.0
 _CALL_TIMEOUT_S = 60.0
 # What is to be confirmed later than this after the first look is confirmed over another new connection.
 _ANEW_S = 10.0
-RECEIPTS = "/var/lib/provisioner/receipts"
 _GATE = "path gate: "
 # A host that keeps answering what cannot be understood is not asked for ever.
 _UNCLEAR_ANSWERS = 3
@@ -313,7 +312,7 @@ class HostChange:
         return steps, _RETRY_S
 
     def _end_unknown(self, problem: str) -> list[JournalStep]:
-        where = f"{RECEIPTS}/{self.run_id}.json"
+        where = f"{self.job.spec.names.receipts}/{self.run_id}.json"
         cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"
         return self._end(HostOutcome.UNREACHABLE, cause)
 

@@ -137,12 +137,20 @@ def decommission_lines(seen: Decommission) -> tuple[str, ...]:
         last = f", of the last run there {facts.confirmed}" if facts.confirmed else ""
         running = sum(unit.active == "active" for unit in facts.units.values())
         lines.append(f"  {counted(len(facts.installed), 'file')} and {counted(running, 'unit')} that run{last}")
-    lines += [
-        "  the table inet provisioner and the interface wg-prov: the machine's own rules alone decide from then on",
-        "  its keys, saved states and receipts, and the users mediamtx and provisioner-probe",
-        "packages, the SSH user and what he may do by sudo stay",
-    ]
-    return tuple(lines)
+    names = seen.called.spec.names
+    if names.side:
+        beside = ", ".join(owner.inventory or "somebody unknown" for owner in facts.beside) if facts else ""
+        lines += [
+            f"  the table inet {names.table} and the interface {names.tunnel}",
+            f"  its keys, saved states and receipts, and the user {names.probe_user}",
+            f"what others have on this host stays as it is{f': {beside}' if beside else ''}",
+        ]
+    else:
+        lines += [
+            "  the table inet provisioner and the interface wg-prov: the machine's own rules alone decide from then on",
+            "  its keys, saved states and receipts, and the users mediamtx and provisioner-probe",
+        ]
+    return (*lines, "packages, the SSH user and what he may do by sudo stay")
 
 
 def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from provisioner.base.errors import InventoryError
 from provisioner.base.secret import content_key, identity_key
 from provisioner.desired.families import apart, speaks_ipv6
+from provisioner.desired.names import side_of
 from provisioner.desired.required import (
     carrier_secrets,
     centre_address,
@@ -50,6 +51,7 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
             ),
         ),
         firewall=_guard(inventory, centre, carriers),
+        side=side_of(inventory.settings.id) if centre.shared else "",
         readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
     )
 

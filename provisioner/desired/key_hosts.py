@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provisioner.base.errors import InventoryError
 from provisioner.base.secret import content_key, identity_key
+from provisioner.desired.names import side_of
 from provisioner.desired.ownership import with_owner
 from provisioner.desired.required import host_key
 from provisioner.desired.spec import HostKind, HostSpec, Tunnel
@@ -47,6 +48,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
             identity=identity_key(host_key(secrets, centre.id)),
             jump=centre.jump_to,
+            side=side_of(inventory.settings.id) if centre.shared else "",
         )
         for centre in inventory.centres.values()
         if _is_open(secrets, centre.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from provisioner.base.printable import printable
@@ -19,6 +19,11 @@ _FORMS: Final = {
     "at": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
 }
 _WORD, _PERSON = 64, 120
+_SHAPES: Final = {
+    "alone": "who has the host for itself alone",
+    "shared": "who shares the host with others",
+}
+"""What a host's door says before a mark of the other shape, and what that means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class Owner:
         run: the run that was confirmed last.
         who: who carried that out.
         released: whether the owner has let go of it.
+        shape: `alone` or `shared`, where that is how somebody else has the host and not how we would: it can neither be
+            taken over nor be used beside him then; empty where it is no matter.
     """
 
     inventory: str = ""
@@ -42,6 +49,7 @@ class Owner:
     run: str = ""
     who: str = ""
     released: bool = False
+    shape: str = ""
 
     def is_same(self, other: Owner) -> bool:
         """Whether the mark of another one is of the same inventory with the same key."""
@@ -55,10 +63,13 @@ class Owner:
     @property
     def words(self) -> str:
         """The owner in words, for people."""
+        if not self.inventory and self.shape:
+            return f"somebody unknown, {_SHAPES[self.shape]}"
         if not self.inventory:
             return "somebody unknown (provisioner's files are there, and no mark of whose they are)"
         known = f"inventory {self.inventory}, key {self.key[:8]}"
         known += f", as {self.host}" if self.host else ""
+        known += f", {_SHAPES[self.shape]}" if self.shape else ""
         last = f"run {self.run}, " if self.run else ""
         by = f" by {self.who}" if self.who else ""
         return f"{known} (last: {last}{self.at}{by})"
@@ -75,6 +86,13 @@ def owner_in(text: str) -> Owner | None:
     """
     if text == NOTHING:
         return None
+    shape, _, mark = text.partition(" ")
+    if shape in _SHAPES:
+        return replace(_marked(mark), shape=shape)
+    return _marked(text)
+
+
+def _marked(text: str) -> Owner:
     try:
         return owner_of(json.loads(text))
     except (ValueError, RecursionError):

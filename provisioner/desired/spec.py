@@ -12,12 +12,13 @@ from typing import NamedTuple, Protocol
 
 from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
+from provisioner.desired.names import HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, JumpHost, MediamtxArtefact, Ssh, StreamName
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 
-TUNNEL = "wg-prov"
+TUNNEL = HostNames().tunnel
 RTSP_PORT = 8554
 API_PORT = 9997
 # Ethernet would allow 1420 and PPPoE 1412; 1380 also passes mobile uplinks, and one value on both
@@ -163,7 +164,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """The interface `wg-prov`: one address, one route a pool, never a route a peer."""
+    """The interface `wg-prov` (`wgp-…` on a shared centre): one address, one route a pool, never a route a peer."""
 
     address: IPv4Address
     listen_port: int | None
@@ -174,7 +175,7 @@ class Tunnel:
 
 @dataclass(frozen=True, slots=True)
 class Firewall:
-    """What `table inet provisioner` lets through.
+    """What our table lets through.
 
     On a relay all else is dropped in input and forward. A centre is somebody's machine with services of its own: the
     table guards its SSH and its end of the tunnel there, and leaves all else alone.
@@ -242,6 +243,7 @@ class HostSpec:
         owner: what its mark says once it is ours; None where nobody needs to know.
         adopted: the owner from whom it is to be taken over, as somebody recorded in the lock.
         jump: the host through which SSH goes to it; None where it goes there directly.
+        side: on a centre that several inventories share, what this one's side is called; else empty.
     """
 
     id: str
@@ -262,6 +264,12 @@ class HostSpec:
     owner: Owner | None = None
     adopted: Owner | None = None
     jump: JumpHost | None = None
+    side: str = ""
+
+    @property
+    def names(self) -> HostNames:
+        """What things of ours are called on it."""
+        return HostNames(self.side)
 
     @property
     def held_names(self) -> Mapping[str, HeldFacility]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from provisioner.desired.names import HostNames
 from provisioner.desired.spec import HostSpec
 
 UNIT_MEDIAMTX = "provisioner-mediamtx.service"
 
 
-UNIT_NFT = "provisioner-nft.service"
+UNIT_NFT = HostNames().unit_nft
 
 
 UNIT_QUARANTINE = "provisioner-quarantine.service"
 
 
-UNIT_REVERT = "provisioner-revert.service"
+UNIT_REVERT = HostNames().unit_revert
 
 
-UNIT_WG = "provisioner-wg.service"
+UNIT_WG = HostNames().unit_wg
 
 
 def units_of(spec: HostSpec) -> tuple[str, ...]:
     """The units that a host should have, in the order in which they start."""
     media = (UNIT_MEDIAMTX, UNIT_QUARANTINE) if spec.relay else ()
-    return (UNIT_NFT, UNIT_WG, *media, UNIT_REVERT)
+    names = spec.names
+    return (names.unit_nft, names.unit_wg, *media, names.unit_revert)

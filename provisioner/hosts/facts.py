@@ -21,6 +21,7 @@ from provisioner.hosts.surroundings import Surroundings, surroundings_in
 _MOST_ROUTES = 20
 RuleAction = Literal["create", "update", "delete"]
 _MOST_RECEIPTS = 100
+_MOST_BESIDE = 20
 _RULE_ACTIONS: tuple[RuleAction, ...] = get_args(RuleAction)
 
 
@@ -226,6 +227,7 @@ class HostFacts:
         generations: the states that the host can return to, the newest first.
         ssh_peer: the address from which the host saw the controller come, empty where it did not say.
         owner: whose it is by its mark; None where it has none.
+        beside: by their marks, the inventories that have sides of their own on it.
         proved: whether it has proved that it is the host that was managed before.
         trust: what it was trusted for when it was applied last; None where it never was.
         policy: what held plans back then.
@@ -257,6 +259,7 @@ class HostFacts:
     live_digest: str = ""
     ssh_peer: str = ""
     owner: Owner | None = None
+    beside: tuple[Owner, ...] = ()
     proved: bool = True
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
@@ -318,6 +321,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         live_digest=answer.text("live_digest"),
         ssh_peer=_address(machine.values.get("ssh_peer")),
         owner=owner_of(answer.values["owner"]) if answer.has("owner") else None,
+        beside=tuple(map(owner_of, answer.list_of("beside")[:_MOST_BESIDE])) if answer.has("beside") else (),
         trust=_trust(answer.below_or_none("trust")),
         policy=_policy(answer.below_or_none("policy")),
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),

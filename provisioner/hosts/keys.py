@@ -21,6 +21,7 @@ from provisioner.hosts.owner import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
 from provisioner.inventory.model import SealedKey
 from provisioner.render.host import identity_content
+from provisioner.render.templates import Templates
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import KeysRequest
@@ -65,7 +66,7 @@ class RestoredKey:
 def make_host_keys(
     specs: Sequence[HostSpec],
     runner: HostRunner,
-    program: bytes,
+    templates: Templates,
     *,
     known: Mapping[str, str] = MappingProxyType({}),
     unproved: bool = False,
@@ -77,13 +78,17 @@ def make_host_keys(
     Args:
         specs: the hosts.
         runner: carries the calls.
-        program: the on-host program, which stays there with the key by which the host proves itself later.
+        templates: hold the on-host program, which stays there with the key by which the host proves itself later.
         known: public keys that are recorded already, each with whose it is: a host cannot have another's.
         unproved: whether the hosts need not prove that they are those that were managed before.
         who: who does it, for the mark of whose the hosts are.
         recovery: the recovery key to which relays seal their tunnel's key; empty where there is none.
     """
-    calls = [HostCall(spec, _request(spec, who, recovery), _left(spec, program), unproved=unproved) for spec in specs]
+    left = [_left(spec, templates.for_side(spec.side).host_program) for spec in specs]
+    calls = [
+        HostCall(spec, _request(spec, who, recovery), files, unproved=unproved)
+        for spec, files in zip(specs, left, strict=True)
+    ]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
     made: dict[str, HostKeys] = {}
     errors: dict[str, HostError] = {}
@@ -104,7 +109,7 @@ def restore_host_keys(
     Args:
         spec: the relay.
         runner: carries the call.
-        program: the on-host program, as for `make_host_keys`.
+        program: the on-host program, which stays there as well.
         restored: the key.
         unproved: whether it need not prove that it is the host that was managed before.
         who: who does it.

@@ -16,7 +16,7 @@ from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HeldFacts, HostFacts, parse_facts
 from provisioner.hosts.packages import lacks
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
-from provisioner.render.files import NFT_FILE, RenderedFile, program_path
+from provisioner.render.files import RenderedFile, program_path
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import ObserveRequest
@@ -111,5 +111,5 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
         request["ports"] = {"tcp": [RTSP_PORT, API_PORT], "udp": [spec.tunnel.listen_port]}
     if spec.held:
         request["held"] = sorted(spec.held_names)
-    rules = [file.content for file in files if file.path == NFT_FILE]
+    rules = [file.content for file in files if file.path == spec.names.nft_file]
     return request, {"nft": rules[0]} if rules else {}

@@ -24,12 +24,18 @@ def is_open(spec: HostSpec, owner: Owner | None) -> bool:
     """
     if owner is None or is_free(spec, owner):
         return True
+    if owner.shape:
+        return False
     return spec.adopted is not None and owner.claim == spec.adopted.claim
 
 
 def is_free(spec: HostSpec, owner: Owner) -> bool:
     """Whether there is nobody to take a host over from: by its mark it is this inventory's, or was let go."""
-    return owner.released or (spec.owner is not None and owner.is_same(spec.owner))
+    return not owner.shape and (owner.released or _is_own(spec, owner))
+
+
+def _is_own(spec: HostSpec, owner: Owner) -> bool:
+    return spec.owner is not None and owner.is_same(spec.owner)
 
 
 def claims_of(spec: HostSpec) -> list[list[str]]:
@@ -47,7 +53,9 @@ def judged(spec: HostSpec, answer: HostAnswer) -> HostAnswer:
         return answer
     owner = answer.owner.words if answer.owner else ""
     said = f"{_NOT_PROVED}, and belongs to {owner}; nothing was sent to it"
-    return replace(answer, error=f"{said}: to take it over, provisioner hosts adopt {spec.id}", foreign=True)
+    shaped = answer.owner is not None and answer.owner.shape
+    adopt = "" if shaped else f": to take it over, provisioner hosts adopt {spec.id}"
+    return replace(answer, error=f"{said}{adopt}", foreign=True)
 
 
 def owner_to_mark(spec: HostSpec) -> OwnerToMark | None:

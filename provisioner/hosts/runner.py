@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError
@@ -154,14 +154,24 @@ class ForeignHostError(HostError):
         self.owner = owner
 
 
+_HINTS: Final = {
+    "": "ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a take-over"
+    " cuts; if it is not meant, find out who changed the address, the vault or that host",
+    "alone": "a centre is shared by all of its inventories or by none: that one takes it out of service, writes"
+    " `shared: true` into its own file of the centre, and sets it up anew; then there is room for both",
+    "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
+    " relay cannot be shared",
+}
+"""What is to be done about a host that is somebody else's, by the shape of his."""
+
+
 def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
     place = f"{spec.id} ({spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)})"
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
             f"{place}: {answer.error}",
-            hint="ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a"
-            " take-over cuts; if it is not meant, find out who changed the address, the vault or that host",
+            hint=_HINTS[answer.owner.shape],
             host=spec.id,
             owner=answer.owner,
         )

@@ -10,6 +10,7 @@ from typing import Final
 
 from provisioner.base.diagnostics import Problem
 from provisioner.desired.limit import Limit
+from provisioner.desired.names import is_of_a_side
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.files.positions import Places
@@ -33,7 +34,7 @@ from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.guards.surroundings import host_warnings
 from provisioner.plan.model import HeldInPlan, Plan
-from provisioner.render.files import NFT_FILE, RenderedFile
+from provisioner.render.files import RenderedFile
 
 _NOTED = 5
 """So many files of machines are named: a host says what it likes of itself."""
@@ -93,6 +94,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside(outside),
         *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
+        *(r for spec in read if spec.id in by_host for r in _taken_networks(spec, facts[spec.id])),
     ]
     held = _held(observed, limit, read)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
@@ -241,7 +243,7 @@ def _outside(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
 
 
 def _rules(observed: Observed, spec: HostSpec) -> str:
-    return next((f.content.decode() for f in observed.files[spec.id] if f.path == NFT_FILE), "")
+    return next((f.content.decode() for f in observed.files[spec.id] if f.path == spec.names.nft_file), "")
 
 
 def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
@@ -261,11 +263,30 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
 
 
+def _taken_networks(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
+    """On a shared centre, networks of the tunnel that another side has: one of the two would lose them."""
+    for network, device in facts.routes_elsewhere:
+        if spec.side and is_of_a_side(device):
+            message = f"{spec.id}: {network} is reached by {device} there, the tunnel of another inventory's side"
+            hint = "two inventories on one centre need pools that do not meet: agree who has which, and move one's"
+            yield PlanRefusal("networks_taken", message, hint, host=spec.id)
+
+
+def _of_sides(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
+    """Who else has a side on which host: nothing of theirs is in this plan."""
+    for spec in specs:
+        if others := facts[spec.id].beside:
+            own = spec.owner.inventory if spec.owner else "this inventory"
+            listed = "; ".join(owner.words for owner in others)
+            yield f"{spec.id} is shared: this is the side of {own}; beside it: {listed}"
+
+
 def _notes(
     observed: Observed, read: Sequence[HostSpec], changed: Collection[str], held: Sequence[HeldInPlan]
 ) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
-    yield from _of_the_machine({spec.id: observed.facts[spec.id] for spec in read})
+    yield from _of_sides(read, observed.facts)
+    yield from _of_the_machine(read, observed.facts)
     if aside := [one.facility.id for one in held if not one.chosen]:
         yield f"{OUTSIDE}, and what hosts have of it stays as it is: {', '.join(aside)}"
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
@@ -291,12 +312,13 @@ def _of_recovery(observed: Observed, former: Collection[str]) -> Iterator[str]:
         )
 
 
-def _of_the_machine(facts: Mapping[str, HostFacts]) -> Iterator[str]:
+def _of_the_machine(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:
     """What changes units of ours as it changes every service of a machine: not ours to remove, and no secret either."""
     hosts: dict[str, list[str]] = defaultdict(list)
-    for host, of in facts.items():
-        for path in {path for unit in of.units.values() for path in unit.drop_ins if not overrides_ours(path)}:
-            hosts[path].append(host)
+    for spec in specs:
+        units = facts[spec.id].units.values()
+        for path in {path for unit in units for path in unit.drop_ins if not overrides_ours(spec, path)}:
+            hosts[path].append(spec.id)
     for path, names in sorted(hosts.items())[:_NOTED]:
         yield (
             f"{path} on {named(sorted(names))} changes units of ours, too: it is the machine's own, and no apply"

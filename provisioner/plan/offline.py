@@ -14,7 +14,7 @@ from provisioner.base.endpoint import endpoint_text
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import DesiredState, HostSpec, MediaPath, Peer
-from provisioner.desired.units import UNIT_REVERT, units_of
+from provisioner.desired.units import units_of
 from provisioner.hosts.facts import (
     FileFacts,
     FirewallFacts,
@@ -43,7 +43,7 @@ from provisioner.inventory.model import (
 )
 from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of
 from provisioner.plan.guards.ruleset import Ruleset, parse_ruleset
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, RenderedFile, program_path
+from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 from provisioner.render.media import path_settings
 
 _NOTHING = Secret("not-known")
@@ -82,7 +82,9 @@ def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> di
         new_files: of the new revision: what a host says of its rules depends on what is asked.
     """
     return {
-        host: _facts(state.hosts[host], files[host], new_files) if host in state.hosts else _bare(host, new_files)
+        host: _facts(state.hosts[host], files[host], new_files)
+        if host in state.hosts and _are_called_alike(state.hosts[host], new_files)
+        else _bare(host, new_files)
         for host, new_files in new_files.items()
     }
 
@@ -114,21 +116,27 @@ def _streams(camera: Camera) -> tuple[StreamName, ...]:
     return (StreamName.SUB, StreamName.MAIN) if camera.streams.main else (StreamName.SUB,)
 
 
+def _are_called_alike(spec: HostSpec, new_files: Sequence[RenderedFile]) -> bool:
+    """Whether a host has things of ours by the names that the new revision has for them: one shares it, or not."""
+    return any(file.path == spec.names.host_program for file in new_files)
+
+
 def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
     """The facts of a host that the older revision does not have: nothing of ours is on it."""
-    return HostFacts(host, firewall=FirewallFacts(differences=_differences("", _content(new_files, NFT_FILE))))
+    rules = next((file.content.decode() for file in new_files if file.path.endswith(".nft")), "")
+    return HostFacts(host, firewall=FirewallFacts(differences=_differences("", rules)))
 
 
 def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[RenderedFile]) -> HostFacts:
     by_path = {file.path: file for file in files}
-    rules = _content(files, NFT_FILE)
+    rules = _content(files, spec.names.nft_file)
     facts = HostFacts(
         host=spec.id,
         files={file.path: _file(spec, file) for file in files},
         installed=frozenset(by_path),
-        units={name: UnitFacts("inactive" if name == UNIT_REVERT else "active", "enabled") for name in units_of(spec)},
+        units={name: UnitFacts(_running(spec, name), "enabled") for name in units_of(spec)},
         tunnel=_tunnel(spec),
-        firewall=FirewallFacts(bool(rules), _differences(rules, _content(new_files, NFT_FILE))),
+        firewall=FirewallFacts(bool(rules), _differences(rules, _content(new_files, spec.names.nft_file))),
         trust=spec.trust,
         policy=spec.policy,
     )
@@ -137,6 +145,10 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[Re
     relay = _relay(spec, by_path[MEDIAMTX_FILE])
     runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {}, ())
     return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, new_files))
+
+
+def _running(spec: HostSpec, unit: str) -> str:
+    return "inactive" if unit == spec.names.unit_revert else "active"
 
 
 def _content(files: Sequence[RenderedFile], path: str) -> str:

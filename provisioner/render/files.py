@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from provisioner.desired.spec import TUNNEL
+from provisioner.desired.names import HostNames
 from provisioner.inventory.model import MediamtxArtefact
 
-ETC = "/etc/provisioner"
+# A relay is never shared: these are its names, and those of a centre that one inventory has for itself.
+_ALONE = HostNames()
+ETC = _ALONE.etc
 LIB = "/usr/local/lib/provisioner"
-UNITS = "/etc/systemd/system"
-HOST_PROGRAM = f"{LIB}/provisioner-host"
+HOST_PROGRAM = _ALONE.host_program
 MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
-NFT_FILE = f"{ETC}/provisioner.nft"
-WG_FILE = f"{ETC}/{TUNNEL}.conf"
-PSK_FILE = f"{ETC}/{TUNNEL}.psk"
-TUNNEL_FILE = f"{ETC}/tunnel.json"
-TRUST_FILE = f"{ETC}/trust.json"
-POLICY_FILE = f"{ETC}/policy.json"
+NFT_FILE = _ALONE.nft_file
+WG_FILE = _ALONE.wg_file
+PSK_FILE = _ALONE.psk_file
+TUNNEL_FILE = _ALONE.tunnel_file
+TRUST_FILE = _ALONE.trust_file
+POLICY_FILE = _ALONE.policy_file
 SENTINEL_PREFIX = "cfg/"
 RELAY_USER = "mediamtx"
-PROBE_USER = "provisioner-probe"
+PROBE_USER = _ALONE.probe_user
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 
 from provisioner.base.errors import RenderError
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, HostSpec, Tunnel
+from provisioner.desired.names import UNITS, HostNames
+from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec, Tunnel
+from provisioner.desired.units import UNIT_MEDIAMTX
 from provisioner.inventory.model import MediamtxArtefact
-from provisioner.render.files import (
-    HOST_PROGRAM,
-    MEDIAMTX_FILE,
-    NFT_FILE,
-    POLICY_FILE,
-    PROBE_USER,
-    PSK_FILE,
-    RELAY_USER,
-    SENTINEL_PREFIX,
-    TRUST_FILE,
-    TUNNEL_FILE,
-    UNITS,
-    WG_FILE,
-    RenderedFile,
-    program_path,
-)
+from provisioner.render.files import MEDIAMTX_FILE, RELAY_USER, SENTINEL_PREFIX, RenderedFile, program_path
 from provisioner.render.jinja import fill
 from provisioner.render.media import path_lines, user_settings
 from provisioner.render.templates import Templates
+
+ADMITTED = 0x08000000
+"""The bit of a packet's mark by which the tables of a shared centre tell each other: SSH that one of them knows."""
 
 
 def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
@@ -37,21 +26,22 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
     """
+    names = spec.names
     files = [
-        RenderedFile(HOST_PROGRAM, templates.host_program, 0o755),
-        *_tunnel_files(spec.tunnel, templates),
-        _unit("provisioner-wg", templates),
-        _unit("provisioner-revert", templates),
+        RenderedFile(names.host_program, templates.for_side(spec.side).host_program, 0o755),
+        *_tunnel_files(spec.tunnel, names, templates),
+        _unit("wg", names, templates),
+        _unit("revert", names, templates),
     ]
     if spec.trust is not None:
-        files.append(RenderedFile(TRUST_FILE, _json(spec.trust.as_document()), 0o640))
+        files.append(RenderedFile(names.trust_file, _json(spec.trust.as_document()), 0o640))
     if spec.policy is not None:
-        files.append(RenderedFile(POLICY_FILE, _json(asdict(spec.policy)), 0o640))
+        files.append(RenderedFile(names.policy_file, _json(asdict(spec.policy)), 0o640))
     if spec.firewall is not None:
-        files += [_firewall_file(spec, templates), _unit("provisioner-nft", templates)]
+        files += [_firewall_file(spec, templates), _unit("nft", names, templates)]
     if spec.relay is not None:
         files += [_mediamtx_file(spec, templates), _relay_unit(spec.tunnel, spec.relay.artefact, templates)]
-        files.append(_unit("provisioner-quarantine", templates))
+        files.append(_unit("quarantine", names, templates))
     return tuple(sorted(files, key=lambda f: f.path))
 
 
@@ -64,24 +54,24 @@ def _json(document: object) -> bytes:
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 
-def _tunnel_files(tunnel: Tunnel, templates: Templates) -> tuple[RenderedFile, ...]:
+def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tuple[RenderedFile, ...]:
     conf = fill(templates, "wireguard/wg-prov.conf.j2", {"listen_port": tunnel.listen_port, "peers": tunnel.peers})
     psks = "".join(f"{p.public_key} {p.psk.reveal()}\n" for p in tunnel.peers)
     link = {
         "address": f"{tunnel.address}/32",
-        "interface": TUNNEL,
+        "interface": names.tunnel,
         "mtu": tunnel.mtu,
         "routes": [str(route) for route in tunnel.routes],
     }
     return (
-        RenderedFile(WG_FILE, conf, 0o640),
-        RenderedFile(PSK_FILE, psks.encode(), 0o600, secret=True),
-        RenderedFile(TUNNEL_FILE, _json(link), 0o640),
+        RenderedFile(names.wg_file, conf, 0o640),
+        RenderedFile(names.psk_file, psks.encode(), 0o600, secret=True),
+        RenderedFile(names.tunnel_file, _json(link), 0o640),
     )
 
 
 def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
-    firewall = spec.firewall
+    firewall, names = spec.firewall, spec.names
     if firewall is None:
         raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)
     values = {
@@ -90,17 +80,19 @@ def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         "speaks_ipv6": firewall.speaks_ipv6,
         "ssh_port": firewall.ssh_port,
         "rtsp_port": RTSP_PORT,
-        "tunnel": TUNNEL,
+        "table": names.table,
+        "tunnel": names.tunnel,
         "relay_address": spec.tunnel.address,
         "relay_user": RELAY_USER,
-        "probe_user": PROBE_USER,
+        "probe_user": names.probe_user,
     }
     if spec.relay is None:
-        values |= {"relays": firewall.relays, "probe_user": PROBE_USER}
-        return RenderedFile(NFT_FILE, fill(templates, "nftables/centre.nft.j2", values), 0o640)
+        template = "nftables/shared-centre.nft.j2" if spec.side else "nftables/centre.nft.j2"
+        values |= {"relays": firewall.relays, "admitted": ADMITTED}
+        return RenderedFile(names.nft_file, fill(templates, template, values), 0o640)
     values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
     values |= {"onvif": firewall.onvif}
-    return RenderedFile(NFT_FILE, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
+    return RenderedFile(names.nft_file, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 
 def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
@@ -121,15 +113,15 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     return RenderedFile(MEDIAMTX_FILE, content, 0o640, group=RELAY_USER, secret=True)
 
 
-def _unit(name: str, templates: Templates) -> RenderedFile:
-    return _unit_of(name, {"host_program": HOST_PROGRAM}, templates)
+def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
+    """A unit of ours by the last word of its name, which names the template, too."""
+    values = {"host_program": names.host_program, "names": names}
+    content = fill(templates, f"systemd/provisioner-{word}.service.j2", values)
+    return RenderedFile(f"{UNITS}/{names.ours}-{word}.service", content)
 
 
 def _relay_unit(tunnel: Tunnel, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
     """MediaMTX's unit: the tunnel's routes are the pools, and nobody else has anything to say to it."""
     values = {"program": program_path(artefact), "networks": [str(network) for network in tunnel.routes]}
-    return _unit_of("provisioner-mediamtx", values, templates)
-
-
-def _unit_of(name: str, values: Mapping[str, object], templates: Templates) -> RenderedFile:
-    return RenderedFile(f"{UNITS}/{name}.service", fill(templates, f"systemd/{name}.service.j2", values))
+    content = fill(templates, "systemd/provisioner-mediamtx.service.j2", values)
+    return RenderedFile(f"{UNITS}/{UNIT_MEDIAMTX}", content)

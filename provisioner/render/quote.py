@@ -21,6 +21,7 @@ from provisioner.desired.spec import StreamSource
 _YAML_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _NFT_TEXT = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_NFT_NAME = re.compile(r"[a-z][a-z0-9.-]{0,62}")
 _WG_VALUE = re.compile(r"[A-Za-z0-9+/=_.:,-]+|\[[0-9a-f:]+\]:[0-9]+")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")  # what `quote` leaves as it is
 _SYSTEMD_WORD = re.compile(r"[A-Za-z0-9/_.+-]+")
@@ -66,6 +67,13 @@ def nft_text(value: str) -> str:
     if not _NFT_TEXT.fullmatch(value):
         raise ValueError(f"{value!r} is not a name that nft can hold")
     return f'"{value}"'
+
+
+def nft_name(value: str) -> str:
+    """A table's name for nft, which takes none in quotes: letters, figures, hyphens and dots, a letter first."""
+    if not _NFT_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is not a name that a table can have")
+    return value
 
 
 def wg(value: object) -> str:
@@ -146,6 +154,7 @@ FILTERS = {
     "flow": flow,
     "nft": nft,
     "nft_list": nft_list,
+    "nft_name": nft_name,
     "nft_text": nft_text,
     "wg": wg,
     "wg_list": wg_list,

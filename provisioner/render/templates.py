@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
+
+from provisioner.desired.names import HostNames
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 HOST_PACKAGE = "provisioner_host"
 # Types for the type checker: nothing imports them on a host.
 _NOT_SHIPPED = "wire.py"
+SIDED: Final = ("side.py", "bundle.py")
+"""The modules that say of which side the program is."""
+_NO_SIDE: Final = b'\nSIDE = ""\n'
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # A zip keeps no bytecode. Where a bundle brought this very program since the boot, its copy there has some.
 _MAIN = f"""
 import sys
-copy = "/run/provisioner-program-DIGEST"
+copy = "/run/OURS-program-DIGEST"
 sys.path.insert(0, copy)
 def command():
     if sys.argv[1:] in (["prove"], ["call"]):
@@ -55,10 +61,25 @@ class Templates:
     Attributes:
         texts: template text by name, e.g. `nftables/provisioner.nft.j2`.
         host_sources: the on-host program's modules, file name to bytes.
+        side: whose side of a shared centre the program is of; empty where a host is not shared.
     """
 
     texts: dict[str, str]
     host_sources: dict[str, bytes]
+    side: str = ""
+
+    def for_side(self, side: str) -> Templates:
+        """The same with the program of a side, which differs in two lines; of no side they are these."""
+        if not side:
+            return self
+        if side not in self._of_sides:
+            changed = {name: with_side(self.host_sources[name], side) for name in SIDED}
+            self._of_sides[side] = replace(self, host_sources=self.host_sources | changed, side=side)
+        return self._of_sides[side]
+
+    @cached_property
+    def _of_sides(self) -> dict[str, Templates]:
+        return {}
 
     @cached_property
     def digest(self) -> str:
@@ -79,11 +100,27 @@ class Templates:
         """The on-host program as one executable file; the same bytes every time."""
         buffer = io.BytesIO()
         buffer.write(b"#!/usr/bin/python3 -IS\n")
+        main = _MAIN.replace("DIGEST", self.host_digest).replace("OURS", HostNames(self.side).ours)
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            _add(archive, "__main__.py", _MAIN.replace("DIGEST", self.host_digest).encode())
+            _add(archive, "__main__.py", main.encode())
             for name in sorted(self.host_sources):
                 _add(archive, f"{HOST_PACKAGE}/{name}", self.host_sources[name])
         return buffer.getvalue()
+
+
+def with_side(source: bytes, side: str) -> bytes:
+    """A module of the on-host program as one of a side.
+
+    Args:
+        source: the module's, which has a line for it.
+        side: the side's name: letters, figures and hyphens.
+
+    Raises:
+        ValueError: the module has no such line, or has several.
+    """
+    if source.count(_NO_SIDE) != 1:
+        raise ValueError("a module of the on-host program has to say once that it is of no side")
+    return source.replace(_NO_SIDE, f'\nSIDE = "{side}"\n'.encode())
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

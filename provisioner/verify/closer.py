@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, ip_address
 
+from provisioner.desired.names import HostNames
 from provisioner.hosts.document import Fields, UnreadableError
 
 Device = tuple[str, int]
-
-OUR_TABLE = ("inet", "provisioner")
 
 _LARGEST_PORT = 65_535
 _LARGEST_CODE = 255
@@ -66,10 +65,9 @@ class Drop:
     tunnel: bool
     place: Device
 
-    @property
-    def ours(self) -> bool:
-        """Whether it is our own table that drops."""
-        return self.table == OUR_TABLE
+    def is_of(self, host: HostNames) -> bool:
+        """Whether it is our own table on a host that drops."""
+        return self.table == ("inet", host.table)
 
     @property
     def named(self) -> str:

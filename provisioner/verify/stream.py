@@ -349,7 +349,7 @@ def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | No
     relay, address = case.target.relay, str(case.target.relay.tunnel.address)
     place = address, RTSP_PORT
     if drop := said.closer.drop_of(place) or said.closer.tunnel_drop:
-        return dropped(drop, centre.id, f"what goes to {relay.id} and comes from it")
+        return dropped(drop, centre.id, f"what goes to {relay.id} and comes from it", centre.names)
     outcome = said.ways.get(place)
     if outcome == "ok" and (size := said.closer.too_large(address)):
         return too_large(centre.id, size)

@@ -11,7 +11,6 @@ from provisioner.verify.wanted import PathToCheck
 
 # The names are a contract: docs/design.md, part 4.
 _RELAY_FILE = "/etc/provisioner/mediamtx.yml"
-_TUNNEL_FILES = frozenset({"/etc/provisioner/wg-prov.conf", "/etc/provisioner/wg-prov.psk"})
 
 
 def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
@@ -21,17 +20,17 @@ def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> 
     """
     listed = tuple(changes)
     resources = {change.resource for change in listed}
-    return tuple(c for c in listed if not _is_sum(c, resources) and _touches(c, host, target))
+    return tuple(c for c in listed if not _is_sum(c, host, resources) and _touches(c, host, target))
 
 
-def _is_sum(change: Change, resources: Collection[Resource]) -> bool:
+def _is_sum(change: Change, host: HostSpec, resources: Collection[Resource]) -> bool:
     """Whether a file differs in nothing but what is listed beside it."""
     if change.resource is not Resource.FILE:
         return False
     if change.name == _RELAY_FILE:
         # Its settings would cut somebody.
         return change.impact is Impact.NONE and Resource.PATH in resources
-    return change.name in _TUNNEL_FILES and Resource.PEER in resources
+    return change.name in {host.names.wg_file, host.names.psk_file} and Resource.PEER in resources
 
 
 def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:

@@ -80,7 +80,7 @@ def test_an_odd_answer_to_keys_is_one_hosts_error(oddities: list[Oddity]) -> Non
         return {"public_key": key, "api_hash": digest, "probe_hash": digest, **sealed}
 
     odd = OddHosts(Keys(), HOST, lambda _operation, document: odd_document(document, oddities))  # type: ignore[arg-type]  # a list is a sequence
-    made, errors = make_host_keys(tuple(DESIRED.hosts.values()), odd, b"program", recovery=recovery)
+    made, errors = make_host_keys(tuple(DESIRED.hosts.values()), odd, fleets.templates(), recovery=recovery)
     assert made[OTHER].recorded == {"public_key": keys(OTHER)["public_key"]}
     # What goes into the lock is these, and nothing that a host chose to add; a host without a box has none.
     sealed = SealedKey(recovery=recovery, public_key=inventories.public_key(HOST), box="A" * 128)

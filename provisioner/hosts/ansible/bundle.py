@@ -16,7 +16,7 @@ def write_bundle(path: Path, call: HostCall, templates: Templates) -> None:
     """Write a call's bundle, for the caller's eyes alone."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as bundle:
-        for name, source in templates.host_sources.items():
+        for name, source in templates.for_side(call.spec.side).host_sources.items():
             _add(bundle, f"{HOST_PACKAGE}/{name}", source)
         _add(bundle, "request.json", json.dumps(call.request).encode())
         for name, content in call.files.items():

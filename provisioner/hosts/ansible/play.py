@@ -76,7 +76,7 @@ class Play:
         self, specs: Sequence[HostSpec], templates: Templates, environment: Mapping[str, str], proofs: Proofs
     ) -> None:
         for spec in specs:
-            refuse_unsafe(spec.id, spec.ssh.user)
+            refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
         self._templates, self._proofs = templates, proofs
         self._free = {spec.id: place_of(spec) for spec in specs}
         self._ways = {spec.id: way_to(spec) for spec in specs}
@@ -230,6 +230,7 @@ class Play:
                 "ansible_port": spec.ssh.port,
                 "ansible_user": spec.ssh.user,
                 "link": str(link),
+                "side": spec.side,
             }
             self._open_box(spec.id)
         variables = {

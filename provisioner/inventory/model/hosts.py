@@ -157,6 +157,8 @@ class Centre(Model):
     """The jump host through which SSH goes to it; those of carriers are for their relays alone."""
     protected: bool = False
     """Whether it may leave the inventory, or stop reading, only after this was removed, in a change of its own."""
+    shared: bool = False
+    """Whether other inventories have sides of their own on the same host; each of them has to say so."""
 
     @property
     def ssh_to(self) -> Ssh:

@@ -13,7 +13,7 @@ from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.relay_file import settings_of
 from provisioner.plan.diff.reload_rules import caution, impact_of_settings
 from provisioner.plan.diff.users import USERS, ended_by
-from provisioner.render.files import MEDIAMTX_FILE, POLICY_FILE, RenderedFile, program_path
+from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 
 NOT_A_FILE = "not-a-file"
 """What a host says of a link or a folder where a file of ours should be."""
@@ -49,7 +49,7 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     differing = file_differences(at.spec, file, live)
     if not differing:
         return at.noop(Resource.FILE, path, "same content, mode and owner")
-    if path == POLICY_FILE and differing == ["content"]:
+    if path == at.spec.names.policy_file and differing == ["content"]:
         return at.noop(Resource.FILE, path, "the policy that it was applied under; the next change writes the new one")
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
     if path == MEDIAMTX_FILE and "content" in differing:

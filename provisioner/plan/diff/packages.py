@@ -17,7 +17,7 @@ from provisioner.desired.spec import HostSpec, Peer
 from provisioner.hosts.elements import ElementSet, element_of
 from provisioner.hosts.facts import HostFacts, PeerFacts
 from provisioner.plan.diff.comparison import Comparison, host_of
-from provisioner.render.files import NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
+from provisioner.render.files import NFT_FILE, TRUST_FILE, WG_FILE
 
 _SITE, _RELAY = "site/", "relay/"
 
@@ -70,7 +70,7 @@ def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, str]:
     """By relay, how its public address or port becomes another one, as its centres see it."""
     moved: dict[str, str] = {}
     for at in specs:
-        live = at.facts.tunnel.peers if at.facts.tunnel and rewrites(at, WG_FILE) else {}
+        live = at.facts.tunnel.peers if at.facts.tunnel and rewrites(at, at.spec.names.wg_file) else {}
         for peer in at.spec.tunnel.peers:
             known = live.get(peer.public_key)
             if peer.name.startswith(_RELAY) and peer.endpoint and known and known.endpoint:
@@ -89,7 +89,7 @@ def rewrites(at: Comparison, path: str) -> bool:
 def psk_is_renewed(at: Comparison, peer: Peer, live: PeerFacts) -> bool:
     """Whether a peer gets another pre-shared key by the inventory, and not back the one that it had."""
     differs = live.psk != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode())
-    return differs and rewrites(at, PSK_FILE)
+    return differs and rewrites(at, at.spec.names.psk_file)
 
 
 def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:

@@ -13,7 +13,6 @@ from provisioner.hosts.facts import RuleDifference
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 
-TABLE = "table inet provisioner"
 _NEW = {
     (ElementSet.MANAGEMENT, Action.CREATE): "new SSH from it is to be accepted",
     (ElementSet.MANAGEMENT, Action.DELETE): "new SSH from it is to be refused",
@@ -40,15 +39,16 @@ _OTHER = {
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
     held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held.cameras} if at.spec.held else set()
+    table = f"table inet {at.spec.names.table}"
     differences = [one for one in at.facts.firewall.differences if one.name not in held]
     if at.spec.firewall is not None and not at.facts.firewall.present:
         reason = f"the host does not have it (chains, sets, elements and rules: {len(differences)})"
-        yield Change(at.spec.id, Resource.RULE, TABLE, Action.CREATE, Impact.HOT, reason)
+        yield Change(at.spec.id, Resource.RULE, table, Action.CREATE, Impact.HOT, reason)
         return
     for difference in differences:
         yield _change(at, difference)
     if at.spec.firewall is not None and not differences:
-        yield at.noop(Resource.RULE, TABLE, "what is loaded means what the intended file means")
+        yield at.noop(Resource.RULE, table, "what is loaded means what the intended file means")
 
 
 def _change(at: Comparison, difference: RuleDifference) -> Change:

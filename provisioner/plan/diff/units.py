@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, UNIT_WG, units_of
+from provisioner.desired.names import UNITS, HostNames
+from provisioner.desired.spec import HostSpec
+from provisioner.desired.units import UNIT_MEDIAMTX, units_of
 from provisioner.hosts.facts import HostFacts, UnitFacts
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.files import file_differences
-from provisioner.render.files import UNITS
-
-_OUR_NAMES = "provisioner-"
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:
@@ -22,51 +21,51 @@ def unit_changes(at: Comparison) -> Iterator[Change]:
 
 
 def _unit_change(at: Comparison, name: str) -> Change:
-    state = at.facts.units.get(name)
+    names, state = at.spec.names, at.facts.units.get(name)
     path = f"{UNITS}/{name}"
     file = at.facts.files.get(path)
     if state is None or file is None:
-        impact = Impact.ALL if name == UNIT_WG and _other_key(at) else Impact.HOT
-        reason = "; ".join([*(_other_key(at) if name == UNIT_WG else ()), "the host does not have it"])
+        impact = Impact.ALL if name == names.unit_wg and _other_key(at) else Impact.HOT
+        reason = "; ".join([*(_other_key(at) if name == names.unit_wg else ()), "the host does not have it"])
         return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
-    hot: list[str] = _wrongs(name, state)
+    hot: list[str] = _wrongs(names, name, state)
     cutting: list[str] = []
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
-    if own := [path for path in state.drop_ins if overrides_ours(path)]:
+    if own := [path for path in state.drop_ins if overrides_ours(at.spec, path)]:
         (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(own)}")
-    if name == UNIT_WG:
+    if name == names.unit_wg:
         cutting += _interface_wrongs(at, state)
         hot += _link_wrongs(at)
     if name == UNIT_MEDIAMTX:
         cutting += _relay_wrongs(at)
     if not (hot or cutting):
-        return at.noop(Resource.UNIT, name, _as_desired(name))
+        return at.noop(Resource.UNIT, name, _as_desired(names, name))
     impact, cut = (Impact.ALL, at.everybody) if cutting else (Impact.HOT, NOBODY)
     reason = "; ".join([*cutting, *hot])
     return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
 
 
-def overrides_ours(path: str) -> bool:
+def overrides_ours(spec: HostSpec, path: str) -> bool:
     """Whether a file overrides units of ours alone, so that an apply removes it; as the on-host program judges.
 
     What stands in `service.d` is of every service of the machine: no plan changes it.
     """
-    file = PurePosixPath(path)
-    return file.parent.name.startswith(_OUR_NAMES) or file.name.startswith(_OUR_NAMES)
+    file, ours = PurePosixPath(path), f"{spec.names.ours}-"
+    return file.parent.name.startswith(ours) or file.name.startswith(ours)
 
 
-def _as_desired(name: str) -> str:
-    running = "enabled" if name == UNIT_REVERT else "active and enabled"
+def _as_desired(names: HostNames, name: str) -> str:
+    running = "enabled" if name == names.unit_revert else "active and enabled"
     return running + {
-        UNIT_WG: ", with the same address, port, MTU and routes",
+        names.unit_wg: ", with the same address, port, MTU and routes",
         UNIT_MEDIAMTX: ", and has read its file",
     }.get(name, "")
 
 
-def _wrongs(name: str, state: UnitFacts) -> list[str]:
+def _wrongs(names: HostNames, name: str, state: UnitFacts) -> list[str]:
     wrong = []
-    if name != UNIT_REVERT and state.active != "active":
+    if name != names.unit_revert and state.active != "active":
         wrong.append(f"it is {state.active}")
     if state.enabled != "enabled":
         wrong.append(f"it is {state.enabled}")

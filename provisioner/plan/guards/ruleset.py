@@ -28,6 +28,7 @@ _MATCHES = re.compile(
     r"|(?P<from>(?P<family>ip6?) saddr @(?P<set>\w+))|(?P<port>(?P<protocol>tcp|udp) dport (?P<number>\d+))"
     r"|(?P<near>ip6 saddr (?P<link>[0-9a-f:]+/[0-9]+))|(?P<datagram>udp sport \d+)"
     r'|(?P<direction>ct direction (?P<side>original|reply))|(?P<uid>meta skuid "(?P<user>[^"]+)")'
+    r"|(?P<admit>meta mark set meta mark \| \d+)|(?P<admitted>meta mark & \d+ == \d+)"
     r"|(?P<limit>add @(?P<limited>\w+) \{[^}]*\})|(?P<count>counter)| +"
 )
 
@@ -171,7 +172,7 @@ def _fits_neighbour(statement: re.Match[str], kind: str) -> bool | None:
             return statement["l4_protocol"] == "icmpv6"
         case "count" | None:
             return True
-        case "ct" | "iif" | "oif" | "pair" | "limit" | "port" | "datagram":
+        case "ct" | "iif" | "oif" | "pair" | "limit" | "port" | "datagram" | "admit" | "admitted":
             return False
         case _:
             raise _unknown(statement[0])
@@ -256,10 +257,11 @@ def _statements(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> Iter
                 yield _within(connection.source, (statement["link"],))
             case "port":
                 yield (statement["protocol"], int(statement["number"])) == ("tcp", connection.port)
-            case "count" | None:
+            case "count" | "admit" | None:
                 pass
-            case "iif" | "oif" | "icmp" | "l4" | "pair" | "limit" | "datagram":
-                # Not through this interface, not this protocol, and a first packet exceeds no rate.
+            case "iif" | "oif" | "icmp" | "l4" | "pair" | "limit" | "datagram" | "admitted":
+                # Not through this interface, not this protocol, a first packet exceeds no rate, and who gets in by
+                # another inventory's rules alone does not count.
                 yield False
             case _:
                 raise _unknown(statement[0])

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.desired.names import is_of_a_side
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.condition import Condition
 from provisioner.hosts.facts import HostFacts
@@ -45,6 +46,8 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         code, hint = CONDITIONS[fault.condition]
         yield warning(code, f"{spec.id}: {fault.detail}", hint)
     for network, device in facts.routes_elsewhere:
+        if spec.side and is_of_a_side(device):
+            continue  # the plan is refused
         message = (
             f"{spec.id} reaches {network} by {device}, and the tunnel is to have that network: sites there would not be"
             " reached, or what is there now would not"

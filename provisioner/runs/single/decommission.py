@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError, PolicyError
+from provisioner.desired.spec import HostSpec
 from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
@@ -159,10 +160,10 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
         raise error
     notes = parsed(spec.id, answer.document, _notes)
     _, errors = observe([spec], {spec.id: ()}, session.runner)
-    return (*notes, *_last_look(spec.id, errors.get(spec.id)))
+    return (*notes, *_last_look(spec, errors.get(spec.id)))
 
 
-def _last_look(host: str, left: HostError | None) -> tuple[str, ...]:
+def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:
     """What the host says of itself after it: a note where it may say nothing.
 
     Raises:
@@ -172,8 +173,8 @@ def _last_look(host: str, left: HostError | None) -> tuple[str, ...]:
         return ()
     if isinstance(left, UnprovedHostError) and left.owner is None:
         return ("it could not be asked once more: its user may do no more than call the program that is gone",)
-    hint = "run the same command again; if it stays so, look at /etc/provisioner and /var/lib/provisioner there"
-    raise HostError(f"{host} does not say that nothing of ours is on it any more", hint=hint, object=host)
+    hint = f"run the same command again; if it stays so, look at {spec.names.etc} and {spec.names.state} there"
+    raise HostError(f"{spec.id} does not say that nothing of ours is on it any more", hint=hint, object=spec.id)
 
 
 def _notes(answer: Fields) -> tuple[str, ...]:

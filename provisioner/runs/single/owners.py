@@ -52,6 +52,7 @@ def see_owner(session: Session, host: str) -> Adoption:
         UsageError: the inventory has no such host.
         InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
         HostError: the host could not be read.
+        PolicyError: it cannot be taken over, as one of two would have it alone and the other shares it.
     """
     called = called_host(session, host)
     spec, lock = called.spec, called.inventory.allocations
@@ -76,8 +77,11 @@ def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
 
     Raises:
         HostError: it could not be asked.
+        PolicyError: it is not to be had: somebody has it alone, or it is shared, and the inventory says otherwise.
     """
     if isinstance(error, ForeignHostError):
+        if error.owner.shape:
+            raise PolicyError(error.message, hint=error.hint, object=error.object)
         return error.owner
     if not isinstance(error, UnprovedHostError):
         raise error

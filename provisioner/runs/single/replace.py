@@ -126,7 +126,7 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
     made, errors = make_host_keys(
         [spec],
         session.runner,
-        session.templates.host_program,
+        session.templates,
         known=known_keys(inventory),
         unproved=replacement.is_new and trusted > 0,
         who=who,

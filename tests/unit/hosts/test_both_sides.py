@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import ast
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from provisioner.apply import host_change
 from provisioner.apply.answer import ChangeState, CheckRefusal
 from provisioner.base.private_text import address_without_login
-from provisioner.desired import spec, units
+from provisioner.desired import names, spec, units
 from provisioner.hosts import document, facts
 from provisioner.hosts.ansible import proof
 from provisioner.plan.diff import files as plan_files
-from provisioner.plan.diff import overrides_ours, relay_file, rules
+from provisioner.plan.diff import overrides_ours, relay_file
 from provisioner.render import files
 from provisioner.render.templates import load_templates
 from provisioner_host import bundle, logins, main, paths, wire
 from provisioner_host import files as host_files
 from provisioner_host import units as host_units
+from tests import fleets, inventories
 from tests.lab import direct
 from tests.lab.direct import MARK
 
@@ -32,7 +33,7 @@ TWICE = {
     "the Control API": (spec.API_PORT, paths.API_PORT),
     "our folder": (files.ETC, paths.ETC),
     "our programs": (files.LIB, paths.LIB),
-    "units": (files.UNITS, paths.UNIT_FOLDER),
+    "units": (names.UNITS, paths.UNIT_FOLDER),
     "the on-host program": (files.HOST_PROGRAM, paths.HOST_PROGRAM),
     "MediaMTX's file": (files.MEDIAMTX_FILE, paths.MEDIAMTX_FILE),
     "the rules": (files.NFT_FILE, paths.NFT_FILE),
@@ -55,10 +56,10 @@ TWICE = {
     "the rules' unit": (units.UNIT_NFT, paths.UNIT_NFT),
     "the tunnel's unit": (units.UNIT_WG, paths.UNIT_WG),
     "the unit that returns": (units.UNIT_REVERT, paths.UNIT_REVERT),
-    "the unit that returns, its file": (f"{files.UNITS}/{units.UNIT_REVERT}", paths.REVERT_UNIT_FILE),
-    "our table": (rules.TABLE, " ".join(("table", *paths.TABLE))),
+    "the unit that returns, its file": (f"{names.UNITS}/{units.UNIT_REVERT}", paths.REVERT_UNIT_FILE),
+    "our table": (("inet", names.HostNames().table), paths.TABLE),
     "what is no plain file": (plan_files.NOT_A_FILE, host_files.NOT_A_FILE),
-    "receipts": (host_change.RECEIPTS, paths.RECEIPTS),
+    "receipts": (names.HostNames().receipts, paths.RECEIPTS),
     "the mark of an answer": (MARK, main.ANSWER),
     "states of a change": (sorted(ChangeState), sorted(get_args(wire.Outcome))),
     "refusals": (sorted(CheckRefusal), sorted(get_args(wire.Refusal))),
@@ -93,7 +94,8 @@ def test_both_sides_know_alike_what_overrides_units_of_ours() -> None:
         "/etc/systemd/system.control/provisioner-wg.service",
     )
     others = ("/etc/systemd/system/service.d/a.conf", "/usr/lib/systemd/system/service.d/provision.conf", "", "x")
-    for judge in (overrides_ours, host_units.of_ours):
+    alone = fleets.state_of(inventories.inventory()).hosts["centre"]
+    for judge in (partial(overrides_ours, alone), host_units.of_ours):
         assert [path for path in (*ours, *others) if judge(path)] == list(ours)
 
 
