@@ -39,7 +39,7 @@ _OTHER = {
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
     held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held.cameras} if at.spec.held else set()
-    table = f"table inet {at.spec.names.table}"
+    table = at.spec.names.listed_table
     differences = [one for one in at.facts.firewall.differences if one.name not in held]
     if at.spec.firewall is not None and not at.facts.firewall.present:
         reason = f"the host does not have it (chains, sets, elements and rules: {len(differences)})"

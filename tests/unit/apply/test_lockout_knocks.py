@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.desired.spec import HostSpec
-from provisioner.render.files import NFT_FILE
 from provisioner.render.host import render_host
-from provisioner_host import lockout
+from provisioner_host import firewall, lockout
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed
 from tests import fleets, inventories
@@ -36,7 +35,7 @@ def rules_of(folder: Path, spec: HostSpec, networks: list[str]) -> Path:
     guard = replace(spec.firewall, management_networks=tuple(map(ip_network, networks)), speaks_ipv6=True)
     files = render_host(replace(spec, firewall=guard), fleets.templates())
     path = folder / "provisioner.nft"
-    path.write_bytes(next(file.content for file in files if file.path == NFT_FILE))
+    path.write_bytes(next(file.content for file in files if file.path == spec.names.nft_file))
     return path
 
 
@@ -57,6 +56,29 @@ def test_rules_let_in_whoever_may_come_over_either_family(
 ) -> None:
     monkeypatch.setattr(lockout, "connection_peer", lambda: peer)
     lockout.check(rules_of(tmp_path, HOSTS[host], networks), 22, networks)
+
+
+def test_two_sides_of_a_shared_centre_let_in_each_others_people_and_nobody_else(tmp_path: Path) -> None:
+    """With a drop in each of two tables that know nothing of each other, nobody would get in at all."""
+    centres = [inventories.centre(shared=True)]
+    spec = fleets.state_of(inventories.inventory(centres=centres)).hosts["centre"]
+    networks = {"viettel": ["198.51.100.0/27"], "vnpt": ["198.51.100.64/27", "2001:db8:7::/48"]}
+    knocking = ["198.51.100.1", "198.51.100.65", "198.51.100.129", "2001:db8:7::1", "2001:db8:8::1"]
+    texts = {side: firewall.loadable(rules_of(tmp_path, replace(spec, side=side), of)) for side, of in networks.items()}
+
+    def answered(*commands: str) -> set[str]:
+        with scratch() as host, scratch() as client:
+            lockout._wire(host, client, knocking)  # noqa: SLF001 (the host's own way to knock)
+            for command in commands:
+                host.run(["nft", "-f", "-"], stdin=command)
+            return {source for source, is_in in lockout._knock(host, client, 22, knocking).items() if is_in}  # noqa: SLF001
+
+    own = {"viettel": {knocking[0]}, "vnpt": {knocking[1], knocking[3]}}
+    assert answered() == set(knocking)
+    for side, text in texts.items():
+        assert answered(text) == own[side]
+    assert answered(*texts.values()) == answered(*reversed(texts.values())) == own["viettel"] | own["vnpt"]
+    assert answered(*texts.values(), "delete table inet provisioner.vnpt") == own["viettel"]
 
 
 @pytest.mark.parametrize("host", ["relay-viettel-1", "centre"])
