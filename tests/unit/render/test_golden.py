@@ -115,6 +115,29 @@ def test_what_is_called_and_sent_to_over_ipv6_or_by_name_is_as_the_golden_tree(g
     golden_tree("over-ipv6", ipv6_scenario())
 
 
+def shared_scenario() -> dict[str, bytes]:
+    """One centre with the sides of two inventories, each of which has one carrier: the trees lie beside each other."""
+    tree: dict[str, bytes] = {}
+    for number, carrier in enumerate(("viettel", "vnpt")):
+        pools = {"centres": f"10.9{number}.0.0/24", "carriers": {carrier: f"10.10{number}.0.0/16"}}
+        centre = inventories.centre(shared=True, management_networks=["2001:db8:0:7::/64"] if number else [])
+        plain = inventories.inventory(
+            settings=inventories.settings(id=f"{carrier}-centres", pools=pools),
+            carriers=[inventories.carrier(carrier, management_networks=[f"198.51.100.{32 * number}/27"])],
+            designations=[inventories.designation("bac-giang", carrier)],
+            centres=[centre],
+            facilities=[],
+        )
+        files = fleets.files_of(fleets.state_of(plain))["centre"]
+        assert not {f.path for f in files} & {f"/{path}" for path in tree}
+        tree |= {f.path.lstrip("/"): f.content for f in files if not f.path.endswith("/provisioner-host")}
+    return tree
+
+
+def test_a_shared_centre_is_as_the_golden_tree(golden_tree: Golden) -> None:
+    golden_tree("shared-centre", shared_scenario())
+
+
 def test_the_package_of_a_closed_site_is_as_the_golden_tree(golden_tree: Golden) -> None:
     package = render_closed_site("kcl-bg-002", fleets.templates())
     assert package.takes_down
