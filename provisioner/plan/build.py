@@ -268,7 +268,10 @@ def _taken_networks(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
     for network, device in facts.routes_elsewhere:
         if spec.side and is_of_a_side(device):
             message = f"{spec.id}: {network} is reached by {device} there, the tunnel of another inventory's side"
-            hint = "two inventories on one centre need pools that do not meet: agree who has which, and move one's"
+            hint = (
+                "two inventories on one centre need pools that do not meet: whoever comes later writes others, before"
+                " addresses are recorded"
+            )
             yield PlanRefusal("networks_taken", message, hint, host=spec.id)
 
 

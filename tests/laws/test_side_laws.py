@@ -30,7 +30,7 @@ from provisioner.render.host import render_host
 from provisioner.render.templates import SIDED, with_side
 from provisioner_host import paths, saved_texts
 from tests import fleets, inventories
-from tests.hostile import GATEWAY
+from tests.hostile import GATEWAY, MERGE_REQUEST
 
 from .test_centre_guard_laws import SOME, guards
 from .test_lockout_laws import either_address, nft_checks
@@ -52,6 +52,7 @@ def all_names(side: str) -> dict[str, str]:
     return {name: getattr(names, name) for name in listed}
 
 
+@MERGE_REQUEST
 @given(alike)
 def test_the_names_of_two_inventories_never_meet(ids: tuple[str, str]) -> None:
     one, other = ids

@@ -129,7 +129,8 @@ id: {beginning.id} # frozen: it is part of the history, of hosts' marks and of s
 province_scheme: {beginning.scheme} # the list that province slugs are of
 
 # Tunnel addresses come from here and nowhere else. Choose networks that no carrier uses: a relay sends a whole pool
-# into its tunnel. Once addresses are recorded, a pool cannot move.
+# into its tunnel. Once addresses are recorded, a pool cannot move. On a centre that another inventory shares, choose
+# none that it has, either.
 pools:
   centres: 10.90.0.0/24
   carriers:

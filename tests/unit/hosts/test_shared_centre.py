@@ -20,6 +20,7 @@ from provisioner.hosts.runner import UNPROVED, CallOutcome, ForeignHostError, Ho
 from provisioner_host import bundle, owner, paths, tunnel
 from provisioner_host.shell import Failed
 from tests import fleets, inventories
+from tests.hostile import MERGE_REQUEST
 from tests.lab import direct
 
 THEIRS = {"inventory": "vnpt", "key": "1" * 32, "at": "2021-05-20T01:30:00Z", "host": "centre", "who": "noc@two"}
@@ -107,6 +108,7 @@ def marked(spec: HostSpec, *, shape: str = "", **changes: Any) -> str:
     return f"{shape} {json.dumps(mark)}".strip()
 
 
+@MERGE_REQUEST
 @pytest.mark.parametrize("shape", ["alone", "shared"])
 @pytest.mark.parametrize("spec", [SHARED, ALONE], ids=["a side", "alone"])
 def test_in_the_other_shape_a_host_is_open_to_nobody_whatever_was_adopted_or_released(
