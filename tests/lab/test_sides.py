@@ -310,8 +310,7 @@ def test_what_lies_there_without_a_mark_has_the_host_alone(two: tuple[Side, Side
 
 
 def test_both_are_changed_at_once_and_both_come_back_after_a_reboot(two: tuple[Side, Side]) -> None:
-    first, second = two
-    lab = first.lab
+    lab = two[0].lab
     for side in two:
         side.manage_from(f"{lab.subnet(Network.MGMT)}, {lab.subnet(Network.WAN)}, 192.0.2.64/27")
     with ThreadPoolExecutor() as pool:
