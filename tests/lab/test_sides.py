@@ -303,8 +303,9 @@ def test_what_lies_there_without_a_mark_has_the_host_alone(two: tuple[Side, Side
     done = other.run("apply", "--yes", "--limit", f"host={CENTRE.name}", *EVERYTHING, check=False)
     said = " ".join((done.stdout + done.stderr).split())
     assert (done.returncode, "belongs to somebody unknown" in said, "adopt" in said) == (6, True, False), said
-    assert second.document("plan")["unreadable"] == []
+    beside = second.document("plan")
     first.lab.exec(CENTRE.name, ["rm", "-r", "/var/lib/provisioner"])
+    assert (beside["unreadable"], beside["unproved"]) == ({}, [])
     assert "third" not in first.lab.exec(CENTRE.name, ["sh", "-c", BARE]).stdout
     first.narrow()
 
