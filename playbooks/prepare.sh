@@ -76,22 +76,36 @@ print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 }
 
 # Whose the host is, as its door says it (playbooks/provisioner_host/bundle.py): the mark, `unmarked`, or `nothing`.
+# A centre that several inventories share has a folder for each; it is had so by all, or by one alone.
 owner_text() {
-  for path in /var/lib/provisioner/owner.json /etc/provisioner/keys/identity /var/lib/provisioner/manifest.json; do
+  if mark_of "$ours"; then return; fi
+  if [ "$ours" != provisioner ]; then
+    if mark_of provisioner 'alone '; then return; fi
+  else
+    for folder in "$root"/var/lib/provisioner.*; do
+      if mark_of "${folder##*/}" 'shared '; then return; fi
+    done
+  fi
+  printf nothing
+}
+
+# mark_of NAME [SHAPE]: the mark in the folders of a name, whose word stands before it; false where nothing lies there.
+mark_of() {
+  for path in "/var/lib/$1/owner.json" "/etc/$1/keys/identity" "/var/lib/$1/manifest.json"; do
     if [ -e "$root$path" ] || [ -L "$root$path" ]; then
-      mark=$(head -c 4096 "$root/var/lib/provisioner/owner.json" 2>/dev/null | tr -s '[:space:]' ' ')
+      mark=$(head -c 4096 "$root/var/lib/$1/owner.json" 2>/dev/null | tr -s '[:space:]' ' ')
       mark=${mark# }
-      printf '%s' "${mark:-unmarked}"
-      return
+      printf '%s%s' "${2-}" "${mark:-unmarked}"
+      return 0
     fi
   done
-  printf nothing
+  return 1
 }
 
 look_at_owner() {
   tell owner "$(owner_text)"
   identity=no
-  if [ -s "$root/etc/provisioner/keys/identity" ] && [ -x "$root$host_program" ]; then identity=yes; fi
+  if [ -s "$root/etc/$ours/keys/identity" ] && [ -x "$root$host_program" ]; then identity=yes; fi
   tell identity "$identity"
 }
 

@@ -77,6 +77,11 @@ class HostNames:
         return f"/usr/local/lib/{self.ours}/provisioner-host"
 
     @property
+    def rule_file(self) -> str:
+        """The rule of sudo for the inventory's user; sudo reads no file with a dot in its name."""
+        return f"/etc/sudoers.d/provisioner{'-' if self.side else ''}{self.side}"
+
+    @property
     def nft_file(self) -> str:
         """The firewall's rules."""
         return f"{self.etc}/provisioner.nft"

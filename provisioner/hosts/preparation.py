@@ -10,11 +10,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
 from provisioner.base.printable import printable
+from provisioner.desired.names import HostNames
 from provisioner.hosts.bare_host import Account, BareHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.host_key_scan import fingerprint_of
 from provisioner.hosts.packages import FAMILIES, Family, family_of
-from provisioner.hosts.prepare_script import HOST_PROGRAM, RULE_FILE, Deeds, is_user
+from provisioner.hosts.prepare_script import ALONE, Deeds, is_user
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _OLDEST_PYTHON: Final = (3, 9)
@@ -22,7 +23,6 @@ _NO_SHELLS: Final = ("nologin", "false")
 _INSTALLERS: Final = {"apt-get": "apt", "dnf": "dnf"}
 _RULE: Final = re.compile(r"\((?:ALL|root)(?: : \w+)?\) (?:[A-Z]+: ?)*?NOPASSWD: (?:[A-Z]+: ?)*(.*)")
 _HEAD: Final = "# Written by `provisioner hosts prepare`, which writes it anew.\n"
-_WORDS: Final = frozenset({f"{HOST_PROGRAM} prove", f"{HOST_PROGRAM} call"})
 _FFMPEG: Final = "ffmpeg"
 _LISTED: Final = 20
 
@@ -72,6 +72,7 @@ class Wanted:
         is_relay: whether it is to run MediaMTX.
         networks: from where SSH may come once it is applied.
         source_fault: why MediaMTX cannot be had for an architecture here; empty where it can, or that is not known.
+        names: what things of ours are called there.
     """
 
     user: str
@@ -81,6 +82,7 @@ class Wanted:
     is_relay: bool
     networks: tuple[IPv4Network | IPv6Network, ...]
     source_fault: str = ""
+    names: HostNames = ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,9 @@ def rule_for_all(user: str) -> str:
     return f"{_HEAD}{user} ALL=(root) NOPASSWD: ALL"
 
 
-def rule_for_program(user: str) -> str:
+def rule_for_program(user: str, names: HostNames = ALONE) -> str:
     """The file of sudo's rules that is enough once our program and a key are there."""
-    return f"{_HEAD}{user} ALL=(root) NOPASSWD: {HOST_PROGRAM} prove, {HOST_PROGRAM} call"
+    return f"{_HEAD}{user} ALL=(root) NOPASSWD: {names.host_program} prove, {names.host_program} call"
 
 
 def arch_of(host: BareHost) -> str:
@@ -139,7 +141,7 @@ def arch_of(host: BareHost) -> str:
     return _ARCHITECTURES.get(host.arch, host.arch)
 
 
-def by_its_program(facts: HostFacts, user: str) -> BareHost:
+def by_its_program(facts: HostFacts, user: str, names: HostNames = ALONE) -> BareHost:
     """What a host is that proved itself, and whose user may call our program alone: what that lacks it would say."""
     return BareHost(
         facts.system,
@@ -154,8 +156,8 @@ def by_its_program(facts: HostFacts, user: str) -> BareHost:
         has_identity=True,
         account=Account(1, "", ""),
         keys=frozenset(),
-        rule=rule_for_program(user),
-        allowed=(f"(root) NOPASSWD: {', '.join(sorted(_WORDS))}",),
+        rule=rule_for_program(user, names),
+        allowed=(f"(root) NOPASSWD: {', '.join(sorted(_words(names)))}",),
         sshd=(),
     )
 
@@ -169,7 +171,7 @@ def preparation(seen: SeenBare, wanted: Wanted) -> Preparation:
     packages, by_hand = _packages(host, family)
     adds = () if seen.is_by_program or (seen.logs_in and not wanted.are_named) else _adds(host, wanted)
     lacks_key = not seen.logs_in and not wanted.are_named and not adds and not (host.keys & set(wanted.keys))
-    rule = _rule(seen, user)
+    rule = _rule(seen, wanted)
     deeds = Deeds(
         host.said_owner,
         _INSTALLERS[family.install.split()[0]] if packages and family else "",
@@ -184,7 +186,7 @@ def preparation(seen: SeenBare, wanted: Wanted) -> Preparation:
         *((Step(Thing.BUS, "the system's bus does not run", "is started"),) if deeds.starts_bus else ()),
         _of_user(host, user),
         *_of_keys(seen, wanted, adds),
-        _of_rule(host, user, rule),
+        _of_rule(host, wanted, rule),
     )
     return Preparation(steps, by_hand, tuple(_notes(seen, wanted, rule)), deeds, lacks_key)
 
@@ -201,7 +203,7 @@ def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[
         yield ByHand(
             f"it calls itself {host.system.id or 'nothing'}, which is none of the systems known here ({known})",
             f"by hand there: install what brings the programs that it lacks ({lacking}); make the user {user}, whom"
-            f" your key logs in; write `{user} ALL=(root) NOPASSWD: ALL` into {RULE_FILE}, by visudo",
+            f" your key logs in; write `{user} ALL=(root) NOPASSWD: ALL` into {wanted.names.rule_file}, by visudo",
         )
     if not host.has_systemd:
         yield ByHand("systemd does not run it", "install a Debian, Ubuntu or Enterprise Linux that boots with systemd")
@@ -276,20 +278,26 @@ def may_all(allowed: Collection[str]) -> int:
     return sum(rule is not None and rule[1].strip() == "ALL" for rule in map(_RULE.fullmatch, allowed))
 
 
-def may_program(allowed: Collection[str]) -> bool:
+def _words(names: HostNames) -> frozenset[str]:
+    """What a user has to be let call."""
+    return frozenset({f"{names.host_program} prove", f"{names.host_program} call"})
+
+
+def may_program(allowed: Collection[str], names: HostNames = ALONE) -> bool:
     """Whether a user's rules let it call our program."""
     listed = [rule[1].split(",") for rule in map(_RULE.fullmatch, allowed) if rule is not None]
-    return {command.strip() for commands in listed for command in commands} >= _WORDS
+    return {command.strip() for commands in listed for command in commands} >= _words(names)
 
 
-def _rule(seen: SeenBare, user: str) -> str:
+def _rule(seen: SeenBare, wanted: Wanted) -> str:
     """What is to stand in our file of sudo's rules; empty where what is there does."""
-    host = seen.host
-    everything, program = rule_for_all(user), rule_for_program(user)
+    host, names = seen.host, wanted.names
+    everything, program = rule_for_all(wanted.user), rule_for_program(wanted.user, names)
+    may_call = may_program(host.allowed, names)
     if host.has_identity and seen.proves:
         is_ours = host.rule.strip() not in {"", program}
-        return program if is_ours or not (may_all(host.allowed) or may_program(host.allowed)) else ""
-    if may_all(host.allowed) or (host.has_identity and may_program(host.allowed)):
+        return program if is_ours or not (may_all(host.allowed) or may_call) else ""
+    if may_all(host.allowed) or (host.has_identity and may_call):
         return ""
     return everything
 
@@ -330,28 +338,31 @@ def _called(key: str) -> str:
     return f"{key.partition(' ')[0]} {fingerprint_of(key)}"
 
 
-def _of_rule(host: BareHost, user: str, rule: str) -> Step:
+def _of_rule(host: BareHost, wanted: Wanted, rule: str) -> Step:
+    user, names = wanted.user, wanted.names
     if may_all(host.allowed):
         now = f"{user} may do anything"
-    elif may_program(host.allowed):
+    elif may_program(host.allowed, names):
         now = f"{user} may call provisioner's program, and nothing else of ours"
     else:
         now = f"{user} may not do what is needed"
     if not rule:
         return Step(Thing.SUDO, now)
-    if rule == rule_for_program(user):
-        return Step(Thing.SUDO, now, f"may call provisioner's program by {RULE_FILE}, which is enough from now on")
-    return Step(Thing.SUDO, now, f"may do anything by {RULE_FILE}, as the first contact needs it")
+    if rule == rule_for_program(user, names):
+        return Step(
+            Thing.SUDO, now, f"may call provisioner's program by {names.rule_file}, which is enough from now on"
+        )
+    return Step(Thing.SUDO, now, f"may do anything by {names.rule_file}, as the first contact needs it")
 
 
 def _notes(seen: SeenBare, wanted: Wanted, rule: str) -> Iterator[str]:
     host, user = seen.host, wanted.user
     if seen.is_by_program and wanted.are_named:
         yield f"whether the keys of --key are among those of {user} only another login can see: --user root"
-    narrow = rule_for_program(user) in {rule, host.rule.strip()}
+    narrow = rule_for_program(user, wanted.names) in {rule, host.rule.strip()}
     others = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))
     if host.has_identity and seen.proves and (others > 0):
-        more = "" if narrow else f", and {HOST_PROGRAM} with `prove` and with `call` is enough now"
+        more = "" if narrow else f", and {wanted.names.host_program} with `prove` and with `call` is enough now"
         yield f"{user} may do anything by another rule of sudo than ours, which stays{more}"
     if "yes" in (*host.setting("passwordauthentication"), *host.setting("kbdinteractiveauthentication")):
         yield "its SSH server takes passwords, too; PasswordAuthentication and KbdInteractiveAuthentication say whether"

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from provisioner.base.errors import HostError
+from provisioner.desired.names import HostNames
 from provisioner.hosts.runner import ShellScript
 from provisioner.render.templates import data_folder
 
 PROGRAMS: Final = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run", "sudo")
 """What a host has to have by name; the script looks for the rest by itself."""
-RULE_FILE: Final = "/etc/sudoers.d/provisioner"
-HOST_PROGRAM: Final = "/usr/local/lib/provisioner/provisioner-host"
+ALONE: Final = HostNames()
+RULE_FILE: Final = ALONE.rule_file
+HOST_PROGRAM: Final = ALONE.host_program
 SSHD_SETTINGS: Final = (
     "port",
     "pubkeyauthentication",
@@ -84,16 +86,18 @@ class ScriptPlace:
     path: str = field(default=_PATH)
 
 
-def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None) -> ShellScript:
+def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:
     """A script that says what a host is, and changes nothing.
 
     Raises:
         HostError: a value is none that may stand there.
     """
-    return ShellScript(_text("look", user, keys, {}, place), as_root=True)
+    return ShellScript(_text("look", user, keys, {}, place=place, names=names), as_root=True)
 
 
-def making(user: str, keys: Sequence[str], deeds: Deeds, place: ScriptPlace | None = None) -> ShellScript:
+def making(
+    user: str, keys: Sequence[str], deeds: Deeds, place: ScriptPlace | None = None, names: HostNames = ALONE
+) -> ShellScript:
     """A script that does what is to be done, and says then what the host is.
 
     Raises:
@@ -109,19 +113,21 @@ def making(user: str, keys: Sequence[str], deeds: Deeds, place: ScriptPlace | No
         "adds": _keys(deeds.adds),
         "rule": deeds.rule,
     }
-    return ShellScript(_text("make", user, keys, values, place), as_root=True)
+    return ShellScript(_text("make", user, keys, values, place=place, names=names), as_root=True)
 
 
-def proving(user: str, place: ScriptPlace | None = None) -> ShellScript:
+def proving(user: str, place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:
     """A script that says as whom it is read and what that user may do by sudo, and changes nothing.
 
     Raises:
         HostError: a value is none that may stand there.
     """
-    return ShellScript(_text("prove", user, (), {}, place), as_root=False)
+    return ShellScript(_text("prove", user, (), {}, place=place, names=names), as_root=False)
 
 
-def _text(mode: str, user: str, keys: Sequence[str], more: Mapping[str, str], place: ScriptPlace | None) -> str:
+def _text(
+    mode: str, user: str, keys: Sequence[str], more: Mapping[str, str], *, place: ScriptPlace | None, names: HostNames
+) -> str:
     _refuse(is_user(user))
     place = place or ScriptPlace()
     values = {
@@ -131,8 +137,9 @@ def _text(mode: str, user: str, keys: Sequence[str], more: Mapping[str, str], pl
         "user": user,
         "programs": " ".join(PROGRAMS),
         "keys": _keys(keys),
-        "rule_file": RULE_FILE,
-        "host_program": HOST_PROGRAM,
+        "ours": names.ours,
+        "rule_file": names.rule_file,
+        "host_program": names.host_program,
         "sshd_settings": "|".join(SSHD_SETTINGS),
         **more,
     }

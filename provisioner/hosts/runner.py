@@ -154,15 +154,18 @@ class ForeignHostError(HostError):
         self.owner = owner
 
 
-_HINTS: Final = {
-    "": "ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a take-over"
-    " cuts; if it is not meant, find out who changed the address, the vault or that host",
+_ADOPT_HINT: Final = (
+    "ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a take-over"
+    " cuts; if it is not meant, find out who changed the address, the vault or that host"
+)
+FOREIGN_HINTS: Final = {
+    "": "",
     "alone": "a centre is shared by all of its inventories or by none: that one takes it out of service, writes"
     " `shared: true` into its own file of the centre, and sets it up anew; then there is room for both",
     "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
     " relay cannot be shared",
 }
-"""What is to be done about a host that is somebody else's, by the shape of his."""
+"""What is to be done about a host that is somebody else's in another shape; empty where it may be adopted."""
 
 
 def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
@@ -171,7 +174,7 @@ def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
             f"{place}: {answer.error}",
-            hint=_HINTS[answer.owner.shape],
+            hint=FOREIGN_HINTS[answer.owner.shape] or _ADOPT_HINT,
             host=spec.id,
             owner=answer.owner,
         )

@@ -19,7 +19,7 @@ from provisioner.hosts.own_public_keys import own_public_keys, public_keys_of
 from provisioner.hosts.owner import is_open
 from provisioner.hosts.preparation import Preparation, SeenBare, Wanted, arch_of, by_its_program, preparation
 from provisioner.hosts.prepare_script import is_user, looking, making, proving
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
+from provisioner.hosts.runner import FOREIGN_HINTS, CallOutcome, HostAnswer, HostCall, ShellScript
 from provisioner.inventory.model import Inventory
 from provisioner.pipeline import Session
 from provisioner.runs.single.called import CalledHost, approached_host
@@ -141,7 +141,7 @@ def prepare_host(session: Session, before: Prepared) -> Prepared:
     """
     spec, way = before.called.spec, before.login
     if not before.plan.deeds.are_none:
-        script = making(spec.ssh.user, before.wanted.keys, before.plan.deeds)
+        script = making(spec.ssh.user, before.wanted.keys, before.plan.deeds, names=spec.names)
         bare = _bare_in(way, _call(session, way, script, _MAKE, MAKE_TIMEOUT_S), is_begun=True)
         _refuse_unfinished(spec, bare)
         _refuse_foreign(spec, bare)
@@ -168,11 +168,11 @@ def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]
         HostError: it could not be read.
         PolicyError: it is somebody else's.
     """
-    answer = _call(session, way, looking(spec.ssh.user, keys), _LOOK, LOOK_TIMEOUT_S)
+    answer = _call(session, way, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
     # Whose own user may call our program and nothing else says by that program what it lacks.
     if is_shut and (facts := _facts(session, spec)) is not None:
-        return SeenBare(by_its_program(facts, spec.ssh.user), logs_in=True, proves=True, is_by_program=True)
+        return SeenBare(by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True)
     bare = _bare_in(way, answer)
     _refuse_foreign(spec, bare)
     return SeenBare(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
@@ -217,7 +217,7 @@ def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
     Raises:
         HostError: it is not.
     """
-    answer = _call(session, spec, proving(spec.ssh.user), _LOOK, LOOK_TIMEOUT_S)
+    answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, answer.document, login_proof_in)
     hint = answer.hint or "see what its SSH server's log says of that login"
@@ -250,8 +250,9 @@ def _wanted(session: Session, called: CalledHost, keys: tuple[str, ...], bare: B
     inventory, spec = called.inventory, called.spec
     is_relay = spec.id in inventory.relays
     fault = _source_fault(session, inventory, arch_of(bare)) if is_relay else ""
+    networks = _networks(inventory, spec.id)
     return Wanted(
-        spec.ssh.user, spec.ssh.port, keys, are_named, is_relay, _networks(inventory, spec.id), source_fault=fault
+        spec.ssh.user, spec.ssh.port, keys, are_named, is_relay, networks, source_fault=fault, names=spec.names
     )
 
 
@@ -277,7 +278,7 @@ def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
     """
     owner = bare.owner
     if owner is not None and not is_open(spec, owner):
-        hint = f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
+        hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
         raise PolicyError(f"{spec.id} belongs to {owner.words}", hint=hint, object=spec.id)
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
+from provisioner.desired.names import HostNames
 from provisioner.hosts.bare_host import BareHost, bare_host_in
 from provisioner.hosts.document import fields_of
 from provisioner.hosts.facts import OperatingSystem
 from provisioner.hosts.packages import FAMILIES
+from provisioner.hosts.preparation import rule_for_program
 from provisioner.hosts.prepare_script import (
     HOST_PROGRAM,
     PROGRAMS,
@@ -200,3 +202,25 @@ def test_a_rule_stands_there_as_it_was_written(bare: BareMachine) -> None:
     assert seen(bare, text).rule == rule
     assert bare.read(RULE_FILE.lstrip("/")) == f"{rule}\n"
     assert (bare.root / RULE_FILE.lstrip("/")).stat().st_mode & 0o777 == 0o440
+
+
+@MERGE_REQUEST
+def test_sides_of_a_shared_centre_are_told_apart_and_each_has_a_rule_of_its_own(bare: BareMachine) -> None:
+    """As the door judges: a side is asked for its own mark, and the other shape is said before anybody's."""
+    viettel, vnpt, alone = HostNames("viettel"), HostNames("vnpt"), HostNames()
+
+    def owner(names: HostNames) -> bytes:
+        return seen(bare, looking("deploy", [KEY], names=names).text).said_owner
+
+    assert owner(viettel) == owner(alone) == b"nothing"
+    bare.write("var/lib/provisioner.vnpt/owner.json", '{"inventory": "vnpt"}')
+    assert (owner(viettel), owner(alone)) == (b"nothing", b'shared {"inventory": "vnpt"}')
+    bare.write("var/lib/provisioner/manifest.json", "")
+    assert owner(viettel) == b"alone unmarked"
+    (bare.root / "var/lib/provisioner/manifest.json").unlink()
+    for names in (viettel, vnpt):
+        deeds = Deeds(owner(names), rule=rule_for_program("deploy", names))
+        assert seen(bare, making("deploy", [KEY], deeds, names=names).text).failed == ""
+    written = [bare.read(names.rule_file.lstrip("/")) for names in (viettel, vnpt)]
+    assert all(f"{names.host_program} call" in text for names, text in zip((viettel, vnpt), written, strict=True))
+    assert "." not in viettel.rule_file.rpartition("/")[2], "sudo reads no such file"
