@@ -15,6 +15,7 @@ from provisioner.cli.output import print_document
 from provisioner.cli.question import make_sure
 from provisioner.cli.recovery_text import recovery_pair
 from provisioner.cli.relay_drain import drain
+from provisioner.cli.relay_keep import keep
 from provisioner.cli.relay_replace import replace
 from provisioner.cli.session import session_of
 from provisioner.history.who import who, who_text
@@ -24,10 +25,11 @@ from provisioner.runs.single.restore import Restoration, Restored, restore_relay
 
 @click.group(cls=NamedGroup)
 def relay() -> None:
-    """Empty a relay onto another one; replace a dead one."""
+    """Empty a relay onto another one, or keep it after all; replace a dead one."""
 
 
 relay.add_command(drain)
+relay.add_command(keep)
 relay.add_command(replace)
 
 

@@ -82,7 +82,7 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
         hint = f"name one that goes on, or remove drain_to of {order.to} from carriers/{carrier.id}.yml"
         raise UsageError(f"{order.to} is itself being emptied, onto {target.drain_to}", hint=hint, object=order.to)
     if relay.drain_to not in {None, order.to}:
-        hint = f"go on with --to {relay.drain_to}, or take that back first: write another drain_to"
+        hint = f"go on with --to {relay.drain_to}, or take that back first: provisioner relay keep {order.relay}"
         raise UsageError(f"{order.relay} is being emptied onto {relay.drain_to}", hint=hint, object=order.relay)
     return carrier
 

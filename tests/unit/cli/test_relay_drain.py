@@ -233,6 +233,63 @@ def test_where_the_policy_asks_for_signatures_minutes_are_no_word(call: DrainTer
     assert (call.files(), changed(call)) == (before, [])
 
 
+# --- taken back ---------------------------------------------------------------------------------------
+
+
+def test_a_drain_that_is_half_done_is_taken_back_and_what_moved_stays(call: DrainTerminal) -> None:
+    before = call.files()
+    assert call("relay", "keep", OLD)[1] == f"{OLD} is not being emptied: there is nothing to take back\n"
+    assert call.files() == before
+    call.both()
+    call.pictures.dark = {(relay, "kcl-bg-002") for relay in (OLD, NEW)}
+    assert call(*DRAIN, "--yes")[0] == 0
+    assert (call.carried(OLD) & set(SITES), call.relays_of("kcl-bg-001")) == ({"kcl-bg-002"}, (NEW, None))
+    half, calls = call.files(), len(call.hosts.calls)
+    code, out, _ = call("relay", "keep", OLD, "--dry-run")
+    assert (code, call.files()) == (0, half)
+    assert out.splitlines()[-1] == "nothing is written: leave --dry-run out to write it"
+    code, document = call.document("relay", "keep", OLD)
+    assert (code, document["to"], document["sites"], document["stays"]) == (0, NEW, ["kcl-bg-002"], {})
+    assert len(call.hosts.calls) == calls, "no host is called"
+    assert (call.relays_of("kcl-bg-002"), call.relays_of("kcl-bg-001")) == ((OLD, None), (NEW, None))
+    assert "drain_to" not in call.file("carriers/viettel.yml").read_text(encoding="utf-8")
+    assert "is being emptied" not in call("status")[1]
+    allowed = ("--allow", "deletions=99", "--allow", "deletion_percent=100", "--allow", "viewers=9")
+    code, out, err = call("apply", "--yes", "--limit", f"host={NEW}", *allowed)
+    assert code == 0, out + err
+    assert (call.carried(OLD) & set(SITES), call.carried(NEW) & set(SITES)) == ({"kcl-bg-002"}, {"kcl-bg-001"})
+    assert call("plan", "--exit-code")[0] == 0, "nothing else has moved"
+
+
+def test_files_of_before_a_drain_are_what_they_were_after_it_was_taken_back(call: DrainTerminal) -> None:
+    files = [call.file("carriers/viettel.yml"), call.file("facilities/bac-giang/kcl-bg-001.yml")]
+    before = [file.read_bytes() for file in files]
+    assert call(*DRAIN, "--yes", *SIGNED)[0] == 0
+    assert [file.read_bytes() for file in files] != before
+    git(call.root, "config", "user.name", "A")
+    git(call.root, "config", "user.email", "a@example.com")
+    code, out, err = call("relay", "keep", OLD, "--commit")
+    assert code == 0, out + err
+    words = ["git", "-C", str(call.root), "log", "-1", "--format=%s"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == f"{OLD} is not emptied\n"
+    assert [file.read_bytes() for file in files] == before
+    assert out.splitlines()[-1] == f"next: provisioner plan --limit host={NEW}, which says who is cut there"
+    assert call("relay", "keep", "relay-viettel-9")[0] == 2
+
+
+def test_a_site_whose_file_has_errors_holds_no_other_one_and_is_not_forgotten(call: DrainTerminal) -> None:
+    assert call(*DRAIN, "--yes", *SIGNED)[0] == 0
+    broken = "facilities/bac-giang/kcl-bg-002.yml"
+    call.edit(broken, "operating: open", "operating: ajar")
+    code, out, _ = call("relay", "keep", OLD)
+    assert (code, call.relays_of("kcl-bg-001"), call.relays_of("kcl-bg-002")) == (3, (OLD, None), (OLD, NEW))
+    assert f"1 site still to leave {NEW}: kcl-bg-002" in out.splitlines()[-1]
+    assert f"drain_to: {NEW}" in call.file("carriers/viettel.yml").read_text(encoding="utf-8")
+    call.edit(broken, "operating: ajar", "operating: open")
+    code, document = call.document("relay", "keep", OLD)
+    assert (code, document["sites"], call.relays_of("kcl-bg-002")) == (0, ["kcl-bg-002"], (OLD, None))
+
+
 # --- proof ----------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,97 @@
+"""`provisioner relay keep`: a drain that is half done, taken back."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.base.counted import counted
+from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.git import Checkout
+from provisioner.base.git_commit import commit_files, committing
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.cli.completion import hosts_like
+from provisioner.cli.context import Invocation
+from provisioner.cli.edit_text import diff_lines, edit_options, edits_of
+from provisioner.cli.output import print_document
+from provisioner.inventory.operations.relay_keep import KeptRelay, drain_taken_back
+from provisioner.plan.guards.measures import named
+from provisioner.runs.drain.steps import write_all
+
+
+@click.command()
+@click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
+@edit_options
+@click.pass_obj
+def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) -> int:
+    """Take back a drain that is half done: the relay keeps the sites that it still has.
+
+    Files alone are written: those sites lose their successor over the other relay, and drain_to goes. No host is
+    called; the next apply takes these sites off the other relay, and its plan says whom that cuts there. A site that
+    was let go already stays at the other relay; facility move brings one back. Ends with 3 where a site's file has
+    errors: it stays as it is, and the same command goes on.
+
+    Example: provisioner -i DIR relay keep relay-viettel-1
+    """
+    if dry_run and commits:
+        raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
+    kept = drain_taken_back(edits_of(invocation), relay)
+    commit = ""
+    if kept.edits and not dry_run:
+        checkout = committing(invocation.inventory) if commits else None
+        write_all(invocation.inventory, kept.edits)
+        commit = _committed(checkout, kept) if checkout else ""
+    if invocation.json:
+        print_document(_document(kept, commit, dry_run=dry_run))
+    else:
+        for line in (*(line for edit in kept.edits for line in diff_lines(edit)), *keep_ending(kept, dry_run=dry_run)):
+            click.echo(printable(line))
+    return InventoryError.exit_code if kept.stays else 0
+
+
+def _committed(checkout: Checkout, kept: KeptRelay) -> str:
+    """The id of the commit of what is written.
+
+    Raises:
+        UsageError: Git refuses it; the message says that the files are written all the same.
+    """
+    try:
+        return commit_files(checkout, {one.path: one.after for one in kept.edits}, f"{kept.relay} is not emptied")
+    except UsageError as error:
+        raise UsageError(f"all is written, and not committed: {error}", hint=error.hint) from error
+
+
+def keep_ending(kept: KeptRelay, *, dry_run: bool) -> tuple[str, ...]:
+    """The last lines, the worst first: what stays behind, what is so now, and what comes next."""
+    if not kept.to:
+        return (f"{kept.relay} is not being emptied: there is nothing to take back",)
+    stays = tuple(f"stays: {name}: {why}" for name, why in kept.stays.items())
+    if dry_run:
+        return (*stays, "nothing is written: leave --dry-run out to write it")
+    if stays:
+        more = f"correct what provisioner validate lists, then provisioner relay keep {kept.relay}"
+        return (
+            *stays,
+            f"{counted(len(kept.stays), 'site')} still to leave {kept.to}: {named(list(kept.stays))}; {more}",
+        )
+    sites = (
+        f"{counted(len(kept.sites), 'site')} with it: {named(list(kept.sites))}" if kept.sites else "no site with it"
+    )
+    return (
+        f"{kept.relay} is not being emptied onto {kept.to} any more: {sites}; what {kept.to} took over stays there",
+        f"next: provisioner plan --limit host={kept.to}, which says who is cut there",
+    )
+
+
+def _document(kept: KeptRelay, commit: str, *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/relay-keep",
+        "version": 1,
+        "relay": kept.relay,
+        "to": kept.to or None,
+        "sites": list(kept.sites),
+        "stays": dict(kept.stays),
+        "files": [str(edit.path) for edit in kept.edits],
+        "written": bool(kept.edits) and not dry_run,
+        "commit": commit or None,
+    }
