@@ -483,6 +483,7 @@ class KeysMade:
         sealed: the relays whose box is new.
         recoverable: whether the inventory has a recovery key.
         unvouched: whether relays sealed nothing, as it was not to be seen who wrote it.
+        digest_key: the vault's, by which what was done is recorded; None where that file stayed shut.
     """
 
     written: tuple[Path, ...]
@@ -495,6 +496,7 @@ class KeysMade:
     sealed: tuple[str, ...] = ()
     recoverable: bool = False
     unvouched: bool = False
+    digest_key: Secret | None = field(default=None, repr=False)
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
@@ -550,6 +552,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
         sealed,
         recoverable,
         unvouched=recoverable and not recovery,
+        digest_key=new.digest_key,
     )
 
 

@@ -19,6 +19,7 @@ from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.history.chain import Seals
 from provisioner.history.event_log import Event
+from provisioner.history.records import OF_SINGLE_HOSTS
 from provisioner.runs.history import (
     CheckOptions,
     HistoryCheck,
@@ -189,6 +190,8 @@ def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:
     _echo(f"by {run.who.get('user', '')}@{run.who.get('machine', '')} {run.who.get('job', '')}".rstrip())
     if run.who.get("approval"):
         _echo(f"approved by: {run.who['approval']}")
+    if run.operation in OF_SINGLE_HOSTS:
+        _echo(f"hosts: {', '.join(past.recorded.done_to) or 'none'}")
     if run.plan:
         _echo(f"plan {run.plan}, inventory {run.digest}")
     for event in past.events:
@@ -221,7 +224,7 @@ def _run_document(past: PastRun) -> Document:
         "plan": run.plan,
         "inventory": {"commit": run.commit, "digest": run.digest},
         "who": dict(run.who),
-        "hosts": list(past.recorded.hosts),
+        "hosts": list(past.recorded.done_to),
     }
 
 

@@ -12,7 +12,7 @@ from provisioner.cli.context import Invocation
 from provisioner.cli.hosts_prepare import prepare
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.new_hardware import unproved
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.desired.owner import Owner
@@ -20,6 +20,7 @@ from provisioner.history.who import who, who_text
 from provisioner.plan.guards.policy import TRUST, parse_allowances
 from provisioner.runs.single.decommission import Decommission, decommission, see_decommission
 from provisioner.runs.single.owners import Adoption, record_adoption, release_host, see_owner, see_releasable
+from provisioner.runs.single.record import UNRECORDED_HINT
 
 
 @click.group(cls=NamedGroup)
@@ -54,8 +55,9 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
     if not adoption.is_recorded:
         if adoption.owner is not None:
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
-        path = record_adoption(session, adoption)
+        path, left = record_adoption(session, adoption, _adopted(adoption))
         _say(invocation, f"wrote {path}: commit it")
+        _warn(invocation, left)
     if invocation.json:
         print_document(_adopted(adoption))
     else:
@@ -81,9 +83,10 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     last = f"last run there: {facts.confirmed or 'none'}"
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")
     make_sure(invocation, "Let it go?", "whether it is to be let go", yes=yes)
-    release_host(session, host, who_text(who(invocation.env)))
+    document: Document = {"schema": "provisioner/hosts-release", "version": 1, "host": host, "released": True}
+    _warn(invocation, release_host(session, host, who_text(who(invocation.env)), document))
     if invocation.json:
-        print_document({"schema": "provisioner/hosts-release", "version": 1, "host": host, "released": True})
+        print_document(document)
     else:
         click.echo(f"{host} is released: another inventory may take it; take it out of this one's files")
     return 0
@@ -181,6 +184,12 @@ def _decommissioned(seen: Decommission, notes: tuple[str, ...], *, is_done: bool
 def _say(invocation: Invocation, sentence: str) -> None:
     if not invocation.json:
         click.echo(printable(sentence), err=True)
+
+
+def _warn(invocation: Invocation, left: str) -> None:
+    """Say why the history has nothing of what was done."""
+    if left:
+        print_warning(left, UNRECORDED_HINT, color=invocation.color)
 
 
 def _adoption_ending(adoption: Adoption) -> str:

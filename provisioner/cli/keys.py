@@ -51,6 +51,12 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
         print_document(_document(made))
     else:
         _print(made, invocation)
+    if made.hosts:
+        from provisioner.history.records import Operation  # noqa: PLC0415 (hosts are asked while this is not there yet)
+        from provisioner.runs.single.record import UNRECORDED_HINT, record_done  # noqa: PLC0415 (the same)
+
+        if left := record_done(session, Operation.KEYS, made.hosts, _document(made), made.digest_key):
+            print_warning(left, UNRECORDED_HINT, color=invocation.color)
     failed = PolicyError if made.foreign else HostError
     return code_with_held(failed.exit_code if made.unreadable else 0, made.held)
 

@@ -32,6 +32,20 @@ class Operation(StrEnum):
     VERIFY = "verify"
     ROLLBACK = "rollback"
     PRUNE = "prune"
+    KEYS = "keys"
+    ADOPT = "adopt"
+    RELEASE = "release"
+    DECOMMISSION = "decommission"
+
+
+OF_SINGLE_HOSTS = frozenset({Operation.KEYS, Operation.ADOPT, Operation.RELEASE, Operation.DECOMMISSION})
+"""What is done to hosts by name, and recorded once it is done: whose they are, and that they have keys."""
+_HOST = "host="
+
+
+def of_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
+    """Hosts as the texts of a limit, for a run that is of them alone."""
+    return tuple(f"{_HOST}{host}" for host in sorted(hosts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +207,13 @@ class Recorded:
     outcome: str = ""
     hosts: tuple[str, ...] = field(default=())
     intent: str = ""
+
+    @property
+    def done_to(self) -> tuple[str, ...]:
+        """The hosts that it was about to change, or that it is of by name."""
+        if self.run.operation not in OF_SINGLE_HOSTS:
+            return self.hosts
+        return tuple(text.removeprefix(_HOST) for text in self.run.limit)
 
 
 def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError, PolicyError
+from provisioner.base.json_document import Document
 from provisioner.desired.spec import HostSpec
+from provisioner.history.records import Operation
 from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
@@ -18,6 +20,7 @@ from provisioner.pipeline import Session, refuse_foreign
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.single.called import CalledHost, called_host
+from provisioner.runs.single.record import record_done
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import RemoveRequest
@@ -160,7 +163,15 @@ def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple
         raise error
     notes = parsed(spec.id, answer.document, _notes)
     _, errors = observe([spec], {spec.id: ()}, session.runner)
-    return (*notes, *_last_look(spec, errors.get(spec.id)))
+    notes = (*notes, *_last_look(spec, errors.get(spec.id)))
+    document: Document = {
+        "schema": "provisioner/hosts-decommission",
+        "version": 1,
+        "host": spec.id,
+        "notes": list(notes),
+    }
+    left = record_done(session, Operation.DECOMMISSION, [spec.id], document, seen.called.secrets.digest_key)
+    return (*notes, left) if left else notes
 
 
 def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:

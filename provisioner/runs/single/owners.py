@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError, PolicyError
+from provisioner.base.json_document import Document
+from provisioner.base.secret import Secret
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
+from provisioner.history.records import Operation
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.owner import is_free, owner_to_mark
@@ -17,6 +20,7 @@ from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.model import Adopted, Allocations
 from provisioner.pipeline import Session, refuse_foreign
 from provisioner.runs.single.called import called_host
+from provisioner.runs.single.record import record_done
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import ReleaseRequest
@@ -32,12 +36,14 @@ class Adoption:
         owner: from whom it would be taken over; None where there is nobody to take it from.
         lock: the inventory's lock once that is recorded, or once what was recorded is spent.
         recorded: the lock as it is.
+        digest_key: the vault's, by which what is done is recorded; None where that file stayed shut.
     """
 
     host: str
     owner: Owner | None
     lock: Allocations
     recorded: Allocations
+    digest_key: Secret | None = field(default=None, repr=False)
 
     @property
     def is_recorded(self) -> bool:
@@ -59,11 +65,12 @@ def see_owner(session: Session, host: str) -> Adoption:
     facts, errors = observe([spec], {host: ()}, session.runner)
     owner = _other_owner(spec, facts[host]) if host in facts else _owner_by(spec, errors[host])
     others = {name: entry for name, entry in (lock.adopted or {}).items() if name != host}
+    key = called.secrets.digest_key
     if owner is None:
-        return Adoption(host, None, lock.model_copy(update={"adopted": others or None}), lock)
+        return Adoption(host, None, lock.model_copy(update={"adopted": others or None}), lock, key)
     entry = Adopted(inventory=owner.inventory, key=owner.key, at=owner.at)
     adopted = dict(sorted({**others, host: entry}.items()))
-    return Adoption(host, owner, lock.model_copy(update={"adopted": adopted}), lock)
+    return Adoption(host, owner, lock.model_copy(update={"adopted": adopted}), lock, key)
 
 
 def _other_owner(spec: HostSpec, facts: HostFacts) -> Owner | None:
@@ -88,13 +95,14 @@ def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
     return None if error.owner is None or is_free(spec, error.owner) else error.owner
 
 
-def record_adoption(session: Session, adoption: Adoption) -> Path:
-    """Write the lock.
+def record_adoption(session: Session, adoption: Adoption, document: Document) -> tuple[Path, str]:
+    """Write the lock, and that it was: the lock's path, and why the history has nothing of it, empty where it has.
 
     Raises:
         InventoryError: it cannot be written; the old one is untouched.
     """
-    return write_lock(session.root, adoption.lock)
+    path = write_lock(session.root, adoption.lock)
+    return path, record_done(session, Operation.ADOPT, [adoption.host], document, adoption.digest_key)
 
 
 def see_releasable(session: Session, host: str) -> HostFacts:
@@ -118,15 +126,15 @@ def see_releasable(session: Session, host: str) -> HostFacts:
     return facts[host]
 
 
-def release_host(session: Session, host: str, who: str) -> None:
-    """Replace a host's mark by one that says that it was let go.
+def release_host(session: Session, host: str, who: str, document: Document) -> str:
+    """Replace a host's mark by one that says that it was let go: why the history has nothing of it, empty where it has.
 
     Raises:
         UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
         HostError: the host could not be reached, did not prove itself, or a change waits there.
     """
-    spec = called_host(session, host).spec
-    owner = owner_to_mark(spec)
+    called = called_host(session, host)
+    spec, owner = called.spec, owner_to_mark(called.spec)
     if owner is None:
         raise HostError(f"{host} has no owner to be named", object=host)
     request: ReleaseRequest = {"operation": "release", "owner": owner, "who": who}
@@ -135,3 +143,4 @@ def release_host(session: Session, host: str, who: str) -> None:
         error = unanswered(spec, answer)
         refuse_foreign({host: error})
         raise error
+    return record_done(session, Operation.RELEASE, [host], document, called.secrets.digest_key)

@@ -273,3 +273,38 @@ def test_verify_names_whose_host_it_is_and_proves_nothing_of_its_paths(call: Ter
     assert document["summary"]["unknown"] == document["summary"]["paths"] > 0
     assert any("belongs to inventory example" in host["error"] for host in document["hosts"] if host["host"] == RELAY)
     assert_untouched(call, before)
+
+
+# --- what the history has of it -------------------------------------------------------------------
+
+
+def recorded_in(call: Terminal) -> list[tuple[str, list[str]]]:  # noqa: F811
+    """What was done to hosts by name, by the history, the last first."""
+    done = ("keys", "adopt", "release", "decommission")
+    runs = call.document("history")[1]["runs"]
+    assert call("history", "verify")[0] == 0
+    return [(run["operation"], run["hosts"]) for run in runs if run["operation"] in done]
+
+
+def test_keys_adoptions_and_releases_stand_in_the_history_with_their_hosts(call: Terminal) -> None:  # noqa: F811
+    runs = call.document("status")[1]["runs"]
+    assert call("keys", "init")[0] == 0
+    (made,) = recorded_in(call)
+    assert (made[0], RELAY in made[1]) == ("keys", True)
+    assert call("hosts", "release", "--yes", RELAY)[0] == 0
+    assert recorded_in(call)[0] == ("release", [RELAY])
+    another_inventory(call)
+    call.hosts.hosts[RELAY].owner = {**(call.hosts.hosts[RELAY].owner or {}), "released": False}
+    assert call("hosts", "adopt", "--yes", RELAY)[0] == 0
+    assert recorded_in(call) == [("adopt", [RELAY])], "another inventory has a record of its own"
+    assert call.document("status")[1]["runs"] in {0, runs}, "nobody looked at anything"
+
+
+def test_what_cannot_be_recorded_is_done_all_the_same_and_said(call: Terminal) -> None:  # noqa: F811
+    state = call.root / "state"
+    state.rename(call.root / "state-before")
+    state.touch()
+    code, out, err = call("hosts", "release", "--yes", RELAY)
+    assert (code, "is released" in out) == (0, True), out + err
+    assert "this is done, and not recorded" in err
+    assert (call.hosts.hosts[RELAY].owner or {}).get("released") is True
