@@ -11,7 +11,9 @@ names=/etc/systemd/system/provisioner-site-names
 say() { echo "install.sh: $1"; }
 refuse() { echo "install.sh: $1" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || refuse "run me as root"
-[ ! -e /etc/provisioner/tunnel.json ] || refuse "this is a relay or a monitoring centre, no gateway: nothing was changed"
+for managed in /etc/provisioner/tunnel.json /etc/provisioner.*/tunnel.json; do
+	[ ! -e "$managed" ] || refuse "this is a relay or a monitoring centre, no gateway: nothing was changed"
+done
 recorded=$(cat "$conf/facility" 2>/dev/null)
 if [ -n "$recorded" ] && [ "$recorded" != "$facility" ] && [ "${1:-}" != --anyway ]; then
 	refuse "this gateway was set up for $recorded, not for $facility: nothing was changed; if it is the right one all the same, run install.sh --anyway"

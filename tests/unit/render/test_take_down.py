@@ -111,9 +111,10 @@ def test_a_gateway_of_an_older_package_is_taken_down_too(gateway: Gateway) -> No
 
 
 @MERGE_REQUEST
-def test_a_relay_is_no_gateway(gateway: Gateway) -> None:
-    (gateway.root / "etc/provisioner").mkdir()
-    (gateway.root / "etc/provisioner/tunnel.json").write_text("{}")
+@pytest.mark.parametrize("ours", ["provisioner", "provisioner.viettel"], ids=["alone", "shared"])
+def test_a_managed_host_is_no_gateway(gateway: Gateway, ours: str) -> None:
+    (gateway.root / "etc" / ours).mkdir()
+    (gateway.root / "etc" / ours / "tunnel.json").write_text("{}")
     before = gateway.ours
     done = gateway.run("--anyway")
     assert (done.returncode, gateway.ours) == (1, before)
