@@ -27,6 +27,7 @@ NEEDED_OF_FFMPEG = "ffmpeg-decoders"
 _DECODERS = frozenset({"h264", "hevc"})
 _DECODER = re.compile(r"^ V[F.][S.][X.][B.][D.] (\w+) ", re.MULTILINE)
 _BUS = Path("/run/dbus/system_bus_socket")
+_BUS_PROGRAMS = ("dbus-daemon", "dbus-broker-launch")
 _OS_RELEASE = Path("/etc/os-release")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # What rules of others are known by: a table of firewalld's own, a chain of ufw's.
@@ -65,11 +66,16 @@ def missing_programs() -> list[str]:
     missing = {program for program in NEEDED if shutil.which(program, path=PATH) is None}
     if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL, path=PATH) is None:
         missing.add(NEEDED_WITHOUT_KERNEL)
-    if not _BUS.exists():
+    if not has_bus():
         missing.add(NEEDED_FOR_UNITS)
     if "ffmpeg" not in missing and not _decodes_all():
         missing.add(NEEDED_OF_FFMPEG)
     return sorted(missing)
+
+
+def has_bus() -> bool:
+    """Whether units can be spoken to. A package that was removed leaves its socket behind until the next boot."""
+    return _BUS.exists() and any(shutil.which(program, path=PATH) for program in _BUS_PROGRAMS)
 
 
 def _decodes_all() -> bool:

@@ -129,7 +129,7 @@ def test_a_host_with_such_an_ffmpeg_says_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in machine.NEEDED:
+    for name in (*machine.NEEDED, "dbus-broker-launch"):
         (programs / name).write_text("#!/bin/sh\nexit 0\n")
         (programs / name).chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
@@ -141,6 +141,12 @@ def test_a_host_with_such_an_ffmpeg_says_so(tmp_path: Path, monkeypatch: pytest.
     (programs / "ffmpeg").write_text(f"#!/bin/sh\ncat <<'E'\n{DECODERS}E\n")
     assert machine.missing_programs() == []
     (programs / "ffmpeg").write_text("#!/bin/sh\necho ' V....D 4xm                  4X Movie'\n")
+    assert machine.missing_programs() == ["ffmpeg-decoders"]
+    # What is left of a package that was removed is no bus.
+    (programs / "dbus-broker-launch").unlink()
+    assert machine.missing_programs() == ["dbus", "ffmpeg-decoders"]
+    (programs / "dbus-daemon").write_text("#!/bin/sh\n")
+    (programs / "dbus-daemon").chmod(0o755)
     assert machine.missing_programs() == ["ffmpeg-decoders"]
 
 
