@@ -119,8 +119,8 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
         return ends[1] == RTSP_PORT or ends[2:] in devices
 
     def look() -> Moment:
-        at, sessions, received = time.monotonic(), _sessions(paths), _received(paths)
-        return Moment(at, sessions, _links(of_ours), received)
+        at, reading, received = time.monotonic(), sessions(paths), _received(paths)
+        return Moment(at, reading, _links(of_ours), received)
 
     looks = Moments(look)
     try:
@@ -129,7 +129,8 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
         watch.looks = looks.end()
 
 
-def _sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
+def sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
+    """The sessions that read one of some paths, by their ids; none where MediaMTX does not say."""
     try:
         listed = relay.api(_SESSIONS)["items"]
         reading = [s for s in listed if s.get("state") == "read" and s.get("path") in paths]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioner_host import (
+    awaited,
     closer,
     deliveries,
     observe,
@@ -150,7 +151,8 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
         asked = wanted.get("onvif")
         asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
-        look.take(limits.sample_s, paths if wanted.get("read", True) else {})
+        own = {name: path for name, path in paths.items() if not path.get("read_by")}
+        look.take(limits.sample_s, own if wanted.get("read", True) else {}, awaits=True)
         devices = trying.result()
         account = asking.result() if asking else None
     with spans.of("again"):
@@ -201,11 +203,12 @@ class _Look:
         self._reads: dict[str, ReadAnswer] = {}
         self._seen: dict[str, set[bool]] = {}
         self.sources: SourcesAnswer | None = None
+        self._awaited = awaited.AwaitedReads(paths, lambda: sample(paths)[0])
         self.gone: set[str] = set()
         self.error = ""
 
-    def take(self, sample_s: float, to_read: Mapping[str, PathToProbe]) -> None:
-        """Sample all paths twice, and read those meanwhile."""
+    def take(self, sample_s: float, to_read: Mapping[str, PathToProbe], *, awaits: bool = False) -> None:
+        """Sample all paths twice, and read those meanwhile, while centres read theirs if these are awaited."""
         self._to_read |= to_read.keys()
         first = self._sample()
         connected = source_peers.connections()
@@ -213,10 +216,12 @@ class _Look:
         if self.error and not _ANSWERED.search(self.error):
             # One that hangs answers nobody: a few readers show it, and each waits its whole time.
             to_read = dict(sorted(to_read.items())[: self._limits.readers])
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(2) as beside:
             reading = beside.submit(self._read, to_read, first)
+            until = self._limits.until if awaits and not self.error else 0.0
+            parts: list[Future[Any]] = [reading, beside.submit(self._awaited.wait, until)]
             with self._spans.of("samples"):
-                wait([reading], max(_LEAST_S, sample_s))
+                wait(parts, max(_LEAST_S, sample_s))
                 self._samples = first, self._later_sample(first, sampled, sample_s)
                 self.sources = source_peers.evidence(connected, source_peers.connections())
             self._reads |= reading.result()
@@ -316,7 +321,7 @@ class _Look:
     def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
         """What was seen of each path."""
         first, second = self._samples
-        return {
+        seen: dict[str, PathEvidenceAnswer] = {
             name: {
                 "samples": [first.get(name), second.get(name)],
                 "read": self._reads.get(name),
@@ -325,6 +330,9 @@ class _Look:
             }
             for name in self._paths
         }
+        for name, state in self._awaited.on_demand.items():
+            seen[name]["on_demand"] = state
+        return seen
 
 
 def _version() -> str:

@@ -154,9 +154,14 @@ class PathToRead(TypedDict):
 
 
 class PathToProbe(PathToRead):
-    """A path with the public key of the peer that its device is behind."""
+    """A path with the public key of the peer that its device is behind.
+
+    Keys:
+        read_by: the users of centres that look at it meanwhile, so that the relay does not read it, and watches them.
+    """
 
     peer: str
+    read_by: NotRequired[list[str]]
 
 
 class GateRequest(LimitsRequest):
@@ -882,16 +887,31 @@ class AccountAnswer(TypedDict):
     profile: NotRequired[MediaProfileAnswer]
 
 
+class OnDemandAnswer(TypedDict):
+    """How an on-demand path was while a centre read it.
+
+    Keys:
+        after: its state; `pulled` are the paths of its device that the relay had then.
+        connected: over how many connections to the device; null where that cannot be said.
+    """
+
+    after: SampleAnswer
+    pulled: int
+    connected: int | None
+
+
 class PathEvidenceAnswer(TypedDict):
     """A path's two samples, and its read.
 
     Keys:
+        on_demand: how an on-demand path was while a centre read it; left out where nobody saw it there.
         unsteady: it came or went while it was looked at.
         stalls: how often its source stopped sending of late while it was connected.
     """
 
     samples: list[SampleAnswer | None]
     read: ReadAnswer | None
+    on_demand: NotRequired[OnDemandAnswer]
     unsteady: NotRequired[bool]
     stalls: NotRequired[int]
 

@@ -10,7 +10,7 @@ from provisioner.desired.spec import MediaPath
 from provisioner.hosts.elements import SetElement
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.closer import FarEnd, Said
-from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
+from provisioner.verify.evidence import Device, HostEvidence, Read, RelayEvidence
 from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.origins import Origins, device_of
 from provisioner.verify.reference import References
@@ -50,6 +50,7 @@ class Case:
         siblings: the devices of the same site that were tried.
         origins: where the pictures of the relay come from; None where it did not tell.
         asks_origin: whether it matters where a picture comes from.
+        once: whether the path was to be read by its centres alone.
         memory: what earlier verifications left of the path; never evidence of how it is now.
         at: when the evidence was gathered; None in the looks of a change.
         references: what a person accepted of this path's picture.
@@ -63,6 +64,7 @@ class Case:
     siblings: frozenset[Device]
     origins: Origins | None
     asks_origin: bool = True
+    once: bool = False
     memory: PathMemory = NOTHING
     at: datetime | None = None
     references: References = ()
@@ -74,10 +76,25 @@ class Case:
         return device_of(self.target.path)
 
     @property
+    def read(self) -> Read | None:
+        """The read that the picture is judged by: the relay's own; of a path that is read once, a centre's."""
+        own = self.relay.reads.get(self.target.path.name)
+        if own is not None or not self.once:
+            return own
+        hosts = (self.hosts.get(centre.id) for centre in self.target.centres)
+        every = (host.centre.reads.get(self.target.relay.id, {}) for host in hosts if host and host.centre)
+        reads = [read for of in every if (read := of.get(self.target.path.name)) is not None and read.run]
+        return next((read for read in reads if read.frame), reads[0] if reads else None)
+
+    @property
+    def is_of_centre(self) -> bool:
+        """Whether that read is a centre's."""
+        return self.read is not None and self.target.path.name not in self.relay.reads
+
+    @property
     def frame(self) -> tuple[str, int, int] | None:
-        """What a reader on the relay decoded: codec, width, height; None where that was nothing."""
-        read = self.relay.reads.get(self.target.path.name)
-        return read.frame if read else None
+        """What a reader decoded: codec, width, height; None where that was nothing."""
+        return self.read.frame if self.read else None
 
     @property
     def path_as_seen(self) -> MediaPath:

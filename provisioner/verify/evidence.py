@@ -6,7 +6,7 @@ nobody asked that host about is evidence of nothing, as each path is judged by w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from provisioner.hosts.condition import Disk, clock_in, disks_in
@@ -91,6 +91,21 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class PulledOnDemand:
+    """An on-demand path while somebody read it.
+
+    Attributes:
+        after: its state.
+        pulled: how many paths of its device the relay had then.
+        connected: over how many connections to the device; None where that was not told.
+    """
+
+    after: Sample
+    pulled: int
+    connected: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Where a relay's sources were connected between its two samples, by address and port.
 
@@ -116,6 +131,7 @@ class RelayEvidence:
         closer: what it learnt of devices that do not flow.
         deliveries: how its streams travelled; None where it does not say.
         accounts: what devices told of themselves, by their names.
+        on_demand: on-demand paths as they were while a centre read them in the relay's stead.
     """
 
     unit: str
@@ -131,6 +147,14 @@ class RelayEvidence:
     closer: Closer = NOTHING_CLOSER
     deliveries: Deliveries | None = None
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
+    on_demand: Mapping[str, PulledOnDemand] = field(default_factory=dict)
+
+    def pulled(self, name: str) -> PulledOnDemand | None:
+        """How an on-demand path was just after its read on the relay, else while a centre read it."""
+        read = self.reads.get(name)
+        if read is not None and read.after is not None:
+            return PulledOnDemand(read.after, read.pulled, read.connected)
+        return self.on_demand.get(name) if read is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +236,18 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         closer=closer_in(relay, relay.each("devices")),
         deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
         accounts=accounts_in(relay),
+        on_demand=dict(_on_demand(paths)),
     )
+
+
+def _on_demand(paths: Mapping[str, Fields]) -> Iterator[tuple[str, PulledOnDemand]]:
+    for name, path in paths.items():
+        if path.has("on_demand"):
+            seen = path.below("on_demand")
+            after = _sample(seen.values.get("after"), seen.place)
+            if after is None:
+                raise UnreadableError(f"{seen.place}.after is nothing")
+            yield name, PulledOnDemand(after, seen.amount("pulled"), seen.number_or_none("connected"))
 
 
 def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:

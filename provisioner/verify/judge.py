@@ -21,7 +21,7 @@ Which levels there are, and which are about what, stands in the table of `levels
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
@@ -32,10 +32,11 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Change
 from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
-from provisioner.verify.levels import LEVELS, Level, Subject
+from provisioner.verify.levels import LEVELS, PICTURES, Level, Subject
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.picture.check import report_of
+from provisioner.verify.picture.rules import State
 from provisioner.verify.quarantine import quarantine_check
 from provisioner.verify.reference import References, references_beside, references_by_site
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
@@ -64,6 +65,7 @@ def judge(
     asked: int | None = None,
     memories: Memories = _NO_MEMORIES,
     references: Mapping[str, References] = _NO_REFERENCES,
+    once: Collection[str] = (),
 ) -> tuple[PathVerdict, ...]:
     """The verdict on every path by one look, in the order of names.
 
@@ -75,6 +77,7 @@ def judge(
         asked: up to which level is judged; None is all of them.
         memories: what is remembered of paths, by their names.
         references: what people accepted of pictures, by the path's name.
+        once: the paths that only centres were to read: what these saw stands for what a reader on the relay would have.
     """
     levels = tuple(level for level in LEVELS if asked is None or level.number <= asked)
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
@@ -97,6 +100,7 @@ def judge(
             drift=drift,
             siblings=frozenset(siblings[target.relay.id, target.path.facility]),
             origins=origins[target.relay.id],
+            once=target.path.name in once,
             at=checked_at,
             memory=memories.get(target.path.name, NOTHING),
             references=references.get(target.path.name, ()),
@@ -108,6 +112,15 @@ def judge(
             quarantined.append(_judged(case, levels, checked_at, quarantine))
     kept = {(one.path, one.relay): one for one in as_wholes(quarantined, targets)}
     return tuple(kept.get((one.path, one.relay), one) for one in as_wholes(verdicts, targets))
+
+
+def is_proved(verdict: PathVerdict) -> bool:
+    """Whether a path is up, or would be if its host were as desired: more looks would show no more."""
+    # A picture without light is judged by no level of its own.
+    is_dark = verdict.picture is not None and verdict.picture.state == State.DARK.value
+    needed = {level.number for level in LEVELS if level.subject is not Subject.HOST}
+    passed = needed - ({PICTURES} if is_dark else set()) <= set(verdict.passed)
+    return passed or verdict.verdict is Verdict.UP
 
 
 def not_reached(target: PathToCheck, detail: str) -> PathVerdict:

@@ -41,10 +41,10 @@ def _pulled_check(case: Case) -> Check:
 
 
 def _on_demand_check(case: Case) -> Check:
-    read = case.relay.reads.get(case.target.path.name)
-    if read is None or read.connected is None or not read.pulled:
+    on_demand = case.relay.pulled(case.target.path.name)
+    if on_demand is None or on_demand.connected is None or not on_demand.pulled:
         return _not_told(case)
-    if read.connected < read.pulled:
+    if on_demand.connected < on_demand.pulled:
         return _redirected(case, f"no connection to {_shown(case.device)} brought it")
     return PASSED
 

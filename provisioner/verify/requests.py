@@ -43,6 +43,7 @@ class ProbeLimits:
         looks: by path, how its picture is looked at; the others end with their key frame.
         asks: whether devices are asked about themselves, where the inventory says how.
         asks_again: whether with a login, too, that they refused before.
+        once: the paths that their relay need not read where a centre looks at them.
     """
 
     deadline_s: float | None = None
@@ -52,6 +53,11 @@ class ProbeLimits:
     looks: Mapping[str, wire.LookToTake] = field(default_factory=dict)
     asks: bool = False
     asks_again: bool = False
+    once: frozenset[str] = frozenset()
+
+    def is_once(self, one: PathToCheck) -> bool:
+        """Whether a path is read by its centres alone: what their looks see stands for its relay."""
+        return one.path.name in self.once and bool(one.centres) and one.path.name in self.looks
 
     def deadline_for(self, paths: Collection[str], readers: int) -> float:
         """The deadline of a host that reads these paths, so many at once."""
@@ -87,19 +93,21 @@ def probe_calls(
     for host, spec in sorted(hosts.items()):
         request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
-            request["relay"] = _relay(spec, of_relay[host], limits.looks, read=read)
+            request["relay"] = _relay(spec, of_relay[host], limits, read=read)
             if limits.asks and (devices := _devices(spec, of_relay[host], again=limits.asks_again)):
                 request["relay"]["onvif"] = devices
         if of_centre[host]:
-            request["centre"] = _centre(spec, of_centre[host], limits.looks)
+            request["centre"] = _centre(spec, of_centre[host], limits)
         # The proof of which host it is and the question go over one connection: it is the same call.
         calls.append(HostCall(spec, request, observe[host].files, shares=True))
     return tuple(calls)
 
 
-def _at_centre(paths: Iterable[str], looks: Mapping[str, wire.LookToTake]) -> dict[str, wire.LookToTake]:
-    """A centre counts what arrives: of pictures it needs no more than a key frame."""
-    return {name: {**looks[name], "every": False} for name in paths if name in looks}
+def _at_centre(wanted: Iterable[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
+    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them."""
+    looks = {one.path.name: limits.looks[one.path.name] for one in wanted if one.path.name in limits.looks}
+    once = {one.path.name for one in wanted if limits.is_once(one)}
+    return {name: look if name in once else {**look, "every": False} for name, look in looks.items()}
 
 
 def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:
@@ -131,10 +139,8 @@ def _base(observe: ObserveCall, limits: ProbeLimits, wanted: list[PathToCheck]) 
     }
 
 
-def _relay(
-    spec: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake], *, read: bool
-) -> wire.RelayToProbe:
-    asked: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(one, looks) for one in wanted]}
+def _relay(spec: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
+    asked: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(one, limits) for one in wanted]}
     return asked if read else {**asked, "read": False}
 
 
@@ -157,7 +163,7 @@ def _devices(spec: HostSpec, wanted: Iterable[PathToCheck], *, again: bool) -> l
     ]
 
 
-def _path(one: PathToCheck, looks: Mapping[str, wire.LookToTake]) -> wire.PathToProbe:
+def _path(one: PathToCheck, limits: ProbeLimits) -> wire.PathToProbe:
     asked: wire.PathToProbe = {
         "name": one.path.name,
         "on_demand": one.path.on_demand,
@@ -165,26 +171,30 @@ def _path(one: PathToCheck, looks: Mapping[str, wire.LookToTake]) -> wire.PathTo
         "port": one.path.source.port,
         "peer": one.peer_key,
     }
-    return {**asked, "look": looks[one.path.name]} if one.path.name in looks else asked
+    if limits.is_once(one):
+        return {**asked, "read_by": [_user(centre) for centre in one.centres]}
+    return {**asked, "look": limits.looks[one.path.name]} if one.path.name in limits.looks else asked
 
 
-def _centre(spec: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake]) -> wire.CentreToProbe:
+def _user(centre: HostSpec) -> str:
+    return f"centre-{centre.id}"
+
+
+def _centre(spec: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits) -> wire.CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for one in wanted:
         by_relay[one.relay.id].append(one)
-    return {"relays": [_relay_to_read(spec, of, looks) for _, of in sorted(by_relay.items())]}
+    return {"relays": [_relay_to_read(spec, of, limits) for _, of in sorted(by_relay.items())]}
 
 
-def _relay_to_read(
-    centre: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake]
-) -> wire.RelayToRead:
+def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits) -> wire.RelayToRead:
     relay, names = wanted[0].relay, [one.path.name for one in wanted]
     asked: wire.RelayToRead = {
         "relay": relay.id,
         "address": str(relay.tunnel.address),
-        "user": f"centre-{centre.id}",
+        "user": _user(centre),
         "secret": centre.readers[wanted[0].carrier].reveal(),
         "paths": names,
     }
-    looking = _at_centre(names, looks)
+    looking = _at_centre(wanted, limits)
     return {**asked, "looks": looking} if looking else asked

@@ -22,7 +22,7 @@ from provisioner.verify.accounts import DeviceAccount
 from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
-from provisioner.verify.judge import judge, not_reached
+from provisioner.verify.judge import is_proved, judge, not_reached
 from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
@@ -130,6 +130,7 @@ class _Round:
     drift: Mapping[str, tuple[Change, ...]]
     verdicts: Mapping[tuple[str, str], PathVerdict]
     waits: Waits
+    once: frozenset[str] = frozenset()
 
     @property
     def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
@@ -139,6 +140,18 @@ class _Round:
     def of(self, target: PathToCheck) -> PathVerdict | None:
         """The verdict on a path; None where this visit was not about it."""
         return self.verdicts.get((target.path.name, target.relay.id))
+
+    def doubts(self, target: PathToCheck) -> bool:
+        """Whether more would be known of a path if its relay, which answers, had read it, too."""
+        verdict, host = self.of(target), self.evidence.get(target.relay.id)
+        if verdict is None or host is None or host.relay is None or target.path.name in host.relay.reads:
+            return False
+        return not is_proved(verdict)
+
+    def with_second(self, second: _Round) -> _Round:
+        """This visit with a second one to some of its paths, of which that counts."""
+        verdicts = {**self.verdicts, **second.verdicts}
+        return replace(self, at=second.at, verdicts=verdicts, waits=together((self.waits, second.waits)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +167,43 @@ class _Looking:
     end: datetime | None
 
     def at(self, targets: Sequence[PathToCheck]) -> _Round:
-        """Visit every host of some paths, and judge them."""
+        """Visit every host of some paths, and judge them: what one read does not prove by a second visit alone.
+
+        A centre's look shows that all is well; where it does not, the relay's beside it says what is wrong, and where.
+        """
+        once = self.visit(targets, self._well(targets))
+        doubtful = [target for target in targets if target.path.name in once.once and once.doubts(target)]
+        left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
+        if not doubtful or (left_s is not None and left_s < _SHORTEST_LOOK_S):
+            return once
+        beside = _with_their_sites(doubtful, targets)
+        paths = f"{counted(len(beside), 'path')} of sites with trouble {are(len(beside))}"
+        self.orders.say(f"{paths} read on relays as well")
+        # Devices were asked about themselves, and a host that could not be reached is not waited for once more.
+        return once.with_second(self.visit(beside, before=once))
+
+    def _well(self, targets: Sequence[PathToCheck]) -> frozenset[str]:
+        """The paths of sites at which nothing failed when they were last looked at."""
+        failing = [t for t in targets if self.orders.memories.get(t.path.name, NOTHING).failing is not None]
+        troubled = {target.path.name for target in _with_their_sites(failing, targets)}
+        return frozenset(target.path.name for target in targets) - troubled
+
+    def visit(
+        self, targets: Sequence[PathToCheck], once: frozenset[str] = frozenset(), before: _Round | None = None
+    ) -> _Round:
+        """Visit every host of some paths.
+
+        Args:
+            targets: the paths.
+            once: those that relays need not read where a centre looks at them.
+            before: a visit of a moment ago; who did not answer in it is not asked again.
+        """
         left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
         ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
-        asked = [self._asked(target) for target in ordered]
-        calls = probe_calls(asked, self.observe, self._limits(left_s, ordered), read=self._reads)
+        asked = [_of_answering(self._asked(target), before) for target in ordered]
+        limits = self._limits(left_s, ordered)
+        limits = replace(limits, once=once, asks=limits.asks and before is None)
+        calls = probe_calls(asked, self.observe, limits, read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
         self.orders.onlooker.asked(paths_by_host(asked))
@@ -167,11 +212,13 @@ class _Looking:
         # A runner that lost a host has not heard of it: that is no evidence either.
         missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
         evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
+        evidence = {**(before.evidence if before else {}), **evidence}
         drift = {e.host: tuple(self.compare(e.facts)) for e in evidence.values() if e.facts is not None}
         level, memories, known = self.orders.level, self.orders.memories, self.orders.references
         pulled = with_logins_in_use(targets, {e.host: e.facts for e in evidence.values() if e.facts is not None})
-        verdicts = judge(pulled, evidence, drift, finished, asked=level, memories=memories, references=known)
-        return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts}, waits)
+        once = frozenset(target.path.name for target in asked if self._reads and limits.is_once(target))
+        verdicts = judge(pulled, evidence, drift, finished, asked=level, memories=memories, references=known, once=once)
+        return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts}, waits, once)
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.
@@ -182,14 +229,13 @@ class _Looking:
         wait_s = (first.at + APART - self.watch.now()).total_seconds()
         if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
             return None
-        sites = {(target.relay.id, target.path.facility) for target in failing}
-        beside = [target for target in targets if (target.relay.id, target.path.facility) in sites]
+        beside = _with_their_sites(failing, targets)
         paths = f"{counted(len(failing), 'path')} {are(len(failing))} not up"
         self.orders.say(f"{paths}; looking again in {max(0, round(wait_s))} s")
         with at_stage(Stage.WAIT):
             self.watch.pause(max(0.0, wait_s))
         # A login that devices refused before was tried in the first visit.
-        return replace(self, orders=replace(self.orders, asks_again=False)).at(beside)
+        return replace(self, orders=replace(self.orders, asks_again=False)).visit(beside)
 
     def _failed_once(self, target: PathToCheck, first: _Round) -> bool:
         verdict = first.of(target)
@@ -225,6 +271,20 @@ class _Looking:
         if self.orders.level is not None and self.orders.level < PICTURES:
             return {}
         return looks_at(targets, self.orders.looks, self.watch.now(), self.orders.memories)
+
+
+def _with_their_sites(chosen: Iterable[PathToCheck], targets: Iterable[PathToCheck]) -> list[PathToCheck]:
+    """Some paths with all others of their sites: what a device's silence means hangs on its neighbours."""
+    sites = {(target.relay.id, target.path.facility) for target in chosen}
+    return [target for target in targets if (target.relay.id, target.path.facility) in sites]
+
+
+def _of_answering(target: PathToCheck, before: _Round | None) -> PathToCheck:
+    """A path with those of its centres that answered a moment ago."""
+    if before is None:
+        return target
+    answered = {host for host, one in before.evidence.items() if one.outcome is CallOutcome.ANSWERED}
+    return replace(target, centres=tuple(centre for centre in target.centres if centre.id in answered))
 
 
 def _answers(

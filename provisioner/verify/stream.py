@@ -10,14 +10,14 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.closer import Said
-from provisioner.verify.delivery import delivered_check, received_check
+from provisioner.verify.delivery import delivered_check, is_short, received_check
 from provisioner.verify.evidence import CentreEvidence, Read
 from provisioner.verify.lossy import centre_line_check, site_line_check
 from provisioner.verify.network import dropped
 from provisioner.verify.origins import device_of
 from provisioner.verify.redirect import origin_check, redirect_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.stopped import stops
+from provisioner.verify.stopped import ends_early, stops
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -52,6 +52,7 @@ _MANY_STALLS = 2
 
 _UNAUTHORIZED = 401
 _NAMED = 3
+_NOT_READ_HERE = "its centre did not get all of it, and it was not read on the relay"
 _STOPPED = "its stream stopped while somebody waited for a picture"
 # MediaMTX's names of sound (1.20.1). It forwards every track of a source and cannot leave one out.
 _SOUND = frozenset(
@@ -121,13 +122,14 @@ def _on_demand_check(case: Case) -> Check:
     name = case.target.path.name
     if case.relay.samples.get(name, (None, None)) == (None, None):
         return _unlisted(case)
-    read = case.relay.reads.get(name)
+    read, pulled = case.read, case.relay.pulled(name)
     if read is None or not read.run:
         return _not_read(case.target.relay.id, read)
-    if read.after is not None and read.after.available and read.after.online and read.after.inbound_bytes > 0:
+    if pulled is not None and pulled.after.available and pulled.after.online and pulled.after.inbound_bytes > 0:
         return origin_check(case)
-    if read.frame is not None:
-        return not_checked(case.target.relay.id, "the relay did not say how the path was just after its read")
+    if read.frame is not None or case.is_of_centre:
+        said = "the relay did not say how the path was just after its read"
+        return not_checked(case.target.relay.id, said if read.frame else _NOT_READ_HERE)
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case)
     return source_failure(case, Cause.SILENT, "it gave no picture when it was asked for one")
@@ -174,8 +176,8 @@ def _serves_others(case: Case) -> bool:
 
 def _offered(case: Case) -> tuple[Cause, str] | None:
     """What the relay got instead of a picture, where it got a stream; None where it got none, or a picture."""
-    read = case.relay.reads.get(case.target.path.name)
-    samples = (read.after if read else None, *reversed(case.relay.samples.get(case.target.path.name, ())))
+    pulled = case.relay.pulled(case.target.path.name)
+    samples = (pulled.after if pulled else None, *reversed(case.relay.samples.get(case.target.path.name, ())))
     codecs = next((sample.codecs for sample in samples if sample and sample.codecs), ())
     if not codecs or set(codecs) & _PICTURES:
         return None
@@ -217,17 +219,21 @@ def too_large(name: str, size: int) -> Check:
 
 
 def read_check(case: Case) -> Check:
-    """Check that a reader on the relay decoded the declared picture, without sound unless it was asked for."""
-    relay, name = case.target.relay.id, case.target.path.name
-    read = case.relay.reads.get(name)
+    """Check that a reader decoded the declared picture of the relay, without sound unless it was asked for.
+
+    What a centre decoded in full its relay had; what a centre did not get, or in part, says nothing of the relay.
+    """
+    relay, read = case.target.relay.id, case.read
     if read is None or not read.run:
         return _not_read(relay, read)
-    return _unread_check(case, read) if read.frame is None else _seen_check(case, read, read.frame)
+    if case.is_of_centre and (read.frame is None or read.seen is None or is_short(read.seen) or ends_early(read.seen)):
+        return not_checked(relay, _NOT_READ_HERE)
+    return _unread_check(case, read) if read.frame is None else _seen_check(case, read.frame)
 
 
-def _seen_check(case: Case, read: Read, frame: tuple[str, int, int]) -> Check:
+def _seen_check(case: Case, frame: tuple[str, int, int]) -> Check:
     picture = _picture_check(case, frame)
-    return _sound_check(case, read) if picture.passed else picture
+    return _sound_check(case) if picture.passed else picture
 
 
 def _unread_check(case: Case, read: Read) -> Check:
@@ -274,10 +280,11 @@ def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
     return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
 
 
-def _sound_check(case: Case, read: Read) -> Check:
+def _sound_check(case: Case) -> Check:
     """People in quarantine are filmed for an order of the ministry, not listened to: sound is off unless asked for."""
     path = case.target.path
-    samples = (read.after, *case.relay.samples.get(path.name, ()))
+    pulled = case.relay.pulled(path.name)
+    samples = (pulled.after if pulled else None, *case.relay.samples.get(path.name, ()))
     sound = sorted({codec for sample in samples if sample for codec in sample.codecs} & _SOUND)
     if not sound or path.audio:
         return PASSED

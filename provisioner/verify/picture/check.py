@@ -110,7 +110,7 @@ def _judged(case: Case, picture: Picture) -> Judgement:
 
 
 def _read(case: Case) -> Read | None:
-    read = case.relay.reads.get(case.target.path.name)
+    read = case.read
     return read if read is not None and read.run and read.frame is not None else None
 
 

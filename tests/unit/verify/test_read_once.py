@@ -1,0 +1,273 @@
+"""A path that its centre looks at is not read on its relay as well, unless that look does not prove it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.judge import is_proved, judge
+from provisioner.verify.memory import NOTHING, Memories
+from provisioner.verify.orders import Orders, Timepiece
+from provisioner.verify.picture.due import Looks
+from provisioner.verify.result import Cause, Verdict, VerifyResult
+from provisioner.verify.run import verify
+from provisioner.verify.standing import remembered
+from provisioner.verify.wanted import select
+
+from .test_verify_laws import worlds
+from .world import CENTRE, FINISHED, PATHS, RELAY, STARTED, documents, observe_requests, packets, picture, scene, state
+
+ONE = "bac-giang/kcl-002/cam-01/sub"
+MAIN = "bac-giang/kcl-001/cam-01/main"
+NAMES = [path.name for path in PATHS]
+BLACK = picture(scene=scene(median=0, bright=0, spread=0, one_level=1.0, gradient_p90=0.0, gradient_p99=0.0))
+SHORT = picture(packets=packets(count=12, span_s=0.8, arrived_s=2.9, bytes=30_000))
+REFUSED = {"error": "x", "status": 404, "timed_out": False}
+Break = Callable[[dict[str, Any], dict[str, Any]], None]
+
+
+class Hosts:
+    """A relay and a centre that do what they are asked; `breaks` changes what they would see of the paths."""
+
+    def __init__(self, breaks: Break = lambda *_: None, **outcomes: CallOutcome) -> None:
+        self.breaks, self.outcomes = breaks, outcomes
+        self.calls: list[dict[str, HostCall]] = []
+        self.now = STARTED
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        assert timeout_s > 0
+        self.calls.append({call.spec.id: call for call in calls})
+        self.now += timedelta(seconds=6)
+        return {call.spec.id: self._answer(call) for call in calls}
+
+    def _answer(self, call: HostCall) -> HostAnswer:
+        outcome = self.outcomes.get(call.spec.id.replace("-", "_"), CallOutcome.ANSWERED)
+        if outcome is not CallOutcome.ANSWERED:
+            return HostAnswer(call.spec.id, outcome, error="no route")
+        every = documents()
+        relay, centre = every[RELAY]["relay"]["paths"], every[CENTRE]["centre"]["relays"][RELAY]
+        for read in (*(path["read"] for path in relay.values()), *centre.values()):
+            read["picture"] = picture()
+        self.breaks(relay, centre)
+        document = every[call.spec.id]
+        if call.spec.id == RELAY:
+            document["relay"]["paths"] = {p["name"]: as_asked(p, relay[p["name"]]) for p in self.asked(call)}
+        else:
+            read = call.request["centre"]["relays"][0]["paths"]
+            document["centre"]["relays"][RELAY] = {name: centre[name] for name in read}
+        return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
+
+    def asked(self, call: HostCall | None = None, number: int = -1) -> list[dict[str, Any]]:
+        """What a relay was asked of each path, in a round."""
+        asked: list[dict[str, Any]] = (call or self.calls[number][RELAY]).request["relay"]["paths"]
+        return asked
+
+    def pause(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def as_asked(path: Mapping[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """What a relay says of a path: its own read where it was to read it, else how it was while a centre did."""
+    if "read_by" not in path:
+        return seen
+    read = seen["read"]
+    pulled = {key: read[key] for key in ("after", "pulled", "connected")} if read.get("after") else None
+    return {**seen, "read": None, **({"on_demand": pulled} if pulled else {})}
+
+
+def run(hosts: Hosts, **orders: Any) -> VerifyResult:
+    return verify(
+        select(state()),
+        hosts,
+        observe=observe_requests(),
+        compare=lambda _facts: (),
+        watch=Timepiece(lambda: hosts.now, hosts.pause),
+        orders=Orders(**{"once": True, **orders}),
+    )
+
+
+def of(result: VerifyResult, name: str = ONE) -> Any:
+    return next(path for path in result.paths if path.path == name)
+
+
+def at_centre(name: str, read: Mapping[str, Any]) -> Break:
+    """Only the centre sees it so."""
+
+    def breaks(_relay: dict[str, Any], centre: dict[str, Any]) -> None:
+        centre[name] = {**centre[name], **read} if "picture" in read else dict(read)
+
+    return breaks
+
+
+def everywhere(name: str, seen: Mapping[str, Any]) -> Break:
+    """Whoever looks sees it so."""
+
+    def breaks(relay: dict[str, Any], centre: dict[str, Any]) -> None:
+        for read in (relay[name]["read"], centre[name]):
+            read["picture"] = dict(seen)
+
+    return breaks
+
+
+def test_healthy_paths_are_read_at_the_centre_alone() -> None:
+    hosts = Hosts()
+    result = run(hosts)
+    assert len(hosts.calls) == 1
+    assert [path["read_by"] for path in hosts.asked()] == [["centre-ioc-hn"]] * len(PATHS)
+    assert not any("look" in path for path in hosts.asked())
+    looks = hosts.calls[0][CENTRE].request["centre"]["relays"][0]["looks"]
+    assert sorted(looks) == sorted(NAMES)
+    # The small ones with every picture, as a relay would.
+    assert looks[ONE]["every"] is True
+    assert {(path.verdict, path.level, path.passed) for path in result.paths} == {
+        (Verdict.UP, 7, (1, 2, 3, 4, 5, 6, 7))
+    }
+    assert {path.picture.state for path in result.paths if path.picture} == {"good"}
+
+
+@pytest.mark.parametrize(
+    ("breaks", "verdict", "cause", "passed"),
+    [
+        (at_centre(ONE, REFUSED), Verdict.DOWN, Cause.CENTRE_CANNOT_READ, {4, 5, 6}),
+        (everywhere(ONE, BLACK), Verdict.DOWN, Cause.BLACK_PICTURE, {4, 5, 7}),
+        (everywhere(ONE, picture(complaints=9)), Verdict.DEGRADED, Cause.CORRUPT, {4, 5, 7}),
+        (everywhere(ONE, SHORT), Verdict.DEGRADED, Cause.STARVED, {4, 5, 7}),
+    ],
+)
+def test_what_one_read_does_not_prove_is_read_on_the_relay_too_with_its_site(
+    breaks: Break, verdict: Verdict, cause: Cause, passed: set[int]
+) -> None:
+    hosts, said = Hosts(breaks), list[str]()
+    result = run(hosts, say=said.append)
+    assert said == ["1 path of sites with trouble is read on relays as well"]
+    assert [path["name"] for path in hosts.asked()] == [ONE]
+    assert all("look" in path and "read_by" not in path for path in hosts.asked())
+    assert hosts.calls[1][CENTRE].request["centre"]["relays"][0]["paths"] == [ONE]
+    assert (of(result).verdict, of(result).cause) == (verdict, cause)
+    assert passed <= set(of(result).passed)
+    assert {path.verdict for path in result.paths if path.path != ONE} == {Verdict.UP}
+
+
+def test_a_centre_that_gets_less_than_all_proves_nothing_and_the_relays_own_look_tells() -> None:
+    hosts = Hosts(at_centre(ONE, {"picture": SHORT}))
+    result = run(hosts)
+    assert len(hosts.calls) == 2
+    # Nothing bears the shortage out: the centre's reader was slow by itself.
+    assert of(result).verdict is Verdict.UP
+
+
+def test_an_on_demand_path_whose_relay_did_not_see_it_is_read_there() -> None:
+    def breaks(relay: dict[str, Any], _centre: dict[str, Any]) -> None:
+        relay[MAIN]["read"]["after"] = None
+
+    hosts = Hosts(breaks)
+    assert of(run(hosts), MAIN).verdict is Verdict.UNKNOWN
+    assert len(hosts.calls) == 2
+
+
+def test_a_redirected_on_demand_path_is_found_while_its_centre_reads_it() -> None:
+    def breaks(relay: dict[str, Any], _centre: dict[str, Any]) -> None:
+        relay[MAIN]["read"]["connected"] = 1
+
+    assert (of(run(Hosts(breaks)), MAIN).cause) is Cause.REDIRECTED
+
+
+def test_where_a_centre_is_not_reached_relays_read_and_it_is_not_asked_again() -> None:
+    hosts = Hosts(ioc_hn=CallOutcome.UNREACHABLE)
+    result = run(hosts)
+    assert [sorted(calls) for calls in hosts.calls] == [[RELAY, CENTRE], [RELAY]]
+    assert {(path.verdict, path.cause, path.level) for path in result.paths} == {
+        (Verdict.UNKNOWN, Cause.HOST_UNREACHABLE, 6)
+    }
+
+
+def test_a_relay_that_is_not_reached_is_not_asked_again() -> None:
+    hosts = Hosts(edge_1=CallOutcome.UNREACHABLE)
+    result = run(hosts)
+    assert len(hosts.calls) == 1
+    assert {path.cause for path in result.paths} == {Cause.HOST_UNREACHABLE}
+
+
+@pytest.mark.parametrize("orders", [{"level": 5}, {"level": 6}, {"looks": Looks.OFF}])
+def test_where_no_centre_looks_relays_read(orders: dict[str, Any]) -> None:
+    hosts = Hosts()
+    run(hosts, **orders)
+    assert len(hosts.calls) == 1
+    assert not any("read_by" in path for path in hosts.asked())
+
+
+def test_the_site_of_what_failed_before_is_read_twice_at_once() -> None:
+    before = run(Hosts(everywhere(ONE, BLACK)))
+    memories: Memories = {look.path: remembered(NOTHING, [look]) for look in before.looks if look.path == ONE}
+    hosts = Hosts(everywhere(ONE, BLACK))
+    hosts.now += timedelta(days=1)
+    result = run(hosts, memories=memories)
+    assert len(hosts.calls) == 1
+    assert {path["name"] for path in hosts.asked() if "read_by" not in path} == {ONE}
+    assert of(result).cause is Cause.BLACK_PICTURE
+
+
+def test_without_time_for_a_second_visit_nothing_is_made_up() -> None:
+    hosts = Hosts(everywhere(ONE, BLACK))
+    result = run(hosts, deadline_s=12)
+    assert len(hosts.calls) == 1
+    assert of(result).verdict is not Verdict.UP
+
+
+@given(worlds())
+@settings(max_examples=150, deadline=None)
+def test_one_read_proves_nothing_that_two_like_it_would_not(given_answers: dict[str, HostAnswer]) -> None:
+    """A relay that read what its centre did would come to the same, wherever the centre's read is enough."""
+    hosts = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
+    centre = hosts[CENTRE].get("centre", {}).get("relays", {}).get(RELAY, {})
+    relay: dict[str, Any] = hosts[RELAY].get("relay", {}).get("paths", {})
+    for read in centre.values():
+        if read and "codec" in read:
+            read.setdefault("picture", picture())
+    twice = copy.deepcopy(relay)
+    for name, seen in relay.items():
+        read = seen["read"] or {}
+        pulled = {"after": read.get("after"), "pulled": read.get("pulled", 0), "connected": read.get("connected")}
+        seen["read"] = None
+        if pulled["after"]:
+            seen["on_demand"] = pulled
+        twice[name]["read"] = {**centre[name], **pulled} if centre.get(name) else None
+    once = judged_of(given_answers, hosts, once=NAMES)
+    if hosts[RELAY]:
+        hosts[RELAY]["relay"]["paths"] = twice
+    both = judged_of(given_answers, hosts)
+    proved = [name for name, verdict in once.items() if is_proved(verdict)]
+    assert {name: once[name].verdict for name in proved} == {name: both[name].verdict for name in proved}
+    assert all(twice[name]["read"]["picture"] is not None for name in proved)
+
+
+def judged_of(answers: Mapping[str, HostAnswer], hosts: Mapping[str, Any], once: Sequence[str] = ()) -> dict[str, Any]:
+    given_now = {host: HostAnswer(host, answer.outcome, hosts[host]) for host, answer in answers.items()}
+    evidence = {host: parse_evidence(answer) for host, answer in given_now.items()}
+    drift = {host: () for host, one in evidence.items() if one.facts is not None}
+    return {one.path: one for one in judge(select(state()), evidence, drift, FINISHED, once=once)}
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(["read", "picture", "samples", "on_demand"]))
+def test_a_path_that_is_read_once_is_not_up_without_its_centre_or_its_relay(name: str, lost: str) -> None:
+    def breaks(relay: dict[str, Any], centre: dict[str, Any]) -> None:
+        if lost == "read":
+            del centre[name]["codec"]
+            centre[name].update(REFUSED)
+        elif lost == "picture":
+            centre[name]["picture"] = None
+        elif lost == "samples" or name != MAIN:
+            relay[name]["samples"] = [None, None]
+        else:
+            relay[name]["read"]["after"] = None
+
+    # There is no time for more.
+    assert of(run(Hosts(breaks), deadline_s=12), name).verdict is not Verdict.UP
