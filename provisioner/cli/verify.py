@@ -82,11 +82,13 @@ def verify(
     """Prove that every camera path is up.
 
     Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
-    relay receives, a decoded key frame of every stream on the relay and at the centre, and whether the
-    picture shows something. What was not checked is unknown, never up. Ends with 0 if every path is up,
-    else with 1; paths in a maintenance window and what was not asked for (--sample, --level) change
-    neither. A path that fails for the first time is looked at again after a minute. What was found is
-    recorded, and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
+    relay receives, a decoded key frame of every stream at the centre, or on the relay where none reads it,
+    and whether the picture shows something. Where a centre does not see that all is well, its relay reads
+    as well, which tells what is wrong and where. What was not checked is unknown, never up. Ends with 0 if
+    every path is up, else with 1; paths in a maintenance window and what was not asked for (--sample,
+    --level) change neither. A path that fails for the first time is looked at again after a minute. What
+    was found is recorded, and moves facilities on (`provisioner status`); where it cannot be, a warning
+    says so.
 
     With --accept, the view of every chosen camera that is up becomes a reference (measures, never a picture):
     later checks tell when it was moved, covered, blurred or swapped. Do it by day and by night.

@@ -81,9 +81,10 @@ LEVELS: tuple[Level, ...] = (
     ),
     Level(
         number=5,
-        name="key frame decoded on the relay",
+        name="key frame of the relay decoded",
         statement=(
-            "a reader on the relay decoded a key frame of the declared codec and size; no sound unless it was asked for"
+            "a key frame of the declared codec and size was decoded, on the relay or at a centre;"
+            " no sound unless asked for"
         ),
         check=read_check,
         subject=Subject.PICTURE,

@@ -177,8 +177,8 @@ class _Looking:
         if not doubtful or (left_s is not None and left_s < _SHORTEST_LOOK_S):
             return once
         beside = _with_their_sites(doubtful, targets)
-        paths = f"{counted(len(beside), 'path')} of sites with trouble {are(len(beside))}"
-        self.orders.say(f"{paths} read on relays as well")
+        paths = f"{counted(len(beside), 'path')} {are(len(beside))} of sites with trouble"
+        self.orders.say(f"{paths}; reading on relays, too")
         # Devices were asked about themselves, and a host that could not be reached is not waited for once more.
         return once.with_second(self.visit(beside, before=once))
 

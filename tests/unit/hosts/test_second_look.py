@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any, Self
 
 import pytest
@@ -35,7 +36,7 @@ class _AtOnce:
     """An executor whose work is done as soon as it is handed over."""
 
     def __init__(self, _workers: int) -> None:
-        self._result: Any = None
+        pass
 
     def __enter__(self) -> Self:
         return self
@@ -43,12 +44,10 @@ class _AtOnce:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def submit(self, work: Any, *arguments: Any) -> Self:
-        self._result = work(*arguments)
-        return self
-
-    def result(self) -> Any:
-        return self._result
+    def submit(self, work: Any, *arguments: Any) -> Future[Any]:
+        done = Future[Any]()
+        done.set_result(work(*arguments))
+        return done
 
 
 class _Relay:
