@@ -226,7 +226,9 @@ def test_without_time_for_a_second_visit_nothing_is_made_up() -> None:
 @settings(max_examples=150, deadline=None)
 def test_one_read_proves_nothing_that_two_like_it_would_not(given_answers: dict[str, HostAnswer]) -> None:
     """A relay that read what its centre did would come to the same, wherever the centre's read is enough."""
-    hosts = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
+    hosts: dict[str, dict[str, Any]] = {
+        host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()
+    }
     centre = hosts[CENTRE].get("centre", {}).get("relays", {}).get(RELAY, {})
     relay: dict[str, Any] = hosts[RELAY].get("relay", {}).get("paths", {})
     for read in centre.values():
