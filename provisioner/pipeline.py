@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Thread
 from time import sleep
 from typing import TypeVar
 
@@ -34,7 +35,14 @@ from provisioner.hosts.attended import AttendedRunner, CallsWatcher
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import HostKeys, make_host_keys
 from provisioner.hosts.observe import observe, observe_request
-from provisioner.hosts.runner import ExpectingRunner, ForeignHostError, HostRunner, StreamingRunner, UnprovedHostError
+from provisioner.hosts.runner import (
+    ClosableRunner,
+    ExpectingRunner,
+    ForeignHostError,
+    HostRunner,
+    StreamingRunner,
+    UnprovedHostError,
+)
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
@@ -395,6 +403,12 @@ def expect_hosts(session: Session, limit: Limit) -> None:
     if isinstance(session.runner, ExpectingRunner):
         targets = select(session.state, session.read_limit(limit))
         session.runner.expect(list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
+
+
+def end_calls(session: Session) -> None:
+    """Have what carries calls end beside what is still done; no call of this session comes after."""
+    if isinstance(session.runner, ClosableRunner):
+        Thread(target=session.runner.close, name="end of calls").start()
 
 
 def windows_of(session: Session) -> tuple[Window, ...]:

@@ -20,7 +20,7 @@ from provisioner.cli.verify_files import VerifyFiles, write_files
 from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import expect_hosts
+from provisioner.pipeline import end_calls, expect_hosts
 from provisioner.report.text import text_report
 from provisioner.verify.document import verify_document
 from provisioner.verify.levels import HIGHEST
@@ -124,6 +124,7 @@ def verify(
     )
     expect_verification(session, limits, orders)
     result = verify_with_memory(session, limit, orders)
+    end_calls(session)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
     accepted = None
     if accept:
