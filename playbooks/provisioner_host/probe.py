@@ -151,7 +151,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
         asked = wanted.get("onvif")
         asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
-        own = {name: path for name, path in paths.items() if not path.get("read_by")}
+        own = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
         look.take(limits.sample_s, own if wanted.get("read", True) else {}, awaits=True)
         devices = trying.result()
         account = asking.result() if asking else None

@@ -158,10 +158,12 @@ class PathToProbe(PathToRead):
 
     Keys:
         read_by: the users of centres that look at it meanwhile, so that the relay does not read it, and watches them.
+        tried: whether the relay reads it all the same, for a key frame: that shows that it could.
     """
 
     peer: str
     read_by: NotRequired[list[str]]
+    tried: NotRequired[bool]
 
 
 class GateRequest(LimitsRequest):

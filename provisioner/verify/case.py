@@ -77,19 +77,26 @@ class Case:
 
     @property
     def read(self) -> Read | None:
-        """The read that the picture is judged by: the relay's own; of a path that is read once, a centre's."""
+        """The read that the picture is judged by: the relay's own; of a path that is read once, a centre's look."""
+        return self._read_of_centre or self.relay.reads.get(self.target.path.name)
+
+    @property
+    def _read_of_centre(self) -> Read | None:
+        """Of a path that is read once what a centre saw; None where the relay looked itself."""
         own = self.relay.reads.get(self.target.path.name)
-        if own is not None or not self.once:
-            return own
+        if not self.once or (own is not None and own.looked):
+            return None
         hosts = (self.hosts.get(centre.id) for centre in self.target.centres)
         every = (host.centre.reads.get(self.target.relay.id, {}) for host in hosts if host and host.centre)
         reads = [read for of in every if (read := of.get(self.target.path.name)) is not None and read.run]
+        # A relay that was only to try to read did not look.
+        reads = reads if own is None else [read for read in reads if read.looked]
         return next((read for read in reads if read.frame), reads[0] if reads else None)
 
     @property
     def is_of_centre(self) -> bool:
         """Whether that read is a centre's."""
-        return self.read is not None and self.target.path.name not in self.relay.reads
+        return self._read_of_centre is not None
 
     @property
     def frame(self) -> tuple[str, int, int] | None:

@@ -14,6 +14,7 @@ from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify import closer as looked_closer
+from provisioner.verify import words
 from provisioner.verify.accounts import DeviceAccount, accounts_in
 from provisioner.verify.closer import NOTHING_CLOSER, Closer, closer_in, device_of
 from provisioner.verify.picture.measures import Picture, picture_in
@@ -26,6 +27,7 @@ _CODECS = {"hevc": "h265"}
 # A clock may have jumped; but not by a year.
 _YEAR_S = 366 * 86_400.0
 _MOST_LINES = 50
+_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ class Read:
     connected: int | None = None
     looked: bool = False
     picture: Picture | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its host could not read at all: it has no reader, or the relay refused its login."""
+        return self.status == _UNAUTHORIZED or (not self.run and not words.is_for_time(self.error))
 
     @property
     def seen(self) -> Seen | None:

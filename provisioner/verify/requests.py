@@ -44,6 +44,7 @@ class ProbeLimits:
         asks: whether devices are asked about themselves, where the inventory says how.
         asks_again: whether with a login, too, that they refused before.
         once: the paths that their relay need not read where a centre looks at them.
+        tried: of these the ones that it reads for a key frame all the same, so that it is known that it could.
     """
 
     deadline_s: float | None = None
@@ -54,6 +55,7 @@ class ProbeLimits:
     asks: bool = False
     asks_again: bool = False
     once: frozenset[str] = frozenset()
+    tried: frozenset[str] = frozenset()
 
     def is_once(self, one: PathToCheck) -> bool:
         """Whether a path is read by its centres alone: what their looks see stands for its relay."""
@@ -115,6 +117,14 @@ def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:
     return dict(sorted(Counter(spec.id for one in wanted for spec in (one.relay, *one.centres)).items()))
 
 
+def one_a_relay(wanted: Iterable[PathToCheck]) -> frozenset[str]:
+    """Of each relay's paths the first."""
+    first: dict[str, str] = {}
+    for one in wanted:
+        first.setdefault(one.relay.id, one.path.name)
+    return frozenset(first.values())
+
+
 def taking_turns(wanted: Iterable[PathToCheck]) -> list[PathToCheck]:
     """Paths in the order in which hosts read them: those that are always pulled first, and sites take turns.
 
@@ -172,7 +182,8 @@ def _path(one: PathToCheck, limits: ProbeLimits) -> wire.PathToProbe:
         "peer": one.peer_key,
     }
     if limits.is_once(one):
-        return {**asked, "read_by": [_user(centre) for centre in one.centres]}
+        once: wire.PathToProbe = {**asked, "read_by": [_user(centre) for centre in one.centres]}
+        return {**once, "tried": True} if one.path.name in limits.tried else once
     return {**asked, "look": limits.looks[one.path.name]} if one.path.name in limits.looks else asked
 
 

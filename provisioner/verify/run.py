@@ -28,7 +28,7 @@ from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
 from provisioner.verify.picture.due import looks_at
-from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_by_host, probe_calls, taking_turns
+from provisioner.verify.requests import ObserveCall, ProbeLimits, one_a_relay, paths_by_host, probe_calls, taking_turns
 from provisioner.verify.result import (
     CameraSample,
     DeviceReport,
@@ -131,6 +131,7 @@ class _Round:
     verdicts: Mapping[tuple[str, str], PathVerdict]
     waits: Waits
     once: frozenset[str] = frozenset()
+    tried: frozenset[str] = frozenset()
 
     @property
     def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
@@ -142,11 +143,17 @@ class _Round:
         return self.verdicts.get((target.path.name, target.relay.id))
 
     def doubts(self, target: PathToCheck) -> bool:
-        """Whether more would be known of a path if its relay, which answers, had read it, too."""
+        """Whether more would be known of a path if its relay, which answers, had read it, too.
+
+        A relay that cannot read at all says so of each: nobody would know where trouble is once there is some.
+        """
         verdict, host = self.of(target), self.evidence.get(target.relay.id)
-        if verdict is None or host is None or host.relay is None or target.path.name in host.relay.reads:
+        if verdict is None or host is None or host.relay is None:
             return False
-        return not is_proved(verdict)
+        reads = host.relay.reads
+        is_read = target.path.name in reads and target.path.name not in self.tried
+        cannot = any(reads[name].is_refused for name in self.tried & reads.keys())
+        return not is_read and (cannot or not is_proved(verdict))
 
     def with_second(self, second: _Round) -> _Round:
         """This visit with a second one to some of its paths, of which that counts."""
@@ -203,6 +210,7 @@ class _Looking:
         asked = [_of_answering(self._asked(target), before) for target in ordered]
         limits = self._limits(left_s, ordered)
         limits = replace(limits, once=once, asks=limits.asks and before is None)
+        limits = replace(limits, tried=one_a_relay(target for target in asked if limits.is_once(target)))
         calls = probe_calls(asked, self.observe, limits, read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
@@ -218,7 +226,8 @@ class _Looking:
         pulled = with_logins_in_use(targets, {e.host: e.facts for e in evidence.values() if e.facts is not None})
         once = frozenset(target.path.name for target in asked if self._reads and limits.is_once(target))
         verdicts = judge(pulled, evidence, drift, finished, asked=level, memories=memories, references=known, once=once)
-        return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts}, waits, once)
+        by_path = {(one.path, one.relay): one for one in verdicts}
+        return _Round(finished, evidence, drift, by_path, waits, once, limits.tried)
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.

@@ -80,7 +80,8 @@ def as_asked(path: Mapping[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
         return seen
     read = seen["read"]
     pulled = {key: read[key] for key in ("after", "pulled", "connected")} if read.get("after") else None
-    return {**seen, "read": None, **({"on_demand": pulled} if pulled else {})}
+    own = {key: value for key, value in read.items() if key != "picture"} if path.get("tried") else None
+    return {**seen, "read": own, **({"on_demand": pulled} if pulled else {})}
 
 
 def run(hosts: Hosts, **orders: Any) -> VerifyResult:
@@ -123,6 +124,8 @@ def test_healthy_paths_are_read_at_the_centre_alone() -> None:
     assert len(hosts.calls) == 1
     assert [path["read_by"] for path in hosts.asked()] == [["centre-ioc-hn"]] * len(PATHS)
     assert not any("look" in path for path in hosts.asked())
+    # One of them shows that the relay could read as well.
+    assert len([path for path in hosts.asked() if path.get("tried")]) == 1
     looks = hosts.calls[0][CENTRE].request["centre"]["relays"][0]["looks"]
     assert sorted(looks) == sorted(NAMES)
     # The small ones with every picture, as a relay would.
@@ -162,6 +165,39 @@ def test_a_centre_that_gets_less_than_all_proves_nothing_and_the_relays_own_look
     assert len(hosts.calls) == 2
     # Nothing bears the shortage out: the centre's reader was slow by itself.
     assert of(result).verdict is Verdict.UP
+
+
+@pytest.mark.parametrize(
+    "refused", [{"not_run": "this host has no reader"}, {"error": "401", "status": 401, "timed_out": False}]
+)
+def test_a_relay_that_could_not_read_is_known_before_there_is_trouble(refused: dict[str, Any]) -> None:
+    def breaks(relay: dict[str, Any], _centre: dict[str, Any]) -> None:
+        for path in relay.values():
+            path["read"] = refused
+
+    hosts = Hosts(breaks)
+    result = run(hosts)
+    assert len(hosts.calls) == 2
+    assert {(path.verdict, path.cause) for path in result.paths if not path.path.endswith("main")} == {
+        (Verdict.UNKNOWN, Cause.CANNOT_CHECK)
+    }
+
+
+def test_a_try_that_fails_for_its_camera_says_nothing_of_the_others() -> None:
+    first = next(path["name"] for path in asked_of_a_healthy_relay() if path.get("tried"))
+
+    def breaks(relay: dict[str, Any], _centre: dict[str, Any]) -> None:
+        relay[first]["read"] = dict(REFUSED)
+
+    hosts = Hosts(breaks)
+    assert run(hosts).all_up
+    assert len(hosts.calls) == 1
+
+
+def asked_of_a_healthy_relay() -> list[dict[str, Any]]:
+    hosts = Hosts()
+    run(hosts)
+    return hosts.asked()
 
 
 def test_an_on_demand_path_whose_relay_did_not_see_it_is_read_there() -> None:
