@@ -41,9 +41,6 @@ _PROBE_BYTES = 500_000
 _MOST_SAID = 2_000_000
 _MOST_PIXELS = 7680 * 4320
 _ANALYZE_US = 500_000
-# Without this ffmpeg waits a second for moments of decoding that RTP does not have; three packets show the rate that a
-# stream declares (measured on ffmpeg 5.1).
-_PACKETS_PROBED = 3
 _NETWORK = "rtsp,rtp,tcp"
 # How long ffmpeg may take to close what it reads and writes.
 _ENDING_S = 1.5
@@ -72,7 +69,6 @@ class Login:
             f"option analyzeduration {_ANALYZE_US}\n"
             f"option probesize {_PROBE_BYTES}\n"
             "option fpsprobesize 0\n"
-            f"option max_ts_probe {_PACKETS_PROBED}\n"
         )
 
     def scrubbed(self, text: str) -> str:
