@@ -10,6 +10,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[3]
 _HIDDEN = {".github", ".gitlab", ".forgejo"}
 _MADE = {"out", "build", "dist"}
+# What the program wrote for a comment is no page of ours: its tables are as wide as they are.
+_COMMENTS = ("tests", "golden", "language")
 
 
 class Fence(NamedTuple):
@@ -29,16 +31,19 @@ class ConsoleStep(NamedTuple):
 
 def all_pages() -> tuple[str, ...]:
     """Every Markdown page of the repository, by its path."""
-    paths = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
-    return tuple(sorted(str(path) for path in paths if _is_ours(path.parts)))
+    return tuple(sorted(str(path.relative_to(ROOT)) for path in _pages_below(ROOT)))
 
 
-def _is_ours(parts: tuple[str, ...]) -> bool:
-    # What the program wrote for a comment is no page of ours: its tables are as wide as they are.
-    if parts[:3] == ("tests", "golden", "language"):
-        return False
-    hidden = {part for part in parts if part.startswith(".")}
-    return hidden <= _HIDDEN and parts[0] not in _MADE
+def _pages_below(folder: Path) -> Iterator[Path]:
+    """The pages of a folder. What other tests keep and remove meanwhile is not looked into."""
+    for path in folder.iterdir():
+        parts = path.relative_to(ROOT).parts
+        if (path.name.startswith(".") and path.name not in _HIDDEN) or parts[0] in _MADE or parts == _COMMENTS:
+            continue
+        if path.is_dir():
+            yield from _pages_below(path)
+        elif path.suffix == ".md":
+            yield path
 
 
 def text_of(page: str) -> str:
