@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
+from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, Shortfall, failed, not_checked
 from provisioner.verify.delivery import received_check
 from provisioner.verify.evidence import Read
+from provisioner.verify.lossy import site_line_check
 from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S
 from provisioner.verify.picture.hours import hours_of
 from provisioner.verify.picture.measures import Picture
@@ -33,15 +34,25 @@ def picture_check(case: Case) -> Check:
     if read.picture is None:
         return not_checked(case.target.relay.id, "its picture could not be measured")
     judgement, received = _judged(case, read.picture), received_check(case)
-    # What comes late or in part is no camera's rate: the line comes first. A camera that sends no more has no picture.
-    if received.finding and (
-        received.finding.cause is Cause.SILENT or judgement.fault is None or judgement.fault.cause is Cause.RATE_TOO_LOW
-    ):
+    if received.finding and _goes_before(received.finding, judgement, case):
         return received
     if judgement.fault is not None:
         # Of a camera, so that its streams are one incident.
         return failed(Layer.PICTURE, case.camera_name, judgement.fault.cause, judgement.fault.detail)
     return NOT_DUE if judgement.state is State.DARK else PASSED
+
+
+def _goes_before(shortfall: Shortfall, judgement: Judgement, case: Case) -> bool:
+    """Whether what is wrong with how a stream came says more than what is wrong with its picture."""
+    # A camera that sends no more has no picture.
+    if shortfall.cause is Cause.SILENT or judgement.fault is None:
+        return True
+    # Pictures that a line brings in heaps, as it sends again what was lost, get one time from whoever reads them. That
+    # it does is counted by the kernel: what is short by the pictures' own times alone may be their clock.
+    if judgement.fault.cause is Cause.TIME_STUCK:
+        return site_line_check(case) is not None
+    # What comes late or in part is no camera's rate.
+    return judgement.fault.cause is Cause.RATE_TOO_LOW
 
 
 def report_of(case: Case) -> PictureReport:
