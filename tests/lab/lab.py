@@ -269,15 +269,20 @@ class Lab:
         """Seed the created hosts, start them, and wait until they are up."""
         self._first_boot(HOSTS)
 
-    def replace(self, host: str) -> None:
+    def replace(self, host: str, *, suite: str = "") -> None:
         """Destroy a managed host with its disk, and boot new hardware in its place, at the same addresses.
+
+        Args:
+            host: which.
+            suite: the Debian of the new hardware, if it is not that of the others.
 
         Raises:
             LabError: Docker gave it other addresses.
         """
         before = [self.address(host, network) for network in (Network.MGMT, Network.WAN)]
         docker("rm", "--force", "--volumes", self.container(host))
-        compose(*self.compose_arguments, "up", "--no-start", host, environment=self.compose_environment)
+        managed = {"LAB_MANAGED_IMAGE": image(suite)} if suite else {}
+        compose(*self.compose_arguments, "up", "--no-start", host, environment=self.compose_environment | managed)
         self._first_boot([host])
         if (now := [self.address(host, network) for network in (Network.MGMT, Network.WAN)]) != before:
             raise LabError(f"{host} had the addresses {before} and has {now}")
