@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from provisioner.availability.kept import ABSENT, SweptPaths, mark_of
 from provisioner.availability.looks import Listing
+from provisioner.base.canonical import canonical_json
 from provisioner.history.database import has_table
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical, digest, moment_text
@@ -74,7 +75,10 @@ def sweep_digest(run: str, at: datetime, provinces: tuple[PackedProvince, ...]) 
 def seal_message(inventory: str, province: PackedProvince, run: str, number: int, at: int) -> str:
     """What is sealed of a row: whose it is, of which run and moment, and all that it says."""
     planes = _sha(province.marks), _sha(province.causes)
-    return canonical(["verdicts", inventory, province.province, number, run, at, province.listing, *planes])
+    # The same bytes as `canonical`, of which a year has some twenty thousand to be held against their seals.
+    return canonical_json(
+        ["verdicts", inventory, province.province, number, run, at, province.listing, *planes]
+    ).decode()
 
 
 def _sha(content: bytes) -> str:
