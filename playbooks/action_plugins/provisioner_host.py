@@ -94,8 +94,6 @@ def installed(side: str) -> str:
     return f"{SUDO}/usr/local/lib/provisioner{'.' if side else ''}{side}/provisioner-host "
 
 
-BOOTSTRAP, INSTALLED = door("", RECEIVE), installed("")
-
 _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -60,13 +60,12 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
         UsageError: it cannot be committed here; then nothing is written; if Git refuses it later, that is said.
     """
     dry_run = writing.dry_run
-    if dry_run and writing.commits:
-        raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
+    refuse_both(dry_run=dry_run, commits=writing.commits)
     commit = ""
     if not dry_run and edit.changed:
         checkout = committing(invocation.inventory) if writing.commits else None
         edit.write(invocation.inventory)
-        commit = _committed(checkout, edit, writing.message) if checkout else ""
+        commit = committed(checkout, [edit], str(edit.path), writing.message) if checkout else ""
     if invocation.json:
         print_document(_document(edit, commit, dry_run=dry_run))
         return 0
@@ -89,16 +88,26 @@ def diff_lines(edit: FileEdit) -> list[str]:
     return [f"{edit.path}:", *("  " + printable(_DIGEST.sub(r"\1…", line)) for line in edit.diff)]
 
 
-def _committed(checkout: Checkout, edit: FileEdit, message: str) -> str:
-    """The id of the commit of an edit that is written.
+def refuse_both(*, dry_run: bool, commits: bool) -> None:
+    """Refuse to commit what is only to be shown.
 
     Raises:
-        UsageError: Git refuses it; the message says that the file is written all the same.
+        UsageError: that is asked for.
+    """
+    if dry_run and commits:
+        raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
+
+
+def committed(checkout: Checkout, edits: Iterable[FileEdit], what: str, message: str) -> str:
+    """The id of the commit of edits that are written; `what` they are is said where there is none.
+
+    Raises:
+        UsageError: Git refuses it; the message says that the files are written all the same.
     """
     try:
-        return commit_files(checkout, {edit.path: edit.after}, message)
+        return commit_files(checkout, {edit.path: edit.after for edit in edits}, message)
     except UsageError as error:
-        raise UsageError(f"{edit.path} is written, and not committed: {error}", hint=error.hint) from error
+        raise UsageError(f"{what} is written, and not committed: {error}", hint=error.hint) from error
 
 
 def _ending(edit: FileEdit, *, dry_run: bool) -> list[str]:

@@ -13,7 +13,7 @@ from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
-from provisioner.cli.question import make_sure
+from provisioner.cli.question import make_sure, tell_before
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.runs.single.prepare import Prepared, named_keys, prepare_host, see_prepare
@@ -43,12 +43,7 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     """
     session = session_of(invocation)
     seen = see_prepare(session, host, login=login, keys=named_keys(keys))
-    if not invocation.json:
-        for line in prepare_lines(seen):
-            if yes and not (dry_run or seen.plan.by_hand):  # nobody is asked by it: it is a remark
-                invocation.progress.remark(line)
-            else:
-                click.echo(printable(line), err=not dry_run)
+    tell_before(invocation, prepare_lines(seen), asks=not yes or bool(seen.plan.by_hand), dry_run=dry_run)
     does = not (seen.plan.deeds.are_none or dry_run)
     if does:
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 import click
 
 from provisioner.base.errors import UsageError
+from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
 
 
@@ -73,6 +75,22 @@ def make_sure(invocation: Invocation, question: str, what: str, *, yes: bool) ->
     if not yes:
         refuse_unattended(invocation, what)
         ask(question)
+
+
+def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry_run: bool) -> None:
+    """Say what is so and what will be, before something is done; to a program that reads a document nothing.
+
+    Args:
+        invocation: whoever is told.
+        lines: what.
+        asks: whether somebody decides by it, or has to do something; else it is a remark.
+        dry_run: whether that is all that is done: then it is the result.
+    """
+    for line in () if invocation.json else lines:
+        if asks or dry_run:
+            click.echo(printable(line), err=not dry_run)
+        else:
+            invocation.progress.remark(line)
 
 
 def ask(question: str) -> None:

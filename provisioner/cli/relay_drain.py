@@ -18,13 +18,13 @@ from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.drain_text import begun_lines, drain_document, drain_ending, letting_go_lines, proof_lines
-from provisioner.cli.edit_text import diff_lines, edits_of
+from provisioner.cli.edit_text import diff_lines, edits_of, refuse_both
 from provisioner.cli.interrupt import Stop, stoppable
 from provisioner.cli.onlooker import AskedAfter
 from provisioner.cli.output import print_document, print_error, print_warning
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.question import make_sure
+from provisioner.cli.question import make_sure, tell_before
 from provisioner.cli.results import applied_lines
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
@@ -84,8 +84,7 @@ def drain(
 
     Example: provisioner -i DIR relay drain relay-viettel-1 --to relay-viettel-2 --source 02/BB
     """
-    if dry_run and commits:
-        raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
+    refuse_both(dry_run=dry_run, commits=commits)
     order = DrainOrder(relay, to, source, day.date() if day else today())
     allowed = parse_allowances(allows)
     if commits:
@@ -196,13 +195,7 @@ class _Terminal:
         return Orders(say=lambda sentence: self._say((sentence,)), onlooker=AskedAfter())
 
     def _say(self, lines: Iterable[str]) -> None:
-        if self._invocation.json:
-            return
-        for line in lines:
-            if self._yes and not self._dry_run:  # nobody is asked by it: it is a remark
-                self._invocation.progress.remark(line)
-            else:
-                click.echo(printable(line), err=not self._dry_run)
+        tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
 
     def _show(self, planned: Planned) -> None:
         if not self._invocation.json:

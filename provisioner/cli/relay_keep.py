@@ -5,14 +5,13 @@ from __future__ import annotations
 import click
 
 from provisioner.base.counted import counted
-from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.git import Checkout
-from provisioner.base.git_commit import commit_files, committing
+from provisioner.base.errors import InventoryError
+from provisioner.base.git_commit import committing
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
-from provisioner.cli.edit_text import diff_lines, edit_options, edits_of
+from provisioner.cli.edit_text import committed, diff_lines, edit_options, edits_of, refuse_both
 from provisioner.cli.output import print_document
 from provisioner.inventory.operations.relay_keep import KeptRelay, drain_taken_back
 from provisioner.plan.guards.measures import named
@@ -33,32 +32,19 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
 
     Example: provisioner -i DIR relay keep relay-viettel-1
     """
-    if dry_run and commits:
-        raise UsageError("--dry-run and --commit exclude each other", hint="name one of them")
+    refuse_both(dry_run=dry_run, commits=commits)
     kept = drain_taken_back(edits_of(invocation), relay)
     commit = ""
     if kept.edits and not dry_run:
         checkout = committing(invocation.inventory) if commits else None
         write_all(invocation.inventory, kept.edits)
-        commit = _committed(checkout, kept) if checkout else ""
+        commit = committed(checkout, kept.edits, "all", f"{relay} is not emptied") if checkout else ""
     if invocation.json:
         print_document(_document(kept, commit, dry_run=dry_run))
     else:
         for line in (*(line for edit in kept.edits for line in diff_lines(edit)), *keep_ending(kept, dry_run=dry_run)):
             click.echo(printable(line))
     return InventoryError.exit_code if kept.stays else 0
-
-
-def _committed(checkout: Checkout, kept: KeptRelay) -> str:
-    """The id of the commit of what is written.
-
-    Raises:
-        UsageError: Git refuses it; the message says that the files are written all the same.
-    """
-    try:
-        return commit_files(checkout, {one.path: one.after for one in kept.edits}, f"{kept.relay} is not emptied")
-    except UsageError as error:
-        raise UsageError(f"all is written, and not committed: {error}", hint=error.hint) from error
 
 
 def keep_ending(kept: KeptRelay, *, dry_run: bool) -> tuple[str, ...]:

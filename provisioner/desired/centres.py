@@ -58,7 +58,7 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
 
 def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier]) -> Firewall:
     """Those who manage its relays manage it, too, and whom it names itself."""
-    networks = [*centre.management_networks, *(n for c in carriers for n in c.management_networks)]
+    networks = inventory.ssh_sources(centre.id)
     return Firewall(
         management_networks=apart(networks),
         ssh_port=centre.ssh.port,

@@ -145,3 +145,7 @@ class HostNames:
     def unit_revert(self) -> str:
         """The unit that returns the host to last-good."""
         return f"{self.ours}-revert.service"
+
+
+ALONE: Final = HostNames()
+"""The names on a host that one inventory has for itself, as relays always are."""

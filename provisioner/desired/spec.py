@@ -10,15 +10,16 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, Protocol
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
-from provisioner.desired.names import HostNames
+from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, JumpHost, MediamtxArtefact, Ssh, StreamName
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 
-TUNNEL = HostNames().tunnel
+TUNNEL = ALONE.tunnel
 RTSP_PORT = 8554
 API_PORT = 9997
 # Ethernet would allow 1420 and PPPoE 1412; 1380 also passes mobile uplinks, and one value on both
@@ -265,6 +266,11 @@ class HostSpec:
     adopted: Owner | None = None
     jump: JumpHost | None = None
     side: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it is logged in to, as `user@address:port`."""
+        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
 
     @property
     def names(self) -> HostNames:

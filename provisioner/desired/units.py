@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from provisioner.desired.names import HostNames
+from provisioner.desired.names import ALONE
 from provisioner.desired.spec import HostSpec
 
 UNIT_MEDIAMTX = "provisioner-mediamtx.service"
 
 
-UNIT_NFT = HostNames().unit_nft
+UNIT_NFT = ALONE.unit_nft
 
 
 UNIT_QUARANTINE = "provisioner-quarantine.service"
 
 
-UNIT_REVERT = HostNames().unit_revert
+UNIT_REVERT = ALONE.unit_revert
 
 
-UNIT_WG = HostNames().unit_wg
+UNIT_WG = ALONE.unit_wg
 
 
 def units_of(spec: HostSpec) -> tuple[str, ...]:

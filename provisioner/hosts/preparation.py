@@ -10,12 +10,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
 from provisioner.base.printable import printable
-from provisioner.desired.names import HostNames
+from provisioner.desired.names import ALONE, HostNames
 from provisioner.hosts.bare_host import Account, BareHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.host_key_scan import fingerprint_of
 from provisioner.hosts.packages import FAMILIES, Family, family_of
-from provisioner.hosts.prepare_script import ALONE, Deeds, is_user
+from provisioner.hosts.prepare_script import Deeds, is_user
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _OLDEST_PYTHON: Final = (3, 9)

@@ -13,15 +13,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from provisioner.base.errors import HostError
-from provisioner.desired.names import HostNames
+from provisioner.desired.names import ALONE, HostNames
 from provisioner.hosts.runner import ShellScript
 from provisioner.render.templates import data_folder
 
 PROGRAMS: Final = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run", "sudo")
 """What a host has to have by name; the script looks for the rest by itself."""
-ALONE: Final = HostNames()
-RULE_FILE: Final = ALONE.rule_file
-HOST_PROGRAM: Final = ALONE.host_program
 SSHD_SETTINGS: Final = (
     "port",
     "pubkeyauthentication",

@@ -170,7 +170,7 @@ FOREIGN_HINTS: Final = {
 
 def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
-    place = f"{spec.id} ({spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)})"
+    place = f"{spec.id} ({spec.place})"
     if answer.foreign and answer.owner is not None:
         return ForeignHostError(
             f"{place}: {answer.error}",

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from provisioner.desired.names import HostNames
+from provisioner.desired.names import ALONE
 from provisioner.inventory.model import MediamtxArtefact
 
-# A relay is never shared: these are its names, and those of a centre that one inventory has for itself.
-_ALONE = HostNames()
-ETC = _ALONE.etc
+ETC = ALONE.etc
 LIB = "/usr/local/lib/provisioner"
-HOST_PROGRAM = _ALONE.host_program
+HOST_PROGRAM = ALONE.host_program
 MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
-NFT_FILE = _ALONE.nft_file
-WG_FILE = _ALONE.wg_file
-PSK_FILE = _ALONE.psk_file
-TUNNEL_FILE = _ALONE.tunnel_file
-TRUST_FILE = _ALONE.trust_file
-POLICY_FILE = _ALONE.policy_file
+NFT_FILE = ALONE.nft_file
+WG_FILE = ALONE.wg_file
+PSK_FILE = ALONE.psk_file
+TUNNEL_FILE = ALONE.tunnel_file
+TRUST_FILE = ALONE.trust_file
+POLICY_FILE = ALONE.policy_file
 SENTINEL_PREFIX = "cfg/"
 RELAY_USER = "mediamtx"
-PROBE_USER = _ALONE.probe_user
+PROBE_USER = ALONE.probe_user
 
 
 @dataclass(frozen=True, slots=True)

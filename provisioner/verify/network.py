@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.desired.access import Access
-from provisioner.desired.names import HostNames
+from provisioner.desired.names import ALONE, HostNames
 from provisioner.hosts.elements import ElementSet, SetElement, device_value
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.closer import Drop
@@ -27,7 +27,6 @@ _CHANGES_NAMED = 3
 # ICMP's codes of a destination that is not reached: its network, and three ways to be forbidden.
 _NO_NETWORK = 0
 _PROHIBITED = frozenset({9, 10, 13})
-_OF_RELAYS: Final = HostNames()
 UNANSWERED: Final[Mapping[Access, Cause]] = MappingProxyType({Access.PULL_PORTMAP: Cause.PORT_MAP_OR_CAMERA})
 """What a device's silence may mean, by its access mode, where its gateway does not say which."""
 
@@ -244,7 +243,7 @@ _OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
 )
 
 
-def dropped(drop: Drop, host: str, what: str, names: HostNames = _OF_RELAYS) -> Check:
+def dropped(drop: Drop, host: str, what: str, names: HostNames = ALONE) -> Check:
     """A failure by a chain that was seen to drop packets of the probe; on a shared centre other sides' are not ours."""
     if drop.is_of(names):
         detail = f"our own {drop.named} on {host} drops {what}: provisioner plan shows how it differs"

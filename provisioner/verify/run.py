@@ -180,7 +180,7 @@ class _Looking:
         """
         once = self.visit(targets, self._well(targets))
         doubtful = [target for target in targets if target.path.name in once.once and once.doubts(target)]
-        left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
+        left_s = self._left_s()
         if not doubtful or (left_s is not None and left_s < _SHORTEST_LOOK_S):
             return once
         beside = _with_their_sites(doubtful, targets)
@@ -188,6 +188,10 @@ class _Looking:
         self.orders.say(f"{paths}; reading on relays, too")
         # Devices were asked about themselves, and a host that could not be reached is not waited for once more.
         return once.with_second(self.visit(beside, before=once))
+
+    def _left_s(self) -> float | None:
+        """How long it is until the end; None where there is none."""
+        return (self.end - self.watch.now()).total_seconds() if self.end else None
 
     def _well(self, targets: Sequence[PathToCheck]) -> frozenset[str]:
         """The paths of sites at which nothing failed when they were last looked at."""
@@ -205,7 +209,7 @@ class _Looking:
             once: those that relays need not read where a centre looks at them.
             before: a visit of a moment ago; who did not answer in it is not asked again.
         """
-        left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
+        left_s = self._left_s()
         ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
         asked = [_of_answering(self._asked(target), before) for target in ordered]
         limits = self._limits(left_s, ordered)

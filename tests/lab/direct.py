@@ -33,11 +33,11 @@ def _plugin() -> ModuleType:
 
 
 _ACTION = _plugin()
-BOOTSTRAP: Final = str(_ACTION.BOOTSTRAP)
+BOOTSTRAP: Final = str(_ACTION.door("", _ACTION.RECEIVE))
 MARK: Final = str(_ACTION.MARK)
 PROOF: Final = str(_ACTION.PROOF)
 OWNER: Final = str(_ACTION.OWNER)
-INSTALLED: Final = str(_ACTION.INSTALLED)
+INSTALLED: Final = str(_ACTION.installed(""))
 LONGEST_ANSWER: Final = int(_ACTION.LONGEST_ANSWER)
 
 

@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
+from provisioner.desired.names import ALONE
 from provisioner.hosts.bare_host import BareHost, bare_host_in, login_proof_in
 from provisioner.hosts.document import parsed
 from provisioner.hosts.preparation import SeenBare, Thing, Wanted, preparation, rule_for_all, rule_for_program
-from provisioner.hosts.prepare_script import HOST_PROGRAM, making
+from provisioner.hosts.prepare_script import making
 from tests.unit.hosts.test_prepare_script import KEY
 
 USER = "deploy"
-WIDE, NARROW = "(root) NOPASSWD: ALL", f"(root) NOPASSWD: {HOST_PROGRAM} call, {HOST_PROGRAM} prove"
+WIDE, NARROW = "(root) NOPASSWD: ALL", f"(root) NOPASSWD: {ALONE.host_program} call, {ALONE.host_program} prove"
 YES = st.sampled_from(["yes", "no"])
 SOUND: dict[str, st.SearchStrategy[str]] = {
     "id": st.sampled_from(["debian", "ubuntu", "rocky", "arch", ""]),

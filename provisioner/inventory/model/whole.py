@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from provisioner.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
+from provisioner.inventory.model.addresses import AnyNetwork
 from provisioner.inventory.model.allocations import Allocations
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility
@@ -99,6 +100,13 @@ class Frame(Model):
         """The hosts that are one carrier's alone: its relays, and the centres that read from no other."""
         others = {c for other in self.carriers.values() if other.id != carrier.id for c in other.centres}
         return (*sorted(relay.id for relay in carrier.relays), *sorted(set(carrier.centres) - others))
+
+    def ssh_sources(self, host: str) -> tuple[AnyNetwork, ...]:
+        """From where SSH to a host may come: to a centre also from where those manage who read there."""
+        if host in self.relays:
+            return self.relays[host][0].management_networks
+        of_carriers = (n for c in self.carriers.values() if host in c.centres for n in c.management_networks)
+        return (*self.centres[host].management_networks, *of_carriers)
 
     def scheme_of(self, own: ProvinceScheme | None) -> ProvinceScheme:
         """The list that a record's province slugs are of: its own, or the inventory's."""

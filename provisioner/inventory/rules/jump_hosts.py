@@ -46,8 +46,7 @@ def _roads(view: View) -> Iterator[_Road]:
                 yield _Road(owner, ("relays", index, "jump"), relay.jump, here, networks, named)
     for centre in view.inventory.centres.values():
         if centre.jump is not None:
-            reading = [c for c in view.inventory.carriers.values() if centre.id in c.centres]
-            networks = (*centre.management_networks, *(n for c in reading for n in c.management_networks))
+            networks = view.inventory.ssh_sources(centre.id)
             behind = ((centre.id, centre.address),)
             yield _Road(f"centre/{centre.id}", ("jump",), centre.jump, behind, networks, centre.id)
 

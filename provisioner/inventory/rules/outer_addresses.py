@@ -154,16 +154,12 @@ _Managed = tuple[str, KeyPath, str, HostPlace, JumpHost | None, tuple[AnyNetwork
 
 
 def _managed(view: View) -> Iterator[_Managed]:
-    carriers = view.inventory.carriers.values()
-    for carrier in carriers:
+    for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             jump, path = relay.jump or carrier.jump, ("relays", index)
             yield f"carrier/{carrier.id}", path, f"relay {relay.id}", relay.address, jump, carrier.management_networks
     for centre in view.inventory.centres.values():
-        networks = (
-            *centre.management_networks,
-            *(n for c in carriers if centre.id in c.centres for n in c.management_networks),
-        )
+        networks = view.inventory.ssh_sources(centre.id)
         yield f"centre/{centre.id}", (), f"centre {centre.id}", centre.address, centre.jump, networks
 
 

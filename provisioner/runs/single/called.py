@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets as random
 from dataclasses import dataclass, field
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.secret import Secret
@@ -39,8 +38,7 @@ class CalledHost:
     @property
     def place(self) -> str:
         """Where the host is called, and by which SSH host key it is known."""
-        spec = self.spec
-        return f"{spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)}, host key {known_by(spec.ssh)}"
+        return f"{self.spec.place}, host key {known_by(self.spec.ssh)}"
 
 
 def called_host(session: Session, host: str) -> CalledHost:

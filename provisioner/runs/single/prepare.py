@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import known_by
@@ -78,8 +76,7 @@ class Prepared:
     @property
     def place(self) -> str:
         """As whom and where it is looked at, and by which SSH host key it is known."""
-        ssh = self.login.ssh
-        return f"{ssh.user}@{endpoint_text(self.login.address, ssh.port)}, host key {known_by(ssh)}"
+        return f"{self.login.place}, host key {known_by(self.login.ssh)}"
 
     @property
     def without_keys(self) -> tuple[str, ...]:
@@ -198,7 +195,7 @@ def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> B
 
 
 def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
-    place = f"{spec.id} ({spec.ssh.user}@{endpoint_text(spec.address, spec.ssh.port)})"
+    place = f"{spec.id} ({spec.place})"
     another = "another login of the host's own, root or one with sudo, is named by --user"
     if is_begun:
         # Whatever the cause: what was begun there is not ended by it.
@@ -250,17 +247,10 @@ def _wanted(session: Session, called: CalledHost, keys: tuple[str, ...], bare: B
     inventory, spec = called.inventory, called.spec
     is_relay = spec.id in inventory.relays
     fault = _source_fault(session, inventory, arch_of(bare)) if is_relay else ""
-    networks = _networks(inventory, spec.id)
+    networks = inventory.ssh_sources(spec.id)
     return Wanted(
         spec.ssh.user, spec.ssh.port, keys, are_named, is_relay, networks, source_fault=fault, names=spec.names
     )
-
-
-def _networks(inventory: Inventory, host: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    if host in inventory.relays:
-        return tuple(inventory.relays[host][0].management_networks)
-    of_carriers = (n for c in inventory.carriers.values() if host in c.centres for n in c.management_networks)
-    return (*inventory.centres[host].management_networks, *of_carriers)
 
 
 def _source_fault(session: Session, inventory: Inventory, arch: str) -> str:

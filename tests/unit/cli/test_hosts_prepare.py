@@ -10,8 +10,8 @@ import pytest
 
 from provisioner import pipeline
 from provisioner.cli.main import run
+from provisioner.desired.names import ALONE
 from provisioner.hosts.preparation import rule_for_all, rule_for_program
-from provisioner.hosts.prepare_script import HOST_PROGRAM, RULE_FILE
 from provisioner.hosts.runner import HostAnswer, HostCall
 from tests.bare_machine import PEER, BareMachine
 from tests.hostile import MERGE_REQUEST, RELAY
@@ -22,7 +22,7 @@ from tests.unit.cli.test_plan import Terminal, call  # noqa: F401 (the fixture)
 
 KEY, OTHER = test_init.KEY, test_init.OTHER
 ALL_LINE = "deploy ALL=(root) NOPASSWD: ALL"
-SUDOERS = RULE_FILE.lstrip("/")
+SUDOERS = ALONE.rule_file.lstrip("/")
 AUTHORIZED = "home/deploy/.ssh/authorized_keys"
 ESCAPES = "\x1b[2J\x1b]0;title\x07"
 CANARY = "canary-of-a-private-key"
@@ -48,7 +48,7 @@ def bare(call: Terminal, tmp_path: Path) -> Known:  # noqa: F811
 def contacted(machine: BareMachine) -> None:
     """What the first contact leaves there."""
     machine.write("etc/provisioner/keys/identity", "x")
-    machine.program(machine.root / HOST_PROGRAM.lstrip("/"), ":")
+    machine.program(machine.root / ALONE.host_program.lstrip("/"), ":")
 
 
 def own_mark(terminal: Terminal) -> str:
@@ -73,7 +73,7 @@ def test_a_dry_run_says_all_of_it_and_changes_nothing(bare: Known) -> None:
     )
     assert lines[2] == "  user      deploy is not there → is made: a group and a home of its own, no password"
     assert lines[3].endswith("does not log deploy in → is added to its authorized_keys")
-    assert lines[4].endswith(f"may do anything by {RULE_FILE}, as the first contact needs it")
+    assert lines[4].endswith(f"may do anything by {ALONE.rule_file}, as the first contact needs it")
     assert lines[-1] == f"nothing was changed; to do it: provisioner hosts prepare {HOST} --user root"
 
 

@@ -12,16 +12,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.desired.names import HostNames
+from provisioner.desired.names import ALONE, HostNames
 from provisioner.hosts.bare_host import BareHost, bare_host_in
 from provisioner.hosts.document import fields_of
 from provisioner.hosts.facts import OperatingSystem
 from provisioner.hosts.packages import FAMILIES
 from provisioner.hosts.preparation import rule_for_program
 from provisioner.hosts.prepare_script import (
-    HOST_PROGRAM,
     PROGRAMS,
-    RULE_FILE,
     Deeds,
     looking,
     making,
@@ -47,7 +45,7 @@ def seen(of: BareMachine, text: str = "") -> BareHost:
 
 def test_it_looks_for_the_programs_that_ours_needs_and_for_what_a_first_contact_goes_by() -> None:
     assert set(PROGRAMS) == {*machine.NEEDED, "sudo"}
-    assert str(paths.HOST_PROGRAM) == HOST_PROGRAM
+    assert str(paths.HOST_PROGRAM) == ALONE.host_program
     assert f"PATH={shell.PATH}\n" in looking("deploy", [KEY]).text
     text = (Path(__file__).parents[3] / "playbooks/prepare.sh").read_text(encoding="ascii")
     for word in (machine.NEEDED_WITHOUT_KERNEL, machine.NEEDED_FOR_UNITS, machine.NEEDED_OF_FFMPEG):
@@ -200,14 +198,14 @@ def test_a_rule_stands_there_as_it_was_written(bare: BareMachine) -> None:
     text = making("deploy", [KEY], Deeds(b"nothing", rule=rule)).text
     assert shlex.quote(rule) in text
     assert seen(bare, text).rule == rule
-    assert bare.read(RULE_FILE.lstrip("/")) == f"{rule}\n"
-    assert (bare.root / RULE_FILE.lstrip("/")).stat().st_mode & 0o777 == 0o440
+    assert bare.read(ALONE.rule_file.lstrip("/")) == f"{rule}\n"
+    assert (bare.root / ALONE.rule_file.lstrip("/")).stat().st_mode & 0o777 == 0o440
 
 
 @MERGE_REQUEST
 def test_sides_of_a_shared_centre_are_told_apart_and_each_has_a_rule_of_its_own(bare: BareMachine) -> None:
     """As the door judges: a side is asked for its own mark, and the other shape is said before anybody's."""
-    viettel, vnpt, alone = HostNames("viettel"), HostNames("vnpt"), HostNames()
+    viettel, vnpt, alone = HostNames("viettel"), HostNames("vnpt"), ALONE
 
     def owner(names: HostNames) -> bytes:
         return seen(bare, looking("deploy", [KEY], names=names).text).said_owner
