@@ -84,7 +84,7 @@ def _unwritten(failure: OSError, arguments: Sequence[str], env: Mapping[str, str
     """Say that what the command had to say is lost, though not what it did."""
     error = ReportError(
         f"standard output cannot be written: {os.strerror(failure.errno or errno.EIO)}",
-        hint="what the command did stands, and provisioner history has it; make room, and ask again",
+        hint="what the command did stands; provisioner history has it where it was a run; make room, and ask again",
     )
     print_error(error, as_json=False, color=False, say=_speaker(arguments, read_configuration(env).environment))
     return error.exit_code
