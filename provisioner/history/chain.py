@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from provisioner.history.append import seals_of
 from provisioner.history.cuts import latest_cut
+from provisioner.history.month_sums_query import sums_faults
+from provisioner.history.place import StatePlace
 from provisioner.history.records import (
     Cut,
     EndedContent,
@@ -101,19 +103,20 @@ class ChainReport:
         return not self.faults
 
 
-def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainReport:
+def checked(connection: Connection, place: StatePlace) -> ChainReport:
     """Check the whole history of an inventory.
 
     Args:
         connection: a transaction that reads.
-        inventory: the inventory's id.
-        keys: what seals and signatures are held against.
+        place: whose history, and the keys that seals and signatures are held against.
     """
+    inventory, keys = place.inventory, place.keys
     chain = _Chain(connection, inventory, keys)
     for number in chain.numbers():
         chain.take(number)
     of_sets = _guarded(lambda: sets_faults(connection, inventory), "what hosts were shown to hold cannot be read")
     rows = _guarded(lambda: strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
+    rows += _guarded(lambda: sums_faults(connection, place), "a row of sums cannot be read")
     if keys.secret and chain.seals.unproved and not chain.seals.keyed:
         rows.append(_NOT_OURS)
     faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *rows)))

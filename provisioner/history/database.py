@@ -23,6 +23,7 @@ from provisioner.history.tables import (
     SCHEMA,
     entries,
     metadata,
+    month_sums,
     path_memories,
     schema,
     seals,
@@ -34,7 +35,7 @@ _WAIT_S = 30
 _TO_WRITE = "provisioner_to_write"
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 # The first table, and those that a later version brought: a database of before lacks some.
-_MILESTONES = (entries, seals, path_memories, view_references, verdicts)
+_MILESTONES = (entries, seals, path_memories, view_references, verdicts, month_sums)
 _URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 _LOGIN = re.compile(r"[^\s\"']*@")
 _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"

@@ -249,6 +249,22 @@ verdicts = Table(
     Index("provisioner_verdicts_by_entry", "inventory", "number"),
 )
 
+month_sums = Table(
+    "provisioner_month_sums",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("province", TextColumn(63), primary_key=True),
+    Column("begin", MomentColumn, primary_key=True, autoincrement=False),
+    Column("until", MomentColumn, nullable=False),
+    Column("since", MomentColumn, nullable=False),
+    Column("rows", NumberColumn, nullable=False),
+    Column("newest", NumberColumn, nullable=False),
+    Column("of", TextColumn(71), nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    Column("seal", _LongText, nullable=False),
+)
+"""What the rows of a province's month in `verdicts` come to. No record: it is made of them again at any time."""
+
 events = Table(
     "provisioner_events",
     metadata,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ from provisioner.history.seal import RecordKeys, SealVerdict
 from provisioner.history.tables import microseconds, path_lists, stored, verdicts
 
 LONGEST_PLANE: Final = 2**24
+PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
 _WORDS: Final = 256
 _BETWEEN: Final = "\t"
 _NO_HASH: Final = "no hash"
@@ -174,7 +176,7 @@ def plane_of(packed: bytes, length: int) -> bytes:
     Raises:
         ValueError, zlib.error: it is none of that length.
     """
-    plane = _inflated(packed, length)
+    plane = inflated(packed, length)
     if len(plane) != length:
         raise ValueError("a plane has a byte for each path")
     return plane
@@ -186,7 +188,7 @@ def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
     Raises:
         ValueError, TypeError, zlib.error: it is none of that length.
     """
-    head, _, plane = _inflated(packed, length + LONGEST_PLANE).partition(b"\n")
+    head, _, plane = inflated(packed, length + LONGEST_PLANE).partition(b"\n")
     words, places = _words_of(head)
     if len(plane) != length or plane.translate(None, places):
         raise ValueError("a plane has a byte for each path")
@@ -202,7 +204,12 @@ def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
     return tuple(words), bytes(range(len(words)))
 
 
-def _inflated(packed: bytes, most: int) -> bytes:
+def inflated(packed: bytes, most: int) -> bytes:
+    """Packed bytes, which are no more than so many.
+
+    Raises:
+        ValueError, zlib.error: they are more, or not packed so.
+    """
     machine = zlib.decompressobj()
     plane = machine.decompress(packed, most + 1)
     if not machine.eof or machine.unused_data:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import MappingProxyType
 
 from provisioner import __version__
@@ -15,6 +16,7 @@ from provisioner.base.errors import StateError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.desired.limit import Limit
 from provisioner.history.git_notes import note_head
+from provisioner.history.month_sums_kept import keep_month_sums
 from provisioner.history.path_memory import read_memories, remember_paths
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
@@ -236,6 +238,10 @@ def record_verification(
     place = state_place(session)
     with closing(open_history(place)) as history:
         head = history.end(run, ending)
+    # Sums save time later: where they cannot be made now the next verification makes them.
+    with suppress(StateError):
+        longest = timedelta(hours=session.inventory.settings.policy.availability.longest_hours)
+        keep_month_sums(place, longest, result.finished_at)
     if accepted is not None:
         documents = {path: references_document(of) for path, of in accepted.references.items()}
         add_references(place, documents, result.finished_at)

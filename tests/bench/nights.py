@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.availability.kept import KeptVerdict, SweptPaths
-from provisioner.availability.measured import Span
+from provisioner.availability.measured import LONGEST_STANDING, Span
 from provisioner.base.secret import Secret
+from provisioner.history.month_sums_kept import keep_month_sums
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Cut, Ending, Operation, Run
 from provisioner.history.retention import held_classes, prune
@@ -157,7 +158,8 @@ class _Bench:
 
     def record(self, seed: int) -> list[Figure]:
         """Record all nights; what one took, and the file's size."""
-        seconds = []
+        seconds: list[float] = []
+        turns: list[float] = []
         with closing(open_history(self._place)) as history:
             for number, states in enumerate(_year(self._country, self._nights, seed)):
                 at, document = _FIRST + number * _DAY, None
@@ -166,9 +168,15 @@ class _Bench:
                 swept = _swept(self._country, states)
                 began = time.perf_counter()
                 self._end(history, number, Ending(at, "not-up", document, swept=swept))
+                made = keep_month_sums(self._place, LONGEST_STANDING, at)
                 if document is None:
-                    seconds.append(time.perf_counter() - began)
-        return [Figure(self._group, "record a night's verdicts", "s", tuple(seconds)), *self._sizes("before")]
+                    (turns if made else seconds).append(time.perf_counter() - began)
+        of_month = [Figure(self._group, "the same, the first night of a month", "s", tuple(turns))] if turns else []
+        return [
+            Figure(self._group, "record a night's verdicts", "s", tuple(seconds)),
+            *of_month,
+            *self._sizes("before"),
+        ]
 
     @staticmethod
     def _end(history: History, number: int, ending: Ending) -> None:

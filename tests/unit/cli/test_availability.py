@@ -20,6 +20,7 @@ from provisioner.base import parallel
 from provisioner.base.clock import VIETNAM
 from provisioner.cli.main import run
 from provisioner.history import verdicts
+from provisioner.history.looks_query import ReadLooks
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.verdicts import record_verdicts
 from provisioner.runs import availability
@@ -272,7 +273,7 @@ def test_several_processes_come_to_what_one_comes_to(
 def test_what_a_killed_process_had_to_read_is_read_here(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, read = nights("--by", "camera", *WEEK), verdicts.read_span
 
-    def dies(*arguments: Any) -> verdicts.ReadLooks:
+    def dies(*arguments: Any) -> ReadLooks:
         if multiprocessing.parent_process():
             os._exit(9)
         return read(*arguments)
