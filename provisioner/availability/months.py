@@ -12,11 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import compress
 from typing import Final
 
 from provisioner.availability.looks import Listing, LookTable
 from provisioner.availability.measured import Measured, Span, micro, summed
-from provisioner.availability.shares import GroupedBy, GroupTimes, facility_of, together
+from provisioner.availability.shares import GroupedBy, GroupTimes, facility_of
 from provisioner.base.clock import VIETNAM, start_of
 
 Cell = tuple[str, str]
@@ -26,6 +27,7 @@ PLANES: Final = 5
 WORD: Final = 8
 _MOST: Final = 2**63
 _DECEMBER: Final = 12
+_FEW: Final = 8
 
 
 def months_within(span: Span) -> list[Span]:
@@ -200,29 +202,45 @@ def cell_groups(
         takes: whether the paths of a cell count, by its first word and its carrier; None takes all.
     """
     length = micro(span.until) - micro(span.begin)
-    columns = zip(times.cells, *map(_unpacked, times.planes), strict=True)
-    sums: dict[tuple[str, str], tuple[int, ...]] = {}
-    for (place, carrier), up, degraded, down, maintenance, outages in columns:
-        if takes is not None and not takes(place, carrier):
-            continue
-        key, number = (_name(by, place), carrier), paths[place, carrier]
-        known = up, degraded, down, maintenance, number * length - up - degraded - down - maintenance, outages, number
-        sums[key] = tuple(map(int.__add__, sums[key], known)) if key in sums else known
-    parts: dict[str, list[GroupTimes]] = defaultdict(list)
-    for (name, carrier), (*lasted, number) in sums.items():
-        of = carrier if by is GroupedBy.CARRIER else name
-        parts[of].append(GroupTimes(number, Measured(*lasted), frozenset({carrier})))
-    return {name: of[0] if len(of) == 1 else together(of) for name, of in parts.items()}
+    taken = [takes is None or takes(*cell) for cell in times.cells]
+    cells = list(compress(times.cells, taken))
+    columns = [list(compress(_unpacked(plane), taken)) for plane in times.planes]
+    columns.append([paths[cell] for cell in cells])
+    carriers: dict[str, set[str]] = defaultdict(set)
+    names = [carrier if by is GroupedBy.CARRIER else _name(by, place) for place, carrier in cells]
+    for name, (_, carrier) in zip(names, cells, strict=True):
+        carriers[name].add(carrier)
+    groups = {}
+    for name, (up, degraded, down, maintenance, outages, number) in _summed_by(names, columns, len(carriers)):
+        unmeasured = number * length - up - degraded - down - maintenance
+        lasted = Measured(up, degraded, down, maintenance, unmeasured, outages)
+        groups[name] = GroupTimes(number, lasted, frozenset(carriers[name]))
+    return groups
+
+
+def _summed_by(
+    names: Sequence[str], columns: Sequence[Sequence[int]], number: int
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The sums of columns by the names beside them, of which there are so many."""
+    if number <= _FEW:
+        for name in sorted(set(names)):
+            chosen = [one == name for one in names]
+            yield name, tuple(sum(compress(column, chosen)) for column in columns)
+        return
+    sums: dict[str, tuple[int, ...]] = {}
+    for name, *values in zip(names, *columns, strict=True):
+        sums[name] = tuple(map(int.__add__, sums[name], values)) if name in sums else tuple(values)
+    yield from sums.items()
 
 
 def _name(by: GroupedBy, place: str) -> str:
-    """The name of the group that a place's paths are in; where that is their carrier, there is one for all."""
+    """The name of the group that a place's paths are in."""
     match by:
         case GroupedBy.FACILITY:
             return facility_of(place)
         case GroupedBy.PROVINCE:
             return place.partition("/")[0]
-        case GroupedBy.CARRIER | GroupedBy.ALL:
+        case GroupedBy.ALL:
             return GroupedBy.ALL.value
-        case GroupedBy.CAMERA:
-            raise ValueError("no cell is of one camera")
+        case GroupedBy.CARRIER | GroupedBy.CAMERA:
+            raise ValueError("no place is of one carrier or camera")

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Final, cast
 
 import orjson
 from sqlalchemy import Connection, select
@@ -108,18 +108,16 @@ class CountedRows:
     """
 
     def __init__(self, rows: Iterable[Sequence[object]]) -> None:
-        self._moments: list[int] = []
-        self._numbers: list[int] = []
-        self._lists: list[str] = []
-        self._lines: list[bytes] = []
-        for _, at, number, run, paths, seal, marks in rows:
-            if not (isinstance(at, int) and isinstance(number, int) and isinstance(paths, str)):
-                raise TypeError("a row has a moment, a number and a list")
-            plane = row_bytes(marks)
-            self._moments.append(at)
-            self._numbers.append(number)
-            self._lists.append(paths)
-            self._lines.append(orjson.dumps([at, number, run, paths, seal, len(plane)]) + plane)
+        columns = list(zip(*rows, strict=True)) or [()] * len(_COUNTED)
+        _, moments, numbers, runs, lists, seals, marks = columns
+        if {*map(type, moments), *map(type, numbers)} - {int} or {*map(type, lists)} - {str}:
+            raise TypeError("a row has a moment, a number and a list")
+        planes = [row_bytes(one) for one in marks]
+        self._moments = cast("Sequence[int]", moments)
+        self._numbers = cast("Sequence[int]", numbers)
+        self._lists = cast("Sequence[str]", lists)
+        heads = zip(moments, numbers, runs, lists, seals, map(len, planes), strict=True)
+        self._lines = [orjson.dumps(head) + plane for head, plane in zip(heads, planes, strict=True)]
 
     def _within(self, since: datetime, until: datetime) -> slice:
         places = (bisect_left(self._moments, microseconds(at)) for at in (since, until))
