@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from provisioner_host import confined, onvif_ask, onvif_http, onvif_soap, paths, relay, sandbox, tries
+from provisioner_host import confined, http_digest, onvif_ask, onvif_http, onvif_soap, paths, relay, sandbox, tries
 from provisioner_host.files import keyed_digest
 from provisioner_host.logins import forgotten
 from provisioner_host.shell import Failed
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         MediaProfileAnswer,
     )
 
-_SHIPPED = (onvif_soap, onvif_http, onvif_ask)
+_SHIPPED = (onvif_soap, http_digest, onvif_http, onvif_ask)
 _AT_ONCE = 64
 _GRACE_S = 3
 # Of one unit's setting: the kernel takes no argument of more than 128 KiB.

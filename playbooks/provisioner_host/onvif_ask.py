@@ -18,8 +18,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from provisioner_host import onvif_http, onvif_soap
-from provisioner_host.onvif_http import Challenge, NoAnswer, Reply, Silent
+from provisioner_host import http_digest, onvif_http, onvif_soap
+from provisioner_host.http_digest import Challenge
+from provisioner_host.onvif_http import NoAnswer, Reply, Silent
 from provisioner_host.onvif_soap import DeviceTime, MediaProfile, RefusedLogin, Unreadable
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class _Device:
     ) -> Reply:
         header = authorization = ""
         if login and challenge is not None:
-            authorization = onvif_http.digest(challenge, login, path, 1, os.urandom(8).hex())
+            authorization = http_digest.digest(challenge, login, ("POST", path), 1, os.urandom(8).hex())
         elif login:
             header = onvif_soap.username_token(*login, time.time() + self._ahead_s, os.urandom(16))
         until = min(self._until, time.monotonic() + _A_REQUEST_S)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from provisioner_host.http_digest import Challenge, challenge_in
+
 MOST_BYTES = 256 * 1024
 _BLOCK = 16 * 1024
 _LONGEST_HEAD = 16 * 1024
 _LONGEST_SIZE = 128
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r?\n|$)")
-_PARAMETER = re.compile(r'([a-z-]{1,20})\s*=\s*(?:"([^"\\\r\n]{0,300})"|([^\s",]{1,100}))', re.IGNORECASE)
-_HASHES = {"MD5": "md5", "SHA-256": "sha256"}
 
 
 class Silent(Exception):  # noqa: N818 (it reads as what is so)
@@ -24,16 +23,6 @@ class Silent(Exception):  # noqa: N818 (it reads as what is so)
 
 class NoAnswer(Exception):  # noqa: N818 (it reads as what is so)
     """What a device sent is no answer by HTTP, or is larger than any."""
-
-
-class Challenge(NamedTuple):
-    """How a device wants the password to be proved: HTTP's digest."""
-
-    realm: str
-    nonce: str
-    algorithm: str
-    opaque: str | None
-    has_qop: bool
 
 
 class Reply(NamedTuple):
@@ -167,53 +156,3 @@ def _unchunked(body: bytes) -> bytes:
         parts.append(body[at : at + length])
         at += length + 2
     return b"".join(parts)
-
-
-# --- HTTP's digest --------------------------------------------------------------------------------
-
-
-def challenge_in(field: str) -> Challenge | None:
-    """What a device wants, if it is a digest that can be made: a password never goes over as it is."""
-    scheme = re.search(r"\bdigest\s+", field, re.IGNORECASE)
-    if scheme is None:
-        return None
-    parameters = {m[1].lower(): m[2] if m[2] is not None else m[3] for m in _PARAMETER.finditer(field, scheme.end())}
-    algorithm = parameters.get("algorithm", "MD5").upper()
-    if "nonce" not in parameters or "realm" not in parameters or algorithm not in _HASHES:
-        return None
-    modes = [mode.strip() for mode in parameters.get("qop", "").lower().split(",")]
-    if modes not in ([""], ["auth"]) and "auth" not in modes:
-        return None
-    return Challenge(parameters["realm"], parameters["nonce"], algorithm, parameters.get("opaque"), "auth" in modes)
-
-
-def digest(challenge: Challenge, login: tuple[str, str], path: str, turn: int, own: str) -> str:
-    """The header that answers a challenge (RFC 7616).
-
-    Args:
-        challenge: the device's.
-        login: user and password.
-        path: what is asked for.
-        turn: how often this challenge was answered, this time included.
-        own: a nonce of ours.
-    """
-    user, password = login
-
-    def hashed(text: str) -> str:
-        return hashlib.new(_HASHES[challenge.algorithm], text.encode(), usedforsecurity=False).hexdigest()
-
-    of_login, of_request = hashed(f"{user}:{challenge.realm}:{password}"), hashed(f"POST:{path}")
-    count = f"{turn:08x}"
-    middle = f"{challenge.nonce}:{count}:{own}:auth" if challenge.has_qop else challenge.nonce
-    named = "".join(letter for letter in user if letter.isprintable()).replace("\\", "\\\\").replace('"', '\\"')
-    parts = [
-        f'username="{named}"',
-        f'realm="{challenge.realm}"',
-        f'nonce="{challenge.nonce}"',
-        f'uri="{path}"',
-        f"algorithm={challenge.algorithm}",
-        f'response="{hashed(f"{of_login}:{middle}:{of_request}")}"',
-        *([f'opaque="{challenge.opaque}"'] if challenge.opaque is not None else []),
-        *([f'qop=auth, nc={count}, cnonce="{own}"'] if challenge.has_qop else []),
-    ]
-    return f"Digest {', '.join(parts)}"

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner_host import onvif, onvif_ask, onvif_http, onvif_soap
-from provisioner_host.onvif_http import NoAnswer, Reply, Silent, challenge_in, reply_in
+from provisioner_host import http_digest, onvif, onvif_ask, onvif_http, onvif_soap
+from provisioner_host.http_digest import challenge_in
+from provisioner_host.onvif_http import NoAnswer, Reply, Silent, reply_in
 from provisioner_host.onvif_soap import RefusedLogin, Unreadable
 from provisioner_host.wire import AccountAnswer, AskingTurn
 from tests.contract.onvif_device import OnvifDevice, enveloped
@@ -214,7 +215,7 @@ def test_no_challenge_of_a_device_makes_another_line_of_a_header(field: str, use
     for said in (field, f'Digest realm="{field}", nonce="a", qop="auth"', f'Digest realm="a", nonce={field}'):
         challenge = challenge_in(said)
         if challenge is not None:
-            header = onvif_http.digest(challenge, (user, password), "/onvif", 1, "own")
+            header = http_digest.digest(challenge, (user, password), ("POST", "/onvif"), 1, "own")
             assert "\n" not in header
             assert "\r" not in header
 
@@ -231,7 +232,7 @@ def test_the_digest_is_as_the_standard_has_it() -> None:
     said = 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", qop="auth,auth-int"'
     challenge = challenge_in(said)
     assert challenge
-    header = onvif_http.digest(challenge, ("Mufasa", "Circle Of Life"), "/dir/index.html", 1, "0a4f113b")
+    header = http_digest.digest(challenge, ("Mufasa", "Circle Of Life"), ("POST", "/dir/index.html"), 1, "0a4f113b")
     first = hashlib.md5(b"Mufasa:testrealm@host.com:Circle Of Life", usedforsecurity=False).hexdigest()
     second = hashlib.md5(b"POST:/dir/index.html", usedforsecurity=False).hexdigest()
     middle = f"dcd98b7102dd2f0e8b11d0f600bfb0c093:00000001:0a4f113b:auth:{second}"
