@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 LONGEST_S = 60.0
 """A look is never longer: who has a key frame every minute shows two."""
 
-# More than a camera sends in a look; what sends more means harm.
-_MOST_PACKETS = 12_000
+MOST_PACKETS = 12_000
+"""More than a camera sends in a look; what sends more means harm."""
+MOST_LINE = 2_000
+"""Of ffmpeg's words; of longer ones the end counts."""
+
 _MOST_WAITING = 32_000_000
-_MOST_LINE = 2_000
 # A key frame is decoded in a fraction of that on the busiest host.
 _HELD_BACK_S = 3.0
 # Days from the beginning of a look, where all moments are counted from.
@@ -95,14 +97,32 @@ def decoding(look: PictureLook) -> list[str]:
     return ["-skip_frame", "nokey"] if look.skips else []
 
 
+def filters(number: int, *, every: bool) -> str:
+    """The filters of an input: two pictures of each that is measured, `small` and `exact` with the input's number.
+
+    They are `FILTERS` in a row; the first tells of each picture that is decoded, the third of each that is measured.
+    """
+    chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if every else "key"
+    small, exact = (
+        f"scale={width}:{height}:flags={how}:out_range=pc,format=gray"
+        for width, height, how in (
+            (picture_measures.WIDTH, picture_measures.HEIGHT, "area"),
+            (picture_measures.EXACT_WIDTH, picture_measures.EXACT_HEIGHT, "neighbor"),
+        )
+    )
+    return (
+        f"[{number}:v:0]showinfo=checksum=0,select='{chosen}',showinfo=checksum=0,split[a{number}][b{number}];"
+        f"[a{number}]{small}[small{number}];[b{number}]{exact}[exact{number}]"
+    )
+
+
+FILTERS, DECODED, CHOSEN = 8, 0, 2
+"""How many filters an input has, and which of them tell of pictures."""
+
+
 def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:
     """What ffmpeg is to write, and to which of the four pipes."""
-    chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if look.every else "key"
-    graph = (
-        f"[0:v:0]showinfo=checksum=0,select='{chosen}',showinfo=checksum=0,split[a][b];"
-        f"[a]scale={picture_measures.WIDTH}:{picture_measures.HEIGHT}:flags=area:out_range=pc,format=gray[small];"
-        f"[b]scale={picture_measures.EXACT_WIDTH}:{picture_measures.EXACT_HEIGHT}:flags=neighbor:out_range=pc,format=gray[exact]"
-    )
+    graph = filters(0, every=look.every)
     lines, packets, small, exact = (f"pipe:{number}" for number in pipes)
     copied, soon = ["-map", "0:v:0", "-c", "copy"], ["-flush_packets", "1"]
     raw = ["-fps_mode", "passthrough", *soon, "-f", "rawvideo"]
@@ -110,7 +130,7 @@ def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:
         *[*copied, *soon, "-f", "framecrc", lines],
         *[*copied, *soon, "-f", "data", packets],
         *["-filter_complex_threads", "1", "-filter_complex", graph],
-        *["-map", "[small]", *raw, small, "-map", "[exact]", *raw, exact],
+        *["-map", "[small0]", *raw, small, "-map", "[exact0]", *raw, exact],
     ]
 
 
@@ -119,7 +139,7 @@ class PacketWatch:
 
     def __init__(self, look: PictureLook, clock: Callable[[], float] = time.monotonic) -> None:
         self._look, self._clock = look, clock
-        self._words, self._stream, self._shown = _Words(every=look.every), _Stream(clock), _Pictures()
+        self._words, self._stream, self._shown = _Words(every=look.every), _Stream(clock), MeasuredPictures()
         self._since: float | None = None
         self.sinks: tuple[Callable[[bytes], None], ...] = (
             self._stream.line,
@@ -184,7 +204,7 @@ class _Words:
 
     def take(self, chunk: bytes) -> None:
         *lines, rest = (self._rest + chunk).split(b"\n")
-        self._rest = rest[-_MOST_LINE:]
+        self._rest = rest[-MOST_LINE:]
         for line in lines:
             self._line(line.decode(errors="replace"))
 
@@ -245,7 +265,7 @@ class _Stream:
 
     def line(self, chunk: bytes) -> None:
         *lines, rest = (self._rest + chunk).split(b"\n")
-        self._rest = rest[-_MOST_LINE:]
+        self._rest = rest[-MOST_LINE:]
         for line in lines:
             if codec := _CODEC.match(line):
                 self._codec = codec[1].decode()
@@ -276,7 +296,7 @@ class _Stream:
                 self._add(moment, size, bytes(self._data[taken : taken + size]) if key else b"")
             taken, paired = taken + size, paired + 1
         del self._waiting[:paired], self._data[:taken]
-        if len(self._data) > _MOST_WAITING or max(len(self._waiting), len(self.packets)) > _MOST_PACKETS:
+        if len(self._data) > _MOST_WAITING or max(len(self._waiting), len(self.packets)) > MOST_PACKETS:
             raise Failed("ffmpeg said too much: the stream is damaged, or means harm")
 
     def _add(self, moment: float, size: int, data: bytes) -> None:
@@ -286,7 +306,7 @@ class _Stream:
         self.packets.append(Packet(moment, size, picture_measures.key_of(data, self._codec) if data else ""))
 
 
-class _Pictures:
+class MeasuredPictures:
     """The pictures that are measured: of the exact ones the last, of the averaged ones a look's number."""
 
     def __init__(self) -> None:
@@ -296,6 +316,7 @@ class _Pictures:
         self._digests: list[str] = []
 
     def small(self, chunk: bytes) -> None:
+        """Take averaged pictures."""
         for picture in _whole(self._small, chunk, _SIZES[0]):
             if len(self._smalls) <= MOST_PICTURES:
                 self._smalls.append(picture)
@@ -303,6 +324,7 @@ class _Pictures:
                 self._smalls[-1] = picture
 
     def exact(self, chunk: bytes) -> None:
+        """Take exact pictures."""
         for picture in _whole(self._exact, chunk, _SIZES[1]):
             self._last_exact = picture
             if len(self._digests) <= MOST_PICTURES:

@@ -25,7 +25,7 @@ from provisioner_host import (
     units,
 )
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
-from provisioner_host.rtsp_reader import Login
+from provisioner_host.rtsp_reader import SHORTEST_READ_S, Login
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class _Look:
         failed = self._failed()
         if failed and not self.error and time.monotonic() < self._limits.until:
             back = self._back(failed, wait_until)
-            if back and time.monotonic() + _AGAIN_SAMPLE_S + readers.SHORTEST_READ_S < self._limits.until:
+            if back and time.monotonic() + _AGAIN_SAMPLE_S + SHORTEST_READ_S < self._limits.until:
                 self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back & self._to_read})
         self._take_leave()
 
@@ -495,7 +495,7 @@ def _read_again(
     """
     absent = [turn for turn, read in reads.items() if "error" in read and _may_be_starting(read)]
     wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
-    if not absent or limits.until - time.monotonic() < max(0.0, wait) + readers.SHORTEST_READ_S:
+    if not absent or limits.until - time.monotonic() < max(0.0, wait) + SHORTEST_READ_S:
         return
     time.sleep(max(0.0, wait))
     later = _reads_of_centre(logins, absent, looks, limits)

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import math
+import os
 import re
 import sys
 import threading
@@ -19,18 +20,45 @@ from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import confined, logins, picture_answer, picture_look, picture_measures, rtsp_reader, shell
+from provisioner_host import (
+    batch_decoder,
+    confined,
+    http_digest,
+    logins,
+    nal_units,
+    picture_answer,
+    picture_look,
+    picture_measures,
+    rtp_units,
+    rtsp_reader,
+    rtsp_talk,
+    shell,
+    swift_reader,
+)
 from provisioner_host.picture_answer import checked_picture, number
 from provisioner_host.picture_look import PictureLook
-from provisioner_host.rtsp_reader import Login
+from provisioner_host.rtsp_reader import SHORTEST_READ_S, Login
+from provisioner_host.swift_reader import SwiftTurn
 
 if TYPE_CHECKING:
     from provisioner_host.wire import LookToTake, ReadAnswer, ReadersRequest
 
-# A read that is cut this short says nothing about the camera.
-SHORTEST_READ_S = 5
 # The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
-_SHIPPED = (logins, shell, confined, picture_measures, picture_look, picture_answer, rtsp_reader)
+_SHIPPED = (
+    logins,
+    shell,
+    confined,
+    picture_measures,
+    picture_look,
+    picture_answer,
+    rtsp_reader,
+    http_digest,
+    nal_units,
+    rtp_units,
+    rtsp_talk,
+    batch_decoder,
+    swift_reader,
+)
 # Each ffmpeg that decodes one key frame of a large picture, and what runs beside it.
 _READER_MIB, _SPARE_MIB = 192, 128
 _TASKS_A_READER, _SPARE_TASKS = 24, 32
@@ -185,16 +213,87 @@ def serve(request: ReadersRequest) -> None:
     logins = {name: Login(*parts) for name, parts in request["logins"].items()}
     alone = threading.Lock()
 
-    def one(turn: int) -> None:
-        name, path = request["turns"][turn]
-        line = json.dumps([turn, _read(logins[name], path, request, request["looks"].get(str(turn)))])
+    def say(line: bytes) -> None:
         with alone:
-            sys.stdout.write(line + "\n")
+            sys.stdout.buffer.write(line)
             sys.stdout.flush()
 
-    with ThreadPoolExecutor(max_workers=request["readers"]) as readers:
-        for _ in readers.map(one, range(len(request["turns"]))):
-            pass
+    def one(turn: int) -> None:
+        name, path = request["turns"][turn]
+        read = _read(logins[name], path, request, request["looks"].get(str(turn)))
+        say(json.dumps([turn, read]).encode() + b"\n")
+
+    def each(turns: Sequence[int], readers: int) -> None:
+        with ThreadPoolExecutor(max_workers=readers) as pool:
+            for _ in pool.map(one, turns):
+                pass
+
+    every = range(len(request["turns"]))
+    swift = [turn for turn in every if _is_swift(request["looks"].get(str(turn)))]
+    others = [turn for turn in every if turn not in set(swift)]
+    # Each kind has its share of the readers; what the swift one leaves is read when both are through.
+    share = request["readers"] if not others else max(1, request["readers"] * len(swift) // len(every))
+    apart = _SwiftPart(request, logins, swift, share) if swift else None
+    hearing = threading.Thread(target=apart.hear, args=(say,)) if apart else None
+    if hearing:
+        hearing.start()
+    each(others, max(1, request["readers"] - share if swift else request["readers"]))
+    if apart and hearing:
+        hearing.join()
+        each(sorted(apart.left), request["readers"])
+
+
+def _is_swift(wanted: LookToTake | None) -> bool:
+    """Whether a look is one that one program takes of many streams: every picture, or key pictures alone."""
+    return wanted is not None and wanted.get("swift", False) and (wanted["every"] or wanted.get("skips", False))
+
+
+class _SwiftPart:
+    """The process that looks at many streams: whatever becomes of it, what it did not tell of is read all the same.
+
+    It is begun before any thread is.
+    """
+
+    def __init__(self, request: ReadersRequest, logins: Mapping[str, Login], turns: Sequence[int], share: int) -> None:
+        self.left = set(turns)
+        """The turns of which it told nothing."""
+        self._reading, writing = os.pipe()
+        self._process = os.fork()
+        if self._process == 0:
+            try:
+                os.close(self._reading)
+                _look_swiftly(request, logins, turns, share, writing)
+            finally:
+                os._exit(0)
+        os.close(writing)
+
+    def hear(self, say: Callable[[bytes], None]) -> None:
+        """Pass on what it tells until it ends."""
+        with open(self._reading, "rb") as lines:  # noqa: PTH123 (a pipe has no path)
+            for line in lines:
+                with contextlib.suppress(ValueError, TypeError):
+                    turn, read = json.loads(line)
+                    if read is not None:
+                        self.left.discard(turn)
+                        say(line)
+        os.waitpid(self._process, 0)
+
+
+def _look_swiftly(
+    request: ReadersRequest, logins: Mapping[str, Login], turns: Sequence[int], share: int, writing: int
+) -> None:
+    """The process: a line a stream of which it is certain."""
+    until, chosen = request["until"], list[SwiftTurn]()
+    for turn in turns:
+        name, path = request["turns"][turn]
+        chosen.append(SwiftTurn(turn, logins[name], path, PictureLook(request["looks"][str(turn)], until)))
+
+    def tell(turn: int, read: ReadAnswer | None) -> None:
+        line = json.dumps([turn, read]).encode() + b"\n"
+        while line:
+            line = line[os.write(writing, line) :]
+
+    swift_reader.look_at_all(chosen, share, request["read_s"], until, tell)
 
 
 def _read(login: Login, path: str, request: ReadersRequest, wanted: LookToTake | None) -> ReadAnswer:

@@ -24,6 +24,9 @@ from provisioner_host.shell import PATH, Failed, scrub
 if TYPE_CHECKING:
     from provisioner_host.wire import ReadAnswer
 
+SHORTEST_READ_S = 5
+"""A read that is cut this short says nothing about the camera."""
+
 # From the beginning of a line: what a stream says of itself, its title for one, may stand anywhere else.
 _CODEC = re.compile(r"^ {2}Stream #\d+:\d+(?:\[0x[0-9a-f]+\])?(?:\(\w*\))?: Video: (\w+)", re.MULTILINE)
 _KEY_FRAME = "select=key,showinfo=checksum=0"

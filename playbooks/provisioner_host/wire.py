@@ -130,6 +130,8 @@ class LookToTake(TypedDict):
         every: whether every picture counts, or key frames alone.
         skips: whether the decoder gets key frames alone, as of a stream of which all costs too much; left out where it
             gets all.
+        swift: whether one program may look at it with many others, which proves that all is well and nothing else;
+            left out where it is read by itself.
     """
 
     seconds: float
@@ -137,6 +139,7 @@ class LookToTake(TypedDict):
     keys: int
     every: bool
     skips: NotRequired[bool]
+    swift: NotRequired[bool]
 
 
 class PathToRead(TypedDict):

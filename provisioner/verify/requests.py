@@ -106,10 +106,13 @@ def probe_calls(
 
 
 def _at_centre(wanted: Iterable[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
-    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them."""
+    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them.
+
+    Where it alone looks, to prove that all is well, one program looks at many streams.
+    """
     looks = {one.path.name: limits.looks[one.path.name] for one in wanted if one.path.name in limits.looks}
     once = {one.path.name for one in wanted if limits.is_once(one)}
-    return {name: look if name in once else {**look, "every": False} for name, look in looks.items()}
+    return {name: {**look, "swift": True} if name in once else {**look, "every": False} for name, look in looks.items()}
 
 
 def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:

@@ -130,6 +130,7 @@ def test_healthy_paths_are_read_at_the_centre_alone() -> None:
     assert sorted(looks) == sorted(NAMES)
     # The small ones with every picture, as a relay would.
     assert looks[ONE]["every"] is True
+    assert all(look["swift"] for look in looks.values())
     assert {(path.verdict, path.level, path.passed) for path in result.paths} == {
         (Verdict.UP, 7, (1, 2, 3, 4, 5, 6, 7))
     }
@@ -153,7 +154,10 @@ def test_what_one_read_does_not_prove_is_read_on_the_relay_too_with_its_site(
     assert said == ["1 path is of sites with trouble; reading on relays, too"]
     assert [path["name"] for path in hosts.asked()] == [ONE]
     assert all("look" in path and "read_by" not in path for path in hosts.asked())
-    assert hosts.calls[1][CENTRE].request["centre"]["relays"][0]["paths"] == [ONE]
+    asked = hosts.calls[1][CENTRE].request["centre"]["relays"][0]
+    assert asked["paths"] == [ONE]
+    # Of a fault the reader of one stream alone says what it is.
+    assert not any("swift" in look for look in asked["looks"].values())
     assert (of(result).verdict, of(result).cause) == (verdict, cause)
     assert passed <= set(of(result).passed)
     assert {path.verdict for path in result.paths if path.path != ONE} == {Verdict.UP}
@@ -248,6 +252,8 @@ def test_the_site_of_what_failed_before_is_read_twice_at_once() -> None:
     result = run(hosts, memories=memories)
     assert len(hosts.calls) == 1
     assert {path["name"] for path in hosts.asked() if "read_by" not in path} == {ONE}
+    looks = hosts.calls[0][CENTRE].request["centre"]["relays"][0]["looks"]
+    assert {name for name, look in looks.items() if "swift" not in look} == {ONE}
     assert of(result).cause is Cause.BLACK_PICTURE
 
 

@@ -1,0 +1,155 @@
+"""Several streams decoded by one ffmpeg: which of its words are of which stream, and when nothing is certain."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner_host import batch_decoder
+from provisioner_host.batch_decoder import BatchWords, StreamToDecode, answers_in, head_of, picture_head
+from provisioner_host.shell import Failed
+from tests.films import START_CODE, Film, encode
+from tests.hostile import CAMERA
+
+STREAMS = [StreamToDecode("h264", every=True, source=7), StreamToDecode("hevc", every=False, source=8)]
+
+
+def shown(filter_number: int, seconds: float, *, key: bool, size: str = "640x360") -> bytes:
+    said = f"n:   3 pts: 9 pts_time:{seconds:g} pos:  5 fmt:yuv420p sar:1/1 s:{size} i:P iskey:{key:d} type:P "
+    return f"[Parsed_showinfo_{filter_number} @ 0x5f] {said}\n".encode()
+
+
+def words(*lines: bytes) -> BatchWords:
+    heard = BatchWords(STREAMS)
+    for line in lines:
+        heard.take(line)
+    return heard
+
+
+def test_each_line_is_of_the_stream_whose_filter_says_it() -> None:
+    rate = b"[Parsed_showinfo_8 @ 0x1] config in time_base: 1/90000, frame_rate: 30000/1001\n"
+    heard = words(
+        shown(0, 10, key=True),
+        shown(2, 10, key=True),
+        shown(0, 10.1, key=False),
+        rate,
+        shown(8, 10.5, key=True, size="1920x1080"),
+        shown(10, 10.5, key=True),
+        shown(8, 10.6, key=False),
+    )
+    one, other = heard.streams
+    assert (one.frames, one.key_frames, one.size, one.first_s, one.chosen) == (2, 1, (640, 360), 0, [True])
+    assert (other.frames, other.key_frames, other.size, other.first_s) == (1, 1, (1920, 1080), 0.5)
+    assert (one.declared_fps, other.declared_fps) == (None, 29.97)
+    assert heard.is_clean
+
+
+def test_a_rate_of_as_many_pictures_as_ticks_is_none() -> None:
+    rate = b"[Parsed_showinfo_0 @ 0x1] config in time_base: 1/90000, frame_rate: 90000/1\n"
+    assert words(rate).streams[0].declared_fps is None
+
+
+@CAMERA
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[h264 @ 0x5] error while decoding MB 3 4, bytestream -5\n",
+        b"[hevc @ 0x5] Could not find ref with POC 7\n",
+        b"Error while decoding stream #1:0: Invalid data found when processing input\n",
+        b"pipe:7: corrupt input packet in stream 0\n",
+        b"Cannot determine format of input stream 0:0 after EOF\n",
+        b"Conversion failed!\n",
+    ],
+)
+def test_after_any_complaint_nothing_is_certain(line: bytes) -> None:
+    assert not words(shown(0, 10, key=True), line).is_clean
+
+
+def test_what_is_no_damage_is_no_complaint() -> None:
+    assert words(b"[h264 @ 0x5] Increasing reorder buffer to 2\n").is_clean
+
+
+@CAMERA
+def test_words_without_end_end_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_decoder, "_MOST_SAID", 10_000)
+    heard = BatchWords(STREAMS)
+    for _ in range(10):
+        heard.take(b"x" * 1000)
+    with pytest.raises(Failed):
+        heard.take(b"x")
+
+
+@CAMERA
+@given(st.lists(st.binary(max_size=300) | st.sampled_from([shown(99, 3, key=True), shown(800, 3, key=True)])))
+def test_whatever_is_said_breaks_nothing(said: list[bytes]) -> None:
+    heard = BatchWords(STREAMS)
+    for chunk in said:
+        heard.take(chunk)
+    assert len(heard.streams) == 2
+
+
+@CAMERA
+@given(st.binary(max_size=300))
+def test_an_answer_that_is_none_is_certain_of_nothing(said: bytes) -> None:
+    assert answers_in(said, 3) == [None] * 3
+    assert answers_in(json.dumps([None, [1, 2], None]).encode(), 3) == [None] * 3
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    return encode(tmp_path_factory.mktemp("film"), "h264", ("-t", "2", "-g", "5", "-bf", "0"))
+
+
+def decoded(*streams: bytes, codec: str = "h264") -> list[Any]:
+    """What a process of its own says of streams that lie in pipes."""
+    sources = []
+    for data in streams:
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        assert os.write(writing, data) == len(data)
+        os.close(writing)
+        sources.append(StreamToDecode(codec, every=True, source=reading))
+    batch = batch_decoder.begin(sources, time.monotonic() + 30)
+    said = b""
+    while chunk := os.read(batch.answers, 65536):
+        said += chunk
+    os.close(batch.answers)
+    os.waitpid(batch.process, 0)
+    return answers_in(said, len(streams))
+
+
+def coded(film: Film, number: int) -> bytes:
+    data = head_of(film.codec)
+    for one in film.pictures[:number]:
+        body = b"".join(START_CODE + unit for unit in one.units)
+        data += picture_head(one.ticks, len(body)) + body
+    return data
+
+
+def test_streams_are_decoded_each_by_itself(film: Film) -> None:
+    one, other = decoded(coded(film, 12), coded(film, 7))
+    assert (one.frames, one.key_frames, one.first_s, one.declared_fps) == (12, 3, 0, 10)
+    assert (other.frames, other.key_frames) == (7, 2)
+    assert (one.codec, one.width, one.height) == ("h264", 320, 240)
+    assert one.digests[:2] == other.digests
+    assert one.differences[:1] == other.differences
+
+
+@CAMERA
+@pytest.mark.parametrize("harm", [b"", b"\x00" * 4000, b"DKIF" + b"\xff" * 4000])
+def test_a_stream_that_is_none_leaves_its_batch_uncertain_and_ends(film: Film, harm: bytes) -> None:
+    begun = time.monotonic()
+    assert decoded(coded(film, 7), harm) == [None, None]
+    assert time.monotonic() - begun < 30
+
+
+def test_without_ffmpeg_nothing_is_certain(film: Film, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(batch_decoder, "PATH", str(tmp_path))
+    assert decoded(coded(film, 7)) == [None]
