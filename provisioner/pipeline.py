@@ -620,12 +620,15 @@ def _keys_of(
 class SitePackages:
     """The package of each facility, and the facilities whose secrets stayed shut, with what would have to be opened.
 
-    `held` are facilities with errors of their own, for which there is none.
+    `held` are facilities with errors of their own, for which there is none. `inventory` is the one that they are of,
+    and `digest_key` the vault's; None where that file stayed shut, or none was opened.
     """
 
     files: Mapping[str, SitePackage]
     shut: Mapping[str, tuple[str, ...]]
     held: tuple[HeldFacility, ...] = ()
+    inventory: Inventory | None = None
+    digest_key: Secret | None = field(default=None, repr=False)
 
 
 def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
@@ -672,7 +675,8 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
         for name in chosen
         if name not in shut and name not in held.held
     }
-    return SitePackages(packages, shut, () if facilities else tuple(held.held.values()))
+    left_out = () if facilities else tuple(held.held.values())
+    return SitePackages(packages, shut, left_out, inventory, secrets.digest_key)
 
 
 def _lacks_keys(held: HeldFacility) -> bool:

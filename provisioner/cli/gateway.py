@@ -6,12 +6,14 @@ import sys
 
 import click
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import StateError, UsageError
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.session import session_of
 from provisioner.inventory.operations.gateway_key import GatewayKey, set_gateway_key
+from provisioner.runs.packages import NOT_RECORDED_HINT, record_installed
 
 _MOST_BYTES = 4096
 
@@ -55,6 +57,30 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool) 
     for line in _lines(facility, written):
         click.echo(line)
     return 0
+
+
+@gateway.command()
+@click.argument("facilities", nargs=-1, required=True, metavar="FACILITY…", shell_complete=facilities_like)
+@click.option("--as-desired", is_flag=True, help="It has what the inventory says now, whoever handed that out.")
+@click.pass_obj
+def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired: bool) -> int:
+    """Record that the package of a site, as it was handed out last, is installed on its gateway.
+
+    Goes into the history, beside when it was handed out, and needs the vault's password. A gateway is asked nothing:
+    it is your word. A package that was handed out before that was recorded has --as-desired: say so of a site whose
+    gateway you know to have what its package would say now.
+
+    Example: provisioner -i DIR gateway installed kcl-bg-001
+    """
+    names = tuple(dict.fromkeys(facilities))
+    if left := record_installed(session_of(invocation), names, as_desired=as_desired):
+        print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
+    if invocation.json:
+        document = {"schema": "provisioner/gateway-installed", "version": 1}
+        print_document(document | {"facilities": list(names), "as_desired": as_desired, "recorded": not left})
+    elif not left:
+        click.echo(f"recorded as installed: {', '.join(names)}; next: provisioner status")
+    return StateError.exit_code if left else 0
 
 
 def _piped() -> str:

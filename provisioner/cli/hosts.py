@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
 
 from provisioner.base.counted import counted
@@ -17,7 +19,10 @@ from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.desired.owner import Owner
 from provisioner.history.who import who, who_text
+from provisioner.lifecycle.site_packages import PackageStanding, PackageState
+from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.runs.packages import still_naming
 from provisioner.runs.single.decommission import Decommission, decommission, see_decommission
 from provisioner.runs.single.owners import Adoption, record_adoption, release_host, see_owner, see_releasable
 from provisioner.runs.single.record import UNRECORDED_HINT
@@ -111,8 +116,9 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     """
     session, trusted = session_of(invocation), parse_allowances(allows)
     seen = see_decommission(session, host, allow=trusted)
+    naming = still_naming(session, host) if host in seen.called.inventory.relays else ()
     if not invocation.json:
-        for line in decommission_lines(seen):
+        for line in (*decommission_lines(seen), *_naming_lines(host, naming)):
             click.echo(printable(line), err=not dry_run)
     notes: tuple[str, ...] = ()
     is_done = not (seen.is_bare or dry_run)
@@ -123,7 +129,7 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
         make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
         notes = decommission(session, seen, trusted=trusted.get(TRUST, 0))
     if invocation.json:
-        print_document(_decommissioned(seen, notes, is_done=is_done, dry_run=dry_run))
+        print_document(_decommissioned(seen, notes, is_done=is_done, dry_run=dry_run) | _naming_document(naming))
     else:
         for line in decommission_ending(seen, notes, dry_run=dry_run):
             click.echo(printable(line))
@@ -154,6 +160,23 @@ def decommission_lines(seen: Decommission) -> tuple[str, ...]:
             "  its keys, saved states and receipts, and the users mediamtx and provisioner-probe",
         ]
     return (*lines, "packages, the SSH user and what he may do by sudo stay")
+
+
+def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str]:
+    """That gateways go on knocking at a relay that goes, as far as anybody knows."""
+    may = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
+    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
+    if may:
+        yield f"{counted(len(may), 'site')} may carry a package that names {relay}, and go on knocking: {named(may)}"
+        yield "  its address should be nobody else's WireGuard until they have the next one: provisioner status"
+    if unknown:
+        yield f"of {counted(len(unknown), 'site')} of its carrier it is not recorded which package they carry"
+
+
+def _naming_document(naming: Sequence[PackageStanding]) -> Document:
+    known = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
+    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
+    return {"named_by": known, "not_recorded": unknown}
 
 
 def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:

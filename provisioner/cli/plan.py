@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from provisioner.base.atomic_file import write_atomic
-from provisioner.base.errors import HostError, PolicyError, UsageError
+from provisioner.base.errors import HostError, PolicyError, StateError, UsageError
+from provisioner.base.json_document import Document
+from provisioner.base.language import marked
 from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
-from provisioner.cli.output import print_document, print_error_line
+from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import ending_lines, plan_lines
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Planned, make_plan
+from provisioner.lifecycle.site_packages import PackageStanding
+from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
 from provisioner.plan.guards.policy import parse_allowances
+from provisioner.report.packages import older_lines, packages_document
 from provisioner.report.plan_markdown import plan_comment
 from provisioner.runs.compare import compare
+from provisioner.runs.packages import older_packages
 
 _CHANGES = 10
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
@@ -77,14 +83,15 @@ def plan(
             hint = "write --offline --against REF, and leave --out out: what no host was asked for is never applied"
             raise UsageError("--offline and --against go together, and save nothing", hint=hint)
         compared = compare(session, against, parse_limits(limits), allow=allow, everything=everything)
-        _show_plan(invocation, compared, SCHEMA, details=details, everything=everything)
+        _show_plan(invocation, compared, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0
         code = code or (_CHANGES if by_exit_code and not compared.is_empty else 0)
         return code_with_held(code, compared.held_back)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key), mode=0o600)
-    _show(invocation, planned, SCHEMA, details=details, everything=everything)
+    older = _older_packages(invocation, session, planned)
+    _show(invocation, planned, SCHEMA, details=details, everything=everything, packages=older)
     if planned.plan.refused:
         return PolicyError.exit_code
     if planned.unreadable:
@@ -113,21 +120,42 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     return code_with_held(0 if planned.plan.is_empty else _CHANGES, planned.plan.held_back)
 
 
-def _show(invocation: Invocation, planned: Planned, schema: str, *, details: bool, everything: bool) -> None:
-    _show_plan(invocation, planned.plan, schema, details=details, everything=everything)
-    if invocation.json or invocation.markdown:
+def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStanding, ...]:
+    """The sites of the chosen hosts whose last package is not what is desired, by what was recorded."""
+    try:
+        return older_packages(session, {spec.id for spec in planned.hosts})
+    except StateError as error:
+        message = marked(f"which packages sites carry is not known: {error.message}")
+        print_warning(message, error.hint, color=invocation.color, say=invocation.say)
+        return ()
+
+
+def _show(
+    invocation: Invocation,
+    planned: Planned,
+    schema: str,
+    *,
+    details: bool,
+    everything: bool,
+    packages: Sequence[PackageStanding] | None = None,
+) -> None:
+    if invocation.json:
+        of_sites: Document = {} if packages is None else {"packages": packages_document(packages)}
+        print_document(plan_document(planned.plan, everything=everything, schema=schema) | of_sites)
+        return
+    _show_plan(invocation, planned.plan, details=details, everything=everything)
+    if invocation.markdown:
         return
     for _, error in sorted(planned.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ", say=invocation.say)
     terminal = stdout_of(invocation.env, color=invocation.color)
+    terminal.print(older_lines(packages or (), invocation.say))
     terminal.print(ending_lines(planned.plan, terminal, judged=schema == SCHEMA, say=invocation.say))
 
 
-def _show_plan(invocation: Invocation, plan: Plan, schema: str, *, details: bool, everything: bool) -> None:
-    if invocation.json and plan.against:
+def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything: bool) -> None:
+    if invocation.json:
         print_document(compare_document(plan, everything=everything))
-    elif invocation.json:
-        print_document(plan_document(plan, everything=everything, schema=schema))
     elif invocation.markdown:
         click.echo(plan_comment(plan, invocation.say), nl=False)
     else:

@@ -15,7 +15,7 @@ from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_tree
 from provisioner.cli.new_hardware import IF_NEW, listed, proof_of, unproved
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
@@ -23,6 +23,7 @@ from provisioner.history.who import who, who_text
 from provisioner.pipeline import site_packages
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.runs.packages import NOT_RECORDED_HINT, record_handed
 from provisioner.runs.single.replace import Replaced, Replacement, replace_relay, see_replacement
 
 
@@ -86,9 +87,12 @@ def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> 
     """Write the package of each site, by the lock as it is now."""
     if not seen.sites:
         return {}
-    packages = site_packages(session_of(invocation), seen.sites)
+    session = session_of(invocation)
+    packages = site_packages(session, seen.sites)
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)
+    if left := record_handed(session, packages):
+        print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
     return {facility: str(folder / facility) for facility in packages.files}
 
 

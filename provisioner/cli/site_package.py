@@ -15,6 +15,9 @@ from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.pipeline import SitePackages, site_packages
+from provisioner.runs.packages import NOT_RECORDED_HINT, record_handed
+
+_MOST = 5
 
 
 @click.command("site-package")
@@ -29,6 +32,8 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     One folder a facility, with install.sh: run as root on the gateway it brings up the tunnel and the
     port map, and prints the public key that goes into the facility's file at gateway.public_key. The
     package holds the site's pre-shared key: hand it over by a channel that you trust, and remove it.
+    The history keeps which relays it names, and when it was handed out, and no secret; status says which
+    sites carry an older one. Once it is installed: gateway installed FACILITY.
 
     The package of a facility that is closed takes its gateway down: install.sh stops and removes the
     tunnel, the port map, the unit and the keys, and says so. It is made only where the facility is named.
@@ -40,6 +45,9 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     packages = site_packages(session, facilities)
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)
+    left = record_handed(session, packages)
+    if left:
+        print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
     if invocation.json:
         print_document(_document(folder, packages))
         return code_with_held(0, packages.held)
@@ -49,6 +57,8 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     for facility, package in packages.files.items():
         end = "; it takes the gateway down, since the facility is closed" if package.takes_down else ""
         click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root{end}")
+    if packages.files and not left:
+        click.echo(f"once installed: provisioner gateway installed {' '.join(list(packages.files)[:_MOST])}")
     print_held(packages.held, color=invocation.color, what="no package is made")
     return code_with_held(0, packages.held)
 

@@ -22,8 +22,10 @@ from provisioner.lifecycle.drains import drain_standings
 from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.plan.guards.measures import named
+from provisioner.report.packages import package_lines, packages_document
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 from provisioner.runs.overview import Overview
+from provisioner.runs.packages import package_standings, read_packages
 
 if TYPE_CHECKING:
     from provisioner.availability.since import PathSince
@@ -56,15 +58,18 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
         print_held(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
     explained = _all_explained(whole, chosen) if why else {}
     drains = drain_standings(whole.inventory, whole.evidence)
+    sites = [one.facility for one in chosen]
+    packages = package_standings(whole.inventory, read_packages(whole.place), whole.evidence, sites)
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained, drains)
+        document["packages"] = packages_document(packages)
         of_all = {"unreadable": list(whole.unreadable), "unsealed_relays": list(whole.unsealed)}
         print_document(document | of_all | {"held": held_documents(held)})
     elif why:
         _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
     else:
         lines = status_lines(chosen, whole.evidence, whole.now, invocation.say)
-        _print([*lines, *drain_lines(drains, invocation.say)])
+        _print([*lines, *drain_lines(drains, invocation.say), *package_lines(packages, invocation.say)])
     return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 

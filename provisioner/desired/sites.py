@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from provisioner.base.canonical import canonical_json
 from provisioner.desired.access import ACCESS
 from provisioner.desired.required import recorded, secret_of
-from provisioner.desired.spec import SiteLink, SiteSpec
-from provisioner.inventory.model import Connection, Facility, Inventory, Operating, Secrets, SiteAllocation
+from provisioner.desired.spec import KEEPALIVE_S, TUNNEL_MTU, SiteLink, SiteSpec
+from provisioner.inventory.model import (
+    Connection,
+    ConnectionPlan,
+    Facility,
+    Inventory,
+    Operating,
+    Secrets,
+    SiteAllocation,
+)
+from provisioner.inventory.model.addresses import HostPlace
 
 
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:
@@ -40,20 +55,77 @@ def closed_sites(inventory: Inventory) -> frozenset[str]:
     return frozenset(closed | {name for name in gone - known if "/" not in name})
 
 
+class LinkEnds(NamedTuple):
+    """Both ends of a site's tunnel to one relay, as its package names them beside the secrets."""
+
+    relay: str
+    public_key: str
+    endpoint: tuple[HostPlace, int]
+    relay_address: IPv4Address
+    address: IPv4Address
+
+
+def link_ends(inventory: Inventory, facility: Facility) -> tuple[LinkEnds, ...]:
+    """The ends of a facility's tunnels; none where hosts do not carry it.
+
+    Raises:
+        InventoryError: the site or its relay is not allocated, or the relay has no key yet.
+    """
+    plans = facility.carried_plans
+    held = inventory.allocations.sites.get(facility.id) if plans else None
+    if not plans:
+        return ()
+    site = recorded(held, "its tunnel address", facility.id, "allocate")
+    return tuple(_ends(inventory, facility.id, plan, site, is_successor=plan is facility.successor) for plan in plans)
+
+
+def package_digest(inventory: Inventory, facility: Facility) -> str:
+    """The hash over all that a site's package says without its secrets.
+
+    Raises:
+        InventoryError: as `link_ends`.
+    """
+    ends = link_ends(inventory, facility)
+    connections = facility.connections
+    if not connections:
+        return _digest(["site-package", facility.id])
+    site = recorded(inventory.allocations.sites.get(facility.id), "its tunnel address", facility.id, "allocate")
+    plan, gateway = connections[0].plan, connections[0].gateway
+    lan = [plan.access.value, str(gateway.lan), gateway.lan_interface, TUNNEL_MTU, KEEPALIVE_S]
+    devices = ACCESS[plan.access].device_map(facility, site).template_values
+    return _digest(["site-package", facility.id, *lan, _plain(ends), _plain(devices)])
+
+
+def _digest(value: object) -> str:
+    """The hash of a plain value, as `sha256:` and 64 hexadecimal digits."""
+    return f"sha256:{hashlib.sha256(canonical_json(value)).hexdigest()}"
+
+
+def _plain(value: object) -> object:
+    """A value in plain ones, as JSON has them: whatever is no list, mapping or number is its text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, int) else str(value)
+
+
 def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:
     plan, name = connection.plan, connection.facility.id
+    ends = _ends(inventory, name, plan, site, is_successor=connection.successor)
+    carrier = secrets.carriers.get(plan.carrier)
+    psk = secret_of(carrier.site_psks if carrier else {}, name, "pre-shared key")
+    return SiteLink(ends.relay, ends.public_key, ends.endpoint, ends.relay_address, ends.address, psk)
+
+
+def _ends(
+    inventory: Inventory, name: str, plan: ConnectionPlan, site: SiteAllocation, *, is_successor: bool
+) -> LinkEnds:
     _, relay = inventory.relays[plan.relay]
     allocation = recorded(inventory.allocations.relays.get(relay.id), "its public key", relay.id, "keys init")
     public_key = recorded(allocation.public_key, "its public key", relay.id, "keys init")
-    held = site.successor if connection.successor and plan.carrier != site.carrier else site
+    held = site.successor if is_successor and plan.carrier != site.carrier else site
     current = held.tunnel_address if held and held.carrier == plan.carrier else None
     address = recorded(current, f"its tunnel address of {plan.carrier}", name, "allocate")
-    carrier = secrets.carriers.get(plan.carrier)
-    return SiteLink(
-        relay=relay.id,
-        relay_public_key=public_key,
-        relay_endpoint=(relay.wireguard_endpoint, relay.wireguard_port),
-        relay_address=allocation.tunnel_address,
-        address=address,
-        psk=secret_of(carrier.site_psks if carrier else {}, name, "pre-shared key"),
-    )
+    endpoint = relay.wireguard_endpoint, relay.wireguard_port
+    return LinkEnds(relay.id, public_key, endpoint, allocation.tunnel_address, address)

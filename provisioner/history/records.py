@@ -36,11 +36,20 @@ class Operation(StrEnum):
     ADOPT = "adopt"
     RELEASE = "release"
     DECOMMISSION = "decommission"
+    SITE_PACKAGE = "site-package"
+    INSTALLED = "gateway-installed"
 
 
+OF_PACKAGES = frozenset({Operation.SITE_PACKAGE, Operation.INSTALLED})
+"""What was done with packages of sites: handed out, or said to be installed."""
 OF_SINGLE_HOSTS = frozenset({Operation.KEYS, Operation.ADOPT, Operation.RELEASE, Operation.DECOMMISSION})
 """What is done to hosts by name, and recorded once it is done: whose they are, and that they have keys."""
 _HOST = "host="
+
+
+def of_facilities(facilities: Iterable[str]) -> tuple[str, ...]:
+    """Facilities as the texts of a limit, for a run that is of them alone."""
+    return tuple(f"facility={facility}" for facility in sorted(facilities))
 
 
 def of_hosts(hosts: Iterable[str]) -> tuple[str, ...]:

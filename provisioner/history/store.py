@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -14,6 +14,7 @@ from provisioner.history.append import Entry, append, head_at, heads_of
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
 from provisioner.history.evidence_query import evidence
+from provisioner.history.packages_query import package_records
 from provisioner.history.place import StatePlace
 from provisioner.history.records import (
     BegunContent,
@@ -34,6 +35,7 @@ from provisioner.history.seal import Head
 from provisioner.history.tables import checks, documents, entries, held, holdings, stored
 from provisioner.history.verdict_rows import keep_sweep, pack_sweep
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
+from provisioner.lifecycle.site_packages import PackageRecord
 
 _NAMED = 5
 
@@ -196,6 +198,19 @@ class History:
         """
         with self._database.reading() as connection:
             return evidence(connection, self._mine, acceptance)
+
+    def packages(self) -> Mapping[str, PackageRecord]:
+        """What is recorded of sites' packages, by facility.
+
+        Raises:
+            DamagedRecordError: a run of them cannot be read; it is named.
+        """
+        with self._database.reading() as connection:
+            records, damaged = package_records(connection, self._mine)
+        if damaged:
+            message = f"the history in {self.place.shown} is damaged: run {damaged[0]} cannot be read"
+            raise DamagedRecordError(message, object=damaged[0])
+        return records
 
     def verify_chain(self) -> ChainReport:
         """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""

@@ -37,6 +37,13 @@ def record_done(
         document: the command's own; no secret is in it.
         digest_key: the vault's, by which entries are sealed; None where that file stayed shut.
     """
+    return record_run(session, operation, of_hosts(hosts), document, digest_key)
+
+
+def record_run(
+    session: Session, operation: Operation, limit: tuple[str, ...], document: Document, digest_key: Secret | None
+) -> str:
+    """Record what was just done, whatever it is of, as `record_done` does; `limit` are the texts that say of what."""
     # The database's library takes as long to import as most of what is recorded here takes.
     from provisioner.history.store import open_history  # noqa: PLC0415
 
@@ -49,7 +56,7 @@ def record_done(
         digest=session.digest,
         who=who(session.environment),
         tool=__version__,
-        limit=of_hosts(hosts),
+        limit=limit,
     )
     inventory = load_settings(session.root).id
     try:
