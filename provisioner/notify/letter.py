@@ -86,6 +86,9 @@ def written_day(day: date, say: Translator) -> str:
     return f"{day:%d/%m/%Y}" if say.language is Language.VI else day.isoformat()
 
 
+_GONE: Final = marked("{paths} that were told of before are not in the inventory any more, or somebody else's now")
+
+
 def _gist(news: NightNews, say: Translator) -> str:
     if not news.has_changed and not news.turns[Turn.STANDING]:
         return say("all paths up") if news.counts["paths"] else say("nothing changed")
@@ -99,7 +102,7 @@ def _head(news: NightNews, say: Translator) -> Iterator[str]:
     yield counts_sentence(news.counts, say)
     yield _gist(news, say)
     if news.left:
-        yield say("{paths} that were told of before are not in the inventory any more", paths=_paths(news.left, say))
+        yield say(_GONE, paths=_paths(news.left, say))
 
 
 def counts_sentence(counts: Mapping[str, int], say: Translator) -> str:

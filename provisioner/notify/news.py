@@ -114,7 +114,7 @@ class NightNews:
         turns: how many of them are new, changed, back, or stand.
         items: what is broken or back; none for who gets numbers alone.
         provinces: the same in numbers, by province.
-        left: how many paths that were told of are not in the inventory any more.
+        left: how many paths and devices that were told of are not in the inventory any more, or not this reader's.
         knows: what the reader knows once this was told.
     """
 
@@ -180,9 +180,11 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
     turned = [turned for sight, place in counted if (turned := _turned(sight, place, before, night.day))]
     seen = [one for one in turned if reader.sees(Matter.STATUS, one.place)]
     kept = {name: known for name, known in before.items() if night.says_nothing_of(name)}
-    here = night.keys | kept.keys()
     # Of a host or a device nothing is left once nothing is wrong with it.
-    mended = {name: known for name, known in before.items() if name.startswith(ITSELF) and name not in here}
+    there = night.keys | kept.keys()
+    mended = {name: known for name, known in before.items() if name.startswith(ITSELF) and name not in there}
+    # What went to another carrier is nothing that this reader is told of any more.
+    here = {sight.key for sight, _ in counted} | kept.keys() | mended.keys()
     knows = kept | {one.sight.key: one.known for one in turned if one.turn is not Turn.BACK}
     return NightNews(
         reader=reader,
@@ -194,7 +196,7 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
         turns=_by_turn(turned, mended),
         items=(*_items(seen, places), *_mended(mended)),
         provinces=_provinces(counted, turned),
-        left=sum(name not in here and name not in mended for name in before),
+        left=sum(name not in here for name in before),
         knows=knows,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.base.language import Language
@@ -21,7 +21,7 @@ from provisioner.notify.record import last_notice, record_of
 from provisioner.notify.sight import Sight
 from provisioner.verify.result import Cause, Verdict
 from tests.hostile import RELAY
-from tests.nights import LANGUAGES, READERS, SIGHTS, night, path, place_of, province_of, receiver
+from tests.nights import LANGUAGES, READERS, SIGHTS, device, night, path, place_of, province_of, receiver
 
 Sights = tuple[Sight, ...]
 
@@ -105,6 +105,11 @@ def test_what_is_known_at_the_end_is_what_is_not_up(reader: ReaderScope, before:
 
 
 @given(READERS, SIGHTS, SIGHTS)
+@example(
+    ReaderScope(ReaderRole.CARRIER, "viettel"),
+    (device("kcl-bac-giang-1", 1, "viettel"),),
+    (device("kcl-bac-giang-1", 1, "vnpt"),),
+)
 def test_every_change_is_in_exactly_one_place(reader: ReaderScope, before: Sights, now: Sights) -> None:
     first = news_of(reader, before)
     news = news_of(reader, now, knowing(first), 1)
