@@ -63,6 +63,7 @@ RESTATED = (
     "lifecycle",
     "plan/build.py",
     "plan/diff",
+    "plan/guards/intents.py",
     "plan/guards/lockout.py",
     "plan/guards/measures.py",
     "plan/guards/policy.py",

@@ -39,6 +39,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, report, and tell whom it concerns."),
     "notify": ("provisioner.cli.notify", "notify", "Tell receivers what the last verification found."),
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
+    "prove": ("provisioner.cli.prove", "prove", "Show who can reach what, and that statements hold."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
     "relay": ("provisioner.cli.relay", "relay", "Empty a relay onto another one; replace a dead one."),

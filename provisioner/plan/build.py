@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from provisioner.base.diagnostics import Problem
@@ -28,6 +29,7 @@ from provisioner.plan.diff import (
     quarantined_on,
     sites_of,
 )
+from provisioner.plan.guards.intents import broken_intents
 from provisioner.plan.guards.lockout import deaf_to_neighbours, locked_out, required_sources
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.outside import outside_of
@@ -95,6 +97,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         *_outside(outside),
         *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
         *(r for spec in read if spec.id in by_host for r in _taken_networks(spec, facts[spec.id])),
+        *broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
     ]
     held = _held(observed, limit, read)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
@@ -244,6 +247,11 @@ def _outside(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
 
 def _rules(observed: Observed, spec: HostSpec) -> str:
     return next((f.content.decode() for f in observed.files[spec.id] if f.path == spec.names.nft_file), "")
+
+
+def _rendered(observed: Observed) -> dict[str, HostSpec]:
+    """The hosts that have their files here: the others are not on the road of any that changes."""
+    return {name: spec for name, spec in observed.state.hosts.items() if name in observed.files}
 
 
 def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:

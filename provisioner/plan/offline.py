@@ -42,7 +42,7 @@ from provisioner.inventory.model import (
     path_name,
 )
 from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of
-from provisioner.plan.guards.ruleset import Ruleset, parse_ruleset
+from provisioner.reach.ruleset import Ruleset, parse_ruleset
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 from provisioner.render.media import path_settings
 

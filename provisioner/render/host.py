@@ -38,7 +38,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     if spec.policy is not None:
         files.append(RenderedFile(names.policy_file, _json(asdict(spec.policy)), 0o640))
     if spec.firewall is not None:
-        files += [_firewall_file(spec, templates), _unit("nft", names, templates)]
+        files += [firewall_file(spec, templates), _unit("nft", names, templates)]
     if spec.relay is not None:
         files += [_mediamtx_file(spec, templates), _relay_unit(spec.tunnel, spec.relay.artefact, templates)]
         files.append(_unit("quarantine", names, templates))
@@ -70,7 +70,12 @@ def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tup
     )
 
 
-def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+    """The firewall's rules of a host.
+
+    Raises:
+        RenderError: it has none, or a value does not fit its format.
+    """
     firewall, names = spec.firewall, spec.names
     if firewall is None:
         raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)

@@ -284,6 +284,19 @@ _HOSTS: _Section = {
         "Two maintenance windows are about one thing at one time.",
         "Make one of the two, or correct their moments.",
     ),
+    "intent-twice": ("Two intents have one id.", "Give each an id of its own."),
+    "intent-name-unknown": (
+        "An intent names what does not exist: it would hold nothing back.",
+        "Correct the id, or leave it out.",
+    ),
+    "intent-service-unknown": (
+        "An intent asks for a service that none of its targets has.",
+        "Name one that they have, or leave `services` out.",
+    ),
+    "intent-broken": (
+        "What has to be reached is not, or what must not be is; plans that would make it so are refused.",
+        "Undo the edit, or change the intent and have that reviewed; provisioner prove --why says which rule decides.",
+    ),
     "move-unsound": ("An entry under `moved` does not lead from an old id to a new one.", "Correct the entry."),
     "move-over": ("An old name is served beyond its day.", "See who still reads it; then remove the entry."),
     "move-unfinished": (

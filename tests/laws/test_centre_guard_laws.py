@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork
 from provisioner.plan.guards.lockout import locked_out, required_sources
-from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
+from provisioner.reach.packets import accepts, arriving
+from provisioner.reach.ruleset import parse_ruleset
 from provisioner.render.files import NFT_FILE, PROBE_USER
 from provisioner.render.host import render_host
 from tests import fleets, inventories
@@ -53,7 +54,7 @@ def test_ssh_of_a_centre_is_open_to_management_networks_and_to_nobody_else(
     text = rendered(firewall)
     assert locked_out(text, firewall.ssh_port, required_sources(firewall.management_networks, "")) == ()
     inside = any(stranger in network for network in firewall.management_networks)
-    assert accepts(parse_ruleset(text), NewConnection(ip_network(stranger), firewall.ssh_port)) == inside
+    assert accepts(parse_ruleset(text), arriving(ip_network(stranger), firewall.ssh_port)) == inside
     if not firewall.management_of(6):
         (origin,) = locked_out(text, firewall.ssh_port, required_sources([], "2001:db8::1"))
         assert "2001:db8::1" in origin.who
@@ -63,7 +64,7 @@ def test_ssh_of_a_centre_is_open_to_management_networks_and_to_nobody_else(
 @given(firewall=guards, stranger=either_network, port=ports)
 def test_other_services_of_a_centre_are_left_alone(firewall: Firewall, stranger: AnyNetwork, port: int) -> None:
     assume(port != firewall.ssh_port)
-    assert accepts(parse_ruleset(rendered(firewall)), NewConnection(stranger, port))
+    assert accepts(parse_ruleset(rendered(firewall)), arriving(stranger, port))
 
 
 @RELAY

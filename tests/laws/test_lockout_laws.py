@@ -17,7 +17,8 @@ from provisioner.base.errors import RenderError
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork
 from provisioner.plan.guards.lockout import SshOrigin, deaf_to_neighbours, locked_out, required_sources
-from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
+from provisioner.reach.packets import accepts, arriving
+from provisioner.reach.ruleset import parse_ruleset
 from provisioner.render.files import NFT_FILE
 from provisioner.render.host import render_host
 from provisioner.render.templates import Templates
@@ -88,9 +89,9 @@ def test_ssh_passes_from_management_networks_and_from_nowhere_else(
     chance = random.Random(seed)  # noqa: S311 (any address will do)
     for network in firewall.management_networks:
         inside = network[chance.randrange(network.num_addresses)]
-        assert accepts(rules, NewConnection(ip_network(inside), firewall.ssh_port))
+        assert accepts(rules, arriving(ip_network(inside), firewall.ssh_port))
     outside = not any(stranger in network for network in firewall.management_networks)
-    assert accepts(rules, NewConnection(ip_network(stranger), firewall.ssh_port)) == (not outside)
+    assert accepts(rules, arriving(ip_network(stranger), firewall.ssh_port)) == (not outside)
 
 
 @SOME
@@ -116,7 +117,7 @@ def test_a_network_passes_only_if_every_address_of_it_does(firewall: Firewall, w
 def test_no_other_port_is_open_to_management(firewall: Firewall, port: int) -> None:
     rules = parse_ruleset(rendered(firewall))
     for network in firewall.management_networks:
-        assert accepts(rules, NewConnection(network, port)) == (port == firewall.ssh_port)
+        assert accepts(rules, arriving(network, port)) == (port == firewall.ssh_port)
 
 
 @SOME
@@ -190,7 +191,7 @@ def test_a_controller_that_comes_over_ipv6_is_locked_out_by_a_table_without_ipv6
     [
         ('accept comment "ssh-v6"', 'ip6 daddr 2001:db8::1 accept comment "ssh-v6"'),
         ("udp sport 547", "tcp sport 22"),
-        ('accept comment "ssh"', 'ip daddr 192.0.2.1 accept comment "ssh"'),
+        ('accept comment "ssh"', 'ip ttl 64 accept comment "ssh"'),
         ('ip saddr @management tcp dport 22 accept comment "ssh"', "jump elsewhere"),
         ("chain input {", "chain inputs {"),
     ],
@@ -205,13 +206,20 @@ def test_rules_that_are_not_understood_are_never_taken_for_open(old: str, new: s
 
 @pytest.mark.parametrize(
     "old",
-    ['ip saddr @management tcp dport 22 accept comment "ssh"', "elements = { 192.0.2.0/24 }", "tcp dport 22 accept"],
+    [
+        'ip saddr @management tcp dport 22 accept comment "ssh"',
+        "elements = { 192.0.2.0/24 }",
+        "tcp dport 22 accept",
+        'accept comment "ssh"',
+    ],
 )
 def test_rules_that_lost_something_are_a_lock_out(old: str) -> None:
     text = rendered(Firewall((IPv4Network("192.0.2.0/24"),), 22, 51820, (), ()))
     assert old in text
     replaced = {
         "tcp dport 22 accept": "tcp dport 2222 accept",
+        # To one address of the host's alone.
+        'accept comment "ssh"': 'ip daddr 192.0.2.1 accept comment "ssh"',
         "elements = { 192.0.2.0/24 }": "elements = { 198.51.100.0/24 }",
     }
     changed = text.replace("\t\t" + old + "\n", "") if old not in replaced else text.replace(old, replaced[old])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import RenderError
 from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, Firewall, HostSpec
-from provisioner.plan.guards.ruleset import Departure, lets_out, parse_ruleset
+from provisioner.reach.packets import NetPacket, leaving, lets_out
+from provisioner.reach.ruleset import parse_ruleset
 from provisioner.render.files import NFT_FILE, PROBE_USER, RELAY_USER
 from provisioner.render.host import render_host
 from tests import fleets, inventories
@@ -55,37 +56,40 @@ _PORTS = st.one_of(st.integers(0, 65535), st.sampled_from([CAMERA_AT[1], RTSP_PO
 
 
 @st.composite
-def departures(draw: st.DrawFn, user: str) -> Departure:
+def departures(draw: st.DrawFn, user: str) -> NetPacket:
     """The first packet of anything that a user may send."""
     protocol = draw(st.sampled_from(["tcp", "udp", "icmp"]))
-    return Departure(user, draw(st.sampled_from(INTERFACES)), draw(_ANY), protocol, draw(_PORTS))
+    return leaving(user, draw(st.sampled_from(INTERFACES)), draw(_ANY), protocol, draw(_PORTS))
 
 
 @CAMERA
 @SOME
 @given(departures(RELAY_USER))
-def test_a_relay_opens_connections_to_cameras_through_the_tunnel_and_to_nothing_else(packet: Departure) -> None:
-    camera = packet.protocol == "tcp" and (packet.to, packet.port) in {CAMERA_AT, OTHER_AT}
-    assert lets_out(RULES, packet) == (camera and packet.interface == TUNNEL)
+def test_a_relay_opens_connections_to_cameras_through_the_tunnel_and_to_nothing_else(packet: NetPacket) -> None:
+    camera = packet.protocol == "tcp" and (packet.targets[0].network_address, packet.port) in {CAMERA_AT, OTHER_AT}
+    assert lets_out(RULES, packet) == (camera and packet.leaves_by == TUNNEL)
 
 
 @CAMERA
 @SOME
 @given(departures(PROBE_USER))
-def test_the_probing_reader_reaches_its_own_relay_and_nothing_else(packet: Departure) -> None:
-    own = (packet.protocol, packet.to, packet.port) == ("tcp", SPEC.tunnel.address, RTSP_PORT)
-    assert lets_out(RULES, packet) == (own and packet.interface == "lo")
+def test_the_probing_reader_reaches_its_own_relay_and_nothing_else(packet: NetPacket) -> None:
+    own = (packet.protocol, packet.targets[0].network_address, packet.port) == ("tcp", SPEC.tunnel.address, RTSP_PORT)
+    assert lets_out(RULES, packet) == (own and packet.leaves_by == "lo")
 
 
 @CAMERA
 @SOME
 @given(departures(PROBE_USER) | departures(RELAY_USER) | departures("root"), st.sampled_from(["tcp", "udp"]))
-def test_only_the_probe_asks_and_only_where_somebody_is_to_be_asked(packet: Departure, protocol: str) -> None:
+def test_only_the_probe_asks_and_only_where_somebody_is_to_be_asked(packet: NetPacket, protocol: str) -> None:
     assert SPEC.firewall
     asking = parse_ruleset(rendered(replace(SPEC.firewall, onvif=(ASKED_AT,))))
-    assert lets_out(asking, packet) == lets_out(RULES, packet) or (packet.to, packet.port) == ASKED_AT
-    there = replace(packet, to=ASKED_AT[0], port=ASKED_AT[1], protocol=protocol)
-    may = (there.user, there.interface, protocol) == (PROBE_USER, TUNNEL, "tcp")
+    assert (
+        lets_out(asking, packet) == lets_out(RULES, packet)
+        or (packet.targets[0].network_address, packet.port) == ASKED_AT
+    )
+    there = replace(packet, targets=(ip_network(ASKED_AT[0]),), port=ASKED_AT[1], protocol=protocol)
+    may = (there.user, there.leaves_by, protocol) == (PROBE_USER, TUNNEL, "tcp")
     assert lets_out(asking, there) == (may or lets_out(RULES, there))
 
 
@@ -94,22 +98,22 @@ def test_only_the_probe_asks_and_only_where_somebody_is_to_be_asked(packet: Depa
 def test_readers_and_the_one_who_asks_the_api_are_answered(
     to: IPv4Address | IPv6Address, port: int, interface: str
 ) -> None:
-    assert lets_out(RULES, Departure(RELAY_USER, interface, to, "tcp", port, is_reply=True))
-    assert not lets_out(RULES, Departure(PROBE_USER, interface, IPv4Address("192.0.2.9"), "tcp", port, is_reply=True))
+    assert lets_out(RULES, leaving(RELAY_USER, interface, to, "tcp", port, is_reply=True))
+    assert not lets_out(RULES, leaving(PROBE_USER, interface, IPv4Address("192.0.2.9"), "tcp", port, is_reply=True))
 
 
 @SOME
 @given(departures("root"))
-def test_rules_about_the_relay_hold_nobody_else_up(packet: Departure) -> None:
-    camera = packet.protocol == "tcp" and (packet.to, packet.port) in {CAMERA_AT, OTHER_AT}
-    assert lets_out(RULES, packet) == (packet.interface != TUNNEL or packet.protocol == "icmp" or camera)
+def test_rules_about_the_relay_hold_nobody_else_up(packet: NetPacket) -> None:
+    camera = packet.protocol == "tcp" and (packet.targets[0].network_address, packet.port) in {CAMERA_AT, OTHER_AT}
+    assert lets_out(RULES, packet) == (packet.leaves_by != TUNNEL or packet.protocol == "icmp" or camera)
 
 
 @pytest.mark.parametrize("lost", ["relay-elsewhere", "probe-elsewhere"])
 def test_rules_that_lost_their_last_line_let_something_out(lost: str) -> None:
     text = "\n".join(line for line in rendered().splitlines() if f'comment "{lost}"' not in line) + "\n"
     user = RELAY_USER if lost.startswith("relay") else PROBE_USER
-    assert lets_out(parse_ruleset(text), Departure(user, "eth0", IPv4Address("192.0.2.1"), "tcp", 22))
+    assert lets_out(parse_ruleset(text), leaving(user, "eth0", IPv4Address("192.0.2.1"), "tcp", 22))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def test_rules_that_are_not_understood_are_never_taken_for_shut(old: str, new: s
     text = rendered()
     assert old in text
     with pytest.raises(RenderError):
-        lets_out(parse_ruleset(text.replace(old, new)), Departure(RELAY_USER, "lo", IPv4Address("127.0.0.1")))
+        lets_out(parse_ruleset(text.replace(old, new)), leaving(RELAY_USER, "lo", IPv4Address("127.0.0.1")))
 
 
 def test_drops_of_the_relay_are_counted() -> None:

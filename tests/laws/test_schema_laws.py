@@ -111,6 +111,25 @@ DOCUMENTS: dict[str, list[Any]] = {
         },
         {"version": 1},
     ],
+    "intents": [
+        {
+            "version": 1,
+            "intents": [
+                {
+                    "id": "health-watches",
+                    "allow": {
+                        "from": ["centre/health"],
+                        "to": ["relays"],
+                        "services": ["video"],
+                        "programs": ["probe"],
+                    },
+                    "reason": "x",
+                },
+                {"id": "apart", "deny": {"from": ["internet", "province/bac-giang"], "to": ["site/kcl-bg-001"]}},
+            ],
+        },
+        {"version": 1},
+    ],
     "receivers": [
         {
             "version": 1,
@@ -305,7 +324,12 @@ def test_schema_and_model_accept_and_refuse_the_same(drawn: tuple[str, Any]) -> 
     if schema_says:
         assert model_says, schema_says
     elif model_says:
-        assert [error for error in model_says if not is_beyond(error)] == []
+        beyond = [error["loc"] for error in model_says if is_beyond(error)]
+        # What has a part that is not taken is too short without it.
+        around = [
+            e for e in model_says if e["type"] == "too_short" and any(x[: len(e["loc"])] == e["loc"] for x in beyond)
+        ]
+        assert [error for error in model_says if not is_beyond(error) and error not in around] == []
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -25,7 +25,8 @@ from provisioner.desired.names import HostNames, is_of_a_side, side_of
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.inventory.model.addresses import AnyAddress
 from provisioner.plan.guards.lockout import locked_out, required_sources
-from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
+from provisioner.reach.packets import accepts, arriving
+from provisioner.reach.ruleset import parse_ruleset
 from provisioner.render.host import render_host
 from provisioner.render.templates import SIDED, with_side
 from provisioner_host import paths, saved_texts
@@ -145,7 +146,7 @@ def test_each_plan_counts_on_its_own_rules_alone(firewall: Firewall, stranger: A
     text = rules(firewall)
     assert locked_out(text, firewall.ssh_port, required_sources(firewall.management_networks, "")) == ()
     inside = any(stranger in network for network in firewall.management_networks)
-    assert accepts(parse_ruleset(text), NewConnection(ip_network(stranger), firewall.ssh_port)) == inside
+    assert accepts(parse_ruleset(text), arriving(ip_network(stranger), firewall.ssh_port)) == inside
 
 
 @SOME

@@ -24,6 +24,7 @@ DOCUMENTS: Final = (
     "notify",
     "plan",
     "plan-check",
+    "prove",
     "rollback",
     "status",
     "validate",

@@ -17,6 +17,7 @@ from provisioner.inventory.model import (
     Designations,
     Facility,
     Instructions,
+    Intents,
     Maintenance,
     Model,
     Receivers,
@@ -34,6 +35,7 @@ _SINGLE: dict[str, tuple[str, type[Model]]] = {
     "designations.yml": ("designations", Designations),
     "signers.yml": ("signers", Signers),
     "maintenance.yml": ("maintenance", Maintenance),
+    "intents.yml": ("intents", Intents),
     "receivers.yml": ("receivers", Receivers),
     LOCK_NAME: ("allocations", Allocations),
 }
@@ -51,7 +53,7 @@ _FACILITY_DEPTH = 3
 _DEEPEST = 16
 _LINK_HINT = "put what it leads to in its place: nothing outside of an inventory is read as a part of it"
 _LAYOUT_HINT = (
-    "files are inventory.yml, instructions.yml, designations.yml, signers.yml, maintenance.yml,"
+    "files are inventory.yml, instructions.yml, designations.yml, signers.yml, maintenance.yml, intents.yml,"
     " receivers.yml, carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml, and encrypted"
     " ones under secrets/ and contacts/"
 )

@@ -34,6 +34,7 @@ from provisioner.inventory.model import (
     Facility,
     Frame,
     Instructions,
+    Intents,
     Inventory,
     Maintenance,
     Model,
@@ -429,7 +430,7 @@ class _FilesPass:
             return None
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
         signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
-        receivers = self.parsed.get("receivers")
+        receivers, intents = self.parsed.get("receivers"), self.parsed.get("intents")
         frame = Frame.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
@@ -439,6 +440,7 @@ class _FilesPass:
             allocations=lock,
             signing_keys=signers if isinstance(signers, Signers) else None,
             maintenance=maintenance.windows if isinstance(maintenance, Maintenance) else (),
+            intents=intents.intents if isinstance(intents, Intents) else (),
             receivers=receivers.receivers if isinstance(receivers, Receivers) else (),
         )
         if (text := self.lock) is not None:

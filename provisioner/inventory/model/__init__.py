@@ -59,6 +59,7 @@ from provisioner.inventory.model.facility import (
     path_name,
 )
 from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh
+from provisioner.inventory.model.intents import Intents, Program, ReachIntent, Service, Traffic
 from provisioner.inventory.model.maintenance import Maintenance, MaintenanceWindow
 from provisioner.inventory.model.orders import (
     DISTRICTS_ENDED,
@@ -120,6 +121,7 @@ __all__ = [
     "InProvince",
     "Instruction",
     "Instructions",
+    "Intents",
     "Inventory",
     "InventorySecrets",
     "JumpHost",
@@ -137,8 +139,10 @@ __all__ = [
     "Party",
     "PlanState",
     "Policy",
+    "Program",
     "ProvinceScheme",
     "PublicKey",
+    "ReachIntent",
     "Receiver",
     "ReceiverKind",
     "ReceiverSecrets",
@@ -150,6 +154,7 @@ __all__ = [
     "Retention",
     "SealedKey",
     "Secrets",
+    "Service",
     "Settings",
     "SignOff",
     "SignOffs",
@@ -167,6 +172,7 @@ __all__ = [
     "Survey",
     "SurveyVerdict",
     "Tombstone",
+    "Traffic",
     "Uplink",
     "UplinkKind",
     "VaultedReceivers",

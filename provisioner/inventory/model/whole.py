@@ -12,6 +12,7 @@ from provisioner.inventory.model.allocations import Allocations
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay
+from provisioner.inventory.model.intents import ReachIntent
 from provisioner.inventory.model.maintenance import MaintenanceWindow
 from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.receivers import Receiver
@@ -52,6 +53,8 @@ class Frame(Model):
     """`signers.yml`, where there is one."""
     maintenance: tuple[MaintenanceWindow, ...] = ()
     """The windows of `maintenance.yml`, where there is one."""
+    intents: tuple[ReachIntent, ...] = ()
+    """The statements of `intents.yml`, where there is one."""
     receivers: tuple[Receiver, ...] = ()
     """The receivers of `receivers.yml`, where there is one."""
 

@@ -95,6 +95,7 @@ def first_files(beginning: Beginning) -> dict[str, str]:
         "instructions.yml": _INSTRUCTIONS,
         "designations.yml": _designations(beginning),
         "maintenance.yml": _MAINTENANCE,
+        "intents.yml": _INTENTS,
         f"centres/{beginning.centre.id}.yml": _centre(beginning),
     }
     return files | {f"carriers/{carrier}.yml": _carrier(beginning, carrier) for carrier in beginning.carriers}
@@ -110,6 +111,15 @@ _INSTRUCTIONS: Final = """\
 #     scope: [ubnd_tinh]
 version: 1
 instructions: []
+"""
+_INTENTS: Final = """\
+# Who has to reach what, and who must not: a plan that breaks one of these is refused, and prove shows them all. What is
+# built in (sites apart, nothing open to the internet but WireGuard) holds without being written. For example:
+#   - id: health-watches
+#     allow: { from: [centre/health], to: [relays], services: [video] }
+#     reason: the watching duty of the Health department
+version: 1
+intents: []
 """
 _MAINTENANCE: Final = """\
 # Announced work, whose outages raise no alarm. For example:

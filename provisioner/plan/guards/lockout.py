@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from provisioner.plan.guards.ruleset import Network, NewConnection, accepts, hears_neighbours, parse_ruleset
+from provisioner.reach.packets import accepts, arriving, hears_neighbours
+from provisioner.reach.ruleset import Network, parse_ruleset
 
 _SIX = 6
 
@@ -42,7 +43,7 @@ def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple
         RenderError: the rules hold something that is not of our template: nothing can be said.
     """
     ruleset = parse_ruleset(rules)
-    return tuple(s for s in sources if not accepts(ruleset, NewConnection(s.network, ssh_port)))
+    return tuple(s for s in sources if not accepts(ruleset, arriving(s.network, ssh_port)))
 
 
 def deaf_to_neighbours(rules: str, sources: Iterable[SshOrigin]) -> bool:

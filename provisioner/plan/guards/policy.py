@@ -34,7 +34,8 @@ class PlanRefusal:
     """Why a plan is not to be applied as it stands.
 
     Attributes:
-        policy: the limit's name, or `protected`, `lock_out`, `networks_taken`, `outside_limit`, `viewers_unknown`.
+        policy: the limit's name, or `protected`, `lock_out`, `intent`, `networks_taken`, `outside_limit`,
+            `viewers_unknown`.
         message: one sentence.
         hint: what to do next.
         limit: what is allowed; None where it is no number.

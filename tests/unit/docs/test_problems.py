@@ -16,7 +16,8 @@ from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/problems.md"
-PLACES = ("provisioner/inventory", "provisioner/contacts", "provisioner/plan/guards/surroundings.py")
+GUARDS = ("provisioner/plan/guards/surroundings.py", "provisioner/plan/guards/intents.py")
+PLACES = ("provisioner/inventory", "provisioner/contacts", *GUARDS)
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+\Z")
 # Words of the same form that are something else; each with what it is.
 NO_CODES = {

@@ -73,7 +73,7 @@ EDITS: dict[str, tuple[dict[str, Any], str]] = {
     "another user": ({"relays": relay(ssh=relay()[0]["ssh"] | {"user": "root"})}, "SSH user"),
     "another port": ({"relays": relay(ssh=relay()[0]["ssh"] | {"port": 2222})}, "SSH port"),
     "a jump host": ({"jump": JUMP}, "jump host"),
-    "SSH from everywhere": ({"management_networks": ["0.0.0.0/0"]}, "SSH from 0.0.0.0/0"),
+    "SSH from a quarter of everywhere": ({"management_networks": ["192.0.0.0/2"]}, "SSH from 192.0.0.0/2"),
     "SSH from one address more": (
         {"management_networks": [*inventories.carrier()["management_networks"], "203.0.113.7/32"]},
         "SSH from 203.0.113.7/32",

@@ -1,0 +1,240 @@
+"""Every pair of places, and whether something passes from one to the other: the matrix that `prove` prints. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property, partial
+from itertools import product
+from typing import Final, NamedTuple
+
+from provisioner.desired.spec import HostKind, HostSpec
+from provisioner.inventory.model import Inventory, Program, Service
+from provisioner.reach import roads
+from provisioner.reach.places import INTERNET, Outside, RelaySites, RuledHost, Sites, internet_but
+from provisioner.reach.roads import OF_CENTRE, OF_RELAY, OF_SITE, CellReach, Outcome
+from provisioner.reach.ruleset import Network
+
+MANAGEMENT: Final = "management"
+_OUTSIDE_A_CENTRE: Final = (Service.SSH,)
+"""The other ports of a centre are its machine's own."""
+_OF_ITSELF: Final = (Service.VIDEO, Service.API)
+_ELSEWHERE: Final = (Service.OTHER,)
+_OF_CENTRE: Final = (Program.PROBE, Program.OTHERS)
+
+
+class ReachCell(NamedTuple):
+    """Whether something passes from one place to another.
+
+    Attributes:
+        source: where it comes from, e.g. `centre/btttt`.
+        program: whose programs there send; None where nobody can tell.
+        target: where it goes.
+        service: what it is after.
+        reach: whether it arrives.
+        by: the rules that decide it.
+        hosts: the managed hosts on the road.
+    """
+
+    source: str
+    program: Program | None
+    target: str
+    service: Service
+    reach: CellReach
+    by: tuple[str, ...]
+    hosts: frozenset[str]
+
+
+class ReachQuery(NamedTuple):
+    """What is asked for: places as statements name them, with services and programs, all of them by default."""
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    services: tuple[Service, ...] = ()
+    programs: tuple[Program, ...] = ()
+    touching: Collection[str] | None = None
+
+    def takes(self, *hosts: str) -> bool:
+        """Whether roads over these hosts are wanted."""
+        return self.touching is None or not set(hosts).isdisjoint(self.touching)
+
+
+ALL: Final = ReachQuery((INTERNET, MANAGEMENT, "centres", "relays", "sites"), (INTERNET, "centres", "relays", "sites"))
+"""Every cell, with the sites of a relay as one place."""
+
+
+class _Way(NamedTuple):
+    """From one place to another: whose it is, what may be there, and what becomes of a packet."""
+
+    source: str
+    program: Program | None
+    target: str
+    services: tuple[Service, ...]
+    hosts: tuple[str, ...]
+    outcome: Callable[[Service], Outcome]
+
+
+class Reachability:
+    """Who can reach what, by the desired state alone.
+
+    Hosts that are not in it (their secrets stayed shut), or have no rules, are places of which nothing is said.
+    """
+
+    def __init__(self, inventory: Inventory, specs: Mapping[str, HostSpec], rules: Callable[[HostSpec], str]) -> None:
+        """Take what every host should hold, and what gives the firewall file that is rendered for a host."""
+        self._inventory = inventory
+        hosts = {name: RuledHost(spec, rules) for name, spec in specs.items() if spec.firewall is not None}
+        self._relays = {name: host for name, host in hosts.items() if host.spec.kind is HostKind.RELAY}
+        self._centres = {name: host for name, host in hosts.items() if host.spec.kind is HostKind.CENTRE}
+        self._sites = {name: RelaySites(host.spec) for name, host in self._relays.items()}
+
+    def cells(self, wanted: ReachQuery) -> Iterator[ReachCell]:
+        """The cells between places.
+
+        Args:
+            wanted: which.
+
+        Raises:
+            RenderError: rules are not of the form of our templates: nothing can be said.
+        """
+        for way in self._ways(wanted):
+            foreign = wanted.programs and way.program is not None and way.program not in wanted.programs
+            if foreign or not wanted.takes(*way.hosts):
+                continue
+            for service in way.services:
+                if not wanted.services or service in wanted.services:
+                    come = way.outcome(service)
+                    hosts = frozenset(way.hosts)
+                    yield ReachCell(way.source, way.program, way.target, service, come.reach, come.by, hosts)
+
+    # --- places
+
+    def _province(self, facility: str) -> str:
+        known = self._inventory.facilities.get(facility)
+        return known.province if known else ""
+
+    def _groups(self, names: Iterable[str], relay: str) -> Iterator[Sites]:
+        """The sites of a relay that some places mean, a group a place."""
+        sites = self._sites[relay]
+        for name in names:
+            kind, _, of = name.partition("/")
+            meant: Collection[str] = ()
+            if kind == "sites":
+                meant = sites.facilities
+            elif kind == "site":
+                meant = sites.facilities & {of}
+            elif kind == "province":
+                meant = [facility for facility in sites.facilities if self._province(facility) == of]
+            if meant:
+                yield sites.of(f"sites of {relay}" if kind == "sites" else name, meant)
+
+    def _outsides(self, names: Iterable[str], host: HostSpec) -> Iterator[Outside]:
+        """Who comes to a host by no tunnel; the internet is whoever does not manage it."""
+        for name in names:
+            if name == INTERNET:
+                yield internet_but(host.firewall.management_networks if host.firewall else ())
+            for owner, networks in self._management.items():
+                if name in {MANAGEMENT, f"{MANAGEMENT}/{owner}"}:
+                    yield Outside(f"{MANAGEMENT}/{owner}", networks)
+
+    @cached_property
+    def _management(self) -> Mapping[str, tuple[Network, ...]]:
+        carriers, centres = self._inventory.carriers, self._inventory.centres
+        of_each: dict[str, tuple[Network, ...]] = {}
+        for owner in sorted(carriers.keys() | centres.keys()):
+            both = [of for of in (carriers.get(owner), centres.get(owner)) if of is not None]
+            if networks := tuple(network for of in both for network in of.management_networks):
+                of_each[owner] = networks
+        return of_each
+
+    # --- ways
+
+    def _ways(self, wanted: ReachQuery) -> Iterator[_Way]:
+        yield from self._from_outside(wanted)
+        yield from self._from_centres(wanted)
+        yield from self._from_relays(wanted)
+        yield from self._from_sites(wanted)
+
+    def _from_outside(self, wanted: ReachQuery) -> Iterator[_Way]:
+        for name, relay in _chosen(wanted.targets, "relays", self._relays):
+            for outside in self._outsides(wanted.sources, relay.spec):
+                to_it = partial(roads.outside_to_host, outside, relay)
+                yield _Way(outside.name, None, f"relay/{name}", OF_RELAY, (name,), to_it)
+        for name, centre in _chosen(wanted.targets, "centres", self._centres):
+            for outside in self._outsides(wanted.sources, centre.spec):
+                to_it = partial(roads.outside_to_host, outside, centre)
+                yield _Way(outside.name, None, f"centre/{name}", _OUTSIDE_A_CENTRE, (name,), to_it)
+        for name, relay in self._relays.items():
+            if not wanted.takes(name):
+                continue
+            for outside, sites in product(
+                self._outsides(wanted.sources, relay.spec), self._groups(wanted.targets, name)
+            ):
+                through = partial(roads.outside_to_sites, outside, relay, sites)
+                yield _Way(outside.name, None, sites.name, _services_of(sites), (name,), through)
+
+    def _from_centres(self, wanted: ReachQuery) -> Iterator[_Way]:
+        for (of, centre), program in product(_chosen(wanted.sources, "centres", self._centres), _OF_CENTRE):
+            source = f"centre/{of}"
+            for name, relay in _chosen(wanted.targets, "relays", self._relays):
+                to_it = partial(roads.centre_to_relay, centre, program, relay)
+                yield _Way(source, program, f"relay/{name}", OF_RELAY, (of, name), to_it)
+            for name, relay in self._relays.items():
+                for sites in self._groups(wanted.targets, name) if wanted.takes(of, name) else ():
+                    through = partial(roads.centre_to_sites, centre, program, relay, sites)
+                    yield _Way(source, program, sites.name, _services_of(sites), (of, name), through)
+            if INTERNET in wanted.targets:
+                yield _Way(
+                    source, program, INTERNET, _ELSEWHERE, (of,), partial(roads.host_to_internet, centre, program)
+                )
+
+    def _from_relays(self, wanted: ReachQuery) -> Iterator[_Way]:
+        for (of, relay), program in product(_chosen(wanted.sources, "relays", self._relays), Program):
+            source = f"relay/{of}"
+            for sites in self._groups(wanted.targets, of) if wanted.takes(of) else ():
+                to_them = partial(roads.relay_to_sites, relay, program, sites)
+                yield _Way(source, program, sites.name, _services_of(sites), (of,), to_them)
+            for name, centre in _chosen(wanted.targets, "centres", self._centres):
+                to_it = partial(roads.relay_to_centre, relay, program, centre)
+                yield _Way(source, program, f"centre/{name}", OF_CENTRE, (of, name), to_it)
+            if any(name == of for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+                to_itself = partial(roads.relay_to_itself, relay, program)
+                yield _Way(source, program, source, _OF_ITSELF, (of,), to_itself)
+            if INTERNET in wanted.targets:
+                yield _Way(
+                    source, program, INTERNET, _ELSEWHERE, (of,), partial(roads.host_to_internet, relay, program)
+                )
+
+    def _from_sites(self, wanted: ReachQuery) -> Iterator[_Way]:
+        for name, relay in self._relays.items():
+            for sites in self._groups(wanted.sources, name) if wanted.takes(name, *self._centres) else ():
+                yield from self._from_group(wanted, relay, sites)
+
+    def _from_group(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Way]:
+        of = relay.spec.id
+        if any(name == of for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+            yield _Way(sites.name, None, f"relay/{of}", OF_RELAY, (of,), partial(roads.site_to_relay, sites, relay))
+        for others in self._groups(wanted.targets, of):
+            # A site's own packets stay behind its gateway.
+            if len(sites.facilities | others.facilities) > 1:
+                through = partial(roads.site_to_sites, sites, relay, others)
+                yield _Way(sites.name, None, others.name, _services_of(others), (of,), through)
+        for name, centre in _chosen(wanted.targets, "centres", self._centres):
+            to_it = partial(roads.site_to_centre, sites, relay, centre)
+            yield _Way(sites.name, None, f"centre/{name}", OF_CENTRE, (of, name), to_it)
+        if INTERNET in wanted.targets:
+            yield _Way(sites.name, None, INTERNET, _ELSEWHERE, (of,), partial(roads.site_to_internet, sites, relay))
+
+
+def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) -> Iterator[tuple[str, RuledHost]]:
+    """The hosts that some places mean: all of a kind (`relays`), or one (`relay/…`)."""
+    for place in places:
+        singular, _, of = place.partition("/")
+        if place == kind:
+            yield from hosts.items()
+        elif f"{singular}s" == kind and of in hosts:
+            yield of, hosts[of]
+
+
+def _services_of(sites: Sites) -> tuple[Service, ...]:
+    """What there is at some sites: nobody asks for a service that none of them has."""
+    return tuple(service for service in OF_SITE if sites.ports(service, 0))

@@ -1,0 +1,150 @@
+"""The places between which something may pass, with the addresses that stand for them. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
+from typing import Final
+
+from provisioner.desired.spec import HostSpec
+from provisioner.inventory.model import Service
+from provisioner.reach.ruleset import Network, Ruleset, parse_ruleset
+
+INTERNET: Final = "internet"
+EVERYWHERE: Final[tuple[Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+_SITE: Final = "site/"
+
+
+class RuledHost:
+    """A managed host with the rules that it is to have, which are read when somebody asks."""
+
+    def __init__(self, spec: HostSpec, text: Callable[[HostSpec], str]) -> None:
+        """Take the host, and what gives the firewall file that is rendered for it."""
+        self.spec, self._text = spec, text
+
+    @cached_property
+    def rules(self) -> Ruleset:
+        """Its rules.
+
+        Raises:
+            RenderError: they are not of the form of our templates.
+        """
+        return parse_ruleset(self._text(self.spec))
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Whoever comes to hosts by no tunnel: the internet, or the networks from which somebody manages."""
+
+    name: str
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SitePort:
+    """A port of some addresses behind a tunnel."""
+
+    networks: tuple[IPv4Network, ...]
+    port: int
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Sites of one relay, as that relay knows them.
+
+    Attributes:
+        name: as statements name them, `site/kcl-bg-001`; of all of a relay `sites of RELAY`.
+        relay: the relay's id.
+        facilities: whose sites they are.
+        networks: the addresses of theirs that the relay's tunnel takes.
+        cameras: where their devices are found.
+        asked: where their devices are asked about themselves.
+    """
+
+    name: str
+    relay: str
+    facilities: frozenset[str]
+    networks: tuple[IPv4Network, ...]
+    cameras: tuple[SitePort, ...]
+    asked: tuple[SitePort, ...]
+
+    def ports(self, service: Service, other_port: int) -> tuple[SitePort, ...]:
+        """Where a service of theirs is found."""
+        if service is Service.CAMERAS:
+            return self.cameras
+        return self.asked if service is Service.ONVIF else (SitePort(self.networks, other_port),)
+
+
+class RelaySites:
+    """The sites of a relay, taken apart once."""
+
+    def __init__(self, spec: HostSpec) -> None:
+        self._spec = spec
+        self._named: dict[str, Sites] = {}
+
+    @cached_property
+    def _networks(self) -> Mapping[str, tuple[IPv4Network, ...]]:
+        peers = self._spec.tunnel.peers
+        return {p.name.removeprefix(_SITE): p.allowed_ips for p in peers if p.name.startswith(_SITE)}
+
+    @cached_property
+    def _cameras(self) -> Mapping[str, frozenset[tuple[IPv4Address, int]]]:
+        places: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)
+        for path in self._spec.paths:
+            places[path.facility].add((path.source.address, path.source.port))
+        return {facility: frozenset(of) for facility, of in places.items()}
+
+    @cached_property
+    def _asked(self) -> Mapping[str, frozenset[tuple[IPv4Address, int]]]:
+        places: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)
+        for device in self._spec.relay.asked if self._spec.relay else ():
+            places[device.facility].add((device.address, device.port))
+        return {facility: frozenset(of) for facility, of in places.items()}
+
+    @property
+    def facilities(self) -> frozenset[str]:
+        """Whose sites the relay's tunnel knows."""
+        return frozenset(self._networks)
+
+    def of(self, name: str, facilities: Iterable[str]) -> Sites:
+        """Some of them, under one name; which they are is known by it."""
+        if name not in self._named:
+            chosen = sorted(self.facilities.intersection(facilities))
+            self._named[name] = Sites(
+                name,
+                self._spec.id,
+                frozenset(chosen),
+                _collapsed(network for facility in chosen for network in self._networks[facility]),
+                _site_ports(place for facility in chosen for place in self._cameras.get(facility, ())),
+                _site_ports(place for facility in chosen for place in self._asked.get(facility, ())),
+            )
+        return self._named[name]
+
+
+def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ...]:
+    by_port: dict[int, list[IPv4Network]] = defaultdict(list)
+    for address, port in places:
+        by_port[port].append(IPv4Network(address))
+    return tuple(SitePort(_collapsed(networks), port) for port, networks in sorted(by_port.items()))
+
+
+def _collapsed(networks: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
+    return tuple(collapse_addresses(networks))
+
+
+def internet_but(networks: Sequence[Network]) -> Outside:
+    """The whole internet without some networks."""
+    return Outside(INTERNET, tuple(left for whole in EVERYWHERE for left in _without(whole, networks)))
+
+
+def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
+    """What is left of a network when others are taken out of it."""
+    inside = next((n for n in networks if n.version == whole.version and n.overlaps(whole)), None)
+    if inside is None:
+        yield whole
+    elif not whole.subnet_of(inside):  # type: ignore[arg-type]  # of one version
+        for half in whole.subnets():
+            yield from _without(half, networks)

@@ -1,0 +1,280 @@
+"""What becomes of what goes from one place to another: hop by hop, by tunnels, rules and logins. Pure.
+
+Gateways are no managed hosts: what their packages say is taken as installed, and what they drop besides is not counted.
+Packets on the road to another host are the only ones that are judged; what a host says to itself is a relay's own API
+and the video that its probe reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Final, NamedTuple
+
+from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec
+from provisioner.inventory.model import Program, Service
+from provisioner.reach.packets import EVERYBODY, NetPacket, Ruling, rulings
+from provisioner.reach.places import Outside, RuledHost, Sites
+from provisioner.reach.ruleset import Network
+from provisioner.render.files import RELAY_USER
+
+OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
+OF_CENTRE: Final = (Service.SSH, Service.OTHER)
+OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
+_LOOPBACK: Final = IPv4Network("127.0.0.1/32")
+_LO: Final = "lo"
+_UNUSED: Final = (9, 13, 17, 19, 37)
+"""Ports that nothing of ours has; one that no device of a site has either stands for all others."""
+
+
+class CellReach(StrEnum):
+    """Whether something arrives: all of it, nothing, or some of it."""
+
+    YES = "yes"
+    NO = "no"
+    PART = "part"
+
+
+class Hop(NamedTuple):
+    """What one host on the road does.
+
+    Attributes:
+        where: the host and its part, e.g. `relay-viettel-1 input`.
+        rulings: what becomes of the packets there; more than one where they are not treated alike.
+    """
+
+    where: str
+    rulings: frozenset[Ruling]
+
+
+class Outcome(NamedTuple):
+    """What becomes of a packet on its road.
+
+    Attributes:
+        reach: whether it arrives.
+        by: the rule that decides it, e.g. `relay-viettel-1 input: readers`.
+    """
+
+    reach: CellReach
+    by: tuple[str, ...]
+
+
+def outcome(hops: Sequence[Hop]) -> Outcome:
+    """What becomes of packets on a road: the first host that lets none of them pass decides, else the last."""
+    for hop in hops:
+        if not any(ruling.accepted for ruling in hop.rulings):
+            return Outcome(CellReach.NO, _named(hop, accepted=False))
+    torn = [hop for hop in hops if any(not ruling.accepted for ruling in hop.rulings)]
+    if torn:
+        return Outcome(CellReach.PART, tuple(name for hop in torn for name in _named(hop, accepted=False)))
+    return Outcome(CellReach.YES, _named(hops[-1], accepted=True))
+
+
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """What becomes of several packets at once."""
+    each = list(outcomes)
+    reaches = {one.reach for one in each}
+    reach = reaches.pop() if len(reaches) == 1 else CellReach.PART
+    # Of what is torn it is told who tears it.
+    by = [one.by for one in each if reach is not CellReach.PART or one.reach is not CellReach.YES]
+    return Outcome(reach, tuple(sorted({name for names in by for name in names})))
+
+
+def _named(hop: Hop, *, accepted: bool) -> tuple[str, ...]:
+    return tuple(sorted(f"{hop.where}: {d.rule}" for d in hop.rulings if d.accepted is accepted))
+
+
+# --- hops -----------------------------------------------------------------------------------------
+
+
+def other_port(spec: HostSpec) -> int:
+    """A port that stands for all that nobody is to reach."""
+    used = {path.source.port for path in spec.paths} | {spec.ssh.port}
+    return next((port for port in _UNUSED if port not in used), _UNUSED[0])
+
+
+def _port(spec: HostSpec, service: Service) -> int:
+    """The port of a service of a host."""
+    firewall = spec.firewall
+    ports = {
+        Service.SSH: spec.ssh.port,
+        Service.TUNNEL: firewall.wireguard_port if firewall and firewall.wireguard_port else 0,
+        Service.VIDEO: RTSP_PORT,
+        Service.API: API_PORT,
+    }
+    return ports.get(service) or other_port(spec)
+
+
+def _protocol(service: Service) -> str:
+    return "udp" if service is Service.TUNNEL else "tcp"
+
+
+def _chain(host: RuledHost, chain: str, packet: NetPacket) -> Hop:
+    return Hop(f"{host.spec.id} {chain}", rulings(host.rules, chain, packet))
+
+
+def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
+    """WireGuard takes from a peer, and sends to it, what lies in its allowed IPs and nothing else."""
+    allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
+    inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
+    return Hop(f"{host.spec.id} tunnel", frozenset(_ALLOWED if one else _FOREIGN for one in inside or {False}))
+
+
+_ALLOWED: Final = Ruling(accepted=True, rule="allowed IPs")
+_FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
+
+
+def _logins(host: RuledHost, sources: Sequence[Network]) -> Hop:
+    """MediaMTX takes a reader's login from that reader's own addresses alone."""
+    relay = host.spec.relay
+    readers = [user for user in relay.users if user.action == "read"] if relay else []
+    listed = [(user.name, IPv4Network(address)) for user in readers for address in user.addresses]
+    of = [(name, one, source) for name, one in listed for source in sources if one.overlaps(source)]
+    taken = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in of}
+    whole = {source for _, one, source in of if source.version == one.version and source.subnet_of(one)}
+    refused = set() if whole.issuperset(sources) else {Ruling(accepted=False, rule="no login")}
+    return Hop(f"{host.spec.id} MediaMTX", frozenset(taken | refused))
+
+
+def _arrived(host: RuledHost, service: Service, sources: tuple[Network, ...], came_by: str) -> Iterator[Hop]:
+    """What a host does with what comes to a service of its own."""
+    port = _port(host.spec, service)
+    yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
+    if service is Service.VIDEO:
+        yield _logins(host, sources)
+
+
+def _user(host: RuledHost, program: Program) -> str:
+    """The user whose programs are meant; anybody else has no name here."""
+    return {Program.RELAY: RELAY_USER, Program.PROBE: host.spec.names.probe_user}.get(program, "")
+
+
+def _leaves(
+    host: RuledHost, program: Program, targets: tuple[Network, ...], port: int, *, by: str, protocol: str = "tcp"
+) -> Hop:
+    user = _user(host, program)
+    return _chain(host, "output", NetPacket(targets=targets, port=port, protocol=protocol, leaves_by=by, user=user))
+
+
+def _through(
+    relay: RuledHost, sources: tuple[Network, ...], targets: tuple[Network, ...], port: int, ways: tuple[str, str]
+) -> Hop:
+    """What a relay does with what goes on through it; `ways` are the interfaces by which it comes and leaves."""
+    came_by, leaves_by = ways
+    return _chain(relay, "forward", NetPacket(sources, targets, port, came_by=came_by, leaves_by=leaves_by))
+
+
+# --- roads ----------------------------------------------------------------------------------------
+
+
+def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outcome:
+    """From outside of all tunnels to a host."""
+    return outcome([*_arrived(host, service, outside.networks, "")])
+
+
+def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
+    """From outside of all tunnels through a relay to its sites."""
+    tunnel = relay.spec.names.tunnel
+    return together(
+        outcome([_through(relay, outside.networks, of.networks, of.port, ("", tunnel))])
+        for of in sites.ports(service, other_port(relay.spec))
+    )
+
+
+def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
+    """From behind a site's gateway to its own relay."""
+    return outcome([*_arrived(relay, service, sites.networks, relay.spec.names.tunnel)])
+
+
+def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Service) -> Outcome:
+    """From behind a site's gateway through its relay to sites of that relay."""
+    tunnel = relay.spec.names.tunnel
+    return together(
+        outcome([_through(relay, sites.networks, of.networks, of.port, (tunnel, tunnel))])
+        for of in others.ports(service, other_port(relay.spec))
+    )
+
+
+def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: Service) -> Outcome:
+    """From behind a site's gateway through its relay to a centre."""
+    tunnel, to = relay.spec.names.tunnel, _own(centre)
+    return outcome(
+        [
+            _through(relay, sites.networks, to, _port(centre.spec, service), (tunnel, tunnel)),
+            _tunnel(centre, f"relay/{relay.spec.id}", sites.networks),
+            *_arrived(centre, service, sites.networks, centre.spec.names.tunnel),
+        ]
+    )
+
+
+def site_to_internet(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
+    """From behind a site's gateway through its relay to anywhere else."""
+    port = _port(relay.spec, service)
+    return outcome([_through(relay, sites.networks, (EVERYBODY,), port, (relay.spec.names.tunnel, ""))])
+
+
+def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Service) -> Outcome:
+    """From a program on a relay to its sites."""
+    tunnel = relay.spec.names.tunnel
+    return together(
+        outcome([_leaves(relay, program, of.networks, of.port, by=tunnel)])
+        for of in sites.ports(service, other_port(relay.spec))
+    )
+
+
+def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, service: Service) -> Outcome:
+    """From a program on a relay through the tunnel to a centre."""
+    return outcome(
+        [
+            _leaves(relay, program, _own(centre), _port(centre.spec, service), by=relay.spec.names.tunnel),
+            _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
+            _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
+            *_arrived(centre, service, _own(relay), centre.spec.names.tunnel),
+        ]
+    )
+
+
+def host_to_internet(host: RuledHost, program: Program, service: Service) -> Outcome:
+    """From a program on a host to anywhere, by no tunnel."""
+    return outcome([_leaves(host, program, (EVERYBODY,), _port(host.spec, service), by="")])
+
+
+def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Outcome:
+    """From a program on a relay to the relay's own MediaMTX: its API is on loopback alone."""
+    own = _own(relay) if service is Service.VIDEO else (_LOOPBACK,)
+    port = _port(relay.spec, service)
+    return outcome([_leaves(relay, program, own, port, by=_LO), *_arrived(relay, service, own, _LO)])
+
+
+def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
+    """From a program on a centre through the tunnel to a relay."""
+    port, tunnel, protocol = _port(relay.spec, service), centre.spec.names.tunnel, _protocol(service)
+    return outcome(
+        [
+            _leaves(centre, program, _own(relay), port, by=tunnel, protocol=protocol),
+            _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
+            _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
+            *_arrived(relay, service, _own(centre), relay.spec.names.tunnel),
+        ]
+    )
+
+
+def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
+    """From a program on a centre through a relay to its sites."""
+    tunnel = relay.spec.names.tunnel
+    return together(
+        outcome(
+            [
+                _leaves(centre, program, of.networks, of.port, by=centre.spec.names.tunnel),
+                _tunnel(centre, f"relay/{relay.spec.id}", of.networks),
+                _through(relay, _own(centre), of.networks, of.port, (tunnel, tunnel)),
+            ]
+        )
+        for of in sites.ports(service, other_port(relay.spec))
+    )
+
+
+def _own(host: RuledHost) -> tuple[Network, ...]:
+    """A host's own address in the tunnel."""
+    return (IPv4Network(host.spec.tunnel.address),)

@@ -1,0 +1,67 @@
+"""Statements about who reaches what hold a plan back, where the plan would change a host on the road."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provisioner.inventory.model import Intents, Inventory
+from provisioner.render.templates import Templates
+from tests import fleets
+from tests.plans import World, of
+
+RELAY = "relay-viettel-1"
+SITE = "kcl-bg-001"
+
+
+def fleet(*intents: dict[str, Any], count: int = 1) -> Inventory:
+    known = Intents.model_validate_json(json.dumps({"version": 1, "intents": intents}))
+    return of({SITE: count}).model_copy(update={"intents": known.intents})
+
+
+def of_intents(world: World, inventory: Inventory) -> list[str]:
+    return [one.message for one in world.plan(inventory).plan.refused if one.policy == "intent"]
+
+
+DENIED = {"id": "no-ssh", "deny": {"from": ["management"], "to": ["relays"], "services": ["ssh"]}, "reason": "a try"}
+
+
+def test_a_plan_that_breaks_an_intent_is_refused_with_who_says_so_and_why() -> None:
+    (message,) = of_intents(World(), fleet(DENIED))
+    assert "intent no-ssh (a try) does not hold" in message
+    assert f"management/viettel reaches ssh of relay/{RELAY}: {RELAY} input: ssh" in message
+
+
+def test_a_plan_of_nothing_is_not_refused() -> None:
+    world = World()
+    world.apply(fleet())
+    assert of_intents(world, fleet(DENIED)) == [], "nothing would change"
+
+
+def test_what_holds_is_no_refusal() -> None:
+    allowed = {"id": "ssh", "allow": {"from": ["management/viettel"], "to": ["relays"], "services": ["ssh"]}}
+    assert of_intents(World(), fleet(allowed)) == []
+
+
+def test_intents_are_no_change_of_a_host() -> None:
+    world = World()
+    world.apply(fleet())
+    assert [c for c in world.plan(fleet(DENIED)).plan.changes if c.action.value != "noop"] == []
+
+
+def test_a_template_that_opens_what_is_shut_is_refused_without_any_intent(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.apply(fleet())
+    name, templates = "nftables/provisioner.nft.j2", fleets.templates()
+    shut = "hook forward priority filter; policy "
+    text = templates.texts[name].replace(f"{shut}drop", f"{shut}accept")
+    monkeypatch.setattr(fleets, "templates", lambda: Templates({**templates.texts, name: text}, templates.host_sources))
+    messages = of_intents(world, fleet())
+    assert any("built-in statement sites-reach-nobody does not hold" in message for message in messages)
+
+
+def test_no_allowance_settles_it() -> None:
+    refused = [one for one in World().plan(fleet(DENIED)).plan.refused if one.policy == "intent"]
+    assert [one.allow for one in refused] == [""]
