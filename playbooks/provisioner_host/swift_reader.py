@@ -144,8 +144,14 @@ class _Looks:
 
     def _decode(self, looks: Sequence[_Look]) -> None:
         able = [one for one in looks if not one.is_left]
-        if able:
+        if not able:
+            return
+        try:
             self._batches.append(_RunningBatch(able, self))
+        except OSError:
+            # No process or no pipe is left for it.
+            for one in able:
+                one.leave_it()
 
 
 class _Look:

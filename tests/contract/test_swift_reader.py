@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -234,6 +235,18 @@ def test_stuck_times_are_measured_as_they_are(filmed: Callable[[str], Film]) -> 
     with FilmServer({PATH: stuck}) as server:
         said = swiftly(server, [PATH])[PATH]
     assert said is None or picture_of(said)["packets"]["equal"] >= 10
+
+
+def test_where_no_process_is_left_for_it_every_stream_is_left(
+    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuses)
+    paths = [f"hn/f/cam-{n}/sub" for n in range(9)]
+    with FilmServer(dict.fromkeys(paths, filmed("key frames each second"))) as server:
+        assert set(swiftly(server, paths).values()) == {None}
 
 
 def test_a_stream_that_ends_is_left_to_the_other_reader(filmed: Callable[[str], Film]) -> None:
