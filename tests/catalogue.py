@@ -57,6 +57,8 @@ RESTATED = (
     "inventory/loader/site.py",
     "inventory/makes.py",
     "inventory/model",
+    "inventory/operations/relay_drain.py",
+    "inventory/operations/relay_keep.py",
     "inventory/operations/validate.py",
     "inventory/outline.py",
     "inventory/rules",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.desired.spec import RTSP_PORT
 from provisioner.inventory.operations.relay_drain import DrainEdits
-from provisioner.plan.guards.measures import named
+from provisioner.report.names import some_of
 from provisioner.runs.drain.course import DrainEnd, DrainOutcome
 from provisioner.runs.drain.look import DrainLook
 from provisioner.runs.drain.proof import SiteProof
@@ -16,120 +16,141 @@ from provisioner.runs.drain.proof import SiteProof
 _MOST_PATHS = 5
 
 
-def begun_lines(look: DrainLook, begun: DrainEdits) -> Iterator[str]:
+def begun_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
     """What a drain does and whom it cuts, before somebody is asked."""
     relay, to = look.order.relay, look.order.to
-    sites, paths = counted(len(look.paths), "site"), counted(sum(look.paths.values()), "path")
-    yield f"{relay} is emptied onto {to}: it carries {sites}, {paths}"
-    yield from _standing(look)
+    sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
+    yield say("{relay} is emptied onto {to}: it carries {sites}, {paths}", relay=relay, to=to, sites=sites, paths=paths)
+    yield from _standing(look, say)
+    yield from (f"  {line}" for line in _stays(begun, say))
+    readers = say.counted(sum(look.viewers.values()), "reader")
+    cut = marked(
+        "cut: nothing before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
+    )
+    yield say(cut, to=to, relay=relay, readers=readers)
+    address = f"rtsp://{look.address}:{RTSP_PORT}"
+    there = marked("they read on at {address}, which has their paths by then, under the same names")
+    yield "  " + say(there, address=address)
+    yield "  " + say("until a site is let go both relays pull its devices: twice the line, two sessions each")
+
+
+def _stays(begun: DrainEdits, say: Translator) -> Iterator[str]:
     for facility, reason in begun.stays.items():
-        yield f"  stays: {facility}: {reason}"
-    readers = _readers(sum(look.viewers.values()))
-    yield f"cut: nothing before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
-    yield f"  they read on at rtsp://{look.address}:{RTSP_PORT}, which has their paths by then, under the same names"
-    yield "  until a site is let go both relays pull its devices: twice the line, two sessions each"
+        yield say("stays: {facility}: {reason}", facility=facility, reason=say.restated(reason))
 
 
-def _readers(number: int) -> str:
-    return counted(number, "reader")
-
-
-def _standing(look: DrainLook) -> Iterator[str]:
+def _standing(look: DrainLook, say: Translator) -> Iterator[str]:
     relay, to = look.order.relay, look.order.to
     groups = (
-        (look.unsigned, "to be signed by all parties"),
-        (look.waiting, f"to be carried by {to} as well"),
-        (look.unseen, f"carried by both, and their gateways were never seen at {to}"),
-        (look.both, "carried by both, with the gateway at both"),
-        (look.leaving, f"of {to} by their files, and still held by {relay}"),
+        (look.unsigned, say("to be signed by all parties")),
+        (look.waiting, say("to be carried by {to} as well", to=to)),
+        (look.unseen, say("carried by both, and their gateways were never seen at {to}", to=to)),
+        (look.both, say("carried by both, with the gateway at both")),
+        (look.leaving, say("of {to} by their files, and still held by {relay}", to=to, relay=relay)),
     )
     for names, what in groups:
         if names:
-            yield f"  {what}: {counted(len(names), 'site')}: {named(names)}"
+            yield f"  {what}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
 
 
-def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]]) -> Iterator[str]:
+def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Translator = ENGLISH) -> Iterator[str]:
     """Who is cut when the old relay lets sites go, before somebody is asked."""
     relay, to = look.order.relay, look.order.to
     sites = {name for wave in waves for name in wave}
     of_waves = ", ".join(str(len(wave)) for wave in waves)
-    yield f"{relay} lets go of {counted(len(sites), 'site')} in waves of {of_waves}; {to} serves all of their paths"
+    line = marked("{relay} lets go of {sites} in waves of {waves}; {to} serves all of their paths")
+    yield say(line, relay=relay, sites=say.counted(len(sites), "site"), waves=of_waves, to=to)
     cut = {path: number for path, number in look.viewers.items() if path.split("/")[1] in sites}
     for path, number in list(cut.items())[:_MOST_PATHS]:
-        yield f"  {_readers(number)} of {path} there: read on at rtsp://{look.address}:{RTSP_PORT}/{path}"
+        values = {"readers": say.counted(number, "reader"), "path": path}
+        address = f"rtsp://{look.address}:{RTSP_PORT}/{path}"
+        yield "  " + say("{readers} of {path} there: read on at {address}", address=address, **values)
     if len(cut) > _MOST_PATHS:
-        yield f"  and those of {counted(len(cut) - _MOST_PATHS, 'more path')}"
+        yield "  " + say("and those of {paths}", paths=say.counted(len(cut) - _MOST_PATHS, "more path"))
     if not cut:
-        yield f"  nobody reads them at {relay} now"
+        yield "  " + say("nobody reads them at {relay} now", relay=relay)
 
 
-def proof_lines(proofs: Mapping[str, SiteProof], to: str) -> Iterator[str]:
+def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
     """What a verification over both relays says of each site."""
     for facility, proof in sorted(proofs.items()):
-        if proof.is_given:
-            rest = f"; {counted(len(proof.not_up), 'path')} not up, as before" if proof.not_up else ""
-            yield f"{facility}: proved over {to}{rest}"
+        values = {"facility": facility, "to": to}
+        if proof.is_given and proof.not_up:
+            paths = say.counted(len(proof.not_up), "path")
+            yield say("{facility}: proved over {to}; {paths} not up, as before", paths=paths, **values)
+        elif proof.is_given:
+            yield say("{facility}: proved over {to}", **values)
         elif not proof.reached:
-            yield f"{facility}: its gateway does not reach {to} now"
+            yield say("{facility}: its gateway does not reach {to} now", **values)
         else:
-            worse = [f"{path} ({why})" for path, why in proof.worse.items()]
-            yield f"{facility}: {counted(len(worse), 'path')} worse over {to}: {named(worse)}"
+            worse = [f"{path} ({say.restated(why)})" for path, why in proof.worse.items()]
+            paths = say.counted(len(worse), "path")
+            yield say("{facility}: {paths} worse over {to}: {worse}", paths=paths, worse=some_of(worse, say), **values)
 
 
-def drain_ending(outcome: DrainOutcome, *, dry_run: bool) -> Iterator[str]:
+def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
     """The last lines: the worst first, each with what to do next."""
     look, begun = outcome.look, outcome.begun
     relay, to = look.order.relay, look.order.to
     again = f"provisioner relay drain {relay} --to {to}"
     if dry_run:
-        yield f"nothing was changed; to do it: {again}"
+        yield say("nothing was changed; to do it: {command}", command=again)
         return
-    yield from _stopped(outcome, again)
+    yield from _stopped(outcome, again, say)
     if outcome.moved:
-        yield f"{relay} has let go of {counted(len(outcome.moved), 'site')}: {named(outcome.moved)}"
-        yield "  their gateways still know it, which hurts nobody: their next site package leaves it out"
-    yield from _next_steps(outcome, again)
+        sites = say.counted(len(outcome.moved), "site")
+        yield say("{relay} has let go of {sites}: {names}", relay=relay, sites=sites, names=some_of(outcome.moved, say))
+        yield "  " + say("their gateways still know it, which hurts nobody: their next site package leaves it out")
+    yield from _next_steps(outcome, again, say)
     if look.is_over and not begun.stays and not outcome.stopped:
-        yield f"{relay} carries nothing any more"
-        yield f"next: provisioner hosts decommission {relay}"
+        yield say("{relay} carries nothing any more", relay=relay)
+        yield say("next: {command}", command=f"provisioner hosts decommission {relay}")
 
 
-def _stopped(outcome: DrainOutcome, again: str) -> Iterator[str]:
+def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
     relay, to = look.order.relay, look.order.to
+    back = f"provisioner facility move FACILITY --to {relay}"
     match outcome.end:
         case DrainEnd.FAILED:
-            yield f"a relay was not changed, see above; nothing of it is lost; mend that, then {again}"
+            line = marked("a relay was not changed, see above; nothing of it is lost; mend that, then {command}")
+            yield say(line, command=again)
         case DrainEnd.WORSE:
-            yield f"paths came worse after {relay} had let go: look at provisioner verify --limit host={to}"
-            yield f"  provisioner rollback {relay} has them back there; provisioner facility move FACILITY --to {relay}"
+            look_at = f"provisioner verify --limit host={to}"
+            yield say("paths came worse after {relay} had let go: look at {command}", relay=relay, command=look_at)
+            rollback = f"provisioner rollback {relay}"
+            yield "  " + say("{rollback} has them back there; {command}", rollback=rollback, command=back)
         case DrainEnd.UNPROVED:
-            yield f"{relay} keeps what it has: not all that {to} is to have alone is proved: {named(look.leaving)}"
-            yield f"  let it come, and {again}; or give it back: provisioner facility move FACILITY --to {relay}"
+            line = marked("{relay} keeps what it has: not all that {to} is to have alone is proved: {names}")
+            yield say(line, relay=relay, to=to, names=some_of(look.leaving, say))
+            yield "  " + say("let it come, and {command}; or give it back: {back}", command=again, back=back)
         case DrainEnd.REFUSED:
-            yield f"a step was refused, see above; what was done before it stays; mend that, then {again}"
+            line = marked("a step was refused, see above; what was done before it stays; mend that, then {command}")
+            yield say(line, command=again)
         case DrainEnd.INTERRUPTED:
-            yield f"interrupted between two steps: {again} goes on"
+            yield say("interrupted between two steps: {command} goes on", command=again)
         case DrainEnd.DONE:
             pass
 
 
-def _next_steps(outcome: DrainOutcome, again: str) -> Iterator[str]:
+def _next_steps(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
     look = outcome.look
-    for facility, reason in outcome.begun.stays.items():
-        yield f"stays: {facility}: {reason}"
+    yield from _stays(outcome.begun, say)
     for facility in look.unsigned[:_MOST_PATHS]:
-        yield f"to be signed: provisioner sign-off {facility} --successor --all-parties --source SOURCE"
+        command = f"provisioner sign-off {facility} --successor --all-parties --source SOURCE"
+        yield say("to be signed: {command}", command=command)
     if len(look.unsigned) > _MOST_PATHS:
-        yield f"  and {len(look.unsigned) - _MOST_PATHS} more; or all at once: {again} --source SOURCE"
+        more = len(look.unsigned) - _MOST_PATHS
+        yield "  " + say("and {count} more; or all at once: {command} --source SOURCE", count=more, command=again)
     if look.unseen:
-        yield f"a package with both relays, without a cut: {counted(len(look.unseen), 'site')}: {named(look.unseen)}"
+        sites, names = say.counted(len(look.unseen), "site"), some_of(look.unseen, say)
+        yield say("a package with both relays, without a cut: {sites}: {names}", sites=sites, names=names)
         yield f"  provisioner site-package {' '.join(look.unseen[:_MOST_PATHS])} --out DIR"
     unproved = [name for name in look.both if name in outcome.proofs]
     if unproved:
-        yield f"stay on both relays until they are proved: {named(unproved)}"
+        yield say("stay on both relays until they are proved: {names}", names=some_of(unproved, say))
     if not look.is_over:
-        yield f"afterwards: {again}"
+        yield say("afterwards: {command}", command=again)
 
 
 def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:

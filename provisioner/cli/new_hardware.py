@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from provisioner.base.errors import HostError
-from provisioner.plan.guards.measures import named
+from provisioner.base.language import ENGLISH, Translator
+from provisioner.report.names import some_of
 
 IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
 """What to do about new hardware that was not announced."""
@@ -17,11 +18,13 @@ def unproved(host: str, hint: str) -> HostError:
     return HostError(message, hint=hint, object=host)
 
 
-def proof_of(*, is_new: bool) -> str:
-    """What hardware proves, behind its place."""
-    return "proves nothing, as new hardware does" if is_new else "has this inventory's key already"
+def proof_line(place: str, say: Translator = ENGLISH, *, is_new: bool) -> str:
+    """Where new keys or old ones go: the hardware's place, and what it proves."""
+    if is_new:
+        return say("to {place}, which proves nothing, as new hardware does:", place=place)
+    return say("to {place}, which has this inventory's key already:", place=place)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], say: Translator = ENGLISH) -> str:
     """Names behind their number; nothing where there are none."""
-    return f": {named(list(names))}" if names else ""
+    return f": {some_of(list(names), say)}" if names else ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.new_hardware import IF_NEW, listed, proof_of, unproved
+from provisioner.cli.new_hardware import IF_NEW, listed, proof_line, unproved
 from provisioner.cli.output import print_document
 from provisioner.cli.question import make_sure
 from provisioner.cli.recovery_text import recovery_pair
@@ -56,7 +56,7 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
     session, allowed = session_of(invocation), parse_allowances(allows)
     seen = see_restoration(session, relay, allow=allowed)
     if not invocation.json:
-        for line in restoration_lines(seen):
+        for line in restoration_lines(seen, invocation.say):
             click.echo(printable(line), err=not dry_run)
     if seen.is_alive or dry_run:
         return _end(invocation, seen, None, dry_run=dry_run)
@@ -72,53 +72,60 @@ def _end(invocation: Invocation, seen: Restoration, done: Restored | None, *, dr
     if invocation.json:
         print_document(_document(seen, done, dry_run=dry_run))
         return 0
-    for line in restoration_ending(seen, done, dry_run=dry_run):
+    for line in restoration_ending(seen, done, invocation.say, dry_run=dry_run):
         click.echo(printable(line))
     return 0
 
 
-def restoration_lines(seen: Restoration) -> tuple[str, ...]:
+def restoration_lines(seen: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:
     """What a restoration does, the worst first, before somebody is asked."""
     if seen.is_alive:
         return ()
-    sites, paths = counted(len(seen.sites), "site"), counted(len(seen.paths), "path")
+    sites, paths = say.counted(len(seen.sites), "site"), say.counted(len(seen.paths), "path")
+    names = listed(seen.sites, say)
     if seen.moved:
-        instead = "give the hardware the former one if that can be"
-        lines = [
-            f"gateways send to another address: {seen.moved}, by {seen.seen_by}; {instead}",
-            f"connected only with a new package, with this key or any other: {sites}{listed(seen.sites)}",
-        ]
+        moved = {"moved": say.restated(seen.moved), "centre": seen.seen_by}
+        address = marked(
+            "gateways send to another address: {moved}, by {centre}; give the hardware the former one if that can be"
+        )
+        only = say("connected only with a new package, with this key or any other: {sites}", sites=sites)
+        lines = [say(address, **moved), f"{only}{names}"]
     else:
-        by = f"by the name {seen.goes_by}" if seen.goes_by else "by the address that gateways send to"
-        known = f"as {seen.seen_by} knows it" if seen.seen_by else "if that is the former one: no centre could say"
-        known = "once it leads there" if seen.goes_by else known
-        lines = [
-            f"connected again without a visit: {sites}{listed(seen.sites)}",
-            f"  {by}, {known}",
-        ]
-    lines.append(f"cut until the next apply: {paths}{listed(seen.paths)}")
-    new = proof_of(is_new=seen.is_new)
-    lines.append(f"to {seen.called.place}, which {new}:")
-    lines.append(f"  the tunnel's key {seen.public_key}, out of its box in allocations.lock.yml")
-    lines.append("  passwords of its API and of the probe, made there anew; their hashes go into the lock")
-    lines.append("the dead hardware has the same key: it must never be connected again as it is")
+        again = say("connected again without a visit: {sites}", sites=sites)
+        lines = [f"{again}{names}", f"  {_goes_by(seen, say)}"]
+    lines.append(f"{say('cut until the next apply: {paths}', paths=paths)}{listed(seen.paths, say)}")
+    lines.append(proof_line(seen.called.place, say, is_new=seen.is_new))
+    key = say("the tunnel's key {key}, out of its box in allocations.lock.yml", key=seen.public_key)
+    passwords = say("passwords of its API and of the probe, made there anew; their hashes go into the lock")
+    lines += [f"  {key}", f"  {passwords}"]
+    lines.append(say("the dead hardware has the same key: it must never be connected again as it is"))
     return tuple(lines)
 
 
-def restoration_ending(seen: Restoration, done: Restored | None, *, dry_run: bool) -> tuple[str, ...]:
+def _goes_by(seen: Restoration, say: Translator) -> str:
+    if seen.goes_by:
+        return say("by the name {name}, once it leads there", name=seen.goes_by)
+    if seen.seen_by:
+        return say("by the address that gateways send to, as {centre} knows it", centre=seen.seen_by)
+    return say("by the address that gateways send to, if that is the former one: no centre could say")
+
+
+def restoration_ending(
+    seen: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool
+) -> tuple[str, ...]:
     """The last lines: what is so now, and what comes next."""
     relay = seen.relay
     if seen.is_alive:
-        return (f"{relay} is alive and has its key: there is nothing to restore; see provisioner plan",)
+        line = marked("{relay} is alive and has its key: there is nothing to restore; see provisioner plan")
+        return (say(line, relay=relay),)
     if dry_run or done is None:
         more = " --allow trust=1" if seen.is_new else ""
-        return (f"nothing was changed; to do it: provisioner relay restore {relay}{more}",)
-    wrote = (f"wrote {done.written}: commit it",) if done.written else ()
-    return (
-        *wrote,
-        f"{relay} has its tunnel's key again; its paths are cut until it is applied, which trusts it anew",
-        f"next: provisioner apply --limit host={relay} --allow trust=1",
-    )
+        command = f"provisioner relay restore {relay}{more}"
+        return (say("nothing was changed; to do it: {command}", command=command),)
+    wrote = (say("wrote {file}: commit it", file=done.written),) if done.written else ()
+    has = marked("{relay} has its tunnel's key again; its paths are cut until it is applied, which trusts it anew")
+    command = f"provisioner apply --limit host={relay} --allow trust=1"
+    return (*wrote, say(has, relay=relay), say("next: {command}", command=command))
 
 
 def _document(seen: Restoration, done: Restored | None, *, dry_run: bool) -> Document:

@@ -14,6 +14,7 @@ from provisioner.apply import exit_code
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.exit_codes import INTERRUPTED, worst_of
 from provisioner.base.git_commit import commit_files, committing
+from provisioner.base.language import marked
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
@@ -31,8 +32,8 @@ from provisioner.cli.terminal import stderr_of
 from provisioner.inventory.operations.file_edit import FileEdit
 from provisioner.inventory.operations.relay_drain import DrainEdits, DrainOrder
 from provisioner.pipeline import Planned
-from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import parse_allowances
+from provisioner.report.names import some_of
 from provisioner.runs.applied import Applied
 from provisioner.runs.drain.course import DrainEnd, DrainOutcome, DrainTerms, drain_relay
 from provisioner.runs.drain.look import DrainLook
@@ -99,7 +100,7 @@ def drain(
     if invocation.json:
         print_document(drain_document(outcome, dry_run=dry_run))
     else:
-        for line in drain_ending(outcome, dry_run=dry_run):
+        for line in drain_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     return _code(outcome)
 
@@ -133,7 +134,7 @@ class _Terminal:
 
     def begins(self, look: DrainLook, begun: DrainEdits) -> None:
         """Show what is so, and which files will be written; ask."""
-        self._say(begun_lines(look, begun))
+        self._say(begun_lines(look, begun, self._invocation.say))
         self._say(line for edit in begun.edits for line in diff_lines(edit))
         if begun.edits and not self._dry_run:
             self._ask("Write these files?", "whether to write these files")
@@ -145,9 +146,9 @@ class _Terminal:
         try:
             commit = commit_files(committing(self._invocation.inventory), {e.path: e.after for e in edits}, what)
         except UsageError as error:
-            self.warns(f"what is written is not committed: {error.message}")
+            self.warns(marked(f"what is written is not committed: {error.message}"))
         else:
-            self._say((f"committed as {commit[:12]}: {what}",))
+            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
 
     def applies(self, planned: Planned) -> None:
         """Show what the new relay will be changed to; ask."""
@@ -164,16 +165,17 @@ class _Terminal:
         """Wait some seconds for gateways that may know the new relay already."""
         if not self._is_waiting:
             self._is_waiting = True
-            self._say((f"waiting for gateways at {self._order.to}: {named(unseen)}",))
+            say = self._invocation.say
+            self._say((say("waiting for gateways at {to}: {names}", to=self._order.to, names=some_of(unseen, say)),))
         time.sleep(_WAIT_S)
 
     def proved(self, proofs: Mapping[str, SiteProof]) -> None:
         """Show what is proved."""
-        self._say(proof_lines(proofs, self._order.to))
+        self._say(proof_lines(proofs, self._order.to, self._invocation.say))
 
     def lets_go(self, look: DrainLook, waves: Sequence[Sequence[str]]) -> None:
         """Show who is cut; ask."""
-        self._say(letting_go_lines(look, waves))
+        self._say(letting_go_lines(look, waves, self._invocation.say))
         self._ask("Let them go?", "whether to let these sites go")
 
     def cuts(self, planned: Planned) -> None:

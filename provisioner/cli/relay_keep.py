@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import click
 
-from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
 from provisioner.base.git_commit import committing
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.edit_text import committed, diff_lines, edit_options, edits_of, refuse_both
 from provisioner.cli.output import print_document
 from provisioner.inventory.operations.relay_keep import KeptRelay, drain_taken_back
-from provisioner.plan.guards.measures import named
+from provisioner.report.names import some_of
 from provisioner.runs.drain.steps import write_all
 
 
@@ -42,31 +42,42 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
     if invocation.json:
         print_document(_document(kept, commit, dry_run=dry_run))
     else:
-        for line in (*(line for edit in kept.edits for line in diff_lines(edit)), *keep_ending(kept, dry_run=dry_run)):
+        for line in (
+            *(line for edit in kept.edits for line in diff_lines(edit)),
+            *keep_ending(kept, invocation.say, dry_run=dry_run),
+        ):
             click.echo(printable(line))
     return InventoryError.exit_code if kept.stays else 0
 
 
-def keep_ending(kept: KeptRelay, *, dry_run: bool) -> tuple[str, ...]:
+def keep_ending(kept: KeptRelay, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
     """The last lines, the worst first: what stays behind, what is so now, and what comes next."""
+    values = {"relay": kept.relay, "to": kept.to}
     if not kept.to:
-        return (f"{kept.relay} is not being emptied: there is nothing to take back",)
-    stays = tuple(f"stays: {name}: {why}" for name, why in kept.stays.items())
+        return (say("{relay} is not being emptied: there is nothing to take back", relay=kept.relay),)
+    stays = tuple(
+        say("stays: {facility}: {reason}", facility=name, reason=say.restated(why)) for name, why in kept.stays.items()
+    )
     if dry_run:
-        return (*stays, "nothing is written: leave --dry-run out to write it")
+        return (*stays, say("nothing is written: leave --dry-run out to write it"))
     if stays:
-        more = f"correct what provisioner validate lists, then provisioner relay keep {kept.relay}"
-        return (
-            *stays,
-            f"{counted(len(kept.stays), 'site')} still to leave {kept.to}: {named(list(kept.stays))}; {more}",
+        sites, names = say.counted(len(kept.stays), "site"), some_of(list(kept.stays), say)
+        left = say("{sites} still to leave {to}: {names}", sites=sites, to=kept.to, names=names)
+        again = f"provisioner relay keep {kept.relay}"
+        return (*stays, f"{left}; {say('correct what provisioner validate lists, then {command}', command=again)}")
+    if kept.sites:
+        sites, names = say.counted(len(kept.sites), "site"), some_of(list(kept.sites), say)
+        line = marked(
+            "{relay} is not being emptied onto {to} any more: {sites} with it: {names}; what {to} took over stays there"
         )
-    sites = (
-        f"{counted(len(kept.sites), 'site')} with it: {named(list(kept.sites))}" if kept.sites else "no site with it"
-    )
-    return (
-        f"{kept.relay} is not being emptied onto {kept.to} any more: {sites}; what {kept.to} took over stays there",
-        f"next: provisioner plan --limit host={kept.to}, which says who is cut there",
-    )
+        done = say(line, sites=sites, names=names, **values)
+    else:
+        line = marked(
+            "{relay} is not being emptied onto {to} any more: no site with it; what {to} took over stays there"
+        )
+        done = say(line, **values)
+    plan = f"provisioner plan --limit host={kept.to}"
+    return (done, say("next: {command}, which says who is cut there", command=plan))
 
 
 def _document(kept: KeptRelay, commit: str, *, dry_run: bool) -> Document:

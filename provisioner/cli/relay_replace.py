@@ -7,22 +7,22 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_tree
-from provisioner.cli.new_hardware import IF_NEW, listed, proof_of, unproved
+from provisioner.cli.new_hardware import IF_NEW, listed, unproved
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.history.who import who, who_text
 from provisioner.pipeline import site_packages
-from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.report.names import some_of
 from provisioner.runs.packages import NOT_RECORDED_HINT, record_handed
 from provisioner.runs.single.replace import Replaced, Replacement, replace_relay, see_replacement
 
@@ -59,7 +59,7 @@ def replace(
         _refuse_filled(invocation, packages)
     seen = see_replacement(session, relay, allow=allowed, is_recovery_lost=recovery_lost)
     if not invocation.json:
-        for line in replacement_lines(seen):
+        for line in replacement_lines(seen, invocation.say):
             click.echo(printable(line), err=not dry_run)
     done: Replaced | None = None
     if not (seen.is_alive or dry_run):
@@ -72,7 +72,7 @@ def replace(
     if invocation.json:
         print_document(_document(seen, done, wrote, dry_run=dry_run))
     else:
-        for line in _ending(seen, done, wrote, dry_run=dry_run):
+        for line in _ending(seen, done, wrote, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     return 0
 
@@ -96,45 +96,54 @@ def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> 
     return {facility: str(folder / facility) for facility in packages.files}
 
 
-def replacement_lines(seen: Replacement) -> Iterator[str]:
+def replacement_lines(seen: Replacement, say: Translator = ENGLISH) -> Iterator[str]:
     """What a replacement does, the worst first, before somebody is asked."""
     if seen.is_alive:
         return
-    sites, paths = counted(len(seen.sites), "site"), counted(len(seen.paths), "path")
-    yield f"dark until somebody has installed a new package there: {sites}{listed(seen.sites)}"
-    yield f"cut until then: {paths}{listed(seen.paths)}"
-    new = proof_of(is_new=seen.is_new)
-    yield f"{seen.called.place}, which {new}, makes new keys:"
-    former = f", in the place of {seen.former}" if seen.former else ""
-    yield f"  of the tunnel{former}; passwords of its API and of the probe; all go into the lock by their public halves"
+    sites, paths = say.counted(len(seen.sites), "site"), say.counted(len(seen.paths), "path")
+    dark = say("dark until somebody has installed a new package there: {sites}", sites=sites)
+    yield f"{dark}{listed(seen.sites, say)}"
+    yield f"{say('cut until then: {paths}', paths=paths)}{listed(seen.paths, say)}"
+    place = seen.called.place
+    if seen.is_new:
+        yield say("{place}, which proves nothing, as new hardware does, makes new keys:", place=place)
+    else:
+        yield say("{place}, which has this inventory's key already, makes new keys:", place=place)
+    passwords = say("passwords of its API and of the probe; all go into the lock by their public halves")
+    tunnel = say("of the tunnel, in the place of {key}", key=seen.former) if seen.former else say("of the tunnel")
+    yield f"  {tunnel}; {passwords}"
     if seen.centres:
-        yield f"centres that learn the new key with the next apply: {named(list(seen.centres))}"
+        yield say("centres that learn the new key with the next apply: {names}", names=some_of(list(seen.centres), say))
 
 
-def _ending(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Iterator[str]:
+def _ending(
+    seen: Replacement, done: Replaced | None, wrote: dict[str, str], say: Translator, *, dry_run: bool
+) -> Iterator[str]:
     relay = seen.relay
     if seen.is_alive:
-        yield f"{relay} is alive and has its key: there is nothing to replace; see provisioner plan"
-        yield from _packages(seen, wrote)
+        yield say("{relay} is alive and has its key: there is nothing to replace; see provisioner plan", relay=relay)
+        yield from _packages(seen, wrote, say)
         return
     if dry_run or done is None:
         more = " --allow trust=1" if seen.is_new else ""
-        yield f"nothing was changed; to do it: provisioner relay replace {relay}{more}"
+        command = f"provisioner relay replace {relay}{more}"
+        yield say("nothing was changed; to do it: {command}", command=command)
         return
     if done.written:
-        yield f"wrote {done.written}: commit it"
+        yield say("wrote {file}: commit it", file=done.written)
     if not done.sealed:
-        yield "its new key is in no box: the next death costs the same again; see provisioner keys recovery"
-    yield from _packages(seen, wrote)
+        yield say("its new key is in no box: the next death costs the same again; see provisioner keys recovery")
+    yield from _packages(seen, wrote, say)
     limit = " ".join(f"--limit host={host}" for host in (relay, *seen.centres))
-    yield f"next: provisioner apply {limit} --allow trust=NUMBER"
+    yield say("next: {command}", command=f"provisioner apply {limit} --allow trust=NUMBER")
 
 
-def _packages(seen: Replacement, wrote: dict[str, str]) -> Iterator[str]:
+def _packages(seen: Replacement, wrote: dict[str, str], say: Translator) -> Iterator[str]:
     for facility, folder in wrote.items():
-        yield f"wrote {folder}: run install.sh in it on the gateway of {facility}, as root"
+        line = marked("wrote {folder}: run install.sh in it on the gateway of {facility}, as root")
+        yield say(line, folder=folder, facility=facility)
     if seen.sites and not wrote:
-        yield f"packages: provisioner site-package {' '.join(seen.sites)} --out DIR"
+        yield say("packages: {command}", command=f"provisioner site-package {' '.join(seen.sites)} --out DIR")
 
 
 def _document(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Document:

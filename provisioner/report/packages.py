@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from provisioner.base.clock import local_iso
 from provisioner.base.json_document import Document
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.lifecycle.site_packages import PackageStanding, PackageState
+from provisioner.report.names import some_of
 
 _MOST: Final = 5
 
@@ -23,7 +24,7 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
         yield say(
             "{sites}: a package was handed out that is not known to be installed: {names}; once it is: {command}",
             sites=say.counted(len(waiting), "site"),
-            names=_named(waiting, say),
+            names=some_of(waiting, say),
             command=f"provisioner gateway installed {' '.join(waiting[:_MOST])}",
         )
     unknown = [one.facility for one in listed if one.state is PackageState.NOT_RECORDED]
@@ -31,7 +32,7 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
         yield say(
             "{sites}: which package is installed there is not recorded: {names}; the next one is: {command}",
             sites=say.counted(len(unknown), "site"),
-            names=_named(unknown, say),
+            names=some_of(unknown, say),
             command=f"provisioner site-package {' '.join(unknown[:_MOST])} --out DIR",
         )
 
@@ -45,7 +46,7 @@ def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH)
     for former, names in sorted(older.items()):
         values = {
             "sites": say.counted(len(names), "site"),
-            "names": _named(names, say),
+            "names": some_of(names, say),
             "command": f"provisioner site-package {' '.join(names[:_MOST])} --out DIR",
         }
         if former:
@@ -58,12 +59,6 @@ def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH)
             yield say(
                 "{sites} may carry a package that is older than the inventory: {names}; next: {command}", **values
             )
-
-
-def _named(names: Sequence[str], say: Translator) -> str:
-    more = len(names) - _MOST
-    shown = ", ".join(names[:_MOST])
-    return say("{names} and {count} more", names=shown, count=more) if more > 0 else shown
 
 
 def packages_document(standings: Iterable[PackageStanding]) -> list[Document]:

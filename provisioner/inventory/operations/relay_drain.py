@@ -121,9 +121,9 @@ def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> 
             changed.append(_moving(frame, loaded.facility(name), edits.root, order))
     judged = _judged(edits, loaded, changed)
     faulty = frozenset({name for name, why in stays.items() if why == _FAULTY} | set(judged.refused))
-    at_once = f"; with a cut: provisioner facility move {{}} --to {order.to} --at-once"
     for name, problems in judged.refused.items():
-        stays[name] = problems[0].message.partition(": ")[2] + at_once.format(name)
+        at_once = f"with a cut: provisioner facility move {name} --to {order.to} --at-once"
+        stays[name] = f"{problems[0].message.partition(': ')[2]}; {at_once}"
     files = (_mark(edits.root, carrier, order), *judged.edits)
     return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
 
