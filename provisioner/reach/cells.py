@@ -12,7 +12,7 @@ from provisioner.inventory.model import Inventory, Program, Service
 from provisioner.reach import roads
 from provisioner.reach.places import INTERNET, Outside, RelaySites, RuledHost, Sites, internet_but
 from provisioner.reach.roads import OF_CENTRE, OF_RELAY, OF_SITE, CellReach, Outcome
-from provisioner.reach.ruleset import Network
+from provisioner.reach.ruleset import Networks
 
 MANAGEMENT: Final = "management"
 _OUTSIDE_A_CENTRE: Final = (Service.SSH,)
@@ -137,12 +137,12 @@ class Reachability:
                     yield Outside(f"{MANAGEMENT}/{owner}", networks)
 
     @cached_property
-    def _management(self) -> Mapping[str, tuple[Network, ...]]:
+    def _management(self) -> Mapping[str, Networks]:
         carriers, centres = self._inventory.carriers, self._inventory.centres
-        of_each: dict[str, tuple[Network, ...]] = {}
+        of_each: dict[str, Networks] = {}
         for owner in sorted(carriers.keys() | centres.keys()):
             both = [of for of in (carriers.get(owner), centres.get(owner)) if of is not None]
-            if networks := tuple(network for of in both for network in of.management_networks):
+            if networks := Networks(network for of in both for network in of.management_networks):
                 of_each[owner] = networks
         return of_each
 

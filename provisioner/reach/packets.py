@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, NamedTuple
 
 from provisioner.base.errors import RenderError
-from provisioner.reach.ruleset import Network, Rule, RuleChain, Ruleset, Statement, unknown
+from provisioner.reach.ruleset import Network, Networks, Rule, RuleChain, Ruleset, Statement, unknown
 
-EVERYBODY: Final = IPv4Network("0.0.0.0/0")
+EVERYBODY: Final = Networks((IPv4Network("0.0.0.0/0"),))
 _FAMILIES: Final = {"ip": 4, "ip6": 6}
 _NEIGHBOURS: Final = ("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert")
 
@@ -31,8 +31,8 @@ class NetPacket:
         is_reply: whether they belong to a connection that the other side opened; else each is the first of its own.
     """
 
-    sources: tuple[Network, ...] = (EVERYBODY,)
-    targets: tuple[Network, ...] = (EVERYBODY,)
+    sources: Networks = EVERYBODY
+    targets: Networks = EVERYBODY
     port: int = 0
     protocol: str = "tcp"
     came_by: str = ""
@@ -55,7 +55,7 @@ class Ruling(NamedTuple):
 
 def arriving(source: Network, port: int) -> NetPacket:
     """The first packet of TCP connections from anywhere in a network, through no tunnel, to a port of the host."""
-    return NetPacket((source,), port=port)
+    return NetPacket(Networks((source,)), port=port)
 
 
 def leaving(
@@ -69,7 +69,12 @@ def leaving(
 ) -> NetPacket:
     """A packet that a user's program on the host sends through an interface."""
     return NetPacket(
-        targets=(ip_network(to),), port=port, protocol=protocol, leaves_by=interface, user=user, is_reply=is_reply
+        targets=Networks((ip_network(to),)),
+        port=port,
+        protocol=protocol,
+        leaves_by=interface,
+        user=user,
+        is_reply=is_reply,
     )
 
 
@@ -102,19 +107,9 @@ def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling
         raise RenderError(f"the rendered firewall has no chain `{chain}`", hint="compare the template with ours")
     # A network around all of them is mostly treated as they are, and is one where they are hundreds.
     listed = any(packet.port in ruleset.pairs(s["pairs"]) for r in of.rules for s in r.statements if s["pairs"])
-    targets = packet.targets if listed else _around(packet.targets)
-    made = _rulings(ruleset, of, replace(packet, sources=_around(packet.sources), targets=targets))
+    targets = packet.targets if listed else packet.targets.around
+    made = _rulings(ruleset, of, replace(packet, sources=packet.sources.around, targets=targets))
     return made if len(made) == 1 else _rulings(ruleset, of, packet)
-
-
-def _around(networks: tuple[Network, ...]) -> tuple[Network, ...]:
-    if len(networks) == 1 or len({network.version for network in networks}) != 1:
-        return networks
-    last = max(int(network.broadcast_address) for network in networks)
-    around = min(networks, key=lambda network: int(network.network_address))
-    while int(around.broadcast_address) < last:
-        around = around.supernet()
-    return (around,)
 
 
 def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset[Ruling]:
@@ -141,9 +136,9 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
 class _Taken(NamedTuple):
     """What a rule takes, and what it leaves."""
 
-    sources: tuple[Network, ...]
-    other_sources: tuple[Network, ...]
-    other_targets: tuple[Network, ...]
+    sources: Networks
+    other_sources: Networks
+    other_targets: Networks
 
 
 def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
@@ -151,8 +146,8 @@ def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
     if not all(fit(statement, packet) for statement in rule.statements if (fit := _fit(statement)) is not None):
         return None
     sources, targets = packet.sources, packet.targets
-    other_sources: tuple[Network, ...] = ()
-    other_targets: tuple[Network, ...] = ()
+    other_sources: list[Network] = []
+    other_targets: list[Network] = []
     for statement in rule.statements:
         kind = statement.lastgroup or ""
         if kind in _OF_SOURCES:
@@ -163,7 +158,7 @@ def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
             holds = _OF_TARGETS[kind](ruleset, statement, packet.port)
             targets, aside = _parted(targets, holds)
             other_targets += aside
-    return _Taken(sources, other_sources, other_targets) if sources and targets else None
+    return _Taken(sources, Networks(other_sources), Networks(other_targets)) if sources and targets else None
 
 
 def _fit(statement: Statement) -> Callable[[Statement, NetPacket], bool] | None:
@@ -178,7 +173,7 @@ _Holds = Callable[[Network], bool | None]
 """Whether something holds a network; None where it holds a part of it."""
 
 
-def _parted(networks: Iterable[Network], holds: _Holds) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
+def _parted(networks: Networks, holds: _Holds) -> tuple[Networks, list[Network]]:
     """The networks that are held, and those that are not; one that is held in part is cut in halves."""
     inside: list[Network] = []
     outside: list[Network] = []
@@ -190,7 +185,7 @@ def _parted(networks: Iterable[Network], holds: _Holds) -> tuple[tuple[Network, 
             left.extend(network.subnets())
         else:
             (inside if held else outside).append(network)
-    return tuple(inside), tuple(outside)
+    return Networks(inside), outside
 
 
 def _in_networks(elements: Sequence[Network]) -> _Holds:

@@ -11,7 +11,7 @@ from typing import Final
 
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.model import Service
-from provisioner.reach.ruleset import Network, Ruleset, parse_ruleset
+from provisioner.reach.ruleset import Network, Networks, Ruleset, parse_ruleset
 
 INTERNET: Final = "internet"
 EVERYWHERE: Final[tuple[Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
@@ -40,14 +40,14 @@ class Outside:
     """Whoever comes to hosts by no tunnel: the internet, or the networks from which somebody manages."""
 
     name: str
-    networks: tuple[Network, ...]
+    networks: Networks
 
 
 @dataclass(frozen=True, slots=True)
 class SitePort:
     """A port of some addresses behind a tunnel."""
 
-    networks: tuple[IPv4Network, ...]
+    networks: Networks
     port: int
 
 
@@ -67,7 +67,7 @@ class Sites:
     name: str
     relay: str
     facilities: frozenset[str]
-    networks: tuple[IPv4Network, ...]
+    networks: Networks
     cameras: tuple[SitePort, ...]
     asked: tuple[SitePort, ...]
 
@@ -117,7 +117,7 @@ class RelaySites:
                 name,
                 self._spec.id,
                 frozenset(chosen),
-                _collapsed(network for facility in chosen for network in self._networks[facility]),
+                Networks(collapse_addresses(n for facility in chosen for n in self._networks[facility])),
                 _site_ports(place for facility in chosen for place in self._cameras.get(facility, ())),
                 _site_ports(place for facility in chosen for place in self._asked.get(facility, ())),
             )
@@ -126,18 +126,17 @@ class RelaySites:
 
 def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ...]:
     by_port: dict[int, list[IPv4Network]] = defaultdict(list)
+    networks: dict[IPv4Address, IPv4Network] = {}
     for address, port in places:
-        by_port[port].append(IPv4Network(address))
-    return tuple(SitePort(_collapsed(networks), port) for port, networks in sorted(by_port.items()))
-
-
-def _collapsed(networks: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
-    return tuple(collapse_addresses(networks))
+        if address not in networks:
+            networks[address] = IPv4Network(address)
+        by_port[port].append(networks[address])
+    return tuple(SitePort(Networks(of), port) for port, of in sorted(by_port.items()))
 
 
 def internet_but(networks: Sequence[Network]) -> Outside:
     """The whole internet without some networks."""
-    return Outside(INTERNET, tuple(left for whole in EVERYWHERE for left in _without(whole, networks)))
+    return Outside(INTERNET, Networks(left for whole in EVERYWHERE for left in _without(whole, networks)))
 
 
 def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:

@@ -16,13 +16,13 @@ from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec
 from provisioner.inventory.model import Program, Service
 from provisioner.reach.packets import EVERYBODY, NetPacket, Ruling, rulings
 from provisioner.reach.places import Outside, RuledHost, Sites
-from provisioner.reach.ruleset import Network
+from provisioner.reach.ruleset import Network, Networks
 from provisioner.render.files import RELAY_USER
 
 OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
 OF_CENTRE: Final = (Service.SSH, Service.OTHER)
 OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
-_LOOPBACK: Final = IPv4Network("127.0.0.1/32")
+_LOOPBACK: Final = Networks((IPv4Network("127.0.0.1/32"),))
 _LO: Final = "lo"
 _UNUSED: Final = (9, 13, 17, 19, 37)
 """Ports that nothing of ours has; one that no device of a site has either stands for all others."""
@@ -137,7 +137,7 @@ def _logins(host: RuledHost, sources: Sequence[Network]) -> Hop:
     return Hop(f"{host.spec.id} MediaMTX", frozenset(taken | refused))
 
 
-def _arrived(host: RuledHost, service: Service, sources: tuple[Network, ...], came_by: str) -> Iterator[Hop]:
+def _arrived(host: RuledHost, service: Service, sources: Networks, came_by: str) -> Iterator[Hop]:
     """What a host does with what comes to a service of its own."""
     port = _port(host.spec, service)
     yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
@@ -150,16 +150,12 @@ def _user(host: RuledHost, program: Program) -> str:
     return {Program.RELAY: RELAY_USER, Program.PROBE: host.spec.names.probe_user}.get(program, "")
 
 
-def _leaves(
-    host: RuledHost, program: Program, targets: tuple[Network, ...], port: int, *, by: str, protocol: str = "tcp"
-) -> Hop:
+def _leaves(host: RuledHost, program: Program, targets: Networks, port: int, *, by: str, protocol: str = "tcp") -> Hop:
     user = _user(host, program)
     return _chain(host, "output", NetPacket(targets=targets, port=port, protocol=protocol, leaves_by=by, user=user))
 
 
-def _through(
-    relay: RuledHost, sources: tuple[Network, ...], targets: tuple[Network, ...], port: int, ways: tuple[str, str]
-) -> Hop:
+def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, ways: tuple[str, str]) -> Hop:
     """What a relay does with what goes on through it; `ways` are the interfaces by which it comes and leaves."""
     came_by, leaves_by = ways
     return _chain(relay, "forward", NetPacket(sources, targets, port, came_by=came_by, leaves_by=leaves_by))
@@ -211,7 +207,7 @@ def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: S
 def site_to_internet(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     """From behind a site's gateway through its relay to anywhere else."""
     port = _port(relay.spec, service)
-    return outcome([_through(relay, sites.networks, (EVERYBODY,), port, (relay.spec.names.tunnel, ""))])
+    return outcome([_through(relay, sites.networks, EVERYBODY, port, (relay.spec.names.tunnel, ""))])
 
 
 def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Service) -> Outcome:
@@ -237,12 +233,12 @@ def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, servi
 
 def host_to_internet(host: RuledHost, program: Program, service: Service) -> Outcome:
     """From a program on a host to anywhere, by no tunnel."""
-    return outcome([_leaves(host, program, (EVERYBODY,), _port(host.spec, service), by="")])
+    return outcome([_leaves(host, program, EVERYBODY, _port(host.spec, service), by="")])
 
 
 def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Outcome:
     """From a program on a relay to the relay's own MediaMTX: its API is on loopback alone."""
-    own = _own(relay) if service is Service.VIDEO else (_LOOPBACK,)
+    own = _own(relay) if service is Service.VIDEO else _LOOPBACK
     port = _port(relay.spec, service)
     return outcome([_leaves(relay, program, own, port, by=_LO), *_arrived(relay, service, own, _LO)])
 
@@ -275,6 +271,6 @@ def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites
     )
 
 
-def _own(host: RuledHost) -> tuple[Network, ...]:
+def _own(host: RuledHost) -> Networks:
     """A host's own address in the tunnel."""
-    return (IPv4Network(host.spec.tunnel.address),)
+    return Networks((IPv4Network(host.spec.tunnel.address),))

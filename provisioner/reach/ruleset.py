@@ -19,6 +19,22 @@ from provisioner.base.errors import RenderError
 
 Network = IPv4Network | IPv6Network
 
+
+class Networks(tuple[Network, ...]):  # noqa: SLOT001 (what is worked out once is kept in it)
+    """Networks of one family or of both, of which it is asked again and again what lies around them."""
+
+    @cached_property
+    def around(self) -> Networks:
+        """The smallest network that holds them all; they themselves where they are of both families, or none."""
+        if len(self) == 1 or len({network.version for network in self}) != 1:
+            return self
+        last = max(int(network.broadcast_address) for network in self)
+        around = min(self, key=lambda network: int(network.network_address))
+        while int(around.broadcast_address) < last:
+            around = around.supernet()
+        return Networks((around,))
+
+
 _SET = re.compile(r"^\tset (\w+) \{\n(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
 _CHAIN = re.compile(r"^\tchain (\w+) \{\n\t\ttype (.*?); policy (\w+);\n(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
 _ELEMENTS = re.compile(r"^\t\telements = \{ (.*) \}$", re.MULTILINE)

@@ -14,7 +14,7 @@ from provisioner.reach.cells import ALL, Reachability
 from provisioner.reach.packets import NetPacket, Ruling, rulings
 from provisioner.reach.places import internet_but
 from provisioner.reach.roads import CellReach
-from provisioner.reach.ruleset import parse_ruleset
+from provisioner.reach.ruleset import Networks, parse_ruleset
 from provisioner.reach.statements import BUILT_IN, judged
 from provisioner.render.host import firewall_file
 from tests import fleets, inventories
@@ -78,15 +78,15 @@ def test_a_network_is_judged_as_each_of_its_addresses(
     host: HostSpec,
 ) -> None:
     rules = parse_ruleset(text_of(replace(host, firewall=firewall)))
-    whole = NetPacket((source,), (to,), port, came_by=names[0], leaves_by=names[1], user=user)
+    whole = NetPacket(Networks((source,)), Networks((to,)), port, came_by=names[0], leaves_by=names[1], user=user)
     each: set[Ruling] = set()
     for sender in source if chain != "output" else [source.network_address]:
         for receiver in to if chain != "input" else [to.network_address]:
-            one = replace(whole, sources=(ip_network(sender),), targets=(ip_network(receiver),))
+            one = replace(whole, sources=Networks((ip_network(sender),)), targets=Networks((ip_network(receiver),)))
             (ruling,) = rulings(rules, chain, one)
             each.add(ruling)
     assert rulings(rules, chain, whole) == each
-    cut = [tuple(network.subnets()) for network in (source, to)]
+    cut = [Networks(network.subnets()) for network in (source, to)]
     assert rulings(rules, chain, replace(whole, sources=cut[0], targets=cut[1])) == each
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provisioner.base.errors import RenderError
 from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, Firewall, HostSpec
 from provisioner.reach.packets import NetPacket, leaving, lets_out
-from provisioner.reach.ruleset import parse_ruleset
+from provisioner.reach.ruleset import Networks, parse_ruleset
 from provisioner.render.files import NFT_FILE, PROBE_USER, RELAY_USER
 from provisioner.render.host import render_host
 from tests import fleets, inventories
@@ -88,7 +88,7 @@ def test_only_the_probe_asks_and_only_where_somebody_is_to_be_asked(packet: NetP
         lets_out(asking, packet) == lets_out(RULES, packet)
         or (packet.targets[0].network_address, packet.port) == ASKED_AT
     )
-    there = replace(packet, targets=(ip_network(ASKED_AT[0]),), port=ASKED_AT[1], protocol=protocol)
+    there = replace(packet, targets=Networks((ip_network(ASKED_AT[0]),)), port=ASKED_AT[1], protocol=protocol)
     may = (there.user, there.leaves_by, protocol) == (PROBE_USER, TUNNEL, "tcp")
     assert lets_out(asking, there) == (may or lets_out(RULES, there))
 
