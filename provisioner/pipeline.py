@@ -28,7 +28,7 @@ from provisioner.desired.limit import Limit, names_of_held
 from provisioner.desired.recovery import recovery_key
 from provisioner.desired.required import run_key
 from provisioner.desired.sites import closed_sites, site_spec
-from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
+from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost, SiteSpec
 from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.attended import AttendedRunner, CallsWatcher
@@ -50,7 +50,7 @@ from provisioner.inventory.loader.held import ValidPart, valid_part
 from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import Inventory, InventorySecrets, MediamtxArtefact, Secrets
+from provisioner.inventory.model import GatewaySystem, Inventory, InventorySecrets, MediamtxArtefact, Secrets
 from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
@@ -669,14 +669,24 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
     packages = {
-        name: SitePackage(render_site(site_spec(inventory, secrets, rendered[name]), session.templates))
+        name: _package(site_spec(inventory, secrets, rendered[name]), session.templates)
         if name in rendered
-        else render_closed_site(name, session.templates)
+        else render_closed_site(name, session.templates, _system_of(inventory, name))
         for name in chosen
         if name not in shut and name not in held.held
     }
     left_out = () if facilities else tuple(held.held.values())
     return SitePackages(packages, shut, left_out, inventory, secrets.digest_key)
+
+
+def _package(spec: SiteSpec, templates: Templates) -> SitePackage:
+    return SitePackage(render_site(spec, templates), system=spec.system)
+
+
+def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:
+    """What the gateway of a facility runs; of one that has left the inventory, what most do."""
+    known = inventory.facilities.get(facility)
+    return known.gateway.system if known and known.gateway else GatewaySystem.LINUX
 
 
 def _lacks_keys(held: HeldFacility) -> bool:

@@ -15,7 +15,7 @@ from provisioner.cli.facility_next import next_
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.question import answer
 from provisioner.cli.word import Amount, ListedWord
-from provisioner.inventory.model import ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
+from provisioner.inventory.model import GatewaySystem, ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.inventory.operations.facilities import (
     NewFacility,
@@ -179,10 +179,20 @@ def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, *
 )
 @click.option("--lan", default="", metavar="NETWORK", help="The site's network; that of its devices if left out.")
 @click.option("--lan-interface", default="", metavar="NAME", help="The gateway's interface in it; br-lan if left out.")
+@click.option("--system", type=ListedWord([*GatewaySystem]), help="What the gateway runs; linux if left out.")
 @edit_options
 @click.pass_obj
 def plan(
-    invocation: Invocation, name: str, relay: str, lan: str, lan_interface: str, *, dry_run: bool, commits: bool
+    invocation: Invocation,
+    /,
+    name: str,
+    relay: str,
+    lan: str,
+    *,
+    lan_interface: str,
+    system: str | None,
+    dry_run: bool,
+    commits: bool,
 ) -> int:
     """Propose over which relay a facility is to be connected, and describe its gateway.
 
@@ -190,7 +200,7 @@ def plan(
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
-    edit = planned(edits_of(invocation), name, PlanOrder(relay, lan, lan_interface))
+    edit = planned(edits_of(invocation), name, PlanOrder(relay, lan, lan_interface, system or ""))
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
 
 

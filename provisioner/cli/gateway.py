@@ -95,7 +95,7 @@ def _piped() -> str:
     except UnicodeDecodeError:
         lines = []
     if len(data) > _MOST_BYTES or not lines:
-        hint = "send it what install.sh prints on standard output"
+        hint = "send it what the package prints on the gateway"
         raise UsageError("standard input has no key", hint=hint)
     return lines[-1]
 

@@ -140,7 +140,7 @@ def _ending(
 
 def _packages(seen: Replacement, wrote: dict[str, str], say: Translator) -> Iterator[str]:
     for facility, folder in wrote.items():
-        line = marked("wrote {folder}: run install.sh in it on the gateway of {facility}, as root")
+        line = marked("wrote {folder}: install it on the gateway of {facility}, as its setup.html says")
         yield say(line, folder=folder, facility=facility)
     if seen.sites and not wrote:
         yield say("packages: {command}", command=f"provisioner site-package {' '.join(seen.sites)} --out DIR")

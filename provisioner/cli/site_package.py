@@ -29,14 +29,16 @@ _MOST = 5
 def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path) -> int:
     """Write what a technician installs on a site's gateway.
 
-    One folder a facility, with install.sh: run as root on the gateway it brings up the tunnel and the
-    port map, and prints the public key that goes into the facility's file at gateway.public_key. The
-    package holds the site's pre-shared key: hand it over by a channel that you trust, and remove it.
+    One folder a facility, made for what its gateway runs (gateway.system: linux, routeros or openwrt), with
+    install.sh or site.rsc: run as root on the gateway it brings up the tunnel and the port map, and prints
+    the public key that goes into the facility's file at gateway.public_key. setup.html is the technician's
+    sheet, in English and Vietnamese: what to do, and what the tests on site have to show. The package holds
+    the site's pre-shared key: hand it over by a channel that you trust, and remove it.
     The history keeps which relays it names, and when it was handed out, and no secret; status says which
     sites carry an older one. Once it is installed: gateway installed FACILITY.
 
-    The package of a facility that is closed takes its gateway down: install.sh stops and removes the
-    tunnel, the port map, the unit and the keys, and says so. It is made only where the facility is named.
+    The package of a facility that is closed takes its gateway down: it stops and removes the tunnel, the
+    port map and the keys, and says so. It is made only where the facility is named.
 
     Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """
@@ -56,7 +58,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
         print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
     for facility, package in packages.files.items():
         end = "; it takes the gateway down, since the facility is closed" if package.takes_down else ""
-        click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root{end}")
+        click.echo(f"wrote {folder / facility}: {package.installed_by} on the gateway of {facility}, as root{end}")
     if packages.files and not left:
         click.echo(f"once installed: provisioner gateway installed {' '.join(list(packages.files)[:_MOST])}")
     print_held(packages.held, color=invocation.color, what="no package is made")

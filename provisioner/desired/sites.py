@@ -15,6 +15,7 @@ from provisioner.inventory.model import (
     Connection,
     ConnectionPlan,
     Facility,
+    GatewaySystem,
     Inventory,
     Operating,
     Secrets,
@@ -42,6 +43,7 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
         lan=gateway.lan,
         lan_interface=gateway.lan_interface,
         devices=ACCESS[plan.access].device_map(facility, allocation),
+        system=gateway.system,
     )
 
 
@@ -92,6 +94,8 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     site = recorded(inventory.allocations.sites.get(facility.id), "its tunnel address", facility.id, "allocate")
     plan, gateway = connections[0].plan, connections[0].gateway
     lan = [plan.access.value, str(gateway.lan), gateway.lan_interface, TUNNEL_MTU, KEEPALIVE_S]
+    # Left out where it is the usual one, so that packages that were handed out before stay the ones they are.
+    lan += [gateway.system.value] if gateway.system is not GatewaySystem.LINUX else []
     devices = ACCESS[plan.access].device_map(facility, site).template_values
     return _digest(["site-package", facility.id, *lan, _plain(ends), _plain(devices)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -16,7 +16,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.inventory.model import Access, JumpHost, MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model import Access, GatewaySystem, JumpHost, MediamtxArtefact, Ssh, StreamName
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 
 TUNNEL = ALONE.tunnel
@@ -313,6 +313,11 @@ class DeviceMap(Protocol):
         """What the templates of the mode's site package ask for, by name."""
         ...
 
+    @property
+    def listed(self) -> Sequence[tuple[str, int, IPv4Address, int]]:
+        """The devices, each with the port by which a relay knows it, and its own address and port."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
@@ -329,6 +334,7 @@ class SiteSpec:
     lan_interface: str
     devices: DeviceMap
     mtu: int = TUNNEL_MTU
+    system: GatewaySystem = GatewaySystem.LINUX
 
 
 class LeftOutPath(NamedTuple):

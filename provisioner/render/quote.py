@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from functools import lru_cache
+from html import escape
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from json.encoder import encode_basestring
 from urllib.parse import quote
@@ -150,6 +151,22 @@ def _whole(text: str) -> str:
     return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
+_ROS_TEXT = re.compile(r"[A-Za-z0-9+/=_.: -]{1,128}")
+
+
+def ros(value: object) -> str:
+    """A quoted text for RouterOS; only letters that mean nothing to its scripts pass."""
+    text = str(value)
+    if not _ROS_TEXT.fullmatch(text):
+        raise ValueError("a value for RouterOS has a character that its scripts would take for something else")
+    return f'"{text}"'
+
+
+def html(value: object) -> str:
+    """A value's text for a page."""
+    return escape(str(value))
+
+
 FILTERS = {
     "flow": flow,
     "nft": nft,
@@ -161,4 +178,6 @@ FILTERS = {
     "systemd": systemd,
     "sh": sh,
     "comment": comment,
+    "html": html,
+    "ros": ros,
 }

@@ -1,25 +1,27 @@
-"""A site package: what a technician installs on a Linux gateway. Pure; it holds the site's pre-shared key."""
+"""A site package: what a technician installs on a site's gateway. Pure; it holds the site's pre-shared key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from provisioner.base.endpoint import endpoint_text
-from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, SiteSpec
-from provisioner.inventory.model import Access
+from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, SiteLink, SiteSpec
+from provisioner.inventory.model import Access, GatewaySystem
 from provisioner.render.files import RenderedFile
 from provisioner.render.jinja import fill
 from provisioner.render.templates import Templates
 
 
 class PackageFile(NamedTuple):
-    """One file of a site package: its name there, its template, its permission bits."""
+    """One file of a site package: its name there, its template, its permission bits, and whether a secret is in it."""
 
     name: str
     template: str
     mode: int
+    secret: bool = False
 
 
 _PROGRAMS = (
@@ -35,27 +37,64 @@ _NAMED = (
 )
 """Of a site with a relay that is known by its name."""
 
-PACKAGES: Final[Mapping[Access, tuple[PackageFile, ...]]] = MappingProxyType(
-    {Access.PULL_PORTMAP: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600))}
+PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: MappingProxyType(
+            {
+                GatewaySystem.LINUX: (
+                    *_PROGRAMS,
+                    PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600),
+                ),
+                GatewaySystem.ROUTEROS: (PackageFile("site.rsc", "site/site.rsc.j2", 0o600, secret=True),),
+                GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/install-openwrt.sh.j2", 0o755),),
+            }
+        )
+    }
 )
-"""The files of a site package by access mode, beside those of the peers."""
+"""The files of a site package by access mode and by what its gateway runs, beside those of the peers."""
+_SHEET: Final = PackageFile("setup.html", "site/setup.html.j2", 0o644)
+_TAKE_DOWN: Final[Mapping[GatewaySystem, PackageFile]] = MappingProxyType(
+    {
+        GatewaySystem.LINUX: PackageFile("install.sh", "site/take-down.sh.j2", 0o755),
+        GatewaySystem.ROUTEROS: PackageFile("take-down.rsc", "site/take-down.rsc.j2", 0o600),
+        GatewaySystem.OPENWRT: PackageFile("install.sh", "site/take-down-openwrt.sh.j2", 0o755),
+    }
+)
+SUMS: Final = "SHA256SUMS"
+"""The checksums of a package's other files, as sha256sum reads them."""
 
 
 class SitePackage(NamedTuple):
-    """A site package: its files in the order of names, and whether it takes the gateway down."""
+    """A site package.
+
+    Attributes:
+        files: its files in the order of names.
+        takes_down: whether it takes the gateway down.
+        system: what its gateway runs.
+    """
 
     files: tuple[RenderedFile, ...]
     takes_down: bool = False
+    system: GatewaySystem = GatewaySystem.LINUX
+
+    @property
+    def installed_by(self) -> str:
+        """What a technician does with it, e.g. `run install.sh in it`."""
+        if self.system is not GatewaySystem.ROUTEROS:
+            return "run install.sh in it"
+        name = (_TAKE_DOWN if self.takes_down else PACKAGES[Access.PULL_PORTMAP])[self.system]
+        return f"import {(name if isinstance(name, PackageFile) else name[0]).name} of it"
 
 
-def render_closed_site(facility: str, templates: Templates) -> SitePackage:
+def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:
     """The package that takes the gateway of a closed facility out of service; no secret is in it.
 
     Raises:
         RenderError: the template lacks a value.
     """
-    script = fill(templates, "site/take-down.sh.j2", {"facility": facility, "tunnel": TUNNEL})
-    return SitePackage((RenderedFile("install.sh", script, 0o755),), takes_down=True)
+    name, template, mode, _ = _TAKE_DOWN[system]
+    script = fill(templates, template, {"facility": facility, "tunnel": TUNNEL})
+    return SitePackage((RenderedFile(name, script, mode),), takes_down=True, system=system)
 
 
 def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...]:
@@ -69,19 +108,36 @@ def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...
         "facility": spec.facility,
         "goes_by_name": goes_by_name,
         "keepalive_s": KEEPALIVE_S,
+        "lan": spec.lan,
         "lan_interface": spec.lan_interface,
         "links": spec.links,
         "mtu": spec.mtu,
+        "system": spec.system.value,
         "tunnel": TUNNEL,
+        "devices": spec.devices.listed,
         **spec.devices.template_values,
     }
-    listed = (*PACKAGES[spec.access], *(_NAMED if goes_by_name else ()))
-    files = [RenderedFile(name, fill(templates, template, values), mode) for name, template, mode in listed]
-    for link in spec.links:
-        peer = fill(templates, "site/peer.conf.j2", values | {"link": link})
-        files.append(RenderedFile(f"peers/{link.relay}.conf", peer, 0o600))
+    named = _NAMED if goes_by_name and spec.system is GatewaySystem.LINUX else ()
+    files = [
+        RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
+        for one in (*PACKAGES[spec.access][spec.system], *named, _SHEET)
+    ]
+    files += [file for link in spec.links for file in _peer_files(spec, link, values, templates)]
+    listed = sorted(files, key=lambda f: f.path)
+    sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
+    return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))
+
+
+def _peer_files(
+    spec: SiteSpec, link: SiteLink, values: Mapping[str, object], templates: Templates
+) -> Iterator[RenderedFile]:
+    """What a relay is known by, in files of its own where the gateway puts them together."""
+    if spec.system is GatewaySystem.ROUTEROS:
+        return
+    if spec.system is GatewaySystem.LINUX:
+        peer = fill(templates, "site/peer.conf.j2", {**values, "link": link})
+        yield RenderedFile(f"peers/{link.relay}.conf", peer, 0o600)
         if link.goes_by_name:
             name = f"{endpoint_text(*link.relay_endpoint)}\n".encode()
-            files.append(RenderedFile(f"peers/{link.relay}.name", name, 0o600))
-        files.append(RenderedFile(f"peers/{link.relay}.psk", (link.psk.reveal() + "\n").encode(), 0o600, secret=True))
-    return tuple(sorted(files, key=lambda f: f.path))
+            yield RenderedFile(f"peers/{link.relay}.name", name, 0o600)
+    yield RenderedFile(f"peers/{link.relay}.psk", (link.psk.reveal() + "\n").encode(), 0o600, secret=True)

@@ -212,7 +212,7 @@ def _of_gateway(site: Facility, own: Collection[Problem]) -> _Step | None:
     if not any(problem.code == GATEWAY_KEY_MISSING for problem in own):
         return None
     folder = Asked("DIR", "a new folder for its package")
-    key = Asked("KEY", "what install.sh printed")
+    key = Asked("KEY", "what the package printed on the gateway")
     return (
         "a technician installs its package on the gateway",
         ("site-package", site.id, "--out", folder),

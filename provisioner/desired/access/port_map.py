@@ -6,7 +6,7 @@ province changes its carrier.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -35,6 +35,11 @@ class PortMaps:
     def template_values(self) -> Mapping[str, object]:
         """What the templates of the mode's site package ask for, by name."""
         return {"port_maps": [(m.port, (m.address, m.device_port)) for m in self.entries]}
+
+    @property
+    def listed(self) -> Sequence[tuple[str, int, IPv4Address, int]]:
+        """The devices, each with the port by which a relay knows it, and its own address and port."""
+        return [(m.device, m.port, m.address, m.device_port) for m in self.entries]
 
 
 class PortMapAccess:

@@ -216,9 +216,19 @@ class ClaimedConnection(Model):
     note: Text | None = None
 
 
+class GatewaySystem(StrEnum):
+    """What a site's router runs, and so what its package is made of."""
+
+    LINUX = "linux"
+    ROUTEROS = "routeros"
+    OPENWRT = "openwrt"
+
+
 class Gateway(Model):
     """The site's router into the tunnel. The private key is born on it and stays there."""
 
     public_key: PublicKey | None = None
     lan: LanNetwork
     lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")]
+    system: GatewaySystem = GatewaySystem.LINUX
+    """What it runs; its site package is made for that."""

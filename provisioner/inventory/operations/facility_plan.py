@@ -28,11 +28,13 @@ class PlanOrder:
         relay: the relay; the only one of the carriers that serve the province where it is left out.
         lan: the network of the site's devices; the one /24 of their addresses where it is left out.
         lan_interface: the router's interface in it.
+        system: what the router runs; Linux where it is left out.
     """
 
     relay: str = ""
     lan: str = ""
     lan_interface: str = ""
+    system: str = ""
 
 
 def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
@@ -55,9 +57,9 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     if site.gateway is None:
         lan = order.lan or _lan_of(site)
         gateway = {"lan": lan, "lan_interface": order.lan_interface or _LAN_INTERFACE}
-        text = text.with_values({("gateway",): gateway})
+        text = text.with_values({("gateway",): gateway | ({"system": order.system} if order.system else {})})
     else:
-        given = {"lan": order.lan, "lan_interface": order.lan_interface}
+        given = {"lan": order.lan, "lan_interface": order.lan_interface, "system": order.system}
         text = text.with_values({("gateway", key): value for key, value in given.items() if value})
     # Who signed before there was a gateway, or by hand, has agreed all the same.
     for key, known in (("plan", site.plan), ("successor", site.successor)):

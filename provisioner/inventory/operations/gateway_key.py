@@ -58,7 +58,7 @@ def set_gateway_key(
     try:
         _KEY.validate_python(key)
     except ValidationError:
-        hint = "it is the last line that install.sh prints: 44 characters that end in ="
+        hint = "it is the last line that the package prints on the gateway: 44 characters that end in ="
         raise UsageError(
             "this is no WireGuard public key (not repeated here: it may be something secret)", hint=hint
         ) from None

@@ -10,6 +10,7 @@ import yaml
 from provisioner.base.errors import RenderError
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
+from provisioner.inventory.model import GatewaySystem, Inventory
 from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE, TRUST_FILE, WG_FILE
 from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
@@ -45,8 +46,13 @@ def scenario() -> tuple[dict[str, dict[str, bytes]], dict[str, bytes]]:
         host: {f.path.lstrip("/"): f.content for f in files if f.path != HOST_PROGRAM}
         for host, files in fleets.files_of(state).items()
     }
-    site = render_site(site_spec(inventory, secrets, inventory.facilities["kcl-bg-002"]), fleets.templates())
-    return hosts, {file.path: file.content for file in site}
+    return hosts, site_of(inventory, "kcl-bg-002")
+
+
+def site_of(inventory: Inventory, facility: str) -> dict[str, bytes]:
+    """A site's package."""
+    spec = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities[facility])
+    return {file.path: file.content for file in render_site(spec, fleets.templates())}
 
 
 def test_every_file_of_every_host_is_as_the_golden_tree(golden_tree: Golden) -> None:
@@ -59,6 +65,21 @@ def test_every_file_of_every_host_is_as_the_golden_tree(golden_tree: Golden) -> 
 def test_a_site_package_is_as_the_golden_tree(golden_tree: Golden) -> None:
     _, site = scenario()
     golden_tree("site-kcl-bg-002", site)
+
+
+@pytest.mark.parametrize("system", ["routeros", "openwrt"])
+def test_the_package_of_another_kind_of_router_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
+    cameras = [inventories.channel("cam-01", 1), inventories.camera("cam-02", 30, make="axis")]
+    gateway = inventories.facility("kcl-bg-002")["gateway"] | {"system": system, "lan_interface": "bridge"}
+    site = fleets.facility("kcl-bg-002", recorders=[inventories.recorder()], cameras=cameras, gateway=gateway)
+    golden_tree(f"site-{system}", site_of(fleets.complete(inventories.inventory(facilities=[site])), "kcl-bg-002"))
+
+
+@pytest.mark.parametrize("system", ["routeros", "openwrt"])
+def test_the_package_that_takes_another_kind_down_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
+    package = render_closed_site("kcl-bg-002", fleets.templates(), GatewaySystem(system))
+    assert package.takes_down
+    golden_tree(f"closed-site-{system}", {file.path: file.content for file in package.files})
 
 
 def asked_scenario() -> tuple[bytes, dict[str, bytes]]:

@@ -1,0 +1,351 @@
+"""Site packages of routers that are no Linux hosts: their scripts hold what is meant, as far as can be tried here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from provisioner.base.errors import RenderError
+from provisioner.base.secret import Secret
+from provisioner.desired.sites import package_digest, site_spec
+from provisioner.desired.spec import SiteSpec
+from provisioner.inventory.model import GatewaySystem, Inventory
+from provisioner.render.site import SitePackage, render_closed_site, render_site
+from tests import fleets, inventories
+
+SITE = "kcl-bg-001"
+PSK = re.compile(r"[A-Za-z0-9+/]{43}=")
+
+
+def inventory(system: str, **relay: str) -> Inventory:
+    gateway = inventories.facility(SITE)["gateway"] | {"system": system}
+    carrier = inventories.carrier(relays=[inventories.relay("relay-viettel-1", 11, **relay)])
+    site = fleets.facility(SITE, 2, gateway=gateway)
+    return fleets.complete(inventories.inventory(carriers=[carrier], facilities=[site]))
+
+
+def spec_of(system: str, **relay: str) -> SiteSpec:
+    whole = inventory(system, **relay)
+    return site_spec(whole, fleets.secrets_of(whole), whole.facilities[SITE])
+
+
+def package(system: str, **relay: str) -> dict[str, str]:
+    return {file.path: file.content.decode() for file in render_site(spec_of(system, **relay), fleets.templates())}
+
+
+# --- OpenWrt: run with the router's own programs played ------------------------------------------
+
+_UCI = r"""#!/usr/bin/python3 -IS
+import json, os, sys
+path = os.environ["UCI_STATE"]
+state = json.load(open(path))
+words = [w for w in sys.argv[1:] if w != "-q"]
+verb, rest = words[0], words[1:]
+def split(key):
+    parts = key.split(".")
+    return ".".join(parts[:2]), parts[2] if len(parts) > 2 else None
+def fail():
+    sys.exit(1)
+if verb == "show":
+    for section, options in state.items():
+        if section.split(".")[0] == rest[0]:
+            print(f"{section}={options['']}")
+            for name, value in options.items():
+                if name:
+                    print(f"{section}.{name}='{value}'")
+elif verb == "get":
+    section, option = split(rest[0])
+    value = state.get(section, {}).get(option)
+    print(value) if value is not None else fail()
+elif verb == "delete":
+    section, option = split(rest[0])
+    if section not in state:
+        fail()
+    del state[section]
+elif verb in ("set", "add_list"):
+    key, _, value = rest[0].partition("=")
+    section, option = split(key)
+    if option is None:
+        state.setdefault(section, {})[""] = value
+    elif section not in state:
+        fail()
+    elif verb == "add_list":
+        state[section].setdefault(option, []).append(value)
+    else:
+        state[section][option] = value
+elif verb != "commit":
+    fail()
+json.dump(state, open(path, "w"))
+"""
+_WG = """#!/bin/sh
+case $1 in genkey) echo KEY-OF-THE-ROUTER ;; pubkey) read key; echo "public of $key" ;; *) exit 1 ;; esac
+"""
+
+
+class Router:
+    """An OpenWrt router: its programs as stubs, its settings in a file, run as root in a user namespace of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.state = folder, folder / "uci.json"
+        self.state.write_text('{"network.lan": {"": "interface", "device": "br-lan"}, "firewall.mine": {"": "zone"}}')
+        programs = folder / "bin"
+        programs.mkdir()
+        for name, text in {"uci": _UCI, "wg": _WG, "id": "#!/bin/sh\necho 0\n"}.items():
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+
+    def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of a package, its folders of the router's inside ours."""
+        place = self.folder / "package"
+        text = (place / script).read_text()
+        text = text.replace("/etc/provisioner-site", str(self.folder / "etc")).replace("/etc/init.d/", "true ")
+        (place / script).write_text(text)
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        environment = {"PATH": path, "UCI_STATE": str(self.state)}
+        return subprocess.run(
+            ["sh", str(place / script), *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    def take(self, files: dict[str, str]) -> None:
+        """Put a package there."""
+        shutil.rmtree(self.folder / "package", ignore_errors=True)
+        for name, text in files.items():
+            path = self.folder / "package" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    @property
+    def settings(self) -> dict[str, dict[str, object]]:
+        return dict(json.loads(self.state.read_text()))
+
+
+@pytest.fixture
+def router(tmp_path: Path) -> Router:
+    return Router(tmp_path)
+
+
+def test_openwrt_gets_its_tunnel_and_one_redirect_a_device(router: Router) -> None:
+    files = package("openwrt")
+    router.take(files)
+    done = router.run("install.sh")
+    assert (done.returncode, done.stdout) == (0, "public of KEY-OF-THE-ROUTER\n"), done.stderr
+    told = router.settings
+    spec = spec_of("openwrt")
+    (link,) = spec.links
+    assert told["network.prov_wg"]["addresses"] == [f"{link.address}/32"]
+    peer = told["network.prov_peer_1"]
+    assert peer["preshared_key"] == link.psk.reveal()
+    assert (peer["endpoint_host"], peer["allowed_ips"]) == ("203.0.113.11", [f"{link.relay_address}/32"])
+    redirects = [one for one in told.values() if one[""] == "redirect"]
+    assert {(r["src_dport"], r["dest_ip"], r["dest_port"]) for r in redirects} == {
+        (str(port), str(address), str(own)) for _, port, address, own in spec.devices.listed
+    }
+    assert {(r["src_ip"], r["src_dip"], r["src"], r["dest"]) for r in redirects} == {
+        (str(link.relay_address), str(link.address), "prov", "lan")
+    }
+    zone = told["firewall.prov_zone"]
+    assert (zone["input"], zone["forward"]) == ("REJECT", "REJECT"), "nothing else comes in"
+
+
+def test_openwrt_run_again_changes_nothing_and_keeps_the_key_and_what_is_not_ours(router: Router) -> None:
+    router.take(package("openwrt"))
+    assert router.run("install.sh").returncode == 0
+    first, key = router.settings, (router.folder / "etc" / "wg.key").read_text()
+    (router.folder / "bin" / "wg").write_text(_WG.replace("KEY-OF-THE-ROUTER", "ANOTHER"))
+    assert router.run("install.sh").returncode == 0
+    assert (router.settings, (router.folder / "etc" / "wg.key").read_text()) == (first, key)
+    assert "firewall.mine" in first
+    assert stat.S_IMODE((router.folder / "etc").stat().st_mode) == 0o700
+
+
+def test_openwrt_with_another_lan_is_refused_and_unchanged(router: Router) -> None:
+    router.state.write_text('{"network.lan": {"": "interface", "device": "br0"}}')
+    before = router.settings
+    router.take(package("openwrt"))
+    done = router.run("install.sh")
+    assert done.returncode == 1
+    assert "the network lan of this router is not br-lan: nothing was changed" in done.stderr
+    assert router.settings == before
+
+
+def closed(system: GatewaySystem) -> SitePackage:
+    return render_closed_site(SITE, fleets.templates(), system)
+
+
+def test_openwrt_of_a_closed_site_loses_all_of_ours_and_nothing_else(router: Router) -> None:
+    before = router.settings
+    router.take(package("openwrt"))
+    assert router.run("install.sh").returncode == 0
+    router.take({file.path: file.content.decode() for file in closed(GatewaySystem.OPENWRT).files})
+    done = router.run("install.sh")
+    assert done.returncode == 0, done.stderr
+    assert router.settings == before
+    assert not (router.folder / "etc").exists()
+    assert router.run("install.sh").returncode == 0, "safe to run again"
+
+
+def test_openwrt_of_another_facility_is_not_taken_down(router: Router) -> None:
+    router.take(package("openwrt"))
+    assert router.run("install.sh").returncode == 0
+    (router.folder / "etc" / "facility").write_text("kcl-bg-009\n")
+    router.take({file.path: file.content.decode() for file in closed(GatewaySystem.OPENWRT).files})
+    done = router.run("install.sh")
+    assert done.returncode == 1
+    assert "set up for kcl-bg-009, not for kcl-bg-001: nothing was changed" in done.stderr
+    assert "network.prov_wg" in router.settings
+
+
+# --- RouterOS: read as its console reads it ------------------------------------------------------
+
+_MENUS = {
+    "/interface wireguard": {"add", "set", "remove"},
+    "/interface wireguard peers": {"add", "set", "remove"},
+    "/ip address": {"add", "remove"},
+    "/ip route": {"add", "remove"},
+    "/ip firewall nat": {"add", "remove"},
+    "/ip firewall filter": {"add", "remove"},
+    "/ip firewall mangle": {"add", "remove"},
+    "/system scheduler": {"add", "remove"},
+}
+_COMMAND = re.compile(r"(/[a-z]+(?: [a-z]+)*?) (add|set|remove|get|find)\b([^\n]*)")
+_VALUE = re.compile(r"""([a-z-]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s\]]+)""")
+
+
+def balanced(text: str) -> bool:
+    """Whether brackets close in order, outside of texts and comments."""
+    stack: list[str] = []
+    for line in text.splitlines():
+        rest = "" if line.startswith("#") else re.sub(r'"(?:[^"\\]|\\.)*"', '""', line)
+        assert '"' not in rest.replace('""', ""), line
+        for letter in rest:
+            if letter in "([{":
+                stack.append(letter)
+            elif letter in ")]}" and (not stack or "([{".index(stack.pop()) != ")]}".index(letter)):
+                return False
+    return not stack
+
+
+def commands(text: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """The commands at the beginning of lines, or inside braces: menu, verb, values."""
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        # Of a condition what is done where it holds.
+        done = line.partition("do={ ")[2] if line.startswith(":if") else line
+        for menu, verb, rest in _COMMAND.findall(re.sub(r"on-event=\"(?:[^\"\\]|\\.)*\"", "", done)):
+            if verb in {"add", "set", "remove"}:
+                yield menu, verb, {k: v.strip('"') for k, v in _VALUE.findall(rest)}
+
+
+@pytest.mark.parametrize("relay", [{}, {"endpoint": "relay.example.com", "endpoint_address": "203.0.113.11"}])
+def test_routeros_closes_its_brackets_and_uses_menus_that_are_there(relay: dict[str, str]) -> None:
+    text = package("routeros", **relay)["site.rsc"]
+    assert balanced(text)
+    used = {(menu, verb) for menu, verb, _ in commands(text)}
+    assert used
+    assert all(verb in _MENUS[menu] for menu, verb in used), used
+    assert ("provisioner-names" in re.findall(r'add name="([^"]+)" interval', text)) == bool(relay)
+
+
+def test_routeros_leads_each_port_to_its_device_and_drops_the_rest() -> None:
+    spec = spec_of("routeros")
+    (link,) = spec.links
+    listed = list(commands(package("routeros")["site.rsc"]))
+    maps = [v for menu, verb, v in listed if menu == "/ip firewall nat" and v.get("action") == "dst-nat"]
+    assert {(v["dst-port"], v["to-addresses"], v["to-ports"]) for v in maps} == {
+        (str(port), str(address), str(own)) for _, port, address, own in spec.devices.listed
+    }
+    assert {(v["src-address"], v["dst-address"]) for v in maps} == {(str(link.relay_address), str(link.address))}
+    rules = [v for menu, verb, v in listed if menu == "/ip firewall filter" and verb == "add"]
+    # Each stands before the one written before it: so the order that the router goes by is the other way round.
+    order = [(v["chain"], v["action"]) for v in rules if "place-before" in v][::-1]
+    assert order.index(("input", "accept")) < order.index(("input", "reject")) < order.index(("input", "drop"))
+    assert order.index(("forward", "accept")) < order.index(("forward", "drop"))
+    assert all(v["comment"] == "provisioner" for v in rules), "what is ours is known by its comment"
+
+
+def test_routeros_takes_down_what_the_package_made() -> None:
+    (file,) = closed(GatewaySystem.ROUTEROS).files
+    text = file.content.decode()
+    assert balanced(text)
+    made = {menu for menu, verb, _ in commands(package("routeros")["site.rsc"]) if verb == "add"}
+    gone = {menu for menu, verb, _ in commands(text) if verb == "remove"}
+    assert made <= gone
+    assert closed(GatewaySystem.ROUTEROS).installed_by == "import take-down.rsc of it"
+
+
+@pytest.mark.parametrize("bad", ['A" ; /system reset-configuration', "$(reboot)", "a\nb", "a;b", "a]b", "a\\b"])
+def test_no_value_becomes_a_command_of_the_router(bad: str) -> None:
+    spec = spec_of("routeros")
+    (link,) = spec.links
+    with pytest.raises(RenderError):
+        render_site(replace(spec, links=(replace(link, psk=Secret(bad)),)), fleets.templates())
+    with pytest.raises(RenderError):
+        render_site(replace(spec, lan_interface=bad), fleets.templates())
+
+
+# --- all kinds ------------------------------------------------------------------------------------
+
+
+class _Texts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.languages: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "article":
+            self.languages.append(str(dict(attrs)["lang"]))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("system", list(GatewaySystem))
+def test_the_sheet_has_both_languages_every_device_and_no_secret(system: GatewaySystem) -> None:
+    spec = spec_of(system)
+    sheet = _Texts()
+    sheet.feed(package(system)["setup.html"])
+    assert sheet.languages == ["en", "vi"]
+    for device, port, address, _ in spec.devices.listed:
+        for word in (device, str(port), str(address)):
+            assert sheet.text.count(word) >= 2, word
+    assert spec.links[0].psk.reveal() not in sheet.text
+    assert not PSK.search(sheet.text), "no key at all"
+
+
+@pytest.mark.parametrize("system", list(GatewaySystem))
+def test_the_checksums_are_those_of_all_other_files(system: GatewaySystem) -> None:
+    files = render_site(spec_of(system), fleets.templates())
+    lines = [line.split("  ") for line in package(system)["SHA256SUMS"].splitlines()]
+    sums = {name: digest for digest, name in lines}
+    assert sums == {f.path: hashlib.sha256(f.content).hexdigest() for f in files if f.path != "SHA256SUMS"}
+    assert [file.path for file in files] == sorted(file.path for file in files)
+    for file in files:
+        if spec_of(system).links[0].psk.reveal().encode() in file.content:
+            assert (file.secret, file.mode) == (True, 0o600), file.path
+
+
+def test_a_router_of_another_kind_needs_a_new_package_and_linux_ones_keep_theirs() -> None:
+    digests = {
+        system: package_digest(inventory(system), inventory(system).facilities[SITE]) for system in GatewaySystem
+    }
+    assert len(set(digests.values())) == len(GatewaySystem)
+    plain = fleets.complete(inventories.inventory(facilities=[fleets.facility(SITE, 2)]))
+    assert digests[GatewaySystem.LINUX] == package_digest(plain, plain.facilities[SITE])
