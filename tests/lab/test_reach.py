@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from provisioner.inventory.files.edit import Flow, edited
+from tests.hostile import GATEWAY
 
 from .deployment import Deployment, patient
 from .lab import Lab
@@ -243,6 +244,7 @@ def proved(deployment: Deployment, sources: Sequence[str], targets: Sequence[str
 SITES: Final = tuple(f"site/{gateway.facility}" for gateway in GATEWAYS)
 
 
+@GATEWAY
 def test_a_gateway_that_means_harm_reaches_its_relays_tunnel_and_nothing_else(deployment: Deployment) -> None:
     cells = proved(deployment, SITES, ["internet", "relays", "centres", *SITES])
     assert {cell["service"] for cell in cells if cell["reaches"] != "no"} == {"tunnel"}

@@ -10,6 +10,7 @@ import pytest
 from provisioner.inventory.model import Intents, Inventory
 from provisioner.render.templates import Templates
 from tests import fleets
+from tests.hostile import MERGE_REQUEST
 from tests.plans import World, of
 
 RELAY = "relay-viettel-1"
@@ -51,6 +52,7 @@ def test_intents_are_no_change_of_a_host() -> None:
     assert [c for c in world.plan(fleet(DENIED)).plan.changes if c.action.value != "noop"] == []
 
 
+@MERGE_REQUEST
 def test_a_template_that_opens_what_is_shut_is_refused_without_any_intent(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.apply(fleet())

@@ -23,6 +23,7 @@ from provisioner.desired.spec import SiteSpec
 from provisioner.inventory.model import GatewaySystem, Inventory
 from provisioner.render.site import SitePackage, render_closed_site, render_site
 from tests import fleets, inventories
+from tests.hostile import MERGE_REQUEST
 
 SITE = "kcl-bg-001"
 PSK = re.compile(r"[A-Za-z0-9+/]{43}=")
@@ -290,6 +291,7 @@ def test_routeros_takes_down_what_the_package_made() -> None:
     assert closed(GatewaySystem.ROUTEROS).installed_by == "import take-down.rsc of it"
 
 
+@MERGE_REQUEST
 @pytest.mark.parametrize("bad", ['A" ; /system reset-configuration', "$(reboot)", "a\nb", "a;b", "a]b", "a\\b"])
 def test_no_value_becomes_a_command_of_the_router(bad: str) -> None:
     spec = spec_of("routeros")
