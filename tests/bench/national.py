@@ -188,6 +188,7 @@ class _Country:
             _Task("status", self._command("status"), self._restore),
             _Task("sign-off", sign, self._restore),
             _Task("plan --offline, one facility changed", self._command("plan", *_AGAINST), self._edit_a_stream),
+            _Task("prove", self._command("prove")),
             _Task("export progress, XLSX", self._command("export", "progress", "--force", "--out", str(self.out))),
             _Task(f"import, {_ROWS:,} rows", self._command("import", str(self.sheet), "--lang", "en"), self._restore),
         ]
