@@ -178,7 +178,7 @@ def test_down_is_what_failed_twice_in_one_run(
         mending.callback(camera.plug)
         verified(deployment, *only, until=lambda found: causes(found) != {})
         # No failure of before is to be the first: this state knows of none.
-        monkeypatch.setitem(deployment.environment, "PROVISIONER_STATE", str(tmp_path))
+        monkeypatch.setitem(deployment.variables, "PROVISIONER_STATE", str(tmp_path))
         done = deployment.run("--output", "json", "verify", *only, check=False)
     assert " not up; looking again in " in done.stderr
     found = json.loads(done.stdout)
