@@ -33,7 +33,7 @@ from provisioner.pipeline import Session, SitePackages
 from provisioner.runs.single.record import record_run
 
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
-NOT_RECORDED_HINT = "status goes on to say what was recorded before; see docs/facilities.md"
+NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it once more when the history can be written"
 
 
 def record_handed(session: Session, packages: SitePackages) -> str:
