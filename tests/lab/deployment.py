@@ -207,13 +207,13 @@ class Deployment:
             raise LabError(f"provisioner {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
-    def document(self, *words: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    def document(self, *words: str, codes: tuple[int, ...] = (0,), timeout: float = 240) -> dict[str, Any]:
         """Run a command for its JSON document.
 
         Raises:
             LabError: it ended with a code that is not expected.
         """
-        done = self.run("--output", "json", *words, check=False)
+        done = self.run("--output", "json", *words, check=False, timeout=timeout)
         if done.returncode not in codes:
             raise LabError(f"provisioner {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         found: dict[str, Any] = json.loads(done.stdout)

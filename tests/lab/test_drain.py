@@ -97,7 +97,8 @@ def install(deployment: Deployment, *facilities: str) -> None:
 
 
 def drained(deployment: Deployment, *words: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
-    return deployment.document(*DRAIN, "--yes", "--allow", "viewers=99", *words, codes=codes)
+    # A site that is dark is looked at twice, a minute apart, each time that the drain looks.
+    return deployment.document(*DRAIN, "--yes", "--allow", "viewers=99", *words, codes=codes, timeout=600)
 
 
 @pytest.mark.soak
