@@ -193,8 +193,6 @@ class _Look:
                 self._fail(error.strerror or str(error), None)
             else:
                 self.leave_it()
-        except (Unfit, MemoryError):
-            self.leave_it()
         except Exception:  # noqa: BLE001 (what one stream does must not stop the others)
             self.leave_it()
 

@@ -57,7 +57,6 @@ class Sites:
 
     Attributes:
         name: as statements name them, `site/kcl-bg-001`; of all of a relay `sites of RELAY`.
-        relay: the relay's id.
         facilities: whose sites they are.
         networks: the addresses of theirs that the relay's tunnel takes.
         cameras: where their devices are found.
@@ -65,7 +64,6 @@ class Sites:
     """
 
     name: str
-    relay: str
     facilities: frozenset[str]
     networks: Networks
     cameras: tuple[SitePort, ...]
@@ -91,18 +89,13 @@ class RelaySites:
         return {p.name.removeprefix(_SITE): p.allowed_ips for p in peers if p.name.startswith(_SITE)}
 
     @cached_property
-    def _cameras(self) -> Mapping[str, frozenset[tuple[IPv4Address, int]]]:
-        places: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)
-        for path in self._spec.paths:
-            places[path.facility].add((path.source.address, path.source.port))
-        return {facility: frozenset(of) for facility, of in places.items()}
+    def _cameras(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
+        return _by_facility((path.facility, (path.source.address, path.source.port)) for path in self._spec.paths)
 
     @cached_property
-    def _asked(self) -> Mapping[str, frozenset[tuple[IPv4Address, int]]]:
-        places: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)
-        for device in self._spec.relay.asked if self._spec.relay else ():
-            places[device.facility].add((device.address, device.port))
-        return {facility: frozenset(of) for facility, of in places.items()}
+    def _asked(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
+        devices = self._spec.relay.asked if self._spec.relay else ()
+        return _by_facility((device.facility, (device.address, device.port)) for device in devices)
 
     @property
     def facilities(self) -> frozenset[str]:
@@ -115,13 +108,21 @@ class RelaySites:
             chosen = sorted(self.facilities.intersection(facilities))
             self._named[name] = Sites(
                 name,
-                self._spec.id,
                 frozenset(chosen),
                 Networks(collapse_addresses(n for facility in chosen for n in self._networks[facility])),
                 _site_ports(place for facility in chosen for place in self._cameras.get(facility, ())),
                 _site_ports(place for facility in chosen for place in self._asked.get(facility, ())),
             )
         return self._named[name]
+
+
+def _by_facility(
+    places: Iterable[tuple[str, tuple[IPv4Address, int]]],
+) -> Mapping[str, set[tuple[IPv4Address, int]]]:
+    of_each: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)
+    for facility, place in places:
+        of_each[facility].add(place)
+    return of_each
 
 
 def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ...]:

@@ -82,8 +82,8 @@ class SitePackage(NamedTuple):
         """What a technician does with it, e.g. `run install.sh in it`."""
         if self.system is not GatewaySystem.ROUTEROS:
             return "run install.sh in it"
-        name = (_TAKE_DOWN if self.takes_down else PACKAGES[Access.PULL_PORTMAP])[self.system]
-        return f"import {(name if isinstance(name, PackageFile) else name[0]).name} of it"
+        (script,) = (file.path for file in self.files if file.path.endswith(".rsc"))
+        return f"import {script} of it"
 
 
 def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:

@@ -77,15 +77,15 @@ def _known(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
         UsageError: one of them is not there.
     """
     whole = (INTERNET, MANAGEMENT, "centres", "relays", "sites")
+    known = {
+        *whole,
+        *(f"site/{facility}" for facility in inventory.facilities),
+        *(f"province/{facility.province}" for facility in inventory.facilities.values()),
+        *(f"relay/{relay}" for relay in inventory.relays),
+        *(f"centre/{centre}" for centre in inventory.centres),
+        *(f"{MANAGEMENT}/{owner}" for owner in (*inventory.carriers, *inventory.centres)),
+    }
     for name in names:
-        known = {
-            *whole,
-            *(f"site/{facility}" for facility in inventory.facilities),
-            *(f"province/{facility.province}" for facility in inventory.facilities.values()),
-            *(f"relay/{relay}" for relay in inventory.relays),
-            *(f"centre/{centre}" for centre in inventory.centres),
-            *(f"{MANAGEMENT}/{owner}" for owner in (*inventory.carriers, *inventory.centres)),
-        }
         if name not in known:
             ask = asked(nearest(name, known))
             hint = f"{ask} places are {', '.join(whole)}, site/…, province/…, relay/…, centre/… and {MANAGEMENT}/…"

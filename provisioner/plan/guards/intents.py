@@ -86,7 +86,7 @@ def hint_of(result: StatementResult) -> str:
 
 
 def problem_of(places: Places, result: StatementResult) -> Problem:
-    """A statement that does not hold, at its place in the inventory's files; a built-in one has none."""
+    """A statement that does not hold, at its place in the inventory's files; a built-in one at inventory.yml."""
     statement = result.statement
     path = () if statement.place is None else (_OWNER, statement.place)
     place = places.at(_OWNER if path else "inventory", *path)
