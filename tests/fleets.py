@@ -55,6 +55,7 @@ def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") ->
     carriers = {
         carrier.id: CarrierSecrets(
             readers={centre: Secret(f"reader-{carrier.id}-{centre}") for centre in carrier.centres},
+            viewers={v.id: Secret(f"viewer-{carrier.id}-{v.id}") for v in inventory.viewers_of(carrier)},
             site_psks={site: Secret(_digest(f"psk/{site}")) for site in inventory.allocations.sites},
             centre_psks={
                 r.id: {c: Secret(_digest(f"psk/{r.id}/{c}")) for c in carrier.centres} for r in carrier.relays

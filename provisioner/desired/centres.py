@@ -53,6 +53,7 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
         firewall=_guard(inventory, centre, carriers),
         side=side_of(inventory.settings.id) if centre.shared else "",
         readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
+        reads=centre.reads,
     )
 
 

@@ -43,7 +43,7 @@ def left_out_centre(inventory: Inventory, secrets: Secrets, centre: Centre) -> L
     """A centre that is left out; None where nothing that it needs stayed shut."""
     carriers = tuple(sorted(c.id for c in inventory.carriers.values() if centre.id in c.centres))
     shut = _shut(secrets, _of_host(secrets, carriers, centre.id))
-    return LeftOutHost(centre.id, HostKind.CENTRE, carriers, shut) if shut else None
+    return LeftOutHost(centre.id, HostKind.CENTRE, carriers, shut, reads=centre.reads) if shut else None
 
 
 def shut_for_site(secrets: Secrets, facility: Facility) -> tuple[str, ...]:

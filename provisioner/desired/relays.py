@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 from operator import attrgetter
@@ -21,7 +21,16 @@ from provisioner.desired.required import (
     secret_of,
 )
 from provisioner.desired.spec import Firewall, HostKind, HostSpec, MediaPath, Peer, RelayService, Tunnel, User
-from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Connection, Inventory, Relay, Secrets
+from provisioner.inventory.model import (
+    Carrier,
+    CarrierSecrets,
+    Centre,
+    Connection,
+    Inventory,
+    Relay,
+    RelayAllocation,
+    Secrets,
+)
 
 
 def relay_host(
@@ -80,7 +89,7 @@ def relay_host(
         ),
         relay=RelayService(
             address=allocation.tunnel_address,
-            users=_users(inventory, own, relay, centre_addresses),
+            users=(*_own_users(allocation, relay), *_readers(own, centres, centre_addresses)),
             paths=tuple(paths),
             artefact=inventory.settings.mediamtx,
             asked=asked,
@@ -116,11 +125,9 @@ def _site_peer(inventory: Inventory, secrets: CarrierSecrets, connection: Connec
     )
 
 
-def _users(
-    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centres: Mapping[str, IPv4Address]
-) -> tuple[User, ...]:
-    allocation = inventory.allocations.relays[relay.id]
-    own = (
+def _own_users(allocation: RelayAllocation, relay: Relay) -> tuple[User, ...]:
+    """The two whose passwords were born on the relay: root's probe alone may use the API, which runs commands."""
+    return (
         User(
             "api",
             recorded(allocation.api_hash, "its API password's hash", relay.id, "keys init"),
@@ -134,16 +141,20 @@ def _users(
             "read",
         ),
     )
-    readers = (
-        User(
-            f"centre-{centre}",
-            mediamtx_hash(secret_of(secrets.readers, centre, "reader secret")),
-            (str(address),),
-            "read",
-        )
-        for centre, address in centres.items()
-    )
-    return (*own, *readers)
+
+
+def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[User]:
+    """Who reads from outside: centres, and those who read there with logins of their own, from the centre's address."""
+    of_viewers = []
+    for centre in centres:
+        secret = secret_of(secrets.readers, centre.id, "reader secret")
+        yield User(f"centre-{centre.id}", mediamtx_hash(secret), (str(at[centre.id]),), "read", centre.reads)
+        for viewer in centre.viewers:
+            secret = secret_of(secrets.viewers, viewer.id, "password of a viewer")
+            of_viewers.append(
+                User(f"viewer-{viewer.id}", mediamtx_hash(secret), (str(at[centre.id]),), "read", viewer.reads)
+            )
+    yield from sorted(of_viewers, key=attrgetter("name"))
 
 
 def _device_addresses(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.held import HeldFacility
+from provisioner.base.read_prefix import is_read
 from provisioner.base.secret import Secret
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
@@ -208,12 +209,16 @@ class Firewall:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A MediaMTX user. The hash is MediaMTX's own `sha256:` form of a random secret."""
+    """A MediaMTX user. The hash is MediaMTX's own `sha256:` form of a random secret.
+
+    `reads` are the beginnings of the paths that a reader may read; all of them where there is none.
+    """
 
     name: str
     secret_hash: str
     addresses: tuple[str, ...]
     action: str
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +250,7 @@ class HostSpec:
         adopted: the owner from whom it is to be taken over, as somebody recorded in the lock.
         jump: the host through which SSH goes to it; None where it goes there directly.
         side: on a centre that several inventories share, what this one's side is called; else empty.
+        reads: on a centre, the beginnings of the paths that it may read; all of them where there is none.
     """
 
     id: str
@@ -266,6 +272,11 @@ class HostSpec:
     adopted: Owner | None = None
     jump: JumpHost | None = None
     side: str = ""
+    reads: tuple[str, ...] = ()
+
+    def may_read(self, path: str) -> bool:
+        """Whether a centre may read a path of its carriers."""
+        return not self.reads or is_read(path, self.reads)
 
     @property
     def place(self) -> str:
@@ -356,6 +367,7 @@ class LeftOutHost:
         carriers: the carriers that the host serves.
         shut: what would have to be opened, e.g. `secrets/carriers/vnpt.yml (vault id secrets-vnpt)`.
         paths: what a relay serves.
+        reads: as of a host that is not left out.
     """
 
     id: str
@@ -363,6 +375,11 @@ class LeftOutHost:
     carriers: tuple[str, ...]
     shut: tuple[str, ...]
     paths: tuple[LeftOutPath, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    def may_read(self, path: str) -> bool:
+        """Whether a centre may read a path of its carriers."""
+        return not self.reads or is_read(path, self.reads)
 
     @property
     def reason(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Final
 
 from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.held import HeldFacility
+from provisioner.base.read_prefix import words_of_reading
 from provisioner.desired.centres import centre_host
 from provisioner.desired.left_out import left_out_centre, left_out_relay
 from provisioner.desired.ownership import with_owner
@@ -78,7 +79,7 @@ def desired_state(
 
 def _trust(inventory: Inventory, host: HostSpec) -> Trust:
     """What is trusted about a host, by what it should hold."""
-    reading = inventory.carriers[host.carriers[0]].centres if host.relay else host.carriers
+    reading = _reading(inventory, host) if host.relay else host.carriers
     ssh_from = host.firewall.management_networks if host.firewall else ()
     keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}
     return trust_of(
@@ -92,6 +93,14 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
         jump=host.jump,
         endpoint=inventory.relays[host.id][1].named_endpoint if host.relay else "",
     )
+
+
+def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
+    """Who may read at a relay, and what."""
+    for centre in (inventory.centres[one] for one in inventory.carriers[relay.carriers[0]].centres):
+        yield from words_of_reading(centre.id, centre.reads)
+        for viewer in centre.viewers:
+            yield from words_of_reading(f"viewer-{viewer.id}", viewer.reads)
 
 
 def _refuse_unknown_moves(inventory: Inventory) -> None:

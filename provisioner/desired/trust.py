@@ -22,7 +22,8 @@ class Trust:
         host_key: the fingerprint of its SSH host key, as ssh-keygen shows it, or who signs it and for which name.
         program: MediaMTX's version and checksums, empty on a host without a relay.
         ssh_from: the networks from which new SSH is accepted.
-        readers: on a relay the centres that may read, on a centre the carriers whose reader secrets it holds.
+        readers: on a relay who may read, and of what if not of all; on a centre the carriers whose reader secrets it
+            holds.
         keys: each tunnel peer's public key and allowed IPs, by the peer's name.
         jump: through which host it is called, with that one's host key; empty where it is called directly.
         endpoint: of a relay that gateways go to by name, that name and the port. Nobody is trusted for it: it is how

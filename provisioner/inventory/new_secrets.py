@@ -62,6 +62,7 @@ def completed(
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
+            viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
         )
     return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from provisioner.desired.spec import MediaPath, StreamSource, User
-from provisioner.render.quote import flow, source_head, source_path, source_url
+from provisioner.render.quote import flow, read_pattern, source_head, source_path, source_url
 
 
 def path_settings(path: MediaPath) -> dict[str, object]:
@@ -54,5 +54,14 @@ def user_settings(user: User) -> dict[str, object]:
         "user": user.name,
         "pass": user.secret_hash,
         "ips": list(user.addresses),
-        "permissions": [{"action": user.action, "path": ""} if user.action == "read" else {"action": user.action}],
+        "permissions": _permissions(user),
     }
+
+
+def _permissions(user: User) -> list[dict[str, str]]:
+    if user.action != "read":
+        return [{"action": user.action}]
+    return [{"action": "read", "path": path} for path in map(read_pattern, user.reads)] or [_ANY_PATH]
+
+
+_ANY_PATH: Final[dict[str, str]] = {"action": "read", "path": ""}

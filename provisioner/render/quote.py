@@ -26,6 +26,7 @@ _NFT_NAME = re.compile(r"[a-z][a-z0-9.-]{0,62}")
 _WG_VALUE = re.compile(r"[A-Za-z0-9+/=_.:,-]+|\[[0-9a-f:]+\]:[0-9]+")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")  # what `quote` leaves as it is
 _SYSTEMD_WORD = re.compile(r"[A-Za-z0-9/_.+-]+")
+_READ_PREFIX = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?")
 _REFERENCE = re.compile("%7B(username|password)%7D")  # in a path that is quoted
 # What stays as it is in a source's path and query. `$` is not in it: MediaMTX would take `$G1` for a group.
 _PATH_SAFE = "/?&=:;,+@!*()'~-._%"
@@ -105,6 +106,17 @@ def sh(value: object) -> str:
 def comment(value: object) -> str:
     """A text for a comment: one line."""
     return re.sub(r"[^\x20-\x7e]", "?", str(value))
+
+
+def read_pattern(prefix: str) -> str:
+    """The paths under a prefix as MediaMTX takes them: a regular expression of Go's, which is not anchored by itself.
+
+    Raises:
+        ValueError: the prefix has a letter that no id has, and that might mean something else there.
+    """
+    if not _READ_PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} is not the beginning of a path")
+    return f"~^{prefix}/"
 
 
 def source_url(source: StreamSource) -> str:

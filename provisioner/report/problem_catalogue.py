@@ -246,6 +246,23 @@ _HOSTS: _Section = {
         "Name it under centres of a carrier, or write management_networks.",
     ),
     "centre-duplicate": ("A carrier names a centre twice.", "Name it once."),
+    "viewer-duplicate": (
+        "Two viewers have one id: they would be one user of MediaMTX, with one password.",
+        "Give one of the two another id.",
+    ),
+    "viewer-beyond-centre": (
+        "A viewer would read what its centre itself may not read.",
+        "Add it to the centre's reads, or take it from the viewer's.",
+    ),
+    "read-prefix-unknown": (
+        "Somebody may read the paths of a province or a facility that does not exist.",
+        "Correct the slug or the id.",
+    ),
+    "read-prefix-twice": ("What somebody may read is listed twice.", "Leave one of the two out."),
+    "facility-read-by-nobody": (
+        "No centre of a carrier may read some of its facilities: no verification proves them at a centre.",
+        "Add their province to `reads` of a centre.",
+    ),
     "relay-unknown": ("A plan names a relay that does not exist.", "Choose one of the carrier's relays."),
     "relay-of-other-carrier": ("A plan's relay belongs to another carrier.", "Choose one of the plan's carrier."),
     "relay-over-capacity": (

@@ -80,7 +80,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
         if host.kind is HostKind.CENTRE:
             for carrier in host.carriers:
                 centres[carrier].append(host)
-    every = (PathToCheck(h, p, tuple(centres[h.carriers[0]]), shut[h.carriers[0]]) for h, p in state.paths)
+    every = (_to_check(h, p, centres[h.carriers[0]], shut[h.carriers[0]]) for h, p in state.paths)
     chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
         refuse_all_shut(state, limit)
@@ -90,6 +90,14 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
         hint = "only facilities that are open and whose plan is agreed have paths; see provisioner validate"
         raise UsageError(message, hint=hint)
     return chosen
+
+
+def _to_check(
+    relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], shut: tuple[LeftOutHost, ...]
+) -> PathToCheck:
+    """A path with those of its carrier's centres that may read it."""
+    reading = tuple(centre for centre in centres if centre.may_read(path.name))
+    return PathToCheck(relay, path, reading, tuple(centre for centre in shut if centre.may_read(path.name)))
 
 
 def _takes(limit: Limit, target: PathToCheck) -> bool:

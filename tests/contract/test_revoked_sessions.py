@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from provisioner.render.quote import read_pattern
 from provisioner_host import relay as host_relay
 from provisioner_host import sessions
 from tests.hostile import VIEWER
@@ -38,6 +40,12 @@ def users(**secrets: str) -> list[Document]:
         {"user": name, "pass": _hashed(secret), "ips": ["127.0.0.1"], "permissions": [{"action": action, "path": ""}]}
         for name, secret, action in (*own, *readers)
     ]
+
+
+def viewer(secret: str, *prefixes: str) -> Document:
+    """A viewer as our files have it."""
+    permissions = [{"action": "read", "path": read_pattern(prefix)} for prefix in prefixes]
+    return {"user": "viewer-dic", "pass": _hashed(secret), "ips": ["127.0.0.1"], "permissions": permissions}
 
 
 def _hashed(secret: str) -> str:
@@ -82,6 +90,31 @@ def test_a_reader_of_the_old_secret_is_cut_and_another_one_is_not(relay: Relay) 
             assert new.flows()
             assert sessions.end_revoked(line(now), line(now)) == []
             assert new.flows()
+
+
+@VIEWER
+def test_a_viewer_reads_its_own_paths_and_once_it_goes_it_is_cut_within_five_seconds(relay: Relay) -> None:
+    elsewhere = "hn-2/site-a/cam-1/sub"
+    relay.config["paths"][elsewhere] = relay.config["paths"][PATH]
+    others = users(centre_bg=OTHER[1])
+    before = [*others, viewer("viewers-secret", "hn/site-a")]
+    relay.config["authInternalUsers"] = before
+    relay.reload("dddd")
+    login = ("viewer-dic", "viewers-secret")
+    wait_for(lambda: relay.path(PATH)["available"])
+    assert describe(relay.rtsp_port, elsewhere, login).status == 401
+    assert describe(relay.rtsp_port, "hn/site-a-2/cam-1/sub", login).status in {400, 401}
+    with HeldReader(relay.rtsp_port, PATH, login) as gone, HeldReader(relay.rtsp_port, PATH, OTHER) as other:
+        assert gone.flows()
+        assert other.flows()
+        relay.config["authInternalUsers"] = others
+        relay.reload("eeee")
+        began = time.monotonic()
+        notes = sessions.end_revoked(line(before), line(others))
+        assert notes == ["ended 1 session of viewer-dic, who may not read any more"]
+        assert gone.was_cut(max(0.1, 5 - (time.monotonic() - began)))
+        assert other.flows()
+        assert describe(relay.rtsp_port, PATH, login).status == 401
 
 
 @VIEWER

@@ -70,6 +70,8 @@ _SHARED = ""
 _Opened = tuple[bytes | KnownFile]
 _MANY = 8
 """From so many files on, other processes help."""
+_OF_SOME = frozenset({"viewers"})
+"""What only some carriers have: it is in no other one's file."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 
 
@@ -315,7 +317,8 @@ def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords,
     if is_encrypted(data) and (carrier_of_vault_id(vault_id_of(data)) is not None or vault_id != SECRETS_ID):
         vault_id = vault_id_of(data)
     text = (
-        _HEADER.format(vault_id=vault_id) + render_mapping({key: _revealed(value) for key, value in sorted(secrets)})
+        _HEADER.format(vault_id=vault_id)
+        + render_mapping({key: _revealed(value) for key, value in sorted(secrets) if value or key not in _OF_SOME})
     ).encode()
     if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
         return False

@@ -59,7 +59,7 @@ from provisioner.inventory.model.facility import (
     Operating,
     path_name,
 )
-from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh
+from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh, Viewer
 from provisioner.inventory.model.intents import Intents, Program, ReachIntent, Service, Traffic
 from provisioner.inventory.model.maintenance import Maintenance, MaintenanceWindow
 from provisioner.inventory.model.orders import (
@@ -178,6 +178,7 @@ __all__ = [
     "Uplink",
     "UplinkKind",
     "VaultedReceivers",
+    "Viewer",
     "Zone",
     "accept_of",
     "channel_of",

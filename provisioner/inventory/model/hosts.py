@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.inventory.model.addresses import AnyAddress, HostAddress, HostName, HostPlace, IpAddress, IpNetwork
@@ -141,6 +141,22 @@ class Carrier(Model):
         return relay.ssh.known_by(self.host_ca, relay.id)
 
 
+ReadPrefix = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$", max_length=127)
+]
+"""The beginning of the paths that somebody may read: a province's slug, or `<province>/<facility>`."""
+
+
+class Viewer(Model):
+    """Somebody at a monitoring centre who reads with a login of his own, and no more than what is listed here."""
+
+    id: Slug
+    name: Text | None = None
+    """What it is called; no name of a person."""
+    reads: Annotated[tuple[ReadPrefix, ...], Field(min_length=1)]
+    """The provinces, or facilities, whose paths it may read."""
+
+
 class Centre(Model):
     """`centres/<centre>.yml`: a monitoring centre; it reads from every carrier that names it.
 
@@ -159,6 +175,10 @@ class Centre(Model):
     """Whether it may leave the inventory, or stop reading, only after this was removed, in a change of its own."""
     shared: bool = False
     """Whether other inventories have sides of their own on the same host; each of them has to say so."""
+    reads: tuple[ReadPrefix, ...] = ()
+    """The provinces, or facilities, whose paths it may read; all of them where nothing is written."""
+    viewers: tuple[Viewer, ...] = ()
+    """Who reads at this centre with a login of his own; each comes from the centre's address in the tunnel."""
 
     @property
     def ssh_to(self) -> Ssh:

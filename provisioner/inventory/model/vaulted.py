@@ -24,13 +24,15 @@ class CarrierSecrets(Model):
     """`secrets/carriers/<carrier>.yml`: made by `keys init`.
 
     `readers` is by centre; `site_psks` by facility; `centre_psks` by relay, then centre. `host_keys` has the digest
-    keys of the hosts that are this carrier's alone, so that its engineers need no password but their own.
+    keys of the hosts that are this carrier's alone, so that its engineers need no password but their own. `viewers`
+    has the passwords of those who read at centres with a login of their own; files of carriers without any lack it.
     """
 
     readers: dict[Slug, SecretText] = {}
     site_psks: dict[Slug, SecretText] = {}
     centre_psks: dict[Slug, dict[Slug, SecretText]] = {}
     host_keys: dict[Slug, SecretText] = {}
+    viewers: dict[Slug, SecretText] = {}
 
 
 class InventorySecrets(Model):

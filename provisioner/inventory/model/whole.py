@@ -11,7 +11,7 @@ from provisioner.inventory.model.addresses import AnyNetwork
 from provisioner.inventory.model.allocations import Allocations
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility
-from provisioner.inventory.model.hosts import Carrier, Centre, Relay
+from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Viewer
 from provisioner.inventory.model.intents import ReachIntent
 from provisioner.inventory.model.maintenance import MaintenanceWindow
 from provisioner.inventory.model.orders import Designation, Instruction
@@ -98,6 +98,11 @@ class Frame(Model):
     def relays(self) -> dict[str, tuple[Carrier, Relay]]:
         """Every relay by id, with its carrier."""
         return {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
+
+    def viewers_of(self, carrier: Carrier) -> tuple[Viewer, ...]:
+        """Who reads from a carrier's relays with a login of his own, at any of its centres."""
+        known = (self.centres.get(centre) for centre in carrier.centres)
+        return tuple(viewer for centre in known if centre for viewer in centre.viewers)
 
     def hosts_of_one(self, carrier: Carrier) -> tuple[str, ...]:
         """The hosts that are one carrier's alone: its relays, and the centres that read from no other."""

@@ -31,6 +31,7 @@ from provisioner.inventory.rules import (
     signatures,
     sites,
     texts,
+    viewers,
 )
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
@@ -71,6 +72,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *policies.RULES,
     *maintenance.RULES,
     *intents.RULES,
+    *viewers.RULES,
     *receivers.RULES,
     *texts.RULES,
     *signatures.RULES,

@@ -352,6 +352,9 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
             for relay in carrier.relays:
                 if centre not in centre_psks.get(relay.id, {}):
                     yield name, f"pre-shared key between relay {relay.id} and centre {centre}", ""
+        for viewer in view.frame.viewers_of(carrier):
+            if viewer.id not in (known.viewers if known else {}):
+                yield name, f"password for viewer {viewer.id}", ""
         for site in view.held_by[name]:
             # A plan that is only proposed is on no host: nothing waits for its key.
             if name in site.served_by and site.id not in site_psks:

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 
 from provisioner.base.counted import counted
 from provisioner.base.endpoint import endpoint_text
+from provisioner.base.read_prefix import was_read
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import AppliedPolicy, Trust
@@ -94,7 +95,7 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
     for network in desired.ssh_from:
         if not _within(network, live.ssh_from):
             yield f"SSH from {network}", Action.CREATE, "new SSH could not come from there"
-    for reader in sorted(set(desired.readers) - set(live.readers)):
+    for reader in (one for one in sorted(desired.readers) if not was_read(one, live.readers)):
         yield f"reader {reader}", Action.CREATE, "it could not read, or hold these secrets, before"
 
 

@@ -335,3 +335,38 @@ def test_who_watches_is_not_known_where_the_relay_does_not_tell(relay: Found) ->
     assert "viewers_unknown" in {refusal.policy for refusal in planned.plan.refused}
     allowed = relay.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 2}), allow={"viewers": 20, "all_impact": 1})
     assert allowed.plan.refused == ()
+
+
+# --- viewers --------------------------------------------------------------------------------------
+
+
+def with_viewer(*reads: str) -> Inventory:
+    viewers = [{"id": "dic", "reads": list(reads)}] if reads else []
+    found = of({"kcl-bg-001": 1, "kcl-bg-002": 1})
+    (centre,) = inventories.inventory(centres=[inventories.centre(viewers=viewers)]).centres.values()
+    return found.model_copy(update={"centres": {centre.id: centre}})
+
+
+@VIEWER
+def test_a_viewer_that_goes_or_may_read_less_is_ended_and_counted(relay: Found) -> None:
+    relay.world.apply(with_viewer("bac-giang"))
+    relay.host.readers = [reads("viewer-dic", SITE, 1), reads("centre-centre", ELSEWHERE, 2)]
+    for later, words in (
+        (with_viewer(), "viewer-dic may not come any more"),
+        (with_viewer("bac-giang/kcl-bg-002"), "the secret or the rights of viewer-dic"),
+    ):
+        change = relay.plan(Resource.FILE, "mediamtx.yml", inventory=later)
+        assert (change.impact, change.cut) == (Impact.PATH, {RELAY: {SITE: 1}})
+        assert change.reason == f"settings differ: authInternalUsers: {words}"
+
+
+@MERGE_REQUEST
+def test_a_viewer_that_comes_and_one_that_may_read_more_are_changes_of_trust(relay: Found) -> None:
+    new = relay.plan(Resource.TRUST, inventory=with_viewer("bac-giang/kcl-bg-001"))
+    assert (new.name, new.action) == ("reader viewer-dic of bac-giang/kcl-bg-001", Action.CREATE)
+    relay.world.apply(with_viewer("bac-giang/kcl-bg-001"))
+    more = relay.plan(Resource.TRUST, inventory=with_viewer("bac-giang"))
+    assert more.name == "reader viewer-dic of bac-giang"
+    relay.world.apply(with_viewer("bac-giang"))
+    less = relay.world.plan(with_viewer("bac-giang/kcl-bg-001")).plan.pending
+    assert [change.name for change in less if change.resource is Resource.TRUST] == []

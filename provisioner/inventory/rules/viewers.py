@@ -1,0 +1,107 @@
+"""Rules on who reads what: a login is one reader's, and what it is given is there and is its centre's to give."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import cache
+
+from provisioner.base.counted import counted
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.read_prefix import is_read
+from provisioner.geography import SCHEMES, provinces
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model import Centre, Operating
+from provisioner.inventory.rules.view import View
+
+_Given = tuple[Centre, KeyPath, tuple[str, ...]]
+"""A centre, the place in its file, and what may be read by it."""
+
+
+def _given(view: View) -> Iterator[_Given]:
+    for centre in view.inventory.centres.values():
+        yield centre, ("reads",), centre.reads
+        for index, viewer in enumerate(centre.viewers):
+            yield centre, ("viewers", index, "reads"), viewer.reads
+
+
+def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
+    """A viewer is one user of MediaMTX on every relay that it reads from, whichever centre it reads at."""
+    first: dict[str, tuple[str, KeyPath]] = {}
+    for centre in view.inventory.centres.values():
+        for index, viewer in enumerate(centre.viewers):
+            owner, path = f"centre/{centre.id}", ("viewers", index, "id")
+            if viewer.id in first:
+                place = view.where(first[viewer.id][0], *first[viewer.id][1])
+                message = f"the viewer {viewer.id} is there twice; first in {place}"
+                yield view.problem(owner, path, "viewer-duplicate", message, "give one of the two another id")
+            first.setdefault(viewer.id, (owner, path))
+
+
+def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
+    """What somebody may read is a province, or a facility under the slug and the id that its paths begin with."""
+    facilities = {f"{one.province}/{name}" for name, one in view.outlines.items()}
+    facilities |= {part for move in view.inventory.settings.moved for part in (move.old, move.new)}
+    unread = any(owner.startswith("facility/") for owner in view.broken)
+    for centre, path, prefixes in _given(view):
+        for index, prefix in enumerate(prefixes):
+            place, owner = (*path, index), f"centre/{centre.id}"
+            known = facilities if "/" in prefix else _slugs()
+            if prefix not in known and not ("/" in prefix and unread):
+                message = f"reads names {prefix}, and there is no such facility"
+                if "/" not in prefix:
+                    message = f"reads names {prefix}, which is no province"
+                hint = did_you_mean(prefix, sorted(known), "write a province's slug, or province/facility")
+                yield view.problem(owner, place, "read-prefix-unknown", message, hint)
+            others = (*prefixes[:index], *(one for one in prefixes[index + 1 :] if one != prefix))
+            if is_read(prefix, others):
+                message, hint = f"{prefix} may be read by another line already", "leave one of the two out"
+                yield view.problem(owner, place, "read-prefix-twice", message, hint, severity=Severity.WARNING)
+
+
+@cache
+def _slugs() -> frozenset[str]:
+    return frozenset(province.slug for scheme in SCHEMES for province in provinces(scheme))
+
+
+def viewers_read_what_their_centre_reads(view: View) -> Iterator[Problem]:
+    """Who reads at a centre reads no more than the centre itself may."""
+    for centre in view.inventory.centres.values():
+        for number, viewer in enumerate(centre.viewers if centre.reads else ()):
+            for index, prefix in enumerate(viewer.reads):
+                if not is_read(prefix, centre.reads):
+                    message = f"viewer {viewer.id} would read {prefix}, which the centre itself may not"
+                    hint = f"add {prefix} to the centre's reads, or take it from the viewer's"
+                    path = ("viewers", number, "reads", index)
+                    yield view.problem(f"centre/{centre.id}", path, "viewer-beyond-centre", message, hint)
+
+
+def facilities_are_read_by_a_centre(view: View) -> Iterator[Problem]:
+    """What no centre may read is proved by no centre: its paths are never more than unknown at the highest level."""
+    reading = {
+        carrier.id: [view.inventory.centres[c] for c in carrier.centres if c in view.inventory.centres]
+        for carrier in view.inventory.carriers.values()
+    }
+    partly = {name for name, centres in reading.items() if centres and all(centre.reads for centre in centres)}
+    unread: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for _, _, facility, plan in view.plans() if partly else ():
+        if plan.carrier in partly and plan.agreed and facility.operating is not Operating.CLOSED:
+            beginning = f"{facility.province}/{facility.id}"
+            if not any(is_read(beginning, centre.reads) for centre in reading[plan.carrier]):
+                unread[plan.carrier, facility.province].append(facility.id)
+    for (carrier, province), names in sorted(unread.items()):
+        message = f"no centre of {carrier} may read {counted(len(names), 'facility')} of {province}"
+        hint = f"add {province} to reads of one of its centres, or `verify` cannot prove these paths at a centre"
+        centre = reading[carrier][0].id
+        yield view.problem(
+            f"centre/{centre}", ("reads",), "facility-read-by-nobody", message, hint, severity=Severity.WARNING
+        )
+
+
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    viewers_have_their_own_ids,
+    prefixes_are_of_what_is_there,
+    viewers_read_what_their_centre_reads,
+    facilities_are_read_by_a_centre,
+)
