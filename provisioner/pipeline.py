@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
 from time import sleep
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
@@ -383,15 +383,24 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
 # --- verify ---------------------------------------------------------------------------------------
 
 
-def paths_to_verify(session: Session, limit: Limit) -> tuple[str, ...]:
-    """The names of all paths that a verification speaks of, those of hosts whose secrets stayed shut among them.
+class PathsToVerify(NamedTuple):
+    """The paths that a verification speaks of, by name, and what their memories are called."""
+
+    names: tuple[str, ...]
+    memories: tuple[str, ...]
+
+
+def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
+    """All paths that a verification speaks of, those of hosts whose secrets stayed shut among them.
 
     Raises:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
     """
     limit = session.read_limit(limit)
-    shut = (p.name for h in session.left_out(limit) for p in h.paths if limit.takes_left_out_path(h, p))
-    return (*(target.path.name for target in select(session.state, limit)), *shut)
+    shut = [p.name for h in session.left_out(limit) for p in h.paths if limit.takes_left_out_path(h, p)]
+    targets = select(session.state, limit)
+    names = (*(target.path.name for target in targets), *shut)
+    return PathsToVerify(names, (*(target.remembered_as for target in targets), *shut))
 
 
 def expect_hosts(session: Session, limit: Limit) -> None:
@@ -586,7 +595,7 @@ def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict
     """
     recorded, sites = inventory.allocations.relays, defaultdict[str, list[str]](list)
     for connection in inventory.connections:
-        relay, gateway = connection.plan.relay, connection.gateway
+        relay, gateway = connection.relay, connection.gateway
         new = relay in made and relay in recorded and not recorded[relay].public_key
         if new and gateway.public_key:
             sites[relay].append(connection.facility.id)

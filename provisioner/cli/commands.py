@@ -41,6 +41,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "prove": ("provisioner.cli.prove", "prove", "Show who can reach what, and that statements hold."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
+    "readers": ("provisioner.cli.readers", "readers", "List where a reader has each path."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
     "relay": ("provisioner.cli.relay", "relay", "Empty a relay onto another one; replace a dead one."),
     "report": ("provisioner.cli.report", "report", "Write pages for people who look and do not type."),

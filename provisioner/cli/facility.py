@@ -177,6 +177,13 @@ def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, *
     shell_complete=hosts_like,
     help="The relay; the only one that may serve it if left out.",
 )
+@click.option(
+    "--backup-relay",
+    default="",
+    metavar="NAME",
+    shell_complete=hosts_like,
+    help="Another relay of its carrier, for readers when the first one is gone; `none` takes it back.",
+)
 @click.option("--lan", default="", metavar="NETWORK", help="The site's network; that of its devices if left out.")
 @click.option("--lan-interface", default="", metavar="NAME", help="The gateway's interface in it; br-lan if left out.")
 @click.option("--system", type=ListedWord([*GatewaySystem]), help="What the gateway runs; linux if left out.")
@@ -189,6 +196,7 @@ def plan(
     relay: str,
     lan: str,
     *,
+    backup_relay: str,
     lan_interface: str,
     system: str | None,
     dry_run: bool,
@@ -200,7 +208,7 @@ def plan(
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
-    edit = planned(edits_of(invocation), name, PlanOrder(relay, lan, lan_interface, system or ""))
+    edit = planned(edits_of(invocation), name, PlanOrder(relay, lan, lan_interface, system or "", backup_relay))
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
 
 

@@ -45,6 +45,7 @@ def media_paths(
     access = ACCESS[mode]
     logins = secrets.logins(connection.plan.carrier, facility.id)
     province, site = facility.province, facility.id
+    is_backup, beside = connection.is_backup, not connection.is_first
     recorders = {recorder.id: recorder for recorder in facility.recorders}
     changing = _changing_logins(facility, today) if today else {}
     for camera in facility.cameras:
@@ -71,7 +72,7 @@ def media_paths(
                 device,
                 name,
                 source,
-                name is _MAIN,
+                name is _MAIN or is_backup,
                 stream.codec,
                 stream.width,
                 stream.height,
@@ -82,6 +83,7 @@ def media_paths(
                 dark_hours=dark,
                 login_change=change,
                 former=former_picture(stream, today) if stream.accept and today else None,
+                beside=beside,
             )
             yield path
             if moves:

@@ -143,16 +143,26 @@ def _own_users(allocation: RelayAllocation, relay: Relay) -> tuple[User, ...]:
     )
 
 
+def centre_user(centre: str) -> str:
+    """The user as whom a centre reads at every relay."""
+    return f"centre-{centre}"
+
+
+def viewer_user(viewer: str) -> str:
+    """The user as whom a viewer reads at every relay."""
+    return f"viewer-{viewer}"
+
+
 def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[User]:
     """Who reads from outside: centres, and those who read there with logins of their own, from the centre's address."""
     of_viewers = []
     for centre in centres:
         secret = secret_of(secrets.readers, centre.id, "reader secret")
-        yield User(f"centre-{centre.id}", mediamtx_hash(secret), (str(at[centre.id]),), "read", centre.reads)
+        yield User(centre_user(centre.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", centre.reads)
         for viewer in centre.viewers:
             secret = secret_of(secrets.viewers, viewer.id, "password of a viewer")
             of_viewers.append(
-                User(f"viewer-{viewer.id}", mediamtx_hash(secret), (str(at[centre.id]),), "read", viewer.reads)
+                User(viewer_user(viewer.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", viewer.reads)
             )
     yield from sorted(of_viewers, key=attrgetter("name"))
 

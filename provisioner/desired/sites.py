@@ -20,6 +20,7 @@ from provisioner.inventory.model import (
     Operating,
     Secrets,
     SiteAllocation,
+    relays_of,
 )
 from provisioner.inventory.model.addresses import HostPlace
 
@@ -78,7 +79,10 @@ def link_ends(inventory: Inventory, facility: Facility) -> tuple[LinkEnds, ...]:
     if not plans:
         return ()
     site = recorded(held, "its tunnel address", facility.id, "allocate")
-    return tuple(_ends(inventory, facility.id, plan, site, is_successor=plan is facility.successor) for plan in plans)
+    return tuple(
+        _ends(inventory, facility.id, plan, relay, site, is_successor=plan is facility.successor)
+        for plan, relay in relays_of(plans)
+    )
 
 
 def package_digest(inventory: Inventory, facility: Facility) -> str:
@@ -116,16 +120,16 @@ def _plain(value: object) -> object:
 
 def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:
     plan, name = connection.plan, connection.facility.id
-    ends = _ends(inventory, name, plan, site, is_successor=connection.successor)
+    ends = _ends(inventory, name, plan, connection.relay, site, is_successor=connection.successor)
     carrier = secrets.carriers.get(plan.carrier)
     psk = secret_of(carrier.site_psks if carrier else {}, name, "pre-shared key")
     return SiteLink(ends.relay, ends.public_key, ends.endpoint, ends.relay_address, ends.address, psk)
 
 
 def _ends(
-    inventory: Inventory, name: str, plan: ConnectionPlan, site: SiteAllocation, *, is_successor: bool
+    inventory: Inventory, name: str, plan: ConnectionPlan, over: str, site: SiteAllocation, *, is_successor: bool
 ) -> LinkEnds:
-    _, relay = inventory.relays[plan.relay]
+    _, relay = inventory.relays[over]
     allocation = recorded(inventory.allocations.relays.get(relay.id), "its public key", relay.id, "keys init")
     public_key = recorded(allocation.public_key, "its public key", relay.id, "keys init")
     held = site.successor if is_successor and plan.carrier != site.carrier else site

@@ -84,7 +84,8 @@ class MediaPath(NamedTuple):
 
     `access` is how the relay reaches the camera's site. `alias_of` is the path's own name where this is an old
     one that is still served (`moved`). `fps` and `least_kbps` are what was agreed of its rate, and `dark_hours` when
-    its camera may see nothing. `login_change` and `former` are of a setting under change.
+    its camera may see nothing. `login_change` and `former` are of a setting under change. `beside` tells that another
+    relay has the path in the first place, and always pulls it.
     """
 
     name: str
@@ -106,6 +107,7 @@ class MediaPath(NamedTuple):
     dark_hours: tuple[str, ...] = ()
     login_change: LoginChange | None = None
     former: FormerPicture | None = None
+    beside: bool = False
 
     def as_seen(self, frame: tuple[str, int, int]) -> MediaPath:
         """The path as it was agreed where its picture is the former one, which is still taken; else as it is."""

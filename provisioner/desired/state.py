@@ -42,7 +42,7 @@ def desired_state(
     _refuse_unknown_moves(inventory)
     by_relay: dict[str, list[Connection]] = defaultdict(list)
     for connection in inventory.connections:
-        by_relay[connection.plan.relay].append(connection)
+        by_relay[connection.relay].append(connection)
     hosts: list[HostSpec] = []
     left_out: dict[str, LeftOutHost] = {}
     for carrier, relay in inventory.relays.values():

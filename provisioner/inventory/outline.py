@@ -23,6 +23,7 @@ from provisioner.inventory.model import (
     PlanState,
     ProvinceScheme,
     accept_of,
+    relays_of,
 )
 from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content
 
@@ -40,6 +41,7 @@ class PlanOutline(NamedTuple):
     proofs: tuple[SignOffProof, ...] = ()
     content: str = ""
     agreed_on: date | None = None
+    backup_relay: str = ""
 
     @property
     def agreed(self) -> bool:
@@ -92,16 +94,21 @@ class Outline(NamedTuple):
     changing_logins: tuple[str, ...] = ()
 
     @property
-    def connections(self) -> tuple[PlanOutline, ...]:
-        """The plans that hosts carry out, as `Facility.connections` has them."""
+    def carried_plans(self) -> tuple[PlanOutline, ...]:
+        """The plans that hosts carry out: as `Facility.carried_plans` has them."""
         if not self.operating.is_carried or not self.has_gateway:
             return ()
         return tuple(plan for plan in (self.plan, self.successor) if plan and plan.agreed)
 
     @property
+    def relays(self) -> tuple[str, ...]:
+        """The relays that carry it, one a connection."""
+        return tuple(relay for _, relay in relays_of(self.carried_plans))
+
+    @property
     def rendered(self) -> bool:
         """Whether hosts carry this facility."""
-        return bool(self.connections)
+        return bool(self.carried_plans)
 
 
 def outline_of(facility: Facility) -> Outline:
@@ -157,12 +164,13 @@ def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutlin
         return None
     content = signed_content(facility, plan)
     proofs, day = proofs_of(facility, plan, content), agreed_on(facility, plan, content)
-    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs, content, day)
+    backup = plan.backup_relay or ""
+    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs, content, day, backup)
 
 
 PackedProof = tuple[str, str, str, str, str, str]
 """What a sign-off proves in JSON, where a tuple is a list: it is only ever taken apart."""
-PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str]
+PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str, str]
 """A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
@@ -182,7 +190,7 @@ def packed(outline: Outline) -> list[object]:
 
 
 def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
-    return [*plan[:-1], _written(plan.agreed_on)] if plan else None
+    return [*plan[:-2], _written(plan.agreed_on), plan.backup_relay] if plan else None
 
 
 def _written(day: date | None) -> str:
@@ -228,9 +236,9 @@ def unpacked(values: PackedOutline) -> Outline:
 def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
     if not values:
         return None
-    state, carrier, relay, access, listed, content, agreed = values
+    state, carrier, relay, access, listed, content, agreed, backup = values
     proofs = tuple([_unpacked_proof(tuple(proof)) for proof in listed])
-    return PlanOutline(_STATES[state], carrier, relay, _ACCESS[access], proofs, content, _day(agreed))
+    return PlanOutline(_STATES[state], carrier, relay, _ACCESS[access], proofs, content, _day(agreed), backup)
 
 
 # A country's facilities are signed on the same few days, by the same few keys.

@@ -1,6 +1,6 @@
 """What DIC, Health and the carrier sign when they agree a connection plan (letter 1407/BTTTT-CVT, item 2). Pure.
 
-The signed content is the carrier, the relay, the access mode, and the recorders and cameras with their
+The signed content is the carrier, its relays, the access mode, and the recorders and cameras with their
 streams. What is left at its default does not count, so that a new key of a later version changes nothing
 that was signed; neither does the order of recorders and cameras in the file. How a device is asked about itself
 (`onvif`) is outside as well: one that was replaced has another serial number, and nobody agrees anew. So is what a
@@ -42,11 +42,15 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
         return known.content
     content = {
         "facility": facility.id,
-        "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value},
+        "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value} | _backup(plan),
         "recorders": _by_id(_recorders(), facility.recorders),
         "cameras": _by_id(_cameras(), facility.cameras),
     }
     return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def _backup(plan: ConnectionPlan) -> dict[str, str]:
+    return {"backup_relay": plan.backup_relay} if plan.backup_relay else {}
 
 
 # An adapter writes out all items in one call: a country has a hundred thousand cameras.
@@ -159,6 +163,8 @@ def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inve
     yield f"facility: {facility.id}"
     yield f"carrier: {plan.carrier}"
     yield f"relay: {plan.relay}"
+    if plan.backup_relay:
+        yield f"backup relay: {plan.backup_relay}"
     yield f"access: {plan.access.value}"
     for recorder in sorted(facility.recorders, key=lambda item: item.id):
         yield f"recorder {recorder.id}: {recorder.address}:{recorder.port}"

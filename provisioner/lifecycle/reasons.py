@@ -105,7 +105,7 @@ def _of_file(grounds: Grounds) -> Iterator[Reason]:
 
 
 def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
-    over = f"{plan.carrier} over {plan.relay}"
+    over = f"{plan.carrier} over {plan.relay}" + (f", backup {plan.backup_relay}" if plan.backup_relay else "")
     for index, sign_off in stale_sign_offs(grounds.facility, plan):
         text = f"{PARTIES[sign_off.by]} signed another content of the {key} on {sign_off.signed_on}"
         yield grounds.written(text, key, "sign_offs", index, "content")

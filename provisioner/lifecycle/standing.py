@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, relays_of
 from provisioner.inventory.signed import agreed_on, signed_content
 from provisioner.lifecycle.evidence import Evidence, LastCheck, Proof, Shown
 from provisioner.lifecycle.states import STEPS, FacilityState, Since
@@ -44,7 +44,7 @@ class ConnectionProgress:
     @property
     def relays(self) -> tuple[str, ...]:
         """The relays that should carry it."""
-        return (self.plan.relay,)
+        return (self.plan.relay, self.plan.backup_relay) if self.plan.backup_relay else (self.plan.relay,)
 
     @property
     def carried(self) -> Mapping[str, Shown]:
@@ -156,8 +156,8 @@ def _hosts_to_see(facility: Facility, evidence: Evidence) -> list[str]:
 
     A relay that the inventory has no longer counts as well: nobody saw that it was cleared.
     """
-    plans = (plan for plan in (facility.plan, facility.successor) if plan and plan.agreed)
-    return sorted(evidence.holders.get(facility.id, frozenset()) | {plan.relay for plan in plans})
+    plans = [plan for plan in (facility.plan, facility.successor) if plan and plan.agreed]
+    return sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})
 
 
 def _left_on(facility: Facility, evidence: Evidence) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Colle
         facility = connection.facility
         if facility.id not in names:
             continue
-        relay = connection.plan.relay
+        relay = connection.relay
         streams = ((camera, name) for camera in facility.cameras for name in _streams(camera))
         paths[relay] |= {path_name(facility, camera, name): facility.id for camera, name in streams}
         if facility.gateway and facility.gateway.public_key:

@@ -72,6 +72,7 @@ def plan_sheet(facility: Facility, plan: ConnectionPlan, names: PlanNames, say: 
             (say("Place"), place_in_words(facility, names.province)),
             (say("Carrier"), names.carrier),
             (say("Relay"), plan.relay),
+            *([(say("Backup relay"), plan.backup_relay)] if plan.backup_relay else []),
             (say("Access"), _access(plan.access, say)),
             (say("Cameras"), str(facility.camera_count)),
             (say("Content"), content),

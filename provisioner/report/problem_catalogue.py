@@ -264,6 +264,10 @@ _HOSTS: _Section = {
         "Add their province to `reads` of a centre.",
     ),
     "relay-unknown": ("A plan names a relay that does not exist.", "Choose one of the carrier's relays."),
+    "backup-relay-unfit": (
+        "A plan's backup relay is no other relay of its carrier.",
+        "Name another relay of the carrier, or remove it.",
+    ),
     "relay-of-other-carrier": ("A plan's relay belongs to another carrier.", "Choose one of the plan's carrier."),
     "relay-over-capacity": (
         "A relay would carry more paths than it was measured to bear.",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from provisioner.base.diagnostics import Problem
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOffs, SurveyVerdict
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOffs, SurveyVerdict, relays_of
 from provisioner.inventory.operations.validate import SECRETS_NOT_CHECKED, problems_of
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
@@ -178,7 +178,7 @@ def _signing(site: Facility, plan: ConnectionPlan, missing: tuple[Party, ...], *
 
 
 def _of_lock(whole: Overview, site: Facility, own: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
-    relays = {plan.relay for plan in (site.plan, site.successor) if plan}
+    relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
     carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
     of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
     if any(problem.code == ALLOCATION_MISSING for problem in (*own, *of_hosts)):
@@ -272,7 +272,8 @@ def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
 def _signed_on(site: Facility) -> dict[str, str]:
     """What each relay is to hold of a facility that hosts carry."""
     plans = (site.plan, site.successor) if site.operating.is_carried else ()
-    return {plan.relay: signed_content(site, plan) for plan in plans if plan and plan.agreed}
+    agreed = [plan for plan in plans if plan and plan.agreed]
+    return {relay: signed_content(site, plan) for plan, relay in relays_of(agreed)}
 
 
 def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:

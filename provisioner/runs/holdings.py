@@ -31,7 +31,7 @@ def contents_of(inventory: Inventory) -> Contents:
     contents: dict[str, dict[str, str]] = {relay: {} for relay in inventory.relays}
     for connection in inventory.connections:
         content = signed_content(connection.facility, connection.plan)
-        contents[connection.plan.relay][connection.facility.id] = content
+        contents[connection.relay][connection.facility.id] = content
     return contents
 
 

@@ -22,7 +22,7 @@ from provisioner.history.records import Operation
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.held import ValidPart, valid_part
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.model import Facility, Inventory, relays_of
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.allocated import is_sealed
@@ -170,7 +170,7 @@ class Overview:
                 "carrier": {plan.carrier for plan in plans},
                 "province": {facility.province},
                 "facility": {facility.id},
-                "host": {plan.relay for plan in plans},
+                "host": {relay for _, relay in relays_of(plans)},
             }
         )
 

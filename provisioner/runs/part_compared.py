@@ -225,7 +225,7 @@ class _Scope:
     def relays(self) -> frozenset[str]:
         """The relays that carry those, before or after."""
         listed = (r.outlines[name] for r in (self.old, self.new) for name in self.facilities if name in r.outlines)
-        return frozenset(plan.relay for outline in listed for plan in outline.connections)
+        return frozenset(relay for outline in listed for relay in outline.relays)
 
     @cached_property
     def built(self) -> frozenset[str]:
@@ -234,7 +234,7 @@ class _Scope:
             name
             for revision in (self.old, self.new)
             for name, outline in revision.outlines.items()
-            if any(plan.relay in self.relays for plan in outline.connections)
+            if any(relay in self.relays for relay in outline.relays)
         )
         return self.facilities.union(beside)
 
@@ -329,7 +329,7 @@ def _noops(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int])
 
 
 def _carried_by(outline: Outline, hosts: Collection[str]) -> Iterable[int]:
-    return (outline.paths + 1 for plan in outline.connections if plan.relay in hosts)
+    return (outline.paths + 1 for relay in outline.relays if relay in hosts)
 
 
 def _encrypted(objects: Mapping[str, str]) -> dict[str, bytes]:

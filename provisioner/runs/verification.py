@@ -75,6 +75,7 @@ class Acceptances:
 def recall(session: Session, paths: Collection[str]) -> Recalled:
     """What earlier verifications left of paths; where that cannot be read, nothing, and why.
 
+    `paths` are what their memories are called.
     A memory that cannot be read is none: the path is looked at as if for the first time.
     """
     place = state_place(session)
@@ -100,8 +101,8 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
     Raises:
         InventoryError, SecretsError, RenderError, UsageError: as `pipeline.verify_inventory`.
     """
-    names = paths_to_verify(session, limit)
-    recalled, accepted = recall(session, names), recall_references(session, names)
+    names, memories = paths_to_verify(session, limit)
+    recalled, accepted = recall(session, memories), recall_references(session, names)
     forgot = recalled.reason
     if recalled.unread:
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"

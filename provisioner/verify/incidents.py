@@ -5,10 +5,11 @@ What is one thing is put together before (`wholes`): then all of its paths name 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from provisioner.base.counted import counted
 from provisioner.hosts.condition import Condition
 from provisioner.verify.result import IMPERFECT, Cause, DeviceReport, HostReport, Incident, Layer, PathVerdict, Verdict
 
@@ -80,11 +81,21 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
     for verdict, cause in incident_causes(failing):
         if verdict.layer is not None:
             groups[verdict.layer, verdict.object, Cause(cause)].append(verdict)
+    served = {verdict.path: verdict.relay for verdict in verdicts if verdict.verdict is Verdict.UP}
     incidents = (
-        Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), incident_detail(paths))
+        Incident(
+            layer, name, cause, tuple(sorted({p.path for p in paths})), incident_detail(paths) + _beside(paths, served)
+        )
         for (layer, name, cause), paths in groups.items()
     )
     return tuple(sorted(incidents, key=lambda i: (i.layer.rank, -len(i.paths), i.object, i.cause)))
+
+
+def _beside(paths: Iterable[PathVerdict], served: Mapping[str, str]) -> str:
+    """Which of an incident's paths their readers have at another relay meanwhile."""
+    count = Counter(served[path.path] for path in paths if path.path in served)
+    said = (f"; up over {relay}: {counted(up, 'path')}" for relay, up in sorted(count.items()))
+    return "".join(said)
 
 
 def of_hosts(hosts: Iterable[HostReport]) -> tuple[Incident, ...]:

@@ -102,7 +102,7 @@ def judge(
             origins=origins[target.relay.id],
             once=target.path.name in once,
             at=checked_at,
-            memory=memories.get(target.path.name, NOTHING),
+            memory=memories.get(target.remembered_as, NOTHING),
             references=references.get(target.path.name, ()),
             others=references_beside(target.path.name, target.path.facility, sites),
         )

@@ -157,6 +157,7 @@ class PathLook:
     """What one look showed of a path by itself, to be remembered (`verify.memory`).
 
     Attributes:
+        path: what the path's memory is called.
         at: when the evidence was gathered.
         verdict: by this look alone: `up`, `degraded`, `unknown` or `down`.
         trouble: what is broken; None when up.

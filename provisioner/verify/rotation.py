@@ -120,7 +120,7 @@ def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToC
     """
 
     def need(target: PathToCheck) -> tuple[bool, float, str]:
-        memory = memories.get(target.path.name, NOTHING)
+        memory = memories.get(target.remembered_as, NOTHING)
         proved = max((at.timestamp() for at in memory.proofs.values()), default=-math.inf)
         return memory.failing is None, proved, target.path.name
 

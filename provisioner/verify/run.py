@@ -195,7 +195,7 @@ class _Looking:
 
     def _well(self, targets: Sequence[PathToCheck]) -> frozenset[str]:
         """The paths of sites at which nothing failed when they were last looked at."""
-        failing = [t for t in targets if self.orders.memories.get(t.path.name, NOTHING).failing is not None]
+        failing = [t for t in targets if self.orders.memories.get(t.remembered_as, NOTHING).failing is not None]
         troubled = {target.path.name for target in _with_their_sites(failing, targets)}
         return frozenset(target.path.name for target in targets) - troubled
 
@@ -254,7 +254,7 @@ class _Looking:
         verdict = first.of(target)
         if verdict is None or window_over(target, self.orders.windows, first.at):
             return False
-        return needs_second_look(verdict, self.orders.memories.get(target.path.name, NOTHING))
+        return needs_second_look(verdict, self.orders.memories.get(target.remembered_as, NOTHING))
 
     @property
     def _reads(self) -> bool:
@@ -355,14 +355,14 @@ def _settled(
     window = window_over(target, orders.windows, looks[-1].checked_at or rounds[-1].at)
     # Inside a window nothing is looked at twice: what is said of it is what that look showed.
     scope = Scope(once=orders.once or window is not None)
-    memory = orders.memories.get(target.path.name, NOTHING)
+    memory = orders.memories.get(target.remembered_as, NOTHING)
     said = with_lasting(settled(looks, memory, scope), memory, looks)
     return in_window(with_account(said, target, reports), window)
 
 
 def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
     """A path of which nobody asked anything: unknown, even where it is in a maintenance window."""
-    memory = orders.memories.get(target.path.name, NOTHING)
+    memory = orders.memories.get(target.remembered_as, NOTHING)
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 
 

@@ -57,7 +57,8 @@ def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> 
     """A verdict of `judge` as it is remembered; None where nobody looked."""
     if verdict.checked_at is None:
         return None
-    return _look(verdict, content_of(target), maintenance=maintenance)
+    look = _look(verdict, content_of(target), maintenance=maintenance)
+    return replace(look, path=target.remembered_as)
 
 
 def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:

@@ -34,6 +34,11 @@ class PathToCheck:
         return self.relay.carriers[0]
 
     @property
+    def remembered_as(self) -> str:
+        """What its memory is called: a path of two relays is one to each of them, with failures of its own."""
+        return f"{self.relay.id}:{self.path.name}" if self.path.beside else self.path.name
+
+    @property
     def peer_key(self) -> str:
         """The public key of the site's gateway."""
         name = f"site/{self.path.facility}"

@@ -22,6 +22,7 @@ from .topology import CENTRE, FRAME_RATE
 _PROGRAM: Final = Path(__file__).with_name("rtsp_hold.py")
 _PORT: Final = 8554
 _START_SECONDS: Final = 40
+_SILENCE: Final = 15.0
 LONGEST_GAP: Final = 1 / FRAME_RATE + 0.4
 """So long may a reader on a quiet machine stay without a packet, and nobody sees it: two pictures late at most."""
 _STOP_SECONDS: Final = 15
@@ -51,10 +52,15 @@ class Held:
 class HeldReaders:
     """A context in which readers play; `finish` ends them and gives what they saw."""
 
-    def __init__(self, deployment: Deployment, relay: str, paths: Sequence[str], then: str = "") -> None:
-        """Take the paths of a relay that are to be played at the centre, and the relay where they are read on."""
+    def __init__(
+        self, deployment: Deployment, relay: str, paths: Sequence[str], then: str = "", silence: float = _SILENCE
+    ) -> None:
+        """Take the paths of a relay that are to be played at the centre, and the relay where they are read on.
+
+        A reader that gets nothing for `silence` seconds takes its relay for gone.
+        """
         self._lab = deployment.lab
-        self._order = _order(deployment, relay, paths, then)
+        self._order = _order(deployment, relay, paths, then) | {"silence": silence}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -1,9 +1,9 @@
 """Plays RTSP paths over TCP and measures how evenly their packets come. Runs on a lab host; standard library only.
 
-The first line on standard input is a JSON object: address, port, user, password, paths, and then: another address at
-which a reader reads on that was cut, or nothing. When every path plays or has failed, one line says so. A line `mark`
-makes the longest gaps count from now; at any other line, or the end of standard input, the last line tells what each
-reader saw.
+The first line on standard input is a JSON object: address, port, user, password, paths, then: another address at
+which a reader reads on that was cut, or nothing, and silence: after so many seconds without a packet it is cut. When
+every path plays or has failed, one line says so. A line `mark` makes the longest gaps count from now; at any other
+line, or the end of standard input, the last line tells what each reader saw.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ class Reader:
     playing: threading.Event = field(default_factory=threading.Event)
     latest: float = 0.0
     moved: bool = False
+    silence: float = _PATIENCE
 
     def follow(self, addresses: list[str], port: int, authorization: str) -> None:
         """Read at the first address until the connection ends, and then at the next one, as a centre's player does."""
@@ -124,7 +125,7 @@ class Reader:
         """Read until the connection ends or nothing comes any more."""
         try:
             with (
-                socket.create_connection((address, port), timeout=_PATIENCE) as connection,
+                socket.create_connection((address, port), timeout=self.silence) as connection,
                 connection.makefile("rb") as stream,
             ):
                 session = Session(f"rtsp://{address}:{port}/{self.path}", authorization, stream, connection)
@@ -170,7 +171,7 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     login = f"{order['user']}:{order['password']}".encode()
     authorization = f"Basic {base64.b64encode(login).decode()}"
-    readers = [Reader(path) for path in order["paths"]]
+    readers = [Reader(path, silence=order["silence"]) for path in order["paths"]]
     addresses = [address for address in (order["address"], order["then"]) if address]
     for reader in readers:
         arguments = (addresses, order["port"], authorization)

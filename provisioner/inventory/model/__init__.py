@@ -34,6 +34,7 @@ from provisioner.inventory.model.connection import (
     SurveyVerdict,
     Uplink,
     UplinkKind,
+    relays_of,
 )
 from provisioner.inventory.model.devices import (
     Camera,
@@ -184,4 +185,5 @@ __all__ = [
     "channel_of",
     "device_of",
     "path_name",
+    "relays_of",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field, StringConstraints
 
@@ -147,13 +148,15 @@ class SignOff(Model):
 class ConnectionPlan(Model):
     """What DIC, Health and the carrier agree: who carries the site, over which relay, and how.
 
-    The signed content is the carrier, the relay, the access mode, the recorders and the cameras with
+    The signed content is the carrier, its relays, the access mode, the recorders and the cameras with
     their streams. An agreed plan carries the sign-offs of all three over exactly that.
     """
 
     state: PlanState
     carrier: Slug
     relay: Slug
+    backup_relay: Slug | None = None
+    """Another relay of the carrier that has the site's tunnel and its paths as well, and pulls for readers alone."""
     access: Access = Access.PULL_PORTMAP
     sign_offs: tuple[SignOff, ...] = ()
 
@@ -161,6 +164,33 @@ class ConnectionPlan(Model):
     def agreed(self) -> bool:
         """Whether the plan says that it is agreed; the rules hold the sign-offs against it."""
         return self.state is PlanState.AGREED
+
+
+class Routed(Protocol):
+    """What says over which relays a site is carried: a plan, or its outline."""
+
+    @property
+    def relay(self) -> str:
+        """The relay that always pulls."""
+        ...
+
+    @property
+    def backup_relay(self) -> str | None:
+        """The one that pulls for readers alone; None or empty where there is none."""
+        ...
+
+
+_Plan = TypeVar("_Plan", bound=Routed)
+
+
+def relays_of(plans: Sequence[_Plan]) -> Iterator[tuple[_Plan, str]]:
+    """The relays that carry a site, each once with its plan: one that always pulls is no backup of another plan."""
+    pulling = {plan.relay for plan in plans}
+    for plan in plans:
+        yield plan, plan.relay
+        if plan.backup_relay and plan.backup_relay not in pulling:
+            pulling.add(plan.backup_relay)
+            yield plan, plan.backup_relay
 
 
 # --- what stands in the way -----------------------------------------------------------------------

@@ -7,7 +7,14 @@ from datetime import date
 from enum import StrEnum
 
 from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text, Version
-from provisioner.inventory.model.connection import Blocked, ClaimedConnection, ConnectionPlan, Gateway, Survey
+from provisioner.inventory.model.connection import (
+    Blocked,
+    ClaimedConnection,
+    ConnectionPlan,
+    Gateway,
+    Survey,
+    relays_of,
+)
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.model.settings import ProvinceScheme
@@ -65,14 +72,26 @@ class Connection:
     Attributes:
         facility: whose cameras are pulled.
         plan: the agreed plan, or the agreed successor.
+        relay: the relay: the plan's own, or its backup relay.
         gateway: the site's router.
         successor: whether this is the next connection, made before the old one is broken.
     """
 
     facility: Facility
     plan: ConnectionPlan
+    relay: str
     gateway: Gateway
     successor: bool
+
+    @property
+    def is_backup(self) -> bool:
+        """Whether the relay pulls nothing but what somebody reads there."""
+        return self.relay != self.plan.relay
+
+    @property
+    def is_first(self) -> bool:
+        """Whether what is remembered of its paths stands under their own names: a facility has one such connection."""
+        return self.plan is self.facility.plan and not self.is_backup
 
 
 class Facility(Model):
@@ -122,7 +141,9 @@ class Facility(Model):
         """The connections that hosts carry: none unless people are in it, or about to come, and a plan is agreed."""
         plans = self.carried_plans
         gateway = self.gateway if plans else None
-        return tuple(Connection(self, p, gateway, successor=p is self.successor) for p in plans) if gateway else ()
+        if gateway is None:
+            return ()
+        return tuple(Connection(self, p, relay, gateway, p is self.successor) for p, relay in relays_of(plans))
 
     @property
     def carried_plans(self) -> tuple[ConnectionPlan, ...]:

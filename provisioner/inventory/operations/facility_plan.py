@@ -11,10 +11,12 @@ from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model import Facility, Frame, PlanState
+from provisioner.inventory.model import ConnectionPlan, Facility, Frame, PlanState
 from provisioner.inventory.operations.file_edit import Edits, FileEdit, frame_of
 from provisioner.inventory.signed import unsigned_by
 
+NO_BACKUP = "none"
+"""What stands for no backup relay; no host may be called so."""
 _SHOWN = 80
 _LAN_BITS = 24
 _LAN_INTERFACE = "br-lan"
@@ -29,12 +31,14 @@ class PlanOrder:
         lan: the network of the site's devices; the one /24 of their addresses where it is left out.
         lan_interface: the router's interface in it.
         system: what the router runs; Linux where it is left out.
+        backup_relay: another relay of the carrier that is to have the site as well; `none` takes it back.
     """
 
     relay: str = ""
     lan: str = ""
     lan_interface: str = ""
     system: str = ""
+    backup_relay: str = ""
 
 
 def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
@@ -54,6 +58,11 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     elif order.relay and order.relay != site.plan.relay:
         hint = f"provisioner facility move {facility} --to {order.relay}"
         raise UsageError(f"facility {facility} has a plan over {site.plan.relay}", hint=hint, object=facility)
+    if order.backup_relay == NO_BACKUP:
+        text = text.without(("plan", "backup_relay")) if site.plan and site.plan.backup_relay else text
+    elif order.backup_relay:
+        _carrier_of(frame, order.backup_relay)
+        text = text.with_values({("plan", "backup_relay"): order.backup_relay})
     if site.gateway is None:
         lan = order.lan or _lan_of(site)
         gateway = {"lan": lan, "lan_interface": order.lan_interface or _LAN_INTERFACE}
@@ -139,11 +148,17 @@ def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> 
     elif carrier == site.plan.carrier and (at_once or not site.carried_plans):
         text = text.with_values({("plan", "relay"): relay})
     elif site.successor is None:
-        successor = {"state": "proposed", "carrier": carrier, "relay": relay}
+        successor = {"state": "proposed", "carrier": carrier, "relay": relay} | backup_beside(site.plan, carrier, relay)
         text = text.with_values({("successor",): successor})
     else:
         text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})
     return opened.edited(text)
+
+
+def backup_beside(plan: ConnectionPlan, carrier: str, relay: str) -> dict[str, str]:
+    """The backup relay that a plan's successor over another relay keeps: of the same carrier, and not that one."""
+    backup = plan.backup_relay
+    return {"backup_relay": backup} if backup and carrier == plan.carrier and relay != backup else {}
 
 
 def succeeded(edits: Edits, facility: str) -> FileEdit:

@@ -12,6 +12,7 @@ from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Access, Carrier, ConnectionPlan, Facility, Frame, Operating, PlanState
+from provisioner.inventory.operations.facility_plan import backup_beside
 from provisioner.inventory.operations.file_edit import (
     Edits,
     EditsOfMany,
@@ -111,6 +112,8 @@ def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> 
     for name, outline in loaded.outlines.items():
         if outline.successor is not None and outline.successor.relay == order.relay:
             stays[name] = f"it is just moving to {order.relay}: facility move {name} --to {order.to}"
+        elif outline.plan is not None and outline.plan.backup_relay == order.relay:
+            stays[name] = f"{order.relay} is its backup relay: name another one first, or none"
         elif outline.plan is None or outline.plan.relay != order.relay:
             continue
         elif outline.successor is not None and outline.successor.relay != order.to:
@@ -158,6 +161,8 @@ def _with_successor(frame: Frame, site: Facility, text: FacilityText, order: Dra
     if site.successor is not None and (not order.source or not unsigned_by(site, known)):
         return text
     plan = {"state": PlanState.PROPOSED.value, "carrier": known.carrier, "relay": known.relay}
+    if known.backup_relay:
+        plan["backup_relay"] = known.backup_relay
     if known.access is not Access.PULL_PORTMAP:
         plan["access"] = known.access.value
     if not order.source:
@@ -187,7 +192,8 @@ def _over(site: Facility, relay: str) -> ConnectionPlan:
     plan = site.plan
     if plan is None:  # who asks has seen that it has one
         raise UsageError(f"facility {site.id} has no plan", object=site.id)
-    return ConnectionPlan(state=PlanState.AGREED, carrier=plan.carrier, relay=relay, access=plan.access)
+    known = {"state": PlanState.AGREED, "carrier": plan.carrier, "relay": relay, "access": plan.access}
+    return ConnectionPlan.model_validate(known | backup_beside(plan, plan.carrier, relay))
 
 
 def _mark(root: Path, carrier: Carrier, order: DrainOrder) -> FileEdit:

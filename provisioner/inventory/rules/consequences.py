@@ -18,9 +18,10 @@ IN_ONE_FILE: Final[Mapping[str, frozenset[str]]] = {
     "facility-file-misplaced": _OF_A_PLAN,
     "centre-file-misplaced": frozenset({"allocation-missing"}),
     "carrier-file-misplaced": frozenset({"allocation-missing"}),
-    "carrier-unknown": _OF_A_PLAN | {"relay-of-other-carrier"},
+    "carrier-unknown": _OF_A_PLAN | {"relay-of-other-carrier", "backup-relay-unfit"},
     "relay-unknown": frozenset({"sign-off-stale"}),
     "relay-of-other-carrier": frozenset({"sign-off-stale"}),
+    "backup-relay-unfit": frozenset({"sign-off-stale"}),
     "recorder-unknown": frozenset({"allocation-missing", "sign-off-stale"}),
 }
 """What an error hides among the problems of the same file."""

@@ -145,6 +145,26 @@ def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
             yield view.problem(owner, (key, "relay"), "relay-unknown", message, hint)
 
 
+def backups_are_other_relays_of_the_carrier(view: View) -> Iterator[Problem]:
+    """A plan's backup relay is another one of its carrier: it reaches the site at the same address, by one key."""
+    owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
+    for owner, key, _, plan in view.plans():
+        backup = plan.backup_relay
+        if not backup or f"carrier/{plan.carrier}" in view.broken or not view.knows(f"carrier/{plan.carrier}"):
+            continue
+        if backup == plan.relay:
+            message = f"the backup relay is {backup} itself, over which it is connected"
+        elif backup not in owners:
+            message = f"the backup relay {backup} does not exist"
+        elif owners[backup] != plan.carrier:
+            message = f"the backup relay {backup} belongs to {owners[backup]}, not to {plan.carrier}"
+        else:
+            continue
+        others = ", ".join(sorted(name for name, of in owners.items() if of == plan.carrier and name != plan.relay))
+        hint = f"name another relay of {plan.carrier}: {others}" if others else "remove it: there is no other relay"
+        yield view.problem(owner, (key, "backup_relay"), "backup-relay-unfit", message, hint)
+
+
 def _relays(view: View, carrier: str) -> str:
     known = view.inventory.carriers.get(carrier)
     return ", ".join(relay.id for relay in known.relays) if known else "none that can be read"
@@ -154,8 +174,8 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
     """A relay carries no more paths than its max_paths; one camera's stream is one path."""
     load: Counter[str] = Counter()
     for _, facility in view.facilities():
-        for plan in facility.connections:
-            load[plan.relay] += facility.paths
+        for relay_id in facility.relays:
+            load[relay_id] += facility.paths
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             if load[relay.id] > relay.max_paths:
@@ -191,6 +211,12 @@ def _on_drained_relays(view: View) -> Iterator[Problem]:
             hint = f"run provisioner relay drain {plan.relay} --to {to}"
             code = "plan-on-drained-relay"
             yield view.problem(owner, (key, "relay"), code, message, hint, severity=Severity.WARNING)
+        if plan.backup_relay in drained and facility.operating is not Operating.CLOSED:
+            onto = drained[plan.backup_relay]
+            message = f"its backup relay is {plan.backup_relay}, which is being emptied onto {onto}"
+            hint = f"name another one, or none: provisioner facility plan {facility.id} --backup-relay NAME"
+            code = "plan-on-drained-relay"
+            yield view.problem(owner, (key, "backup_relay"), code, message, hint, severity=Severity.WARNING)
 
 
 def public_keys_are_unique(view: View) -> Iterator[Problem]:
@@ -226,6 +252,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     centres_exist,
     centres_are_managed_from_somewhere,
     plans_name_a_relay_of_their_carrier,
+    backups_are_other_relays_of_the_carrier,
     relays_hold_their_paths,
     drains_lead_to_a_relay,
     public_keys_are_unique,

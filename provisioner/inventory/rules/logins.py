@@ -80,11 +80,11 @@ def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite
 def _login_site(facility: Facility | Outline) -> LoginSite:
     if isinstance(facility, Facility):
         devices, paths = devices_of(facility), rtsp_paths_of(facility)
-        served = tuple(connection.plan.carrier for connection in facility.connections)
+        served = tuple(plan.carrier for plan in facility.carried_plans)
         changing = changing_logins_of(facility)
     else:
         devices, paths = facility.devices, facility.rtsp_paths
-        served = tuple(plan.carrier for plan in facility.connections)
+        served = tuple(plan.carrier for plan in facility.carried_plans)
         changing = facility.changing_logins
     holders = _holders(carrier_of(facility), next_carrier_of(facility))
     return LoginSite(facility.id, facility.province, facility.operating, served, holders, devices, paths, changing)

@@ -98,14 +98,14 @@ def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
     inside: dict[tuple[str, str], bool] = {}
     for owner, facility in view.facilities():
         lan = facility.lan
-        for plan in facility.connections if lan is not None else ():
-            endpoint = relays.get(plan.relay)
+        for relay in facility.relays if lan is not None else ():
+            endpoint = relays.get(relay)
             if lan is None or endpoint is None:
                 continue
-            if (lan, plan.relay) not in inside:
-                inside[lan, plan.relay] = endpoint in IPv4Network(lan)
-            if inside[lan, plan.relay]:
-                message = f"the LAN {lan} has {endpoint} in it, where the gateway is to send WireGuard to {plan.relay}"
+            if (lan, relay) not in inside:
+                inside[lan, relay] = endpoint in IPv4Network(lan)
+            if inside[lan, relay]:
+                message = f"the LAN {lan} has {endpoint} in it, where the gateway is to send WireGuard to {relay}"
                 hint = "correct the LAN, or write under endpoint of the relay where the site reaches it"
                 severity = Severity.WARNING
                 yield view.problem(owner, ("gateway", "lan"), "lan-over-endpoint", message, hint, severity=severity)

@@ -160,9 +160,9 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
     once: Counter[str] = Counter()
     more: Counter[str] = Counter()
     for facility in view.outlines.values():
-        for plan in facility.connections:
-            once[plan.relay] += facility.paths
-            more[plan.relay] += _more_paths(moves, facility)
+        for carrying in facility.relays:
+            once[carrying] += facility.paths
+            more[carrying] += _more_paths(moves, facility)
     for carrier, relay in view.inventory.relays.values():
         both = once[relay.id] + more[relay.id]
         if once[relay.id] <= relay.max_paths < both:

@@ -98,7 +98,8 @@ def _last_channel(recorder: Recorder) -> float:
 def recorders_bear_the_load(site: SiteView) -> Iterator[Problem]:
     """A recorder serves so many sessions and so much video at once; every stream that we may pull counts."""
     facility = site.facility
-    relays = len(facility.connections) or 1
+    # A backup relay pulls what somebody reads there when the other one is gone, and for a moment when it is checked.
+    relays = len(facility.carried_plans) or 1
     for index, recorder in enumerate(facility.recorders):
         if recorder.max_sessions is None and recorder.max_out_kbps is None:
             continue
@@ -129,7 +130,7 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
     upload = facility.survey.uplink.upload_mbps if facility.survey else None
     if upload is None:
         return
-    relays = len(facility.connections) or 1
+    relays = len(facility.carried_plans) or 1
     subs = sum(_rate(camera.streams.sub) for camera in facility.cameras) * relays
     # Who opens one main stream has every other picture of the site starve.
     needed = subs + max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays

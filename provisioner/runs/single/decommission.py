@@ -102,7 +102,7 @@ def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
     """
     if host in inventory.relays:
         plans = ((name, plan) for name, of in session.loaded.outlines.items() for plan in (of.plan, of.successor))
-        users = sorted({name for name, plan in plans if plan is not None and plan.relay == host})
+        users = sorted({name for name, plan in plans if plan is not None and host in (plan.relay, plan.backup_relay)})
         kind, what = "relay", "let another relay carry them, and apply that"
         protected = inventory.relays[host][1].protected
     else:

@@ -73,7 +73,7 @@ def carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[st
     """The sites with a gateway of this relay, and the paths that are pulled there."""
     sites, paths = [], []
     for connection in inventory.connections:
-        if connection.plan.relay == relay:
+        if connection.relay == relay:
             facility = connection.facility
             if connection.gateway.public_key:
                 sites.append(facility.id)

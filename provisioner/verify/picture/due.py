@@ -49,7 +49,7 @@ def looks_at(
     due = looks is Looks.DUE
 
     def is_full(target: PathToCheck) -> bool:
-        return full or (due and full_look_due(target, memories.get(target.path.name, NOTHING), at) is not None)
+        return full or (due and full_look_due(target, memories.get(target.remembered_as, NOTHING), at) is not None)
 
     return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
 

@@ -723,3 +723,19 @@ def test_with_commit_each_step_is_one_commit_of_its_files(call: DrainTerminal) -
         ["git", "status", "--porcelain", "inventories"], cwd=call.root, check=True, capture_output=True, text=True
     )
     assert dirty.stdout == ""
+
+
+def test_a_site_whose_backup_relay_is_to_go_stays_and_is_named(call: DrainTerminal) -> None:
+    """And one that moves keeps a backup relay that goes on: the other relay itself is none any more."""
+    first, *rest = SITES
+    for site, backup in ((first, NEW), *((one, NEW) for one in rest)):
+        assert call("facility", "plan", site, "--backup-relay", backup)[0] == 0
+        assert call("sign-off", site, "--all-parties", "--source", "5")[0] == 0
+    _, out, _ = call("relay", "drain", NEW, "--to", OLD, "--dry-run")
+    for site in SITES:
+        assert f"{site}: {NEW} is its backup relay: name another one first, or none" in out
+    assert call(*DRAIN, "--dry-run")[0] == 0
+    assert call("facility", "move", first, "--to", NEW)[0] == 0
+    plan = call.plans()[first]
+    assert plan["plan"]["backup_relay"] == NEW
+    assert "backup_relay" not in plan["successor"]

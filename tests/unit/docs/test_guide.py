@@ -44,6 +44,7 @@ GUIDE = (
 RUN_HERE = (
     *("docs/contacts.md", "docs/documents.md", "docs/geography.md", "docs/import.md", "docs/language.md"),
     "docs/reachability.md",
+    "docs/readers.md",
     *(page for page in GUIDE if "hosts" not in page),
 )
 """Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,25 @@ def test_what_is_wrong_with_a_camera_is_one_incident_and_the_worst_speaks_for_it
             assert {v.cause for v in of_incident} == {incident.cause}
     cameras = [incident.object for incident in incidents if incident.layer is Layer.CAMERA]
     assert len(cameras) == len(set(cameras))
+
+
+@given(verdicts(), st.data())
+def test_an_incident_says_which_of_its_paths_are_up_over_another_relay(
+    given_verdicts: tuple[PathVerdict, ...], data: st.DataObject
+) -> None:
+    """And says nothing of others; nobody is made well by it."""
+    names = [verdict.path for verdict in given_verdicts]
+    up = data.draw(st.sets(st.sampled_from(names)))
+    beside = [
+        replace(one, relay="relay-2", verdict=Verdict.UP, cause=Cause.NONE, layer=None, object="", detail="")
+        for one in given_verdicts
+        if one.path in up
+    ]
+    alone, both = incidents_of(given_verdicts), incidents_of([*given_verdicts, *beside])
+    for before, after in zip(alone, both, strict=True):
+        served = len(up & set(before.paths))
+        more = f"; up over relay-2: {served} path{'s' if served > 1 else ''}" if served else ""
+        assert after == replace(before, detail=before.detail + more)
 
 
 @given(verdicts())
