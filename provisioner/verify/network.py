@@ -136,7 +136,15 @@ def _open_check(case: Case, where: str) -> Check:
     """Judge a device that the probe reaches: rules may still keep MediaMTX itself from it."""
     drop = case.relay.closer.drop_of(case.device)
     flows = case.flowed or case.target.path.on_demand
-    return PASSED if drop is None or flows else dropped(drop, case.target.relay.id, f"what goes to {where}")
+    if drop is None or flows or _is_halted(case, drop):
+        return PASSED
+    return dropped(drop, case.target.relay.id, f"what goes to {where}")
+
+
+def _is_halted(case: Case, drop: Drop) -> bool:
+    """Whether our own rules hold a device back that made its relay connect too often: it is the device's doing."""
+    sources = case.relay.sources
+    return sources is not None and case.device in sources.halted and drop.is_of(case.target.relay.names)
 
 
 def _refused_check(case: Case, where: str) -> Check:
