@@ -37,6 +37,7 @@ def aside() -> None:
     for folder in OURS:
         Path(folder).mkdir(parents=True, exist_ok=True)
         run("mount", "-t", "tmpfs", "none", folder)
+    run("mount", "-t", "sysfs", "none", "/sys")  # it shows the interfaces of whoever mounted it
     run("ip", "link", "set", "lo", "up")
 
 

@@ -38,7 +38,7 @@ def backed(deployment: Deployment) -> Iterator[Deployment]:
             changed.run("facility", "plan", site, "--backup-relay", NEW)
             changed.run("sign-off", site, "--all-parties", "--source", "minutes 8")
         planned = changed.document("plan")
-        assert planned["summary"]["viewers"] == 0, planned["summary"]
+        assert planned["viewers_by_path"] == {}, planned["summary"]
         changed.run("apply", "--yes")
         install(changed, *SITES)
         changed.commit("a backup relay for every site")
