@@ -112,6 +112,21 @@ def test_a_site_package_has_a_tunnel_to_each_and_its_digest_knows() -> None:
     assert digest != other
 
 
+@pytest.mark.parametrize("system", ["routeros", "openwrt"])
+def test_two_relays_that_reach_a_site_at_one_address_give_the_router_one(system: str) -> None:
+    """RouterOS ends an import where an address is added twice."""
+    site = fleets.facility("kcl-bg-001", plan=plan(FIRST, BACKUP))
+    site["gateway"] |= {"system": system}
+    whole = fleets.complete(inventory_of(site))
+    spec = site_spec(whole, fleets.secrets_of(whole), whole.facilities["kcl-bg-001"])
+    text = b"".join(
+        file.content for file in render_site(spec, fleets.templates()) if not file.path.endswith("html")
+    ).decode()
+    added = [line for line in text.splitlines() if "address add address=" in line or "wg.addresses=" in line]
+    assert len(added) == 1
+    assert str(spec.links[0].address) in added[0]
+
+
 @given(plans(), RELAYS)
 def test_the_parties_sign_each_relay_over_which_pictures_go(drawn: dict[str, Any], other: str) -> None:
     facility = inventory_of(fleets.facility(**drawn)).facilities["kcl-bg-001"]
