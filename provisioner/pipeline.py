@@ -51,7 +51,7 @@ from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import GatewaySystem, Inventory, InventorySecrets, MediamtxArtefact, Secrets
-from provisioner.inventory.new_secrets import completed, recorded
+from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
@@ -555,7 +555,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
     order = _KeysOrder(known_keys(inventory), (allow or {}).get(TRUST, 0), who, recovery)
     made, errors = _keys_of(session, hosts, order)
     errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
-    lock = recorded(inventory.allocations, {host: keys.recorded for host, keys in made.items()})
+    lock = recorded(certified(inventory, new, datetime.now(UTC)), {host: k.recorded for host, k in made.items()})
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
     packages = _packages_before(inventory, made)

@@ -37,6 +37,7 @@ PACKAGE = ROOT / "provisioner"
 
 RESTATED = (
     "apply/last_lines.py",
+    "base/certificate_end.py",
     "base/held.py",
     "geography/convert.py",
     "hosts/artefact.py",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Collection
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from provisioner.base.certificate import new_certificate_key
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, Secrets, device_of
-from provisioner.inventory.new_secrets import recorded
+from provisioner.inventory.new_secrets import certified, recorded
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.templates import Templates, load_templates
@@ -38,7 +40,19 @@ def complete(inventory: Inventory, held: Collection[str] = ()) -> Inventory:
     """An inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
     lock = allocate(inventory, held)
     keys = {host: _keys(host) for host in (*lock.relays, *lock.centres)}
-    return inventories.with_lock(inventory, recorded(lock, keys))
+    whole = inventories.with_lock(inventory, recorded(lock, keys))
+    encrypted = any(carrier.reader_tls for carrier in inventory.carriers.values())
+    return inventories.with_lock(whole, certified(whole, secrets_of(whole), CERTIFIED_AT)) if encrypted else whole
+
+
+CERTIFIED_AT = datetime(2021, 5, 1, tzinfo=UTC)
+"""When the certificates of these inventories were made."""
+
+
+@cache
+def certificate_key(_relay: str) -> Secret:
+    """The key of a relay's certificate: the same one as long as the process lives."""
+    return new_certificate_key()
 
 
 def _keys(host: str) -> dict[str, str]:
@@ -55,6 +69,7 @@ def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") ->
     carriers = {
         carrier.id: CarrierSecrets(
             readers={centre: Secret(f"reader-{carrier.id}-{centre}") for centre in carrier.centres},
+            certificate_keys={r.id: certificate_key(r.id) for r in carrier.relays if carrier.reader_tls},
             viewers={v.id: Secret(f"viewer-{carrier.id}-{v.id}") for v in inventory.viewers_of(carrier)},
             site_psks={site: Secret(_digest(f"psk/{site}")) for site in inventory.allocations.sites},
             centre_psks={

@@ -126,6 +126,7 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
         else:
             moved = tombstones.moved_by(change.run_id)
             change.notes += change.step("bury what is revoked", lambda: tombstones.bury(change.run_id, moved))
+        change.step("renew keys of readers", last_good.renew_keys)
         change.step("keep generation", lambda: last_good.keep(change.run_id))
         manifest = files.read_json(paths.MANIFEST) or {}
         change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), state))
@@ -139,6 +140,7 @@ def _remember_late(change: Transaction) -> None:
     """Do what a confirmation that was killed after its word had been taken left undone."""
     try:
         change.notes += tombstones.bury_late()
+        last_good.renew_keys()
         if paths.LAST_GOOD.exists() and not (paths.GENERATIONS / change.run_id).exists():
             last_good.keep(change.run_id)
         manifest = files.read_json(paths.MANIFEST) or {}

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host import relay
-from provisioner_host.paths import RTSP_PORT
+from provisioner_host.paths import READER_PORTS
 from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from provisioner_host.wire import ArrivalAnswer, DeliveryAnswer, FlowAnswer, PathToRead, RelayDeliveriesAnswer
 
 _PATHS = "/v3/paths/list?itemsPerPage=1000000"
-_SESSIONS = "/v3/rtspsessions/list?itemsPerPage=1000000"
 _EVERY_S = 1.0
 # A visit to a large relay takes minutes: of those, a look every so often is enough.
 _LATER_S, _SOON_S = 5.0, 30.0
@@ -116,7 +115,7 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
     devices = {(p["address"], p["port"]) for p in paths.values()}
 
     def of_ours(ends: Ends) -> bool:
-        return ends[1] == RTSP_PORT or ends[2:] in devices
+        return ends[1] in READER_PORTS or ends[2:] in devices
 
     def look() -> Moment:
         at, reading, received = time.monotonic(), sessions(paths), _received(paths)
@@ -132,7 +131,7 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
 def sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
     """The sessions that read one of some paths, by their ids; none where MediaMTX does not say."""
     try:
-        listed = relay.api(_SESSIONS)["items"]
+        listed = relay.reader_sessions()
         reading = [s for s in listed if s.get("state") == "read" and s.get("path") in paths]
         return {str(s["id"]): _session(s) for s in reading}
     except (Failed, OSError, KeyError, TypeError, ValueError, AttributeError):
@@ -179,7 +178,7 @@ def _session(session: Mapping[str, Any]) -> ReaderSession:
 
 
 def _served(looks: list[Moment]) -> list[DeliveryAnswer]:
-    by_reader = [{ends[2:]: link for ends, link in look.links.items() if ends[1] == RTSP_PORT} for look in looks]
+    by_reader = [{ends[2:]: link for ends, link in look.links.items() if ends[1] in READER_PORTS} for look in looks]
     answers = []
     for name in sorted({name for look in looks for name in look.sessions})[:_NAMED]:
         seen = [(look.at, look.sessions[name]) for look in looks if name in look.sessions]

@@ -158,6 +158,8 @@ def restore_files(folder: Path, wrong: list[str]) -> list[str]:
     changed = []
     for saved in state["files"]:
         try:
+            if saved["path"] == str(paths.READERS_FILE):
+                relay.wait_for_gap(paths.READERS_FILE)
             if Path(saved["path"]) not in apart and _put_back(folder, saved):
                 changed.append(str(saved["path"]))
         except OSError as error:
@@ -347,6 +349,22 @@ def _leave_trust_out(folder: Path) -> None:
     state["files"] = [saved for saved in state["files"] if saved["path"] not in apart]
     state["absent"] = [path for path in state["absent"] if path not in apart]
     files.write_json(folder / "state.json", state)
+
+
+def renew_keys() -> None:
+    """Put the key that readers are shown now in the place of a former one, in last-good and in every kept state.
+
+    Whoever had the former one might be taken for this relay as soon as a state of before comes back.
+    """
+    if not paths.READERS_FILE.is_file():
+        return
+    present = paths.READERS_FILE.read_bytes()
+    for folder in (paths.LAST_GOOD, *(paths.GENERATIONS / str(one["run"]) for one in generations())):
+        state = files.read_json(folder / "state.json")
+        for saved in state.get("files", ()) if isinstance(state, dict) else ():
+            copy = folder / str(saved["content"])
+            if saved["path"] == str(paths.READERS_FILE) and copy.is_file() and copy.read_bytes() != present:
+                files.write(copy, present, mode=0o600)
 
 
 def generations() -> list[GenerationAnswer]:

@@ -26,6 +26,8 @@ API_PASSWORD = KEYS / "api.password"
 PROBE_PASSWORD = KEYS / "probe.password"
 # With it the host proves that it is the one that it was, and reads who it is for: bundle.py reads it by the same name.
 IDENTITY = KEYS / "identity"
+# The key and the certificates that MediaMTX shows readers; it watches the file, and cuts nobody when that changes.
+READERS_FILE = ETC / "readers.pem"
 TRUST_FILE = ETC / "trust.json"
 POLICY_FILE = ETC / "policy.json"
 
@@ -59,6 +61,9 @@ TABLE = ("inet", OURS)
 PROBE_TABLE = ("inet", "provisioner_probe" + (f".{SIDE}" if SIDE else ""))
 API_PORT = 9997
 RTSP_PORT = 8554
+# Of readers whose connections are encrypted.
+RTSPS_PORT = 8322
+READER_PORTS = frozenset({RTSP_PORT, RTSPS_PORT})
 SENTINEL_PREFIX = "cfg/"
 
 UNIT_MEDIAMTX = f"{OURS}-mediamtx.service"

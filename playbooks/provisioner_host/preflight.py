@@ -122,7 +122,8 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
     program = change.request["program"]
     if program is not None and str(paths.MEDIAMTX_FILE) in wanted and _relay_moves(change):
         path = Path(program["path"])
-        change.step("check relay", lambda: check_relay(path, change.content(str(paths.MEDIAMTX_FILE))))
+        readers = change.content(str(paths.READERS_FILE)) if str(paths.READERS_FILE) in wanted else b""
+        change.step("check relay", lambda: check_relay(path, change.content(str(paths.MEDIAMTX_FILE)), readers))
 
 
 def _refuse_folders(wanted: Iterable[str]) -> None:
@@ -136,8 +137,13 @@ def _refuse_folders(wanted: Iterable[str]) -> None:
             raise Failed(f"{path} is a folder, and a file of ours belongs there: move it away, and plan again")
 
 
-def check_relay(program: Path, content: bytes) -> None:
+def check_relay(program: Path, content: bytes, readers: bytes = b"") -> None:
     """Let a MediaMTX program try a file, as a user who owns nothing, in a folder with that file alone.
+
+    Args:
+        program: MediaMTX's.
+        content: the file.
+        readers: the key and certificates that go with it; nothing where readers come without encryption.
 
     Raises:
         Failed: it refuses it, or does not open its sockets.
@@ -146,6 +152,10 @@ def check_relay(program: Path, content: bytes) -> None:
     files.folder(paths.RUN, 0o700)
     files.folder(folder, 0o750, group=paths.PROBE_USER)
     try:
+        if readers:
+            beside = folder / paths.READERS_FILE.name
+            files.write(beside, readers, mode=0o640, group=paths.PROBE_USER)
+            content = content.replace(f'"{paths.READERS_FILE}"'.encode(), f'"{beside}"'.encode())
         files.write(folder / "mediamtx.yml", content, mode=0o640, group=paths.PROBE_USER)
         relay.check(program, folder / "mediamtx.yml")
     finally:
@@ -165,4 +175,6 @@ def _tunnel_moves(change: ApplyTransaction, facts: FactsAnswer) -> bool:
 def _relay_moves(change: ApplyTransaction) -> bool:
     """Whether MediaMTX gets a new file, or another MediaMTX gets the old one."""
     unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
-    return change.differs(paths.MEDIAMTX_FILE) or (str(unit) in change.wanted and change.differs(unit))
+    names = (paths.MEDIAMTX_FILE, paths.READERS_FILE)
+    moved = any(str(path) in change.wanted and change.differs(path) for path in names)
+    return moved or (str(unit) in change.wanted and change.differs(unit))

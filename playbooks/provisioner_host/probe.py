@@ -16,6 +16,7 @@ from provisioner_host import (
     deliveries,
     observe,
     onvif,
+    pinned,
     reach,
     readers,
     relay,
@@ -24,7 +25,7 @@ from provisioner_host import (
     source_peers,
     units,
 )
-from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
+from provisioner_host.paths import PROBE_PASSWORD, READERS_FILE, RTSP_PORT, RTSPS_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import SHORTEST_READ_S, Login
 from provisioner_host.shell import Failed, scrub
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         ReadAnswer,
         RelayEvidenceAnswer,
         RelayToProbe,
+        RelayToRead,
         SampleAnswer,
         SourcesAnswer,
         SpanAnswer,
@@ -57,6 +59,8 @@ _LOG_S = 90
 _LEAST_S = 2.0
 _Result = TypeVar("_Result")
 _PROBE_USER = "probe"
+# In MediaMTX's file where nobody may read without encryption, its own probe neither.
+_READS_ENCRYPTED = 'rtspEncryption: "strict"'
 # MediaMTX tries a source again 5 s after it failed: who comes back in this time is looked at anew.
 _RETRY_S = 7.0
 _AGAIN_SAMPLE_S = 3.0
@@ -390,7 +394,11 @@ def reads_of_relay(
             _add_source(result, paths[names[number]], paths)
         reads[names[number]] = result
 
-    login = Login(address, RTSP_PORT, _PROBE_USER, password)
+    try:
+        fingerprint = pinned.own() if _READS_ENCRYPTED in relay.read_file().splitlines() else ""
+    except (OSError, ValueError):
+        return {name: {"not_run": f"{READERS_FILE} holds no certificate"} for name in paths}
+    login = Login(address, _port(fingerprint), _PROBE_USER, password, fingerprint)
     looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
     readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
     return reads
@@ -435,7 +443,7 @@ def _after(name: str) -> SampleAnswer | None:
 
 def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
     tunnel = reach.live_tunnel(key)
-    logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
+    logins = {r["relay"]: _login(r) for r in wanted["relays"]}
     # The relays take turns, too.
     placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
     turns = [(of, name) for _, of, name in placed]
@@ -447,7 +455,7 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
     unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
     with spans.of("causes"):
         ways, looked_closer = closer.at_relays(
-            ((logins[of].address, RTSP_PORT) for of in unreached), tunnel, limits.connect_s, limits.until
+            ((logins[of].address, logins[of].port) for of in unreached), tunnel, limits.connect_s, limits.until
         )
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
@@ -459,6 +467,15 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
         "closer": looked_closer,
         "incoming": incoming.evidence(),
     }
+
+
+def _port(fingerprint: str) -> int:
+    return RTSPS_PORT if fingerprint else RTSP_PORT
+
+
+def _login(relay_: RelayToRead) -> Login:
+    fingerprint = relay_.get("fingerprint", "")
+    return Login(relay_["address"], _port(fingerprint), relay_["user"], relay_["secret"], fingerprint)
 
 
 def _reads_of_centre(

@@ -29,6 +29,7 @@ from provisioner_host import (
     picture_answer,
     picture_look,
     picture_measures,
+    pinned,
     rtp_units,
     rtsp_reader,
     rtsp_talk,
@@ -51,6 +52,7 @@ _SHIPPED = (
     picture_measures,
     picture_look,
     picture_answer,
+    pinned,
     rtsp_reader,
     http_digest,
     nal_units,
@@ -151,7 +153,7 @@ def _request(
 ) -> bytes:
     request: ReadersRequest = {
         "modules": confined.sources((*_SHIPPED, sys.modules[__name__])),
-        "logins": {name: (x.address, x.port, x.user, x.password) for name, x in logins.items()},
+        "logins": {name: (x.address, x.port, x.user, x.password, x.fingerprint) for name, x in logins.items()},
         "turns": [list(turn) for turn in turns],
         "looks": {str(turn): look for turn, look in looks.items()},
         "readers": times.readers,

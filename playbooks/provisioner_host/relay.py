@@ -35,6 +35,12 @@ USERS_LINE = "authInternalUsers: "
 # A path's settings that we write. Another hand's may hold anything: a command line with a password, an address.
 _OURS = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
 _SET = "set"
+# Sessions of readers without encryption and with it: each is listed by a server of its own.
+_FAMILIES = ("rtspsessions", "rtspssessions")
+
+
+class NoSuchPage(Failed):
+    """The Control API has no such page: what it is about is not there, or its server is off."""
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -204,11 +210,38 @@ def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
             with link.makefile("rb") as stream:
                 answer = stream.read()
         status, _, rest = answer.partition(b"\r\n")
+        if status.split()[1:2] == [b"404"]:
+            raise NoSuchPage("the relay's Control API: 404")
         if status.split()[1:2] != [b"200"]:
             raise Failed(f"the relay's Control API: {status[:60].decode(errors='replace') or 'no answer'}")
         return json.loads(rest.partition(b"\r\n\r\n")[2])
     except (OSError, ValueError) as error:
         raise Failed(f"the relay's Control API: {error}") from None
+
+
+def reader_sessions() -> list[dict[str, Any]]:
+    """The sessions of RTSP, encrypted or not, each with the `family` of the API that it is of.
+
+    Raises:
+        Failed: the relay does not list them.
+    """
+    listed: list[dict[str, Any]] = []
+    answered = 0
+    for family in _FAMILIES:
+        try:
+            items = api(f"/v3/{family}/list?itemsPerPage=1000000")["items"]
+        except NoSuchPage:
+            # That server is off.
+            continue
+        except (KeyError, TypeError):
+            items = None
+        if not isinstance(items, list):
+            raise Failed("the relay's Control API does not list its sessions")
+        answered += 1
+        listed += [{**one, "family": family} for one in items]
+    if not answered:
+        raise Failed("the relay's Control API does not list its sessions")
+    return listed
 
 
 def runtime() -> RuntimeAnswer | None:
@@ -247,19 +280,19 @@ def _pause(begun: float) -> float:
     return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
 
 
-def gap_left() -> float:
-    """How long it takes still until the relay will see the next write of its file."""
+def gap_left(file: Path = MEDIAMTX_FILE) -> float:
+    """How long it takes still until the relay will see the next write of its file, or of its certificate."""
     try:
-        age = time.time() - MEDIAMTX_FILE.stat().st_mtime
+        age = time.time() - file.stat().st_mtime
     except FileNotFoundError:
         return 0.0
     # A clock that jumped back gives a negative age: then a whole gap is waited.
     return max(0.0, min(WRITE_GAP_S, WRITE_GAP_S - age))
 
 
-def wait_for_gap() -> None:
-    """Wait until the relay will see the next write of its file."""
-    time.sleep(gap_left())
+def wait_for_gap(file: Path = MEDIAMTX_FILE) -> None:
+    """Wait until the relay will see the next write of its file, or of its certificate."""
+    time.sleep(gap_left(file))
 
 
 # --- trying a file --------------------------------------------------------------------------------
@@ -316,7 +349,7 @@ def _started(command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _addresses(content: str) -> list[tuple[str, int]]:
-    addresses = re.findall(r'^(?:rtspAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
+    addresses = re.findall(r'^(?:rtspAddress|rtspsAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
     return [(address, int(port)) for address, port in addresses]
 
 

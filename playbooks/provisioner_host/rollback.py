@@ -126,4 +126,6 @@ def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state
         live = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
         if live.exists() and program != relay.program_in(live.read_text()):
             change.notes.append(f"MediaMTX goes back to {program.name}")
-        change.step("check relay", lambda: preflight.check_relay(program, content))
+        shown = saved.get(str(paths.READERS_FILE))
+        readers = shown.read_bytes() if shown is not None else b""
+        change.step("check relay", lambda: preflight.check_relay(program, content, readers))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from provisioner_host import picture_look
+from provisioner_host import picture_look, pinned
 from provisioner_host.picture_look import HeldBackError, PacketWatch, PictureLook
 from provisioner_host.shell import PATH, Failed, scrub
 
@@ -45,6 +45,7 @@ _MOST_SAID = 2_000_000
 _MOST_PIXELS = 7680 * 4320
 _ANALYZE_US = 500_000
 _NETWORK = "rtsp,rtp,tcp"
+_ENCRYPTED = f"{_NETWORK},tls"
 # How long ffmpeg may take to close what it reads and writes.
 _ENDING_S = 1.5
 # ffmpeg's words for a stream whose description does not say how large its pictures are.
@@ -53,19 +54,25 @@ _SIZE_UNKNOWN = "dimensions not set"
 
 @dataclass(frozen=True)
 class Login:
-    """Where and as whom to read."""
+    """Where and as whom to read; `fingerprint` is of the relay's certificate, empty where nothing is encrypted."""
 
     address: str
     port: int
     user: str
     password: str = field(repr=False)
+    fingerprint: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """What its addresses begin with."""
+        return "rtsps" if self.fingerprint else "rtsp"
 
     def script(self, path: str, timeout_s: float) -> str:
         """The `ffconcat` script that reads a path. Every part is percent-encoded, so nothing can end the line."""
         who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return (
             "ffconcat version 1.0\n"
-            f"file rtsp://{who}@{self.address}:{self.port}/{quote(path)}\n"
+            f"file {self.scheme}://{who}@{self.address}:{self.port}/{quote(path)}\n"
             "option rtsp_transport tcp\n"
             "option allowed_media_types video\n"
             f"option timeout {round(timeout_s * 1_000_000)}\n"
@@ -98,15 +105,19 @@ def read(
         look: how it goes on from there; None where the key frame is the end.
     """
     begun = time.monotonic()
+    if login.fingerprint and (why := pinned.refusal(login.address, login.port, login.fingerprint, timeout_s)):
+        # ffmpeg knows no fingerprints: who shows another certificate does not get the login.
+        seconds = round(time.monotonic() - begun, 2)
+        return {"error": why, "status": None, "timed_out": why.startswith("no answer within"), "seconds": seconds}
     try:
-        result = _scrubbed(read_script(login.script(path, timeout_s), timeout_s, wrap, look), login)
+        result = _scrubbed(_read_once(login, path, timeout_s, wrap, look), login)
     except HeldBackError:
         # It has shown that it sends: the time for its next key frame begins anew.
         result = _read_all(login, path, timeout_s, wrap, look)
     left = begun + timeout_s - time.monotonic()
     if look is not None and _SIZE_UNKNOWN in result.get("error", "") and left > 0:
         # ffmpeg copies no packets of which it does not know how large the picture is; it can decode them.
-        result = _scrubbed(read_script(login.script(path, left), left, wrap), login)
+        result = _scrubbed(_read_once(login, path, left, wrap), login)
         if "codec" in result:
             result["picture"] = None
     result["seconds"] = round(time.monotonic() - begun, 2)
@@ -119,7 +130,18 @@ def _read_all(
     """Read a path with every picture decoded, however much that costs."""
     if look is not None:
         look, timeout_s = look.of_all(), min(timeout_s, max(1.0, look.until - time.monotonic()))
-    return _scrubbed(read_script(login.script(path, timeout_s), timeout_s, wrap, look), login)
+    return _scrubbed(_read_once(login, path, timeout_s, wrap, look), login)
+
+
+def _read_once(
+    login: Login,
+    path: str,
+    timeout_s: float,
+    wrap: Callable[[list[str]], list[str]],
+    look: PictureLook | None = None,
+) -> ReadAnswer:
+    protocols = _ENCRYPTED if login.fingerprint else _NETWORK
+    return read_script(login.script(path, timeout_s), timeout_s, wrap, look, protocols)
 
 
 def _scrubbed(result: ReadAnswer, login: Login) -> ReadAnswer:

@@ -30,7 +30,7 @@ _PARAMETERS = re.compile(r"^a=fmtp:\d{1,3} +([^\r\n]{1,12000})", re.MULTILINE)
 _SETS = {"h264": ("sprop-parameter-sets",), "hevc": ("sprop-vps", "sprop-sps", "sprop-pps")}
 _CHANNELS = re.compile(r"interleaved=(\d{1,3})")
 _SESSION = re.compile(r"[A-Za-z0-9$._+-]{1,200}")
-_PLACE = re.compile(r"rtsp://[!-~]{1,2000}")
+_PLACE = re.compile(r"rtsps?://[!-~]{1,2000}")
 
 
 class Refused(Exception):  # noqa: N818 (it reads as what is so)
@@ -64,10 +64,11 @@ class Talk:
         place: of the server, as `address:port`.
         login: user and password.
         path: what is read.
+        scheme: `rtsps` over a connection that is encrypted.
     """
 
-    def __init__(self, place: str, login: tuple[str, str], path: str) -> None:
-        self._address = f"rtsp://{place}/{quote(path)}"
+    def __init__(self, place: str, login: tuple[str, str], path: str, scheme: str = "rtsp") -> None:
+        self._address = f"{scheme}://{place}/{quote(path)}"
         self._login, self._challenge, self._answers = login, "", 0
         self._digest: Challenge | None = None
         self._base = self._asked = self._address

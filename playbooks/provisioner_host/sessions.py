@@ -19,7 +19,6 @@ from provisioner_host.shell import Failed
 if TYPE_CHECKING:
     from provisioner_host.wire import ReaderAnswer
 
-_LIST = "/v3/rtspsessions/list?itemsPerPage=1000000"
 _ID = re.compile(r"[0-9a-fA-F-]{36}")
 # Read again until so long after the first look: a reader who was let in at the last moment shows a little later.
 _PATIENCE_S = 10.0
@@ -46,7 +45,7 @@ def users_in(content: str) -> Users | None:
 def readers() -> list[ReaderAnswer] | None:
     """Who reads which path, from which address, how often; None where the relay does not say."""
     try:
-        listed = _listed()
+        listed = relay.reader_sessions()
     except (Failed, FileNotFoundError):
         return None
     counted = Counter((_user(s), _address(s), str(s.get("path", ""))) for s in listed if s.get("state") == "read")
@@ -68,7 +67,7 @@ def end_revoked(before: str, now: str) -> list[str]:
     """
     old, new = users_in(before), users_in(now) or {}
     until = time.monotonic() + _PATIENCE_S
-    listed = first = _listed()
+    listed = first = relay.reader_sessions()
     known = {_id(session) for session in first}
     ended: dict[str, str] = {}
     while True:
@@ -79,11 +78,12 @@ def end_revoked(before: str, now: str) -> list[str]:
             return [f"ended {_sessions(n)} of {why}" for why, n in sorted(Counter(ended.values()).items())]
         if time.monotonic() > until:
             raise Failed(f"{_sessions(len(doomed))} goes on: of {next(iter(doomed.values()))}")
+        families = {_id(session): str(session["family"]) for session in listed}
         for session in doomed:
-            _end(session)
+            _end(session, families[session])
         ended |= doomed
         time.sleep(_AGAIN_S)
-        listed = _listed()
+        listed = relay.reader_sessions()
 
 
 def _why_not(session: dict[str, Any], old: Users | None, new: Users, known: set[str]) -> str:
@@ -119,19 +119,11 @@ def _comes_from(address: str, entry: dict[str, Any]) -> bool:
         return False
 
 
-def _listed() -> list[dict[str, Any]]:
-    listed = relay.api(_LIST)
-    items = listed.get("items") if isinstance(listed, dict) else None
-    if not isinstance(items, list):
-        raise Failed("the relay's Control API does not list its sessions")
-    return items
-
-
-def _end(session: str) -> None:
+def _end(session: str, family: str) -> None:
     """Ask for the end of a session; whether it has ended is read in the list."""
     if _ID.fullmatch(session):
         try:
-            relay.api(f"/v3/rtspsessions/kick/{session}", method="POST")
+            relay.api(f"/v3/{family}/kick/{session}", method="POST")
         except Failed:
             return
 

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from provisioner_host.paths import API_PORT, RTSP_PORT, TABLE, USER
+from provisioner_host.paths import API_PORT, READER_PORTS, TABLE, USER
 from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
     from provisioner_host.wire import PlaceAnswer, SourcesAnswer
 
-_SERVED = frozenset({API_PORT, RTSP_PORT})
+_SERVED = READER_PORTS | {API_PORT}
 _LINE = re.compile(r"^\d+\s+\d+\s+(?P<local>\S+):(?P<port>\d+)\s+(?P<peer>\S+):(?P<peer_port>\d+)\s(?P<rest>.*)$")
 _UID = re.compile(r"\buid:(\d+)\b")
 _RECEIVED = re.compile(r"\bbytes_received:(\d+)\b")

@@ -18,7 +18,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from provisioner_host import batch_decoder, picture_measures
+from provisioner_host import batch_decoder, picture_measures, pinned
 from provisioner_host.batch_decoder import DecodedAnswer, StreamToDecode
 from provisioner_host.nal_units import Unfit
 from provisioner_host.picture_look import MOST_PACKETS, PictureLook
@@ -28,6 +28,8 @@ from provisioner_host.rtsp_reader import SHORTEST_READ_S, Login
 from provisioner_host.rtsp_talk import Refused, Talk
 
 if TYPE_CHECKING:
+    import ssl
+
     from provisioner_host.wire import PictureAnswer, ReadAnswer
 
 # The other reader counts from its first decoded picture, when more have come: a loop as long as a look shows in both.
@@ -44,6 +46,7 @@ _BLOCK = 1 << 18
 # What waits to be decoded: of a stream that sends more than a decoder takes, and of all of them.
 _MOST_WAITING, _MOST_WAITING_OF_ALL = 16_000_000, 128_000_000
 _MOST_ANSWER = 1_000_000
+# A connection that is encrypted says by an error of its own that there is nothing whole yet.
 _NOT_YET = (BlockingIOError, InterruptedError)
 
 Tell = Callable[[int, "ReadAnswer | None"], None]
@@ -164,8 +167,8 @@ class _Look:
         self._patient_s = min(looks.read_s, left)
         address = turn.login.address
         place = f"[{address}]:{turn.login.port}" if ":" in address else f"{address}:{turn.login.port}"
-        self._talk = Talk(place, (turn.login.user, turn.login.password), turn.path)
-        self._socket: socket.socket | None = None
+        self._talk = Talk(place, (turn.login.user, turn.login.password), turn.path, turn.login.scheme)
+        self._socket: socket.socket | ssl.SSLSocket | None = None
         self._depacketizer: Depacketizer | None = None
         self._spoke = self._left_at = self._begun
         self._packets: list[Packet] = []
@@ -210,8 +213,37 @@ class _Look:
         assert self._socket is not None  # noqa: S101 (for the type checker)
         if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
-        self._looks.ready.modify(self._socket, selectors.EVENT_READ, lambda: self.guarded(self._hear))
+        if self.turn.login.fingerprint:
+            self._looks.ready.unregister(self._socket)
+            self._socket = pinned.wrapped(self._socket)
+            self._looks.ready.register(self._socket, selectors.EVENT_WRITE, lambda: self.guarded(self._shake_hands))
+            self._shake_hands()
+        else:
+            self._begin()
+
+    def _shake_hands(self) -> None:
+        """Go on with the agreement about keys, as far as it goes at present."""
+        import ssl  # noqa: PLC0415 (only where somebody reads encrypted)
+
+        assert isinstance(self._socket, ssl.SSLSocket)  # noqa: S101 (for the type checker)
+        try:
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._await(selectors.EVENT_READ, self._shake_hands)
+        except ssl.SSLWantWriteError:
+            self._await(selectors.EVENT_WRITE, self._shake_hands)
+        else:
+            if not pinned.shows(self._socket, self.turn.login.fingerprint):
+                raise OSError(0, pinned.ANOTHER)
+            self._begin()
+
+    def _begin(self) -> None:
+        self._await(selectors.EVENT_READ, self._hear)
         self._say(self._talk.begin())
+
+    def _await(self, events: int, act: Callable[[], None]) -> None:
+        assert self._socket is not None  # noqa: S101 (for the type checker)
+        self._looks.ready.modify(self._socket, events, lambda: self.guarded(act))
 
     def _say(self, words: bytes) -> None:
         """Send a question: it is short, and who does not take it is none that we read."""
@@ -222,9 +254,8 @@ class _Look:
 
     def _hear(self) -> None:
         assert self._socket is not None  # noqa: S101 (for the type checker)
-        try:
-            data = self._socket.recv(_BLOCK)
-        except _NOT_YET:
+        data = self._received()
+        if data is None:
             return
         if not data:
             raise OSError(0, "End of file")
@@ -234,15 +265,26 @@ class _Look:
             if packet:
                 self._packet(packet, now)
 
+    def _received(self) -> bytes | None:
+        """What has come; None where nothing whole has."""
+        assert self._socket is not None  # noqa: S101 (for the type checker)
+        try:
+            return self._socket.recv(_BLOCK)
+        except _NOT_YET:
+            return None
+        except OSError as error:
+            # Of a connection that is encrypted: the other end's next words have not come whole.
+            if self.turn.login.fingerprint and type(error).__name__ in {"SSLWantReadError", "SSLWantWriteError"}:
+                return None
+            raise
+
     def is_closed(self, now: float) -> bool:
         """Whether the connection is closed, after a farewell."""
         if self._socket is None or now - self._left_at > _LEAVING_S:
             self._close()
             return True
         try:
-            is_over = not self._socket.recv(_BLOCK)
-        except _NOT_YET:
-            is_over = False
+            is_over = self._received() == b""
         except OSError:
             is_over = True
         if is_over:

@@ -120,6 +120,8 @@ def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
     for text in change.wanted:
         path = Path(text)
         if path != paths.MEDIAMTX_FILE and (change.differs(path) or change.misowned(path)):
+            if path == paths.READERS_FILE:
+                relay.wait_for_gap(path)
             change.put(path)
     listed = set((facts["manifest"] or {}).get("files", ()))
     for text in sorted(listed - set(change.wanted)):

@@ -213,7 +213,10 @@ class RelayToProbe(TypedDict):
 
 
 class RelayToRead(TypedDict):
-    """A relay that a centre reads from, as a user with a secret; `looks` by path, of those that are looked at."""
+    """A relay that a centre reads from, as a user with a secret; `looks` by path, of those that are looked at.
+
+    `fingerprint` is of its certificate, where it is read encrypted.
+    """
 
     relay: str
     address: str
@@ -221,6 +224,7 @@ class RelayToRead(TypedDict):
     secret: str
     paths: list[str]
     looks: NotRequired[dict[str, LookToTake]]
+    fingerprint: NotRequired[str]
 
 
 class CentreToProbe(TypedDict):
@@ -814,12 +818,13 @@ class ReadAnswer(TypedDict, total=False):
 class ReadersRequest(TypedDict):
     """What the confined readers get on their standard input: their own modules first, then what they read.
 
-    A login is an address, a port, a user and a password; a turn is a login's name and a path. `looks` are by a turn's
-    number. `until` is on the monotonic clock, which all processes of a host share.
+    A login is an address, a port, a user, a password and, where it is encrypted, a certificate's fingerprint; a turn
+    is a login's name and a path. `looks` are by a turn's number. `until` is on the monotonic clock, which all processes
+    of a host share.
     """
 
     modules: list[list[str]]
-    logins: dict[str, tuple[str, int, str, str]]
+    logins: dict[str, tuple[str, int, str, str, str]]
     turns: list[list[str]]
     looks: dict[str, LookToTake]
     readers: int

@@ -21,6 +21,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
     "availability": ("provisioner.cli.availability", "availability", "Show for what share of a time pictures came."),
     "camera": ("provisioner.cli.camera", "camera", "Add, replace, move and remove cameras and recorders."),
+    "certificate": ("provisioner.cli.certificate", "certificate", "Renew what relays show readers, or have it signed."),
     "config": ("provisioner.cli.config", "config", "Show what is set, and where."),
     "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
     "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from provisioner.base.json_document import Document
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.desired.spec import RTSP_PORT
 from provisioner.inventory.operations.relay_drain import DrainEdits
 from provisioner.report.names import some_of
 from provisioner.runs.drain.course import DrainEnd, DrainOutcome
@@ -28,7 +27,7 @@ def begun_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -
         "cut: nothing before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
     )
     yield say(cut, to=to, relay=relay, readers=readers)
-    address = f"rtsp://{look.address}:{RTSP_PORT}"
+    address = look.read_on
     there = marked("they read on at {address}, which has their paths by then, under the same names")
     yield "  " + say(there, address=address)
     yield "  " + say("until a site is let go both relays pull its devices: twice the line, two sessions each")
@@ -63,7 +62,7 @@ def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Trans
     cut = {path: number for path, number in look.viewers.items() if path.split("/")[1] in sites}
     for path, number in list(cut.items())[:_MOST_PATHS]:
         values = {"readers": say.counted(number, "reader"), "path": path}
-        address = f"rtsp://{look.address}:{RTSP_PORT}/{path}"
+        address = f"{look.read_on}/{path}"
         yield "  " + say("{readers} of {path} there: read on at {address}", address=address, **values)
     if len(cut) > _MOST_PATHS:
         yield "  " + say("and those of {paths}", paths=say.counted(len(cut) - _MOST_PATHS, "more path"))
@@ -178,6 +177,6 @@ def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:
             for name, proof in sorted(outcome.proofs.items())
         },
         "viewers": dict(look.viewers),
-        "read_on_at": f"{look.address}:{RTSP_PORT}",
+        "read_on_at": f"{look.address}:{look.port}",
         "runs": [applied.run for applied in outcome.runs],
     }

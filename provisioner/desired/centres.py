@@ -17,7 +17,7 @@ from provisioner.desired.required import (
     relay_allocation,
     secret_of,
 )
-from provisioner.desired.spec import KEEPALIVE_S, Firewall, HostKind, HostSpec, Peer, Tunnel
+from provisioner.desired.spec import KEEPALIVE_S, RTSP_PORT, RTSPS_PORT, Firewall, HostKind, HostSpec, Peer, Tunnel
 from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Inventory, Relay, Secrets
 from provisioner.inventory.model.addresses import AnyAddress
 
@@ -64,8 +64,15 @@ def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier]) ->
         management_networks=apart(networks),
         ssh_port=centre.ssh.port,
         relays=tuple(sorted(relay_allocation(inventory, relay).tunnel_address for c in carriers for relay in c.relays)),
+        reader_ports=_read_at(carriers),
         speaks_ipv6=speaks_ipv6(networks, [centre.address]),
     )
+
+
+def _read_at(carriers: Sequence[Carrier]) -> tuple[int, ...]:
+    """The ports at which its reader of checks comes to relays: encrypted wherever a carrier has that."""
+    encrypted = {carrier.reader_tls is not None for carrier in carriers}
+    return tuple(port for port, kind in ((RTSP_PORT, False), (RTSPS_PORT, True)) if kind in encrypted) or (RTSP_PORT,)
 
 
 def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centre: Centre) -> Peer:

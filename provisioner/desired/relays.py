@@ -7,6 +7,8 @@ from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 from operator import attrgetter
 
+from provisioner.base.certificate import read_certificate, server_file
+from provisioner.base.errors import InventoryError
 from provisioner.base.secret import content_key, identity_key, mediamtx_hash
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.asked import asked_devices
@@ -20,7 +22,18 @@ from provisioner.desired.required import (
     relay_allocation,
     secret_of,
 )
-from provisioner.desired.spec import Firewall, HostKind, HostSpec, MediaPath, Peer, RelayService, Tunnel, User
+from provisioner.desired.spec import (
+    Firewall,
+    HostKind,
+    HostSpec,
+    MediaPath,
+    Peer,
+    ReaderEncryption,
+    RelayService,
+    Tunnel,
+    User,
+    reader_ports,
+)
 from provisioner.inventory.model import (
     Carrier,
     CarrierSecrets,
@@ -61,6 +74,7 @@ def relay_host(
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
+    tls = reader_encryption(secrets, carrier, relay, allocation)
     asked = tuple(one for c in served for one in asked_devices(inventory, c, today))
     paths = sorted((p for c in served for p in media_paths(inventory, secrets, c, today)), key=attrgetter("name"))
     return HostSpec(
@@ -85,6 +99,7 @@ def relay_host(
             centres=tuple(sorted(centre_addresses.values())),
             cameras=_device_addresses(paths),
             onvif=tuple(sorted((one.address, one.port) for one in asked)),
+            reader_ports=reader_ports(tls),
             speaks_ipv6=speaks_ipv6(carrier.management_networks, (relay.address, *(p for _, p in relay.endpoints))),
         ),
         relay=RelayService(
@@ -93,8 +108,32 @@ def relay_host(
             paths=tuple(paths),
             artefact=inventory.settings.mediamtx,
             asked=asked,
+            tls=tls,
         ),
     )
+
+
+def reader_encryption(
+    secrets: Secrets, carrier: Carrier, relay: Relay, allocation: RelayAllocation
+) -> ReaderEncryption | None:
+    """How a relay encrypts its readers' connections; None where its carrier does not ask for it.
+
+    Raises:
+        InventoryError: no certificate is recorded, or what is recorded is none.
+        SecretsError: its key is missing from the vault.
+    """
+    if carrier.reader_tls is None:
+        return None
+    key = secret_of(carrier_secrets(secrets, carrier.id).certificate_keys, relay.id, "key of its certificate")
+    chain = recorded(allocation.certificates or None, "its certificate", relay.id, "keys init")
+    try:
+        shown = read_certificate(chain[0])
+    except ValueError as error:
+        hint = f"take allocations.lock.yml back from Git, or run: provisioner certificate renew {relay.id}"
+        raise InventoryError(f"{relay.id}: its certificate: {error}", hint=hint, object=relay.id) from None
+    tls = carrier.reader_tls
+    server = server_file(key, chain)
+    return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)
 
 
 def _relay_peers(

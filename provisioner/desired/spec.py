@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
@@ -22,6 +22,7 @@ from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostNa
 
 TUNNEL = ALONE.tunnel
 RTSP_PORT = 8554
+RTSPS_PORT = 8322
 API_PORT = 9997
 # Ethernet would allow 1420 and PPPoE 1412; 1380 also passes mobile uplinks, and one value on both
 # ends keeps a camera's segments from being too large for the gateway's side of the tunnel.
@@ -192,6 +193,7 @@ class Firewall:
         cameras: on a relay, the devices that it may reach through the tunnel.
         onvif: on a relay, where its probe may ask devices about themselves.
         relays: on a centre, the relays that it reads from.
+        reader_ports: the ports of RTSP, on a relay those of its own, on a centre those at which it reads.
         speaks_ipv6: whether the host is managed, called or sent to over IPv6, or by a name, which may mean that.
     """
 
@@ -203,6 +205,7 @@ class Firewall:
     onvif: tuple[tuple[IPv4Address, int], ...] = ()
     relays: tuple[IPv4Address, ...] = ()
     speaks_ipv6: bool = False
+    reader_ports: tuple[int, ...] = (RTSP_PORT,)
 
     def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
         """Those of the management networks that are of one family: 4 or 6."""
@@ -224,14 +227,49 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderEncryption:
+    """How a relay encrypts its readers' connections.
+
+    Attributes:
+        strict: whether nobody may read without.
+        server: its private key and certificates, as PEM.
+        fingerprint: SHA-256 over its certificate, in hexadecimal; by it its readers know it.
+        until: the last moment at which that counts.
+        warn_days: how many days before that people are warned.
+    """
+
+    strict: bool
+    server: Secret
+    fingerprint: str
+    until: datetime
+    warn_days: int
+
+
+def reader_ports(tls: ReaderEncryption | None) -> tuple[int, ...]:
+    """The ports at which readers may come."""
+    if tls is None:
+        return (RTSP_PORT,)
+    return (RTSPS_PORT,) if tls.strict else (RTSP_PORT, RTSPS_PORT)
+
+
+@dataclass(frozen=True, slots=True)
 class RelayService:
-    """What MediaMTX on a relay does; `asked` are the devices that a verification asks about themselves."""
+    """What MediaMTX on a relay does; `asked` are the devices that a verification asks about themselves.
+
+    `tls` is how readers' connections are encrypted; None where only the tunnel encrypts them.
+    """
 
     address: IPv4Address
     users: tuple[User, ...]
     paths: tuple[MediaPath, ...]
     artefact: MediamtxArtefact
     asked: tuple[AskedDevice, ...] = ()
+    tls: ReaderEncryption | None = None
+
+    @property
+    def own_port(self) -> int:
+        """The port at which the relay's own probe reads: the one without encryption, where there is one."""
+        return reader_ports(self.tls)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from provisioner.base.certificate_end import words_of_end
+from provisioner.desired.spec import ReaderEncryption
 from provisioner.hosts.document import Fields, UnreadableError
 
 _MOST_OFF_S = 30.0
@@ -29,6 +31,7 @@ class Condition(StrEnum):
     DISK_FULL = "disk full"
     CLOCK_OFF = "clock off"
     ANOTHER_FIREWALL = "another firewall"
+    CERTIFICATE_ENDS = "certificate ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,20 @@ def other_firewalls(names: Sequence[str]) -> tuple[HostFault, ...]:
         names: as the host has them; of one that is unknown here nothing is said.
     """
     return tuple(HostFault(Condition.ANOTHER_FIREWALL, _beside(name)) for name in _OPENS if name in names)
+
+
+def ending_certificate(host: str, tls: ReaderEncryption | None, now: datetime) -> tuple[HostFault, ...]:
+    """That the certificate that a relay is to show readers ends soon, or has ended.
+
+    Args:
+        host: the relay.
+        tls: how it encrypts its readers' connections; None where it does not.
+        now: the moment.
+    """
+    if tls is None or not (words := words_of_end(tls.until, tls.warn_days, now)):
+        return ()
+    hint = f"make another one with provisioner certificate renew {host}, or have one signed, and apply"
+    return (HostFault(Condition.CERTIFICATE_ENDS, f"the certificate that it shows readers {words}: {hint}"),)
 
 
 def _beside(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError
-from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec
+from provisioner.desired.spec import API_PORT, HostSpec, reader_ports
 from provisioner.desired.units import units_of
-from provisioner.hosts.condition import HostFault, clock_in, disks_in, findings, other_firewalls
+from provisioner.hosts.condition import HostFault, clock_in, disks_in, ending_certificate, findings, other_firewalls
 from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HeldFacts, HostFacts, parse_facts
 from provisioner.hosts.packages import lacks
@@ -74,7 +74,8 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
     faults = parsed(spec.id, answer.document, lambda fields: _faults(fields, *between))
-    return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls)))
+    ending = ending_certificate(spec.id, spec.relay.tls if spec.relay else None, between[1])
+    return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls), *ending))
 
 
 def _faults(answer: Fields, asked: datetime, answered: datetime) -> tuple[HostFault, ...]:
@@ -108,7 +109,7 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
         "networks": [str(network) for network in spec.tunnel.routes],
     }
     if spec.relay is not None and spec.tunnel.listen_port is not None:
-        request["ports"] = {"tcp": [RTSP_PORT, API_PORT], "udp": [spec.tunnel.listen_port]}
+        request["ports"] = {"tcp": [*reader_ports(spec.relay.tls), API_PORT], "udp": [spec.tunnel.listen_port]}
     if spec.held:
         request["held"] = sorted(spec.held_names)
     rules = [file.content for file in files if file.path == spec.names.nft_file]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import secrets as random
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
+from provisioner.base.certificate import key_of, new_certificate_key, read_certificate, self_signed
 from provisioner.base.secret import Secret, host_digest_key
 from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, RelayAllocation, Secrets
 
@@ -62,6 +64,7 @@ def completed(
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
+            certificate_keys={r.id: _certificate_key(known, r.id) for r in carrier.relays if carrier.reader_tls},
             viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
         )
@@ -75,6 +78,34 @@ def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret |
     """
     keys = {host: host_digest_key(digest_key, host) for host in hosts} if digest_key else {}
     return keys | {host: known.host_keys[host] for host in hosts if host in known.host_keys}
+
+
+def _certificate_key(known: CarrierSecrets, relay: str) -> Secret:
+    return known.certificate_keys.get(relay) or new_certificate_key()
+
+
+def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocations:
+    """The lock with a certificate for each relay that has to show readers one, and has none of its key. Pure.
+
+    One that is there and fits stays, whoever signed it; where the key stayed shut nothing is said.
+    """
+    lock = inventory.allocations
+    relays = dict(lock.relays)
+    for carrier in inventory.carriers.values():
+        tls, own = carrier.reader_tls, secrets.carriers.get(carrier.id)
+        for relay in carrier.relays if tls and own else ():
+            entry, key = relays.get(relay.id), own.certificate_keys.get(relay.id) if own else None
+            if tls and entry and key and not _fits(entry, key):
+                made = self_signed(key, relay.id, entry.tunnel_address, now, tls.days)
+                relays[relay.id] = entry.model_copy(update={"certificates": (made,)})
+    return lock if relays == lock.relays else lock.model_copy(update={"relays": relays})
+
+
+def _fits(entry: RelayAllocation, key: Secret) -> bool:
+    try:
+        return entry.certificates is not None and read_certificate(entry.certificates[0]).key == key_of(key)
+    except (IndexError, ValueError):
+        return False
 
 
 def _random() -> Secret:

@@ -60,6 +60,7 @@ def placeholders(inventory: Inventory) -> Secrets:
         carriers={
             carrier.id: CarrierSecrets(
                 readers=dict.fromkeys(carrier.centres, _NOTHING),
+                certificate_keys={relay.id: _NOTHING for relay in carrier.relays if carrier.reader_tls},
                 viewers={viewer.id: _NOTHING for viewer in inventory.viewers_of(carrier)},
                 site_psks=dict.fromkeys(facilities, _PSK),
                 centre_psks={relay.id: dict.fromkeys(carrier.centres, _PSK) for relay in carrier.relays},

@@ -36,6 +36,9 @@ class CellReach(StrEnum):
     PART = "part"
 
 
+_ORDER: Final = (CellReach.YES, CellReach.PART, CellReach.NO)
+
+
 class Hop(NamedTuple):
     """What one host on the road does.
 
@@ -94,13 +97,25 @@ def other_port(spec: HostSpec) -> int:
     return next((port for port in _UNUSED if port not in used), _UNUSED[0])
 
 
+def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
+    """The ports of a service of a host: of video, encrypted or not, there may be two."""
+    if service is Service.VIDEO and spec.firewall is not None:
+        return spec.firewall.reader_ports
+    return (_port(spec, service),)
+
+
+def _any_of(outcomes: Iterable[Outcome]) -> Outcome:
+    """What becomes of something that may go one way or another: it arrives if it does by any of them."""
+    return min(outcomes, key=lambda one: _ORDER.index(one.reach))
+
+
 def _port(spec: HostSpec, service: Service) -> int:
-    """The port of a service of a host."""
+    """The port of a service of a host, of video the one of the host's own reader."""
     firewall = spec.firewall
     ports = {
         Service.SSH: spec.ssh.port,
         Service.TUNNEL: firewall.wireguard_port if firewall and firewall.wireguard_port else 0,
-        Service.VIDEO: RTSP_PORT,
+        Service.VIDEO: firewall.reader_ports[0] if firewall else RTSP_PORT,
         Service.API: API_PORT,
     }
     return ports.get(service) or other_port(spec)
@@ -137,9 +152,11 @@ def _logins(host: RuledHost, sources: Sequence[Network]) -> Hop:
     return Hop(f"{host.spec.id} MediaMTX", frozenset(taken | refused))
 
 
-def _arrived(host: RuledHost, service: Service, sources: Networks, came_by: str) -> Iterator[Hop]:
-    """What a host does with what comes to a service of its own."""
-    port = _port(host.spec, service)
+def _arrived(
+    host: RuledHost, service: Service, sources: Networks, came_by: str, at: int | None = None
+) -> Iterator[Hop]:
+    """What a host does with what comes to a service of its own, at one of its ports."""
+    port = at or _port(host.spec, service)
     yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
     if service is Service.VIDEO:
         yield _logins(host, sources)
@@ -166,7 +183,8 @@ def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, 
 
 def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outcome:
     """From outside of all tunnels to a host."""
-    return outcome([*_arrived(host, service, outside.networks, "")])
+    ports = _ports(host.spec, service)
+    return _any_of(outcome([*_arrived(host, service, outside.networks, "", port)]) for port in ports)
 
 
 def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
@@ -180,7 +198,8 @@ def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: 
 
 def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     """From behind a site's gateway to its own relay."""
-    return outcome([*_arrived(relay, service, sites.networks, relay.spec.names.tunnel)])
+    tunnel, ports = relay.spec.names.tunnel, _ports(relay.spec, service)
+    return _any_of(outcome([*_arrived(relay, service, sites.networks, tunnel, port)]) for port in ports)
 
 
 def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Service) -> Outcome:
@@ -245,14 +264,17 @@ def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Out
 
 def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
     """From a program on a centre through the tunnel to a relay."""
-    port, tunnel, protocol = _port(relay.spec, service), centre.spec.names.tunnel, _protocol(service)
-    return outcome(
-        [
-            _leaves(centre, program, _own(relay), port, by=tunnel, protocol=protocol),
-            _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
-            _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
-            *_arrived(relay, service, _own(centre), relay.spec.names.tunnel),
-        ]
+    tunnel, protocol = centre.spec.names.tunnel, _protocol(service)
+    return _any_of(
+        outcome(
+            [
+                _leaves(centre, program, _own(relay), port, by=tunnel, protocol=protocol),
+                _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
+                _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
+                *_arrived(relay, service, _own(centre), relay.spec.names.tunnel, port),
+            ]
+        )
+        for port in _ports(relay.spec, service)
     )
 
 

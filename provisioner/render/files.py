@@ -11,6 +11,8 @@ ETC = ALONE.etc
 LIB = "/usr/local/lib/provisioner"
 HOST_PROGRAM = ALONE.host_program
 MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
+READERS_FILE = f"{ETC}/readers.pem"
+"""The key and the certificates that a relay shows readers: one file, so that no moment has one without the other."""
 NFT_FILE = ALONE.nft_file
 WG_FILE = ALONE.wg_file
 PSK_FILE = ALONE.psk_file

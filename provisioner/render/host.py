@@ -8,10 +8,17 @@ from dataclasses import asdict
 from provisioner.base.errors import RenderError
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.names import UNITS, HostNames
-from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec, Tunnel
+from provisioner.desired.spec import API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, Tunnel
 from provisioner.desired.units import UNIT_MEDIAMTX
 from provisioner.inventory.model import MediamtxArtefact
-from provisioner.render.files import MEDIAMTX_FILE, RELAY_USER, SENTINEL_PREFIX, RenderedFile, program_path
+from provisioner.render.files import (
+    MEDIAMTX_FILE,
+    READERS_FILE,
+    RELAY_USER,
+    SENTINEL_PREFIX,
+    RenderedFile,
+    program_path,
+)
 from provisioner.render.jinja import fill
 from provisioner.render.media import path_lines, user_settings
 from provisioner.render.templates import Templates
@@ -42,6 +49,9 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     if spec.relay is not None:
         files += [_mediamtx_file(spec, templates), _relay_unit(spec.tunnel, spec.relay.artefact, templates)]
         files.append(_unit("quarantine", names, templates))
+        if (tls := spec.relay.tls) is not None:
+            server = tls.server.reveal().encode()
+            files.append(RenderedFile(READERS_FILE, server, 0o640, group=RELAY_USER, secret=True))
     return tuple(sorted(files, key=lambda f: f.path))
 
 
@@ -84,7 +94,8 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         "management_v6": firewall.management_of(6),
         "speaks_ipv6": firewall.speaks_ipv6,
         "ssh_port": firewall.ssh_port,
-        "rtsp_port": RTSP_PORT,
+        "reader_ports": [(port, "-tls" if port == RTSPS_PORT else "") for port in firewall.reader_ports],
+        "own_port": firewall.reader_ports[0],
         "table": names.table,
         "tunnel": names.tunnel,
         "relay_address": spec.tunnel.address,
@@ -107,7 +118,11 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     values = {
         "users": [user_settings(user) for user in relay.users],
         "api_address": f"127.0.0.1:{API_PORT}",
-        "rtsp_address": f"{relay.address}:{RTSP_PORT}",
+        "address": relay.address,
+        "encryption": "no" if relay.tls is None else "strict" if relay.tls.strict else "optional",
+        "rtsp_port": RTSP_PORT,
+        "rtsps_port": RTSPS_PORT,
+        "readers_file": READERS_FILE,
         "path_lines": path_lines(relay.paths),
         "sentinel": None,
     }

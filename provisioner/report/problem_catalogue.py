@@ -246,6 +246,14 @@ _HOSTS: _Section = {
         "Name it under centres of a carrier, or write management_networks.",
     ),
     "centre-duplicate": ("A carrier names a centre twice.", "Name it once."),
+    "certificate-broken": (
+        "What is recorded as a relay's certificate is none.",
+        "Take the lock back from Git; `provisioner certificate renew` makes another one.",
+    ),
+    "certificate-ends": (
+        "The certificate that a relay shows readers ends soon, or has ended.",
+        "Make another one with `provisioner certificate renew`, or have one signed, and apply.",
+    ),
     "viewer-duplicate": (
         "Two viewers have one id: they would be one user of MediaMTX, with one password.",
         "Give one of the two another id.",

@@ -21,6 +21,7 @@ _CAUSES = {
     Condition.DISK_FULL: Cause.DISK_FULL,
     Condition.CLOCK_OFF: Cause.CLOCK_OFF,
     Condition.ANOTHER_FIREWALL: Cause.ANOTHER_FIREWALL,
+    Condition.CERTIFICATE_ENDS: Cause.CERTIFICATE_ENDS,
 }
 
 

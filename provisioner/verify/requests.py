@@ -210,5 +210,7 @@ def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLim
         "secret": centre.readers[wanted[0].carrier].reveal(),
         "paths": names,
     }
+    if relay.relay is not None and (tls := relay.relay.tls) is not None:
+        asked["fingerprint"] = tls.fingerprint
     looking = _at_centre(wanted, limits)
     return {**asked, "looks": looking} if looking else asked

@@ -85,6 +85,7 @@ class Cause(StrEnum):
     DEVICE_CLOCK_OFF = "device clock off"
     ACCOUNT_LACKING = "device tells nothing"
     CENTRE_CANNOT_READ = "centre cannot read"
+    ANOTHER_CERTIFICATE = "another certificate"
     DRIFT = "drift"
     HELD = "held"
     FLAPPING = "flapping"
@@ -93,6 +94,7 @@ class Cause(StrEnum):
     DISK_FULL = "disk full"
     CLOCK_OFF = "clock off"
     ANOTHER_FIREWALL = "another firewall"
+    CERTIFICATE_ENDS = "certificate ends"
     NOT_ASKED = "not asked for"
     UNKNOWN = "unknown"
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
 from provisioner.base.stage import Stage, at_stage
-from provisioner.hosts.condition import Condition, findings, other_firewalls
+from provisioner.desired.spec import ReaderEncryption
+from provisioner.hosts.condition import Condition, ending_certificate, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.plan.changes import Change, pending
@@ -86,7 +87,8 @@ def verify(
     first = look.at(measured)
     second = look.again(measured, first)
     rounds = [first, *([second] if second else [])]
-    hosts = tuple(_report(e, first.drift, (started, first.at)) for e in first.evidence.values())
+    tls = {one.relay.id: one.relay.relay.tls for one in measured if one.relay.relay}
+    hosts = tuple(_report(e, first.drift, (started, first.at), tls.get(e.host)) for e in first.evidence.values())
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
     verdicts = [_settled(target, rounds, orders, reports) for target in measured]
@@ -386,7 +388,10 @@ def _engine_of(evidence: Iterable[HostEvidence]) -> str:
 
 
 def _report(
-    evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]], asked: tuple[datetime, datetime]
+    evidence: HostEvidence,
+    drift: Mapping[str, tuple[Change, ...]],
+    asked: tuple[datetime, datetime],
+    tls: ReaderEncryption | None,
 ) -> HostReport:
     changes = drift.get(evidence.host)
     return HostReport(
@@ -397,5 +402,6 @@ def _report(
         findings=(
             *findings(evidence.disks, evidence.clock, *asked),
             *other_firewalls(evidence.facts.firewalls if evidence.facts else ()),
+            *ending_certificate(evidence.host, tls, asked[1]),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from provisioner.desired.spec import RTSP_PORT, HostSpec
+from provisioner.desired.spec import RTSP_PORT, RTSPS_PORT, HostSpec
 from provisioner.hosts.elements import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
@@ -293,6 +293,10 @@ def _sound_check(case: Case) -> Check:
     return failed(Layer.STREAM, path.name, Cause.SENDS_SOUND, detail)
 
 
+ANOTHER_CERTIFICATE = "another certificate"
+"""In what a host says of a relay that shows another one (`playbooks/provisioner_host/pinned.py`)."""
+
+
 def centre_check(case: Case) -> Check:
     """Check the same at every monitoring centre of the carrier, through the tunnel, and that it arrives in full."""
     if not case.target.centres and not case.target.shut:
@@ -327,6 +331,9 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
         detail = f"its picture came or went while it was looked at, and {centre.id} looked at the wrong moment"
         return not_checked(relay, detail)
+    if ANOTHER_CERTIFICATE in read.error:
+        detail = f"{relay} does not show {centre.id} the certificate that is recorded"
+        return failed(Layer.RELAY, relay, Cause.ANOTHER_CERTIFICATE, detail)
     if read.status is not None:
         detail = f"{relay} to the reader of {centre.id}: {words.of_status(read.status)}"
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
@@ -354,7 +361,8 @@ def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
 def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | None:
     """The failure of the way from a centre to a relay, by what the centre learnt; None where it learnt nothing."""
     relay, address = case.target.relay, str(case.target.relay.tunnel.address)
-    place = address, RTSP_PORT
+    tls = case.target.relay.relay.tls if case.target.relay.relay else None
+    place = address, RTSPS_PORT if tls else RTSP_PORT
     if drop := said.closer.drop_of(place) or said.closer.tunnel_drop:
         return dropped(drop, centre.id, f"what goes to {relay.id} and comes from it", centre.names)
     outcome = said.ways.get(place)

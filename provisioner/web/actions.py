@@ -46,6 +46,7 @@ _ACTIONS: Final[Mapping[Cause, str]] = {
     Cause.DEVICE_CLOCK_OFF: "the camera: its clock, time zone and time server",
     Cause.ACCOUNT_LACKING: "the camera: is ONVIF on, with a user of its own?",
     Cause.CENTRE_CANNOT_READ: "the connection between the relay and the centre",
+    Cause.ANOTHER_CERTIFICATE: "the relay: apply, so that it shows its own certificate",
     Cause.DRIFT: "look at provisioner plan, then apply",
     Cause.HELD: "the facility's file: see provisioner validate",
     Cause.FLAPPING: "the camera's power and line",
@@ -54,6 +55,7 @@ _ACTIONS: Final[Mapping[Cause, str]] = {
     Cause.DISK_FULL: "the host: make room",
     Cause.CLOCK_OFF: "the host: set its clock",
     Cause.ANOTHER_FIREWALL: "the host: let our ports in there too, or switch it off",
+    Cause.CERTIFICATE_ENDS: "whoever keeps the inventory: renew the certificate, and apply",
     Cause.UNKNOWN: "see the detail",
 }
 ACTIONS: Final = tuple(sorted(set(_ACTIONS.values())))

@@ -59,7 +59,6 @@ CAMERA: Final = "rtsp://10.0.0.1/s"
         ({"metrics": True}, "metrics"),
         ({"playback": True}, "playback"),
         ({"apiEncryption": True}, "apiEncryption"),
-        ({"rtspEncryption": "strict"}, "rtspEncryption: strict"),
         ({"rtspTransports": ["tcp", "udp"]}, "rtspTransports other than tcp"),
         ({"runOnConnect": "true"}, "runOnConnect"),
         ({"protocols": ["tcp"]}, "the deprecated parameter 'protocols'"),

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from provisioner.cli.context import today
+from provisioner.desired.spec import RTSPS_PORT
 from provisioner.pipeline import Session
 
 from .deployment import Deployment
@@ -53,14 +54,35 @@ class HeldReaders:
     """A context in which readers play; `finish` ends them and gives what they saw."""
 
     def __init__(
-        self, deployment: Deployment, relay: str, paths: Sequence[str], then: str = "", silence: float = _SILENCE
+        self,
+        deployment: Deployment,
+        relay: str,
+        paths: Sequence[str],
+        then: str = "",
+        silence: float = _SILENCE,
+        *,
+        viewer: str = "",
+        encrypted: bool = False,
     ) -> None:
         """Take the paths of a relay that are to be played at the centre, and the relay where they are read on.
 
-        A reader that gets nothing for `silence` seconds takes its relay for gone.
+        Args:
+            deployment: the lab's.
+            relay: where they are read.
+            paths: which.
+            then: where a reader reads on that was cut.
+            silence: after so many seconds without a packet a reader takes its relay for gone.
+            viewer: by whose login; the centre's own if nobody is named.
+            encrypted: whether by RTSPS.
         """
         self._lab = deployment.lab
         self._order = _order(deployment, relay, paths, then) | {"silence": silence}
+        if viewer:
+            session = Session(deployment.root, deployment.environment, today())
+            secrets = session.secrets.carriers[session.state.hosts[relay].carriers[0]]
+            self._order |= {"user": f"viewer-{viewer}", "password": secrets.viewers[viewer].reveal()}
+        if encrypted:
+            self._order |= {"port": RTSPS_PORT, "encrypted": True}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -44,6 +44,7 @@ def canaries(deployment: Deployment) -> dict[str, str]:
     for carrier, kept in secrets.carriers.items():
         found |= {f"reader secret {carrier}/{c}": s.reveal() for c, s in kept.readers.items()}
         found |= {f"password of viewer {carrier}/{v}": s.reveal() for v, s in kept.viewers.items()}
+        found |= {f"certificate key of {r}": s.reveal() for r, s in kept.certificate_keys.items()}
         found |= {f"PSK of {site}": s.reveal() for site, s in kept.site_psks.items()}
         found |= {f"PSK of {r}/{c}": s.reveal() for r, of in kept.centre_psks.items() for c, s in of.items()}
     for host in MANAGED_HOSTS:

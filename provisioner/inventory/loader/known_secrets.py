@@ -36,7 +36,7 @@ _PURPOSE: Final = b"provisioner, known secrets"
 _ROOM: Final = 64 * 1024
 """What is kept is filled up to a multiple of this: its length says nothing about how many passwords are a factory's."""
 _MOST: Final = 8
-_BY_ID: Final = ("readers", "site_psks", "host_keys", "viewers")
+_BY_ID: Final = ("readers", "site_psks", "host_keys", "viewers", "certificate_keys")
 _A_KEY: Final = Secret("-")
 
 # Dictionaries: what is found out goes from process to process, and no read-only view of one does.
@@ -116,10 +116,16 @@ def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
 
 def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
     """A carrier's secrets that stand in for those of a file."""
-    readers, site_psks, host_keys, viewers = (dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID)
-    relays = {relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.centre_psks.items()}
+    readers, site_psks, host_keys, viewers, certificate_keys = (
+        dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID
+    )
     return CarrierSecrets.model_construct(
-        readers=readers, site_psks=site_psks, host_keys=host_keys, viewers=viewers, centre_psks=relays
+        readers=readers,
+        site_psks=site_psks,
+        host_keys=host_keys,
+        viewers=viewers,
+        certificate_keys=certificate_keys,
+        centre_psks={relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.centre_psks.items()},
     )
 
 

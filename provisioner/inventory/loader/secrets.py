@@ -70,7 +70,7 @@ _SHARED = ""
 _Opened = tuple[bytes | KnownFile]
 _MANY = 8
 """From so many files on, other processes help."""
-_OF_SOME = frozenset({"viewers"})
+_OF_SOME = frozenset({"viewers", "certificate_keys"})
 """What only some carriers have: it is in no other one's file."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 

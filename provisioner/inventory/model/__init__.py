@@ -60,7 +60,7 @@ from provisioner.inventory.model.facility import (
     Operating,
     path_name,
 )
-from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay, Ssh, Viewer
+from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, ReaderTls, Relay, Ssh, Viewer
 from provisioner.inventory.model.intents import Intents, Program, ReachIntent, Service, Traffic
 from provisioner.inventory.model.maintenance import Maintenance, MaintenanceWindow
 from provisioner.inventory.model.orders import (
@@ -146,6 +146,7 @@ __all__ = [
     "ProvinceScheme",
     "PublicKey",
     "ReachIntent",
+    "ReaderTls",
     "Receiver",
     "ReceiverKind",
     "ReceiverSecrets",

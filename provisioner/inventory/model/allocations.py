@@ -29,14 +29,19 @@ class SealedKey(Model):
     box: SealedBox
 
 
+CertificateText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+=*$", max_length=8192)]
+"""A certificate: DER in base64."""
+
+
 class RelayAllocation(Model):
-    """What `allocate` and `keys init` recorded of a relay."""
+    """What `allocate` and `keys init` recorded of a relay; `certificates` is what it shows readers, its own first."""
 
     tunnel_address: TunnelAddress
     public_key: PublicKey | None = None
     api_hash: HashedSecret | None = None
     probe_hash: HashedSecret | None = None
     sealed_key: SealedKey | None = None
+    certificates: tuple[CertificateText, ...] | None = None
 
 
 class CentreAllocation(Model):

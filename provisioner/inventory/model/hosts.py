@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -116,6 +116,19 @@ class Relay(Model):
         return self.endpoint_address if isinstance(place, HostName) else place
 
 
+class ReaderTls(Model):
+    """How readers' connections to a carrier's relays are encrypted (RTSPS, port 8322).
+
+    `encryption` is MediaMTX's `rtspEncryption`: with `optional` a reader may come without, with `strict` none may.
+    """
+
+    encryption: Literal["optional", "strict"]
+    days: Annotated[int, Field(ge=7, le=3650)] = 730
+    """For how many days a certificate counts that a relay's key signs itself."""
+    warn_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """How many days before the end of a certificate `validate`, `plan` and `verify` warn."""
+
+
 class Carrier(Model):
     """`carriers/<carrier>.yml`: a designated enterprise, its management networks and its relays."""
 
@@ -130,6 +143,8 @@ class Carrier(Model):
     """The jump host of all its relays; without one SSH goes to each of them directly."""
     centres: Annotated[tuple[Slug, ...], Field(min_length=1)]
     relays: Annotated[tuple[Relay, ...], Field(min_length=1)]
+    reader_tls: ReaderTls | None = None
+    """How readers' connections to its relays are encrypted; the tunnel alone encrypts them where nothing is written."""
 
     def jump_to(self, relay: Relay) -> JumpHost | None:
         """The jump host through which SSH goes to one of its relays, with all that it is known by."""

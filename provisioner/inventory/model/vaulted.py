@@ -25,7 +25,8 @@ class CarrierSecrets(Model):
 
     `readers` is by centre; `site_psks` by facility; `centre_psks` by relay, then centre. `host_keys` has the digest
     keys of the hosts that are this carrier's alone, so that its engineers need no password but their own. `viewers`
-    has the passwords of those who read at centres with a login of their own; files of carriers without any lack it.
+    has the passwords of those who read at centres with a login of their own, `certificate_keys` the private keys of
+    the certificates that relays show readers; files of carriers without any lack them.
     """
 
     readers: dict[Slug, SecretText] = {}
@@ -33,6 +34,7 @@ class CarrierSecrets(Model):
     centre_psks: dict[Slug, dict[Slug, SecretText]] = {}
     host_keys: dict[Slug, SecretText] = {}
     viewers: dict[Slug, SecretText] = {}
+    certificate_keys: dict[Slug, SecretText] = {}
 
 
 class InventorySecrets(Model):

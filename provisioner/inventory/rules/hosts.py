@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time
 from typing import Final
 
+from provisioner.base.certificate import read_certificate
+from provisioner.base.certificate_end import words_of_end
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.endpoint import endpoint_text
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Operating, Ssh
 from provisioner.inventory.model.addresses import HostPlace
+from provisioner.inventory.rules.allocated import HOST_KEYS_MISSING
 from provisioner.inventory.rules.view import OwnerPath, View
+
+_RUN_KEYS: Final = "run `provisioner keys init` and commit allocations.lock.yml"
 
 
 def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, HostPlace]]:
@@ -66,13 +72,17 @@ def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
     """A relay's MediaMTX takes two ports: where sshd has one of them, it does not start."""
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
-            if service := _OF_MEDIAMTX.get(relay.ssh.port):
+            service = _OF_MEDIAMTX.get(relay.ssh.port)
+            if relay.ssh.port == _RTSPS and carrier.reader_tls:
+                service = "the relay's encrypted RTSP"
+            if service:
                 message = f"relay {relay.id}: port {relay.ssh.port} is that of {service}, so that SSH cannot have it"
                 path, hint = ("relays", index, "ssh", "port"), "let sshd listen on another port, and write that"
                 yield view.problem(f"carrier/{carrier.id}", path, "ssh-port-taken", message, hint)
 
 
 _OF_MEDIAMTX: Final = {8554: "the relay's RTSP", 9997: "MediaMTX's Control API"}
+_RTSPS: Final = 8322
 """As `desired.spec` has them, which stands above this."""
 
 
@@ -186,6 +196,33 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
                 yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)
 
 
+def certificates_last(view: View) -> Iterator[Problem]:
+    """A relay's certificate is renewed before readers refuse it; whoever reads has to know the next one by then."""
+    noon = datetime.combine(view.today, time(12), UTC)
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays if carrier.reader_tls else ()):
+            entry, tls = view.inventory.allocations.relays.get(relay.id), carrier.reader_tls
+            if entry is None or tls is None:
+                continue
+            owner, path = f"carrier/{carrier.id}", ("relays", index)
+            if not entry.certificates:
+                message, hint = f"relay {relay.id}: no certificate is recorded that it could show readers", _RUN_KEYS
+                yield view.problem(owner, path, HOST_KEYS_MISSING, message, hint)
+                continue
+            place = ("relays", relay.id, "certificates")
+            try:
+                shown = read_certificate(entry.certificates[0])
+            except ValueError:
+                message = f"relay {relay.id}: what is recorded as its certificate is none"
+                hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
+                yield view.problem("allocations", place, "certificate-broken", message, hint)
+                continue
+            if words := words_of_end(shown.until, tls.warn_days, noon):
+                message = f"relay {relay.id}: the certificate that it shows readers {words}"
+                hint = f"run `provisioner certificate renew {relay.id}`, or have one signed, and apply"
+                yield view.problem("allocations", place, "certificate-ends", message, hint, severity=Severity.WARNING)
+
+
 def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:
     """A relay is emptied onto another one of its carrier that goes on; no new site comes to it meanwhile."""
     for carrier in view.inventory.carriers.values():
@@ -255,5 +292,6 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     backups_are_other_relays_of_the_carrier,
     relays_hold_their_paths,
     drains_lead_to_a_relay,
+    certificates_last,
     public_keys_are_unique,
 )

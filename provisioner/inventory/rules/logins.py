@@ -17,7 +17,17 @@ from provisioner.base.private_text import path_as_read
 from provisioner.base.secret import Secret
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Camera, Credentials, Facility, FormerCredentials, Frame, Operating, Secrets
+from provisioner.inventory.model import (
+    Camera,
+    Carrier,
+    CarrierSecrets,
+    Credentials,
+    Facility,
+    FormerCredentials,
+    Frame,
+    Operating,
+    Secrets,
+)
 from provisioner.inventory.outline import Outline, changing_logins_of, rtsp_paths_of
 
 SECRETS_MISSING = "secrets-missing"
@@ -352,13 +362,21 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
             for relay in carrier.relays:
                 if centre not in centre_psks.get(relay.id, {}):
                     yield name, f"pre-shared key between relay {relay.id} and centre {centre}", ""
-        for viewer in view.frame.viewers_of(carrier):
-            if viewer.id not in (known.viewers if known else {}):
-                yield name, f"password for viewer {viewer.id}", ""
+        yield from ((name, lacking, "") for lacking in _readers_lack(view, carrier, known or CarrierSecrets()))
         for site in view.held_by[name]:
             # A plan that is only proposed is on no host: nothing waits for its key.
             if name in site.served_by and site.id not in site_psks:
                 yield name, f"pre-shared key for facility {site.id}", site.id
+
+
+def _readers_lack(view: SecretsView, carrier: Carrier, known: CarrierSecrets) -> Iterator[str]:
+    """What those lack who read at centres with a login of their own, or encrypted."""
+    for relay in carrier.relays if carrier.reader_tls else ():
+        if relay.id not in known.certificate_keys:
+            yield f"key of the certificate of relay {relay.id}"
+    for viewer in view.frame.viewers_of(carrier):
+        if viewer.id not in known.viewers:
+            yield f"password for viewer {viewer.id}"
 
 
 RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (

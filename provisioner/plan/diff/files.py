@@ -13,7 +13,7 @@ from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.relay_file import settings_of
 from provisioner.plan.diff.reload_rules import caution, impact_of_settings
 from provisioner.plan.diff.users import USERS, ended_by
-from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
+from provisioner.render.files import MEDIAMTX_FILE, READERS_FILE, RenderedFile, program_path
 
 NOT_A_FILE = "not-a-file"
 """What a host says of a link or a folder where a file of ours should be."""
@@ -54,6 +54,11 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
     if path == MEDIAMTX_FILE and "content" in differing:
         impact, cut, reason = _relay_file(at, file, reason)
+    if path == READERS_FILE and at.spec.relay is not None:
+        # Measured on 1.20.1: the file is watched, and who reads at the moment goes on under the former one.
+        impact = Impact.HOT
+        reason = f"{reason}: whoever comes from now on is shown another certificate, and nobody is cut"
+        reason += caution(at.spec.relay.artefact.version)
     return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
 
 

@@ -22,6 +22,7 @@ CONDITIONS: Final = {
     Condition.CLOCK_OFF: ("host-clock-off", "set its clock right: timedatectl set-ntp true on it"),
     Condition.DISK_FULL: ("host-disk-full", "make room before anything is applied to it"),
     Condition.ANOTHER_FIREWALL: ("host-other-firewall", "see what it lets in before anything is applied"),
+    Condition.CERTIFICATE_ENDS: ("certificate-ends", "renew it before readers refuse it, and apply"),
 }
 """Of what is wrong with a host itself the code, and what is to be done."""
 

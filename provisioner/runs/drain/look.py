@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 
 from provisioner.base.errors import HostError, PolicyError
 from provisioner.desired.limit import Limit
+from provisioner.desired.spec import RTSP_PORT
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Facility
 from provisioner.inventory.operations.relay_drain import DrainOrder, refuse_pair
@@ -36,6 +37,7 @@ class DrainLook:
         viewers: live readers at the old relay, by path.
         held: facilities with errors of their own of which the old relay has something.
         address: the new relay's address in the tunnel: there readers read on.
+        port: the new relay's port there; of one that takes no reader without encryption, that of RTSPS.
     """
 
     order: DrainOrder
@@ -49,6 +51,12 @@ class DrainLook:
     viewers: Mapping[str, int]
     held: frozenset[str]
     address: IPv4Address
+    port: int = RTSP_PORT
+
+    @property
+    def read_on(self) -> str:
+        """Where readers read on, as an address without a path."""
+        return f"{'rtsp' if self.port == RTSP_PORT else 'rtsps'}://{self.address}:{self.port}"
 
     @property
     def is_over(self) -> bool:
@@ -82,6 +90,7 @@ def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, in
     spec = session.state.hosts[order.relay]
     theirs = {f.id for f in session.served.facilities.values() if f.plan and f.plan.relay == order.to}
     live = planned.facts[order.relay]
+    to = session.state.hosts[order.to]
     return DrainLook(
         order,
         planned,
@@ -93,7 +102,8 @@ def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, in
         paths=dict(sorted(Counter(path.facility for path in spec.paths).items())),
         viewers={path: number for path, number in sorted(live.viewers.items()) if number},
         held=frozenset(one.facility.id for one in planned.plan.held if order.relay in one.hosts),
-        address=session.state.hosts[order.to].tunnel.address,
+        address=to.tunnel.address,
+        port=to.relay.own_port if to.relay else RTSP_PORT,
     )
 
 

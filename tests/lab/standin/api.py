@@ -15,7 +15,7 @@ from .auth import FAILURE, credentials_from, pause_after_failure
 from .listen import endpoint, listen, remote_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .auth import Authenticator
     from .config import Config
@@ -66,7 +66,7 @@ class Api:
         started: str,
         authenticator: Authenticator,
         paths: PathTable,
-        server: RtspServer | None,
+        servers: Mapping[str, RtspServer],
         log: Log,
     ) -> None:
         """Prepare; start opens the listener."""
@@ -74,7 +74,7 @@ class Api:
         self._started = started
         self._authenticator = authenticator
         self._paths = paths
-        self._server = server
+        self._servers = servers
         self._log = log
         self._listener: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -159,7 +159,7 @@ class Api:
         """The answer's document; None is a page that does not exist."""
         if request.path.startswith(_WRITES):
             raise _Refused(405, f"the stand-in does not implement {request.method} {request.path}")
-        if request.method == "POST" and self._server is not None:
+        if request.method == "POST":
             return self._kick(request)
         if request.method != "GET":
             return None
@@ -176,24 +176,34 @@ class Api:
             return self._path(request.path.removeprefix("/v3/paths/get/"))
         if request.path.startswith("/v3/config/paths/get/"):
             return self._path_config(request.path.removeprefix("/v3/config/paths/get/"))
-        return self._readers(request, self._server) if self._server is not None else None
+        found = self._of_server(request)
+        return self._readers(request, *found) if found else None
 
-    def _readers(self, request: _Request, server: RtspServer) -> dict[str, object] | None:
-        if request.path == "/v3/rtspconns/list":
+    def _of_server(self, request: _Request) -> tuple[RtspServer, str] | None:
+        """The server that a page is about, and the rest of its address; None where that server is off."""
+        for family in ("rtsps", "rtsp"):
+            for kind in ("conns", "sessions"):
+                beginning = f"/v3/{family}{kind}/"
+                if request.path.startswith(beginning) and family in self._servers:
+                    return self._servers[family], f"{kind}/{request.path.removeprefix(beginning)}"
+        return None
+
+    def _readers(self, request: _Request, server: RtspServer, page: str) -> dict[str, object] | None:
+        if page == "conns/list":
             return _page(server.connections(), request)
-        if request.path == "/v3/rtspsessions/list":
+        if page == "sessions/list":
             return _page(server.sessions(), request)
-        if request.path.startswith("/v3/rtspconns/get/"):
+        if page.startswith("conns/get/"):
             return _found(server.connection(_key(request.path)), "connection not found")
-        if request.path.startswith("/v3/rtspsessions/get/"):
+        if page.startswith("sessions/get/"):
             return _found(server.session(_key(request.path)), "session not found")
         return None
 
     def _kick(self, request: _Request) -> dict[str, object] | None:
-        assert self._server is not None
-        if not request.path.startswith("/v3/rtspsessions/kick/"):
+        found = self._of_server(request)
+        if found is None or not found[1].startswith("sessions/kick/"):
             return None
-        if not self._server.kick(_key(request.path)):
+        if not found[0].kick(_key(request.path)):
             raise _Refused(404, "session not found")
         return {"status": "ok"}
 

@@ -34,7 +34,7 @@ class Relay:
         self._started = timestamp()
         self._authenticator = Authenticator(loaded.users)
         self._paths: PathTable | None = None
-        self._rtsp: RtspServer | None = None
+        self._rtsp: dict[str, RtspServer] = {}
         self._api: Api | None = None
         self._changed = asyncio.Event()
         self._stop = asyncio.Event()
@@ -119,17 +119,20 @@ class Relay:
     async def _create(self) -> None:
         if self._paths is None:
             self._paths = PathTable(self._config, self._log)
-        if self._rtsp is None and self._config.flag("rtsp"):
-            server = RtspServer(self._config, self._authenticator, self._paths, self._log)
-            await server.start()
-            self._rtsp = server
+        encryption = self._config.text("rtspEncryption")
+        for family, is_on in (("rtsp", encryption != "strict"), ("rtsps", encryption != "no")):
+            if is_on and family not in self._rtsp and self._config.flag("rtsp"):
+                encrypted = family == "rtsps"
+                server = RtspServer(self._config, self._authenticator, self._paths, self._log, encrypted=encrypted)
+                await server.start()
+                self._rtsp[family] = server
         if self._api is None and self._config.flag("api"):
             api = Api(
                 self._config,
                 started=self._started,
                 authenticator=self._authenticator,
                 paths=self._paths,
-                server=self._rtsp,
+                servers=self._rtsp,
                 log=self._log,
             )
             await api.start()
@@ -139,9 +142,10 @@ class Relay:
         if restart.api and self._api is not None:
             self._api.close()
             self._api = None
-        if restart.rtsp and self._rtsp is not None:
-            await self._rtsp.close()
-            self._rtsp = None
+        if restart.rtsp:
+            for server in self._rtsp.values():
+                await server.close()
+            self._rtsp.clear()
         if restart.paths and self._paths is not None:
             await self._paths.close()
             self._paths = None

@@ -82,8 +82,6 @@ def _choice_features(config: Config) -> Iterator[str]:
         yield "logDestinations: syslog"
     if config.text("authMethod") != "internal":
         yield f"authMethod: {config.text('authMethod')}"
-    if config.text("rtspEncryption") != "no":
-        yield f"rtspEncryption: {config.text('rtspEncryption')}"
     if config.items("rtspAuthMethods") != ("basic",):
         yield "rtspAuthMethods: digest"
     if "rtspTransports" in config.given and config.items("rtspTransports") != ("tcp",):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from .errors import StartError, system_reason
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
     Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def listen(address: str, handler: Handler) -> asyncio.Server:
-    """Listen; an address without a host means every interface.
+async def listen(address: str, handler: Handler, encryption: ssl.SSLContext | None = None) -> asyncio.Server:
+    """Listen, encrypted or not; an address without a host means every interface.
 
     Raises:
         StartError: the address is wrong or in use.
@@ -24,7 +25,7 @@ async def listen(address: str, handler: Handler) -> asyncio.Server:
         message = f"listen tcp: address {address}: missing port in address"
         raise StartError(message)
     try:
-        return await asyncio.start_server(handler, host.strip("[]") or None, int(port))
+        return await asyncio.start_server(handler, host.strip("[]") or None, int(port), ssl=encryption)
     except OSError as error:
         reason = system_reason(error) if error.errno else str(error)
         message = f"listen tcp {address}: bind: {reason}"

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from . import sdp, wire
 from .auth import FAILURE, Credentials, credentials_from, pause_after_failure
+from .certificate import WatchedCertificate
 from .errors import RequestError, system_reason
 from .listen import endpoint, listen, remote_host
 from .path import BAD_REQUEST, timestamp
@@ -47,9 +48,14 @@ class _Unauthorized(Exception):  # noqa: N818 (a question, not an error)
 class RtspServer:
     """Listens for readers."""
 
-    def __init__(self, config: Config, authenticator: Authenticator, paths: PathTable, log: Log) -> None:
+    def __init__(
+        self, config: Config, authenticator: Authenticator, paths: PathTable, log: Log, *, encrypted: bool = False
+    ) -> None:
         """Prepare; start opens the listener."""
-        self._address = config.text("rtspAddress")
+        self.encrypted = encrypted
+        self._address = config.text("rtspsAddress" if encrypted else "rtspAddress")
+        self._files = config.text("rtspServerKey"), config.text("rtspServerCert")
+        self._certificate: WatchedCertificate | None = None
         self.authenticator = authenticator
         self.paths = paths
         self.queue_limit = config.count("writeQueueSize") * _MAX_PACKET
@@ -65,14 +71,19 @@ class RtspServer:
         Raises:
             StartError: the address is in use.
         """
-        self._server = await listen(self._address, self._serve)
-        self.log("info", f"started with listeners on {self._address} (TCP/RTSP)")
+        if self.encrypted:
+            self._certificate = WatchedCertificate(*self._files, self._log)
+        encryption = self._certificate.context if self._certificate else None
+        self._server = await listen(self._address, self._serve, encryption)
+        self.log("info", f"started with listeners on {self._address} (TCP/RTSP{'S' if self.encrypted else ''})")
 
     async def close(self) -> None:
         """Stop listening and cut every reader."""
         self.log("info", "closing")
         if self._server is not None:
             self._server.close()
+        if self._certificate is not None:
+            self._certificate.close()
         connections = tuple(self._connections.values())
         for connection in connections:
             connection.cut("terminated")
@@ -80,7 +91,7 @@ class RtspServer:
 
     def log(self, level: str, message: str) -> None:
         """Write a line about the server."""
-        getattr(self._log, level)(f"[RTSP] {message}")
+        getattr(self._log, level)(f"[RTSP{'S' if self.encrypted else ''}] {message}")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, wire.WireReader(reader), writer)
@@ -200,7 +211,7 @@ class Session:
 
     def reference(self) -> dict[str, object]:
         """The reader in its path's document."""
-        return {"type": "rtspSession", "id": str(self.id)}
+        return {"type": "rtspsSession" if self._server.encrypted else "rtspSession", "id": str(self.id)}
 
     def document(self) -> dict[str, object]:
         """The session as the Control API shows it."""
@@ -456,7 +467,7 @@ class _Connection:
 
 
 def _resource(url: str) -> str:
-    matched = re.match(r"rtsp://[^/]*(/.*)?$", url)
+    matched = re.match(r"rtsps?://[^/]*(/.*)?$", url)
     if matched is None or not matched[1]:
         raise RequestError(BAD_REQUEST, "invalid path")
     return matched[1][1:]

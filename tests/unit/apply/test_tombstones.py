@@ -446,3 +446,21 @@ def test_rules_by_which_nobody_is_asked_any_more_have_neither_the_set_nor_the_li
     assert saved_texts.with_asked(bare, elements) == asking
     with pytest.raises(saved_texts.Unclear):
         saved_texts.with_asked(bare.replace("probe-elsewhere", "another hand"), elements)
+
+
+@LOCAL_USER
+def test_a_key_of_readers_that_was_replaced_is_in_no_saved_state(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = disk.root / "etc/provisioner/readers.pem"
+    monkeypatch.setattr(paths, "READERS_FILE", shown)
+    live = last_good.LiveState({name: {} for name in last_good._SAVED_UNITS}, firewall=True)  # type: ignore[typeddict-item]  # noqa: SLF001
+    shown.parent.mkdir(parents=True, exist_ok=True)
+    for run, key in (("run-1", "first"), ("run-2", "second"), ("run-3", "third")):
+        last_good.save([str(shown)], live)
+        shown.write_text(f"{key} key\n")
+        disk.manifest(run)
+        last_good.renew_keys()
+        last_good.keep(run)
+    last_good.save([str(shown)], live)
+    kept = [file.read_bytes() for file in disk.root.rglob("*") if file.is_file()]
+    assert not [text for text in kept if b"first key" in text or b"second key" in text]
+    assert sum(b"third key" in text for text in kept) >= 2

@@ -1,0 +1,219 @@
+"""Certificates by which readers know a relay: keys, certificates that a key signs itself, requests to a CA. Pure.
+
+A key is a text of one line, PKCS 8 in base64, and a certificate DER in base64, as the lock has it. What a server reads
+is one file with both, so that no moment has a key without its certificate.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from provisioner.base.secret import Secret
+
+if TYPE_CHECKING:  # what a command does not need is not loaded: the library takes a tenth of a second
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+EARLIER: Final = timedelta(hours=1)
+"""So long before it was made a certificate counts already: clocks differ."""
+MOST_IN_CHAIN: Final = 5
+_MOST_PEM: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderCertificate:
+    """A certificate that a relay shows its readers.
+
+    Attributes:
+        fingerprint: SHA-256 over its DER, in hexadecimal, as MediaMTX's `sourceFingerprint` has it.
+        since: from when on it counts.
+        until: the last moment at which it counts.
+        key: a digest of its public key: two certificates of one key have the same one.
+        own: whether it is signed by its own key.
+        addresses: the addresses that it is for.
+    """
+
+    fingerprint: str
+    since: datetime
+    until: datetime
+    key: str
+    own: bool
+    addresses: tuple[str, ...]
+
+    def days_left(self, now: datetime) -> int:
+        """How many whole days it counts still; less than none once it is over."""
+        return (self.until - now) // timedelta(days=1)
+
+
+def new_certificate_key() -> Secret:
+    """A private key that was just drawn: ECDSA on P-256."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    der = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Secret(base64.b64encode(der).decode())
+
+
+def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, days: int) -> str:
+    """A certificate that a key signs itself, for a host at its address in the tunnel.
+
+    Raises:
+        ValueError: that is no such key.
+    """
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+
+    private, name = _private(key), _name(host)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - EARLIER)
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
+
+
+def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
+    """What a CA is asked to sign, as PEM.
+
+    Raises:
+        ValueError: that is no such key.
+    """
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(_name(host))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
+        .sign(_private(key), hashes.SHA256())
+    )
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def read_certificate(text: str) -> ReaderCertificate:
+    """What a certificate says, out of the form that the lock has.
+
+    Raises:
+        ValueError: that is no certificate.
+    """
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+
+    try:
+        loaded = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
+        key = _key_digest(loaded.public_key())
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise ValueError("that is no certificate") from error
+    return ReaderCertificate(
+        loaded.fingerprint(hashes.SHA256()).hex(),
+        loaded.not_valid_before_utc,
+        loaded.not_valid_after_utc,
+        key,
+        loaded.issuer == loaded.subject,
+        _addresses(loaded),
+    )
+
+
+def key_of(key: Secret) -> str:
+    """The digest of a private key's public half, as certificates of it have it.
+
+    Raises:
+        ValueError: that is no such key.
+    """
+    return _key_digest(_private(key).public_key())
+
+
+def chain_in(pem: bytes) -> tuple[str, ...]:
+    """The certificates of a PEM file, the server's own first, as the lock has them.
+
+    Raises:
+        ValueError: it holds none, too many, a private key, or one that does not sign the one before it.
+    """
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    if len(pem) > _MOST_PEM:
+        raise ValueError("the file is larger than any chain of certificates")
+    if b"PRIVATE KEY" in pem:
+        raise ValueError("the file holds a private key: a relay's key is in the vault, and in no other file")
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError("it holds no certificate as PEM has it") from None
+    if not 1 <= len(chain) <= MOST_IN_CHAIN:
+        raise ValueError(f"a chain has at most {MOST_IN_CHAIN} certificates")
+    for one, issuer in pairwise(chain):
+        try:
+            one.verify_directly_issued_by(issuer)
+        except (InvalidSignature, TypeError, ValueError):
+            raise ValueError("its certificates are no chain: each has to be signed by the one behind it") from None
+    return tuple(base64.b64encode(one.public_bytes(serialization.Encoding.DER)).decode() for one in chain)
+
+
+def server_file(key: Secret, chain: Sequence[str]) -> Secret:
+    """What a server reads: its private key and its certificates, as PEM, in one file."""
+    blocks = [_pem("PRIVATE KEY", key.reveal()), *(_pem("CERTIFICATE", one) for one in chain)]
+    return Secret("".join(blocks))
+
+
+def _pem(kind: str, text: str) -> str:
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return f"-----BEGIN {kind}-----\n{lines}\n-----END {kind}-----\n"
+
+
+def _private(key: Secret) -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_der_private_key  # noqa: PLC0415
+
+    try:
+        loaded = load_der_private_key(base64.b64decode(key.reveal(), validate=True), None)
+    except (binascii.Error, ValueError, TypeError):
+        loaded = None
+    if isinstance(loaded, EllipticCurvePrivateKey):
+        return loaded
+    raise ValueError("that is no key of a certificate, as `keys init` makes it")
+
+
+def _key_digest(public: object) -> str:
+    import hashlib  # noqa: PLC0415
+
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    to_bytes = getattr(public, "public_bytes", None)
+    if to_bytes is None:
+        raise ValueError("its key is of no known kind")
+    der = to_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def _name(host: str) -> x509.Name:
+    from cryptography import x509  # noqa: PLC0415
+
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+
+
+def _addresses(certificate: x509.Certificate) -> tuple[str, ...]:
+    from cryptography import x509  # noqa: PLC0415
+
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
