@@ -545,7 +545,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
     hosts = key_hosts(inventory, new)
     written = []
     if new.digest_key is not None and write_inventory_secrets(
-        session.root, InventorySecrets(digest_key=new.digest_key), session.passwords
+        session.root, InventorySecrets(digest_key=new.digest_key, hubs=new.hubs), session.passwords
     ):
         written.append(session.root / "secrets/inventory.yml")
     for carrier, secrets in new.carriers.items():

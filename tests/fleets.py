@@ -14,7 +14,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import allocate
-from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, Secrets, device_of
+from provisioner.inventory.model import CarrierSecrets, Credentials, HubSecrets, Inventory, Secrets, device_of
 from provisioner.inventory.new_secrets import certified, recorded
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
@@ -40,8 +40,12 @@ def complete(inventory: Inventory, held: Collection[str] = ()) -> Inventory:
     """An inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
     lock = allocate(inventory, held)
     keys = {host: _keys(host) for host in (*lock.relays, *lock.centres)}
+    for name, centre in inventory.centres.items():
+        if centre.hub is None:
+            keys[name] = {"public_key": keys[name]["public_key"]}
     whole = inventories.with_lock(inventory, recorded(lock, keys))
-    encrypted = any(carrier.reader_tls for carrier in inventory.carriers.values())
+    hubs = any(centre.hub for centre in inventory.centres.values())
+    encrypted = hubs or any(carrier.reader_tls for carrier in inventory.carriers.values())
     return inventories.with_lock(whole, certified(whole, secrets_of(whole), CERTIFIED_AT)) if encrypted else whole
 
 
@@ -82,7 +86,15 @@ def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") ->
         site.id: {device_of(c): Credentials(username="admin", password=Secret(password)) for c in site.cameras}
         for site in inventory.facilities.values()
     }
-    return Secrets(digest_key=Secret("digest-key"), cameras=logins, carriers=carriers)
+    hubs = {
+        centre.id: HubSecrets(
+            viewers={v.id: Secret(f"viewer-{centre.id}-{v.id}") for v in centre.viewers},
+            certificate_key=certificate_key(centre.id),
+        )
+        for centre in inventory.centres.values()
+        if centre.hub
+    }
+    return Secrets(digest_key=Secret("digest-key"), cameras=logins, carriers=carriers, hubs=hubs)
 
 
 def state_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") -> DesiredState:

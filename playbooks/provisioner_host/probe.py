@@ -443,19 +443,20 @@ def _after(name: str) -> SampleAnswer | None:
 
 def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
     tunnel = reach.live_tunnel(key)
-    logins = {r["relay"]: _login(r) for r in wanted["relays"]}
+    relays = {r["relay"]: _login(r) for r in wanted["relays"]}
+    logins = {r["relay"]: _reads_by(r) for r in wanted["relays"]}
     # The relays take turns, too.
     placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
     turns = [(of, name) for _, of, name in placed]
     looks = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
-    with spans.of("centre reads"), deliveries.incoming(logins.values()) as incoming:
+    with spans.of("centre reads"), deliveries.incoming(relays.values()) as incoming:
         reads = _reads_of_centre(logins, turns, looks, limits)
     with spans.of("again"):
         _read_again(reads, logins, looks, limits)
     unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
     with spans.of("causes"):
         ways, looked_closer = closer.at_relays(
-            ((logins[of].address, logins[of].port) for of in unreached), tunnel, limits.connect_s, limits.until
+            ((relays[of].address, relays[of].port) for of in unreached), tunnel, limits.connect_s, limits.until
         )
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
@@ -471,6 +472,17 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
 
 def _port(fingerprint: str) -> int:
     return RTSPS_PORT if fingerprint else RTSP_PORT
+
+
+def _reads_by(relay_: RelayToRead) -> Login:
+    """How a centre reads from a relay: as its reader there, or at its own hub as the hub's probe.
+
+    Raises:
+        OSError: this host has no password for that.
+    """
+    if (hub := relay_.get("through")) is None:
+        return _login(relay_)
+    return Login(hub["address"], hub["port"], _PROBE_USER, PROBE_PASSWORD.read_text().strip(), hub["fingerprint"])
 
 
 def _login(relay_: RelayToRead) -> Login:

@@ -280,17 +280,17 @@ def _pause(begun: float) -> float:
     return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
 
 
-def gap_left(file: Path = MEDIAMTX_FILE) -> float:
+def gap_left(file: Path | None = None) -> float:
     """How long it takes still until the relay will see the next write of its file, or of its certificate."""
     try:
-        age = time.time() - file.stat().st_mtime
+        age = time.time() - (file or MEDIAMTX_FILE).stat().st_mtime
     except FileNotFoundError:
         return 0.0
     # A clock that jumped back gives a negative age: then a whole gap is waited.
     return max(0.0, min(WRITE_GAP_S, WRITE_GAP_S - age))
 
 
-def wait_for_gap(file: Path = MEDIAMTX_FILE) -> None:
+def wait_for_gap(file: Path | None = None) -> None:
     """Wait until the relay will see the next write of its file, or of its certificate."""
     time.sleep(gap_left(file))
 

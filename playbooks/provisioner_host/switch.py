@@ -66,7 +66,9 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     if str(paths.MEDIAMTX_FILE) in change.wanted:
         before = relay.read_file()
         change.step("relay", lambda: _switch_relay(change, facts, restart=restart_relay))
-        change.step("quarantine unit", lambda: _switch_quarantine(facts, restart=restart_quarantine))
+        # A hub pulls relays, whose passwords no camera can refuse: it has no such unit.
+        if str(paths.UNIT_FOLDER / paths.UNIT_QUARANTINE) in change.wanted:
+            change.step("quarantine unit", lambda: _switch_quarantine(facts, restart=restart_quarantine))
         now = change.content(str(paths.MEDIAMTX_FILE)).decode()
         change.ended = change.step("sessions", lambda: sessions.end_revoked(before, now))
         change.notes += change.ended
@@ -125,6 +127,9 @@ def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
             change.put(path)
     listed = set((facts["manifest"] or {}).get("files", ()))
     for text in sorted(listed - set(change.wanted)):
+        # What was a hub is one no more: without its file systemd would let it run on.
+        if text == str(paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX):
+            units.systemctl("disable", "--now", paths.UNIT_MEDIAMTX)
         Path(text).unlink(missing_ok=True)
     for unit in change.request["units"]:
         for drop_in in _drop_ins(facts, unit):

@@ -212,10 +212,18 @@ class RelayToProbe(TypedDict):
     onvif: NotRequired[list[DeviceToAsk]]
 
 
+class ThroughHub(TypedDict):
+    """The centre's own MediaMTX, through which it reads relays; without a `fingerprint` it is read in the clear."""
+
+    address: str
+    port: int
+    fingerprint: str
+
+
 class RelayToRead(TypedDict):
     """A relay that a centre reads from, as a user with a secret; `looks` by path, of those that are looked at.
 
-    `fingerprint` is of its certificate, where it is read encrypted.
+    `fingerprint` is of its certificate, where it is read encrypted; `through` is the hub that is read in its place.
     """
 
     relay: str
@@ -225,6 +233,7 @@ class RelayToRead(TypedDict):
     paths: list[str]
     looks: NotRequired[dict[str, LookToTake]]
     fingerprint: NotRequired[str]
+    through: NotRequired[ThroughHub]
 
 
 class CentreToProbe(TypedDict):

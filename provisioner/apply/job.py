@@ -216,10 +216,12 @@ def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
 
 def _wanted(job: Job) -> dict[str, str]:
     own = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in job.spec.tunnel.peers}
-    if job.spec.relay is None:
+    if job.spec.media is None:
         return own
-    users = {user.name: _digest(job, user.secret_hash) for user in job.spec.relay.users}
-    return own | users | _served(job, [job.spec])
+    users = {user.name: _digest(job, user.secret_hash) for user in job.spec.media.users}
+    offered = job.spec.hub.paths if job.spec.hub else ()
+    pulled = {path.name: _digest(job, path.source.reveal()) for path in offered}
+    return own | users | pulled | (_served(job, [job.spec]) if job.spec.relay else {})
 
 
 def _moved(job: Job, facts: HostFacts) -> list[str]:
@@ -279,9 +281,9 @@ def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
     spec = job.spec
     relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
     program: ProgramToInstall | None = None
-    if spec.relay is not None:
+    if spec.media is not None:
         program = {
-            "path": program_path(spec.relay.artefact),
+            "path": program_path(spec.media.artefact),
             "artefact": job.artefact is not None,
             "sha256": job.artefact_sha256,
         }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 
 from provisioner.base.errors import InventoryError
 from provisioner.base.secret import content_key, identity_key
 from provisioner.desired.families import apart, speaks_ipv6
+from provisioner.desired.hubs import hub_door, hub_service
 from provisioner.desired.names import side_of
 from provisioner.desired.required import (
     carrier_secrets,
@@ -17,13 +18,31 @@ from provisioner.desired.required import (
     relay_allocation,
     secret_of,
 )
-from provisioner.desired.spec import KEEPALIVE_S, RTSP_PORT, RTSPS_PORT, Firewall, HostKind, HostSpec, Peer, Tunnel
-from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Inventory, Relay, Secrets
+from provisioner.desired.spec import (
+    KEEPALIVE_S,
+    RTSP_PORT,
+    RTSPS_PORT,
+    Firewall,
+    HostKind,
+    HostSpec,
+    HubDoor,
+    Peer,
+    Tunnel,
+)
+from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Connection, Inventory, Relay, Secrets
 from provisioner.inventory.model.addresses import AnyAddress
 
 
-def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostSpec:
+def centre_host(
+    inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection] = ()
+) -> HostSpec:
     """What a monitoring centre should hold.
+
+    Args:
+        inventory: the whole of it.
+        secrets: those of its carriers.
+        centre: the centre.
+        connections: of all relays: what a hub offers.
 
     Raises:
         InventoryError: an address or a key is missing, with the command that makes it.
@@ -31,6 +50,7 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
     """
     carriers = sorted((c for c in inventory.carriers.values() if centre.id in c.centres), key=lambda c: c.id)
     pools = inventory.settings.pools
+    hub = hub_service(inventory, secrets, centre, centre.hub, connections) if centre.hub else None
     return HostSpec(
         id=centre.id,
         kind=HostKind.CENTRE,
@@ -50,14 +70,16 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
                 for relay in sorted(c.relays, key=lambda r: r.id)
             ),
         ),
-        firewall=_guard(inventory, centre, carriers),
+        firewall=_guard(inventory, centre, carriers, hub_door(hub) if hub else None),
         side=side_of(inventory.settings.id) if centre.shared else "",
         readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
         reads=centre.reads,
+        hub=hub,
+        is_hub=hub is not None,
     )
 
 
-def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier]) -> Firewall:
+def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hub: HubDoor | None) -> Firewall:
     """Those who manage its relays manage it, too, and whom it names itself."""
     networks = inventory.ssh_sources(centre.id)
     return Firewall(
@@ -65,6 +87,7 @@ def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier]) ->
         ssh_port=centre.ssh.port,
         relays=tuple(sorted(relay_allocation(inventory, relay).tunnel_address for c in carriers for relay in c.relays)),
         reader_ports=_read_at(carriers),
+        hub=hub,
         speaks_ipv6=speaks_ipv6(networks, [centre.address]),
     )
 

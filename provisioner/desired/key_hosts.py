@@ -49,6 +49,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             identity=identity_key(host_key(secrets, centre.id)),
             jump=centre.jump_to,
             side=side_of(inventory.settings.id) if centre.shared else "",
+            is_hub=centre.hub is not None,
         )
         for centre in inventory.centres.values()
         if _is_open(secrets, centre.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from provisioner.base.endpoint import endpoint_text
@@ -16,8 +17,8 @@ from provisioner.base.read_prefix import is_read
 from provisioner.desired.limit import Limit, names_of_held
 from provisioner.desired.relays import centre_user, viewer_user
 from provisioner.desired.required import relay_allocation
-from provisioner.desired.spec import RTSP_PORT
-from provisioner.inventory.model import Centre, Inventory, Viewer, path_name
+from provisioner.desired.spec import RTSP_PORT, RTSPS_PORT
+from provisioner.inventory.model import Centre, Hub, Inventory, ReaderTls, Viewer, path_name
 
 _LONGEST = 80
 
@@ -47,13 +48,16 @@ class ReadPath(NamedTuple):
     at: tuple[ReadAt, ...]
 
 
-def readings(inventory: Inventory, centre: str, limit: Limit, reads: Sequence[str] = ()) -> Iterator[ReadPath]:
+def readings(
+    inventory: Inventory, centre: str, limit: Limit, reads: Sequence[str] = (), hub: Hub | None = None
+) -> Iterator[ReadPath]:
     """Each path that somebody at a centre may read, in the order of names.
 
     Args:
         inventory: a valid inventory.
         centre: the centre's id.
         reads: beginnings of the paths that it may read; all where there is none.
+        hub: the centre's own, where that is where it reads.
         limit: which paths; a host is a relay that carries one.
 
     Raises:
@@ -61,7 +65,7 @@ def readings(inventory: Inventory, centre: str, limit: Limit, reads: Sequence[st
     """
     read = {carrier.id for carrier in inventory.carriers.values() if centre in carrier.centres}
     bases = {
-        name: f"rtsp://{endpoint_text(relay_allocation(inventory, relay).tunnel_address, RTSP_PORT)}"
+        name: _base(carrier.reader_tls, relay_allocation(inventory, relay).tunnel_address)
         for name, (carrier, relay) in inventory.relays.items()
         if carrier.id in read
     }
@@ -79,7 +83,16 @@ def readings(inventory: Inventory, centre: str, limit: Limit, reads: Sequence[st
                 if reads and not is_read(path, reads):
                     continue
                 at = tuple(ReadAt(c.relay, f"{bases[c.relay]}/{path}") for c in over)
+                if hub is not None:
+                    at = (ReadAt(centre, f"{_base(hub.reader_tls, hub.address)}/{path}"),)
                 yield ReadPath(path, facility.province, facility.id, over[0].plan.carrier, at)
+
+
+def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
+    """The beginning of a URL: encrypted where nobody may read without."""
+    strict = tls is not None and tls.encryption == "strict"
+    scheme, port = ("rtsps", RTSPS_PORT) if strict else ("rtsp", RTSP_PORT)
+    return f"{scheme}://{endpoint_text(address, port)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +134,7 @@ def reading_list(
     return ReadingList(
         centre.id,
         user,
-        tuple(readings(inventory, centre.id, limit, reads)),
+        tuple(readings(inventory, centre.id, limit, reads, centre.hub if viewer else None)),
         tuple(one for one in held.values() if limit.takes_held(one)),
     )
 

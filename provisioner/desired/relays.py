@@ -7,12 +7,11 @@ from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 from operator import attrgetter
 
-from provisioner.base.certificate import read_certificate, server_file
-from provisioner.base.errors import InventoryError
 from provisioner.base.secret import content_key, identity_key, mediamtx_hash
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.asked import asked_devices
 from provisioner.desired.families import apart, speaks_ipv6
+from provisioner.desired.hubs import relay_encryption
 from provisioner.desired.paths import media_paths
 from provisioner.desired.required import (
     carrier_secrets,
@@ -28,7 +27,6 @@ from provisioner.desired.spec import (
     HostSpec,
     MediaPath,
     Peer,
-    ReaderEncryption,
     RelayService,
     Tunnel,
     User,
@@ -74,7 +72,7 @@ def relay_host(
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
-    tls = reader_encryption(secrets, carrier, relay, allocation)
+    tls = relay_encryption(secrets, carrier, relay, inventory)
     asked = tuple(one for c in served for one in asked_devices(inventory, c, today))
     paths = sorted((p for c in served for p in media_paths(inventory, secrets, c, today)), key=attrgetter("name"))
     return HostSpec(
@@ -111,29 +109,6 @@ def relay_host(
             tls=tls,
         ),
     )
-
-
-def reader_encryption(
-    secrets: Secrets, carrier: Carrier, relay: Relay, allocation: RelayAllocation
-) -> ReaderEncryption | None:
-    """How a relay encrypts its readers' connections; None where its carrier does not ask for it.
-
-    Raises:
-        InventoryError: no certificate is recorded, or what is recorded is none.
-        SecretsError: its key is missing from the vault.
-    """
-    if carrier.reader_tls is None:
-        return None
-    key = secret_of(carrier_secrets(secrets, carrier.id).certificate_keys, relay.id, "key of its certificate")
-    chain = recorded(allocation.certificates or None, "its certificate", relay.id, "keys init")
-    try:
-        shown = read_certificate(chain[0])
-    except ValueError as error:
-        hint = f"take allocations.lock.yml back from Git, or run: provisioner certificate renew {relay.id}"
-        raise InventoryError(f"{relay.id}: its certificate: {error}", hint=hint, object=relay.id) from None
-    tls = carrier.reader_tls
-    server = server_file(key, chain)
-    return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)
 
 
 def _relay_peers(
@@ -198,7 +173,8 @@ def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str
     for centre in centres:
         secret = secret_of(secrets.readers, centre.id, "reader secret")
         yield User(centre_user(centre.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", centre.reads)
-        for viewer in centre.viewers:
+        # At a hub they read from the hub.
+        for viewer in centre.viewers if centre.hub is None else ():
             secret = secret_of(secrets.viewers, viewer.id, "password of a viewer")
             of_viewers.append(
                 User(viewer_user(viewer.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", viewer.reads)

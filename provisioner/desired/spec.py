@@ -178,6 +178,14 @@ class Tunnel:
     mtu: int = TUNNEL_MTU
 
 
+class HubDoor(NamedTuple):
+    """Where a hub's readers come, and from where: nobody else reaches its ports."""
+
+    address: IPv4Address
+    ports: tuple[int, ...]
+    networks: tuple[IPv4Network, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Firewall:
     """What our table lets through.
@@ -194,6 +202,7 @@ class Firewall:
         onvif: on a relay, where its probe may ask devices about themselves.
         relays: on a centre, the relays that it reads from.
         reader_ports: the ports of RTSP, on a relay those of its own, on a centre those at which it reads.
+        hub: on a hub, where its readers come: its address, its ports and their networks.
         speaks_ipv6: whether the host is managed, called or sent to over IPv6, or by a name, which may mean that.
     """
 
@@ -206,6 +215,7 @@ class Firewall:
     relays: tuple[IPv4Address, ...] = ()
     speaks_ipv6: bool = False
     reader_ports: tuple[int, ...] = (RTSP_PORT,)
+    hub: HubDoor | None = None
 
     def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
         """Those of the management networks that are of one family: 4 or 6."""
@@ -272,6 +282,34 @@ class RelayService:
         return reader_ports(self.tls)[0]
 
 
+class HubPath(NamedTuple):
+    """A path that a hub offers: it pulls it on demand from the relay that serves it, as the centre's reader."""
+
+    name: str
+    province: str
+    facility: str
+    relay: str
+    source: Secret
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HubService:
+    """What MediaMTX on a hub does: `address` is where its readers come, `networks` are where they come from."""
+
+    address: IPv4Address
+    users: tuple[User, ...]
+    paths: tuple[HubPath, ...]
+    artefact: MediamtxArtefact
+    tls: ReaderEncryption
+    networks: tuple[IPv4Network, ...]
+
+    @property
+    def own_port(self) -> int:
+        """The port at which the hub's own probe reads."""
+        return reader_ports(self.tls)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class HostSpec:
     """What one managed host should hold.
@@ -291,6 +329,8 @@ class HostSpec:
         jump: the host through which SSH goes to it; None where it goes there directly.
         side: on a centre that several inventories share, what this one's side is called; else empty.
         reads: on a centre, the beginnings of the paths that it may read; all of them where there is none.
+        hub: on a centre that offers the paths of its carriers itself, what its MediaMTX does.
+        is_hub: whether it is to be one: it has keys of its own for that, before it has paths.
     """
 
     id: str
@@ -313,10 +353,17 @@ class HostSpec:
     jump: JumpHost | None = None
     side: str = ""
     reads: tuple[str, ...] = ()
+    hub: HubService | None = None
+    is_hub: bool = False
 
     def may_read(self, path: str) -> bool:
         """Whether a centre may read a path of its carriers."""
         return not self.reads or is_read(path, self.reads)
+
+    @property
+    def media(self) -> RelayService | HubService | None:
+        """What MediaMTX does on it; None where there is none."""
+        return self.relay or self.hub
 
     @property
     def place(self) -> str:

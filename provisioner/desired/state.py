@@ -56,7 +56,7 @@ def desired_state(
             left_out[relay.id] = without
     for centre in inventory.centres.values():
         try:
-            hosts.append(centre_host(inventory, secrets, centre))
+            hosts.append(centre_host(inventory, secrets, centre, inventory.connections if centre.hub else ()))
         except SecretsError:
             without = left_out_centre(inventory, secrets, centre)
             if without is None:
@@ -69,7 +69,7 @@ def desired_state(
             with_owner(host, inventory, secrets),
             trust=_trust(inventory, host),
             policy=policy,
-            held=kept if host.relay else (),
+            held=kept if host.media else (),
         )
         for host in hosts
     )
@@ -79,7 +79,7 @@ def desired_state(
 
 def _trust(inventory: Inventory, host: HostSpec) -> Trust:
     """What is trusted about a host, by what it should hold."""
-    reading = _reading(inventory, host) if host.relay else host.carriers
+    reading = _reading(inventory, host) if host.relay else _held_at(inventory, host)
     ssh_from = host.firewall.management_networks if host.firewall else ()
     keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}
     return trust_of(
@@ -89,7 +89,7 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
         keys,
         ssh_from=ssh_from,
         readers=tuple(reading),
-        relay=host.relay is not None,
+        relay=host.media is not None,
         jump=host.jump,
         endpoint=inventory.relays[host.id][1].named_endpoint if host.relay else "",
     )
@@ -99,8 +99,15 @@ def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
     """Who may read at a relay, and what."""
     for centre in (inventory.centres[one] for one in inventory.carriers[relay.carriers[0]].centres):
         yield from words_of_reading(centre.id, centre.reads)
-        for viewer in centre.viewers:
+        for viewer in centre.viewers if centre.hub is None else ():
             yield from words_of_reading(f"viewer-{viewer.id}", viewer.reads)
+
+
+def _held_at(inventory: Inventory, centre: HostSpec) -> Iterator[str]:
+    """The carriers whose reader secrets a centre holds, and at a hub who may read there."""
+    yield from centre.carriers
+    for viewer in inventory.centres[centre.id].viewers if centre.hub else ():
+        yield from words_of_reading(f"viewer-{viewer.id}", viewer.reads)
 
 
 def _refuse_unknown_moves(inventory: Inventory) -> None:

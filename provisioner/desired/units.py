@@ -22,6 +22,6 @@ UNIT_WG = ALONE.unit_wg
 
 def units_of(spec: HostSpec) -> tuple[str, ...]:
     """The units that a host should have, in the order in which they start."""
-    media = (UNIT_MEDIAMTX, UNIT_QUARANTINE) if spec.relay else ()
+    media = (UNIT_MEDIAMTX, UNIT_QUARANTINE) if spec.relay else (UNIT_MEDIAMTX,) if spec.hub else ()
     names = spec.names
     return (names.unit_nft, names.unit_wg, *media, names.unit_revert)

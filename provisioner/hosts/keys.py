@@ -149,7 +149,7 @@ def _left(spec: HostSpec, program: bytes) -> dict[str, bytes]:
 
 
 def _request(spec: HostSpec, who: str, recovery: str) -> KeysRequest:
-    request: KeysRequest = {"operation": "keys", "relay": spec.kind is HostKind.RELAY, "who": who}
+    request: KeysRequest = {"operation": "keys", "relay": has_passwords(spec), "who": who}
     owner = owner_to_mark(spec)
     # A centre's key is in no site package: another one reaches all who know it with their next apply.
     if recovery and owner is not None and spec.kind is HostKind.RELAY:
@@ -160,6 +160,11 @@ def _request(spec: HostSpec, who: str, recovery: str) -> KeysRequest:
     return request
 
 
+def has_passwords(spec: HostSpec) -> bool:
+    """Whether MediaMTX is to run on it, whose own two users' passwords are born there."""
+    return spec.kind is HostKind.RELAY or spec.is_hub
+
+
 def _keys(spec: HostSpec, answer: HostAnswer, recovery: str) -> HostKeys:
     """What a host says of its keys, and the box if one was asked for.
 
@@ -168,7 +173,7 @@ def _keys(spec: HostSpec, answer: HostAnswer, recovery: str) -> HostKeys:
     """
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
-    hashes = ("api_hash", "probe_hash") if spec.kind is HostKind.RELAY else ()
+    hashes = ("api_hash", "probe_hash") if has_passwords(spec) else ()
 
     def parse(fields: Fields) -> HostKeys:
         public_key = _matching(fields, "public_key", _PUBLIC_KEY)

@@ -74,7 +74,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
     faults = parsed(spec.id, answer.document, lambda fields: _faults(fields, *between))
-    ending = ending_certificate(spec.id, spec.relay.tls if spec.relay else None, between[1])
+    ending = ending_certificate(spec.id, spec.media.tls if spec.media else None, between[1])
     return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls), *ending))
 
 
@@ -105,11 +105,13 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
         "digest_key": spec.digest_key.reveal(),
         "files": [file.path for file in files],
         "units": list(units_of(spec)),
-        "program": program_path(spec.relay.artefact) if spec.relay else None,
+        "program": program_path(spec.media.artefact) if spec.media else None,
         "networks": [str(network) for network in spec.tunnel.routes],
     }
     if spec.relay is not None and spec.tunnel.listen_port is not None:
         request["ports"] = {"tcp": [*reader_ports(spec.relay.tls), API_PORT], "udp": [spec.tunnel.listen_port]}
+    if spec.hub is not None:
+        request["ports"] = {"tcp": [*reader_ports(spec.hub.tls), API_PORT], "udp": []}
     if spec.held:
         request["held"] = sorted(spec.held_names)
     rules = [file.content for file in files if file.path == spec.names.nft_file]

@@ -9,7 +9,15 @@ from datetime import datetime
 
 from provisioner.base.certificate import key_of, new_certificate_key, read_certificate, self_signed
 from provisioner.base.secret import Secret, host_digest_key
-from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, RelayAllocation, Secrets
+from provisioner.inventory.model import (
+    Allocations,
+    CarrierSecrets,
+    CentreAllocation,
+    HubSecrets,
+    Inventory,
+    RelayAllocation,
+    Secrets,
+)
 
 
 def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]]) -> Allocations:
@@ -18,10 +26,7 @@ def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]])
     A box is another one each time; one that is there and fits stays.
     """
     relays = {k: _with_keys(v, made[k]) if k in made else v for k, v in allocations.relays.items()}
-    centres = {
-        k: v.model_copy(update={"public_key": made[k]["public_key"]}) if k in made else v
-        for k, v in allocations.centres.items()
-    }
+    centres = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.centres.items()}
     return allocations.model_copy(update={"relays": relays, "centres": centres})
 
 
@@ -68,7 +73,20 @@ def completed(
             viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
         )
-    return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key})
+    hubs = secrets.hubs if "secrets/inventory" in secrets.shut else _of_hubs(inventory, secrets)
+    return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key, "hubs": hubs})
+
+
+def _of_hubs(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
+    hubs = {}
+    for centre in inventory.centres.values():
+        if centre.hub is not None:
+            known = secrets.hubs.get(centre.id) or HubSecrets()
+            hubs[centre.id] = HubSecrets(
+                viewers={v.id: known.viewers.get(v.id) or _random() for v in centre.viewers},
+                certificate_key=known.certificate_key or new_certificate_key(),
+            )
+    return hubs
 
 
 def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:
@@ -98,10 +116,17 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
             if tls and entry and key and not _fits(entry, key):
                 made = self_signed(key, relay.id, entry.tunnel_address, now, tls.days)
                 relays[relay.id] = entry.model_copy(update={"certificates": (made,)})
-    return lock if relays == lock.relays else lock.model_copy(update={"relays": relays})
+    centres = dict(lock.centres)
+    for centre in inventory.centres.values():
+        of_hub, hub, at = secrets.hubs.get(centre.id), centre.hub, centres.get(centre.id)
+        if hub and at and of_hub and of_hub.certificate_key and not _fits(at, of_hub.certificate_key):
+            made = self_signed(of_hub.certificate_key, centre.id, hub.address, now, hub.reader_tls.days)
+            centres[centre.id] = at.model_copy(update={"certificates": (made,)})
+    same = relays == lock.relays and centres == lock.centres
+    return lock if same else lock.model_copy(update={"relays": relays, "centres": centres})
 
 
-def _fits(entry: RelayAllocation, key: Secret) -> bool:
+def _fits(entry: RelayAllocation | CentreAllocation, key: Secret) -> bool:
     try:
         return entry.certificates is not None and read_certificate(entry.certificates[0]).key == key_of(key)
     except (IndexError, ValueError):

@@ -87,7 +87,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     changes = changes_of_all(read, files, facts, now, fleet)
     changing = pending(changes)
     outside = outside_of(limit, changing)
-    uncounted = frozenset(spec.id for spec in read if spec.relay and not facts[spec.id].counted)
+    uncounted = frozenset(spec.id for spec in read if spec.media and not facts[spec.id].counted)
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in changing:
         by_host[change.host].append(change)

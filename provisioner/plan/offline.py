@@ -13,7 +13,7 @@ from dataclasses import replace
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import Secret, keyed_digest
-from provisioner.desired.spec import DesiredState, HostSpec, MediaPath, Peer
+from provisioner.desired.spec import DesiredState, HostSpec, Peer
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import (
     FileFacts,
@@ -35,6 +35,7 @@ from provisioner.inventory.model import (
     Camera,
     CarrierSecrets,
     Credentials,
+    HubSecrets,
     Inventory,
     MediamtxArtefact,
     Secrets,
@@ -44,7 +45,7 @@ from provisioner.inventory.model import (
 from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of
 from provisioner.reach.ruleset import Ruleset, parse_ruleset
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
-from provisioner.render.media import path_settings
+from provisioner.render.media import hub_settings, path_settings
 
 _NOTHING = Secret("not-known")
 _PSK = Secret("A" * 43 + "=")
@@ -56,6 +57,11 @@ def placeholders(inventory: Inventory) -> Secrets:
     facilities = inventory.facilities
     return Secrets(
         digest_key=_NOTHING,
+        hubs={
+            centre.id: HubSecrets(viewers={viewer.id: _NOTHING for viewer in centre.viewers}, certificate_key=_NOTHING)
+            for centre in inventory.centres.values()
+            if centre.hub
+        },
         cameras={name: dict.fromkeys(devices_of(facility), login) for name, facility in facilities.items()},
         carriers={
             carrier.id: CarrierSecrets(
@@ -142,11 +148,11 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[Re
         trust=spec.trust,
         policy=spec.policy,
     )
-    if spec.relay is None:
+    if spec.media is None:
         return facts
     relay = _relay(spec, by_path[MEDIAMTX_FILE])
-    runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {}, ())
-    return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, new_files))
+    runtime = RuntimeFacts(spec.media.artefact.version, relay.sentinel, {}, ())
+    return replace(facts, relay=relay, runtime=runtime, program=_program(spec.media.artefact, new_files))
 
 
 def _running(spec: HostSpec, unit: str) -> str:
@@ -191,11 +197,12 @@ def _peer(spec: HostSpec, peer: Peer) -> PeerFacts:
 
 def _relay(spec: HostSpec, file: RenderedFile) -> RelayFacts:
     settings = settings_of(file.content, spec.digest_key)
-    return RelayFacts(settings, {path.name: _path(spec, path) for path in spec.paths}, sentinel_of(file.content))
+    own = {path.name: _path(spec, path_settings(path)) for path in spec.paths}
+    offered = {path.name: _path(spec, hub_settings(path)) for path in (spec.hub.paths if spec.hub else ())}
+    return RelayFacts(settings, own | offered, sentinel_of(file.content))
 
 
-def _path(spec: HostSpec, path: MediaPath) -> PathFacts:
-    settings = path_settings(path)
+def _path(spec: HostSpec, settings: dict[str, object]) -> PathFacts:
     source = str(settings["source"])
     return PathFacts(
         settings=settings | {"source": address_without_login(source)},

@@ -162,7 +162,8 @@ class Reachability:
         for name, centre in _chosen(wanted.targets, "centres", self._centres):
             for outside in self._outsides(wanted.sources, centre.spec):
                 to_it = partial(roads.outside_to_host, outside, centre)
-                yield _Way(outside.name, None, f"centre/{name}", _OUTSIDE_A_CENTRE, (name,), to_it)
+                services = (*_OUTSIDE_A_CENTRE, Service.VIDEO) if centre.spec.hub else _OUTSIDE_A_CENTRE
+                yield _Way(outside.name, None, f"centre/{name}", services, (name,), to_it)
         for name, relay in self._relays.items():
             if not wanted.takes(name):
                 continue
@@ -173,7 +174,9 @@ class Reachability:
                 yield _Way(outside.name, None, sites.name, _services_of(sites), (name,), through)
 
     def _from_centres(self, wanted: ReachQuery) -> Iterator[_Way]:
-        for (of, centre), program in product(_chosen(wanted.sources, "centres", self._centres), _OF_CENTRE):
+        every = product(_chosen(wanted.sources, "centres", self._centres), Program)
+        # MediaMTX's user is at hubs alone.
+        for (of, centre), program in (one for one in every if one[1] in _OF_CENTRE or one[0][1].spec.hub):
             source = f"centre/{of}"
             for name, relay in _chosen(wanted.targets, "relays", self._relays):
                 to_it = partial(roads.centre_to_relay, centre, program, relay)

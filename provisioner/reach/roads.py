@@ -100,7 +100,7 @@ def other_port(spec: HostSpec) -> int:
 def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
     """The ports of a service of a host: of video, encrypted or not, there may be two."""
     if service is Service.VIDEO and spec.firewall is not None:
-        return spec.firewall.reader_ports
+        return spec.firewall.hub.ports if spec.firewall.hub else spec.firewall.reader_ports
     return (_port(spec, service),)
 
 
@@ -142,8 +142,8 @@ _FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
 
 def _logins(host: RuledHost, sources: Sequence[Network]) -> Hop:
     """MediaMTX takes a reader's login from that reader's own addresses alone."""
-    relay = host.spec.relay
-    readers = [user for user in relay.users if user.action == "read"] if relay else []
+    media = host.spec.media
+    readers = [user for user in media.users if user.action == "read"] if media else []
     listed = [(user.name, IPv4Network(address)) for user in readers for address in user.addresses]
     of = [(name, one, source) for name, one in listed for source in sources if one.overlaps(source)]
     taken = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in of}

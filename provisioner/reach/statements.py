@@ -95,7 +95,7 @@ BUILT_IN: Final = (
     _deny("relays-open-nothing-at-centres", ["relays"], ["centres"]),
     _deny("mediamtx-stays-inside", ["relays"], [INTERNET, "centres", "relays"], (), [Program.RELAY]),
     _deny("mediamtx-pulls-cameras-alone", ["relays"], ["sites"], [Service.ONVIF, Service.OTHER], [Program.RELAY]),
-    _deny("probe-stays-inside", ["relays", "centres"], [INTERNET], (), [Program.PROBE]),
+    _deny("probe-stays-inside", ["relays", "centres"], [INTERNET], (), [Program.PROBE, Program.RELAY]),
     _deny("probe-pulls-no-camera", ["relays"], ["sites"], [Service.CAMERAS, Service.OTHER], [Program.PROBE]),
     _deny("api-is-root-s", ["relays"], ["relays"], [Service.API], [Program.RELAY, Program.PROBE]),
     _deny("nobody-scans-sites", ["relays"], ["sites"], [Service.OTHER]),

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from provisioner.base.errors import RenderError
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.names import UNITS, HostNames
-from provisioner.desired.spec import API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, Tunnel
+from provisioner.desired.spec import API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, RelayService, Tunnel
 from provisioner.desired.units import UNIT_MEDIAMTX
 from provisioner.inventory.model import MediamtxArtefact
 from provisioner.render.files import (
@@ -20,7 +20,7 @@ from provisioner.render.files import (
     program_path,
 )
 from provisioner.render.jinja import fill
-from provisioner.render.media import path_lines, user_settings
+from provisioner.render.media import hub_lines, path_lines, user_settings
 from provisioner.render.templates import Templates
 
 ADMITTED = 0x08000000
@@ -47,9 +47,10 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     if spec.firewall is not None:
         files += [firewall_file(spec, templates), _unit("nft", names, templates)]
     if spec.relay is not None:
-        files += [_mediamtx_file(spec, templates), _relay_unit(spec.tunnel, spec.relay.artefact, templates)]
         files.append(_unit("quarantine", names, templates))
-        if (tls := spec.relay.tls) is not None:
+    if spec.media is not None:
+        files += [_mediamtx_file(spec, templates), _media_unit(spec, spec.media.artefact, templates)]
+        if (tls := spec.media.tls) is not None:
             server = tls.server.reveal().encode()
             files.append(RenderedFile(READERS_FILE, server, 0o640, group=RELAY_USER, secret=True))
     return tuple(sorted(files, key=lambda f: f.path))
@@ -104,7 +105,7 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     }
     if spec.relay is None:
         template = "nftables/shared-centre.nft.j2" if spec.side else "nftables/centre.nft.j2"
-        values |= {"relays": firewall.relays, "admitted": ADMITTED}
+        values |= {"relays": firewall.relays, "admitted": ADMITTED, "hub": firewall.hub}
         return RenderedFile(names.nft_file, fill(templates, template, values), 0o640)
     values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
     values |= {"onvif": firewall.onvif}
@@ -112,18 +113,18 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
 
 
 def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
-    relay = spec.relay
-    if relay is None:
+    media = spec.media
+    if media is None:
         raise RenderError(f"{spec.id} has no relay to render", object=spec.id)
     values = {
-        "users": [user_settings(user) for user in relay.users],
+        "users": [user_settings(user) for user in media.users],
         "api_address": f"127.0.0.1:{API_PORT}",
-        "address": relay.address,
-        "encryption": "no" if relay.tls is None else "strict" if relay.tls.strict else "optional",
+        "address": media.address,
+        "encryption": "no" if media.tls is None else "strict" if media.tls.strict else "optional",
         "rtsp_port": RTSP_PORT,
         "rtsps_port": RTSPS_PORT,
         "readers_file": READERS_FILE,
-        "path_lines": path_lines(relay.paths),
+        "path_lines": path_lines(media.paths) if isinstance(media, RelayService) else hub_lines(media.paths),
         "sentinel": None,
     }
     bare = fill(templates, "mediamtx/mediamtx.yml.j2", values)
@@ -140,8 +141,11 @@ def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
     return RenderedFile(f"{UNITS}/{names.ours}-{word}.service", content)
 
 
-def _relay_unit(tunnel: Tunnel, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """MediaMTX's unit: the tunnel's routes are the pools, and nobody else has anything to say to it."""
-    values = {"program": program_path(artefact), "networks": [str(network) for network in tunnel.routes]}
+def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
+    """MediaMTX's unit: the tunnel's routes are the pools; besides, a hub's readers alone have anything to say to it."""
+    networks = [str(network) for network in spec.tunnel.routes]
+    if spec.hub is not None:
+        networks += [f"{spec.hub.address}/32", *(str(network) for network in spec.hub.networks)]
+    values = {"program": program_path(artefact), "networks": networks}
     content = fill(templates, "systemd/provisioner-mediamtx.service.j2", values)
     return RenderedFile(f"{UNITS}/{UNIT_MEDIAMTX}", content)

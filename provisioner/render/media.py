@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from provisioner.desired.spec import MediaPath, StreamSource, User
+from provisioner.desired.spec import HubPath, MediaPath, StreamSource, User
 from provisioner.render.quote import flow, read_pattern, source_head, source_path, source_url
 
 
@@ -40,6 +40,17 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
         url = first[1] + source_path(source)
         lines.append(f'  {flow(path.name)}: {{"source": {flow(url)}, {_REST[path.on_demand]}\n')
     return "".join(lines)
+
+
+def hub_settings(path: HubPath) -> dict[str, object]:
+    """A hub's path's settings as MediaMTX takes them: it is pulled while somebody reads it."""
+    pinned = {"sourceFingerprint": path.fingerprint} if path.fingerprint else {}
+    return {"source": path.source.reveal()} | pinned | _ON_DEMAND
+
+
+def hub_lines(paths: Iterable[HubPath]) -> str:
+    """A hub's paths' lines in MediaMTX's file."""
+    return "".join(f"  {flow(path.name)}: {flow(hub_settings(path))}\n" for path in paths)
 
 
 def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:

@@ -262,6 +262,26 @@ _HOSTS: _Section = {
         "A viewer would read what its centre itself may not read.",
         "Add it to the centre's reads, or take it from the viewer's.",
     ),
+    "viewer-without-networks": (
+        "A viewer reads at a hub, and nothing says from which networks it comes.",
+        "Write its networks.",
+    ),
+    "viewer-networks-unused": (
+        "A viewer has networks at a centre that is no hub: it comes from the centre itself.",
+        "Take them out, or make the centre a hub.",
+    ),
+    "viewer-network-open": (
+        "A viewer may come to a hub from so wide a network that it is nearly anybody.",
+        "Write the networks that it really has.",
+    ),
+    "hub-shared": (
+        "A centre that several inventories share is to be a hub.",
+        "Give the hub a host of its own.",
+    ),
+    "hub-without-carriers": (
+        "A hub is named by no carrier: it would offer nothing.",
+        "Name it under centres of a carrier.",
+    ),
     "read-prefix-unknown": (
         "Somebody may read the paths of a province or a facility that does not exist.",
         "Correct the slug or the id.",

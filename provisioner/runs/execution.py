@@ -149,9 +149,9 @@ def with_program(session: Session, job: Job, arch: str) -> Job:
     Raises:
         HostError: the program cannot be had.
     """
-    if job.spec.relay is None:
+    if job.spec.media is None:
         return job
-    artefact = job.spec.relay.artefact
+    artefact = job.spec.media.artefact
     path = fetch(artefact, arch, session.environment)
     checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[arch]
     return replace(job, artefact=path, artefact_sha256=checksum)

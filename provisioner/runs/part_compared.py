@@ -249,6 +249,9 @@ def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | Non
     was, is_now = old.frame.allocations, new.frame.allocations
     if (was.relays, was.centres, was.protected) != (is_now.relays, is_now.centres, is_now.protected):
         return None
+    if any(centre.hub for revision in (old, new) for centre in revision.frame.centres.values()):
+        # A hub has something of every facility.
+        return None
     names = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
     if was is not is_now:
         names |= {n for n in was.sites.keys() | is_now.sites.keys() if was.sites.get(n) != is_now.sites.get(n)}

@@ -212,5 +212,13 @@ def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLim
     }
     if relay.relay is not None and (tls := relay.relay.tls) is not None:
         asked["fingerprint"] = tls.fingerprint
+    if centre.hub is not None:
+        # What its readers get: through the hub, which pulls the relay by the same login.
+        hub = centre.hub
+        asked["through"] = {
+            "address": str(hub.address),
+            "port": hub.own_port,
+            "fingerprint": hub.tls.fingerprint if hub.tls.strict else "",
+        }
     looking = _at_centre(wanted, limits)
     return {**asked, "looks": looking} if looking else asked

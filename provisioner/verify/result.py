@@ -85,6 +85,7 @@ class Cause(StrEnum):
     DEVICE_CLOCK_OFF = "device clock off"
     ACCOUNT_LACKING = "device tells nothing"
     CENTRE_CANNOT_READ = "centre cannot read"
+    HUB_CANNOT_SERVE = "hub cannot serve"
     ANOTHER_CERTIFICATE = "another certificate"
     DRIFT = "drift"
     HELD = "held"

@@ -331,9 +331,8 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
         detail = f"its picture came or went while it was looked at, and {centre.id} looked at the wrong moment"
         return not_checked(relay, detail)
-    if ANOTHER_CERTIFICATE in read.error:
-        detail = f"{relay} does not show {centre.id} the certificate that is recorded"
-        return failed(Layer.RELAY, relay, Cause.ANOTHER_CERTIFICATE, detail)
+    if refusal := _refusal_of(case, centre, said, read):
+        return refusal
     if read.status is not None:
         detail = f"{relay} to the reader of {centre.id}: {words.of_status(read.status)}"
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
@@ -343,6 +342,19 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
     lossy = centre_line_check(case, centre) if comes else None
     unread = f"{centre.id}: {words.of_read(None, read.error)}"
     return _way_check(case, centre, said) or lossy or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, unread)
+
+
+def _refusal_of(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check | None:
+    """What is wrong with who is read, be it the relay or the centre's own hub, and not with the way there."""
+    relay, read_at = case.target.relay.id, centre.id if centre.hub else case.target.relay.id
+    if ANOTHER_CERTIFICATE in read.error:
+        detail = f"{read_at} does not show {centre.id} the certificate that is recorded"
+        return failed(Layer.RELAY, read_at, Cause.ANOTHER_CERTIFICATE, detail)
+    if centre.hub is None or (read.status is None and _way_check(case, centre, said) is not None):
+        return None
+    why = words.of_status(read.status) if read.status is not None else words.of_read(None, read.error)
+    detail = f"the hub {centre.id} pulls it from {relay} and does not serve it: {why}"
+    return failed(Layer.RELAY, centre.id, Cause.HUB_CANNOT_SERVE, detail)
 
 
 def _short_at_relay(case: Case, *, comes: bool) -> Check | None:

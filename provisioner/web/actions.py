@@ -46,6 +46,7 @@ _ACTIONS: Final[Mapping[Cause, str]] = {
     Cause.DEVICE_CLOCK_OFF: "the camera: its clock, time zone and time server",
     Cause.ACCOUNT_LACKING: "the camera: is ONVIF on, with a user of its own?",
     Cause.CENTRE_CANNOT_READ: "the connection between the relay and the centre",
+    Cause.HUB_CANNOT_SERVE: "the hub at the centre: its MediaMTX, and its login at the relay",
     Cause.ANOTHER_CERTIFICATE: "the relay: apply, so that it shows its own certificate",
     Cause.DRIFT: "look at provisioner plan, then apply",
     Cause.HELD: "the facility's file: see provisioner validate",

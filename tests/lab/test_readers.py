@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
+from ipaddress import ip_network
 
 import pytest
 
+from provisioner.cli.context import today
+from provisioner.pipeline import Session
+from provisioner_host import rtsp_reader
+from provisioner_host.rtsp_reader import Login
 from tests.hostile import VIEWER
 
 from .deployment import Deployment
 from .held_readers import HeldReaders
+from .patience import stretched
 from .test_rollout import host_in
 from .test_verify import verified
-from .topology import CENTRE
+from .topology import CENTRE, RELAYS
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 RELAY, CARRIER = "relay-viettel-1", "viettel"
@@ -106,3 +113,40 @@ def test_readers_come_encrypted_a_new_certificate_cuts_nobody_and_strict_shuts_t
     assert back["outcome"] == "returned", back
     kept = deployment.lab.exec(RELAY, ["sh", "-c", "cmp /etc/provisioner/readers.pem /root/own.pem && echo same"])
     assert kept.stdout.strip() == "same"
+
+
+@pytest.mark.soak
+@VIEWER
+def test_a_hub_offers_the_paths_of_all_carriers_on_demand_to_viewers_of_its_own(deployment: Deployment) -> None:
+    file = deployment.root / "centres" / f"{CENTRE.name}.yml"
+    before = file.read_text(encoding="utf-8")
+    (address,) = re.findall(r"(?m)^address: (\S+)$", before)
+    network = ip_network(f"{address}/24", strict=False)
+    viewers = f"viewers:\n  - id: dic-bac-giang\n    reads: [bac-giang]\n    networks: ['{network}']\n"
+    file.write_text(f"{before}hub: {{ address: {address} }}\n{viewers}", encoding="utf-8")
+    deployment.run("keys", "init")
+    everything = deployment.document("apply", "--yes", *ALLOWED)
+    assert everything["outcome"] == "applied", everything
+    found = verified(deployment, *ONLY, until=is_up)
+    assert is_up(found), found
+    session = Session(deployment.root, deployment.environment, today())
+    hub = session.state.hosts[CENTRE.name].hub
+    assert hub is not None
+    assert {path.relay for path in hub.paths} == {relay.name for relay in RELAYS}
+    password = session.secrets.hubs[CENTRE.name].viewers["dic-bac-giang"].reveal()
+    login = Login(address, 8322, "viewer-dic-bac-giang", password, hub.tls.fingerprint)
+    assert "codec" in (own := rtsp_reader.read(login, OWN, 30)), own
+    assert rtsp_reader.read(login, OTHER, 30)["status"] == 401
+    # Nobody reads any more: so the hub pulls nothing, after the ten seconds that it waits.
+    time.sleep(stretched(12))
+    held = deployment.lab.exec(
+        CENTRE.name, ["sh", "-c", "ss -Htn state established dport = 8554 or dport = 8322"]
+    ).stdout
+    assert held.strip() == ""
+    # Its ports are open to its viewers' networks alone.
+    file.write_text(file.read_text(encoding="utf-8").replace(str(network), "192.0.2.0/27"), encoding="utf-8")
+    everything = deployment.document("apply", "--yes", *ALLOWED)
+    assert everything["outcome"] == "applied", everything
+    shut = rtsp_reader.read(login, OWN, 8)
+    assert "codec" not in shut
+    assert shut["timed_out"], shut

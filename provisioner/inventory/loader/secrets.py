@@ -56,6 +56,7 @@ from provisioner.inventory.model import (
     CarrierSecrets,
     Credentials,
     Frame,
+    HubSecrets,
     Inventory,
     InventorySecrets,
     Model,
@@ -70,7 +71,7 @@ _SHARED = ""
 _Opened = tuple[bytes | KnownFile]
 _MANY = 8
 """From so many files on, other processes help."""
-_OF_SOME = frozenset({"viewers", "certificate_keys"})
+_OF_SOME = frozenset({"viewers", "certificate_keys", "hubs"})
 """What only some carriers have: it is in no other one's file."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 
@@ -329,6 +330,8 @@ def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords,
 def _revealed(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
+    if isinstance(value, Model):
+        return {key: _revealed(below) for key, below in sorted(value) if below is not None}
     if isinstance(value, dict):
         return {key: _revealed(below) for key, below in sorted(value.items())}
     return value
@@ -355,6 +358,7 @@ class _SecretsPass:
         self.shut: dict[str, str] = {}
         self.labels: dict[str, str] = {}
         self.digest_key: Secret | None = None
+        self.hubs: dict[str, HubSecrets] = {}
         self.logins: dict[str, dict[str, dict[str, Credentials]]] = {}
         self.carriers: dict[str, CarrierSecrets] = {}
 
@@ -367,6 +371,7 @@ class _SecretsPass:
         shared = self.logins.pop(_SHARED, {})
         secrets = Secrets.model_construct(
             digest_key=self.digest_key,
+            hubs=self.hubs,
             cameras=shared,
             carrier_cameras=self.logins,
             carriers=self.carriers,
@@ -420,7 +425,7 @@ class _SecretsPass:
         elif isinstance(model, CarrierSecrets):
             self.carriers[kind_of(file)[1]] = model
         elif isinstance(model, InventorySecrets):
-            self.digest_key = model.digest_key
+            self.digest_key, self.hubs = model.digest_key, model.hubs
 
     def _keep_logins(self, province: dict[str, dict[str, Credentials]], file: File, whose: str) -> None:
         cameras, owners = self.logins.setdefault(whose, {}), self.owners.setdefault(whose, {})

@@ -60,7 +60,7 @@ from provisioner.inventory.model.facility import (
     Operating,
     path_name,
 )
-from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, ReaderTls, Relay, Ssh, Viewer
+from provisioner.inventory.model.hosts import Carrier, Centre, Hub, JumpHost, ReaderTls, Relay, Ssh, Viewer
 from provisioner.inventory.model.intents import Intents, Program, ReachIntent, Service, Traffic
 from provisioner.inventory.model.maintenance import Maintenance, MaintenanceWindow
 from provisioner.inventory.model.orders import (
@@ -86,6 +86,7 @@ from provisioner.inventory.model.vaulted import (
     CarrierSecrets,
     Credentials,
     FormerCredentials,
+    HubSecrets,
     InventorySecrets,
     Secrets,
 )
@@ -121,6 +122,8 @@ __all__ = [
     "Freeze",
     "Gateway",
     "GatewaySystem",
+    "Hub",
+    "HubSecrets",
     "InProvince",
     "Instruction",
     "Instructions",

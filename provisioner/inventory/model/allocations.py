@@ -29,8 +29,8 @@ class SealedKey(Model):
     box: SealedBox
 
 
-CertificateText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+=*$", max_length=8192)]
-"""A certificate: DER in base64."""
+CertificateText = Annotated[str, StringConstraints(pattern=r"^MI[A-Za-z0-9+/]{200,}=*$", max_length=8192)]
+"""A certificate: DER in base64, a sequence of more than 127 bytes."""
 
 
 class RelayAllocation(Model):
@@ -45,10 +45,13 @@ class RelayAllocation(Model):
 
 
 class CentreAllocation(Model):
-    """What `allocate` and `keys init` recorded of a centre."""
+    """What `allocate` and `keys init` recorded of a centre; hashes and certificates of a hub alone."""
 
     tunnel_address: TunnelAddress
     public_key: PublicKey | None = None
+    api_hash: HashedSecret | None = None
+    probe_hash: HashedSecret | None = None
+    certificates: tuple[CertificateText, ...] | None = None
 
 
 class SuccessorAllocation(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -116,19 +117,6 @@ class Relay(Model):
         return self.endpoint_address if isinstance(place, HostName) else place
 
 
-class ReaderTls(Model):
-    """How readers' connections to a carrier's relays are encrypted (RTSPS, port 8322).
-
-    `encryption` is MediaMTX's `rtspEncryption`: with `optional` a reader may come without, with `strict` none may.
-    """
-
-    encryption: Literal["optional", "strict"]
-    days: Annotated[int, Field(ge=7, le=3650)] = 730
-    """For how many days a certificate counts that a relay's key signs itself."""
-    warn_days: Annotated[int, Field(ge=1, le=365)] = 30
-    """How many days before the end of a certificate `validate`, `plan` and `verify` warn."""
-
-
 class Carrier(Model):
     """`carriers/<carrier>.yml`: a designated enterprise, its management networks and its relays."""
 
@@ -156,6 +144,19 @@ class Carrier(Model):
         return relay.ssh.known_by(self.host_ca, relay.id)
 
 
+class ReaderTls(Model):
+    """How readers' connections to a carrier's relays are encrypted (RTSPS, port 8322).
+
+    `encryption` is MediaMTX's `rtspEncryption`: with `optional` a reader may come without, with `strict` none may.
+    """
+
+    encryption: Literal["optional", "strict"]
+    days: Annotated[int, Field(ge=7, le=3650)] = 730
+    """For how many days a certificate counts that a relay's key signs itself."""
+    warn_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """How many days before the end of a certificate `validate`, `plan` and `verify` warn."""
+
+
 ReadPrefix = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$", max_length=127)
 ]
@@ -170,6 +171,20 @@ class Viewer(Model):
     """What it is called; no name of a person."""
     reads: Annotated[tuple[ReadPrefix, ...], Field(min_length=1)]
     """The provinces, or facilities, whose paths it may read."""
+    networks: tuple[IPv4Network, ...] = ()
+    """At a hub, where it comes from; elsewhere viewers come from the centre itself."""
+
+
+class Hub(Model):
+    """A centre that offers the paths of all its carriers itself, each on demand from the relay that serves it.
+
+    Its viewers read there, at one address and from networks of their own, and relays know none of them.
+    """
+
+    address: IPv4Address
+    """The centre's own address at which viewers read."""
+    reader_tls: ReaderTls = ReaderTls(encryption="strict")
+    """How its readers' connections are encrypted: they come from outside of the tunnel."""
 
 
 class Centre(Model):
@@ -194,6 +209,8 @@ class Centre(Model):
     """The provinces, or facilities, whose paths it may read; all of them where nothing is written."""
     viewers: tuple[Viewer, ...] = ()
     """Who reads at this centre with a login of his own; each comes from the centre's address in the tunnel."""
+    hub: Hub | None = None
+    """Whether it offers all paths itself, and viewers read from it; without this it only reads."""
 
     @property
     def ssh_to(self) -> Ssh:

@@ -37,10 +37,21 @@ class CarrierSecrets(Model):
     certificate_keys: dict[Slug, SecretText] = {}
 
 
+class HubSecrets(Model):
+    """What a hub's readers need: its viewers' passwords by id, and the private key of its certificate."""
+
+    viewers: dict[Slug, SecretText] = {}
+    certificate_key: SecretText | None = None
+
+
 class InventorySecrets(Model):
-    """`secrets/inventory.yml`: made by `keys init`; the key from which each host's digest key is derived."""
+    """`secrets/inventory.yml`: made by `keys init`; the key from which each host's digest key is derived.
+
+    `hubs` has the secrets of hubs by centre, which are no one carrier's; most inventories have none.
+    """
 
     digest_key: SecretText
+    hubs: dict[Slug, HubSecrets] = {}
 
 
 class Secrets(Model):
@@ -52,6 +63,7 @@ class Secrets(Model):
     """
 
     digest_key: SecretText | None = None
+    hubs: dict[Slug, HubSecrets] = {}
     cameras: dict[Slug, dict[Slug, Credentials]] = {}
     carrier_cameras: dict[Slug, dict[Slug, dict[Slug, Credentials]]] = {}
     carriers: dict[Slug, CarrierSecrets] = {}

@@ -100,9 +100,9 @@ class Frame(Model):
         return {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
 
     def viewers_of(self, carrier: Carrier) -> tuple[Viewer, ...]:
-        """Who reads from a carrier's relays with a login of his own, at any of its centres."""
+        """Who reads from a carrier's relays with a login of his own, at any of its centres; at a hub nobody does."""
         known = (self.centres.get(centre) for centre in carrier.centres)
-        return tuple(viewer for centre in known if centre for viewer in centre.viewers)
+        return tuple(viewer for centre in known if centre and centre.hub is None for viewer in centre.viewers)
 
     def hosts_of_one(self, carrier: Carrier) -> tuple[str, ...]:
         """The hosts that are one carrier's alone: its relays, and the centres that read from no other."""

@@ -162,7 +162,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres)):
         known = view.inventory.relays if kind == "relay" else view.inventory.centres
         for name, host in hosts.items():
-            if name in known and (lacking := _lacking(host)):
+            if name in known and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
                 owner, path = _place(view, kind, name)
                 message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
@@ -202,9 +202,11 @@ def sealed_keys(view: View) -> Iterator[Problem]:
         yield view.problem("allocations", path, "sealed-key-missing", message, _RUN_KEYS, severity=Severity.WARNING)
 
 
-def _lacking(host: RelayAllocation | CentreAllocation) -> list[str]:
-    parts = [("public key", host.public_key)]
-    if isinstance(host, RelayAllocation):
+def _lacking(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[str]:
+    parts: list[tuple[str, object]] = [("public key", host.public_key)]
+    if is_hub:
+        parts.append(("certificate", host.certificates))
+    if is_hub or isinstance(host, RelayAllocation):
         parts += [("API password hash", host.api_hash), ("probe password hash", host.probe_hash)]
     return [name for name, value in parts if value is None]
 

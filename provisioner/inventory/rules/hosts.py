@@ -13,7 +13,7 @@ from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.endpoint import endpoint_text
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Operating, Ssh
+from provisioner.inventory.model import CentreAllocation, Operating, ReaderTls, RelayAllocation, Ssh
 from provisioner.inventory.model.addresses import HostPlace
 from provisioner.inventory.rules.allocated import HOST_KEYS_MISSING
 from provisioner.inventory.rules.view import OwnerPath, View
@@ -197,30 +197,39 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
 
 
 def certificates_last(view: View) -> Iterator[Problem]:
-    """A relay's certificate is renewed before readers refuse it; whoever reads has to know the next one by then."""
-    noon = datetime.combine(view.today, time(12), UTC)
+    """A certificate is renewed before readers refuse it; whoever reads has to know the next one by then."""
+    lock = view.inventory.allocations
     for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays if carrier.reader_tls else ()):
-            entry, tls = view.inventory.allocations.relays.get(relay.id), carrier.reader_tls
-            if entry is None or tls is None:
-                continue
-            owner, path = f"carrier/{carrier.id}", ("relays", index)
-            if not entry.certificates:
+        for index, relay in enumerate(carrier.relays):
+            entry = lock.relays.get(relay.id)
+            if carrier.reader_tls and entry and not entry.certificates:
                 message, hint = f"relay {relay.id}: no certificate is recorded that it could show readers", _RUN_KEYS
-                yield view.problem(owner, path, HOST_KEYS_MISSING, message, hint)
-                continue
-            place = ("relays", relay.id, "certificates")
-            try:
-                shown = read_certificate(entry.certificates[0])
-            except ValueError:
-                message = f"relay {relay.id}: what is recorded as its certificate is none"
-                hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
-                yield view.problem("allocations", place, "certificate-broken", message, hint)
-                continue
-            if words := words_of_end(shown.until, tls.warn_days, noon):
-                message = f"relay {relay.id}: the certificate that it shows readers {words}"
-                hint = f"run `provisioner certificate renew {relay.id}`, or have one signed, and apply"
-                yield view.problem("allocations", place, "certificate-ends", message, hint, severity=Severity.WARNING)
+                place = ("relays", index)
+                yield view.problem(f"carrier/{carrier.id}", place, HOST_KEYS_MISSING, message, hint)
+            elif carrier.reader_tls and entry:
+                yield from _of_certificate(view, "relays", relay.id, entry, carrier.reader_tls)
+    for centre in view.inventory.centres.values():
+        at = lock.centres.get(centre.id)
+        if centre.hub and at:
+            yield from _of_certificate(view, "centres", centre.id, at, centre.hub.reader_tls)
+
+
+def _of_certificate(
+    view: View, kind: str, host: str, entry: RelayAllocation | CentreAllocation, tls: ReaderTls
+) -> Iterator[Problem]:
+    path = (kind, host, "certificates")
+    try:
+        shown = read_certificate(entry.certificates[0]) if entry.certificates else None
+    except ValueError:
+        message = f"{host}: what is recorded as its certificate is none"
+        hint = "take the file back from Git: `provisioner keys init` and `provisioner certificate` write it"
+        yield view.problem("allocations", path, "certificate-broken", message, hint)
+        return
+    noon = datetime.combine(view.today, time(12), UTC)
+    if shown and (words := words_of_end(shown.until, tls.warn_days, noon)):
+        message = f"{host}: the certificate that it shows readers {words}"
+        hint = f"run `provisioner certificate renew {host}`, or have one signed, and apply"
+        yield view.problem("allocations", path, "certificate-ends", message, hint, severity=Severity.WARNING)
 
 
 def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:

@@ -122,6 +122,11 @@ class View:
         removed = any(stone.object == f"site/{facility}" for stone in lock.tombstones)
         return facility in self.outlines or facility in lock.sites or removed
 
+    def is_hub(self, centre: str) -> bool:
+        """Whether a centre is a hub."""
+        known = self.inventory.centres.get(centre)
+        return known is not None and known.hub is not None
+
     def knows(self, owner: str) -> bool:
         """Tell whether an object exists, or might exist in a file that could not be read."""
         kind, _, name = owner.partition("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Final
 
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
@@ -99,9 +100,61 @@ def facilities_are_read_by_a_centre(view: View) -> Iterator[Problem]:
         )
 
 
+def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
+    """At a hub readers come from networks of their own; at any other centre from the centre itself."""
+    for centre in view.inventory.centres.values():
+        for index, viewer in enumerate(centre.viewers):
+            owner, path = f"centre/{centre.id}", ("viewers", index)
+            if centre.hub is not None and not viewer.networks:
+                message = f"viewer {viewer.id} reads at a hub, and nothing says from where"
+                hint = "write networks: the networks that it comes from"
+                yield view.problem(owner, path, "viewer-without-networks", message, hint)
+            if centre.hub is None and viewer.networks:
+                message = f"viewer {viewer.id} has networks, and the centre is no hub: it comes from the centre itself"
+                hint = "take networks out, or write hub"
+                yield view.problem(owner, (*path, "networks"), "viewer-networks-unused", message, hint)
+            for number, network in enumerate(viewer.networks):
+                if network.prefixlen < _WIDEST:
+                    message = f"viewer {viewer.id} may come from {network}, which is nearly anybody"
+                    hint = f"write the networks that it really has, /{_WIDEST} or narrower"
+                    place: KeyPath = (*path, "networks", number)
+                    yield view.problem(owner, place, "viewer-network-open", message, hint)
+
+
+def hubs_can_serve(view: View) -> Iterator[Problem]:
+    """A hub is on a host that is one inventory's, has something to offer, and its ports are free."""
+    named = {centre for carrier in view.inventory.carriers.values() for centre in carrier.centres}
+    unread = any(name.startswith("carrier/") for name in view.broken)
+    for centre in view.inventory.centres.values():
+        if centre.hub is None:
+            continue
+        owner = f"centre/{centre.id}"
+        if centre.shared:
+            message = "a hub's MediaMTX has one set of names and ports: the host cannot be shared"
+            hint = "remove shared, or give the hub a host of its own"
+            yield view.problem(owner, ("hub",), "hub-shared", message, hint)
+        if centre.id not in named and not unread:
+            message, hint = (
+                "no carrier names it, so that its hub would offer nothing",
+                "name it under centres of a carrier",
+            )
+            yield view.problem(owner, ("hub",), "hub-without-carriers", message, hint)
+        if centre.ssh.port in _OF_HUB:
+            message = f"port {centre.ssh.port} is the hub's MediaMTX's, so that SSH cannot have it"
+            hint = "let sshd listen on another port, and write that"
+            yield view.problem(owner, ("ssh", "port"), "ssh-port-taken", message, hint)
+
+
+_WIDEST: Final = 8
+"""A network of more than sixteen million addresses is nobody's own."""
+_OF_HUB: Final = (8554, 8322, 9997)
+"""As `desired.spec` has them, which stands above this."""
+
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     viewers_have_their_own_ids,
     prefixes_are_of_what_is_there,
     viewers_read_what_their_centre_reads,
     facilities_are_read_by_a_centre,
+    viewers_come_from_somewhere,
+    hubs_can_serve,
 )

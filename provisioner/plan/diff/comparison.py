@@ -83,6 +83,11 @@ class Comparison:
         allowed = (ip for peer in self.spec.tunnel.peers for ip in peer.allowed_ips)
         return self.at_relays(map(str, allowed))
 
+    @property
+    def served_here(self) -> Audience:
+        """All who watch at this host's own MediaMTX, be it a relay's or a hub's."""
+        return self.audience(self.viewers) if self.spec.media is not None else self.everybody
+
     def at_relays(self, networks: Iterable[str]) -> Audience:
         """Those who watch at the relays whose tunnel addresses lie in these networks."""
         addresses = (address for network in networks for address in _within(network, self.fleet.relays))

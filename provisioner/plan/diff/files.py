@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from provisioner.base.counted import counted
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.facts import FileFacts
+from provisioner.hosts.facts import FileFacts, RelayFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
+from provisioner.plan.diff.hub_paths import with_hub_paths
 from provisioner.plan.diff.relay_file import settings_of
 from provisioner.plan.diff.reload_rules import caution, impact_of_settings
 from provisioner.plan.diff.users import USERS, ended_by
@@ -24,8 +25,8 @@ def file_changes(at: Comparison) -> Iterator[Change]:
     for path, file in at.files.items():
         yield _file_change(at, path, file)
     yield from _unlisted(at)
-    if at.spec.relay is not None:
-        yield _program_change(at, program_path(at.spec.relay.artefact))
+    if at.spec.media is not None:
+        yield _program_change(at, program_path(at.spec.media.artefact))
 
 
 def file_differences(spec: HostSpec, file: RenderedFile, live: FileFacts) -> list[str]:
@@ -54,11 +55,11 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
     if path == MEDIAMTX_FILE and "content" in differing:
         impact, cut, reason = _relay_file(at, file, reason)
-    if path == READERS_FILE and at.spec.relay is not None:
+    if path == READERS_FILE and at.spec.media is not None:
         # Measured on 1.20.1: the file is watched, and who reads at the moment goes on under the former one.
         impact = Impact.HOT
         reason = f"{reason}: whoever comes from now on is shown another certificate, and nobody is cut"
-        reason += caution(at.spec.relay.artefact.version)
+        reason += caution(at.spec.media.artefact.version)
     return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
 
 
@@ -68,7 +69,7 @@ def _differ(differing: list[str]) -> str:
 
 def _unread(at: Comparison) -> tuple[Impact, Audience]:
     """Judge the writing of a file that nothing is known of: a relay that runs may hold anything."""
-    return (Impact.ALL, at.everybody) if at.facts.runtime is not None else (Impact.NONE, NOBODY)
+    return (Impact.ALL, at.served_here) if at.facts.runtime is not None else (Impact.NONE, NOBODY)
 
 
 def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact, Audience, str]:
@@ -80,23 +81,32 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
         # A line that we would not write may be a setting of all paths.
         return (
             Impact.ALL,
-            at.everybody,
+            at.served_here,
             f"{reason}; what {counted(live.foreign, 'foreign line')} in it would do is not known",
         )
     desired = settings_of(file.content, at.spec.digest_key)
     names = desired.keys() | live.settings.keys()
     changed = {name for name in names if desired.get(name) != live.settings.get(name)}
     if not changed:
-        return Impact.NONE, NOBODY, f"{reason}; its settings do not, its paths are listed"
+        listed = f"{reason}; its settings do not, its paths are listed"
+        same = (Impact.NONE, NOBODY, listed)
+        return with_hub_paths(at, same, alone=True) if at.spec.hub else same
+    of_settings = _of_settings(at, changed, desired, live)
+    return with_hub_paths(at, of_settings, alone=False) if at.spec.hub else of_settings
+
+
+def _of_settings(
+    at: Comparison, changed: set[str], desired: Mapping[str, object], live: RelayFacts
+) -> tuple[Impact, Audience, str]:
     impact = impact_of_settings(changed, live.settings)
     reason = f"settings differ: {', '.join(sorted(changed))}"
-    if impact is not Impact.HOT or at.spec.relay is None:
-        return impact, at.everybody, reason
-    reason += caution(at.spec.relay.artefact.version)
-    ended = ended_by(live.settings.get(USERS), desired.get(USERS), at.facts.runtime) if USERS in changed else None
-    if ended is None:
+    if impact is not Impact.HOT or at.spec.media is None:
+        return impact, at.served_here, reason
+    reason += caution(at.spec.media.artefact.version)
+    if USERS not in changed:
         return impact, NOBODY, reason
-    cut = at.everybody if ended.readers is None else at.audience(ended.readers)
+    ended = ended_by(live.settings.get(USERS), desired.get(USERS), at.facts.runtime)
+    cut = at.served_here if ended.readers is None else at.audience(ended.readers)
     # Whoever watches at the moment: an impact is what a plan is reviewed for, and stands in its digest.
     return (Impact.PATH if ended.takes_away else impact), cut, f"{reason}: {ended.reason}"
 
@@ -105,8 +115,10 @@ def _unlisted(at: Comparison) -> Iterator[Change]:
     """We delete only what our manifest on the host lists."""
     for path in sorted(at.facts.installed - set(at.files)):
         if path in at.facts.files:
-            reason = "we installed it, and it is not desired any more"
-            yield Change(at.spec.id, Resource.FILE, path, Action.DELETE, Impact.NONE, reason)
+            reason, impact = "we installed it, and it is not desired any more", Impact.NONE
+            if path == MEDIAMTX_FILE:
+                reason, impact = "it is no hub any more: whoever reads there is cut", Impact.ALL
+            yield Change(at.spec.id, Resource.FILE, path, Action.DELETE, impact, reason)
 
 
 def _program_change(at: Comparison, path: str) -> Change:

@@ -41,7 +41,8 @@ def _unit_change(at: Comparison, name: str) -> Change:
         cutting += _relay_wrongs(at)
     if not (hot or cutting):
         return at.noop(Resource.UNIT, name, _as_desired(names, name))
-    impact, cut = (Impact.ALL, at.everybody) if cutting else (Impact.HOT, NOBODY)
+    everybody = at.served_here if name == UNIT_MEDIAMTX else at.everybody
+    impact, cut = (Impact.ALL, everybody) if cutting else (Impact.HOT, NOBODY)
     reason = "; ".join([*cutting, *hot])
     return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
 

@@ -20,7 +20,7 @@ Refusal = Callable[[MediamtxArtefact, str], HostError | None]
 
 def needs_program(spec: HostSpec, changes: Iterable[Change]) -> bool:
     """Whether the changes of a host include MediaMTX's program."""
-    path = program_path(spec.relay.artefact) if spec.relay else ""
+    path = program_path(spec.media.artefact) if spec.media else ""
     return any(
         c.host == spec.id and c.resource is Resource.FILE and c.name == path and c.action is not Action.NOOP
         for c in changes
@@ -50,10 +50,10 @@ def _lacking(
     needing: dict[str, list[str]] = defaultdict(list)
     artefacts: dict[str, MediamtxArtefact] = {}
     for spec in hosts:
-        if spec.relay and spec.id in facts and needs_program(spec, of_host[spec.id]):
+        if spec.media and spec.id in facts and needs_program(spec, of_host[spec.id]):
             arch = facts[spec.id].arch
             needing[arch].append(spec.id)
-            artefacts[arch] = spec.relay.artefact
+            artefacts[arch] = spec.media.artefact
     for arch, names in sorted(needing.items()):
         error = refusal(artefacts[arch], arch)
         if error is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from provisioner.base.certificate import (
@@ -21,8 +22,18 @@ from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.held_secrets import valid_secrets
-from provisioner.inventory.loader.secrets import write_carrier_secrets
-from provisioner.inventory.model import Carrier, Inventory, RelayAllocation, Secrets
+from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
+from provisioner.inventory.model import (
+    Carrier,
+    CarrierSecrets,
+    CentreAllocation,
+    HubSecrets,
+    Inventory,
+    InventorySecrets,
+    ReaderTls,
+    RelayAllocation,
+    Secrets,
+)
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.pipeline import Session
@@ -37,7 +48,7 @@ class RelayCertificate:
     """What a relay is to show readers.
 
     Attributes:
-        relay: its id; `carrier` is its carrier's.
+        relay: its id, or a hub's; `carrier` is its carrier's, empty of a hub.
         shown: the certificate; None where none is recorded.
         warn_days: how many days before its end people are warned.
     """
@@ -62,16 +73,22 @@ class CertificateWritten:
 
 
 def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
-    """The certificates of all relays that have to show one, in the order of relays."""
-    listed = []
-    for name, (carrier, _) in sorted(inventory.relays.items()):
-        if carrier.reader_tls is not None:
-            entry = inventory.allocations.relays.get(name)
-            listed.append(RelayCertificate(name, carrier.id, _shown(entry), carrier.reader_tls.warn_days))
-    return tuple(listed)
+    """The certificates of all hosts that have to show one, relays and hubs, in the order of their ids."""
+    lock = inventory.allocations
+    listed = [
+        RelayCertificate(name, carrier.id, _shown(lock.relays.get(name)), carrier.reader_tls.warn_days)
+        for name, (carrier, _) in inventory.relays.items()
+        if carrier.reader_tls is not None
+    ]
+    listed += [
+        RelayCertificate(name, "", _shown(lock.centres.get(name)), centre.hub.reader_tls.warn_days)
+        for name, centre in inventory.centres.items()
+        if centre.hub is not None
+    ]
+    return tuple(sorted(listed, key=lambda one: one.relay))
 
 
-def _shown(entry: RelayAllocation | None) -> ReaderCertificate | None:
+def _shown(entry: RelayAllocation | CentreAllocation | None) -> ReaderCertificate | None:
     try:
         return read_certificate(entry.certificates[0]) if entry and entry.certificates else None
     except ValueError:
@@ -102,15 +119,10 @@ def renew_certificate(session: Session, relay: str, now: datetime | None = None)
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     asked = _asked(session, relay)
-    days = asked.carrier.reader_tls.days if asked.carrier.reader_tls else 0
     key = new_certificate_key()
-    made = self_signed(key, relay, asked.entry.tunnel_address, now or datetime.now(UTC), days)
-    own = asked.secrets.carriers[asked.carrier.id]
-    keys = {**own.certificate_keys, relay: key}
+    made = self_signed(key, relay, asked.address, now or datetime.now(UTC), asked.tls.days)
     # The key first: a certificate without its key would be one that nobody can show.
-    renewed = own.model_copy(update={"certificate_keys": keys})
-    write_carrier_secrets(session.root, asked.carrier.id, renewed, session.passwords)
-    vault = session.root / f"secrets/carriers/{asked.carrier.id}.yml"
+    vault = _keep_key(session, asked, key)
     return CertificateWritten(read_certificate(made), (vault, _recorded(session, asked, (made,))))
 
 
@@ -122,7 +134,7 @@ def certificate_request(session: Session, relay: str) -> str:
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened or has no key.
     """
     asked = _asked(session, relay)
-    return signing_request(asked.key, relay, asked.entry.tunnel_address)
+    return signing_request(asked.key, relay, asked.address)
 
 
 def set_certificate(session: Session, relay: str, file: Path, now: datetime | None = None) -> CertificateWritten:
@@ -156,8 +168,8 @@ def set_certificate(session: Session, relay: str, file: Path, now: datetime | No
     elif not shown.since <= moment < shown.until:
         refusal = f"its certificate counts from {shown.since:%Y-%m-%d} to {shown.until:%Y-%m-%d}, and not now"
         hint = "have another one signed"
-    elif str(asked.entry.tunnel_address) not in shown.addresses:
-        refusal = f"its certificate is not for {asked.entry.tunnel_address}, where readers come to {relay}"
+    elif str(asked.address) not in shown.addresses:
+        refusal = f"its certificate is not for {asked.address}, where readers come to {relay}"
         hint = f"have this signed as it is: provisioner certificate request {relay}"
     if refusal:
         raise UsageError(f"{file}: {refusal}", hint=hint, object=relay)
@@ -166,39 +178,76 @@ def set_certificate(session: Session, relay: str, file: Path, now: datetime | No
 
 @dataclass(frozen=True)
 class _Asked:
+    """A relay, or a hub where there is no carrier."""
+
     inventory: Inventory
     secrets: Secrets
-    carrier: Carrier
-    entry: RelayAllocation
-    relay: str
+    carrier: Carrier | None
+    tls: ReaderTls
+    entry: RelayAllocation | CentreAllocation
+    address: IPv4Address
+    host: str
 
     @property
     def key(self) -> Secret:
-        key = self.secrets.carriers[self.carrier.id].certificate_keys.get(self.relay)
+        """The key of its certificate.
+
+        Raises:
+            InventoryError: there is none yet.
+        """
+        if self.carrier:
+            of_carrier = self.secrets.carriers.get(self.carrier.id)
+            key = of_carrier.certificate_keys.get(self.host) if of_carrier else None
+        else:
+            hub = self.secrets.hubs.get(self.host)
+            key = hub.certificate_key if hub else None
         if key is None:
-            raise InventoryError(f"{self.relay} has no key for a certificate yet", hint=_RUN_KEYS, object=self.relay)
+            raise InventoryError(f"{self.host} has no key for a certificate yet", hint=_RUN_KEYS, object=self.host)
         return key
 
 
-def _asked(session: Session, relay: str) -> _Asked:
+def _asked(session: Session, host: str) -> _Asked:
     part = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN})
-    inventory = part.inventory
-    if relay not in inventory.relays:
-        hint = did_you_mean(relay, sorted(inventory.relays), "name a relay of the inventory")
-        raise UsageError(f"there is no relay {relay}", hint=hint, object=relay)
-    carrier, _ = inventory.relays[relay]
-    if carrier.reader_tls is None:
-        hint = f"write reader_tls in carriers/{carrier.id}.yml, if readers are to come encrypted"
-        message = f"{relay} shows readers no certificate: {carrier.id} has no reader_tls"
-        raise UsageError(message, hint=hint, object=relay)
+    inventory, lock = part.inventory, part.inventory.allocations
+    known = {*inventory.relays, *(name for name, centre in inventory.centres.items() if centre.hub)}
+    if host not in known:
+        hint = did_you_mean(host, sorted(known), "name a relay of the inventory, or a hub")
+        raise UsageError(f"there is no relay {host}, and no such hub", hint=hint, object=host)
+    carrier = inventory.relays[host][0] if host in inventory.relays else None
+    hub = None if carrier else inventory.centres[host].hub
+    tls = carrier.reader_tls if carrier else hub.reader_tls if hub else None
+    if tls is None:
+        named = carrier.id if carrier else host
+        hint = f"write reader_tls in carriers/{named}.yml, if readers are to come encrypted"
+        message = f"{host} shows readers no certificate: {named} has no reader_tls"
+        raise UsageError(message, hint=hint, object=host)
     _, secrets = valid_secrets(session.root, session.passwords, part, tolerate={SECRETS_MISSING, LOGIN_MISSING})
-    entry = inventory.allocations.relays.get(relay)
-    if entry is None or carrier.id not in secrets.carriers:
-        raise InventoryError(f"{relay} has no keys yet", hint=_RUN_KEYS, object=relay)
-    return _Asked(inventory, secrets, carrier, entry, relay)
+    entry = lock.relays.get(host) or lock.centres.get(host)
+    if entry is None:
+        raise InventoryError(f"{host} has no tunnel address yet", hint="run: provisioner allocate", object=host)
+    return _Asked(inventory, secrets, carrier, tls, entry, hub.address if hub else entry.tunnel_address, host)
+
+
+def _keep_key(session: Session, asked: _Asked, key: Secret) -> Path:
+    """Write a new key into the vault: the file that has it."""
+    if asked.carrier is not None:
+        name = asked.carrier.id
+        own = asked.secrets.carriers.get(name) or CarrierSecrets()
+        renewed = own.model_copy(update={"certificate_keys": {**own.certificate_keys, asked.host: key}})
+        write_carrier_secrets(session.root, name, renewed, session.passwords)
+        return session.root / f"secrets/carriers/{name}.yml"
+    if asked.secrets.digest_key is None:
+        raise InventoryError("the vault holds no digest key", hint=_RUN_KEYS, object=asked.host)
+    of_hub = (asked.secrets.hubs.get(asked.host) or HubSecrets()).model_copy(update={"certificate_key": key})
+    hubs = {**asked.secrets.hubs, asked.host: of_hub}
+    whole = InventorySecrets(digest_key=asked.secrets.digest_key, hubs=hubs)
+    write_inventory_secrets(session.root, whole, session.passwords)
+    return session.root / "secrets/inventory.yml"
 
 
 def _recorded(session: Session, asked: _Asked, chain: tuple[str, ...]) -> Path:
     lock = asked.inventory.allocations
     entry = asked.entry.model_copy(update={"certificates": chain})
-    return write_lock(session.root, lock.model_copy(update={"relays": {**lock.relays, asked.relay: entry}}))
+    kind = "relays" if asked.carrier else "centres"
+    entries = {**getattr(lock, kind), asked.host: entry}
+    return write_lock(session.root, lock.model_copy(update={kind: entries}))

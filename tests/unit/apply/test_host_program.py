@@ -193,6 +193,22 @@ def test_what_overrides_a_unit_of_ours_goes_wherever_it_lies_and_the_machine_s_o
     assert [file for file in (*ours, machine) if file.exists()] == [machine]
 
 
+def test_a_hub_that_is_one_no_more_is_stopped_before_its_unit_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "UNIT_FOLDER", tmp_path)
+    unit, other = tmp_path / paths.UNIT_MEDIAMTX, tmp_path / "mediamtx.yml"
+    said: list[tuple[tuple[str, ...], bool]] = []
+    monkeypatch.setattr(units, "systemctl", lambda *words, **_: said.append((words, unit.exists())))
+    for file in (unit, other):
+        file.write_text("x\n")
+    facts = cast("Any", {**_facts_of(), "manifest": {"files": [str(unit), str(other)]}})
+    switch._put_files(_apply_of(tmp_path), facts)  # noqa: SLF001
+    assert said == [(("disable", "--now", paths.UNIT_MEDIAMTX), True)]
+    assert not unit.exists()
+    assert not other.exists()
+
+
 def test_what_overrides_a_unit_and_cannot_be_removed_is_named(tmp_path: Path) -> None:
     folder = tmp_path / f"{paths.UNIT_MEDIAMTX}.d/a.conf"
     folder.mkdir(parents=True)

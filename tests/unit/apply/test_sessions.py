@@ -39,6 +39,8 @@ class Engine:
 
     def api(self, path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
         assert timeout_s
+        if path.startswith("/v3/rtspss"):
+            raise relay.NoSuchPage("the relay's Control API: 404")
         if method == "POST":
             if not self.deaf:
                 self.open.pop(path.rpartition("/")[2], None)

@@ -95,3 +95,49 @@ def test_a_relay_without_encryption_and_one_that_is_not_there_have_none(encrypte
             code, _, err = encrypted("certificate", verb, relay)
             assert code == 2
             assert words in err
+
+
+@pytest.fixture
+def hub(call: Terminal) -> Terminal:  # noqa: F811
+    """The example's centre as a hub, with what `keys init` makes for that."""
+    file = call.file("centres/centre-hn.yml")
+    viewers = "viewers: [{ id: dic-bg, reads: [bac-giang], networks: [192.0.2.0/27] }]\n"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}hub: {{ address: 203.0.113.31 }}\n{viewers}", encoding="utf-8")
+    code, out, err = call("keys", "init")
+    assert code == 0, out + err
+    return call
+
+
+def test_a_hub_is_made_planned_applied_and_proved_with_the_rest(hub: Terminal) -> None:
+    assert hub("validate")[0] == 0
+    (row,) = listed(hub)
+    assert (row["relay"], row["carrier"], row["self_signed"]) == ("centre-hn", "", True)
+    code, out, err = hub("--output", "json", "plan", "--all")
+    assert code in {0, 6}, err
+    changes = [c for c in json.loads(out)["changes"] if c["host"] == "centre-hn" and c["action"] != "noop"]
+    names = {change["name"] for change in changes}
+    assert {"/etc/provisioner/mediamtx.yml", "/etc/provisioner/readers.pem", "provisioner-mediamtx.service"} <= names
+    assert "reader viewer-dic-bg of bac-giang" in names
+    assert {change["resource"] for change in changes} & {"path"} == set()
+    code, out, err = hub("apply", "--yes", "--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=9")
+    assert code == 0, out + err
+    code, out, err = hub("--output", "json", "plan")
+    assert [c for c in json.loads(out)["changes"] if c["action"] != "noop"] == [], out
+    assert hub("prove")[0] == 0
+
+
+@LOCAL_USER
+def test_a_hub_s_certificate_is_renewed_by_its_id_and_cuts_nobody(hub: Terminal) -> None:
+    allowed = ("--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=9")
+    assert hub("apply", "--yes", *allowed)[0] == 0
+    (before,) = listed(hub)
+    code, out, err = hub("certificate", "renew", "centre-hn")
+    assert code == 0, err
+    assert "secrets/inventory.yml" in out
+    (after,) = listed(hub)
+    assert after["fingerprint"] != before["fingerprint"]
+    _, out, _ = hub("--output", "json", "plan")
+    (change,) = [c for c in json.loads(out)["changes"] if c["action"] != "noop"]
+    assert (change["host"], change["name"], change["impact"]) == ("centre-hn", "/etc/provisioner/readers.pem", "hot")
+    assert hub.file("secrets/inventory.yml").read_bytes().startswith(b"$ANSIBLE_VAULT")

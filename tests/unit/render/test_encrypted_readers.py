@@ -150,7 +150,7 @@ def test_validate_tells_of_certificates_that_are_missing_broken_or_at_their_end(
     late = (fleets.CERTIFIED_AT + timedelta(days=730 - 30)).date()
     assert problems(whole, today=late) == [("certificate-ends", "warning")]
     lock = whole.allocations
-    for certificates, code in ((None, "host-keys-missing"), (("AAAA",), "certificate-broken")):
+    for certificates, code in ((None, "host-keys-missing"), ((f"MI{'A' * 400}",), "certificate-broken")):
         entry = lock.relays[RELAY].model_copy(update={"certificates": certificates})
         broken = make.with_lock(whole, lock.model_copy(update={"relays": {**lock.relays, RELAY: entry}}))
         assert problems(broken) == [(code, "error")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -157,6 +158,30 @@ def shared_scenario() -> dict[str, bytes]:
 
 def test_a_shared_centre_is_as_the_golden_tree(golden_tree: Golden) -> None:
     golden_tree("shared-centre", shared_scenario())
+
+
+def encrypted_scenario() -> dict[str, bytes]:
+    """Two carriers whose readers come encrypted, one leaving a choice, and a centre that is a hub over both."""
+    viewer = {"id": "dic-bac-giang", "reads": ["bac-giang"], "networks": ["192.0.2.0/27"]}
+    carriers = [
+        inventories.carrier(reader_tls={"encryption": "optional"}),
+        inventories.carrier("vnpt", 12, reader_tls={"encryption": "strict"}),
+    ]
+    centre = inventories.centre(hub={"address": "203.0.113.31"}, viewers=[viewer])
+    hosts = fleets.files_of(
+        fleets.state_of(inventories.inventory(carriers=carriers, centres=[centre], facilities=[fleets.facility()]))
+    )
+    shown = {NFT_FILE, "/etc/systemd/system/provisioner-mediamtx.service"}
+    tree = {f"{host}{f.path}": f.content for host, files in hosts.items() for f in files if f.path in shown}
+    for host, files in hosts.items():
+        text = next(f.content.decode() for f in files if f.path == MEDIAMTX_FILE)
+        # Keys, and so fingerprints and the sentinel, are other ones in each process.
+        tree[f"{host}{MEDIAMTX_FILE}"] = re.sub(r"[0-9a-f]{64}|(?<=cfg/)[0-9a-f]{12}", "…", text).encode()
+    return tree
+
+
+def test_encrypted_readers_and_a_hub_are_as_the_golden_tree(golden_tree: Golden) -> None:
+    golden_tree("encrypted-readers", encrypted_scenario())
 
 
 def test_the_package_of_a_closed_site_is_as_the_golden_tree(golden_tree: Golden) -> None:

@@ -63,6 +63,7 @@ class _Relay(_Strict):
 
 
 class _Centre(_Strict):
+    hub: bool = False
     unreachable: str | None = None
     failed: str | None = None
     reads: dict[str, dict[str, Any] | None] = {}
@@ -254,7 +255,7 @@ def _result(case: _Case) -> VerifyResult:
         drift[host] = [
             Change(host, Resource(kind), name, Action.UPDATE, Impact.PATH, "differs") for name, kind in changes.items()
         ]
-    return judged({RELAY: _relay_answer(case.relay), CENTRE: _centre_answer(case.centre)}, drift)
+    return judged({RELAY: _relay_answer(case.relay), CENTRE: _centre_answer(case.centre)}, drift, hub=case.centre.hub)
 
 
 def _load(path: Path) -> _Case:
@@ -295,6 +296,7 @@ def test_every_cause_has_a_case() -> None:
         "disk full",
         "clock off",
         "another firewall",
+        "certificate ends",
         "flapping",
         "not asked for",
         *("another device", "profile differs", "device clock off", "device tells nothing"),

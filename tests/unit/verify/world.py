@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from ipaddress import IPv4Address, IPv4Network
@@ -16,8 +17,10 @@ from provisioner.desired.spec import (
     Firewall,
     HostKind,
     HostSpec,
+    HubService,
     MediaPath,
     Peer,
+    ReaderEncryption,
     RelayService,
     StreamSource,
     Tunnel,
@@ -115,9 +118,18 @@ def centre_spec() -> HostSpec:
     )
 
 
-def state() -> DesiredState:
-    """The desired state of both."""
-    return DesiredState({spec.id: spec for spec in (relay_spec(), centre_spec())})
+def hub_spec() -> HostSpec:
+    """The same centre as a hub, through which it reads."""
+    tls = ReaderEncryption(
+        strict=True, server=Secret(CANARY), fingerprint="ab" * 32, until=datetime(2031, 1, 1, tzinfo=UTC), warn_days=30
+    )
+    artefact = MediamtxArtefact(version="1.20.1", sha256={})
+    return replace(centre_spec(), hub=HubService(IPv4Address("192.0.2.2"), (), (), artefact, tls, ()), is_hub=True)
+
+
+def state(*, hub: bool = False) -> DesiredState:
+    """The desired state of both; the centre may be a hub."""
+    return DesiredState({spec.id: spec for spec in (relay_spec(), hub_spec() if hub else centre_spec())})
 
 
 # --- evidence in which all is well ----------------------------------------------------------------
@@ -274,9 +286,11 @@ def change(name: str = "/etc/provisioner/mediamtx.yml", host: str = RELAY) -> Ch
     return Change(host, Resource.FILE, name, Action.UPDATE, Impact.PATH, "content differs")
 
 
-def judged(given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]] | None = None) -> VerifyResult:
+def judged(
+    given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]] | None = None, *, hub: bool = False
+) -> VerifyResult:
     """The result of answers, as `run.verify` does, without a runner."""
-    wanted = select(state())
+    wanted = select(state(hub=hub))
     evidence = {host: parse_evidence(answer) for host, answer in given.items()}
     known: dict[str, Sequence[Change]] = {e.host: () for e in evidence.values() if e.facts is not None}
     known.update({host: changes for host, changes in (drift or {}).items() if host in known})

@@ -1,0 +1,34 @@
+"""How a host encrypts its readers' connections, out of its certificate and the vault's key. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from provisioner.base.certificate import read_certificate, server_file
+from provisioner.base.errors import InventoryError
+from provisioner.base.secret import Secret
+from provisioner.desired.required import recorded
+from provisioner.desired.spec import ReaderEncryption
+from provisioner.inventory.model import ReaderTls
+
+
+def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | None, host: str) -> ReaderEncryption:
+    """How a host encrypts its readers' connections.
+
+    Args:
+        tls: what its file says.
+        key: its certificate's, out of the vault.
+        certificates: what the lock has of them.
+        host: the host's id.
+
+    Raises:
+        InventoryError: no certificate is recorded, or what is recorded is none.
+    """
+    chain = recorded(certificates or None, "its certificate", host, "keys init")
+    try:
+        shown = read_certificate(chain[0])
+    except ValueError as error:
+        hint = f"take allocations.lock.yml back from Git, or run: provisioner certificate renew {host}"
+        raise InventoryError(f"{host}: its certificate: {error}", hint=hint, object=host) from None
+    server = server_file(key, chain)
+    return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)
