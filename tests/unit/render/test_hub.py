@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.read_prefix import is_read
+from provisioner.desired.limit import Limit
+from provisioner.desired.readers import reading_list
 from provisioner.desired.spec import DesiredState
 from provisioner.inventory.model import Inventory, Program, Service
 from provisioner.plan.changes import Impact, Resource
@@ -144,3 +146,20 @@ def test_a_hub_that_makes_no_sense_is_refused(changes: dict[str, Any], codes: li
     problems = make.check(fleets.complete(inventory)) if not changes.get("shared") else make.check(inventory)
     named = {"viewer-without-networks", "viewer-network-open", "viewer-networks-unused", "hub-shared", "ssh-port-taken"}
     assert [p.code for p in problems if p.code in named] == codes
+
+
+def where(inventory: Inventory, viewer_id: str = "") -> dict[str, list[str]]:
+    """Where somebody at the centre has each path, by the path."""
+    seen = reading_list(fleets.complete(inventory), {}, ("", viewer_id), Limit())
+    return {one.path: [at.url for at in one.at] for one in seen.readings}
+
+
+def test_readers_are_told_the_address_at_which_they_get_each_path() -> None:
+    other = "quang-nam/kcl-qn-001/cam-01/sub"
+    assert where(hub_inventory()) == {
+        SUB: [f"rtsps://10.91.0.1:8322/{SUB}"],
+        other: [f"rtsp://10.92.0.1:8554/{other}"],
+    }
+    assert where(hub_inventory(), "dic") == {SUB: [f"rtsps://203.0.113.31:8322/{SUB}"]}
+    plain = {"hub": {"address": "203.0.113.31", "reader_tls": {"encryption": "optional"}}}
+    assert where(hub_inventory(**plain), "dic") == {SUB: [f"rtsp://203.0.113.31:8554/{SUB}"]}
