@@ -94,10 +94,17 @@ def _user_features(config: Config) -> Iterator[str]:
             yield "argon2 credentials"
 
 
+def _is_pulled_here(path: PathConfig) -> bool:
+    """Whether a source is one that the stand-in pulls: encrypted where a fingerprint says from whom."""
+    return path.source.startswith("rtsp://") or (
+        path.source.startswith("rtsps://") and bool(path.values["sourceFingerprint"])
+    )
+
+
 def _path_features(path: PathConfig) -> Iterator[str]:
     if path.is_pattern:
         yield "paths with a regular expression"
-    if path.source != "publisher" and not path.source.startswith("rtsp://"):
+    if path.source != "publisher" and not _is_pulled_here(path):
         yield f"the source {path.source.partition('://')[0]}"
     if path.is_pulled and path.values["rtspTransport"] in ("udp", "multicast"):
         yield f"rtspTransport: {path.values['rtspTransport']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import enum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from . import sdp
@@ -90,7 +91,8 @@ class Path:
         self._closed = False
         self._source: Source | None = None
         if config.is_pulled:
-            self._source = Source(config.source, limits, self, lambda: (log, f"[path {config.name}]"))
+            own = replace(limits, fingerprint=str(config.values["sourceFingerprint"] or ""))
+            self._source = Source(config.source, own, self, lambda: (log, f"[path {config.name}]"))
             if not config.on_demand:
                 self._source.start(on_demand=False)
 
