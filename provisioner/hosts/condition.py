@@ -123,7 +123,7 @@ def ending_certificate(host: str, tls: ReaderEncryption | None, now: datetime) -
 def _beside(name: str) -> str:
     return (
         f"{name} is at work beside our table, and what it refuses stays refused; it is left alone: let the ports of"
-        f" WireGuard (UDP), of SSH and 8554 (TCP) in there too ({_OPENS[name]}), or switch it off"
+        f" WireGuard (UDP), of SSH and of its readers (TCP) in there too ({_OPENS[name]}), or switch it off"
     )
 
 
