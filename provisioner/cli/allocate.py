@@ -17,7 +17,7 @@ from provisioner.inventory.operations.allocate import allocate as record_allocat
 @click.command()
 @click.pass_obj
 def allocate(invocation: Invocation) -> int:
-    """Record tunnel addresses and ports of what is new.
+    """Record tunnel addresses, ports and prefixes of what is new.
 
     Writes allocations.lock.yml and nothing else; contacts no host. What is recorded never moves, and
     what was in use is not given out again. Commit the file.

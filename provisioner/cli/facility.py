@@ -15,7 +15,7 @@ from provisioner.cli.facility_next import next_
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.question import answer
 from provisioner.cli.word import Amount, ListedWord
-from provisioner.inventory.model import GatewaySystem, ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
+from provisioner.inventory.model import Access, GatewaySystem, ManagingBody, Operating, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import FacilityKind
 from provisioner.inventory.operations.facilities import (
     NewFacility,
@@ -187,6 +187,9 @@ def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, *
 @click.option("--lan", default="", metavar="NETWORK", help="The site's network; that of its devices if left out.")
 @click.option("--lan-interface", default="", metavar="NAME", help="The gateway's interface in it; br-lan if left out.")
 @click.option("--system", type=ListedWord([*GatewaySystem]), help="What the gateway runs; linux if left out.")
+@click.option(
+    "--access", type=ListedWord([*Access]), help="How the relay reaches the devices; pull_portmap in a new plan."
+)
 @edit_options
 @click.pass_obj
 def plan(
@@ -199,16 +202,19 @@ def plan(
     backup_relay: str,
     lan_interface: str,
     system: str | None,
+    access: str | None,
     dry_run: bool,
     commits: bool,
 ) -> int:
     """Propose over which relay a facility is to be connected, and describe its gateway.
 
-    What its parties then sign is this plan, with the recorders and the cameras as the file has them.
+    What its parties then sign is this plan, with the recorders and the cameras as the file has them. Another --access
+    of a plan that is there is another plan: all three sign anew, and the gateway needs its new package.
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
-    edit = planned(edits_of(invocation), name, PlanOrder(relay, lan, lan_interface, system or "", backup_relay))
+    order = PlanOrder(relay, lan, lan_interface, system or "", backup_relay, access or "")
+    edit = planned(edits_of(invocation), name, order)
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
 
 

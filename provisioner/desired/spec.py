@@ -412,8 +412,8 @@ class DeviceMap(Protocol):
         ...
 
     @property
-    def listed(self) -> Sequence[tuple[str, int, IPv4Address, int]]:
-        """The devices, each with the port by which a relay knows it, and its own address and port."""
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices, each with the port or address by which a relay knows it, and its own address and port."""
         ...
 
 

@@ -101,12 +101,13 @@ def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there
 def _renamed_ports(
     site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
 ) -> SiteAllocation:
-    """A site whose ports stand under its devices' new ids; the same one where nothing has to."""
+    """A site whose ports and numbers stand under its devices' new ids; the same one where nothing has to."""
     ports = dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
     asked = dict(sorted(_by_device(site.asked_ports, moves, facility, devices).items())) or None
-    if (ports, asked) == (site.ports, site.onvif_ports):
+    numbers = dict(sorted(_by_device(site.device_numbers, moves, facility, devices).items())) or None
+    if (ports, asked, numbers) == (site.ports, site.onvif_ports, site.numbers):
         return site
-    return site.model_copy(update={"ports": ports, "onvif_ports": asked})
+    return site.model_copy(update={"ports": ports, "onvif_ports": asked, "numbers": numbers})
 
 
 def _renamed_stone(stone: Tombstone, renamed: Mapping[str, str]) -> Tombstone:

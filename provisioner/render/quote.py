@@ -54,12 +54,12 @@ def nft(value: object) -> str:
 
 
 def nft_list(values: Iterable[object]) -> str:
-    """The elements of a set or map; a map's element is a `(key, value)` pair of pairs."""
+    """The elements of a set or map; a map's element is a `(key, value)` pair whose value is a pair or an address."""
     return ", ".join(_nft_element(value) for value in values)
 
 
 def _nft_element(value: object) -> str:
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], tuple):  # noqa: PLR2004
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], tuple | IPv4Address):  # noqa: PLR2004
         return f"{nft(value[0])} : {nft(value[1])}"
     return nft(value)
 

@@ -24,6 +24,21 @@ class PackageFile(NamedTuple):
     secret: bool = False
 
 
+_MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
+    {Access.PULL_PORTMAP: "port map", Access.PULL_NAT_MAP: "address map"}
+)
+"""What a package calls the way in which its gateway leads to devices."""
+
+
+class _None(dict[object, tuple[object, ...]]):
+    """A mapping in which nothing is found."""
+
+    def __missing__(self, key: object) -> tuple[object, ...]:
+        return ()
+
+
+_NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
+"""What the templates of routers ask for, of which each mode fills in its own."""
 _PROGRAMS = (
     PackageFile("install.sh", "site/install.sh.j2", 0o755),
     PackageFile("site-up", "site/site-up.j2", 0o755),
@@ -37,19 +52,17 @@ _NAMED = (
 )
 """Of a site with a relay that is known by its name."""
 
-PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
+_MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
-        Access.PULL_PORTMAP: MappingProxyType(
-            {
-                GatewaySystem.LINUX: (
-                    *_PROGRAMS,
-                    PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600),
-                ),
-                GatewaySystem.ROUTEROS: (PackageFile("site.rsc", "site/site.rsc.j2", 0o600, secret=True),),
-                GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/install-openwrt.sh.j2", 0o755),),
-            }
-        )
+        GatewaySystem.LINUX: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600)),
+        GatewaySystem.ROUTEROS: (PackageFile("site.rsc", "site/site.rsc.j2", 0o600, secret=True),),
+        GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/install-openwrt.sh.j2", 0o755),),
     }
+)
+"""Of a gateway that maps ports or addresses: the files are the same, and what is in them is not."""
+
+PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
+    {Access.PULL_PORTMAP: _MAPPING, Access.PULL_NAT_MAP: _MAPPING}
 )
 """The files of a site package by access mode and by what its gateway runs, beside those of the peers."""
 _SHEET: Final = PackageFile("setup.html", "site/setup.html.j2", 0o644)
@@ -105,6 +118,9 @@ def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...
     """
     goes_by_name = any(link.goes_by_name for link in spec.links)
     values = {
+        **_NO_MAPS,
+        "access": spec.access.value,
+        "map_name": _MAP_NAMES[spec.access],
         "facility": spec.facility,
         "goes_by_name": goes_by_name,
         "keepalive_s": KEEPALIVE_S,

@@ -90,6 +90,8 @@ def _access(access: Access, say: Translator) -> str:
     match access:
         case Access.PULL_PORTMAP:
             return say("the relay pulls each device through the site's tunnel")
+        case Access.PULL_NAT_MAP:
+            return say("the relay pulls each device through the site's tunnel, at an address of the device's own")
 
 
 def _party(party: Party, say: Translator) -> str:

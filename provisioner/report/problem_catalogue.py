@@ -171,6 +171,10 @@ _PLANS: _Section = {
     "survey-missing": ("A plan was agreed without a survey.", "Add what was found there."),
     "successor-without-plan": ("A successor follows no plan.", "Write the plan that it follows."),
     "successor-same-relay": ("A successor has the plan's own relay.", "Name the relay that the site moves to."),
+    "successor-other-access": (
+        "A successor reaches the site's devices in another way than the plan.",
+        "Write the same access in both; change it when one of the two is gone.",
+    ),
     "date-in-the-future": ("What is noted as done is of a day to come.", "Write the day on which it was done."),
     "dates-in-disorder": ("Two days contradict each other.", "Correct one of the two."),
     "block-overdue": ("What was to be done about a blocked facility is overdue.", "Write what is next and until when."),
@@ -426,8 +430,13 @@ _LOCK: _Section = {
     "allocation-duplicate": ("An address is recorded twice.", "Take the lock back from Git."),
     "allocation-reused": ("An address of a tombstone is in use again.", "Take the lock back from Git."),
     "allocation-port-duplicate": ("A site's port is recorded twice.", "Take the lock back from Git."),
+    "allocation-number-duplicate": ("A number in a site's prefix is recorded twice.", "Take the lock back from Git."),
     "pool-exhausted": ("A pool has no address left.", "Add capacity; used addresses are not given out again."),
     "ports-exhausted": ("A site has no port left.", "Use a lower first_site_port, or fewer devices."),
+    "prefix-exhausted": (
+        "A site's prefix has no address left for its devices, those that it had included.",
+        "Agree `pull_portmap` for the facility, or split it.",
+    ),
     "host-keys-missing": ("A host's keys are not recorded yet.", "Run `provisioner keys init`."),
     "sealed-key-missing": (
         "A relay's tunnel key is not sealed to the recovery key, or to a former one.",

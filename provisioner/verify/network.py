@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from provisioner.desired.access import Access
 from provisioner.desired.names import ALONE, HostNames
@@ -27,8 +27,55 @@ _CHANGES_NAMED = 3
 # ICMP's codes of a destination that is not reached: its network, and three ways to be forbidden.
 _NO_NETWORK = 0
 _PROHIBITED = frozenset({9, 10, 13})
-UNANSWERED: Final[Mapping[Access, Cause]] = MappingProxyType({Access.PULL_PORTMAP: Cause.PORT_MAP_OR_CAMERA})
-"""What a device's silence may mean, by its access mode, where its gateway does not say which."""
+
+
+class Unreached(NamedTuple):
+    """What it means, in an access mode, that a device is not reached: a cause, and what is said of a place.
+
+    Attributes:
+        silent: of a silence, where nobody says whose it is.
+        unmapped: of what a gateway itself refuses.
+    """
+
+    silent: tuple[Cause, Callable[[str], str]]
+    unmapped: tuple[Cause, Callable[[str], str]]
+
+
+def _no_port_or_silent(where: str) -> str:
+    return (
+        f"{where} does not answer though the tunnel is up: the gateway maps no such port, or the device keeps silent;"
+        " a gateway with the newest site package tells which"
+    )
+
+
+def _no_port(where: str) -> str:
+    return f"the gateway says that it maps no port {where}: install its newest site package"
+
+
+def _no_address_or_silent(where: str) -> str:
+    return (
+        f"{where} does not answer though the tunnel is up: the gateway leads it to no device, or the device keeps"
+        " silent; a gateway with the newest site package tells which"
+    )
+
+
+def _no_address(where: str) -> str:
+    return f"the gateway says that it leads {where} to no device: install its newest site package"
+
+
+UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: Unreached(
+            silent=(Cause.PORT_MAP_OR_CAMERA, _no_port_or_silent),
+            unmapped=(Cause.PORT_MAP_MISSING, _no_port),
+        ),
+        Access.PULL_NAT_MAP: Unreached(
+            silent=(Cause.ADDRESS_MAP_OR_CAMERA, _no_address_or_silent),
+            unmapped=(Cause.ADDRESS_MAP_MISSING, _no_address),
+        ),
+    }
+)
+"""What it means that a device does not answer, by its access mode."""
 
 
 def host_check(case: Case) -> Check:
@@ -154,8 +201,8 @@ def _refused_check(case: Case, where: str) -> Check:
         return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
     if icmp.sender == str(case.target.relay.tunnel.address):
         return _blocked(case, where)
-    detail = f"the gateway says that it maps no port {where}: install its newest site package"
-    return failed(Layer.SITE, case.device_name, Cause.PORT_MAP_MISSING, detail)
+    cause, says = UNANSWERED[case.target.path.access].unmapped
+    return failed(Layer.SITE, case.device_name, cause, says(where))
 
 
 def _no_route_check(case: Case, where: str) -> Check:
@@ -222,11 +269,8 @@ def _timeout_check(case: Case, where: str) -> Check:
 
 def _unanswered(case: Case, where: str) -> Check:
     """Judge a silence that an older gateway does not explain."""
-    detail = (
-        f"{where} does not answer though the tunnel is up: the gateway maps no such port, or the device keeps silent;"
-        " a gateway with the newest site package tells which"
-    )
-    return failed(Layer.SITE, case.device_name, UNANSWERED[case.target.path.access], detail)
+    cause, says = UNANSWERED[case.target.path.access].silent
+    return failed(Layer.SITE, case.device_name, cause, says(where))
 
 
 def _blocked(case: Case, where: str) -> Check:

@@ -61,6 +61,8 @@ class Cause(StrEnum):
     NOT_FORWARDED = "gateway forwards nothing"
     PORT_MAP_MISSING = "port map missing"
     PORT_MAP_OR_CAMERA = "port map or camera"
+    ADDRESS_MAP_MISSING = "address map missing"
+    ADDRESS_MAP_OR_CAMERA = "address map or camera"
     CAMERA_REFUSES = "camera refuses"
     CAMERA_UNPLUGGED = "camera unplugged"
     CAMERA_SHUT = "camera firewall"
@@ -109,7 +111,9 @@ IMPERFECT = frozenset(
 """A picture comes, and it is not what was agreed."""
 
 
-INFERRED = frozenset({Cause.PORT_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause.NOT_CHECKED})
+INFERRED = frozenset(
+    {Cause.PORT_MAP_MISSING, Cause.ADDRESS_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause.NOT_CHECKED}
+)
 """What is concluded from a silence; any other cause was said by somebody, or read off a host."""
 
 

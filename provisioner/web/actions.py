@@ -22,6 +22,8 @@ _ACTIONS: Final[Mapping[Cause, str]] = {
     Cause.NOT_FORWARDED: "the gateway: IP forwarding, and its own rules",
     Cause.PORT_MAP_MISSING: "the gateway: install its newest site package",
     Cause.PORT_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
+    Cause.ADDRESS_MAP_MISSING: "the gateway: install its newest site package",
+    Cause.ADDRESS_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
     Cause.CAMERA_REFUSES: "the camera: is RTSP on, and on that port?",
     Cause.CAMERA_UNPLUGGED: "the camera: power, cable and address",
     Cause.CAMERA_SHUT: "the camera: its own filter; otherwise restart it",

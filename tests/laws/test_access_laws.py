@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.desired.access import ACCESS
+from provisioner.desired.access.mode import device_places
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import NEEDS, allocate
-from provisioner.inventory.model import Access, Inventory
+from provisioner.inventory.model import Access, Facility, Inventory
 from provisioner.render.site import PACKAGES, render_site
 from provisioner.verify.network import UNANSWERED
 from tests import fleets, inventories
@@ -80,9 +82,41 @@ def test_a_site_package_names_every_device_of_the_site_by_its_own_address(invent
 
 @settings(max_examples=50)
 @given(inventory=inventories_of_sites())
-def test_a_device_has_a_port_in_the_lock_where_its_mode_says_so(inventory: Inventory) -> None:
+def test_a_gateway_leads_what_a_relay_connects_to_to_that_device_and_no_other(inventory: Inventory) -> None:
+    secrets = fleets.secrets_of(inventory)
+    packages = {f.id: _linux_map(inventory, f) for f in inventory.rendered_facilities}
+    own = {f.id: device_places(f) for f in inventory.rendered_facilities}
+    for relay in desired_state(inventory, secrets).hosts.values():
+        for path in relay.paths:
+            leads = packages[path.facility]
+            if leads is None:
+                continue
+            places = {(str(path.source.address), str(path.source.port)), ("", str(path.source.port))}
+            place = own[path.facility][path.device]
+            assert [leads[key] for key in places if key in leads] == [(str(place.address), str(place.port))]
+
+
+def _linux_map(inventory: Inventory, facility: Facility) -> dict[tuple[str, str], tuple[str, str]] | None:
+    """Where a gateway leads an address and port, by its rules; an address that is the site's one is left out."""
+    package = render_site(site_spec(inventory, fleets.secrets_of(inventory), facility), fleets.templates())
+    rules = [file.content.decode() for file in package if file.path == "provisioner-site.nft"]
+    if not rules:
+        return None
+    (text,) = rules
+    ports = {("", port): (at, own) for port, at, own in re.findall(r"(\d+) : ([\d.]+) \. (\d+)", text)}
+    open_ports = re.findall(r"([\d.]{7,}) \. (\d+)", text)
+    addresses = re.findall(r"([\d.]{7,}) : ([\d.]{7,})(?! \.)\b", text)
+    return ports or {(at, port): (own, port) for at, own in addresses for of, port in open_ports if of == own}
+
+
+@settings(max_examples=50)
+@given(inventory=inventories_of_sites())
+def test_a_device_has_a_port_or_an_address_in_the_lock_where_its_mode_says_so(inventory: Inventory) -> None:
     for name, site in allocate(inventory).sites.items():
-        plan = inventory.facilities[name].plan
-        assert plan
-        assert bool(site.ports) == NEEDS[plan.access].device_ports
+        facility = inventory.facilities[name]
+        assert facility.plan
+        needs = NEEDS[facility.plan.access]
+        assert bool(site.ports) == needs.device_ports
+        assert bool(site.numbers) == needs.device_numbers
+        assert len(site.prefixes) == needs.device_numbers * (2 if facility.successor else 1)
     assert not [p.code for p in inventories.check(inventory) if p.code.startswith("allocation")]

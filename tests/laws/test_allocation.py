@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.files.lock import render_lock
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.model import Allocations, Inventory
+from provisioner.inventory.model import Access, Allocations, Inventory
 from tests import inventories as make
 
 NAMES = [f"kcl-bg-{number:03}" for number in range(1, 8)]
@@ -158,3 +160,93 @@ def test_a_rendered_lock_reads_back_as_it_was(chosen: Sites) -> None:
     document = parse(render_lock(lock).encode())
     assert document.faults == ()
     assert document.value == lock.model_dump(mode="json", exclude_none=True)
+
+
+# --- prefixes -------------------------------------------------------------------------------------
+
+MODES = [mode.value for mode in Access]
+CARRIERS = ["viettel", "vnpt"]
+
+moded_sites = st.dictionaries(
+    st.sampled_from(NAMES[:4]),
+    st.tuples(
+        st.lists(st.sampled_from(DEVICES), min_size=1, max_size=5, unique=True),
+        st.sampled_from(MODES),
+        st.sampled_from(CARRIERS),
+        st.booleans(),
+    ),
+    max_size=4,
+)
+"""Facility ids with their devices, access mode, carrier, and whether the other carrier is the next one."""
+
+ModedSites = dict[str, tuple[list[str], str, str, bool]]
+
+
+def moded(chosen: ModedSites, lock: Allocations | None = None) -> Inventory:
+    listed = []
+    for name, (devices, mode, carrier, moves) in chosen.items():
+        other = CARRIERS[1 - CARRIERS.index(carrier)]
+        plan, after = (
+            {"state": "agreed", "carrier": one, "relay": f"relay-{one}-1", "access": mode} for one in (carrier, other)
+        )
+        cameras = [make.camera(d, 10 + int(d[-2:])) for d in devices]
+        changes = {"successor": after} if moves else {}
+        listed.append(make.facility(name, plan=plan, cameras=cameras, **changes))
+    unallocated = make.inventory(carriers=[make.carrier(), make.carrier("vnpt", 21)], facilities=listed)
+    return make.with_lock(unallocated, lock) if lock else unallocated
+
+
+def moded_history(steps: list[ModedSites]) -> list[Allocations]:
+    locks = [Allocations()]
+    for step in steps:
+        locks.append(allocate(moded(step, locks[-1])))
+    return locks[1:]
+
+
+@settings(max_examples=50)
+@given(st.lists(moded_sites, min_size=1, max_size=4))
+def test_a_prefix_is_of_one_site_for_ever_and_holds_no_address_of_anybody_else(steps: list[ModedSites]) -> None:
+    owner: dict[object, str] = {}
+    singles: set[IPv4Address] = set()
+    for step, lock in zip(steps, moded_history(steps), strict=True):
+        for name, site in lock.sites.items():
+            for prefix in site.prefixes:
+                assert owner.setdefault(prefix, name) == name
+                assert prefix not in {stone.prefix for stone in lock.tombstones}
+            singles |= {held.tunnel_address for held in (site, site.successor) if held}
+        singles |= {relay.tunnel_address for relay in lock.relays.values()}
+        prefixes = [prefix for prefix in owner if isinstance(prefix, IPv4Network)]
+        assert not [a for a in singles for prefix in prefixes if a in prefix]
+        assert not [one for one, other in combinations(prefixes, 2) if one.overlaps(other)]
+        found = make.with_lock(moded(step), lock)
+        assert [p.code for p in make.check(found) if p.code.startswith(("allocation", "prefix"))] == []
+
+
+@settings(max_examples=50)
+@given(st.lists(moded_sites, min_size=2, max_size=4))
+def test_a_device_keeps_its_address_as_long_as_its_site_keeps_the_prefix(steps: list[ModedSites]) -> None:
+    owner: dict[tuple[str, object, int], str] = {}
+    before = Allocations()
+    for lock in moded_history(steps):
+        for name, site in lock.sites.items():
+            numbers = site.device_numbers
+            assert len(set(numbers.values())) == len(numbers)
+            for prefix in site.prefixes:
+                assert all(prefix[number] not in {prefix[0], prefix[-1]} for number in numbers.values())
+                for device, number in numbers.items():
+                    assert owner.setdefault((name, prefix, number), device) == device
+            old = before.sites.get(name)
+            if old and set(old.prefixes) & set(site.prefixes):
+                kept = set(old.device_numbers) & set(numbers)
+                assert all(numbers[device] == old.device_numbers[device] for device in kept)
+        before = lock
+
+
+@settings(max_examples=50)
+@given(moded_sites, moded_sites)
+def test_who_comes_and_goes_moves_no_prefix_of_who_stays_as_it_was(before: ModedSites, after: ModedSites) -> None:
+    first, second = moded_history([before, after])
+    for name in set(before) & set(after):
+        if before[name][1:] == after[name][1:]:
+            assert second.sites[name].prefixes == first.sites[name].prefixes
+    assert allocate(moded(after, second)) == second

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
 from provisioner.desired.sites import site_spec
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model import Access, Inventory
 from provisioner.render.site import render_site
 from tests import fleets, inventories
 from tests.plans import World
@@ -20,12 +20,13 @@ RELAYS = ("relay-viettel-1", "relay-viettel-2")
 SITES = ("kcl-bg-001", "kcl-bg-002", "kcl-bg-003")
 
 
-def inventory(relays: Mapping[str, Mapping[str, Any]], sites: Mapping[str, tuple[str, int]]) -> Inventory:
-    """Relays with what is theirs, and sites with their relay and a number of cameras."""
+def inventory(relays: Mapping[str, Mapping[str, Any]], sites: Mapping[str, tuple[str, int, str]]) -> Inventory:
+    """Relays with what is theirs, and sites with their relay, a number of cameras, and their access mode."""
     listed = [inventories.relay(name, 11 + n, **relays[name]) for n, name in enumerate(RELAYS)]
     plan = {"state": "agreed", "carrier": "viettel"}
     facilities = [
-        fleets.facility(name, cameras, plan=plan | {"relay": relay}) for name, (relay, cameras) in sites.items()
+        fleets.facility(name, cameras, plan=plan | {"relay": relay, "access": mode})
+        for name, (relay, cameras, mode) in sites.items()
     ]
     return inventories.inventory(carriers=[inventories.carrier(relays=listed)], facilities=facilities)
 
@@ -48,7 +49,8 @@ addresses = st.builds(
     st.fixed_dictionaries({}, optional={"wireguard_port": st.sampled_from([51820, 51821])}),
 )
 relays = st.fixed_dictionaries(dict.fromkeys(RELAYS, addresses))
-sites = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.sampled_from(RELAYS), st.integers(1, 3))))
+modes = st.sampled_from([mode.value for mode in Access])
+sites = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.sampled_from(RELAYS), st.integers(1, 3), modes)))
 
 
 def packages(world: World, found: Inventory) -> dict[str, Any]:
@@ -84,12 +86,14 @@ def test_exactly_the_sites_whose_package_changes_are_named(
 asked = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.booleans(), st.booleans())))
 
 
-def asking(sites: Mapping[str, tuple[bool, bool]]) -> Inventory:
+def asking(sites: Mapping[str, tuple[bool, bool]], mode: str) -> Inventory:
     """Sites of two cameras, each of which is asked about itself or is not."""
+    plan = {"state": "agreed", "carrier": "viettel", "relay": RELAYS[0], "access": mode}
     return inventories.inventory(
         facilities=[
             fleets.facility(
                 name,
+                plan=plan,
                 cameras=[
                     inventories.camera(f"cam-0{n}", 10 + n, onvif={} if one else None)
                     for n, one in enumerate(cameras, 1)
@@ -101,14 +105,14 @@ def asking(sites: Mapping[str, tuple[bool, bool]]) -> Inventory:
 
 
 @FEW
-@given(before=asked, after=asked)
+@given(before=asked, after=asked, mode=modes)
 def test_exactly_the_sites_where_other_devices_are_asked_are_named(
-    before: Mapping[str, tuple[bool, bool]], after: Mapping[str, tuple[bool, bool]]
+    before: Mapping[str, tuple[bool, bool]], after: Mapping[str, tuple[bool, bool]], mode: str
 ) -> None:
     world = World()
-    world.apply(asking(before))
-    then, now = packages(world, asking(before)), packages(world, asking(after))
-    named = {need.facility for need in world.plan(asking(after)).plan.site_packages}
+    world.apply(asking(before, mode))
+    then, now = packages(world, asking(before, mode)), packages(world, asking(after, mode))
+    named = {need.facility for need in world.plan(asking(after, mode)).plan.site_packages}
     assert named == {site for site in SITES if then[site] != now[site]}
-    world.apply(asking(after))
-    assert world.plan(asking(after)).plan.site_packages == ()
+    world.apply(asking(after, mode))
+    assert world.plan(asking(after, mode)).plan.site_packages == ()

@@ -11,9 +11,15 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.desired.access.mode import LinkedSite, SiteAccess, linked_site
+from provisioner.desired.access.nat_map import NatMapAccess
 from provisioner.desired.access.port_map import PortMapAccess
 from provisioner.inventory.model import Access
 
 __all__ = ["ACCESS", "Access", "LinkedSite", "SiteAccess", "linked_site"]
 
-ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType({Access.PULL_PORTMAP: PortMapAccess()})
+ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: PortMapAccess(),
+        Access.PULL_NAT_MAP: NatMapAccess(),
+    }
+)

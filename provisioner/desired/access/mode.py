@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from provisioner.desired.required import recorded
 from provisioner.desired.spec import DeviceMap
@@ -19,11 +19,13 @@ class LinkedSite:
         facility: whose devices are reached.
         allocation: what the lock records of the site.
         address: the site's own tunnel address in the pool of that relay's carrier.
+        prefix: the site's prefix there; None where its devices have no addresses of their own.
     """
 
     facility: Facility
     allocation: SiteAllocation
     address: IPv4Address
+    prefix: IPv4Network | None = None
 
 
 def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
@@ -36,9 +38,27 @@ def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
     name = facility.id
     allocation = recorded(inventory.allocations.sites.get(name), "its tunnel address", name, "allocate")
     if not connection.successor or connection.plan.carrier == allocation.carrier:
-        return LinkedSite(facility, allocation, allocation.tunnel_address)
+        return LinkedSite(facility, allocation, allocation.tunnel_address, allocation.prefix)
     second = recorded(allocation.successor, "its tunnel address of the next carrier", name, "allocate")
-    return LinkedSite(facility, allocation, second.tunnel_address)
+    return LinkedSite(facility, allocation, second.tunnel_address, second.prefix)
+
+
+class DevicePlace(NamedTuple):
+    """Where a device is in its site's own network: its address, the port of its video, and that of its ONVIF."""
+
+    address: IPv4Address
+    port: int
+    onvif_port: int | None
+
+
+def device_places(facility: Facility) -> dict[str, DevicePlace]:
+    """Where each device that a relay reaches is in its own network: recorders, and cameras with an address."""
+    places = {r.id: DevicePlace(r.address, r.port, r.onvif.port if r.onvif else None) for r in facility.recorders}
+    for camera in facility.cameras:
+        if camera.address is not None:
+            onvif = camera.onvif.port if camera.onvif else None
+            places[camera.id] = DevicePlace(camera.address, camera.port, onvif)
+    return dict(sorted(places.items()))
 
 
 class SiteAccess(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from provisioner.desired.access.mode import LinkedSite
+from provisioner.desired.access.mode import LinkedSite, device_places
 from provisioner.desired.required import recorded
 from provisioner.inventory.model import Facility, SiteAllocation
 
@@ -37,9 +37,9 @@ class PortMaps:
         return {"port_maps": [(m.port, (m.address, m.device_port)) for m in self.entries]}
 
     @property
-    def listed(self) -> Sequence[tuple[str, int, IPv4Address, int]]:
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
         """The devices, each with the port by which a relay knows it, and its own address and port."""
-        return [(m.device, m.port, m.address, m.device_port) for m in self.entries]
+        return [(m.device, str(m.port), m.address, m.device_port) for m in self.entries]
 
 
 class PortMapAccess:
@@ -72,14 +72,12 @@ class PortMapAccess:
         Raises:
             InventoryError: a port is not recorded.
         """
-        devices = {r.id: (r.address, r.port, r.onvif) for r in facility.recorders}
-        devices |= {c.id: (c.address, c.port, c.onvif) for c in facility.cameras if c.address is not None}
         maps = []
-        for device, (address, port, onvif) in sorted(devices.items()):
+        for device, (address, port, onvif) in device_places(facility).items():
             own = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
             maps.append(PortMap(device, own, address, port))
             if onvif is not None:
-                maps.append(PortMap(device, _onvif_port(facility, allocation, device), address, onvif.port))
+                maps.append(PortMap(device, _onvif_port(facility, allocation, device), address, onvif))
         return PortMaps(tuple(sorted(maps, key=lambda m: m.port)))
 
 

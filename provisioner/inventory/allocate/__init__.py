@@ -1,4 +1,4 @@
-"""Tunnel addresses and site ports: first free, recorded once, never moved, never assigned to anybody else.
+"""Tunnel addresses, ports and prefixes of sites: first free, recorded once, never moved, never anybody else's.
 
 Pure. What is recorded already stays as it is; what is new is served in the order of ids, so that the
 order of files and list items decides nothing; what is gone leaves a tombstone.
@@ -13,7 +13,9 @@ from provisioner.inventory.allocate.holders import (
     carrier_of,
     devices_of,
     next_carrier_of,
+    numbered,
     ported,
+    prefix_carriers_of,
 )
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "carrier_of",
     "devices_of",
     "next_carrier_of",
+    "numbered",
     "ported",
+    "prefix_carriers_of",
     "protected_marks",
 ]

@@ -1,4 +1,4 @@
-"""The lock of an inventory, completed: tunnel addresses and the ports of sites. Pure."""
+"""The lock of an inventory, completed: tunnel addresses, and the ports or prefixes of sites. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from typing import Final
 
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
-from provisioner.inventory.allocate.holders import asked_devices_of, carrier_of, devices_of, next_carrier_of, ported
+from provisioner.inventory.allocate.holders import (
+    asked_devices_of,
+    carrier_of,
+    devices_of,
+    next_carrier_of,
+    numbered,
+    ported,
+    prefix_carriers_of,
+)
+from provisioner.inventory.allocate.taken import Taken
 from provisioner.inventory.allocate.tombstones import CENTRES, tombstone_order, tombstones_of
 from provisioner.inventory.model import (
+    SHORTEST_PREFIX,
     Allocations,
     CentreAllocation,
     Facility,
@@ -24,6 +34,11 @@ from provisioner.inventory.model import (
 from provisioner.inventory.moves import moved_lock
 
 _LAST_PORT: Final = 65535
+_ADD_CAPACITY: Final = "add capacity in inventory.yml; addresses that were in use are not given out again"
+_PREFIX_IS_FULL: Final = (
+    "agree pull_portmap for this facility, which has thousands of ports, or split it; numbers that were in use are not"
+    " given out again"
+)
 
 
 def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
@@ -80,12 +95,13 @@ class _Allocation:
 
     def __post_init__(self) -> None:
         lock = self.inventory.allocations
-        recorded = (lock.relays, lock.centres, lock.sites)
-        self.taken = {entry.tunnel_address for listing in recorded for entry in listing.values()}
-        self.taken |= {site.successor.tunnel_address for site in lock.sites.values() if site.successor}
-        self.taken |= {stone.tunnel_address for stone in self.tombstones if stone.tunnel_address}
+        sites = [held for site in lock.sites.values() for held in (site, site.successor) if held]
+        entries = (*lock.relays.values(), *lock.centres.values(), *sites, *self.tombstones)
+        self.taken = Taken(
+            {entry.tunnel_address for entry in entries if entry.tunnel_address},
+            {entry.prefix for entry in (*sites, *self.tombstones) if entry.prefix},
+        )
         self.problems: list[Problem] = []
-        self._free: dict[IPv4Network, Iterator[IPv4Address]] = {}
 
     def relays(self) -> dict[str, RelayAllocation]:
         old = self.inventory.allocations.relays
@@ -114,14 +130,25 @@ class _Allocation:
             if carrier and (address := self._site_address(facility, carrier)):
                 second = self._site_address(facility, later) if later else None
                 ports, asked = self._ports(facility)
+                length, numbers = self._numbers(facility)
                 allocations[name] = SiteAllocation(
                     carrier=carrier,
                     tunnel_address=address,
                     ports=ports,
                     onvif_ports=asked or None,
-                    successor=SuccessorAllocation(carrier=later, tunnel_address=second) if later and second else None,
+                    prefix=self._prefix(facility, carrier, length),
+                    numbers=numbers or None,
+                    successor=self._successor(facility, later, second, length),
                 )
         return allocations
+
+    def _successor(
+        self, facility: Facility, carrier: str | None, address: IPv4Address | None, length: int
+    ) -> SuccessorAllocation | None:
+        if carrier is None or address is None:
+            return None
+        prefix = self._prefix(facility, carrier, length)
+        return SuccessorAllocation(carrier=carrier, tunnel_address=address, prefix=prefix)
 
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
         """The site's recorded address of a carrier; a successor that became the plan keeps its own."""
@@ -161,30 +188,68 @@ class _Allocation:
             ports[device] = port
         return dict(sorted(ports.items()))
 
+    def _numbers(self, facility: Facility) -> tuple[int, dict[str, int]]:
+        """The length of a site's prefixes, and each device's number in them.
+
+        It is the recorded one, or the first that no device of this site ever had. A prefix that is recorded keeps its
+        length; a new one has room for the devices that there are, and is no smaller than the settings say.
+        """
+        old = self.inventory.allocations.sites.get(facility.id)
+        recorded: Mapping[str, int] = old.device_numbers if old else {}
+        gone = {stone.number for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
+        devices = numbered(facility, devices_of(facility))
+        used = gone | set(recorded.values())
+        free = (number for number in range(1, _devices_in(SHORTEST_PREFIX) + 1) if number not in used)
+        numbers = {device: recorded.get(device) or next(free, 0) for device in devices}
+        last = max(numbers.values(), default=0)
+        known = next((held.prefix for held in (old, old.successor if old else None) if held and held.prefix), None)
+        lengths = range(self.inventory.settings.pools.site_prefix_length, SHORTEST_PREFIX - 1, -1)
+        length = known.prefixlen if known else next((n for n in lengths if _devices_in(n) >= last), SHORTEST_PREFIX)
+        if 0 in numbers.values() or last > _devices_in(length):
+            why = f"its prefix of /{length} has room for {_devices_in(length)} devices, those that it had included"
+            self._exhausted(f"site/{facility.id}", "prefix", why, _PREFIX_IS_FULL)
+        return length, dict(sorted(numbers.items()))
+
+    def _prefix(self, facility: Facility, carrier: str, length: int) -> IPv4Network | None:
+        """The site's recorded prefix of a carrier, or the first that is free; None where its plans need none there."""
+        if carrier not in prefix_carriers_of(facility):
+            return None
+        old = self.inventory.allocations.sites.get(facility.id)
+        for held in (old, old.successor if old else None):
+            if held and held.carrier == carrier and held.prefix:
+                return held.prefix
+        pool = f"carriers/{carrier}"
+        network = self._pool(pool, f"site/{facility.id}")
+        prefix = self.taken.next_prefix(network, length) if network else None
+        if network and prefix is None:
+            self._exhausted(
+                f"site/{facility.id}", "pool", f"no prefix of /{length} is left in the pool {pool} {network}"
+            )
+        return prefix
+
     def _next(self, pool: str, name: str) -> IPv4Address | None:
         """Take the first free address of a pool."""
+        network = self._pool(pool, name)
+        address = self.taken.next_address(network) if network else None
+        if network and address is None:
+            self._exhausted(name, "pool", f"no address is left in the pool {pool} {network}")
+        return address
+
+    def _pool(self, pool: str, name: str) -> IPv4Network | None:
         pools = self.inventory.settings.pools
         network = pools.centres if pool == CENTRES else pools.carriers.get(pool.partition("/")[2])
         if network is None:
             self._exhausted(name, "pool", f"there is no pool {pool}")
-            return None
-        free = self._free.setdefault(network, _addresses(network))
-        address = next((a for a in free if a not in self.taken), None)
-        if address is None:
-            self._exhausted(name, "pool", f"no address is left in the pool {pool} {network}")
-            return None
-        self.taken.add(address)
-        return address
+        return network
 
-    def _exhausted(self, name: str, what: str, why: str) -> None:
-        hint = "add capacity in inventory.yml; addresses that were in use are not given out again"
+    def _exhausted(self, name: str, what: str, why: str, hint: str = _ADD_CAPACITY) -> None:
         message = f"{name.replace('/', ' ', 1)}: {why}"
         self.problems.append(Problem("", 0, 0, f"{what}-exhausted", message, hint, name))
 
 
-def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
-    """A pool's addresses in order; those that end in .0 are left out, as old routers drop them."""
-    return (address for address in network.hosts() if int(address) & 0xFF)
+def _devices_in(length: int) -> int:
+    """How many devices a prefix has room for, without its network's own address and the broadcast address."""
+    return (1 << (32 - length)) - 2
 
 
 def _free_ports(first: int, used: Collection[int | None]) -> Iterator[int]:

@@ -14,12 +14,19 @@ class SiteNeeds(NamedTuple):
 
     Attributes:
         device_ports: whether each device gets a port of that address.
+        device_numbers: whether the site gets a prefix, and each device a number in it.
     """
 
-    device_ports: bool
+    device_ports: bool = False
+    device_numbers: bool = False
 
 
-NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType({Access.PULL_PORTMAP: SiteNeeds(device_ports=True)})
+NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: SiteNeeds(device_ports=True),
+        Access.PULL_NAT_MAP: SiteNeeds(device_numbers=True),
+    }
+)
 
 
 class Carried(Protocol):
@@ -88,5 +95,20 @@ def ported(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
 
     Without a plan nothing says how the site is reached: then a recorded port is no reason for a tombstone yet.
     """
+    return devices if any(needs.device_ports for needs in _needs_of(facility)) else ()
+
+
+def numbered(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a facility's devices that get a number in its prefix: all or none, as `ported`."""
+    return devices if any(needs.device_numbers for needs in _needs_of(facility)) else ()
+
+
+def prefix_carriers_of(facility: Holder) -> frozenset[str]:
+    """The carriers in whose pools a site has a prefix."""
+    plans = (facility.plan, facility.successor) if carrier_of(facility) else ()
+    return frozenset(plan.carrier for plan in plans if plan and NEEDS[plan.access].device_numbers)
+
+
+def _needs_of(facility: Holder) -> list[SiteNeeds]:
     modes = [plan.access for plan in (facility.plan, facility.successor) if plan] or list(Access)
-    return devices if any(NEEDS[mode].device_ports for mode in modes) else ()
+    return [NEEDS[mode] for mode in modes]

@@ -7,7 +7,15 @@ from ipaddress import IPv4Address
 from itertools import chain
 from typing import Final
 
-from provisioner.inventory.allocate.holders import asked_devices_of, carrier_of, devices_of, next_carrier_of, ported
+from provisioner.inventory.allocate.holders import (
+    asked_devices_of,
+    carrier_of,
+    devices_of,
+    next_carrier_of,
+    numbered,
+    ported,
+    prefix_carriers_of,
+)
 from provisioner.inventory.model import Inventory, Tombstone
 
 CENTRES: Final = "centres"
@@ -42,10 +50,13 @@ def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombsto
             continue
         facility = inventory.facilities.get(name)
         carriers = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
+        of_prefixes = prefix_carriers_of(facility) if facility else frozenset[str]()
         for held in (site, site.successor):
+            pool = f"carriers/{held.carrier}" if held else ""
             if held and held.carrier not in carriers:
-                pool = f"carriers/{held.carrier}"
                 yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
+            if held and held.prefix and held.carrier not in of_prefixes:
+                yield Tombstone(object=f"site/{name}", pool=pool, prefix=held.prefix)
         if facility is None:
             continue
         pool = f"site/{name}"
@@ -53,8 +64,13 @@ def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombsto
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
         for device in sorted(set(site.asked_ports) - set(ported(facility, asked_devices_of(facility)))):
             yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.asked_ports[device])
+        # Where the site has no prefix any more, that is gone as a whole, and its numbers with it.
+        numbers = numbered(facility, devices_of(facility))
+        for device in sorted(set(site.device_numbers) - set(numbers)) if numbers else ():
+            yield Tombstone(object=f"site/{name}/{device}", pool=pool, number=site.device_numbers[device])
 
 
-def tombstone_order(stone: Tombstone) -> tuple[str, int, int, str]:
+def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
     """The place of a tombstone in the lock."""
-    return stone.pool, int(stone.tunnel_address or 0), stone.port or 0, stone.object
+    address = stone.tunnel_address or (stone.prefix.network_address if stone.prefix else 0)
+    return stone.pool, int(address), stone.port or 0, stone.number or 0, stone.object

@@ -7,6 +7,8 @@ prove about itself is checked here; what needs two objects is in `rules`.
 from __future__ import annotations
 
 from provisioner.inventory.model.allocations import (
+    LONGEST_PREFIX,
+    SHORTEST_PREFIX,
     Adopted,
     Allocations,
     CentreAllocation,
@@ -94,6 +96,8 @@ from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
 __all__ = [
     "DISTRICTS_ENDED",
+    "LONGEST_PREFIX",
+    "SHORTEST_PREFIX",
     "Access",
     "Adopted",
     "AgreedAvailability",

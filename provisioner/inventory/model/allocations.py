@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from ipaddress import IPv4Network
+from typing import Annotated, Final, Literal
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from provisioner.inventory.model.base import Model, Port, PublicKey, Slug, TunnelAddress, Version
+
+SHORTEST_PREFIX: Final = 24
+LONGEST_PREFIX: Final = 29
+"""The lengths between which a site's prefix is: it has room for 254 devices at most, and for 6 at least."""
+
+
+def _sized(prefix: IPv4Network) -> IPv4Network:
+    if not SHORTEST_PREFIX <= prefix.prefixlen <= LONGEST_PREFIX:
+        raise ValueError(f"a site's prefix is of /{SHORTEST_PREFIX} to /{LONGEST_PREFIX}")
+    return prefix
+
+
+OverlayPrefix = Annotated[IPv4Network, AfterValidator(_sized)]
+DeviceNumber = Annotated[int, Field(ge=1, le=254)]
+"""A device's place in its site's prefix: its address is so many after the network's own, which nobody has."""
 
 HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{43}=$")]
 
@@ -55,22 +71,26 @@ class CentreAllocation(Model):
 
 
 class SuccessorAllocation(Model):
-    """A site's second tunnel address, in the next carrier's pool; the ports are the same."""
+    """A site's second tunnel address and prefix, in the next carrier's pool; ports and numbers are the same."""
 
     carrier: Slug
     tunnel_address: TunnelAddress
+    prefix: OverlayPrefix | None = None
 
 
 class SiteAllocation(Model):
     """A site's tunnel address and the port of each of its devices (a camera of its own, or a recorder).
 
-    `onvif_ports` are second ports, of the devices that are asked by ONVIF; most sites have none.
+    `onvif_ports` are second ports, of the devices that are asked by ONVIF; most sites have none. A site whose devices
+    have an address each has a prefix for them, and the number of each device in it.
     """
 
     carrier: Slug
     tunnel_address: TunnelAddress
     ports: dict[Slug, Port]
     onvif_ports: dict[Slug, Port] | None = None
+    prefix: OverlayPrefix | None = None
+    numbers: dict[Slug, DeviceNumber] | None = None
     successor: SuccessorAllocation | None = None
 
     @property
@@ -78,14 +98,26 @@ class SiteAllocation(Model):
         """The ports by which devices are asked by ONVIF; none where nobody is."""
         return self.onvif_ports or {}
 
+    @property
+    def device_numbers(self) -> dict[str, int]:
+        """The number of each device in the site's prefixes; none where the site has no prefix."""
+        return self.numbers or {}
+
+    @property
+    def prefixes(self) -> tuple[IPv4Network, ...]:
+        """The site's prefixes: one, and one more in the next carrier's pool."""
+        return tuple(held.prefix for held in (self, self.successor) if held and held.prefix)
+
 
 class Tombstone(Model):
-    """An address or a port that was in use and is not given out again."""
+    """An address, a port, a prefix, or a device's number in one, that was in use and is not given out again."""
 
     object: str
     pool: str
     tunnel_address: TunnelAddress | None = None
     port: Port | None = None
+    prefix: OverlayPrefix | None = None
+    number: DeviceNumber | None = None
 
 
 class Adopted(Model):

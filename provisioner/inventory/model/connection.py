@@ -113,6 +113,9 @@ class Access(StrEnum):
     """How a relay reaches a site's cameras."""
 
     PULL_PORTMAP = "pull_portmap"
+    """One tunnel address a site, and a port of it for each device."""
+    PULL_NAT_MAP = "pull_nat_map"
+    """One overlay address a device, which keeps its own ports."""
 
 
 class PlanState(StrEnum):

@@ -6,8 +6,9 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
+from provisioner.inventory.model.allocations import LONGEST_PREFIX, SHORTEST_PREFIX
 from provisioner.inventory.model.base import Model, Port, PublicKey, Sha256, Slug, Version
 from provisioner.inventory.model.policy import Move, Policy
 
@@ -29,6 +30,8 @@ class Pools(Model):
     centres: IPv4Network
     carriers: dict[Slug, IPv4Network]
     first_site_port: Port = 10554
+    site_prefix_length: Annotated[int, Field(ge=SHORTEST_PREFIX, le=LONGEST_PREFIX)] = 26
+    """How large a new site's prefix is where each device has an address of its own: 26 is for 62 devices."""
 
 
 class MediamtxArtefact(Model):

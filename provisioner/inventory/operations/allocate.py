@@ -1,4 +1,4 @@
-"""Tunnel addresses and ports of what is new, recorded in the lock."""
+"""Tunnel addresses, ports and prefixes of what is new, recorded in the lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.held import valid_part
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Allocations
+from provisioner.inventory.model import Allocations, Tombstone
 from provisioner.inventory.operations.file_edit import SIGN_OFFS
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 
@@ -23,7 +23,7 @@ _TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSI
 
 
 class AllocatedItem(NamedTuple):
-    """One entry of the lock: an object with its tunnel address, or a device with its port."""
+    """One entry of the lock: an object with its tunnel address or prefix, a device with its port or its address."""
 
     object: str
     address: str = ""
@@ -72,6 +72,10 @@ def _entries(lock: Allocations) -> Iterator[AllocatedItem]:
     for name, site in lock.sites.items():
         if site.successor:
             yield AllocatedItem(f"site/{name}", str(site.successor.tunnel_address))
+        for prefix in site.prefixes:
+            yield AllocatedItem(f"site/{name}", str(prefix))
+            for device, number in site.device_numbers.items():
+                yield AllocatedItem(f"site/{name}/{device}", str(prefix[number]))
         for device, port in site.ports.items():
             yield AllocatedItem(f"site/{name}/{device}", port=port)
         for device, port in site.asked_ports.items():
@@ -87,4 +91,12 @@ def _retired(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
     known = set(old.tombstones)
     for stone in new.tombstones:
         if stone not in known:
-            yield AllocatedItem(stone.object, str(stone.tunnel_address or ""), stone.port or 0)
+            yield AllocatedItem(stone.object, _address_of(stone, new), stone.port or 0)
+
+
+def _address_of(stone: Tombstone, lock: Allocations) -> str:
+    """What address is gone; that of a device by its number, in the prefix that its site has."""
+    if stone.number:
+        site = lock.sites.get(stone.pool.partition("/")[2])
+        return ", ".join(str(prefix[stone.number]) for prefix in site.prefixes) if site else ""
+    return str(stone.tunnel_address or stone.prefix or "")

@@ -11,7 +11,7 @@ from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model import ConnectionPlan, Facility, Frame, PlanState
+from provisioner.inventory.model import Access, ConnectionPlan, Facility, Frame, PlanState
 from provisioner.inventory.operations.file_edit import Edits, FileEdit, frame_of
 from provisioner.inventory.signed import unsigned_by
 
@@ -32,6 +32,8 @@ class PlanOrder:
         lan_interface: the router's interface in it.
         system: what the router runs; Linux where it is left out.
         backup_relay: another relay of the carrier that is to have the site as well; `none` takes it back.
+        access: how the relay reaches the devices; as the plan has it, and by mapped ports in a new one, where it is
+            left out.
     """
 
     relay: str = ""
@@ -39,6 +41,7 @@ class PlanOrder:
     lan_interface: str = ""
     system: str = ""
     backup_relay: str = ""
+    access: str = ""
 
 
 def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
@@ -53,11 +56,14 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     frame = frame_of(loaded)
     if site.plan is None:
         relay = order.relay or _only_relay(loaded, frame, facility)
-        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay}
+        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay, **_access(order.access)}
         text = text.with_values({("plan",): plan})
     elif order.relay and order.relay != site.plan.relay:
         hint = f"provisioner facility move {facility} --to {order.relay}"
         raise UsageError(f"facility {facility} has a plan over {site.plan.relay}", hint=hint, object=facility)
+    elif order.access and order.access != site.plan.access.value:
+        plans = (("plan", site.plan), ("successor", site.successor))
+        text = text.with_values({(key, "access"): order.access for key, plan in plans if plan})
     if order.backup_relay == NO_BACKUP:
         text = text.without(("plan", "backup_relay")) if site.plan and site.plan.backup_relay else text
     elif order.backup_relay:
@@ -75,6 +81,11 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
         if known and site.cameras and not unsigned_by(site, known):
             text = text.with_values({(key, "state"): PlanState.AGREED.value})
     return opened.edited(text)
+
+
+def _access(access: str) -> dict[str, str]:
+    """An access mode as a plan has it, where it is not the usual one."""
+    return {"access": access} if access not in {"", Access.PULL_PORTMAP.value} else {}
 
 
 def _relays(frame: Frame) -> dict[str, str]:
@@ -148,7 +159,9 @@ def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> 
     elif carrier == site.plan.carrier and (at_once or not site.carried_plans):
         text = text.with_values({("plan", "relay"): relay})
     elif site.successor is None:
-        successor = {"state": "proposed", "carrier": carrier, "relay": relay} | backup_beside(site.plan, carrier, relay)
+        access = _access(site.plan.access.value)
+        successor = {"state": "proposed", "carrier": carrier, "relay": relay, **access}
+        successor |= backup_beside(site.plan, carrier, relay)
         text = text.with_values({("successor",): successor})
     else:
         text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.allocate import carrier_of, next_carrier_of, ported
-from provisioner.inventory.model import CentreAllocation, Recovery, RelayAllocation
+from provisioner.inventory.allocate import carrier_of, next_carrier_of, numbered, ported, prefix_carriers_of
+from provisioner.inventory.model import CentreAllocation, Recovery, RelayAllocation, SiteAllocation
+from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.view import OwnerPath, View
 
 ALLOCATION_MISSING = "allocation-missing"
@@ -73,6 +74,73 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
                 owners.setdefault(port, device)
 
 
+def prefixes_are_of_their_pools(view: View) -> Iterator[Problem]:
+    """A recorded prefix lies in its carrier's pool as a whole."""
+    pools = view.inventory.settings.pools.carriers
+    for path, carrier, prefix in _prefixes(view):
+        pool = pools.get(carrier)
+        if pool is not None and not prefix.subnet_of(pool):
+            message = f"site {path[1]}: {prefix} lies outside the pool {pool}"
+            hint = "set the pool back in inventory.yml: addresses that are in use do not move"
+            yield view.problem("allocations", (*path, "prefix"), "allocation-outside-pool", message, hint)
+
+
+def prefixes_are_recorded_once(view: View) -> Iterator[Problem]:
+    """No prefix holds an address or a part of a prefix that is somebody else's, or was in use."""
+    lock = view.inventory.allocations
+    spans = [(prefix, _owner_of(path), path) for path, _, prefix in _prefixes(view)]
+    if not spans and not any(stone.prefix for stone in lock.tombstones):
+        return
+    spans += [(stone.prefix, f"the removed {stone.object}", ()) for stone in lock.tombstones if stone.prefix]
+    single = [(stone.tunnel_address, f"the removed {stone.object}") for stone in lock.tombstones]
+    single += [(address, _owner_of(path)) for path, address, _ in _entries(view)]
+    spans += [(IPv4Network(address), name, ()) for address, name in single if address]
+    # In this order a network comes right after the one that it lies in, or after another one in that.
+    spans.sort(key=lambda span: (int(span[0].network_address), span[0].prefixlen, not span[2]))
+    whole, owner, place = spans[0]
+    for network, name, path in spans[1:]:
+        if not network.subnet_of(whole):
+            whole, owner, place = network, name, path
+        elif at := path or place:
+            own, other, whose = (network, whole, owner) if path else (whole, network, name)
+            code = "allocation-reused" if whose.startswith("the removed") else "allocation-duplicate"
+            message = f"site {at[1]}: {own} meets {other} of {whose}"
+            yield view.problem("allocations", (*at, "prefix"), code, message, _NEVER_EDIT)
+
+
+def _owner_of(path: tuple[str, ...]) -> str:
+    return f"{path[0][:-1]} {path[1]}"
+
+
+def _prefixes(view: View) -> Iterator[tuple[tuple[str, ...], str, IPv4Network]]:
+    """A recorded prefix's path in the lock, the carrier in whose pool it is, and itself."""
+    for name, site in view.inventory.allocations.sites.items():
+        if site.prefix:
+            yield ("sites", name), site.carrier, site.prefix
+        if site.successor and site.successor.prefix:
+            yield ("sites", name, "successor"), site.successor.carrier, site.successor.prefix
+
+
+def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
+    """A number in a site's prefix belongs to one device for ever, and lies in the prefix."""
+    lock = view.inventory.allocations
+    for name, site in lock.sites.items():
+        if not site.numbers:
+            continue
+        gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.number]
+        owners = {stone.number: f"the removed {stone.object}" for stone in gone}
+        largest = min((prefix.num_addresses for prefix in site.prefixes), default=0) - 2
+        for device, number in site.numbers.items():
+            path = ("sites", name, "numbers", device)
+            if number > largest:
+                message = f"site {name}: {device}: number {number} is none of its prefix"
+                yield view.problem("allocations", path, "allocation-outside-pool", message, _NEVER_EDIT)
+            if number in owners:
+                message = f"site {name}: {device}: number {number} is that of {owners[number]}"
+                yield view.problem("allocations", path, "allocation-number-duplicate", message, _NEVER_EDIT)
+            owners.setdefault(number, device)
+
+
 def missing_allocations(view: View) -> Iterator[Problem]:
     """Everything that takes part in the tunnels has its address and ports, and nothing else has.
 
@@ -88,8 +156,6 @@ def missing_allocations(view: View) -> Iterator[Problem]:
             continue
         site = lock.sites.get(facility.id)
         second = site.successor.carrier if site and site.successor else None
-        devices = set(ported(facility, facility.devices))
-        asked = set(ported(facility, facility.asked_devices))
         if site is None or site.carrier != carrier:
             message = f"no tunnel address of {carrier} is recorded"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
@@ -99,19 +165,44 @@ def missing_allocations(view: View) -> Iterator[Problem]:
         elif second and not later:
             message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
             yield _of_site(view, facility.id, message)
-        elif lacking := sorted(devices - set(site.ports)):
-            message = f"no port is recorded for {', '.join(lacking)}"
+        elif message := _lacking_devices(facility, site):
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
-        elif surplus := sorted(set(site.ports) - devices):
-            message = f"site {facility.id}: {', '.join(surplus)} left the facility's file"
-            yield _of_site(view, facility.id, message)
-        elif lacking := sorted(asked - set(site.asked_ports)):
-            message = f"no port for ONVIF is recorded for {', '.join(lacking)}"
-            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
-        elif surplus := sorted(set(site.asked_ports) - asked):
-            message = f"site {facility.id}: a port for ONVIF is recorded, and not asked for: {', '.join(surplus)}"
+        elif message := _surplus_devices(facility, site):
             yield _of_site(view, facility.id, message)
     yield from _left_over(view)
+
+
+def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
+    """What the lock lacks of a site's devices, as a sentence; empty where it lacks nothing."""
+    devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
+    if lacking := sorted(set(devices) - set(site.ports)):
+        return f"no port is recorded for {', '.join(lacking)}"
+    if lacking := sorted(set(ported(facility, facility.asked_devices)) - set(site.asked_ports)):
+        return f"no port for ONVIF is recorded for {', '.join(lacking)}"
+    if lacking := sorted(prefix_carriers_of(facility) - _prefixed(site)):
+        return f"no prefix of {', '.join(lacking)} is recorded for its devices' addresses"
+    lacking = sorted(set(numbers) - set(site.device_numbers))
+    return f"no address is recorded for {', '.join(lacking)}" if lacking else ""
+
+
+def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
+    """What the lock has of a site's devices, and should not, as a sentence; empty where that is nothing."""
+    name = facility.id
+    devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
+    if surplus := sorted({*site.ports, *site.device_numbers} - devices):
+        return f"site {name}: {', '.join(surplus)} left the facility's file"
+    if surplus := sorted(set(site.asked_ports) - set(ported(facility, facility.asked_devices))):
+        return f"site {name}: a port for ONVIF is recorded, and not asked for: {', '.join(surplus)}"
+    if surplus := sorted(_prefixed(site) - prefix_carriers_of(facility)):
+        return f"site {name}: its prefix of {', '.join(surplus)} is recorded, and no plan asks for one"
+    if surplus := sorted(set(site.ports) - set(ported(facility, facility.devices))):
+        return f"site {name}: ports are recorded, and no plan asks for them: {', '.join(surplus)}"
+    surplus = sorted(set(site.device_numbers) - set(numbered(facility, facility.devices)))
+    return f"site {name}: addresses are recorded, and no plan asks for them: {', '.join(surplus)}" if surplus else ""
+
+
+def _prefixed(site: SiteAllocation) -> frozenset[str]:
+    return frozenset(held.carrier for held in (site, site.successor) if held and held.prefix)
 
 
 def _of_site(view: View, site: str, message: str) -> Problem:
@@ -215,5 +306,8 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     addresses_are_of_their_pools,
     addresses_are_recorded_once,
     ports_are_recorded_once,
+    prefixes_are_of_their_pools,
+    prefixes_are_recorded_once,
+    numbers_are_recorded_once,
     sealed_keys,
 )

@@ -188,6 +188,10 @@ def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
         message = f"the successor has the same relay as the plan, {plan.relay}"
         hint = "name the relay that the site moves to, or remove successor"
         yield site.problem(("successor", "relay"), "successor-same-relay", message, hint)
+    if plan is not None and successor.access is not plan.access:
+        message = f"the successor reaches the devices by {successor.access.value}, and the plan by {plan.access.value}"
+        hint = "write the same access in both: one package of one gateway serves both relays"
+        yield site.problem(("successor", "access"), "successor-other-access", message, hint)
 
 
 RULES: tuple[SiteRule, ...] = (

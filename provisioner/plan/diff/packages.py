@@ -8,7 +8,9 @@ file still says what the package says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+from operator import itemgetter
 from typing import NamedTuple
 
 from provisioner.base.endpoint import endpoint_text
@@ -20,6 +22,8 @@ from provisioner.plan.diff.comparison import Comparison, host_of
 from provisioner.render.files import NFT_FILE, TRUST_FILE, WG_FILE
 
 _SITE, _RELAY = "site/", "relay/"
+_Place = tuple[str, int]
+"""The address and port at which a relay finds a device."""
 
 
 class SitePackageNeed(NamedTuple):
@@ -134,23 +138,36 @@ def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:
         return "its pre-shared key is another one"
     desired = tuple(sorted(map(str, peer.allowed_ips)))
     if live.allowed_ips != desired and rewrites(at, WG_FILE):
-        return f"its tunnel address {', '.join(live.allowed_ips) or 'none'} → {', '.join(desired)}"
+        return _other_addresses(", ".join(live.allowed_ips) or "none", ", ".join(desired))
     return _other_devices(at, peer)
 
 
+def _other_addresses(allowed_ips: str, desired: str) -> str:
+    if "," in allowed_ips + desired:
+        return f"its addresses {allowed_ips} → {desired}"
+    return f"its tunnel address {allowed_ips} → {desired}"
+
+
 def _other_devices(at: Comparison, peer: Peer) -> str:
-    """That the site has a device more or less, by its ports; nothing is known where nothing is pulled from there."""
+    """That the site has a device more or less, by their places; nothing is known where nothing is pulled from there."""
     facility = peer.name.removeprefix(_SITE)
     known = {
-        _port(live.source or "")
+        _place(live.source or "")
         for network in peer.allowed_ips
         for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
     }
-    wanted = {path.source.port for path in at.spec.paths if path.facility == facility}
+    paths = [path for path in at.spec.paths if path.facility == facility]
+    wanted = {(str(path.source.address), path.source.port) for path in paths}
     if not known or known == wanted:
         return _asked_otherwise(at, peer)
-    more, less = sorted(wanted - known), sorted(known - wanted)
-    return f"its gateway has to lead {_ports(more)} to a device" if more else f"its gateway still leads {_ports(less)}"
+    return _led_otherwise(peer, wanted - known, known - wanted)
+
+
+def _led_otherwise(peer: Peer, wanted: Collection[_Place], unwanted: Collection[_Place]) -> str:
+    more, less = _places(peer, wanted), _places(peer, unwanted)
+    if more:
+        return f"its gateway has to lead {more} to a device"
+    return f"its gateway still leads {less}" if less else ""
 
 
 def _asked_otherwise(at: Comparison, peer: Peer) -> str:
@@ -159,23 +176,31 @@ def _asked_otherwise(at: Comparison, peer: Peer) -> str:
         return ""
     elements = (element_of(one.name) for one in at.facts.firewall.differences)
     differing = (one.device for one in elements if one and one.set is ElementSet.ONVIF)
-    own = {str(network.network_address) for network in peer.allowed_ips}
-    ports = {device[1] for device in differing if device and device[0] in own}
-    wanted = {one.port for one in (at.spec.relay.asked if at.spec.relay else ()) if str(one.address) in own}
-    more, less = sorted(ports & wanted), sorted(ports - wanted)
-    if more:
-        return f"its gateway has to lead {_ports(more)} to a device"
-    return f"its gateway still leads {_ports(less)}" if less else ""
+    places = {device for device in differing if device and _is_of(peer, device[0])}
+    asked = at.spec.relay.asked if at.spec.relay else ()
+    wanted = {(str(one.address), one.port) for one in asked if _is_of(peer, str(one.address))}
+    return _led_otherwise(peer, places & wanted, places - wanted)
 
 
-def _ports(ports: Iterable[int]) -> str:
-    return ", ".join(f"port {port}" for port in ports)
+def _is_of(peer: Peer, address: str) -> bool:
+    try:
+        return any(IPv4Address(address) in network for network in peer.allowed_ips)
+    except ValueError:  # what a host calls an address need not be one
+        return False
 
 
-def _port(source: str) -> int:
+def _places(peer: Peer, places: Iterable[_Place]) -> str:
+    """Places of a site as people call them: ports of its one address, or else each with its address."""
+    if len(peer.allowed_ips) == 1 and peer.allowed_ips[0].prefixlen == peer.allowed_ips[0].max_prefixlen:
+        return ", ".join(f"port {port}" for _, port in sorted(places, key=itemgetter(1)))
+    return ", ".join(f"{address}:{port}" for address, port in sorted(places))
+
+
+def _place(source: str) -> _Place:
     place = source.partition("://")[2].partition("/")[0].rpartition("@")[2]
-    port = place.removeprefix(host_of(source)).removeprefix(":")
-    return int(port) if port.isascii() and port.isdigit() else 0
+    host = host_of(source)
+    port = place.removeprefix(host).removeprefix(":")
+    return host, int(port) if port.isascii() and port.isdigit() else 0
 
 
 def _taken_down(at: Comparison, live: Mapping[str, PeerFacts]) -> Iterator[SitePackageNeed]:

@@ -76,6 +76,28 @@ def test_the_package_of_another_kind_of_router_is_as_the_golden_tree(golden_tree
     golden_tree(f"site-{system}", site_of(fleets.complete(inventories.inventory(facilities=[site])), "kcl-bg-002"))
 
 
+@pytest.mark.parametrize("system", ["linux", "routeros", "openwrt"])
+def test_the_package_of_a_site_that_maps_addresses_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
+    gateway = inventories.facility("kcl-bg-002")["gateway"] | {"system": system}
+    plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1", "access": "pull_nat_map"}
+    cameras = [
+        inventories.channel("cam-01", 1),
+        inventories.camera("cam-02", 30, make="axis", onvif={"port": 8000}),
+        inventories.camera("cam-03", 31, port=8554),
+    ]
+    site = fleets.facility(
+        "kcl-bg-002",
+        plan=plan,
+        recorders=[inventories.recorder()],
+        cameras=cameras,
+        gateway=gateway,
+        successor={"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1", "access": "pull_nat_map"},
+    )
+    carriers = [inventories.carrier(), inventories.carrier("vnpt", 21)]
+    whole = fleets.complete(inventories.inventory(carriers=carriers, facilities=[site]))
+    golden_tree(f"site-nat-{system}", site_of(whole, "kcl-bg-002"))
+
+
 @pytest.mark.parametrize("system", ["routeros", "openwrt"])
 def test_the_package_that_takes_another_kind_down_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
     package = render_closed_site("kcl-bg-002", fleets.templates(), GatewaySystem(system))

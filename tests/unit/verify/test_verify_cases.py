@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.inventory.model import Access
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
@@ -92,6 +93,7 @@ class _Case(_Strict):
     """A case; paths that `verdicts` does not name are up."""
 
     says: str
+    access: Access = Access.PULL_PORTMAP
     relay: _Relay = _Relay()
     centre: _Centre = _Centre()
     drift: dict[str, list[str]] = {}
@@ -255,7 +257,8 @@ def _result(case: _Case) -> VerifyResult:
         drift[host] = [
             Change(host, Resource(kind), name, Action.UPDATE, Impact.PATH, "differs") for name, kind in changes.items()
         ]
-    return judged({RELAY: _relay_answer(case.relay), CENTRE: _centre_answer(case.centre)}, drift, hub=case.centre.hub)
+    answers = {RELAY: _relay_answer(case.relay), CENTRE: _centre_answer(case.centre)}
+    return judged(answers, drift, case.access, hub=case.centre.hub)
 
 
 def _load(path: Path) -> _Case:

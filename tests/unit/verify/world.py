@@ -26,7 +26,7 @@ from provisioner.desired.spec import (
     Tunnel,
 )
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
 from provisioner.plan.changes import Action, Change, Impact, Resource, pending
 from provisioner.render.quote import source_head
 from provisioner.verify.document import verify_document
@@ -82,14 +82,15 @@ def _ssh() -> Ssh:
     return Ssh(user="ops", host_key=HOST_KEY)
 
 
-def relay_spec() -> HostSpec:
-    """The relay."""
+def relay_spec(access: Access = Access.PULL_PORTMAP) -> HostSpec:
+    """The relay, which reaches all devices in one access mode."""
     address = IPv4Address("100.64.0.1")
     peers = (
         _peer(f"centre/{CENTRE}", "100.127.0.2"),
         _peer("site/kcl-001", "100.64.0.4"),
         _peer("site/kcl-002", "100.64.0.5"),
     )
+    paths = tuple(path._replace(access=access) for path in PATHS)
     return HostSpec(
         id=RELAY,
         kind=HostKind.RELAY,
@@ -99,7 +100,7 @@ def relay_spec() -> HostSpec:
         digest_key=Secret(CANARY),
         tunnel=Tunnel(address, 51820, (IPv4Network("100.64.0.0/16"), IPv4Network("100.127.0.0/24")), peers),
         firewall=Firewall((), 22, 51820, (IPv4Address("100.127.0.2"),), ()),
-        relay=RelayService(address, (), PATHS, MediamtxArtefact(version="1.20.1", sha256={})),
+        relay=RelayService(address, (), paths, MediamtxArtefact(version="1.20.1", sha256={})),
     )
 
 
@@ -127,9 +128,9 @@ def hub_spec() -> HostSpec:
     return replace(centre_spec(), hub=HubService(IPv4Address("192.0.2.2"), (), (), artefact, tls, ()), is_hub=True)
 
 
-def state(*, hub: bool = False) -> DesiredState:
+def state(access: Access = Access.PULL_PORTMAP, *, hub: bool = False) -> DesiredState:
     """The desired state of both; the centre may be a hub."""
-    return DesiredState({spec.id: spec for spec in (relay_spec(), hub_spec() if hub else centre_spec())})
+    return DesiredState({spec.id: spec for spec in (relay_spec(access), hub_spec() if hub else centre_spec())})
 
 
 # --- evidence in which all is well ----------------------------------------------------------------
@@ -287,10 +288,14 @@ def change(name: str = "/etc/provisioner/mediamtx.yml", host: str = RELAY) -> Ch
 
 
 def judged(
-    given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]] | None = None, *, hub: bool = False
+    given: Mapping[str, HostAnswer],
+    drift: Mapping[str, Sequence[Change]] | None = None,
+    access: Access = Access.PULL_PORTMAP,
+    *,
+    hub: bool = False,
 ) -> VerifyResult:
     """The result of answers, as `run.verify` does, without a runner."""
-    wanted = select(state(hub=hub))
+    wanted = select(state(access, hub=hub))
     evidence = {host: parse_evidence(answer) for host, answer in given.items()}
     known: dict[str, Sequence[Change]] = {e.host: () for e in evidence.values() if e.facts is not None}
     known.update({host: changes for host, changes in (drift or {}).items() if host in known})

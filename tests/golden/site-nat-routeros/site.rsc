@@ -1,0 +1,57 @@
+# Managed by provisioner: the tunnel and the address map of kcl-bg-002, for RouterOS 7.
+# Copy this file to the router and run: /import file-name=site.rsc
+# Safe to import again: the router's key is made once and kept. It holds the site's pre-shared keys: remove it afterwards.
+# The last line that it prints is the router's public key, which goes into the facility's file at gateway.public_key.
+:if ([:len [/interface find name="br-lan"]] = 0) do={ :error "site.rsc: this router has no interface br-lan: nothing was changed" }
+:if ([:len [/interface wireguard find name="wg-prov"]] = 0) do={ /interface wireguard add name="wg-prov" mtu=1380 comment="provisioner" }
+/interface wireguard set [find name="wg-prov"] mtu=1380
+# Relays that serve this site no longer, and then those that do.
+:foreach peer in=[/interface wireguard peers find interface="wg-prov"] do={
+  :local key [/interface wireguard peers get $peer public-key]
+  :if (!($key = "rLfItXU4H7etCJubjoBtTBMEqsGFBzgQaPS66eE4yXQ=" || $key = "i+CpjXAKcSc4DT7xYLi8/wYKXSlXX060YJbUw/Gg7Pk=")) do={ /interface wireguard peers remove $peer }
+}
+:if ([:len [/interface wireguard peers find interface="wg-prov" public-key="rLfItXU4H7etCJubjoBtTBMEqsGFBzgQaPS66eE4yXQ="]] = 0) do={ /interface wireguard peers add interface="wg-prov" public-key="rLfItXU4H7etCJubjoBtTBMEqsGFBzgQaPS66eE4yXQ=" allowed-address=10.91.0.1/32 }
+/interface wireguard peers set [find interface="wg-prov" public-key="rLfItXU4H7etCJubjoBtTBMEqsGFBzgQaPS66eE4yXQ="] preshared-key="t5wGUOovCpSiDBZaquNBlmb9qUykFzvYcSQu/9KLeP0=" endpoint-address="203.0.113.11" endpoint-port=51820 allowed-address=10.91.0.1/32 persistent-keepalive=25s comment="provisioner relay/relay-viettel-1"
+:if ([:len [/interface wireguard peers find interface="wg-prov" public-key="i+CpjXAKcSc4DT7xYLi8/wYKXSlXX060YJbUw/Gg7Pk="]] = 0) do={ /interface wireguard peers add interface="wg-prov" public-key="i+CpjXAKcSc4DT7xYLi8/wYKXSlXX060YJbUw/Gg7Pk=" allowed-address=10.92.0.1/32 }
+/interface wireguard peers set [find interface="wg-prov" public-key="i+CpjXAKcSc4DT7xYLi8/wYKXSlXX060YJbUw/Gg7Pk="] preshared-key="t5wGUOovCpSiDBZaquNBlmb9qUykFzvYcSQu/9KLeP0=" endpoint-address="203.0.113.21" endpoint-port=51820 allowed-address=10.92.0.1/32 persistent-keepalive=25s comment="provisioner relay/relay-vnpt-1"
+/ip address remove [find interface="wg-prov"]
+/ip route remove [find comment="provisioner"]
+/ip address add address=10.91.0.2/32 interface="wg-prov" comment="provisioner"
+/ip route add dst-address=10.91.0.1/32 gateway="wg-prov" comment="provisioner"
+/ip address add address=10.91.0.65/32 interface="wg-prov" comment="provisioner"
+/ip address add address=10.91.0.66/32 interface="wg-prov" comment="provisioner"
+/ip address add address=10.91.0.67/32 interface="wg-prov" comment="provisioner"
+/ip address add address=10.92.0.2/32 interface="wg-prov" comment="provisioner"
+/ip route add dst-address=10.92.0.1/32 gateway="wg-prov" comment="provisioner"
+/ip address add address=10.92.0.65/32 interface="wg-prov" comment="provisioner"
+/ip address add address=10.92.0.66/32 interface="wg-prov" comment="provisioner"
+/ip address add address=10.92.0.67/32 interface="wg-prov" comment="provisioner"
+# The address map: what a relay sends to an address of the site's prefix goes to that device, and comes from the router.
+# The addresses are the router's own, so that what is not mapped is refused here, and goes nowhere else.
+/ip firewall nat remove [find comment="provisioner"]
+/ip firewall nat add chain=dstnat in-interface="wg-prov" src-address=10.91.0.1 dst-address=10.91.0.65 protocol=tcp dst-port=554,8000 action=dst-nat to-addresses=192.168.1.30 comment="provisioner"
+/ip firewall nat add chain=dstnat in-interface="wg-prov" src-address=10.91.0.1 dst-address=10.91.0.66 protocol=tcp dst-port=8554 action=dst-nat to-addresses=192.168.1.31 comment="provisioner"
+/ip firewall nat add chain=dstnat in-interface="wg-prov" src-address=10.91.0.1 dst-address=10.91.0.67 protocol=tcp dst-port=554 action=dst-nat to-addresses=192.168.1.20 comment="provisioner"
+/ip firewall nat add chain=srcnat out-interface="br-lan" src-address=10.91.0.1 protocol=tcp action=masquerade comment="provisioner"
+/ip firewall nat add chain=dstnat in-interface="wg-prov" src-address=10.92.0.1 dst-address=10.92.0.65 protocol=tcp dst-port=554,8000 action=dst-nat to-addresses=192.168.1.30 comment="provisioner"
+/ip firewall nat add chain=dstnat in-interface="wg-prov" src-address=10.92.0.1 dst-address=10.92.0.66 protocol=tcp dst-port=8554 action=dst-nat to-addresses=192.168.1.31 comment="provisioner"
+/ip firewall nat add chain=dstnat in-interface="wg-prov" src-address=10.92.0.1 dst-address=10.92.0.67 protocol=tcp dst-port=554 action=dst-nat to-addresses=192.168.1.20 comment="provisioner"
+/ip firewall nat add chain=srcnat out-interface="br-lan" src-address=10.92.0.1 protocol=tcp action=masquerade comment="provisioner"
+# Nothing else comes in by the tunnel. These stand before the router's own rules; the last one written stands first.
+/ip firewall filter remove [find comment="provisioner"]
+# A router without any rule has none to stand before.
+:if ([:len [/ip firewall filter find dynamic=no]] = 0) do={ /ip firewall filter add chain=forward in-interface="wg-prov" action=drop comment="provisioner" }
+:if ([:len [/ip firewall filter find comment="provisioner"]] = 0) do={ /ip firewall filter add chain=forward in-interface="wg-prov" action=drop comment="provisioner" place-before=[:pick [/ip firewall filter find dynamic=no] 0] }
+/ip firewall filter add chain=forward in-interface="wg-prov" out-interface="br-lan" connection-nat-state=dstnat action=accept comment="provisioner" place-before=[:pick [/ip firewall filter find dynamic=no] 0]
+/ip firewall filter add chain=forward in-interface="wg-prov" connection-state=established,related action=accept comment="provisioner" place-before=[:pick [/ip firewall filter find dynamic=no] 0]
+/ip firewall filter add chain=input in-interface="wg-prov" action=drop comment="provisioner" place-before=[:pick [/ip firewall filter find dynamic=no] 0]
+# Told to the relay, so that it knows an address that is not mapped from a camera that does not answer.
+/ip firewall filter add chain=input in-interface="wg-prov" limit=20,60:packet action=reject reject-with=icmp-port-unreachable comment="provisioner" place-before=[:pick [/ip firewall filter find dynamic=no] 0]
+/ip firewall filter add chain=input in-interface="wg-prov" protocol=icmp action=accept comment="provisioner" place-before=[:pick [/ip firewall filter find dynamic=no] 0]
+/ip firewall filter add chain=input in-interface="wg-prov" connection-state=established,related action=accept comment="provisioner" place-before=[:pick [/ip firewall filter find dynamic=no] 0]
+# Segments fit the tunnel.
+/ip firewall mangle remove [find comment="provisioner"]
+/ip firewall mangle add chain=forward out-interface="wg-prov" protocol=tcp tcp-flags=syn action=change-mss new-mss=clamp-to-pmtu passthrough=yes comment="provisioner"
+/ip firewall mangle add chain=forward in-interface="wg-prov" protocol=tcp tcp-flags=syn action=change-mss new-mss=clamp-to-pmtu passthrough=yes comment="provisioner"
+/system scheduler remove [find name="provisioner-names"]
+:put [/interface wireguard get [find name="wg-prov"] public-key]
