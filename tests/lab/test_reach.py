@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 
 _USERS: Final = {"relay": "mediamtx", "probe": "provisioner-probe", "others": "nobody", None: "root"}
 _OTHER: Final = 9
+_ONVIF: Final = 8000
 # A host without a list of protocols' names has their numbers.
 _PROTOCOLS: Final = {"tcp": "tcp", "udp": "udp", "6": "tcp", "17": "udp"}
 _PORTS: Final = {"ssh": 22, "tunnel": 51820, "video": 8554, "api": 9997, "other": _OTHER}
@@ -91,10 +93,24 @@ class Places:
         kind, _, name = place.partition("/")
         return str(self._lock[f"{kind}s"][name]["tunnel_address"])
 
-    def ports(self, facility: str, service: str) -> list[int]:
+    def at_site(self, facility: str, service: str) -> list[tuple[str, int]]:
+        """Where a relay finds a service of a site: at its one address, or at each device's own."""
+        site, inner = self._lock["sites"][facility], self.inner(f"site/{facility}")
+        if "prefix" not in site:
+            ports = {"cameras": site["ports"], "onvif": site.get("onvif_ports") or {}, "other": {"": _OTHER}}
+            return [(inner, port) for port in sorted(ports[service].values())]
+        prefix, numbers = IPv4Network(site["prefix"]), site["numbers"]
+        if service == "other":
+            return [(inner, _OTHER), *((str(prefix[number]), _OTHER) for number in numbers.values())]
+        devices = self._gateways[facility].devices
+        # The one device that is asked by ONVIF is the first, as `asked` below writes it.
+        of = [(one.id, one.port) for one in devices] if service == "cameras" else [(devices[0].id, _ONVIF)]
+        return [(str(prefix[numbers[device]]), port) for device, port in of]
+
+    def networks(self, facility: str) -> list[str]:
+        """What of a site is reached through its tunnel."""
         site = self._lock["sites"][facility]
-        by_service = {"cameras": site["ports"], "onvif": site.get("onvif_ports") or {}, "other": {"": _OTHER}}
-        return sorted(by_service[service].values())
+        return [f"{self.inner(f'site/{facility}')}/32", *([site["prefix"]] if "prefix" in site else [])]
 
     def gateway(self, place: str) -> Gateway:
         return self._gateways[place.partition("/")[2]]
@@ -127,11 +143,9 @@ def packets_of(places: Places, cell: Mapping[str, Any]) -> list[Packet]:
         return _both(lab.address(away.name, Network.WAN), [_OTHER], away.name)
     if kind == "site":
         observer = places.gateway(cell["to"]).name
-        ports = places.ports(name, service)
-        inner = places.inner(cell["to"])
-        return (
-            _both(inner, ports, observer) if service == "other" else [Packet(inner, p, "tcp", observer) for p in ports]
-        )
+        found = places.at_site(name, service)
+        protocols = ("tcp", "udp") if service == "other" else ("tcp",)
+        return [Packet(address, port, protocol, observer) for address, port in found for protocol in protocols]
     outside = {"internet": Network.WAN, "management": Network.MGMT}.get(cell["from"].partition("/")[0])
     address = places.inner(cell["to"]) if outside is None else str(lab.address(name, outside))
     if cell["from"] == cell["to"] and service == "api":
@@ -147,19 +161,19 @@ def _both(address: object, ports: Sequence[int], observer: str) -> list[Packet]:
 
 
 def routes_of(lab: Lab, places: Places, gateway: Gateway) -> list[tuple[str, str, list[str]]]:
-    """What has to be routed so that packets of a site, and packets to it, get to its relay: host, address, the way."""
+    """What has to be routed so that packets of a site, and packets to it, get to its relay: host, network, the way."""
     (relay,) = [r.name for r in RELAYS if r.name == gateway.relay]
-    own, tunnel = places.inner(f"site/{gateway.facility}"), ["dev", "wg-prov"]
+    own, tunnel = places.networks(gateway.facility), ["dev", "wg-prov"]
     wan, management = (["via", str(lab.address(relay, network))] for network in (Network.WAN, Network.MGMT))
     outside = next(other for other in reversed(GATEWAYS) if other is not gateway)
     beside = [other for other in GATEWAYS if other.relay == gateway.relay and other is not gateway]
     return [
-        (places.stranger(f"site/{gateway.facility}").name, own, wan),
-        (JUMP.name, own, management),
-        (gateway.name, places.inner(f"centre/{CENTRE.name}"), tunnel),
-        *((gateway.name, places.inner(f"site/{other.facility}"), tunnel) for other in beside),
+        *((places.stranger(f"site/{gateway.facility}").name, network, wan) for network in own),
+        *((JUMP.name, network, management) for network in own),
+        (gateway.name, f"{places.inner(f'centre/{CENTRE.name}')}/32", tunnel),
+        *((gateway.name, network, tunnel) for other in beside for network in places.networks(other.facility)),
         # Somebody outside, by the tunnel.
-        (gateway.name, str(lab.address(outside.name, Network.WAN)), tunnel),
+        (gateway.name, f"{lab.address(outside.name, Network.WAN)}/32", tunnel),
     ]
 
 
@@ -178,8 +192,8 @@ def harmful(lab: Lab, places: Places) -> Iterator[None]:
         (key,) = lab.exec(gateway.name, ["wg", "show", "wg-prov", "peers"]).stdout.split()
         lab.exec(gateway.name, ["wg", "set", "wg-prov", "peer", key, "allowed-ips", "0.0.0.0/0"])
     for host, to, by in routes:
-        if lab.exec(host, ["ip", "route", "add", f"{to}/32", *by], check=False).returncode == 0:
-            added.append((host, [f"{to}/32", *by]))
+        if lab.exec(host, ["ip", "route", "add", to, *by], check=False).returncode == 0:
+            added.append((host, [to, *by]))
     try:
         yield
     finally:
@@ -257,7 +271,7 @@ def asked(deployment: Deployment) -> Iterator[Deployment]:
     for gateway in GATEWAYS:
         file, device = deployment.facility_file(gateway.facility), gateway.devices[0]
         place = ("recorders" if device.is_recorder else "cameras", 0, "onvif")
-        file.write_bytes(edited(file.read_bytes(), {place: Flow(port=8000)}))
+        file.write_bytes(edited(file.read_bytes(), {place: Flow(port=_ONVIF)}))
     deployment.run("allocate")
     deployment.run("apply", "--yes", *patient(60))
     yield deployment
