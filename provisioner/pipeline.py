@@ -27,8 +27,8 @@ from provisioner.desired.left_out import shut_for_site
 from provisioner.desired.limit import Limit, names_of_held
 from provisioner.desired.recovery import recovery_key
 from provisioner.desired.required import run_key
-from provisioner.desired.sites import closed_sites, site_spec
-from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost, SiteSpec
+from provisioner.desired.sites import closed_sites, had_tunnel, site_spec
+from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.attended import AttendedRunner, CallsWatcher
@@ -50,7 +50,7 @@ from provisioner.inventory.loader.held import ValidPart, valid_part
 from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import GatewaySystem, Inventory, InventorySecrets, MediamtxArtefact, Secrets
+from provisioner.inventory.model import Facility, GatewaySystem, Inventory, InventorySecrets, MediamtxArtefact, Secrets
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
@@ -597,7 +597,7 @@ def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict
     for connection in inventory.connections:
         relay, gateway = connection.relay, connection.gateway
         new = relay in made and relay in recorded and not recorded[relay].public_key
-        if new and gateway.public_key:
+        if new and gateway.public_key and connection.plan.access.has_tunnel:
             sites[relay].append(connection.facility.id)
     return {relay: tuple(sorted(names)) for relay, names in sorted(sites.items())}
 
@@ -665,7 +665,7 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
         )
     chosen = tuple(facilities) or tuple(rendered)
     # A package that takes a gateway down holds no secret: the vault stays closed.
-    up = [name for name in chosen if name in rendered]
+    up = [name for name in chosen if name in rendered and _has_tunnel(rendered[name])]
     secrets, held = Secrets(), part
     if up or not facilities:
         held, secrets = valid_secrets(session.root, session.passwords, part)
@@ -678,7 +678,7 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
     packages = {
-        name: _package(site_spec(inventory, secrets, rendered[name]), session.templates)
+        name: _package(inventory, secrets, rendered[name], session.templates)
         if name in rendered
         else render_closed_site(name, session.templates, _system_of(inventory, name))
         for name in chosen
@@ -688,8 +688,15 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
     return SitePackages(packages, shut, left_out, inventory, secrets.digest_key)
 
 
-def _package(spec: SiteSpec, templates: Templates) -> SitePackage:
-    return SitePackage(render_site(spec, templates), system=spec.system)
+def _package(inventory: Inventory, secrets: Secrets, facility: Facility, templates: Templates) -> SitePackage:
+    spec = site_spec(inventory, secrets, facility)
+    # What led to its devices before goes; what does now is the carrier's, and stands on the sheet.
+    down = render_closed_site(facility.id, templates, spec.system) if had_tunnel(inventory, facility) else None
+    return SitePackage(render_site(spec, templates, down), takes_down=down is not None, system=spec.system)
+
+
+def _has_tunnel(facility: Facility) -> bool:
+    return any(plan.access.has_tunnel for plan in facility.carried_plans)
 
 
 def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:

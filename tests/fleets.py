@@ -36,6 +36,32 @@ def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[s
     return inventories.signed(plain | changes)
 
 
+def routed(name: str, count: int = 2, **changes: Any) -> dict[str, Any]:
+    """The same with a LAN of its own, as its number has it, to which the carrier's network leads by no tunnel."""
+    plain = facility(name, count)
+    number = int(name.rpartition("-")[2])
+    plain["gateway"] = {"lan": f"10.120.{number}.0/24"}
+    plain["plan"] = plain["plan"] | {"access": "routed"}
+    plain |= changes
+    for kind in ("cameras", "recorders"):
+        devices = [one | _moved_to(one, number) for one in plain.get(kind, ())]
+        plain[kind] = devices
+    return inventories.signed(plain)
+
+
+def _moved_to(device: dict[str, Any], number: int) -> dict[str, str]:
+    last = str(device.get("address", "")).rpartition(".")[2]
+    return {"address": f"10.120.{number}.{last}"} if last else {}
+
+
+def of_mode(mode: str, name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[str, Any]:
+    """A facility that its relay reaches in an access mode."""
+    if mode == "routed":
+        return routed(name, count, **changes)
+    plan = inventories.facility(name)["plan"] | {"access": mode}
+    return facility(name, count, **({"plan": plan} | changes))
+
+
 def complete(inventory: Inventory, held: Collection[str] = ()) -> Inventory:
     """An inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
     lock = allocate(inventory, held)

@@ -113,13 +113,14 @@ def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
 
 def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, HeldLine]:
     """The paths that are held: by their names, or as they are pulled from a held peer (under an older name)."""
-    owners = {network: peer.name.removeprefix(_SITE) for peer in peers for network in peer.allowed.split(", ")}
+    owners = _owners(peers)
     held: dict[str, HeldLine] = {}
     for name, line in _path_lines(text):
         parts = name.split("/")
         owner = parts[1] if len(parts) == _PARTS and parts[1] in facilities else ""
         if not owner and owners:
-            owner = owners.get(_pulled_from(line), "")
+            address = _pulled_from(line)
+            owner = next((of for network, of in owners.items() if address is not None and address in network), "")
         if owner:
             if name in held:
                 raise Unclear("the relay's file has a path twice")
@@ -127,9 +128,17 @@ def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBloc
     return held
 
 
-def _pulled_from(line: str) -> str:
-    """The network of one address that a path is pulled from; empty where its line does not say it."""
-    return next((f"{place.partition(' ')[0]}/32" for place in _places(line)), "")
+def _owners(peers: Iterable[PeerBlock]) -> dict[IPv4Network, str]:
+    """Whose each network of some peers is."""
+    return {n: peer.name.removeprefix(_SITE) for peer in peers for n in _parsed(peer.allowed.split(", "))}
+
+
+def _pulled_from(line: str) -> IPv4Address | None:
+    """The address that a path is pulled from; None where its line does not say it."""
+    try:
+        return next((IPv4Address(place.partition(" ")[0]) for place in _places(line)), None)
+    except ValueError:
+        return None
 
 
 def _places(line: str) -> set[str]:

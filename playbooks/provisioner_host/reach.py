@@ -66,19 +66,19 @@ def _connect(devices: list[DeviceAddress], timeout_s: float, mark: int) -> list[
                 link.setsockopt(socket.SOL_SOCKET, _SO_MARK, mark)
             code = link.connect_ex(device)
             if code == errno.EINPROGRESS:
-                waiting.register(link, selectors.EVENT_WRITE, (device, link))
+                waiting.register(link, selectors.EVENT_WRITE, (device, link, link.getsockname()[0]))
             else:
                 outcomes.append(_outcome(device, code, begun, _icmp(link)))
                 link.close()
         while waiting.get_map() and (left := begun + timeout_s - time.monotonic()) > 0:
             for key, _ in waiting.select(left):
-                device, link = key.data
+                device, link, own = key.data
                 code = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                outcomes.append(_outcome(device, code, begun, _icmp(link) if code else None))
+                outcomes.append(_outcome(device, code, begun, _icmp(link, own) if code else None))
                 waiting.unregister(link)
                 link.close()
         for key in list(waiting.get_map().values()):
-            device, link = key.data
+            device, link, _ = key.data
             outcomes.append(_outcome(device, errno.ETIMEDOUT, begun))
             link.close()
     return outcomes
@@ -96,14 +96,18 @@ def _outcome(device: DeviceAddress, code: int, begun: float, icmp: IcmpAnswer | 
     return outcome
 
 
-def _icmp(link: socket.socket) -> IcmpAnswer | None:
-    """The ICMP message that ended a connection; None where no message did, or the kernel keeps none."""
+def _icmp(link: socket.socket, own: str = "") -> IcmpAnswer | None:
+    """The ICMP message that ended a connection; None where no message did, or the kernel keeps none.
+
+    `own` is the address of this host that the connection went from: what comes from there this host says itself.
+    """
     try:
         _, around, _, _ = link.recvmsg(512, 512, socket.MSG_ERRQUEUE)
     except OSError:
         return None
     messages = (data for level, kind, data in around if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR))
-    return next(filter(None, map(icmp_in, messages)), None)
+    message = next(filter(None, map(icmp_in, messages)), None)
+    return {**message, "own": True} if message is not None and message["sender"] == own else message
 
 
 def icmp_in(error: bytes) -> IcmpAnswer | None:

@@ -10,6 +10,8 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.files import keyed_digest
@@ -353,19 +355,42 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
         return text
     text = with_ipv6_of(text, now) if now else text
     own = elements_in(text)
+    routed = own.get("routed", [])
+    is_reached = partial(_is_within, networks=_by_length([*allowed, *routed]))
     if "onvif" in own and sources is not None:
         asked = set(elements_in(now).get("onvif", []))
-        text = with_asked(text, [e for e in own["onvif"] if e in asked and f"{e.partition(' ')[0]}/32" in allowed])
+        text = with_asked(text, [e for e in own["onvif"] if e in asked and is_reached(e)])
     keep = {
         "management": elements_in(now).get("management", []) if now else own.get("management", []),
         "centres": [e for e in own.get("centres", []) if f"{e}/32" in allowed],
         "cameras": [e for e in own.get("cameras", []) if sources is None or e in sources],
     }
-    missing = {s for s in sources or () if s.partition(" ")[0] + "/32" in allowed} - set(keep["cameras"])
+    missing = set(filter(is_reached, sources or ())) - set(keep["cameras"])
     keep["cameras"] += sorted(missing & set(elements_in(now).get("cameras", [])))
     if all(keep[name] == own.get(name, []) for name in keep):
         return text
     return "".join(with_elements(text, keep))
+
+
+def _by_length(networks: Iterable[str]) -> dict[int, set[int]]:
+    """Networks by how long they are, for looking up thousands of addresses: each by the number of its first one."""
+    by_length: dict[int, set[int]] = {}
+    for written in networks:
+        try:
+            network = IPv4Network(written)
+        except ValueError:
+            raise Unclear("the tunnel's file has a peer in another form than ours") from None
+        by_length.setdefault(network.prefixlen, set()).add(int(network.network_address))
+    return by_length
+
+
+def _is_within(element: str, networks: Mapping[int, set[int]]) -> bool:
+    """Whether a device (`address . port`) lies in one of some networks."""
+    try:
+        address = int(IPv4Address(element.partition(" ")[0]))
+    except ValueError:
+        return False
+    return any(address >> (32 - length) << (32 - length) in of for length, of in networks.items())
 
 
 def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:

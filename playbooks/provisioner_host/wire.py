@@ -936,11 +936,12 @@ class PathEvidenceAnswer(TypedDict):
 
 
 class IcmpAnswer(TypedDict):
-    """The ICMP message that ended a connection, and who sent it."""
+    """The ICMP message that ended a connection, and who sent it; `own` where that is the host that connects."""
 
     sender: str
     type: int
     code: int
+    own: NotRequired[bool]
 
 
 class SaidAnswer(TypedDict):

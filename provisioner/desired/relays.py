@@ -98,6 +98,7 @@ def relay_host(
             cameras=_device_addresses(paths),
             onvif=tuple(sorted((one.address, one.port) for one in asked)),
             reader_ports=reader_ports(tls),
+            routed=tuple(sorted(carrier.routed_networks)),
             speaks_ipv6=speaks_ipv6(carrier.management_networks, (relay.address, *(p for _, p in relay.endpoints))),
         ),
         relay=RelayService(
@@ -126,7 +127,8 @@ def _relay_peers(
         )
         for centre in centres
     )
-    return (*of_centres, *(_site_peer(inventory, secrets, connection) for connection in served))
+    tunnelled = (connection for connection in served if connection.plan.access.has_tunnel)
+    return (*of_centres, *(_site_peer(inventory, secrets, connection) for connection in tunnelled))
 
 
 def _site_peer(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Peer:

@@ -34,17 +34,19 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
     """
     connections = facility.connections
     held = inventory.allocations.sites.get(facility.id) if connections else None
-    allocation = recorded(held, "its tunnel address", facility.id, "allocate")
+    if not connections or connections[0].plan.access.has_tunnel:
+        held = recorded(held, "its tunnel address", facility.id, "allocate")
     plan, gateway = connections[0].plan, connections[0].gateway
     return SiteSpec(
         facility=facility.id,
         province=facility.province,
         access=plan.access,
-        links=tuple(_link(inventory, secrets, connection, allocation) for connection in connections),
+        links=tuple(_link(inventory, secrets, c, held) for c in connections if held and c.plan.access.has_tunnel),
         lan=gateway.lan,
         lan_interface=gateway.lan_interface,
-        devices=ACCESS[plan.access].device_map(facility, allocation),
+        devices=ACCESS[plan.access].device_map(facility, held),
         system=gateway.system,
+        relays=tuple(connection.relay for connection in connections),
     )
 
 
@@ -58,6 +60,13 @@ def closed_sites(inventory: Inventory) -> frozenset[str]:
     return frozenset(closed | {name for name in gone - known if "/" not in name})
 
 
+def had_tunnel(inventory: Inventory, facility: Facility) -> bool:
+    """Whether a site that hosts reach without a tunnel had one, so that its gateway has something to take down."""
+    routed = any(not plan.access.has_tunnel for plan in facility.carried_plans)
+    name = f"site/{facility.id}"
+    return routed and any(s.object == name and s.tunnel_address for s in inventory.allocations.tombstones)
+
+
 class LinkEnds(NamedTuple):
     """Both ends of a site's tunnel to one relay, as its package names them beside the secrets."""
 
@@ -69,12 +78,12 @@ class LinkEnds(NamedTuple):
 
 
 def link_ends(inventory: Inventory, facility: Facility) -> tuple[LinkEnds, ...]:
-    """The ends of a facility's tunnels; none where hosts do not carry it.
+    """The ends of a facility's tunnels; none where hosts do not carry it, or reach it without a tunnel.
 
     Raises:
         InventoryError: the site or its relay is not allocated, or the relay has no key yet.
     """
-    plans = facility.carried_plans
+    plans = [plan for plan in facility.carried_plans if plan.access.has_tunnel]
     held = inventory.allocations.sites.get(facility.id) if plans else None
     if not plans:
         return ()
@@ -95,8 +104,10 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     connections = facility.connections
     if not connections:
         return _digest(["site-package", facility.id])
-    site = recorded(inventory.allocations.sites.get(facility.id), "its tunnel address", facility.id, "allocate")
     plan, gateway = connections[0].plan, connections[0].gateway
+    site = inventory.allocations.sites.get(facility.id)
+    if plan.access.has_tunnel:
+        site = recorded(site, "its tunnel address", facility.id, "allocate")
     lan = [plan.access.value, str(gateway.lan), gateway.lan_interface, TUNNEL_MTU, KEEPALIVE_S]
     # Left out where it is the usual one, so that packages that were handed out before stay the ones they are.
     lan += [gateway.system.value] if gateway.system is not GatewaySystem.LINUX else []

@@ -198,11 +198,12 @@ class Firewall:
         ssh_port: the port that this is about.
         wireguard_port: where peers send WireGuard; a centre only ever sends first.
         centres: on a relay, who may read from it.
-        cameras: on a relay, the devices that it may reach through the tunnel.
+        cameras: on a relay, the devices that it may reach, through the tunnel or in one of the networks of `routed`.
         onvif: on a relay, where its probe may ask devices about themselves.
         relays: on a centre, the relays that it reads from.
         reader_ports: the ports of RTSP, on a relay those of its own, on a centre those at which it reads.
         hub: on a hub, where its readers come: its address, its ports and their networks.
+        routed: on a relay, the networks in which it reaches devices by no tunnel, and nothing else.
         speaks_ipv6: whether the host is managed, called or sent to over IPv6, or by a name, which may mean that.
     """
 
@@ -213,6 +214,7 @@ class Firewall:
     cameras: tuple[tuple[IPv4Address, int], ...] = ()
     onvif: tuple[tuple[IPv4Address, int], ...] = ()
     relays: tuple[IPv4Address, ...] = ()
+    routed: tuple[IPv4Network, ...] = ()
     speaks_ipv6: bool = False
     reader_ports: tuple[int, ...] = (RTSP_PORT,)
     hub: HubDoor | None = None
@@ -421,7 +423,8 @@ class DeviceMap(Protocol):
 class SiteSpec:
     """What a site's gateway should hold.
 
-    While a province changes its carrier there are two links; `devices` holds for both.
+    While a province changes its carrier there are two links; `devices` holds for both. A routed site has none: `relays`
+    names those that reach it.
     """
 
     facility: str
@@ -429,10 +432,11 @@ class SiteSpec:
     access: Access
     links: tuple[SiteLink, ...]
     lan: IPv4Network
-    lan_interface: str
+    lan_interface: str | None
     devices: DeviceMap
     mtu: int = TUNNEL_MTU
     system: GatewaySystem = GatewaySystem.LINUX
+    relays: tuple[str, ...] = ()
 
 
 class LeftOutPath(NamedTuple):

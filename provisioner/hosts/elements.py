@@ -15,7 +15,8 @@ class ElementSet(StrEnum):
     """The sets of our table (docs/design.md, part 4).
 
     `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
-    itself. `management` and `management_v6` hold networks, `centres` and `relays` hold addresses inside the tunnel.
+    itself. `management`, `management_v6` and `routed` hold networks, `centres` and `relays` hold addresses inside the
+    tunnel.
     """
 
     CAMERAS = "cameras"
@@ -24,6 +25,7 @@ class ElementSet(StrEnum):
     MANAGEMENT_V6 = "management_v6"
     CENTRES = "centres"
     RELAYS = "relays"
+    ROUTED = "routed"
 
 
 _SETS: Final = frozenset(ElementSet)

@@ -141,7 +141,8 @@ def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
     else:
         text = "so it is not rendered: only a facility that is open or preparing is"
     yield Reason(text)
-    if facility.rendered and facility.gateway and facility.gateway.public_key is None:
+    tunnelled = any(plan.access.has_tunnel for plan in facility.carried_plans)
+    if tunnelled and facility.gateway and facility.gateway.public_key is None:
         yield grounds.written("its gateway's key is missing (gateway.public_key)", "gateway")
 
 

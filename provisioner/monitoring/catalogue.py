@@ -157,7 +157,7 @@ WATCH: Final = (
 """What `provisioner watch --listen` serves."""
 
 _WHOLE_HOSTS = frozenset({Layer.HOST, Layer.RELAY, Layer.FIREWALL})
-_SITES = frozenset({Layer.TUNNEL, Layer.SITE})
+_SITES = frozenset({Layer.TUNNEL, Layer.CARRIER, Layer.SITE})
 _DEVICES = frozenset({Layer.RECORDER, Layer.CAMERA})
 
 

@@ -114,7 +114,7 @@ def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Colle
         relay = connection.relay
         streams = ((camera, name) for camera in facility.cameras for name in _streams(camera))
         paths[relay] |= {path_name(facility, camera, name): facility.id for camera, name in streams}
-        if facility.gateway and facility.gateway.public_key:
+        if facility.gateway and facility.gateway.public_key and connection.plan.access.has_tunnel:
             peers[relay][facility.gateway.public_key] = f"site/{facility.id}"
     kept = {host: HeldFacts(paths[host], peers[host]) for host in facts}
     return {host: replace(of, held=kept[host]) for host, of in facts.items()}

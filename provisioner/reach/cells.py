@@ -117,15 +117,19 @@ class Reachability:
         sites = self._sites[relay]
         for name in names:
             kind, _, of = name.partition("/")
-            meant: Collection[str] = ()
-            if kind == "sites":
-                meant = sites.facilities
-            elif kind == "site":
-                meant = sites.facilities & {of}
-            elif kind == "province":
-                meant = [facility for facility in sites.facilities if self._province(facility) == of]
-            if meant:
-                yield sites.of(f"sites of {relay}" if kind == "sites" else name, meant)
+            for facilities, lead in ((sites.facilities, ""), (sites.routed, "routed ")):
+                meant: Collection[str] = ()
+                if kind == "sites":
+                    meant = facilities
+                elif kind == "site":
+                    meant = facilities & {of}
+                elif kind == "province":
+                    meant = [facility for facility in facilities if self._province(facility) == of]
+                if meant:
+                    shown = (
+                        f"{lead}sites of {relay}" if kind == "sites" else name if kind == "site" else f"{lead}{name}"
+                    )
+                    yield sites.of(shown, meant)
 
     def _outsides(self, names: Iterable[str], host: HostSpec) -> Iterator[Outside]:
         """Who comes to a host by no tunnel; the internet is whoever does not manage it."""

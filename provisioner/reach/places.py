@@ -53,14 +53,15 @@ class SitePort:
 
 @dataclass(frozen=True)
 class Sites:
-    """Sites of one relay, as that relay knows them.
+    """Sites of one relay, as that relay knows them: behind its tunnel, or where the carrier's network leads.
 
     Attributes:
         name: as statements name them, `site/kcl-bg-001`; of all of a relay `sites of RELAY`.
         facilities: whose sites they are.
-        networks: the addresses of theirs that the relay's tunnel takes.
+        networks: the addresses of theirs that the relay's tunnel takes; without a tunnel the networks they lie in.
         cameras: where their devices are found.
         asked: where their devices are asked about themselves.
+        interface: by which interface the relay sends to them and hears of them; empty for one that no rule names.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Sites:
     networks: Networks
     cameras: tuple[SitePort, ...]
     asked: tuple[SitePort, ...]
+    interface: str = ""
 
     def ports(self, service: Service, other_port: int) -> tuple[SitePort, ...]:
         """Where a service of theirs is found."""
@@ -97,21 +99,40 @@ class RelaySites:
         devices = self._spec.relay.asked if self._spec.relay else ()
         return _by_facility((device.facility, (device.address, device.port)) for device in devices)
 
+    @cached_property
+    def _routed(self) -> Mapping[str, tuple[IPv4Network, ...]]:
+        """Of each site without a tunnel the networks that the rules know it by."""
+        networks = self._spec.firewall.routed if self._spec.firewall else ()
+        devices: dict[str, set[IPv4Address]] = defaultdict(set)
+        for path in self._spec.paths:
+            if not path.access.has_tunnel:
+                devices[path.facility].add(path.source.address)
+        return {name: tuple(n for n in networks if any(a in n for a in of)) for name, of in devices.items()}
+
     @property
     def facilities(self) -> frozenset[str]:
         """Whose sites the relay's tunnel knows."""
         return frozenset(self._networks)
 
+    @property
+    def routed(self) -> frozenset[str]:
+        """Whose sites it reaches without a tunnel."""
+        return frozenset(self._routed)
+
     def of(self, name: str, facilities: Iterable[str]) -> Sites:
-        """Some of them, under one name; which they are is known by it."""
+        """Some of them, under one name, all behind the tunnel or none; which they are is known by the name."""
         if name not in self._named:
-            chosen = sorted(self.facilities.intersection(facilities))
+            meant = set(facilities)
+            routed = not meant.isdisjoint(self.routed)
+            known = self._routed if routed else self._networks
+            chosen = sorted(meant.intersection(known))
             self._named[name] = Sites(
                 name,
                 frozenset(chosen),
-                Networks(collapse_addresses(n for facility in chosen for n in self._networks[facility])),
+                Networks(collapse_addresses(n for facility in chosen for n in known[facility])),
                 _site_ports(place for facility in chosen for place in self._cameras.get(facility, ())),
                 _site_ports(place for facility in chosen for place in self._asked.get(facility, ())),
+                "" if routed else self._spec.names.tunnel,
             )
         return self._named[name]
 

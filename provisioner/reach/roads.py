@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec
 from provisioner.inventory.model import Program, Service
 from provisioner.reach.packets import EVERYBODY, NetPacket, Ruling, rulings
-from provisioner.reach.places import Outside, RuledHost, Sites
+from provisioner.reach.places import Outside, RuledHost, Sites, internet_but
 from provisioner.reach.ruleset import Network, Networks
 from provisioner.render.files import RELAY_USER
 
@@ -189,24 +189,24 @@ def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outc
 
 def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
     """From outside of all tunnels through a relay to its sites."""
-    tunnel = relay.spec.names.tunnel
+    by = sites.interface
     return together(
-        outcome([_through(relay, outside.networks, of.networks, of.port, ("", tunnel))])
+        outcome([_through(relay, outside.networks, of.networks, of.port, ("", by))])
         for of in sites.ports(service, other_port(relay.spec))
     )
 
 
 def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     """From behind a site's gateway to its own relay."""
-    tunnel, ports = relay.spec.names.tunnel, _ports(relay.spec, service)
-    return _any_of(outcome([*_arrived(relay, service, sites.networks, tunnel, port)]) for port in ports)
+    ports, by = _ports(relay.spec, service), sites.interface
+    return _any_of(outcome([*_arrived(relay, service, sites.networks, by, port)]) for port in ports)
 
 
 def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Service) -> Outcome:
     """From behind a site's gateway through its relay to sites of that relay."""
-    tunnel = relay.spec.names.tunnel
+    ways = (sites.interface, others.interface)
     return together(
-        outcome([_through(relay, sites.networks, of.networks, of.port, (tunnel, tunnel))])
+        outcome([_through(relay, sites.networks, of.networks, of.port, ways)])
         for of in others.ports(service, other_port(relay.spec))
     )
 
@@ -216,7 +216,7 @@ def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: S
     tunnel, to = relay.spec.names.tunnel, _own(centre)
     return outcome(
         [
-            _through(relay, sites.networks, to, _port(centre.spec, service), (tunnel, tunnel)),
+            _through(relay, sites.networks, to, _port(centre.spec, service), (sites.interface, tunnel)),
             _tunnel(centre, f"relay/{relay.spec.id}", sites.networks),
             *_arrived(centre, service, sites.networks, centre.spec.names.tunnel),
         ]
@@ -226,14 +226,13 @@ def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: S
 def site_to_internet(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     """From behind a site's gateway through its relay to anywhere else."""
     port = _port(relay.spec, service)
-    return outcome([_through(relay, sites.networks, EVERYBODY, port, (relay.spec.names.tunnel, ""))])
+    return outcome([_through(relay, sites.networks, _elsewhere(relay), port, (sites.interface, ""))])
 
 
 def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Service) -> Outcome:
     """From a program on a relay to its sites."""
-    tunnel = relay.spec.names.tunnel
     return together(
-        outcome([_leaves(relay, program, of.networks, of.port, by=tunnel)])
+        outcome([_leaves(relay, program, of.networks, of.port, by=sites.interface)])
         for of in sites.ports(service, other_port(relay.spec))
     )
 
@@ -252,7 +251,7 @@ def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, servi
 
 def host_to_internet(host: RuledHost, program: Program, service: Service) -> Outcome:
     """From a program on a host to anywhere, by no tunnel."""
-    return outcome([_leaves(host, program, EVERYBODY, _port(host.spec, service), by="")])
+    return outcome([_leaves(host, program, _elsewhere(host), _port(host.spec, service), by="")])
 
 
 def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Outcome:
@@ -286,11 +285,17 @@ def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites
             [
                 _leaves(centre, program, of.networks, of.port, by=centre.spec.names.tunnel),
                 _tunnel(centre, f"relay/{relay.spec.id}", of.networks),
-                _through(relay, _own(centre), of.networks, of.port, (tunnel, tunnel)),
+                _through(relay, _own(centre), of.networks, of.port, (tunnel, sites.interface)),
             ]
         )
         for of in sites.ports(service, other_port(relay.spec))
     )
+
+
+def _elsewhere(host: RuledHost) -> Networks:
+    """All that is neither the host's sites nor its tunnel: the networks that routed sites lie in are none of it."""
+    routed = host.spec.firewall.routed if host.spec.firewall else ()
+    return Networks(n for n in internet_but(routed).networks if n.version == 4) if routed else EVERYBODY  # noqa: PLR2004
 
 
 def _own(host: RuledHost) -> Networks:

@@ -108,7 +108,7 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         values |= {"relays": firewall.relays, "admitted": ADMITTED, "hub": firewall.hub}
         return RenderedFile(names.nft_file, fill(templates, template, values), 0o640)
     values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
-    values |= {"onvif": firewall.onvif}
+    values |= {"onvif": firewall.onvif, "routed": firewall.routed}
     return RenderedFile(names.nft_file, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 
@@ -142,8 +142,8 @@ def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
 
 
 def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """MediaMTX's unit: the tunnel's routes are the pools; besides, a hub's readers alone have anything to say to it."""
-    networks = [str(network) for network in spec.tunnel.routes]
+    """MediaMTX's unit: it speaks with the pools, which the tunnel leads to, with routed sites, and with a hub's readers."""
+    networks = [str(network) for network in (*spec.tunnel.routes, *(spec.firewall.routed if spec.firewall else ()))]
     if spec.hub is not None:
         networks += [f"{spec.hub.address}/32", *(str(network) for network in spec.hub.networks)]
     values = {"program": program_path(artefact), "networks": networks}

@@ -25,7 +25,7 @@ class PackageFile(NamedTuple):
 
 
 _MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
-    {Access.PULL_PORTMAP: "port map", Access.PULL_NAT_MAP: "address map"}
+    {Access.PULL_PORTMAP: "port map", Access.PULL_NAT_MAP: "address map", Access.ROUTED: "network"}
 )
 """What a package calls the way in which its gateway leads to devices."""
 
@@ -62,10 +62,20 @@ _MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyT
 """Of a gateway that maps ports or addresses: the files are the same, and what is in them is not."""
 
 PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
-    {Access.PULL_PORTMAP: _MAPPING, Access.PULL_NAT_MAP: _MAPPING}
+    {
+        Access.PULL_PORTMAP: _MAPPING,
+        Access.PULL_NAT_MAP: _MAPPING,
+        Access.ROUTED: MappingProxyType(dict.fromkeys(GatewaySystem, ())),
+    }
 )
-"""The files of a site package by access mode and by what its gateway runs, beside those of the peers."""
-_SHEET: Final = PackageFile("setup.html", "site/setup.html.j2", 0o644)
+"""The files of a site package by access mode and by what its gateway runs, beside the sheet and those of the peers."""
+_SHEETS: Final[Mapping[Access, PackageFile]] = MappingProxyType(
+    {
+        mode: PackageFile("setup.html", f"site/{'setup' if mode.has_tunnel else 'setup-routed'}.html.j2", 0o644)
+        for mode in Access
+    }
+)
+"""What a technician has in hand; of a site without a tunnel that is all."""
 _TAKE_DOWN: Final[Mapping[GatewaySystem, PackageFile]] = MappingProxyType(
     {
         GatewaySystem.LINUX: PackageFile("install.sh", "site/take-down.sh.j2", 0o755),
@@ -93,6 +103,8 @@ class SitePackage(NamedTuple):
     @property
     def installed_by(self) -> str:
         """What a technician does with it, e.g. `run install.sh in it`."""
+        if not any(file.path.endswith((".sh", ".rsc")) for file in self.files):
+            return "have the site's router set up as setup.html in it says"
         if self.system is not GatewaySystem.ROUTEROS:
             return "run install.sh in it"
         (script,) = (file.path for file in self.files if file.path.endswith(".rsc"))
@@ -110,8 +122,15 @@ def render_closed_site(facility: str, templates: Templates, system: GatewaySyste
     return SitePackage((RenderedFile(name, script, mode),), takes_down=True, system=system)
 
 
-def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...]:
+def render_site(
+    spec: SiteSpec, templates: Templates, taken_down: SitePackage | None = None
+) -> tuple[RenderedFile, ...]:
     """The site package, in the order of names.
+
+    Args:
+        spec: what the site's gateway should hold.
+        templates: of the package.
+        taken_down: what takes a gateway of before down, and goes along.
 
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
@@ -130,14 +149,17 @@ def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...
         "mtu": spec.mtu,
         "system": spec.system.value,
         "tunnel": TUNNEL,
+        "relays": spec.relays,
+        "takes_down": taken_down is not None,
         "devices": spec.devices.listed,
         **spec.devices.template_values,
     }
     named = _NAMED if goes_by_name and spec.system is GatewaySystem.LINUX else ()
     files = [
         RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
-        for one in (*PACKAGES[spec.access][spec.system], *named, _SHEET)
+        for one in (*PACKAGES[spec.access][spec.system], *named, _SHEETS[spec.access])
     ]
+    files += taken_down.files if taken_down else ()
     files += [file for link in spec.links for file in _peer_files(spec, link, values, templates)]
     listed = sorted(files, key=lambda f: f.path)
     sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)

@@ -92,6 +92,8 @@ def _access(access: Access, say: Translator) -> str:
             return say("the relay pulls each device through the site's tunnel")
         case Access.PULL_NAT_MAP:
             return say("the relay pulls each device through the site's tunnel, at an address of the device's own")
+        case Access.ROUTED:
+            return say("the relay pulls each device through the carrier's own network, without a tunnel")
 
 
 def _party(party: Party, say: Translator) -> str:

@@ -171,6 +171,10 @@ _PLANS: _Section = {
     "survey-missing": ("A plan was agreed without a survey.", "Add what was found there."),
     "successor-without-plan": ("A successor follows no plan.", "Write the plan that it follows."),
     "successor-same-relay": ("A successor has the plan's own relay.", "Name the relay that the site moves to."),
+    "gateway-interface-missing": (
+        "A gateway with a tunnel has no interface in the site's network.",
+        "Write `gateway.lan_interface`; only a `routed` site needs none.",
+    ),
     "successor-other-access": (
         "A successor reaches the site's devices in another way than the plan.",
         "Write the same access in both; change it when one of the two is gone.",
@@ -417,6 +421,22 @@ _SITES: _Section = {
     "lan-over-endpoint": (
         "A facility's LAN has the address in it to which its gateway is to send WireGuard.",
         "Correct the LAN, or write under endpoint of the relay where the site reaches it.",
+    ),
+    "routed-network-over-pool": (
+        "A network of sites without a tunnel overlaps a pool of tunnel addresses.",
+        "Name the networks of the sites alone.",
+    ),
+    "routed-network-over-management": (
+        "A network of sites without a tunnel overlaps a management network: SSH would come in from a site.",
+        "Name the networks of the sites alone.",
+    ),
+    "routed-lan-outside": (
+        "The LAN of a site without a tunnel lies in none of its carrier's `routed_networks`.",
+        "Correct the LAN, or add the network to the carrier's file.",
+    ),
+    "routed-lan-overlap": (
+        "Two sites that a relay reaches without a tunnel have LANs that overlap.",
+        "Renumber one of the two, or agree another access for it.",
     ),
     "lan-over-pool": ("A facility's LAN overlaps a tunnel pool.", "Renumber the LAN, or move the unused pool."),
 }

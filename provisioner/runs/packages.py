@@ -11,7 +11,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.base.secret import Secret
-from provisioner.desired.sites import link_ends, package_digest
+from provisioner.desired.sites import had_tunnel, link_ends, package_digest
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Operation, of_facilities
 from provisioner.inventory.loader.held_secrets import valid_secrets
@@ -189,6 +189,8 @@ def _wanted(inventory: Inventory, facility: Facility, *, whole: bool) -> WantedP
     if facility.operating is Operating.CLOSED:
         return WantedPackage(())
     try:
+        if had_tunnel(inventory, facility):
+            return WantedPackage(())
         relays = _named(inventory, facility)
         return WantedPackage(relays, package_digest(inventory, facility) if whole else "") if relays else None
     except InventoryError:

@@ -149,7 +149,9 @@ class Case:
 
     @property
     def gateway(self) -> FarEnd | None:
-        """How the other end of the site's tunnel answers; None where it was not asked."""
+        """How the other end of the site's tunnel answers; None where it was not asked, or there is no tunnel."""
+        if not self.target.path.access.has_tunnel:
+            return None
         return self.relay.closer.gateways.get(self.device[0])
 
     def drift_of(self, host: str) -> tuple[Change, ...] | None:

@@ -24,11 +24,12 @@ _MEDIA = frozenset({"video", "audio", "application", "text"})
 
 @dataclass(frozen=True, slots=True)
 class Icmp:
-    """The ICMP message that ended a connection."""
+    """The ICMP message that ended a connection; `own` is one that the host that connects said itself."""
 
     sender: str
     type: int
     code: int
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _icmp(icmp: Fields) -> Icmp:
     kind, code = icmp.amount("type"), icmp.amount("code")
     if kind > _LARGEST_CODE or code > _LARGEST_CODE:
         raise UnreadableError(f"{icmp.place} is no message of ICMP")
-    return Icmp(_address(icmp, "sender"), kind, code)
+    return Icmp(_address(icmp, "sender"), kind, code, own=icmp.has("own") and icmp.flag("own"))
 
 
 def _address(fields: Fields, name: str) -> str:

@@ -58,7 +58,9 @@ LEVELS: tuple[Level, ...] = (
     Level(
         number=2,
         name="tunnel",
-        statement="the site's tunnel has a recent handshake, owns its allowed IPs, and a route exists",
+        statement=(
+            "the site's tunnel has a recent handshake, owns its allowed IPs, and a route exists; a routed site answers"
+        ),
         check=tunnel_check,
         subject=Subject.LINK,
     ),

@@ -18,14 +18,14 @@ from provisioner.desired.names import ALONE, HostNames
 from provisioner.hosts.elements import ElementSet, SetElement, device_value
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.closer import Drop
-from provisioner.verify.evidence import LivePeer
+from provisioner.verify.evidence import Device, LivePeer
 from provisioner.verify.result import Cause, Layer
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 _HANDSHAKE_S = 180
 _CHANGES_NAMED = 3
-# ICMP's codes of a destination that is not reached: its network, and three ways to be forbidden.
-_NO_NETWORK = 0
+# ICMP's codes of a destination that is not reached: its network, host, port, and three ways to be forbidden.
+_NO_NETWORK, _NO_HOST, _NO_PORT = 0, 1, 3
 _PROHIBITED = frozenset({9, 10, 13})
 
 
@@ -63,11 +63,26 @@ def _no_address(where: str) -> str:
     return f"the gateway says that it leads {where} to no device: install its newest site package"
 
 
+def _not_led_or_silent(where: str) -> str:
+    return (
+        f"{where} does not answer: the device keeps silent, or the carrier's network does not lead there, or something"
+        " on the way drops it"
+    )
+
+
+def _refused_on_the_way(where: str) -> str:
+    return f"something before {where} refuses the connection: a rule of the carrier's network or of the site's router"
+
+
 UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: Unreached(
             silent=(Cause.PORT_MAP_OR_CAMERA, _no_port_or_silent),
             unmapped=(Cause.PORT_MAP_MISSING, _no_port),
+        ),
+        Access.ROUTED: Unreached(
+            silent=(Cause.CARRIER_OR_CAMERA, _not_led_or_silent),
+            unmapped=(Cause.FOREIGN_FIREWALL, _refused_on_the_way),
         ),
         Access.PULL_NAT_MAP: Unreached(
             silent=(Cause.ADDRESS_MAP_OR_CAMERA, _no_address_or_silent),
@@ -100,7 +115,9 @@ def host_check(case: Case) -> Check:
 
 
 def tunnel_check(case: Case) -> Check:
-    """Check for a recent handshake, the allowed IPs and a route."""
+    """Check for a recent handshake, the allowed IPs and a route; of a site without a tunnel that something answers."""
+    if not case.target.path.access.has_tunnel:
+        return _carrier_check(case)
     site, relay = case.target.path.facility, case.target.relay.id
     tunnel, address = case.relay.tunnel, case.device[0]
     if not tunnel.peers:
@@ -199,15 +216,79 @@ def _refused_check(case: Case, where: str) -> Check:
     if icmp is None:
         detail = f"{where} refuses the connection: the device runs, and its RTSP is off or on another port"
         return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
-    if icmp.sender == str(case.target.relay.tunnel.address):
+    if _is_own(case, case.device):
         return _blocked(case, where)
     cause, says = UNANSWERED[case.target.path.access].unmapped
     return failed(Layer.SITE, case.device_name, cause, says(where))
 
 
-def _no_route_check(case: Case, where: str) -> Check:
+def _carrier_check(case: Case) -> Check:
+    """Check that the carrier's network leads to a site without a tunnel: one device that answers is proof of that.
+
+    So is a router there that says that it does not find one.
+    """
+    if any(_is_led_to(case, device) for device in case.siblings):
+        return PASSED
+    where, relay = case.where, case.target.relay.id
+    outcomes = [outcome for device in case.siblings if (outcome := case.relay.devices.get(device))]
+    if not outcomes:
+        return not_checked(relay, f"{where} was not tried")
+    if drop := case.relay.closer.drop_of(case.device):
+        return dropped(drop, relay, f"what goes to {where}")
+    if _cameras_blocked(case) or "not-permitted" in outcomes or _says_itself(case, _NO_PORT):
+        return _blocked(case, where)
+    if outcomes == ["timeout"]:
+        return _unanswered(case, where)
+    return _carrier_network(case)
+
+
+def _carrier_network(case: Case) -> Check:
+    icmp = case.relay.closer.icmp
+    names = sorted({icmp[device].sender for device in case.siblings if device in icmp and not _is_own(case, device)})
+    heard = f" ({' and '.join(names)} knows no way)" if names else ""
+    detail = f"nothing of the site answers over the carrier's network{heard}: the route to it, its line, or its power"
+    return failed(Layer.CARRIER, case.target.path.facility, Cause.CARRIER_NETWORK_DOWN, detail)
+
+
+def _is_led_to(case: Case, device: Device) -> bool:
+    """Whether a device, or a router of its site, was heard over the carrier's network."""
+    outcome, icmp = case.relay.devices.get(device), case.relay.closer.icmp.get(device)
+    if outcome == "ok" or (outcome == "refused" and icmp is None):
+        return True
+    foreign = icmp is not None and not _is_own(case, device)
+    return foreign and icmp is not None and (outcome, icmp.code) in {("no-route", _NO_HOST), ("refused", _NO_PORT)}
+
+
+def _is_own(case: Case, device: Device) -> bool:
+    """Whether it is the relay itself that says by ICMP why a device is not reached."""
+    icmp = case.relay.closer.icmp.get(device)
+    return icmp is not None and (icmp.own or icmp.sender == str(case.target.relay.tunnel.address))
+
+
+def _says_itself(case: Case, code: int) -> bool:
+    icmp = case.relay.closer.icmp.get(case.device)
+    return icmp is not None and icmp.code == code and _is_own(case, case.device)
+
+
+def _no_way_check(case: Case, where: str) -> Check:
+    """Judge a device of a site without a tunnel to which no way is known, though the site is reached."""
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
-    if icmp is not None and icmp.sender == str(case.target.relay.tunnel.address):
+    if icmp is not None and icmp.code in _PROHIBITED:
+        if _is_own(case, case.device):
+            return _blocked(case, where)
+        detail = f"{icmp.sender} forbids the way to {where}: a rule of the carrier's network or of the site's router"
+        return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
+    if icmp is not None and icmp.code == _NO_HOST and not _is_own(case, case.device):
+        detail = f"{icmp.sender} does not find the device of {where} on its network: power, cable, or another address"
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
+    return _carrier_network(case)
+
+
+def _no_route_check(case: Case, where: str) -> Check:
+    if not case.target.path.access.has_tunnel:
+        return _no_way_check(case, where)
+    site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
+    if _is_own(case, case.device):
         return _blocked(case, where)
     if icmp is not None and icmp.code in _PROHIBITED:
         detail = f"{icmp.sender} forbids the way to {where}: a rule on the gateway that is not of the site package"
@@ -252,6 +333,15 @@ def _timeout_check(case: Case, where: str) -> Check:
         return dropped(drop, case.target.relay.id, f"what goes to {where}")
     if _cameras_blocked(case):
         return _blocked(case, where)
+    return _behind_gateway(case, where) if case.target.path.access.has_tunnel else _over_carrier(case, where)
+
+
+def _over_carrier(case: Case, where: str) -> Check:
+    led = any(_is_led_to(case, device) for device in case.siblings) or len(case.siblings) == 1
+    return _unanswered(case, where) if led else _carrier_network(case)
+
+
+def _behind_gateway(case: Case, where: str) -> Check:
     gateway, errors = case.gateway, case.relay.errors.get(case.target.path.name, ())
     seen_missing = bool(errors) and "no route to host" in errors[0]
     maps = (gateway is not None and gateway.refuses) or seen_missing

@@ -73,5 +73,5 @@ def _is_element_of(rule: str, target: PathToCheck) -> bool:
             return element.value in {str(centre.tunnel.address) for centre in target.centres} or bool(target.shut)
         case ElementSet.RELAYS:
             return element.value == str(target.relay.tunnel.address)
-        case ElementSet.MANAGEMENT | ElementSet.MANAGEMENT_V6:
-            return True
+        case ElementSet.MANAGEMENT | ElementSet.MANAGEMENT_V6 | ElementSet.ROUTED:
+            return element.set is not ElementSet.ROUTED or not target.path.access.has_tunnel

@@ -20,6 +20,8 @@ _ACTIONS: Final[Mapping[Cause, str]] = {
     Cause.PACKETS_TOO_LARGE: "the carrier: the line's MTU",
     Cause.SITE_NETWORK_DOWN: "the site: LAN cable, switch and power",
     Cause.NOT_FORWARDED: "the gateway: IP forwarding, and its own rules",
+    Cause.CARRIER_NETWORK_DOWN: "the carrier: its route to the site, and the site's line",
+    Cause.CARRIER_OR_CAMERA: "the site: does the device run; then the carrier: its route, and what filters on the way",
     Cause.PORT_MAP_MISSING: "the gateway: install its newest site package",
     Cause.PORT_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
     Cause.ADDRESS_MAP_MISSING: "the gateway: install its newest site package",

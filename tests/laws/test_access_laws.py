@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from provisioner.render.site import PACKAGES, render_site
 from provisioner.verify.network import UNANSWERED
 from tests import fleets, inventories
 
+LANS = ["10.120.1.0/24", "10.120.1.128/25", "10.120.0.0/23", "10.120.2.0/24", "192.168.1.0/24"]
 NEXT = {"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"}
 
 
@@ -33,13 +35,16 @@ def facilities(draw: st.DrawFn, name: str) -> dict[str, Any]:
     plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1", "access": mode}
     changes: dict[str, Any] = {"successor": NEXT | {"access": mode}} if draw(st.booleans()) else {}
     cameras = draw(st.permutations([*alone, *behind])) or [inventories.camera()]
-    return fleets.facility(name, plan=plan, recorders=recorders, cameras=cameras, **changes)
+    return fleets.of_mode(mode, name, plan=plan, recorders=recorders, cameras=cameras, **changes)
 
 
 @st.composite
 def inventories_of_sites(draw: st.DrawFn) -> Inventory:
     names = draw(st.lists(st.sampled_from([f"kcl-bg-00{n}" for n in range(1, 6)]), min_size=1, max_size=3, unique=True))
-    carriers = [inventories.carrier(), inventories.carrier("vnpt", 21)]
+    carriers = [
+        inventories.carrier(routed_networks=["10.120.0.0/16"]),
+        inventories.carrier("vnpt", 21, routed_networks=["10.120.0.0/16"]),
+    ]
     listed = [draw(facilities(name)) for name in names]
     return fleets.complete(inventories.inventory(carriers=carriers, facilities=listed))
 
@@ -56,7 +61,11 @@ def test_what_a_relay_pulls_from_is_an_address_of_that_sites_peer_and_of_no_othe
         owners = {peer.name: peer.allowed_ips for peer in relay.tunnel.peers}
         for path in relay.paths:
             inside = [name for name, networks in owners.items() if any(path.source.address in n for n in networks)]
-            assert inside == [f"site/{path.facility}"]
+            assert inside == ([f"site/{path.facility}"] if path.access.has_tunnel else [])
+            if not path.access.has_tunnel:
+                assert relay.firewall
+                assert f"site/{path.facility}" not in owners
+                assert any(path.source.address in network for network in relay.firewall.routed)
 
 
 @settings(max_examples=50)
@@ -77,7 +86,7 @@ def test_a_site_package_names_every_device_of_the_site_by_its_own_address(invent
         package = render_site(site_spec(inventory, secrets, facility), fleets.templates())
         text = b"\n".join(file.content for file in package if not file.secret).decode()
         addresses = [r.address for r in facility.recorders] + [c.address for c in facility.cameras if c.address]
-        assert all(f"{address} . 554" in text for address in addresses)
+        assert all(f"{address} . 554" in text or f"-w 3 {address} 554 " in text for address in addresses)
 
 
 @settings(max_examples=50)
@@ -119,4 +128,34 @@ def test_a_device_has_a_port_or_an_address_in_the_lock_where_its_mode_says_so(in
         assert bool(site.ports) == needs.device_ports
         assert bool(site.numbers) == needs.device_numbers
         assert len(site.prefixes) == needs.device_numbers * (2 if facility.successor else 1)
-    assert not [p.code for p in inventories.check(inventory) if p.code.startswith("allocation")]
+    routed = [f.id for f in inventory.facilities.values() if f.plan and not f.plan.access.has_tunnel]
+    assert not set(routed) & set(inventory.allocations.sites)
+    about = ("allocation", "routed", "gateway", "lan")
+    assert [p.code for p in inventories.check(inventory) if p.code.startswith(about)] == []
+
+
+@given(
+    st.lists(st.sampled_from(LANS), min_size=1, max_size=4),
+    st.lists(st.sampled_from(["routed", "pull_portmap"]), min_size=4, max_size=4),
+)
+def test_sites_without_a_tunnel_are_told_apart_by_their_networks_and_no_others_are(
+    lans: list[str], modes: list[str]
+) -> None:
+    listed = []
+    for number, lan in enumerate(lans, 1):
+        network = IPv4Network(lan)
+        cameras = [inventories.camera("cam-01") | {"address": str(network[5])}]
+        gateway = {"lan": lan, "lan_interface": "br-lan", "public_key": inventories.public_key(str(number))}
+        plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1", "access": modes[number - 1]}
+        listed.append(fleets.facility(f"kcl-bg-00{number}", plan=plan, cameras=cameras, gateway=gateway))
+    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"])]
+    found = fleets.complete(inventories.inventory(carriers=carriers, facilities=listed))
+    routed = {
+        f.id: f.gateway.lan for f in found.facilities.values() if f.gateway and modes[int(f.id[-1]) - 1] == "routed"
+    }
+    expected = {n for n, lan in routed.items() for m, other in routed.items() if n != m and lan.overlaps(other)}
+    overlaps = {p.object for p in inventories.check(found) if p.code == "routed-lan-overlap"}
+    assert overlaps == {f"facility/{name}" for name in expected}
+    outside = {n for n, lan in routed.items() if not lan.subnet_of(IPv4Network("10.120.0.0/16"))}
+    found_outside = {p.object for p in inventories.check(found) if p.code == "routed-lan-outside"}
+    assert found_outside == {f"facility/{name}" for name in outside}

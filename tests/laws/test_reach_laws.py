@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from provisioner.desired.spec import Firewall, HostSpec
+from provisioner.inventory.model import Access
 from provisioner.reach.cells import ALL, Reachability
 from provisioner.reach.packets import NetPacket, Ruling, rulings
 from provisioner.reach.places import internet_but
@@ -18,7 +19,6 @@ from provisioner.reach.ruleset import Networks, parse_ruleset
 from provisioner.reach.statements import BUILT_IN, judged
 from provisioner.render.host import firewall_file
 from tests import fleets, inventories
-from tests.plans import of
 
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Few addresses, so that networks, sets and packets meet.
@@ -98,23 +98,36 @@ def test_the_internet_is_whoever_does_not_manage(networks: list[IPv4Network], ad
     assert any(address in left for left in internet_but(networks).networks) == (not inside)
 
 
+access_modes = st.lists(st.sampled_from([mode.value for mode in Access]), min_size=1, max_size=3)
 sites = st.dictionaries(
     st.integers(1, 9).map(lambda number: f"kcl-bg-{number:03}"), st.integers(1, 3), min_size=1, max_size=5
 )
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(facilities=sites, both=st.booleans(), management=st.sampled_from(["198.51.100.0/27", "2001:db8:7::/48"]))
+@given(
+    facilities=sites,
+    both=st.booleans(),
+    management=st.sampled_from(["198.51.100.0/27", "2001:db8:7::/48"]),
+    modes=access_modes,
+)
 def test_what_is_built_in_holds_by_whatever_is_rendered(
-    facilities: dict[str, int], management: str, *, both: bool
+    facilities: dict[str, int], management: str, modes: list[str], *, both: bool
 ) -> None:
-    carriers: list[dict[str, Any]] = [inventories.carrier(management_networks=[management])]
+    networks = ["10.120.0.0/16"] if "routed" in modes else []
+    carriers: list[dict[str, Any]] = [inventories.carrier(management_networks=[management], routed_networks=networks)]
     if both:
         carriers.append(inventories.carrier("vnpt", 21, management_networks=["192.0.2.0/28"]))
-    inventory = fleets.complete(of(facilities, carriers=carriers))
+    listed = [
+        fleets.of_mode(modes[number % len(modes)], name, count)
+        for number, (name, count) in enumerate(sorted(facilities.items()))
+    ]
+    inventory = fleets.complete(inventories.inventory(carriers=carriers, facilities=listed))
     reachability = Reachability(inventory, fleets.state_of(inventory).hosts, text_of)
     assert [one.statement.name for one in judged(BUILT_IN, reachability) if one.broken] == []
     cells = list(reachability.cells(ALL))
     assert not [cell for cell in cells if cell.reach is CellReach.PART]
     pulled = {c.target for c in cells if c.program == "relay" and c.service == "cameras" and c.reach is CellReach.YES}
-    assert pulled == {"sites of relay-viettel-1"}, "each relay that has sites reaches their cameras"
+    used = {modes[number % len(modes)] for number in range(len(facilities))}
+    of_kind = {f"{'routed ' if mode == 'routed' else ''}sites of relay-viettel-1" for mode in used}
+    assert pulled == of_kind, "each relay that has sites reaches their cameras"

@@ -13,6 +13,7 @@ from typing import Final
 from provisioner.desired.access.mode import LinkedSite, SiteAccess, linked_site
 from provisioner.desired.access.nat_map import NatMapAccess
 from provisioner.desired.access.port_map import PortMapAccess
+from provisioner.desired.access.routed import RoutedAccess
 from provisioner.inventory.model import Access
 
 __all__ = ["ACCESS", "Access", "LinkedSite", "SiteAccess", "linked_site"]
@@ -21,5 +22,6 @@ ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: PortMapAccess(),
         Access.PULL_NAT_MAP: NatMapAccess(),
+        Access.ROUTED: RoutedAccess(),
     }
 )

@@ -17,25 +17,45 @@ class LinkedSite:
 
     Attributes:
         facility: whose devices are reached.
-        allocation: what the lock records of the site.
-        address: the site's own tunnel address in the pool of that relay's carrier.
+        recorded_site: what the lock records of the site; None where that is nothing, as of a site without a tunnel.
+        recorded_address: the site's own tunnel address in the pool of that relay's carrier.
         prefix: the site's prefix there; None where its devices have no addresses of their own.
     """
 
     facility: Facility
-    allocation: SiteAllocation
-    address: IPv4Address
+    recorded_site: SiteAllocation | None
+    recorded_address: IPv4Address | None
     prefix: IPv4Network | None = None
+
+    @property
+    def allocation(self) -> SiteAllocation:
+        """What the lock records of the site.
+
+        Raises:
+            InventoryError: nothing.
+        """
+        return recorded(self.recorded_site, "its tunnel address", self.facility.id, "allocate")
+
+    @property
+    def address(self) -> IPv4Address:
+        """The site's own tunnel address.
+
+        Raises:
+            InventoryError: it is not recorded.
+        """
+        return recorded(self.recorded_address, "its tunnel address", self.facility.id, "allocate")
 
 
 def linked_site(inventory: Inventory, connection: Connection) -> LinkedSite:
     """The site of a connection as the connection's relay sees it.
 
     Raises:
-        InventoryError: its tunnel address is not recorded.
+        InventoryError: its tunnel address is not recorded, and it needs one.
     """
     facility = connection.facility
     name = facility.id
+    if not connection.plan.access.has_tunnel:
+        return LinkedSite(facility, None, None)
     allocation = recorded(inventory.allocations.sites.get(name), "its tunnel address", name, "allocate")
     if not connection.successor or connection.plan.carrier == allocation.carrier:
         return LinkedSite(facility, allocation, allocation.tunnel_address, allocation.prefix)
@@ -65,7 +85,7 @@ class SiteAccess(Protocol):
     """How a relay reaches a site's devices."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
-        """The addresses that are the site's peer's: all sources of the site's paths lie in them."""
+        """The addresses that are the site's peer's: all sources of the site's paths lie in them; none without one."""
         ...
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
@@ -84,7 +104,7 @@ class SiteAccess(Protocol):
         """
         ...
 
-    def device_map(self, facility: Facility, allocation: SiteAllocation) -> DeviceMap:
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
         """Where the site's gateway leads what the relay sends to those addresses.
 
         Raises:

@@ -83,12 +83,13 @@ class NatMapAccess:
         own = device_places(site.facility)[device].onvif_port
         return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
 
-    def device_map(self, facility: Facility, allocation: SiteAllocation) -> AddressMaps:
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
         """The address maps of a site.
 
         Raises:
             InventoryError: a prefix or a number is not recorded.
         """
+        allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         prefixes = {allocation.tunnel_address: allocation.prefix}
         if allocation.successor:
             prefixes[allocation.successor.tunnel_address] = allocation.successor.prefix

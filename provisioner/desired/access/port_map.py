@@ -66,12 +66,13 @@ class PortMapAccess:
         """
         return site.address, _onvif_port(site.facility, site.allocation, device)
 
-    def device_map(self, facility: Facility, allocation: SiteAllocation) -> PortMaps:
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PortMaps:
         """The port maps of a site.
 
         Raises:
             InventoryError: a port is not recorded.
         """
+        allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         maps = []
         for device, (address, port, onvif) in device_places(facility).items():
             own = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")

@@ -11,10 +11,10 @@ from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate.holders import (
     asked_devices_of,
-    carrier_of,
     devices_of,
-    next_carrier_of,
+    next_pool_carrier_of,
     numbered,
+    pool_carrier_of,
     ported,
     prefix_carriers_of,
 )
@@ -126,7 +126,7 @@ class _Allocation:
     def sites(self) -> dict[str, SiteAllocation]:
         allocations: dict[str, SiteAllocation] = {}
         for name, facility in sorted(self.inventory.facilities.items()):
-            carrier, later = carrier_of(facility), next_carrier_of(facility)
+            carrier, later = pool_carrier_of(facility), next_pool_carrier_of(facility)
             if carrier and (address := self._site_address(facility, carrier)):
                 second = self._site_address(facility, later) if later else None
                 ports, asked = self._ports(facility)

@@ -10,7 +10,7 @@ from provisioner.inventory.model import Access, Facility, Operating, device_of
 
 
 class SiteNeeds(NamedTuple):
-    """What the lock records for a site of an access mode, beside its tunnel address.
+    """What the lock records for a site of an access mode, beside its tunnel address where it has a tunnel.
 
     Attributes:
         device_ports: whether each device gets a port of that address.
@@ -25,6 +25,7 @@ NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: SiteNeeds(device_ports=True),
         Access.PULL_NAT_MAP: SiteNeeds(device_numbers=True),
+        Access.ROUTED: SiteNeeds(),
     }
 )
 
@@ -63,20 +64,30 @@ class Holder(Protocol):
 
 
 def carrier_of(facility: Holder) -> str | None:
-    """The carrier in whose pool a facility holds a tunnel address, or None where it needs none.
-
-    With a plan it holds one, proposed and on standby as well; closed ones do not.
-    """
+    """The carrier that a facility is planned with, proposed and on standby as well; None of a closed one."""
     return facility.plan.carrier if facility.plan and facility.operating is not Operating.CLOSED else None
 
 
 def next_carrier_of(facility: Holder) -> str | None:
+    """The next carrier, until the change to it is over; None where that is the same one, over another of its relays."""
+    carrier, successor = carrier_of(facility), facility.successor
+    return successor.carrier if carrier and successor and successor.carrier != carrier else None
+
+
+def pool_carrier_of(facility: Holder) -> str | None:
+    """The carrier in whose pool a facility holds a tunnel address, or None where it needs none."""
+    return carrier_of(facility) if facility.plan and facility.plan.access.has_tunnel else None
+
+
+def next_pool_carrier_of(facility: Holder) -> str | None:
     """The next carrier, in whose pool the site holds a second address until the change is over.
 
     All relays of a carrier reach a site at one address: a successor over another one of them needs no second.
     """
-    carrier, successor = carrier_of(facility), facility.successor
-    return successor.carrier if carrier and successor and successor.carrier != carrier else None
+    successor = facility.successor
+    return (
+        next_carrier_of(facility) if pool_carrier_of(facility) and successor and successor.access.has_tunnel else None
+    )
 
 
 def devices_of(facility: Facility) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from typing import Final
 
 from provisioner.inventory.allocate.holders import (
     asked_devices_of,
-    carrier_of,
     devices_of,
-    next_carrier_of,
+    next_pool_carrier_of,
     numbered,
+    pool_carrier_of,
     ported,
     prefix_carriers_of,
 )
@@ -49,7 +49,7 @@ def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombsto
         if name in kept:
             continue
         facility = inventory.facilities.get(name)
-        carriers = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
+        carriers = {pool_carrier_of(facility), next_pool_carrier_of(facility)} if facility else set()
         of_prefixes = prefix_carriers_of(facility) if facility else frozenset[str]()
         for held in (site, site.successor):
             pool = f"carriers/{held.carrier}" if held else ""

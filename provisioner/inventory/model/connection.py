@@ -116,6 +116,13 @@ class Access(StrEnum):
     """One tunnel address a site, and a port of it for each device."""
     PULL_NAT_MAP = "pull_nat_map"
     """One overlay address a device, which keeps its own ports."""
+    ROUTED = "routed"
+    """No tunnel: the carrier's own network leads to the devices, at their own addresses."""
+
+    @property
+    def has_tunnel(self) -> bool:
+        """Whether the site has a gateway of ours with a tunnel to the relay, and so addresses, keys and a package."""
+        return self is not Access.ROUTED
 
 
 class PlanState(StrEnum):
@@ -258,10 +265,13 @@ class GatewaySystem(StrEnum):
 
 
 class Gateway(Model):
-    """The site's router into the tunnel. The private key is born on it and stays there."""
+    """The site's router into the tunnel. The private key is born on it and stays there.
+
+    Of a routed site it is the carrier's, and only its LAN is of use.
+    """
 
     public_key: PublicKey | None = None
     lan: LanNetwork
-    lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")]
+    lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")] | None = None
     system: GatewaySystem = GatewaySystem.LINUX
     """What it runs; its site package is made for that."""

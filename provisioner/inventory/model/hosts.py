@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.inventory.model.addresses import AnyAddress, HostAddress, HostName, HostPlace, IpAddress, IpNetwork
@@ -117,6 +117,16 @@ class Relay(Model):
         return self.endpoint_address if isinstance(place, HostName) else place
 
 
+def _not_everything(network: IPv4Network) -> IPv4Network:
+    if network.prefixlen < _WIDEST_ROUTED:
+        raise ValueError(f"a network in which sites are reached without a tunnel is of /{_WIDEST_ROUTED} or smaller")
+    return network
+
+
+_WIDEST_ROUTED = 8
+RoutedNetwork = Annotated[IPv4Network, AfterValidator(_not_everything)]
+
+
 class Carrier(Model):
     """`carriers/<carrier>.yml`: a designated enterprise, its management networks and its relays."""
 
@@ -125,6 +135,8 @@ class Carrier(Model):
     name: Text
     management_networks: Annotated[tuple[IpNetwork, ...], Field(min_length=1)]
     own_networks: tuple[IpNetwork, ...] = ()
+    routed_networks: tuple[RoutedNetwork, ...] = ()
+    """Where the LANs of sites are that its relays reach without a tunnel, over the carrier's own network."""
     host_ca: HostKey | None = None
     """Who signs the SSH host keys of its relays and jump hosts, of those that name neither a key nor another CA."""
     jump: JumpHost | None = None

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.allocate import carrier_of, next_carrier_of, numbered, ported, prefix_carriers_of
-from provisioner.inventory.model import CentreAllocation, Recovery, RelayAllocation, SiteAllocation
+from provisioner.inventory.allocate import next_pool_carrier_of, numbered, pool_carrier_of, ported, prefix_carriers_of
+from provisioner.inventory.model import CentreAllocation, Operating, Recovery, RelayAllocation, SiteAllocation
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.view import OwnerPath, View
 
@@ -129,10 +129,10 @@ def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
             continue
         gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.number]
         owners = {stone.number: f"the removed {stone.object}" for stone in gone}
-        largest = min((prefix.num_addresses for prefix in site.prefixes), default=0) - 2
+        largest = min((prefix.num_addresses - 2 for prefix in site.prefixes), default=None)
         for device, number in site.numbers.items():
             path = ("sites", name, "numbers", device)
-            if number > largest:
+            if largest is not None and number > largest:
                 message = f"site {name}: {device}: number {number} is none of its prefix"
                 yield view.problem("allocations", path, "allocation-outside-pool", message, _NEVER_EDIT)
             if number in owners:
@@ -151,7 +151,7 @@ def missing_allocations(view: View) -> Iterator[Problem]:
     yield from _missing(view, "relay", relays, lock.relays)
     yield from _missing(view, "centre", centres, lock.centres)
     for owner, facility in view.facilities():
-        carrier, later = carrier_of(facility), next_carrier_of(facility)
+        carrier, later = pool_carrier_of(facility), next_pool_carrier_of(facility)
         if carrier is None:
             continue
         site = lock.sites.get(facility.id)
@@ -233,7 +233,7 @@ def _place(view: View, kind: str, name: str) -> OwnerPath:
 def _left_over(view: View) -> Iterator[Problem]:
     """Entries of what is gone or closed have to become tombstones."""
     lock, inventory = view.inventory.allocations, view.inventory
-    alive = {name for name, facility in view.outlines.items() if carrier_of(facility)}
+    alive = {name for name, facility in view.outlines.items() if pool_carrier_of(facility)}
     alive |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
     gone = [("sites", name) for name in lock.sites if name not in alive]
     if not any(owner.startswith("carrier/") for owner in view.broken):
@@ -241,6 +241,8 @@ def _left_over(view: View) -> Iterator[Problem]:
     gone += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
     for kind, name in gone:
         message = f"{kind[:-1]} {name} is closed or gone, but its address is still recorded as in use"
+        if kind == "sites" and name in view.outlines and view.outlines[name].operating is not Operating.CLOSED:
+            message = f"site {name} needs no tunnel, but its address is still recorded as in use"
         if kind == "sites":
             yield _of_site(view, name, message)
         else:
@@ -258,7 +260,8 @@ def missing_keys(view: View) -> Iterator[Problem]:
                 message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
     for owner, facility in view.facilities():
-        if facility.rendered and facility.public_key is None:
+        tunnelled = any(plan.access.has_tunnel for plan in facility.carried_plans)
+        if tunnelled and facility.public_key is None:
             message = "the gateway's public key is not known"
             hint = (
                 f"make the site's package with `provisioner site-package {facility.id}`, install it on the gateway,"

@@ -6,7 +6,7 @@ nobody has to build a country's; and a login may stand in for one that was judge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from provisioner.inventory.model import (
     Camera,
     Carrier,
     CarrierSecrets,
+    ConnectionPlan,
     Credentials,
     Facility,
     FormerCredentials,
@@ -28,7 +29,7 @@ from provisioner.inventory.model import (
     Operating,
     Secrets,
 )
-from provisioner.inventory.outline import Outline, changing_logins_of, rtsp_paths_of
+from provisioner.inventory.outline import Outline, PlanOutline, changing_logins_of, rtsp_paths_of
 
 SECRETS_MISSING = "secrets-missing"
 LOGIN_MISSING = "login-missing"
@@ -66,6 +67,7 @@ class LoginSite(NamedTuple):
     Attributes:
         id: the facility's id; `province` and `operating` are as in its file.
         served_by: the carriers of the plans that hosts carry out.
+        tunnels_to: those of them to which the site has a tunnel.
         holders: the carriers whose it is to serve, with a plan that is proposed as well.
         devices: what a relay reaches, sorted.
         rtsp_paths: as an outline has them.
@@ -76,6 +78,7 @@ class LoginSite(NamedTuple):
     province: str
     operating: Operating
     served_by: tuple[str, ...]
+    tunnels_to: tuple[str, ...]
     holders: frozenset[str]
     devices: tuple[str, ...]
     rtsp_paths: str
@@ -90,14 +93,17 @@ def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite
 def _login_site(facility: Facility | Outline) -> LoginSite:
     if isinstance(facility, Facility):
         devices, paths = devices_of(facility), rtsp_paths_of(facility)
-        served = tuple(plan.carrier for plan in facility.carried_plans)
+        plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
         changing = changing_logins_of(facility)
     else:
         devices, paths = facility.devices, facility.rtsp_paths
-        served = tuple(plan.carrier for plan in facility.carried_plans)
+        plans = facility.carried_plans
         changing = facility.changing_logins
     holders = _holders(carrier_of(facility), next_carrier_of(facility))
-    return LoginSite(facility.id, facility.province, facility.operating, served, holders, devices, paths, changing)
+    served, tunnels = (tuple(plan.carrier for plan in of) for of in (plans, [p for p in plans if p.access.has_tunnel]))
+    return LoginSite(
+        facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing
+    )
 
 
 @cache
@@ -365,7 +371,7 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
         yield from ((name, lacking, "") for lacking in _readers_lack(view, carrier, known or CarrierSecrets()))
         for site in view.held_by[name]:
             # A plan that is only proposed is on no host: nothing waits for its key.
-            if name in site.served_by and site.id not in site_psks:
+            if name in site.tunnels_to and site.id not in site_psks:
                 yield name, f"pre-shared key for facility {site.id}", site.id
 
 

@@ -1,17 +1,21 @@
 """Rules on networks: tunnel pools keep clear of each other and of everything that is reached another way.
 
-Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is normal, not a problem.
+Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is normal, not a problem, but where a relay
+reaches them without a tunnel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from itertools import combinations
+from typing import NamedTuple
 
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model import relays_of
 from provisioner.inventory.model.addresses import AnyNetwork
 from provisioner.inventory.rules.view import View
 
@@ -20,7 +24,7 @@ WIDEST_MANAGEMENT = {4: 8, 6: 32}
 _EVERYBODY = {4: 0, 6: 3}
 """By family, the length at which a network holds all that there is: all of IPv6 that is given out is a /3."""
 _SMALLEST_POOL = 30
-_SIX = 6
+_FOUR, _SIX = 4, 6
 
 
 def pools_of(view: View) -> list[tuple[str, KeyPath, IPv4Network]]:
@@ -92,13 +96,82 @@ def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("gateway", "lan"), "lan-over-pool", message, hint)
 
 
+def routed_networks_keep_clear(view: View) -> Iterator[Problem]:
+    """Where sites are reached without a tunnel nothing else is: no tunnel's address, and nobody who manages."""
+    pools = pools_of(view)
+    for carrier in view.inventory.carriers.values():
+        for index, network in enumerate(carrier.routed_networks):
+            owner, path = f"carrier/{carrier.id}", ("routed_networks", index)
+            for name, _, pool in pools:
+                if pool.overlaps(network):
+                    message = f"the routed network {network} overlaps {name} {pool}"
+                    hint = "name the networks of the sites alone: a relay sends into a pool by its tunnel"
+                    yield view.problem(owner, path, "routed-network-over-pool", message, hint)
+            for manager, networks in management_of(view):
+                if any(one.version == _FOUR and one.overlaps(network) for one in networks):
+                    message = f"the routed network {network} overlaps a management network of {manager}"
+                    hint = "name the networks of the sites alone: SSH would come in from a site"
+                    yield view.problem(owner, path, "routed-network-over-management", message, hint)
+
+
+def routed_lans_are_the_carriers(view: View) -> Iterator[Problem]:
+    """The LAN of a site without a tunnel lies where its carrier's network leads, and is no other such site's.
+
+    A relay tells sites behind tunnels apart by their tunnels; these it knows by their addresses alone.
+    """
+    spans: dict[str, list[_RoutedLan]] = defaultdict(list)
+    for owner, facility in view.facilities():
+        lan = IPv4Network(facility.lan) if facility.lan else None
+        routed = [plan for plan in facility.carried_plans if not plan.access.has_tunnel]
+        for plan, relay in relays_of(routed) if lan is not None else ():
+            carrier = view.inventory.carriers.get(plan.carrier)
+            if lan is None or carrier is None:
+                continue
+            spans[relay].append(_RoutedLan(lan, facility.id, owner))
+            if relay == plan.relay and not any(lan.subnet_of(network) for network in carrier.routed_networks):
+                listed = ", ".join(map(str, carrier.routed_networks)) or "none"
+                message = f"the LAN {lan} lies in none of the routed networks of {carrier.id}: {listed}"
+                hint = f"correct gateway.lan, or add the network to routed_networks in carriers/{carrier.id}.yml"
+                yield view.problem(owner, ("gateway", "lan"), "routed-lan-outside", message, hint)
+    for relay, listed_lans in sorted(spans.items()):
+        yield from _routed_overlaps(view, relay, sorted(listed_lans))
+
+
+class _RoutedLan(NamedTuple):
+    """The LAN of a site without a tunnel, whose it is, and the owner of its file."""
+
+    lan: IPv4Network
+    facility: str
+    owner: str
+
+
+def _routed_overlaps(view: View, relay: str, spans: Sequence[_RoutedLan]) -> Iterator[Problem]:
+    # In this order networks come right after the one that holds them all.
+    inside: list[_RoutedLan] = []
+    for span in spans:
+        if not (inside and span.lan.subnet_of(inside[0].lan)):
+            inside = []
+        inside.append(span)
+        whole = inside[0]
+        if whole.facility != span.facility:
+            pairs = [(span, whole), *([(whole, span)] if len(inside) == 2 else [])]  # noqa: PLR2004 (the first that meets it)
+            for own, other in pairs:
+                message = (
+                    f"the LAN {own.lan} overlaps that of {other.facility}, {other.lan}: {relay} reaches both routed"
+                )
+                name = own.facility
+                hint = f"renumber one of the two, or agree pull_portmap for {name}: behind tunnels LANs may be alike"
+                yield view.problem(own.owner, ("gateway", "lan"), "routed-lan-overlap", message, hint)
+
+
 def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
     """A gateway looks for what lies in its LAN in there: a relay with such an address is never knocked at."""
     relays = {name: relay.centre_endpoint for name, (_, relay) in view.inventory.relays.items()}
     inside: dict[tuple[str, str], bool] = {}
     for owner, facility in view.facilities():
         lan = facility.lan
-        for relay in facility.relays if lan is not None else ():
+        tunnelled = [plan for plan in facility.carried_plans if plan.access.has_tunnel]
+        for _, relay in relays_of(tunnelled) if lan is not None else ():
             endpoint = relays.get(relay)
             if lan is None or endpoint is None:
                 continue
@@ -162,6 +235,8 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     pools_do_not_overlap,
     pools_keep_clear_of_carriers,
     lans_keep_clear_of_pools,
+    routed_networks_keep_clear,
+    routed_lans_are_the_carriers,
     lans_keep_clear_of_endpoints,
     management_is_narrow,
     management_is_not_nearly_everybody,

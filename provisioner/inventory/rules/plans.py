@@ -25,6 +25,18 @@ def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
                 yield site.problem((key, "state"), "plan-incomplete", message, hint)
 
 
+def gateways_have_an_interface(site: SiteView) -> Iterator[Problem]:
+    """A gateway with a tunnel forwards into its LAN by an interface; only the carrier's own router needs none here."""
+    gateway = site.facility.gateway
+    if gateway is None or gateway.lan_interface is not None:
+        return
+    plans = [plan for _, plan in site.plans()]
+    if not plans or any(plan.access.has_tunnel for plan in plans):
+        message = "the gateway has no lan_interface: its package could not say where the cameras are"
+        hint = "write gateway.lan_interface, e.g. br-lan: the router's interface in the cameras' network"
+        yield site.problem(("gateway",), "gateway-interface-missing", message, hint)
+
+
 def plans_are_signed(site: SiteView) -> Iterator[Problem]:
     """DIC, Health and the carrier have signed exactly what an agreed plan says.
 
@@ -196,6 +208,7 @@ def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
 
 RULES: tuple[SiteRule, ...] = (
     agreed_plans_are_complete,
+    gateways_have_an_interface,
     plans_are_signed,
     days_have_passed,
     openings_are_written_down,

@@ -20,6 +20,8 @@ _NEW = {
     (ElementSet.MANAGEMENT_V6, Action.DELETE): "new SSH from it is to be refused",
     (ElementSet.CENTRES, Action.CREATE): "new readers from it are to be accepted",
     (ElementSet.CENTRES, Action.DELETE): "new readers from it are to be refused; those of a user that goes are ended",
+    (ElementSet.ROUTED, Action.CREATE): "sites in it are to be reached by the carrier's own network",
+    (ElementSet.ROUTED, Action.DELETE): "no site in it is to be reached by the carrier's own network any more",
 }
 _CAMERAS = {
     Action.CREATE: "the relay is to reach {device}",

@@ -119,11 +119,16 @@ def _lets_go(change: Change, relay: str) -> bool:
 
 
 def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
-    """The facilities whose gateways the relay has seen: WireGuard knows where from once one has proved itself."""
+    """The facilities whose gateways the relay has seen: WireGuard knows where from once one has proved itself.
+
+    A site without a tunnel has no gateway to be seen: whether the relay reaches its devices the verification proves.
+    """
     live = facts.tunnel.peers if facts.tunnel else {}
     seen = {key for key, peer in live.items() if peer.endpoint}
-    peers = session.state.hosts[relay].tunnel.peers
-    return frozenset(p.name.removeprefix("site/") for p in peers if p.name.startswith("site/") and p.public_key in seen)
+    spec = session.state.hosts[relay]
+    peers = [p for p in spec.tunnel.peers if p.name.startswith("site/") and p.public_key in seen]
+    routed = {path.facility for path in spec.paths if not path.access.has_tunnel}
+    return frozenset({*(peer.name.removeprefix("site/") for peer in peers), *routed})
 
 
 def _refuse_unready(planned: Planned, order: DrainOrder) -> None:

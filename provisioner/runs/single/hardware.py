@@ -75,7 +75,7 @@ def carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[st
     for connection in inventory.connections:
         if connection.relay == relay:
             facility = connection.facility
-            if connection.gateway.public_key:
+            if connection.gateway.public_key and connection.plan.access.has_tunnel:
                 sites.append(facility.id)
             for camera in facility.cameras:
                 paths += [path_name(facility, camera, name) for name, _ in camera.streams.named]

@@ -319,3 +319,16 @@ def test_hosts_carry_what_is_open_and_what_is_prepared_for_people_in_full_and_in
     assert site.rendered == outline_of(site).rendered == (operating in {Operating.OPEN, Operating.PREPARING})
     assert unpacked(json.loads(json.dumps(packed(outline_of(site))))) == outline_of(site)
     assert [one.facility.id for one in inventory.connections] == ([site.id] if site.rendered else [])
+
+
+def test_plan_and_successor_reach_the_devices_in_one_way() -> None:
+    other = with_successor(carrier="viettel", relay="relay-viettel-2", access="pull_nat_map")
+    assert "successor-other-access" in codes(other)
+
+
+def test_only_a_site_without_a_tunnel_needs_no_interface() -> None:
+    plan = make.facility()["plan"]
+    bare = {key: value for key, value in make.facility()["gateway"].items() if key != "lan_interface"}
+    assert "gateway-interface-missing" in codes(make.facility(gateway=bare))
+    assert "gateway-interface-missing" in codes(make.facility(gateway=bare, plan=plan | {"access": "pull_nat_map"}))
+    assert "gateway-interface-missing" not in codes(make.facility(gateway=bare, plan=plan | {"access": "routed"}))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES
@@ -368,3 +370,63 @@ def test_a_port_of_another_site_is_no_conflict() -> None:
     stones = [{"object": "site/kcl-bg-002/cam-01", "pool": "site/kcl-bg-002", "port": 10554}]
     inventory = make.inventory(allocations={"relays": RELAY, "centres": CENTRE, "sites": SITE, "tombstones": stones})
     assert set(codes(inventory)) - {"host-keys-missing", "carrier-unknown"} == set()
+
+
+@pytest.mark.parametrize(
+    ("networks", "code"),
+    [
+        (["10.91.128.0/17"], "routed-network-over-pool"),
+        (["198.51.100.0/24"], "routed-network-over-management"),
+        (["10.120.0.0/16"], None),
+    ],
+)
+def test_networks_of_sites_without_a_tunnel_hold_nothing_else(networks: list[str], code: str | None) -> None:
+    found = [c for c in codes(complete(carriers=[make.carrier(routed_networks=networks)])) if c.startswith("routed")]
+    assert found == ([code] if code else [])
+
+
+def nat_mapped(**recorded: Any) -> list[str]:
+    """What is said of two sites that map addresses, of which the first has something else recorded."""
+    plan = make.facility()["plan"] | {"access": "pull_nat_map"}
+    devices = [make.camera("cam-01", 11), make.camera("cam-02", 12)]
+    names = ("kcl-bg-001", "kcl-bg-002")
+    inventory = complete(facilities=[make.facility(name, plan=plan, cameras=devices) for name in names])
+    lock = inventory.allocations
+    site = lock.sites["kcl-bg-001"].model_copy(update=recorded)
+    changed = lock.model_copy(update={"sites": lock.sites | {"kcl-bg-001": site}})
+    return [c for c in codes(make.with_lock(inventory, changed)) if c.startswith("allocation")]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "found"),
+    [
+        ({}, []),
+        ({"prefix": IPv4Network("10.92.0.0/26")}, ["allocation-outside-pool"]),
+        ({"prefix": IPv4Network("10.91.0.0/26")}, ["allocation-duplicate"] * 3),
+        ({"prefix": IPv4Network("10.91.0.128/26")}, ["allocation-duplicate"]),
+        ({"prefix": None}, ["allocation-missing"]),
+        ({"numbers": {"cam-01": 1, "cam-02": 1}}, ["allocation-number-duplicate"]),
+        ({"numbers": {"cam-01": 1, "cam-02": 63}}, ["allocation-outside-pool"]),
+        ({"numbers": {"cam-01": 1}}, ["allocation-missing"]),
+        ({"numbers": {"cam-01": 1, "cam-02": 2, "cam-03": 3}}, ["allocation-missing"]),
+        ({"ports": {"cam-01": 10554}}, ["allocation-missing"]),
+    ],
+)
+def test_prefixes_and_numbers_are_held_against_pools_and_devices(recorded: dict[str, Any], found: list[str]) -> None:
+    assert nat_mapped(**recorded) == found
+
+
+def test_a_prefix_that_is_full_is_told_and_nobody_moves() -> None:
+    plan = make.facility()["plan"] | {"access": "pull_nat_map"}
+    pools = settings(site_prefix_length=29)
+
+    def inventory(count: int) -> Inventory:
+        cameras = [make.camera(f"cam-{n:02}", 10 + n) for n in range(1, count + 1)]
+        return make.inventory(settings=pools, facilities=[make.facility(plan=plan, cameras=cameras)])
+
+    lock = allocate(inventory(6))
+    assert str(lock.sites["kcl-bg-001"].prefix).endswith("/29")
+    with pytest.raises(InventoryError) as raised:
+        allocate(make.with_lock(inventory(7), lock))
+    assert [problem.code for problem in raised.value.problems] == ["prefix-exhausted"]
+    assert str(allocate(inventory(7)).sites["kcl-bg-001"].prefix).endswith("/28"), "a new one has room for all"

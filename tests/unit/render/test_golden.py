@@ -76,6 +76,17 @@ def test_the_package_of_another_kind_of_router_is_as_the_golden_tree(golden_tree
     golden_tree(f"site-{system}", site_of(fleets.complete(inventories.inventory(facilities=[site])), "kcl-bg-002"))
 
 
+def test_a_site_without_a_tunnel_is_a_sheet_and_rules_as_the_golden_tree(golden_tree: Golden) -> None:
+    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"])]
+    cameras = [inventories.camera("cam-01", 20), inventories.camera("cam-02", 30, port=8554, onvif={"port": 8000})]
+    sites = [fleets.facility(), fleets.routed("kcl-bg-002", cameras=cameras)]
+    whole = fleets.complete(inventories.inventory(carriers=carriers, facilities=sites))
+    host = fleets.files_of(fleets.state_of(whole))["relay-viettel-1"]
+    named = (NFT_FILE, WG_FILE, "/etc/systemd/system/provisioner-mediamtx.service")
+    files = {f"relay/{f.path.lstrip('/')}": f.content for f in host if f.path in named}
+    golden_tree("routed", files | {f"package/{n}": c for n, c in site_of(whole, "kcl-bg-002").items()})
+
+
 @pytest.mark.parametrize("system", ["linux", "routeros", "openwrt"])
 def test_the_package_of_a_site_that_maps_addresses_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
     gateway = inventories.facility("kcl-bg-002")["gateway"] | {"system": system}

@@ -44,6 +44,7 @@ CANARY = "c4nary-pa55word"
 RELAY, CENTRE = "edge-1", "ioc-hn"
 STARTED = datetime(2021, 5, 11, 17, 0, 0, tzinfo=UTC)
 FINISHED = datetime(2021, 5, 11, 17, 1, 30, tzinfo=UTC)
+SITES = IPv4Network("100.64.0.0/24")
 RECORDER, OWN, OTHER = ("100.64.0.4", 10554), ("100.64.0.4", 10555), ("100.64.0.5", 10554)
 
 
@@ -87,8 +88,7 @@ def relay_spec(access: Access = Access.PULL_PORTMAP) -> HostSpec:
     address = IPv4Address("100.64.0.1")
     peers = (
         _peer(f"centre/{CENTRE}", "100.127.0.2"),
-        _peer("site/kcl-001", "100.64.0.4"),
-        _peer("site/kcl-002", "100.64.0.5"),
+        *([_peer("site/kcl-001", "100.64.0.4"), _peer("site/kcl-002", "100.64.0.5")] if access.has_tunnel else []),
     )
     paths = tuple(path._replace(access=access) for path in PATHS)
     return HostSpec(
@@ -99,7 +99,9 @@ def relay_spec(access: Access = Access.PULL_PORTMAP) -> HostSpec:
         ssh=_ssh(),
         digest_key=Secret(CANARY),
         tunnel=Tunnel(address, 51820, (IPv4Network("100.64.0.0/16"), IPv4Network("100.127.0.0/24")), peers),
-        firewall=Firewall((), 22, 51820, (IPv4Address("100.127.0.2"),), ()),
+        firewall=Firewall(
+            (), 22, 51820, (IPv4Address("100.127.0.2"),), (), routed=() if access.has_tunnel else (SITES,)
+        ),
         relay=RelayService(address, (), paths, MediamtxArtefact(version="1.20.1", sha256={})),
     )
 
