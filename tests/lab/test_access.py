@@ -11,12 +11,13 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from provisioner.inventory.files.edit import edited
 from tests import inventories
 
 from .deployment import Deployment, patient
 from .test_reach import proved, tried
 from .test_verify import all_up, causes, verified
-from .topology import GATEWAYS
+from .topology import GATEWAYS, Network
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 
@@ -38,14 +39,25 @@ def changed(deployment: Deployment, access: str) -> Iterator[Deployment]:
         yield deployment
     finally:
         deployment.git("reset", "--quiet", "--hard")
-        install(deployment)
+        if install(deployment):
+            deployment.commit("the gateway has a key of its own again")
 
 
-def install(deployment: Deployment) -> None:
-    folder = deployment.lab.directory / "access"
+def install(deployment: Deployment) -> bool:
+    """Do the technician's part; tell whether the gateway made another key, which is noted then."""
+    lab, folder = deployment.lab, deployment.lab.directory / "access"
     deployment.run("site-package", SITE.facility, "--out", str(folder))
-    deployment.lab.install_site_package(SITE.name, folder / SITE.facility)
+    package = folder / SITE.facility
+    file = deployment.facility_file(SITE.facility)
+    before = file.read_bytes()
+    if (package / "peers").exists():
+        deployment.note_key(SITE.facility, lab.install_site_package(SITE.name, package))
+    else:
+        lab.exec(SITE.name, ["rm", "-rf", "/root/site-package"])
+        lab.copy_in(SITE.name, package, "/root/site-package")
+        lab.exec(SITE.name, ["sh", "/root/site-package/install.sh"])
     shutil.rmtree(folder)
+    return file.read_bytes() != before
 
 
 def at_gateway(deployment: Deployment, command: str) -> Callable[[], object]:
@@ -144,3 +156,76 @@ def knock(deployment: Deployment, address: str, port: int) -> dict[str, Any]:
     done = lab.exec(SITE.relay, ["python3", "-I", "-c", program, address, str(port)], check=False)
     after = lab.exec(SITE.name, listed).stdout
     return {"connected": done.returncode == 0, "unmapped": before != after}
+
+
+# --- the carrier's own network --------------------------------------------------------------------
+
+_CARRIER: Final = """
+table ip lab_carrier
+delete table ip lab_carrier
+table ip lab_carrier {
+  chain postrouting { type nat hook postrouting priority srcnat; oifname "lan0" masquerade; }
+}
+"""
+
+
+@pytest.fixture
+def routed(deployment: Deployment) -> Iterator[Deployment]:
+    """The deployment with one site that the carrier's network leads to; its LAN is the one that all others have."""
+    lab, lan = deployment.lab, str(SITE.lan.network)
+    way = ["via", str(lab.address(SITE.name, Network.WAN))]
+    carrier = deployment.root / f"carriers/{SITE.carrier}.yml"
+    carrier.write_bytes(edited(carrier.read_bytes(), {("routed_networks",): [lan]}))
+    with changed(deployment, "routed") as without_tunnel:
+        # The carrier's part: a route, and a router at the site that answers for cameras without one.
+        lab.exec(SITE.name, ["nft", "-f", "-"], stdin=_CARRIER)
+        lab.exec(SITE.relay, ["ip", "route", "replace", lan, *way])
+        try:
+            yield without_tunnel
+        finally:
+            lab.exec(SITE.relay, ["ip", "route", "del", lan], check=False)
+            lab.exec(SITE.name, ["nft", "delete", "table", "ip", "lab_carrier"], check=False)
+
+
+def test_a_site_is_up_over_the_carriers_network_and_each_failure_has_its_cause(routed: Deployment) -> None:
+    assert SITE.facility not in yaml.safe_load((routed.root / "allocations.lock.yml").read_text("utf-8"))["sites"]
+    assert routed.lab.exec(SITE.name, ["wg", "show", "wg-prov"], check=False).returncode != 0, "its tunnel is gone"
+    found = verified(routed, *OF_CARRIER, until=all_up, tries=12)
+    assert all_up(found), found["incidents"]
+    assert {path["level"] for path in found["paths"]} == {7}
+    expected = {f"{SITE.facility}/cam-01": "camera unplugged", f"{SITE.facility}/cam-02": "wrong password"}
+    with ExitStack() as mending:
+        gone, changing = (routed.lab.camera(f"{SITE.facility}/{name}") for name in ("cam-01", "cam-02"))
+        gone.unplug()
+        mending.callback(gone.plug)
+        mending.callback(routed.lift_quarantine)
+        mending.callback(changing.change_password, changing.password)
+        changing.change_password("Somebody-changed-it-1")
+        time.sleep(15)
+        found = verified(routed, *OF_CARRIER, until=lambda f: causes(f) == expected)
+        assert causes(found) == expected, found["incidents"]
+
+
+@pytest.mark.soak
+def test_a_route_that_is_gone_is_the_carriers_network_and_one_incident(routed: Deployment) -> None:
+    verified(routed, *ONLY, until=all_up, tries=12)
+    lan = str(SITE.lan.network)
+    expected = dict.fromkeys((f"{SITE.facility}/{one.id}" for one in SITE.cameras), "carrier network down")
+    with ExitStack() as mending:
+        way = ["via", str(routed.lab.address(SITE.name, Network.WAN))]
+        mending.callback(routed.lab.exec, SITE.relay, ["ip", "route", "replace", lan, *way])
+        routed.lab.exec(SITE.relay, ["ip", "route", "replace", "blackhole", lan])
+        time.sleep(15)
+        found = verified(routed, *ONLY, until=lambda f: causes(f) == expected)
+        assert causes(found) == expected, found["incidents"]
+    assert [(i["layer"], i["object"]) for i in found["incidents"]] == [("carrier network", SITE.facility)]
+
+
+@pytest.mark.soak
+def test_what_prove_says_of_the_carriers_network_is_so_by_packets(routed: Deployment) -> None:
+    site, everybody = f"site/{SITE.facility}", ["internet", "management", "centres", "relays"]
+    beside = [f"site/{facility}" for facility in BESIDE]
+    cells = proved(routed, [*everybody, *beside], [site]) + proved(routed, [site], [*everybody[2:], *beside])
+    reached = {(cell["program"], cell["service"]) for cell in cells if cell["reaches"] == "yes" and cell["to"] == site}
+    assert ("relay", "cameras") in reached
+    assert tried(routed, cells) == []

@@ -95,6 +95,13 @@ class Places:
 
     def at_site(self, facility: str, service: str) -> list[tuple[str, int]]:
         """Where a relay finds a service of a site: at its one address, or at each device's own."""
+        devices = self._gateways[facility].devices
+        # The one device that is asked by ONVIF is the first, as `asked` below writes it.
+        of = [(one.id, one.port) for one in devices] if service == "cameras" else [(devices[0].id, _ONVIF)]
+        if self.is_routed(facility):
+            own = {one.id: str(one.address.ip) for one in devices}
+            every = [(address, _OTHER) for address in own.values()]
+            return every if service == "other" else [(own[device], port) for device, port in of]
         site, inner = self._lock["sites"][facility], self.inner(f"site/{facility}")
         if "prefix" not in site:
             ports = {"cameras": site["ports"], "onvif": site.get("onvif_ports") or {}, "other": {"": _OTHER}}
@@ -102,13 +109,16 @@ class Places:
         prefix, numbers = IPv4Network(site["prefix"]), site["numbers"]
         if service == "other":
             return [(inner, _OTHER), *((str(prefix[number]), _OTHER) for number in numbers.values())]
-        devices = self._gateways[facility].devices
-        # The one device that is asked by ONVIF is the first, as `asked` below writes it.
-        of = [(one.id, one.port) for one in devices] if service == "cameras" else [(devices[0].id, _ONVIF)]
         return [(str(prefix[numbers[device]]), port) for device, port in of]
 
+    def is_routed(self, facility: str) -> bool:
+        """Whether it has no tunnel, and so nothing in the lock."""
+        return facility not in self._lock["sites"]
+
     def networks(self, facility: str) -> list[str]:
-        """What of a site is reached through its tunnel."""
+        """What of a site is reached by its relay."""
+        if self.is_routed(facility):
+            return [f"{one.address.ip}/32" for one in self._gateways[facility].devices]
         site = self._lock["sites"][facility]
         return [f"{self.inner(f'site/{facility}')}/32", *([site["prefix"]] if "prefix" in site else [])]
 
@@ -163,8 +173,10 @@ def _both(address: object, ports: Sequence[int], observer: str) -> list[Packet]:
 def routes_of(lab: Lab, places: Places, gateway: Gateway) -> list[tuple[str, str, list[str]]]:
     """What has to be routed so that packets of a site, and packets to it, get to its relay: host, network, the way."""
     (relay,) = [r.name for r in RELAYS if r.name == gateway.relay]
-    own, tunnel = places.networks(gateway.facility), ["dev", "wg-prov"]
     wan, management = (["via", str(lab.address(relay, network))] for network in (Network.WAN, Network.MGMT))
+    own, tunnel = places.networks(gateway.facility), ["dev", "wg-prov"]
+    if places.is_routed(gateway.facility):
+        tunnel = wan
     outside = next(other for other in reversed(GATEWAYS) if other is not gateway)
     beside = [other for other in GATEWAYS if other.relay == gateway.relay and other is not gateway]
     return [
@@ -173,8 +185,15 @@ def routes_of(lab: Lab, places: Places, gateway: Gateway) -> list[tuple[str, str
         (gateway.name, f"{places.inner(f'centre/{CENTRE.name}')}/32", tunnel),
         *((gateway.name, network, tunnel) for other in beside for network in places.networks(other.facility)),
         # Somebody outside, by the tunnel.
-        (gateway.name, f"{lab.address(outside.name, Network.WAN)}/32", tunnel),
+        *([] if tunnel is wan else [(gateway.name, f"{lab.address(outside.name, Network.WAN)}/32", tunnel)]),
+        *([(gateway.name, f"{places.inner(f'relay/{relay}')}/32", wan)] if tunnel is wan else []),
     ]
+
+
+def _take_anything(lab: Lab, gateway: Gateway) -> None:
+    """Let a gateway send and take anything by its tunnel, where it has one."""
+    for key in lab.exec(gateway.name, ["wg", "show", "wg-prov", "peers"], check=False).stdout.split():
+        lab.exec(gateway.name, ["wg", "set", "wg-prov", "peer", key, "allowed-ips", "0.0.0.0/0"])
 
 
 @contextmanager
@@ -189,8 +208,7 @@ def harmful(lab: Lab, places: Places) -> Iterator[None]:
         lab.exec(relay.name, ["sh", "-c", "mount -o remount,rw /proc/sys && sysctl -qw net.ipv4.ip_forward=1"])
     for gateway in GATEWAYS:
         lab.exec(gateway.name, ["nft", "-f", "-"], stdin=_SEEN.format(hook="prerouting", priority=-150))
-        (key,) = lab.exec(gateway.name, ["wg", "show", "wg-prov", "peers"]).stdout.split()
-        lab.exec(gateway.name, ["wg", "set", "wg-prov", "peer", key, "allowed-ips", "0.0.0.0/0"])
+        _take_anything(lab, gateway)
     for host, to, by in routes:
         if lab.exec(host, ["ip", "route", "add", to, *by], check=False).returncode == 0:
             added.append((host, [to, *by]))
