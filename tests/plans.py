@@ -15,7 +15,7 @@ from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.model import Allocations, Inventory, Secrets
+from provisioner.inventory.model import Access, Allocations, Inventory, Secrets
 from provisioner.inventory.moves import moved_secrets
 from provisioner.pipeline import Planned
 from provisioner.plan import Basis
@@ -129,6 +129,14 @@ def of(sites: Mapping[str, int], **changes: object) -> Inventory:
     """An inventory of one carrier: facilities with so many cameras."""
     facilities = [fleets.facility(name, cameras) for name, cameras in sites.items()]
     return inventories.inventory(**({"facilities": facilities} | changes))
+
+
+def of_modes(sites: Mapping[str, int]) -> Inventory:
+    """The same with an access mode each, by the last figure of its id."""
+    modes = [mode.value for mode in Access]
+    facilities = [fleets.of_mode(modes[int(name[-1]) % len(modes)], name, cameras) for name, cameras in sites.items()]
+    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"])]
+    return inventories.inventory(carriers=carriers, facilities=facilities)
 
 
 def without_refusals(planned: Planned) -> Planned:

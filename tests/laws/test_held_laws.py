@@ -60,15 +60,15 @@ def files(host: SimulatedHost) -> dict[str, File]:
 def test_the_plan_of_the_others_is_what_it_was(edit: tuple[dict[str, int], dict[str, int], set[str]]) -> None:
     before, after, broken = edit
     world = plans.World()
-    world.apply(plans.of(before))
+    world.apply(plans.of_modes(before))
     world.watch(RELAY, {f"bac-giang/{name}/cam-01/sub": 2 for name in before})
-    intact = world.plan(plans.of(after)).plan
-    plan = world.plan(without(plans.of(after), broken), held=held(broken)).plan
+    intact = world.plan(plans.of_modes(after)).plan
+    plan = world.plan(without(plans.of_modes(after), broken), held=held(broken)).plan
     assert plan.pending == intact.pending
     assert plan.refused == intact.refused
     # By the usual limits, too: what is held is served, so that a share of all paths is the same.
-    strict = world.plan(without(plans.of(after), broken), held=held(broken), allow={}).plan
-    assert strict.refused == world.plan(plans.of(after), allow={}).plan.refused
+    strict = world.plan(without(plans.of_modes(after), broken), held=held(broken), allow={}).plan
+    assert strict.refused == world.plan(plans.of_modes(after), allow={}).plan.refused
     one, other = plan_document(plan), plan_document(intact)
     assert one["totals"] == other["totals"]
     assert one["summary"] | {"noop": 0} == other["summary"] | {"noop": 0}
@@ -85,17 +85,17 @@ def test_what_is_held_stays_byte_for_byte_and_mending_it_brings_the_ordinary_pla
     before, after, broken = edit
     world, ordinary = plans.World(), plans.World()
     for one in (world, ordinary):
-        one.apply(plans.of(before))
+        one.apply(plans.of_modes(before))
     kept = held_on(world.hosts.hosts[RELAY], broken)
-    world.apply(without(plans.of(after), broken), held=held(broken), password="another one")
+    world.apply(without(plans.of_modes(after), broken), held=held(broken), password="another one")
     host = world.hosts.hosts[RELAY]
     assert held_on(host, broken) == kept
     assert set(kept.paths) == {name for name in plans.paths_in(host) if name.split("/")[1] in broken}
-    assert world.plan(without(plans.of(after), broken), held=held(broken), password="another one").plan.is_empty
+    assert world.plan(without(plans.of_modes(after), broken), held=held(broken), password="another one").plan.is_empty
     # With the logins that it had: nothing of it has to change.
-    world.apply(without(plans.of(after), broken), held=held(broken))
-    ordinary.apply(plans.of(after))
-    assert world.plan(plans.of(after)).plan.is_empty
+    world.apply(without(plans.of_modes(after), broken), held=held(broken))
+    ordinary.apply(plans.of_modes(after))
+    assert world.plan(plans.of_modes(after)).plan.is_empty
     assert files(host) == files(ordinary.hosts.hosts[RELAY])
 
 
@@ -106,12 +106,12 @@ def test_what_was_edited_while_it_was_broken_comes_when_it_is_mended(
 ) -> None:
     broken = {data.draw(st.sampled_from(sorted(fleet)))}
     world = plans.World()
-    world.apply(plans.of(fleet))
+    world.apply(plans.of_modes(fleet))
     longer = fleet | {name: fleet[name] + 1 for name in broken}
-    assert world.plan(without(plans.of(longer), broken), held=held(broken)).plan.is_empty
-    mended = world.apply(plans.of(longer)).plan
+    assert world.plan(without(plans.of_modes(longer), broken), held=held(broken)).plan.is_empty
+    mended = world.apply(plans.of_modes(longer)).plan
     assert {change.facility for change in mended.pending if change.facility} == broken
-    assert world.plan(plans.of(longer)).plan.is_empty
+    assert world.plan(plans.of_modes(longer)).plan.is_empty
 
 
 @FEW
@@ -119,27 +119,27 @@ def test_what_was_edited_while_it_was_broken_comes_when_it_is_mended(
 def test_one_that_hosts_do_not_have_is_not_there(fleet: dict[str, int], data: st.DataObject) -> None:
     broken = {data.draw(st.sampled_from(sorted(fleet)))}
     world = plans.World()
-    world.apply(without(plans.of(fleet), broken), held=held(broken))
+    world.apply(without(plans.of_modes(fleet), broken), held=held(broken))
     other = plans.World()
-    other.apply(without(plans.of(fleet), broken))
+    other.apply(without(plans.of_modes(fleet), broken))
     assert files(world.hosts.hosts[RELAY]) == files(other.hosts.hosts[RELAY])
-    assert all(not one.hosts for one in world.plan(without(plans.of(fleet), broken), held=held(broken)).plan.held)
+    assert all(not one.hosts for one in world.plan(without(plans.of_modes(fleet), broken), held=held(broken)).plan.held)
 
 
 @FEW
 @given(fleet=fleets, data=st.data())
 def test_taking_out_and_putting_back_are_each_others_inverse(fleet: dict[str, int], data: st.DataObject) -> None:
     world = plans.World()
-    world.apply(plans.of(fleet))
+    world.apply(plans.of_modes(fleet))
     host = copy.deepcopy(world.hosts.hosts[RELAY])
-    key = world.state(plans.of(fleet))[2].hosts[RELAY].digest_key.reveal()
+    key = world.state(plans.of_modes(fleet))[2].hosts[RELAY].digest_key.reveal()
     names = data.draw(st.sets(st.sampled_from(NAMES)))
     texts = {path: content.decode() for path, (content, *_) in files(host).items()}
     rest, parts = host_held.taken(texts, names, key)
     assert host_held.put_back(rest, parts, key) == texts
     rendered = plans.World()
     rendered.lock, rendered.secrets = world.lock, world.secrets
-    specs = rendered.state(without(plans.of(fleet), names), held=held(names))[2]
+    specs = rendered.state(without(plans.of_modes(fleet), names), held=held(names))[2]
     wanted = {file.path: file.content.decode() for file in plans.rendered(specs)[RELAY] if file.path in FILES}
     assert rest == wanted
 

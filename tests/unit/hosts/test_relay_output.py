@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="packets of several us
 RELAY_UID, PROBE_UID = 64001, 64002
 _UIDS = {"mediamtx": RELAY_UID, "provisioner-probe": PROBE_UID}
 RELAY, CAMERA_AT, SITE, CENTRE, MANAGEMENT = "10.91.0.1", "10.91.0.4", "10.91.0.5", "10.90.0.2", "192.0.2.50"
+ROUTED, BESIDE, ROUTED_IN = "10.120.1.5", "10.120.1.6", IPv4Network("10.120.0.0/16")
 
 _LISTEN = """
 import socket, sys
@@ -113,7 +114,9 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Place]:
     spec = fleets.state_of(inventories.inventory()).hosts["relay-viettel-1"]
     assert spec.firewall
     cameras = ((IPv4Address(CAMERA_AT), 10554), (IPv4Address(SITE), 10554))
-    spec = replace(spec, firewall=replace(spec.firewall, cameras=cameras, centres=(IPv4Address(CENTRE),)))
+    cameras = (*cameras, (IPv4Address(ROUTED), 554))
+    firewall_spec = replace(spec.firewall, cameras=cameras, centres=(IPv4Address(CENTRE),), routed=(ROUTED_IN,))
+    spec = replace(spec, firewall=firewall_spec)
     rules = tmp_path / "provisioner.nft"
     rendered = {file.path: file.content for file in render_host(spec, fleets.templates())}
     rules.write_bytes(rendered[NFT_FILE])
@@ -138,13 +141,14 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Place]:
                 *(f"address add {a}/32 dev tunnel" for a in (CAMERA_AT, SITE, CENTRE)),
                 f"address add {MANAGEMENT}/24 dev backbone",
                 "address add 169.254.169.254/32 dev backbone",
+                *(f"address add {a}/32 dev backbone" for a in (ROUTED, BESIDE)),
                 "address add fd00::50/64 dev backbone nodad",
                 "link set tunnel up",
                 "link set backbone up",
                 f"route add {RELAY}/32 dev tunnel",
             ]
         )
-        relay.ip(["route add 169.254.169.254/32 dev eth0"])
+        relay.ip(["route add 169.254.169.254/32 dev eth0", f"route add {ROUTED_IN} dev eth0"])
         relay.run(["nft", "-f", "-"], stdin=firewall.loadable(rules))
         there = Place(relay, world, [])
         yield there
@@ -240,3 +244,35 @@ def test_a_camera_that_redirects_to_itself_is_halted_and_no_other_is(place: Plac
     assert place.knock(RELAY_UID, SITE, 10554) == "through"
     assert place.dropped("pull-limit") == 1
     assert place.dropped("relay-halted") >= 2
+
+
+@CAMERA
+def test_over_the_carriers_network_cameras_are_reached_and_nothing_beside_them(place: Place) -> None:
+    places = [(ROUTED, 554), (ROUTED, 80), (BESIDE, 554)]
+    listeners = {at: place.listen(place.world, *at) for at in places}
+    assert place.knock(RELAY_UID, ROUTED, 554) == "through"
+    assert place.knock(0, ROUTED, 554) == "through"
+    for uid in (RELAY_UID, PROBE_UID, 0):
+        for at in places[1:]:
+            assert place.knock(uid, *at) == "TimeoutError"
+    assert place.knock(PROBE_UID, ROUTED, 554) == "TimeoutError"
+    assert [place.taken(listeners[at]) for at in places] == [2, 0, 0]
+
+
+@CAMERA
+def test_a_login_for_the_tunnel_goes_by_no_other_way(place: Place) -> None:
+    place.world.ip([f"address add {CAMERA_AT}/32 dev backbone"])
+    listener = place.listen(place.world, CAMERA_AT, 10554)
+    place.relay.ip(["route del 10.91.0.0/16", "route add 10.91.0.0/16 dev eth0"])
+    assert place.knock(RELAY_UID, CAMERA_AT, 10554) == "TimeoutError"
+    assert place.taken(listener) == 0
+
+
+@CAMERA
+def test_a_camera_of_the_carriers_network_that_redirects_to_itself_is_halted(place: Place) -> None:
+    place.listen(place.world, ROUTED, 554)
+    dialled = int(place.relay.run(_as(RELAY_UID, _DIAL, ROUTED, 554, 3000)).stdout)
+    assert 400 <= dialled <= 900
+    assert place.knock(RELAY_UID, ROUTED, 554, patience=4) == "TimeoutError"
+    assert place.dropped("routed-limit") == 1
+    assert place.dropped("routed-halted") >= 2
