@@ -186,9 +186,15 @@ def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, *
 )
 @click.option("--lan", default="", metavar="NETWORK", help="The site's network; that of its devices if left out.")
 @click.option("--lan-interface", default="", metavar="NAME", help="The gateway's interface in it; br-lan if left out.")
-@click.option("--system", type=ListedWord([*GatewaySystem]), help="What the gateway runs; linux if left out.")
 @click.option(
-    "--access", type=ListedWord([*Access]), help="How the relay reaches the devices; pull_portmap in a new plan."
+    "--system",
+    type=ListedWord([system.value for system in GatewaySystem]),
+    help="What the gateway runs; linux if left out.",
+)
+@click.option(
+    "--access",
+    type=ListedWord([mode.value for mode in Access]),
+    help="How the relay reaches the devices; pull_portmap in a new plan.",
 )
 @edit_options
 @click.pass_obj

@@ -190,6 +190,8 @@ def test_no_id_is_given_out_while_nobody_knows_which_there_were(root: Path, call
         ),
         (("camera", "replace", "kcl-bg-001/nvr-01", "--serial", "A1"), ("recorders", 0, "onvif", "serial"), "A1"),
         (("facility", "plan", "kcl-bg-001", "--lan", "192.168.0.0/16"), ("gateway", "lan"), "192.168.0.0/16"),
+        (("facility", "plan", "kcl-bg-001", "--system", "openwrt"), ("gateway", "system"), "openwrt"),
+        (("facility", "plan", "kcl-bg-001", "--access", "pull_nat_map"), ("plan", "access"), "pull_nat_map"),
         (("facility", "move", "kcl-bg-001", "--to", "relay-vnpt-1"), ("successor", "carrier"), "vnpt"),
         (("facility", "contact", "kcl-bg-001", "--on", "2021-05-02"), ("contact_confirmed_on",), "2021-05-02"),
         ((*SURVEY, "--on", "2021-05-03", "--upload", "30"), ("survey", "uplink", "upload_mbps"), 30.0),
@@ -411,3 +413,17 @@ def test_a_day_that_was_named_is_written_and_none_is_made_up(root: Path, call: C
     assert call("facility", "reopen", "kcl-bg-001")[1].endswith("is so already\n")
     assert call("facility", "reopen", "kcl-bg-001", "--on", "2021-08-02")[0] == 0
     assert values(root)["opened_on"] == "2021-08-02"
+
+
+def test_a_move_keeps_how_the_devices_are_reached(root: Path, call: Call) -> None:
+    assert call("facility", "plan", "kcl-bg-001", "--access", "pull_nat_map")[0] == 0
+    assert call("facility", "move", "kcl-bg-001", "--to", "relay-vnpt-1")[0] == 0
+    assert values(root)["successor"]["access"] == "pull_nat_map"
+    assert call("facility", "plan", "kcl-bg-001", "--access", "pull_portmap")[0] == 0
+    assert [values(root)[key]["access"] for key in ("plan", "successor")] == ["pull_portmap"] * 2
+
+
+def test_a_site_without_a_tunnel_needs_a_network_of_its_carrier(root: Path, call: Call) -> None:
+    before = (root / SITE).read_bytes()
+    code, _, err = call("facility", "plan", "kcl-bg-001", "--access", "routed")
+    assert (code, (root / SITE).read_bytes()) == (0, before) or code == 3, err
