@@ -113,8 +113,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Place]:
     monkeypatch.setattr(firewall, "_number", _UIDS.__getitem__)
     spec = fleets.state_of(inventories.inventory()).hosts["relay-viettel-1"]
     assert spec.firewall
-    cameras = ((IPv4Address(CAMERA_AT), 10554), (IPv4Address(SITE), 10554))
-    cameras = (*cameras, (IPv4Address(ROUTED), 554))
+    cameras = ((IPv4Address(CAMERA_AT), 10554), (IPv4Address(SITE), 10554), (IPv4Address(ROUTED), 554))
     firewall_spec = replace(spec.firewall, cameras=cameras, centres=(IPv4Address(CENTRE),), routed=(ROUTED_IN,))
     spec = replace(spec, firewall=firewall_spec)
     rules = tmp_path / "provisioner.nft"

@@ -88,7 +88,8 @@ def site() -> Iterator[Site]:
         line.removeprefix("ip ") for line in files["site-up"].splitlines() if line.startswith("ip route replace local")
     ]
     with ExitStack() as stack:
-        there = Site(*(stack.enter_context(scratch()) for _ in range(3)))
+        relay, gateway, lan = (stack.enter_context(scratch()) for _ in range(3))
+        there = Site(relay, gateway, lan)
         there.gateway.ip(
             [
                 "link set lo up",
