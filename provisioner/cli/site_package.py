@@ -15,6 +15,7 @@ from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.pipeline import SitePackages, site_packages
+from provisioner.render.site import SitePackage
 from provisioner.runs.packages import NOT_RECORDED_HINT, record_handed
 
 _MOST = 5
@@ -38,7 +39,8 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     sites carry an older one. Once it is installed: gateway installed FACILITY.
 
     The package of a facility that is closed takes its gateway down: it stops and removes the tunnel, the
-    port map and the keys, and says so. It is made only where the facility is named.
+    port map and the keys, and says so. It is made only where the facility is named. That of a site without a
+    tunnel (access: routed) is a sheet alone, for whoever runs the carrier's network and the site's router.
 
     Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """
@@ -57,12 +59,23 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
     for facility, package in packages.files.items():
-        end = "; it takes the gateway down, since the facility is closed" if package.takes_down else ""
-        click.echo(f"wrote {folder / facility}: {package.installed_by} on the gateway of {facility}, as root{end}")
-    if packages.files and not left:
-        click.echo(f"once installed: provisioner gateway installed {' '.join(list(packages.files)[:_MOST])}")
+        click.echo(f"wrote {folder / facility}: {_what_to_do(facility, package)}")
+    installed = [facility for facility, package in packages.files.items() if not package.is_sheet]
+    if installed and not left:
+        click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST])}")
     print_held(packages.held, color=invocation.color, what="no package is made")
     return code_with_held(0, packages.held)
+
+
+def _what_to_do(facility: str, package: SitePackage) -> str:
+    if package.is_sheet:
+        return f"a sheet for whoever runs the carrier's network and the router of {facility}; nothing is installed"
+    run = f"{package.installed_by} on the gateway of {facility}, as root"
+    if not package.takes_down:
+        return run
+    routed = any(file.path.endswith(".html") for file in package.files)
+    why = "the site is reached without a tunnel now" if routed else "the facility is closed"
+    return f"{run}; it takes the gateway down, since {why}"
 
 
 def _document(folder: Path, packages: SitePackages) -> Document:

@@ -101,10 +101,13 @@ class SitePackage(NamedTuple):
     system: GatewaySystem = GatewaySystem.LINUX
 
     @property
+    def is_sheet(self) -> bool:
+        """Whether nothing of it is installed, as of a site that has no tunnel and never had one."""
+        return not any(file.path.endswith((".sh", ".rsc")) for file in self.files)
+
+    @property
     def installed_by(self) -> str:
         """What a technician does with it, e.g. `run install.sh in it`."""
-        if not any(file.path.endswith((".sh", ".rsc")) for file in self.files):
-            return "have the site's router set up as setup.html in it says"
         if self.system is not GatewaySystem.ROUTEROS:
             return "run install.sh in it"
         (script,) = (file.path for file in self.files if file.path.endswith(".rsc"))

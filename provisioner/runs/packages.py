@@ -44,7 +44,13 @@ def record_handed(session: Session, packages: SitePackages) -> str:
     inventory = packages.inventory
     if inventory is None or not packages.files:
         return ""
-    said = {name: _package(inventory, name, takes_down=package.takes_down) for name, package in packages.files.items()}
+    said = {
+        name: _package(inventory, name, takes_down=package.takes_down)
+        for name, package in packages.files.items()
+        if not package.is_sheet
+    }
+    if not said:
+        return ""
     key = packages.digest_key or _digest_key(session)
     if key is None:
         return f"this is done, and not recorded: {_SHUT}"
@@ -108,7 +114,7 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
             )
             hint += f" provisioner gateway installed {name} --as-desired"
             raise UsageError(f"no package of {name} is recorded as handed out", hint=hint, object=name)
-        desired = _package(inventory, name, takes_down=_is_closed(inventory, name)) if as_desired else None
+        desired = _package(inventory, name, takes_down=_goes(inventory, name)) if as_desired else None
         said[name] = desired or {"digest": handed[-1].digest}
     key = _digest_key(session)
     if key is None:
@@ -130,9 +136,10 @@ def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], 
         raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
 
-def _is_closed(inventory: Inventory, name: str) -> bool:
+def _goes(inventory: Inventory, name: str) -> bool:
+    """Whether a site's gateway is to be taken down."""
     facility = inventory.facilities.get(name)
-    return facility is None or facility.operating is Operating.CLOSED
+    return facility is None or facility.operating is Operating.CLOSED or had_tunnel(inventory, facility)
 
 
 # --- how they stand -------------------------------------------------------------------------------

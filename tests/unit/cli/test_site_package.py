@@ -7,8 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from provisioner.cli.main import run
+from provisioner.inventory.files.edit import edited
+from provisioner.inventory.files.lock import write_lock
+from provisioner.inventory.model import Allocations
+from tests import inventories
 from tests.hostile import LOCAL_USER
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"
@@ -71,3 +76,41 @@ def test_without_names_open_facilities_alone_have_packages(
     document = json.loads(capsys.readouterr().out)
     assert document["takes_down"] == []
     assert SITE not in document["packages"]
+
+
+def route(root: Path) -> None:
+    """Let the carrier's own network lead to the site, as all three sign it."""
+    path = root / f"facilities/bac-giang/{SITE}.yml"
+    site = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_bytes(edited(path.read_bytes(), {("plan", "access"): "routed"}))
+    inventories.sign_file(path)
+    carrier = root / "carriers/viettel.yml"
+    carrier.write_bytes(edited(carrier.read_bytes(), {("routed_networks",): [site["gateway"]["lan"]]}))
+    assert run(["-i", str(root), "allocate"], {}) == 0
+
+
+def test_a_site_that_needs_no_tunnel_any_more_has_a_sheet_and_what_takes_its_gateway_down(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    route(root)
+    capsys.readouterr()
+    assert run(["-i", str(root), "site-package", SITE, "--out", str(tmp_path / "sites")], {}) == 0
+    assert "takes the gateway down, since the site is reached without a tunnel now" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "sites" / SITE).iterdir()} == {"SHA256SUMS", "install.sh", "setup.html"}
+
+
+def test_a_site_that_never_had_a_tunnel_has_a_sheet_alone_and_nothing_is_recorded(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    route(root)
+    lock = root / "allocations.lock.yml"
+    stones = Allocations.model_validate(yaml.safe_load(lock.read_text(encoding="utf-8")), strict=False)
+    write_lock(root, stones.model_copy(update={"tombstones": ()}))
+    capsys.readouterr()
+    assert run(["-i", str(root), "site-package", SITE, "--out", str(tmp_path / "sites")], {}) == 0
+    said = f"a sheet for whoever runs the carrier's network and the router of {SITE}; nothing is installed\n"
+    assert capsys.readouterr().out.endswith(said)
+    sheet = (tmp_path / "sites" / SITE / "setup.html").read_text(encoding="utf-8")
+    assert {p.name for p in (tmp_path / "sites" / SITE).iterdir()} == {"SHA256SUMS", "setup.html"}
+    assert "no tunnel" in sheet
+    assert "không có đường hầm" in sheet
