@@ -19,7 +19,9 @@ from .test_reach import proved, tried
 from .test_verify import all_up, causes, verified
 from .topology import GATEWAYS, Network
 
-pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+# The rules alone are tried at each merge, in scratch namespaces: tests/unit/hosts/test_site_gateway.py and
+# test_relay_output.py. What is here takes a site to another access mode and back.
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
 
 SITE: Final = next(gateway for gateway in GATEWAYS if gateway.facility == "kcl-hd-001")
 BESIDE: Final = tuple(g.facility for g in GATEWAYS if g.relay == SITE.relay and g is not SITE)
@@ -116,7 +118,6 @@ def test_sites_with_one_lan_are_up_by_ports_and_by_addresses_and_each_failure_ha
         assert causes(found) == expected, found["incidents"]
 
 
-@pytest.mark.soak
 def test_a_tunnel_that_is_down_and_a_device_that_is_gone_are_told_apart(mapped: Deployment) -> None:
     verified(mapped, *ONLY, until=all_up, tries=12)
     camera = mapped.lab.camera(f"{SITE.facility}/cam-03")
@@ -136,7 +137,6 @@ def test_a_tunnel_that_is_down_and_a_device_that_is_gone_are_told_apart(mapped: 
         assert causes(found) == expected, found["incidents"]
 
 
-@pytest.mark.soak
 def test_what_prove_says_of_addresses_is_so_by_packets_and_other_ports_stay_shut(mapped: Deployment) -> None:
     site, everybody = f"site/{SITE.facility}", ["internet", "management", "centres", "relays"]
     beside = [f"site/{facility}" for facility in BESIDE]
@@ -206,7 +206,6 @@ def test_a_site_is_up_over_the_carriers_network_and_each_failure_has_its_cause(r
         assert causes(found) == expected, found["incidents"]
 
 
-@pytest.mark.soak
 def test_a_route_that_is_gone_is_the_carriers_network_and_one_incident(routed: Deployment) -> None:
     verified(routed, *ONLY, until=all_up, tries=12)
     lan = str(SITE.lan.network)
@@ -221,7 +220,6 @@ def test_a_route_that_is_gone_is_the_carriers_network_and_one_incident(routed: D
     assert [(i["layer"], i["object"]) for i in found["incidents"]] == [("carrier network", SITE.facility)]
 
 
-@pytest.mark.soak
 def test_what_prove_says_of_the_carriers_network_is_so_by_packets(routed: Deployment) -> None:
     site, everybody = f"site/{SITE.facility}", ["internet", "management", "centres", "relays"]
     beside = [f"site/{facility}" for facility in BESIDE]
