@@ -51,7 +51,7 @@ _KEY = re.compile(r"PublicKey = (\S+)")
 _PEER_LINE = re.compile(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
 _HEAD_LINE = re.compile(r"|#.*|\[Interface\]|ListenPort = \d+")
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*: .*|paths:")
-_SET = re.compile(r"\tset (management|management_v6|centres|cameras|onvif) \{")
+_SET = re.compile(r"\tset (management|management_v6|centres|cameras|onvif|routed) \{")
 _ELEMENTS = re.compile(r"\t\telements = \{ (.*) \}")
 _SET_LINE = re.compile(r"\t\t(type|flags) [a-z0-9_ .]+")
 # How a probe reaches what it asks by ONVIF: a set and a line, which are in no rules of a relay that asks nobody.
@@ -59,6 +59,11 @@ _ASKED_SET = re.compile(r"\tset onvif \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _ASKED_LINE = (
     '\t\tmeta skuid "provisioner-probe" oifname "wg-prov" ip daddr . tcp dport @onvif accept comment "probe-onvif"\n'
 )
+_ASKED_ROUTED_LINE = (
+    '\t\tmeta skuid "provisioner-probe" ip daddr @routed ip daddr . tcp dport @onvif accept comment "routed-onvif"\n'
+)
+"""Beside that one where sites are reached without a tunnel."""
+_ROUTED_SET = "\tset routed {\n"
 _BEFORE_ASKED_SET = re.compile(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
 _AFTER_ASKED_LINE = '\t\tmeta skuid "provisioner-probe" counter drop comment "probe-elsewhere"\n'
 # From where SSH may come over IPv6, and what a host that speaks it has to hear: in no rules where nobody does.
@@ -441,7 +446,7 @@ def with_asked(rules: str, elements: list[str]) -> str:
     Raises:
         Unclear: they have another form than ours.
     """
-    bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "")
+    bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "").replace(_ASKED_ROUTED_LINE, "")
     if not elements:
         return bare
     place = _BEFORE_ASKED_SET.search(bare)
@@ -449,7 +454,8 @@ def with_asked(rules: str, elements: list[str]) -> str:
         raise Unclear("the rules have a set in another form than ours")
     names = f"\t\ttype ipv4_addr . inet_service\n\t\telements = {{ {', '.join(elements)} }}\n"
     whole = f"{bare[: place.end()]}\tset onvif {{\n{names}\t}}\n\n{bare[place.end() :]}"
-    return whole.replace(_AFTER_ASKED_LINE, _ASKED_LINE + _AFTER_ASKED_LINE, 1)
+    lines = _ASKED_LINE + (_ASKED_ROUTED_LINE if _ROUTED_SET in bare else "")
+    return whole.replace(_AFTER_ASKED_LINE, lines + _AFTER_ASKED_LINE, 1)
 
 
 def elements_in(rules: str) -> dict[str, list[str]]:

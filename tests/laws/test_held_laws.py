@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.diagnostics import Problem
 from provisioner.base.held import HeldFacility
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model import Access, Inventory
 from provisioner.plan import plan_document
 from provisioner.plan.changes import Action
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
@@ -150,8 +150,10 @@ asked_fleets = st.dictionaries(st.sampled_from(NAMES), st.booleans(), min_size=1
 def asking(fleet: dict[str, bool]) -> Inventory:
     """Facilities with one camera each, which is asked about itself or is not."""
     cameras = {name: [inventories.camera(onvif={} if asked else None)] for name, asked in fleet.items()}
-    listed = [fleet_tests.facility(name, cameras=of) for name, of in cameras.items()]
-    return inventories.inventory(facilities=listed)
+    modes = [mode.value for mode in Access]
+    listed = [fleet_tests.of_mode(modes[int(n[-1]) % len(modes)], n, cameras=of) for n, of in cameras.items()]
+    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"])]
+    return inventories.inventory(carriers=carriers, facilities=listed)
 
 
 @FEW

@@ -14,6 +14,7 @@ from provisioner.apply import Job, RolloutOptions
 from provisioner.apply.job import first_call
 from provisioner.base.secret import Secret, content_key, host_digest_key
 from provisioner.desired.spec import DesiredState
+from provisioner.inventory.model import Access
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import last_good, paths, saved_texts, tombstones
@@ -464,3 +465,30 @@ def test_a_key_of_readers_that_was_replaced_is_in_no_saved_state(disk: Disk, mon
     kept = [file.read_bytes() for file in disk.root.rglob("*") if file.is_file()]
     assert not [text for text in kept if b"first key" in text or b"second key" in text]
     assert sum(b"third key" in text for text in kept) >= 2
+
+
+@RELAY
+@pytest.mark.parametrize("mode", [mode.value for mode in Access])
+def test_in_every_access_mode_a_removed_site_leaves_no_saved_state_and_others_keep_their_devices(
+    disk: Disk, mode: str
+) -> None:
+    def of(**sites: str) -> Content:
+        """Sites with one camera each, which is asked about itself, with this password."""
+        cameras = [inventories.camera(onvif={})]
+        listed = [fleets.of_mode(mode, name.replace("_", "-"), cameras=cameras) for name in sites]
+        carrier = inventories.carrier(routed_networks=["10.120.0.0/16"])
+        found = inventories.inventory(carriers=[carrier], facilities=listed)
+        return content(fleets.state_of(found, next(iter(sites.values()))))
+
+    both = of(kcl_bg_001="first-login", kcl_bg_002="first-login")
+    one, renewed = of(kcl_bg_001="first-login"), of(kcl_bg_001="second-login")
+    disk.put(both)
+    disk.confirm("run-1", both)
+    disk.confirm("run-2", one)
+    disk.confirm("run-3", renewed)
+    for run in ("run-1", "run-2", "run-3"):
+        saved = disk.generation(run)
+        assert "kcl-bg-002" not in saved.relay
+        assert saved.rules == renewed[NFT_FILE].decode()
+        assert saved.relay.count("second-login@") == 1
+        assert "first-login" not in saved.relay
