@@ -17,15 +17,15 @@
 /ip address remove [find interface="wg-prov"]
 /ip route remove [find comment="provisioner"]
 /ip address add address=10.91.0.2/32 interface="wg-prov" comment="provisioner"
-/ip route add dst-address=10.91.0.1/32 gateway="wg-prov" comment="provisioner"
 /ip address add address=10.91.0.65/32 interface="wg-prov" comment="provisioner"
 /ip address add address=10.91.0.66/32 interface="wg-prov" comment="provisioner"
 /ip address add address=10.91.0.67/32 interface="wg-prov" comment="provisioner"
+/ip route add dst-address=10.91.0.1/32 gateway="wg-prov" comment="provisioner"
 /ip address add address=10.92.0.2/32 interface="wg-prov" comment="provisioner"
-/ip route add dst-address=10.92.0.1/32 gateway="wg-prov" comment="provisioner"
 /ip address add address=10.92.0.65/32 interface="wg-prov" comment="provisioner"
 /ip address add address=10.92.0.66/32 interface="wg-prov" comment="provisioner"
 /ip address add address=10.92.0.67/32 interface="wg-prov" comment="provisioner"
+/ip route add dst-address=10.92.0.1/32 gateway="wg-prov" comment="provisioner"
 # The address map: what a relay sends to an address of the site's prefix goes to that device, and comes from the router.
 # The addresses are the router's own, so that what is not mapped is refused here, and goes nowhere else.
 /ip firewall nat remove [find comment="provisioner"]
