@@ -142,7 +142,7 @@ def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
 
 
 def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """MediaMTX's unit: it speaks with the pools, which the tunnel leads to, with routed sites, and with a hub's readers."""
+    """MediaMTX's unit: it speaks with the pools, which the tunnel leads to, routed sites, and a hub's readers alone."""
     networks = [str(network) for network in (*spec.tunnel.routes, *(spec.firewall.routed if spec.firewall else ()))]
     if spec.hub is not None:
         networks += [f"{spec.hub.address}/32", *(str(network) for network in spec.hub.networks)]
