@@ -53,10 +53,10 @@ class Site:
         """Bring it up and have it shake hands with the relay at `relay`, inside the tunnel."""
         self.process = subprocess.Popen(["unshare", "--net", "sleep", "600"])
         time.sleep(0.5)  # it is in its own namespace by then
-        run("ip", "link", "add", "to-site", "type", "veth", "peer", "name", "up", "netns", str(self.process.pid))
+        run("ip", "link", "add", "to-site", "type", "veth", "peer", "name", "outside", "netns", str(self.process.pid))
         run("ip", "address", "add", f"{HOST}/30", "dev", "to-site")
         run("ip", "link", "set", "to-site", "up")
-        for line in (f"address add {SITE}/30 dev up", "link set up up", "link set lo up"):
+        for line in (f"address add {SITE}/30 dev outside", "link set dev outside up", "link set dev lo up"):
             self.inside("ip", *line.split())
         public = run("wg", "show", "wg-prov", "public-key").strip()
         psk = next(
