@@ -692,7 +692,8 @@ def _package(inventory: Inventory, secrets: Secrets, facility: Facility, templat
     spec = site_spec(inventory, secrets, facility)
     # What led to its devices before goes; what does now is the carrier's, and stands on the sheet.
     down = render_closed_site(facility.id, templates, spec.system) if had_tunnel(inventory, facility) else None
-    return SitePackage(render_site(spec, templates, down), takes_down=down is not None, system=spec.system)
+    files = render_site(spec, templates, down)
+    return SitePackage(files, takes_down=down is not None, system=spec.system, changes_key=spec.changes_key)
 
 
 def _has_tunnel(facility: Facility) -> bool:

@@ -32,7 +32,7 @@ _RULES, _TRUST = str(paths.NFT_FILE), str(paths.TRUST_FILE)
 FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)
 """The files in which something stands that is one facility's."""
 
-_SITE = "site/"
+_SITE, _NEXT = "site/", "next/"
 _PARTS = 4  # province/facility/camera/stream
 _SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
 
@@ -206,7 +206,7 @@ def sentinel_of(text: str, key: str) -> str:
 def _held_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock, ...], tuple[PeerBlock, ...]]:
     """The peers of what is held, and the others."""
     peers = saved_texts.peers_in(text) if text else []
-    names = {f"{_SITE}{facility}" for facility in facilities}
+    names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
     return tuple(p for p in peers if p.name in names), tuple(p for p in peers if p.name not in names)
 
 
@@ -216,9 +216,15 @@ def _with_peers(text: str, held: tuple[PeerBlock, ...]) -> str:
         for other in peers:
             if other.key == one.key or _networks([one]) & _networks([other]):
                 raise Failed(f"{other.name} has the key or the address of {one.name}, which is held")
-    hosts = [peer for peer in peers if not peer.name.startswith(_SITE)]
-    sites = [peer for peer in peers if peer.name.startswith(_SITE)]
-    return saved_texts.tunnel_of(text, [*hosts, *sorted((*sites, *held), key=lambda peer: peer.name)])
+    hosts = [peer for peer in peers if not peer.name.startswith((_SITE, _NEXT))]
+    sites = [peer for peer in (*peers, *held) if peer.name.startswith((_SITE, _NEXT))]
+    return saved_texts.tunnel_of(text, [*hosts, *sorted(sites, key=_by_site)])
+
+
+def _by_site(peer: PeerBlock) -> tuple[str, str]:
+    """In the order of sites; of a site whose gateway changes its key first the present peer."""
+    kind, _, facility = peer.name.partition("/")
+    return facility, "" if f"{kind}/" == _SITE else kind
 
 
 def _with_psks(text: str, held: Mapping[str, str], tunnel: str) -> str:
@@ -229,7 +235,7 @@ def _with_psks(text: str, held: Mapping[str, str], tunnel: str) -> str:
 
 
 def _networks(peers: Iterable[PeerBlock]) -> set[str]:
-    return {network for peer in peers for network in peer.allowed.split(", ")}
+    return {network for peer in peers for network in peer.networks}
 
 
 # --- the rules, and what is trusted ---------------------------------------------------------------
@@ -281,7 +287,7 @@ def _by_number(element: str) -> tuple[int, int]:
 
 
 def _held_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
-    names = {f"{_SITE}{facility}" for facility in facilities}
+    names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
     return {name: key for name, key in _keys(text).items() if name in names}
 
 

@@ -15,9 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from threading import Thread
 from typing import IO
 
-from provisioner_host import files, lease, paths, quarantine, relay, tries
+from provisioner_host import files, key_change, lease, paths, quarantine, relay, tries
 from provisioner_host.known import identity
 from provisioner_host.quarantine_count import Refusals
 from provisioner_host.room import words_of
@@ -39,6 +40,8 @@ def watch() -> None:
         Failed: the log cannot be followed; systemd starts this again.
     """
     program = _program()
+    # The tunnel needs somebody who is always there while a gateway changes its key; beside this, as the log may rest.
+    Thread(target=_move_addresses, daemon=True).start()
     with _followed() as log:
         watcher = Watcher()
         for lines in _batches(log, watcher):
@@ -48,6 +51,12 @@ def watch() -> None:
                 break
     # No restart by systemd: a unit that is between two runs is no healthy one to whoever confirms a change.
     os.execv(paths.HOST_PROGRAM, [str(paths.HOST_PROGRAM), "quarantine"])  # noqa: S606 (our own program, no words)
+
+
+def _move_addresses() -> None:
+    for moved in key_change.moves():
+        for site in moved:
+            _say(f"site {site} changes its gateway's key: its addresses are with the peer that spoke last")
 
 
 def _program() -> list[int]:

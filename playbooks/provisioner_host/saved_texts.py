@@ -43,6 +43,17 @@ class PeerBlock(NamedTuple):
     allowed: str
     lines: tuple[str, ...]
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Its allowed IPs, each; a peer that a gateway is yet to change to has none."""
+        return tuple(self.allowed.split(", ")) if self.allowed else ()
+
+    def with_allowed(self, allowed: str) -> list[str]:
+        """Its lines with other allowed IPs."""
+        lines = [line for line in self.lines if not line.startswith("AllowedIPs = ")]
+        at = next(number for number, line in enumerate(lines) if _KEY.fullmatch(line)) + 1
+        return [*lines[:at], *([f"AllowedIPs = {allowed}"] if allowed else []), *lines[at:]]
+
 
 Names = Mapping[str, Mapping[str, str]]
 """By kind (`peers`, `paths`, `users`) what is in a state: a peer's key to its name, others to themselves."""
@@ -133,7 +144,7 @@ def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldT
     out: dict[str, list[str]] = {}
     tunnel, names = _tunnel_without(saved.tunnel, now.tunnel, stones["peers"], out)
     relay = _relay_without(saved.relay, now.relay, stones, out)
-    allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.allowed.split(", ")}
+    allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.networks}
     same = relay == saved.relay and tunnel == saved.tunnel
     rules = _rules_without(saved.rules, now.rules, allowed, None if same else _sources(relay))
     return HeldTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
@@ -169,9 +180,10 @@ def _peer(lines: list[str]) -> PeerBlock:
     keys = [match[1] for line in lines if (match := _KEY.fullmatch(line))]
     allowed = [line.partition(" = ")[2] for line in lines if line.startswith("AllowedIPs = ")]
     whole = all(_PEER_LINE.fullmatch(line) for line in lines) and lines.count("[Peer]") == 1
-    if not whole or len(keys) != 1 or len(allowed) != 1:
+    name = lines[0].removeprefix("# ")
+    if not whole or len(keys) != 1 or len(allowed) > 1 or not (allowed or name.startswith("next/")):
         raise Unclear("the tunnel's file has a peer in another form than ours")
-    return PeerBlock(lines[0].removeprefix("# "), keys[0], allowed[0], tuple(lines))
+    return PeerBlock(name, keys[0], allowed[0] if allowed else "", tuple(lines))
 
 
 def _tunnel_without(
@@ -191,7 +203,7 @@ def _tunnel_without(
         names[peer.key] = peer.name
         own = list(peer.lines)
         if here is not None and here.allowed != peer.allowed:
-            own = [f"AllowedIPs = {here.allowed}" if line.startswith("AllowedIPs = ") else line for line in own]
+            own = peer.with_allowed(here.allowed)
             _note(out, "kept peers", peer.name)
             changed = True
         lines = [*lines, "", *own]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import paths
+from provisioner_host import key_change, paths
 from provisioner_host.files import keyed_digest
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
@@ -107,7 +107,8 @@ def up() -> None:
     link = json.loads(paths.TUNNEL_FILE.read_text())
     if not exists() and run(["ip", "link", "add", paths.TUNNEL, "type", "wireguard"], check=False).returncode != 0:
         run(["wireguard-go", paths.TUNNEL])
-    with _private(spliced(paths.WG_FILE, paths.PSK_FILE)) as text:
+    # A gateway that speaks with its next key already keeps its addresses.
+    with _private(key_change.settled(spliced(paths.WG_FILE, paths.PSK_FILE), key_change.handshakes())) as text:
         run(["wg", "syncconf", paths.TUNNEL, text])
     _exactly(link)
 
@@ -256,12 +257,17 @@ def _peer(line: str, key: str) -> PeerAnswer:
 def configuration(live: TunnelAnswer | None) -> dict[str, Any] | None:
     """What of a live tunnel is configuration: without endpoints, handshakes and counters.
 
-    A tunnel without a fixed port has a random one, which is no configuration either.
+    A tunnel without a fixed port has a random one, which is no configuration either. Nor is it which of a site's two
+    peers has its addresses while its gateway changes its key.
     """
     if live is None:
         return None
+    allowed = {name: peer["allowed_ips"] for name, peer in live["peers"].items()}
+    for pair in key_change.live_pairs():
+        if allowed.get(pair.following) and not allowed.get(pair.present, [""]):
+            allowed[pair.present], allowed[pair.following] = allowed[pair.following], []
     peers = {
-        name: {"psk": peer["psk"], "allowed_ips": peer["allowed_ips"], "keepalive_s": peer["keepalive_s"]}
+        name: {"psk": peer["psk"], "allowed_ips": allowed[name], "keepalive_s": peer["keepalive_s"]}
         for name, peer in live["peers"].items()
     }
     link = {"addresses": live["addresses"], "routes": live["routes"], "mtu": live["mtu"]}

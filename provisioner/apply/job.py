@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from provisioner.apply.gate import GateRules
 from provisioner.apply.touched import Touched, touched_by
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
@@ -209,7 +209,7 @@ def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
     A centre is not in it: one that reads from a relay may be revoked at another.
     """
     relays = tuple(relays)
-    sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith("site/"))
+    sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith((SITE, NEXT)))
     served = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in sites}
     return served | {path.name: _digest(job, source_url(path.source)) for spec in relays for path in spec.paths}
 

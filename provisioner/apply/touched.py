@@ -26,11 +26,14 @@ class Served:
         paths: its paths by name.
         peers: the public keys of its peers, by the facility behind them; what is no facility's by the peer's own name.
         devices: the devices that its rules let it reach, each `address . port`.
+        changing: public keys of the peers of sites whose gateways change their keys: their addresses are where the
+            gateway is.
     """
 
     paths: Mapping[str, MediaPath] = field(default_factory=dict)
     peers: Mapping[str, str] = field(default_factory=dict)
     devices: frozenset[str] = frozenset()
+    changing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     named = {c.name for c in pending if c.resource is Resource.PATH}
     new = {c.name for c in pending if c.resource is Resource.PATH and c.action is Action.CREATE}
     peers = {c.name for c in pending if c.resource is Resource.PEER}
-    sites = {name.removeprefix("site/") for name in peers if name.startswith("site/")}
+    sites = {site for name in peers if (site := site_of_peer(name))}
     devices = _devices(pending)
     direct = [p for p in spec.paths if p.name in named or p.facility in sites or device_of(p) in devices]
     everything = any(c.impact is Impact.ALL for c in pending)
@@ -105,6 +108,12 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     )
 
 
+def site_of_peer(name: str) -> str:
+    """The facility of a peer as a plan names it: by its key, by the one that follows, or by a former one."""
+    kind, _, rest = name.partition("/")
+    return rest.partition("/")[0] if kind in {"site", "next", "former"} else ""
+
+
 def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
     """What is touched where a host itself says which paths differ (a rollback), and which go."""
     named, gone = frozenset(names), frozenset(removed)
@@ -123,6 +132,7 @@ def _served(spec: HostSpec) -> Served:
         paths={path.name: path for path in spec.paths},
         peers={peer.name.removeprefix("site/"): peer.public_key for peer in spec.tunnel.peers},
         devices=frozenset(device_value(address, port) for address, port in cameras),
+        changing=frozenset(key for pair in spec.key_changes.values() for key in pair),
     )
 
 

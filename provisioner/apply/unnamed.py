@@ -81,7 +81,8 @@ def _peer_changes(touched: Touched, before: Mapping[str, PeerSession], after: Ma
     """Peers that stay, by the inventory. One that it does not have is named by the plan, and may go."""
     stay = (set(touched.served.peers.values()) & set(before)) - touched.peers
     changes = [f"peer {key} is gone" for key in sorted(stay - set(after))]
-    moved = (key for key in stay & set(after) if before[key].allowed_ips != after[key].allowed_ips)
+    named = stay & set(after) - touched.served.changing
+    moved = (key for key in named if before[key].allowed_ips != after[key].allowed_ips)
     return changes + [f"peer {key} may send from other addresses than before" for key in sorted(moved)]
 
 

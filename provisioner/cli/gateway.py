@@ -9,10 +9,12 @@ import click
 from provisioner.base.errors import StateError, UsageError
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.edit_text import diff_lines, edits_of
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.session import session_of
 from provisioner.inventory.operations.gateway_key import GatewayKey, set_gateway_key
+from provisioner.inventory.operations.key_change import with_next_key
 from provisioner.runs.packages import NOT_RECORDED_HINT, record_installed
 
 _MOST_BYTES = 4096
@@ -27,17 +29,24 @@ def gateway() -> None:
 @click.argument("facility", shell_complete=facilities_like)
 @click.argument("key")
 @click.option("--replace", "replaces", is_flag=True, help="Take the place of another key, whose tunnel then ends.")
+@click.option("--next", "follows", is_flag=True, help="It follows the present key, which stays until it is seen.")
 @click.pass_obj
-def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool) -> int:
+def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, follows: bool) -> int:
     """Write a gateway's public key into its facility's file.
 
     KEY is what install.sh of the site's package printed; a dash takes it from standard input. The rest of the file
     stays as it is. A key that another peer has is refused, and so is one in the place of another, without --replace.
+    While its key is changed (keys rotate) the next one, which change-key.sh printed, is noted with --next: nothing is
+    cut by that.
 
     Example: provisioner -i DIR gateway set-key kcl-bg-001 - < what-install.sh-printed
     """
+    if follows and replaces:
+        raise UsageError("--next keeps the present key, and --replace ends it", hint="give one of them")
     text = _piped() if key == "-" else key
     env = invocation.env
+    if follows:
+        return _next(invocation, facility, text.strip())
     written = set_gateway_key(
         invocation.inventory, facility, text.strip(), replaces=replaces, today=today(), environment=env
     )
@@ -56,6 +65,19 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool) 
         return 0
     for line in _lines(facility, written):
         click.echo(line)
+    return 0
+
+
+def _next(invocation: Invocation, facility: str, key: str) -> int:
+    edit = with_next_key(edits_of(invocation), facility, key)
+    edit.write(invocation.inventory)
+    if invocation.json:
+        document = {"schema": "provisioner/gateway-set-key", "version": 1, "facility": facility}
+        print_document(document | {"file": str(edit.path), "next_public_key": key, "written": edit.changed})
+        return 0
+    for line in diff_lines(edit) if edit.changed else (f"{edit.path}: {facility} has this next key already",):
+        click.echo(line)
+    click.echo(f"its relays learn it with: provisioner keys rotate --finish {facility}")
     return 0
 
 

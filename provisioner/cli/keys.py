@@ -10,6 +10,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.recovery_key import RecoveryPair, on_paper
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
+from provisioner.cli.keys_rotate import keep, rotate
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.cli.recovery_text import recovery_pair
@@ -26,7 +27,11 @@ from provisioner.plan.last_lines import held_ending
 
 @click.group(cls=NamedGroup)
 def keys() -> None:
-    """Make the keys and secrets that hosts and the vault hold."""
+    """Make the keys and secrets that hosts and the vault hold, change them, and say how old they are."""
+
+
+keys.add_command(rotate)
+keys.add_command(keep)
 
 
 @keys.command()

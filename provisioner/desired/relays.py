@@ -21,7 +21,10 @@ from provisioner.desired.required import (
     relay_allocation,
     secret_of,
 )
+from provisioner.desired.site_keys import next_psk, present_psk
 from provisioner.desired.spec import (
+    NEXT,
+    SITE,
     Firewall,
     HostKind,
     HostSpec,
@@ -128,17 +131,21 @@ def _relay_peers(
         for centre in centres
     )
     tunnelled = (connection for connection in served if connection.plan.access.has_tunnel)
-    return (*of_centres, *(_site_peer(inventory, secrets, connection) for connection in tunnelled))
+    return (*of_centres, *(peer for connection in tunnelled for peer in _site_peers(inventory, secrets, connection)))
 
 
-def _site_peer(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Peer:
-    name = connection.facility.id
-    return Peer(
-        name=f"site/{name}",
-        public_key=recorded(connection.gateway.public_key, "gateway.public_key", name, f"site-package {name}"),
-        psk=secret_of(secrets.site_psks, name, "pre-shared key"),
+def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Iterator[Peer]:
+    """A site's peer, and while its gateway changes its key the one that follows: the host moves the addresses."""
+    facility, gateway = connection.facility, connection.gateway
+    name = facility.id
+    yield Peer(
+        name=f"{SITE}{name}",
+        public_key=recorded(gateway.public_key, "gateway.public_key", name, f"site-package {name}"),
+        psk=present_psk(secrets, facility),
         allowed_ips=ACCESS[connection.plan.access].allowed_ips(linked_site(inventory, connection)),
     )
+    if gateway.next_key is not None and gateway.next_key.public_key is not None:
+        yield Peer(f"{NEXT}{name}", gateway.next_key.public_key, next_psk(secrets, facility), ())
 
 
 def _own_users(allocation: RelayAllocation, relay: Relay) -> tuple[User, ...]:

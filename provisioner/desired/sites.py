@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from provisioner.base.canonical import canonical_json
 from provisioner.desired.access import ACCESS
-from provisioner.desired.required import recorded, secret_of
+from provisioner.desired.required import recorded
+from provisioner.desired.site_keys import next_psk, present_psk
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL_MTU, SiteLink, SiteSpec
 from provisioner.inventory.model import (
+    CarrierSecrets,
     Connection,
     ConnectionPlan,
     Facility,
@@ -47,6 +49,8 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
         devices=ACCESS[plan.access].device_map(facility, held),
         system=gateway.system,
         relays=tuple(connection.relay for connection in connections),
+        changes_key=plan.access.has_tunnel and gateway.next_key is not None,
+        next_key=(gateway.next_key.public_key or "") if gateway.next_key else "",
     )
 
 
@@ -133,7 +137,9 @@ def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: 
     plan, name = connection.plan, connection.facility.id
     ends = _ends(inventory, name, plan, connection.relay, site, is_successor=connection.successor)
     carrier = secrets.carriers.get(plan.carrier)
-    psk = secret_of(carrier.site_psks if carrier else {}, name, "pre-shared key")
+    known, facility = carrier or CarrierSecrets(), connection.facility
+    changes = connection.gateway.next_key is not None
+    psk = next_psk(known, facility) if changes else present_psk(known, facility)
     return SiteLink(ends.relay, ends.public_key, ends.endpoint, ends.relay_address, ends.address, psk)
 
 

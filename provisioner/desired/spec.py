@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.held import HeldFacility
@@ -20,6 +20,9 @@ from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, GatewaySystem, JumpHost, MediamtxArtefact, Ssh, StreamName
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 
+SITE: Final = "site/"
+NEXT: Final = "next/"
+"""What the names of a site's peers begin with: by its gateway's key, and by the one that follows."""
 TUNNEL = ALONE.tunnel
 RTSP_PORT = 8554
 RTSPS_PORT = 8322
@@ -157,7 +160,11 @@ class AskedDevice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A WireGuard peer. `name` is `site/…`, `centre/…` or `relay/…`; allowed IPs never overlap on a host."""
+    """A WireGuard peer. `name` is `site/…`, `centre/…` or `relay/…`; allowed IPs never overlap on a host.
+
+    `next/…` is a site's, too: its gateway is changing to that key, and the host gives it the site's addresses once the
+    gateway was seen with it.
+    """
 
     name: str
     public_key: str
@@ -383,6 +390,13 @@ class HostSpec:
         return {name: one for one in self.held for name in one.names}
 
     @property
+    def key_changes(self) -> Mapping[str, tuple[str, str]]:
+        """The sites whose gateways change their keys, each with the present key and the next one."""
+        keys = {peer.name: peer.public_key for peer in self.tunnel.peers}
+        sites = (name.removeprefix(NEXT) for name in keys if name.startswith(NEXT))
+        return {site: (keys[f"{SITE}{site}"], keys[f"{NEXT}{site}"]) for site in sites}
+
+    @property
     def paths(self) -> tuple[MediaPath, ...]:
         """The media paths of a relay; none on a centre."""
         return self.relay.paths if self.relay else ()
@@ -424,7 +438,8 @@ class SiteSpec:
     """What a site's gateway should hold.
 
     While a province changes its carrier there are two links; `devices` holds for both. A routed site has none: `relays`
-    names those that reach it.
+    names those that reach it. Where `changes_key` the package changes the gateway's key, to `next_key` where that is
+    known already; the links' pre-shared keys are the next ones.
     """
 
     facility: str
@@ -437,6 +452,8 @@ class SiteSpec:
     mtu: int = TUNNEL_MTU
     system: GatewaySystem = GatewaySystem.LINUX
     relays: tuple[str, ...] = ()
+    changes_key: bool = False
+    next_key: str = ""
 
 
 class LeftOutPath(NamedTuple):

@@ -157,7 +157,8 @@ def _by_device(logins: Mapping[str, T], moves: Sequence[Move], facility: str, de
 def _moved_carrier(
     carrier: CarrierSecrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]
 ) -> CarrierSecrets:
-    return carrier.model_copy(update={"site_psks": _renamed(carrier.site_psks, moves, devices)})
+    psks, following = _renamed(carrier.site_psks, moves, devices), _renamed(carrier.next_psks, moves, devices)
+    return carrier.model_copy(update={"site_psks": psks, "next_psks": following})
 
 
 def _renamed(values: Mapping[str, T], moves: Sequence[Move], there: Collection[str]) -> dict[str, T]:

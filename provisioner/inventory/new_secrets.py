@@ -15,6 +15,7 @@ from provisioner.inventory.model import (
     CentreAllocation,
     HubSecrets,
     Inventory,
+    NextPsk,
     RelayAllocation,
     Secrets,
 )
@@ -61,6 +62,7 @@ def completed(
             for name, site in inventory.allocations.sites.items()
             if carrier.id in {site.carrier, site.successor.carrier if site.successor else None} and name not in held
         )
+        known = tidied(known, inventory)
         kept = {name: psk for name, psk in known.site_psks.items() if name in held}
         carriers[carrier.id] = CarrierSecrets(
             readers={c: known.readers.get(c) or _random() for c in sorted(carrier.centres)},
@@ -72,6 +74,7 @@ def completed(
             certificate_keys={r.id: _certificate_key(known, r.id) for r in carrier.relays if carrier.reader_tls},
             viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
+            next_psks={name: psk for name, psk in known.next_psks.items() if name in held or name in sites},
         )
     hubs = secrets.hubs if "secrets/inventory" in secrets.shut else _of_hubs(inventory, secrets)
     return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key, "hubs": hubs})
@@ -87,6 +90,45 @@ def _of_hubs(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
                 certificate_key=known.certificate_key or new_certificate_key(),
             )
     return hubs
+
+
+def tidied(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str] | None = None) -> CarrierSecrets:
+    """A carrier's secrets where changes of keys that have ended in facilities' files leave one pre-shared key each.
+
+    What is of a facility that is held, and so not in the inventory, stays as it is.
+
+    Args:
+        known: what the vault holds.
+        inventory: with the facilities.
+        facilities: those of which this is done; of all where it is left out.
+    """
+    sites = inventory.facilities if facilities is None else facilities
+    gateways = ((name, inventory.facilities[name].gateway) for name in sites if name in inventory.facilities)
+    present = {name: gateway.public_key for name, gateway in gateways if gateway}
+    over = {name for name, psk in known.next_psks.items() if (key := present.get(name)) and key != psk.follows}
+    if not over:
+        return known
+    site_psks = known.site_psks | {name: known.next_psks[name].psk for name in sorted(over)}
+    following = {name: psk for name, psk in known.next_psks.items() if name not in over}
+    return known.model_copy(update={"site_psks": site_psks, "next_psks": following})
+
+
+def with_next_psks(known: CarrierSecrets, inventory: Inventory, facilities: Collection[str]) -> CarrierSecrets:
+    """A carrier's secrets with a pre-shared key drawn for the next key of each of some gateways; what is there stays.
+
+    Args:
+        known: what the vault holds.
+        inventory: with the facilities.
+        facilities: those whose gateways have a key, and get another one.
+    """
+    known = tidied(known, inventory, facilities)
+    drawn = dict(known.next_psks)
+    for name in sorted(facilities):
+        facility = inventory.facilities.get(name)
+        gateway = facility.gateway if facility else None
+        if gateway is not None and gateway.public_key and name not in drawn:
+            drawn[name] = NextPsk(psk=_psk(), follows=gateway.public_key)
+    return known.model_copy(update={"next_psks": drawn})
 
 
 def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:

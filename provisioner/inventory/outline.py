@@ -63,6 +63,7 @@ class Outline(NamedTuple):
         recorders: how many there are.
         rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
             are read; empty where all are the makes' own.
+        next_key: while its gateway's key is changed the next one; empty where nobody reported that yet.
         changing_logins: those of its devices of which either login is taken for a while (`accept`); sorted.
         asked_devices: those of its devices that are asked about themselves by ONVIF; sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
@@ -92,6 +93,7 @@ class Outline(NamedTuple):
     closed_on: date | None = None
     remarks: str = ""
     changing_logins: tuple[str, ...] = ()
+    next_key: str | None = None
 
     @property
     def carried_plans(self) -> tuple[PlanOutline, ...]:
@@ -138,6 +140,7 @@ def outline_of(facility: Facility) -> Outline:
         closed_on=facility.closed_on,
         remarks=_remarks_of(facility),
         changing_logins=changing_logins_of(facility),
+        next_key=(gateway.next_key.public_key or "") if gateway and gateway.next_key else None,
     )
 
 
@@ -176,8 +179,26 @@ _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
 _Days = tuple[str, str, str, str]
 _Words = list[str]
+_Next = tuple[str | None]
 PackedOutline = tuple[
-    str, str, str | None, str, *_Plans, *_Gateway, _Words, int, int, bool, str, int, str, _Words, *_Days, str, _Words
+    str,
+    str,
+    str | None,
+    str,
+    *_Plans,
+    *_Gateway,
+    _Words,
+    int,
+    int,
+    bool,
+    str,
+    int,
+    str,
+    _Words,
+    *_Days,
+    str,
+    _Words,
+    *_Next,
 ]
 """An outline in JSON, likewise: its values in their order."""
 
@@ -185,8 +206,9 @@ PackedOutline = tuple[
 def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
-    days = map(_written, outline[-6:-2])
-    return [*outline[:4], *plans, *outline[6:-6], *days, outline.remarks, list(outline.changing_logins)]
+    days = map(_written, outline[-7:-3])
+    rest = outline.remarks, list(outline.changing_logins), outline.next_key
+    return [*outline[:4], *plans, *outline[6:-7], *days, *rest]
 
 
 def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
@@ -205,7 +227,7 @@ def unpacked(values: PackedOutline) -> Outline:
     """
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
-    confirmed, surveyed, opens, closed, remarks, changing = values[17:]
+    confirmed, surveyed, opens, closed, remarks, changing, following = values[17:]
     return Outline(
         name,
         province,
@@ -230,6 +252,7 @@ def unpacked(values: PackedOutline) -> Outline:
         _day(closed),
         remarks,
         tuple(changing),
+        following,
     )
 
 

@@ -38,6 +38,7 @@ from provisioner.inventory.model import (
     HubSecrets,
     Inventory,
     MediamtxArtefact,
+    NextPsk,
     Secrets,
     StreamName,
     path_name,
@@ -70,6 +71,11 @@ def placeholders(inventory: Inventory) -> Secrets:
                 viewers={viewer.id: _NOTHING for viewer in inventory.viewers_of(carrier)},
                 site_psks=dict.fromkeys(facilities, _PSK),
                 centre_psks={relay.id: dict.fromkeys(carrier.centres, _PSK) for relay in carrier.relays},
+                next_psks={
+                    name: NextPsk(psk=_PSK, follows=one.gateway.public_key)
+                    for name, one in facilities.items()
+                    if one.gateway and one.gateway.public_key and one.gateway.next_key
+                },
             )
             for carrier in inventory.carriers.values()
         },
@@ -116,6 +122,8 @@ def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Colle
         paths[relay] |= {path_name(facility, camera, name): facility.id for camera, name in streams}
         if facility.gateway and facility.gateway.public_key and connection.plan.access.has_tunnel:
             peers[relay][facility.gateway.public_key] = f"site/{facility.id}"
+            if facility.gateway.next_key and facility.gateway.next_key.public_key:
+                peers[relay][facility.gateway.next_key.public_key] = f"next/{facility.id}"
     kept = {host: HeldFacts(paths[host], peers[host]) for host in facts}
     return {host: replace(of, held=kept[host]) for host, of in facts.items()}
 

@@ -76,6 +76,18 @@ _SHEETS: Final[Mapping[Access, PackageFile]] = MappingProxyType(
     }
 )
 """What a technician has in hand; of a site without a tunnel that is all."""
+_KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
+    {
+        GatewaySystem.LINUX: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
+        GatewaySystem.ROUTEROS: (
+            PackageFile("next-key.rsc", "site/next-key.rsc.j2", 0o600),
+            PackageFile("switch-key.rsc", "site/switch-key.rsc.j2", 0o600, secret=True),
+        ),
+        GatewaySystem.OPENWRT: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
+    }
+)
+"""What a package has besides while its gateway's key is changed; RouterOS's has nothing else to import."""
+_SHEET_OF_CHANGE: Final = PackageFile("setup.html", "site/change-key.html.j2", 0o644)
 _TAKE_DOWN: Final[Mapping[GatewaySystem, PackageFile]] = MappingProxyType(
     {
         GatewaySystem.LINUX: PackageFile("install.sh", "site/take-down.sh.j2", 0o755),
@@ -99,6 +111,7 @@ class SitePackage(NamedTuple):
     files: tuple[RenderedFile, ...]
     takes_down: bool = False
     system: GatewaySystem = GatewaySystem.LINUX
+    changes_key: bool = False
 
     @property
     def is_sheet(self) -> bool:
@@ -108,6 +121,9 @@ class SitePackage(NamedTuple):
     @property
     def installed_by(self) -> str:
         """What a technician does with it, e.g. `run install.sh in it`."""
+        if self.changes_key:
+            is_routeros = self.system is GatewaySystem.ROUTEROS
+            return "import next-key.rsc, later switch-key.rsc, of it" if is_routeros else "run change-key.sh in it"
         if self.system is not GatewaySystem.ROUTEROS:
             return "run install.sh in it"
         (script,) = (file.path for file in self.files if file.path.endswith(".rsc"))
@@ -151,6 +167,8 @@ def render_site(
         "links": spec.links,
         "mtu": spec.mtu,
         "system": spec.system.value,
+        "changes_key": spec.changes_key,
+        "next_key": spec.next_key,
         "tunnel": TUNNEL,
         "relays": spec.relays,
         "takes_down": taken_down is not None,
@@ -160,13 +178,21 @@ def render_site(
     named = _NAMED if goes_by_name and spec.system is GatewaySystem.LINUX else ()
     files = [
         RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
-        for one in (*PACKAGES[spec.access][spec.system], *named, _SHEETS[spec.access])
+        for one in (*_scripts_of(spec), *named, _SHEET_OF_CHANGE if spec.changes_key else _SHEETS[spec.access])
     ]
     files += taken_down.files if taken_down else ()
     files += [file for link in spec.links for file in _peer_files(spec, link, values, templates)]
     listed = sorted(files, key=lambda f: f.path)
     sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
     return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))
+
+
+def _scripts_of(spec: SiteSpec) -> tuple[PackageFile, ...]:
+    usual = PACKAGES[spec.access][spec.system]
+    if not spec.changes_key:
+        return usual
+    # A router that imported the usual file would have the next pre-shared keys with its present key.
+    return _KEY_CHANGE[spec.system] if spec.system is GatewaySystem.ROUTEROS else (*usual, *_KEY_CHANGE[spec.system])
 
 
 def _peer_files(

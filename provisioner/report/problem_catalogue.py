@@ -309,6 +309,10 @@ _HOSTS: _Section = {
         "A relay would carry more paths than it was measured to bear.",
         "Move facilities, or raise max_paths.",
     ),
+    "next-key-first": (
+        "A gateway has a next key, and no present one that it follows.",
+        "Remove next_key; a first key is noted with `gateway set-key`.",
+    ),
     "public-key-duplicate": ("Two peers have one WireGuard key.", "Make a new key on one of the two."),
     "pool-missing": ("A carrier has no pool of tunnel addresses.", "Add one in inventory.yml."),
     "pool-too-small": ("A pool has no room for two addresses.", "Write a network of /30 or larger."),

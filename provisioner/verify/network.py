@@ -122,7 +122,7 @@ def tunnel_check(case: Case) -> Check:
     tunnel, address = case.relay.tunnel, case.device[0]
     if not tunnel.peers:
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, "the relay's tunnel is not up")
-    peer = tunnel.peers.get(case.target.peer_key)
+    peer = _peer_of(case)
     if peer is None:
         return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
     if not any(_covers(network, address) for network in peer.allowed_ips):
@@ -130,6 +130,19 @@ def tunnel_check(case: Case) -> Check:
     if not any(_covers(network, address) for network in tunnel.routes):
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, f"no route to {address} through the tunnel")
     return _peer_check(case, peer)
+
+
+def _peer_of(case: Case) -> LivePeer | None:
+    """The site's peer; of one whose gateway changes its key the one that has the addresses: the host gives them to it.
+
+    Where neither has them it is the present one's.
+    """
+    peers = case.relay.tunnel.peers
+    present = peers.get(case.target.peer_key)
+    if present is not None and present.allowed_ips:
+        return present
+    following = peers.get(case.target.next_peer_key)
+    return following if following and following.allowed_ips else present
 
 
 def _peer_check(case: Case, peer: LivePeer) -> Check:
@@ -399,7 +412,7 @@ def _cameras_blocked(case: Case) -> bool:
 
     Rules in another table may drop too; then packets to a peer with a valid session are not counted as sent.
     """
-    peer = case.relay.tunnel.peers.get(case.target.peer_key)
+    peer = _peer_of(case)
     fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= _HANDSHAKE_S
     kept_back = fresh and peer is not None and peer.sent[1] == peer.sent[0]
     return kept_back or case.firewall_blocks("output", _element_of(case))

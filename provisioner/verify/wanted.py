@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from provisioner.base.errors import UsageError
 from provisioner.desired.chosen import refuse_all_shut, refuse_held, refuse_shut
 from provisioner.desired.limit import Limit
-from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
+from provisioner.desired.spec import NEXT, SITE, DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.diff import with_live_logins
 
@@ -41,7 +41,15 @@ class PathToCheck:
     @property
     def peer_key(self) -> str:
         """The public key of the site's gateway."""
-        name = f"site/{self.path.facility}"
+        return self._key_of(SITE)
+
+    @property
+    def next_peer_key(self) -> str:
+        """The key that it is changing to; empty where it is changing to none."""
+        return self._key_of(NEXT)
+
+    def _key_of(self, kind: str) -> str:
+        name = f"{kind}{self.path.facility}"
         return next((p.public_key for p in self.relay.tunnel.peers if p.name == name), "")
 
 

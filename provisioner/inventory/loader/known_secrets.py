@@ -26,7 +26,7 @@ from pydantic_core import from_json
 from provisioner.base.secret import Secret
 from provisioner.base.vault import key_beside
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.model import CarrierSecrets, Credentials, InventorySecrets
+from provisioner.inventory.model import CarrierSecrets, Credentials, InventorySecrets, NextPsk
 from provisioner.inventory.rules.logins import FACTORY_STANDS_IN, LOGIN_BEFORE, STANDS_IN, is_factory, is_repeated
 
 _SALT: Final = "secrets-salt"
@@ -57,6 +57,7 @@ class KnownFile(NamedTuple):
         centre_psks: the centres with which there are pre-shared keys, by relay.
         digest_key: whether the digest key is in it.
         before: of whose logins the one before a change is kept, as facility and device.
+        following: by facility, the public key that its next pre-shared key follows.
     """
 
     logins: Mapping[str, Sequence[str]] = _NO_NAMES
@@ -66,6 +67,7 @@ class KnownFile(NamedTuple):
     centre_psks: Mapping[str, Sequence[str]] = _NO_NAMES
     digest_key: bool = False
     before: Sequence[tuple[str, str]] = ()
+    following: Mapping[str, str] = _NO_DIGESTS
 
 
 def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
@@ -81,6 +83,7 @@ def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | Non
         return KnownFile(
             keys={name: list(getattr(model, name)) for name in _BY_ID},
             centre_psks={relay: list(below) for relay, below in model.centre_psks.items()},
+            following={facility: one.follows for facility, one in model.next_psks.items()},
         )
     logins: Logins = getattr(model, "root", {})
     every = [(facility, device, login) for facility, below in logins.items() for device, login in below.items()]
@@ -119,6 +122,7 @@ def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
     readers, site_psks, host_keys, viewers, certificate_keys = (
         dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID
     )
+    following = {name: NextPsk.model_construct(psk=_A_KEY, follows=key) for name, key in facts.following.items()}
     return CarrierSecrets.model_construct(
         readers=readers,
         site_psks=site_psks,
@@ -126,6 +130,7 @@ def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
         viewers=viewers,
         certificate_keys=certificate_keys,
         centre_psks={relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.centre_psks.items()},
+        next_psks=following,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.counted import counted
@@ -71,7 +71,7 @@ _SHARED = ""
 _Opened = tuple[bytes | KnownFile]
 _MANY = 8
 """From so many files on, other processes help."""
-_OF_SOME = frozenset({"viewers", "certificate_keys", "hubs"})
+_OF_SOME: Final = frozenset({"certificate_keys", "hubs", "next_psks", "viewers"})
 """What only some carriers have: it is in no other one's file."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 
@@ -317,10 +317,8 @@ def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords,
     data = _encrypted(path) if path.is_file() else b""
     if is_encrypted(data) and (carrier_of_vault_id(vault_id_of(data)) is not None or vault_id != SECRETS_ID):
         vault_id = vault_id_of(data)
-    text = (
-        _HEADER.format(vault_id=vault_id)
-        + render_mapping({key: _revealed(value) for key, value in sorted(secrets) if value or key not in _OF_SOME})
-    ).encode()
+    values = {key: _revealed(value) for key, value in sorted(secrets) if value or key not in _OF_SOME}
+    text = (_HEADER.format(vault_id=vault_id) + render_mapping(values)).encode()
     if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
         return False
     write_atomic(path, encrypt(text, passwords.password(vault_id), vault_id), mode=0o600, within=root)

@@ -28,6 +28,7 @@ from provisioner.inventory.model.connection import (
     ConnectionPlan,
     Gateway,
     GatewaySystem,
+    NextKey,
     Party,
     PlanState,
     Signature,
@@ -90,6 +91,7 @@ from provisioner.inventory.model.vaulted import (
     FormerCredentials,
     HubSecrets,
     InventorySecrets,
+    NextPsk,
     Secrets,
 )
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
@@ -145,6 +147,8 @@ __all__ = [
     "MediamtxArtefact",
     "Model",
     "Move",
+    "NextKey",
+    "NextPsk",
     "Operating",
     "Party",
     "PlanState",

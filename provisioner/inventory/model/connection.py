@@ -264,6 +264,15 @@ class GatewaySystem(StrEnum):
     OPENWRT = "openwrt"
 
 
+class NextKey(Model):
+    """The key that follows a gateway's present one: relays know both until the gateway was seen with the new one."""
+
+    since: Day
+    """The day on which the change of keys began."""
+    public_key: PublicKey | None = None
+    """The new key's public half; missing until somebody reports it."""
+
+
 class Gateway(Model):
     """The site's router into the tunnel. The private key is born on it and stays there.
 
@@ -271,6 +280,8 @@ class Gateway(Model):
     """
 
     public_key: PublicKey | None = None
+    next_key: NextKey | None = None
+    """While its key is changed, the one that follows; `keys rotate` and `gateway set-key --next` write it."""
     lan: LanNetwork
     lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")] | None = None
     system: GatewaySystem = GatewaySystem.LINUX

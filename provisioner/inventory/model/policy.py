@@ -108,6 +108,8 @@ class Policy(Model):
     """Whether agreed plans need the parties' signatures (`signed`), or who edits the file may say that they agreed."""
     availability: AgreedAvailability = AgreedAvailability()
     retention: Retention = Retention()
+    key_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    """How old a key of the tunnels is to become: `keys status` says when the next one is due."""
 
 
 class Move(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provisioner.inventory.model.base import Model, SecretText, Slug, Text
+from provisioner.inventory.model.base import Model, PublicKey, SecretText, Slug, Text
 
 
 class FormerCredentials(Model):
@@ -20,13 +20,25 @@ class Credentials(Model):
     old: FormerCredentials | None = None
 
 
+class NextPsk(Model):
+    """The pre-shared key that goes with a gateway's next key, bound to the key that is to follow.
+
+    Once the gateway's file has another key than `follows` it is the pre-shared key of that one: so the file alone
+    says which pair counts, whenever this one was written.
+    """
+
+    psk: SecretText
+    follows: PublicKey
+
+
 class CarrierSecrets(Model):
     """`secrets/carriers/<carrier>.yml`: made by `keys init`.
 
     `readers` is by centre; `site_psks` by facility; `centre_psks` by relay, then centre. `host_keys` has the digest
     keys of the hosts that are this carrier's alone, so that its engineers need no password but their own. `viewers`
     has the passwords of those who read at centres with a login of their own, `certificate_keys` the private keys of
-    the certificates that relays show readers; files of carriers without any lack them.
+    the certificates that relays show readers, `next_psks` by facility what goes with the next key of a gateway whose
+    key is changed (`keys rotate`); files of carriers without any lack them.
     """
 
     readers: dict[Slug, SecretText] = {}
@@ -35,6 +47,7 @@ class CarrierSecrets(Model):
     host_keys: dict[Slug, SecretText] = {}
     viewers: dict[Slug, SecretText] = {}
     certificate_keys: dict[Slug, SecretText] = {}
+    next_psks: dict[Slug, NextPsk] = {}
 
 
 class HubSecrets(Model):

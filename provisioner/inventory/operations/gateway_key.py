@@ -72,6 +72,9 @@ def set_gateway_key(
             hint = "a key is one gateway's: install the site's own package there, and note what that prints"
             raise UsageError(f"{other} has this key", hint=hint, object=facility)
     before = site.gateway.public_key or ""
+    if site.gateway.next_key is not None and before != key:
+        hint = f"note what change-key.sh prints with --next, or end the change first: provisioner keys keep {facility}"
+        raise UsageError(f"the key of {facility}'s gateway is being changed", hint=hint, object=facility)
     if before and before != key and not replaces:
         message = f"facility {facility} has another key, {before[:_SHOWN]}…, and its tunnel would end"
         hint = "if its gateway was made anew add --replace"
@@ -86,6 +89,7 @@ def _peers(loaded: Loaded) -> Iterator[tuple[str, str]]:
         for hosts in (lock.relays, lock.centres):
             yield from ((name, host.public_key) for name, host in hosts.items() if host.public_key)
     yield from ((name, outline.public_key) for name, outline in loaded.outlines.items() if outline.public_key)
+    yield from ((name, outline.next_key) for name, outline in loaded.outlines.items() if outline.next_key)
 
 
 def _written(root: Path, path: Path, key: str, before: str) -> GatewayKey:

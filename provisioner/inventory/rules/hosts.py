@@ -287,6 +287,18 @@ def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
     for owner, facility in view.facilities():
         if facility.public_key:
             yield facility.public_key, owner, ("gateway", "public_key"), f"the gateway of {facility.id}"
+        if facility.next_key:
+            place = ("gateway", "next_key", "public_key")
+            yield facility.next_key, owner, place, f"the next key of the gateway of {facility.id}"
+
+
+def next_keys_follow_one(view: View) -> Iterator[Problem]:
+    """A gateway's next key follows one that relays know: until it is seen with the new one it is seen with that."""
+    for owner, facility in view.facilities():
+        if facility.next_key is not None and facility.public_key is None:
+            message = "the gateway has a next key and none that it follows"
+            hint = f"remove next_key; its first key is noted with: provisioner gateway set-key {facility.id} KEY"
+            yield view.problem(owner, ("gateway", "next_key"), "next-key-first", message, hint)
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
@@ -303,4 +315,5 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     drains_lead_to_a_relay,
     certificates_last,
     public_keys_are_unique,
+    next_keys_follow_one,
 )

@@ -72,6 +72,7 @@ class LoginSite(NamedTuple):
         devices: what a relay reaches, sorted.
         rtsp_paths: as an outline has them.
         changing: the devices of which either login is taken for a while, sorted.
+        public_key: its gateway's, and `changes_key` whether another one follows it.
     """
 
     id: str
@@ -83,6 +84,8 @@ class LoginSite(NamedTuple):
     devices: tuple[str, ...]
     rtsp_paths: str
     changing: tuple[str, ...] = ()
+    public_key: str | None = None
+    changes_key: bool = False
 
 
 def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
@@ -94,15 +97,17 @@ def _login_site(facility: Facility | Outline) -> LoginSite:
     if isinstance(facility, Facility):
         devices, paths = devices_of(facility), rtsp_paths_of(facility)
         plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
-        changing = changing_logins_of(facility)
+        changing, gateway = changing_logins_of(facility), facility.gateway
+        keys = (gateway.public_key, gateway.next_key is not None) if gateway else (None, False)
     else:
         devices, paths = facility.devices, facility.rtsp_paths
         plans = facility.carried_plans
         changing = facility.changing_logins
+        keys = (facility.public_key, facility.next_key is not None)
     holders = _holders(carrier_of(facility), next_carrier_of(facility))
     served, tunnels = (tuple(plan.carrier for plan in of) for of in (plans, [p for p in plans if p.access.has_tunnel]))
     return LoginSite(
-        facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing
+        facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing, *keys
     )
 
 
@@ -353,6 +358,23 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
             continue
         message = f"carrier {carrier}: there is no {lacking}"
         yield view.problem(owner, (), SECRETS_MISSING, message, _RUN_KEYS, facility=site)
+    for carrier, site in _lacking_next(view):
+        owner = f"secrets/carriers/{carrier}"
+        if owner not in view.broken:
+            message = f"carrier {carrier}: there is no pre-shared key for the next key of {site}'s gateway"
+            hint = f"run `provisioner keys rotate {site}`, or remove gateway.next_key from its file"
+            yield view.problem(owner, (), SECRETS_MISSING, message, hint, facility=site)
+
+
+def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
+    """The carriers and facilities of which a gateway's next key has no pre-shared key that follows the present one."""
+    for name in view.frame.carriers:
+        known = view.secrets.carriers.get(name)
+        following = known.next_psks if known else {}
+        for site in view.held_by[name]:
+            changes = site.changes_key and site.public_key is not None and name in site.served_by
+            if changes and (site.id not in following or following[site.id].follows != site.public_key):
+                yield name, site.id
 
 
 def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:

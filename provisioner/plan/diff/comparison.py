@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.hosts.facts import HostFacts, PathFacts
+from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath
+from provisioner.hosts.facts import HostFacts, PathFacts, PeerFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile
 
@@ -65,10 +65,31 @@ class Comparison:
             return False
         return live.digest == keyed_digest(self.spec.digest_key, file.content)
 
+    @cached_property
+    def live_peers(self) -> Mapping[str, PeerFacts]:
+        """The tunnel's peers by public key.
+
+        Which of a site's two peers has its addresses while its gateway changes its key is the host's to know, and no
+        difference: here the present one has them, if one of the two does.
+        """
+        peers = dict(self.facts.tunnel.peers) if self.facts.tunnel else {}
+        for present, following in self.spec.key_changes.values():
+            first, second = peers.get(present), peers.get(following)
+            if first and second and second.allowed_ips and not first.allowed_ips:
+                peers[present] = replace(first, allowed_ips=second.allowed_ips)
+                peers[following] = replace(second, allowed_ips=())
+        return peers
+
+    @cached_property
+    def last_names(self) -> Mapping[str, str]:
+        """By public key, whose peer it was when the host was applied last: `site/…`, `next/…` and so on."""
+        keys = self.facts.trust.keys if self.facts.trust else {}
+        return {value.partition(" ")[0]: name for name, value in keys.items()}
+
     def holds_peer(self, public_key: str) -> bool:
         """Whether a live peer is one of a facility that is held, as the host's file names it."""
         kind, _, facility = self.facts.held.peers.get(public_key, "").partition("/")
-        return kind == "site" and facility in self.spec.held_names
+        return f"{kind}/" in {SITE, NEXT} and facility in self.spec.held_names
 
     @cached_property
     def viewers(self) -> Mapping[str, int]:

@@ -99,7 +99,7 @@ def psk_is_renewed(at: Comparison, peer: Peer, live: PeerFacts) -> bool:
 def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
     """The sites of a relay that was read, each once, whose package knows what the plan changes there."""
     whole = _of_all_sites(at)
-    live = at.facts.tunnel.peers if at.facts.tunnel else {}
+    live = at.live_peers
     for peer in at.spec.tunnel.peers:
         if not peer.name.startswith(_SITE):
             continue

@@ -12,18 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.spec import Peer
+from provisioner.desired.spec import NEXT, SITE, Peer
 from provisioner.hosts.facts import PeerFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 from provisioner.plan.diff.packages import psk_is_renewed
 
-_SITE, _CENTRE = "site/", "centre/"
+_CENTRE = "centre/"
+_SHORT = 8
 
 
 def peer_changes(at: Comparison) -> Iterator[Change]:
     """A change for each peer that is desired or live."""
-    live_peers = at.facts.tunnel.peers if at.facts.tunnel else {}
+    live_peers = at.live_peers
     strangers = {key: peer for key, peer in live_peers.items() if not at.holds_peer(key)}
     desired = at.spec.tunnel.peers
     live = {peer.public_key: strangers.pop(peer.public_key, None) for peer in desired}
@@ -35,18 +36,28 @@ def peer_changes(at: Comparison) -> Iterator[Change]:
             strangers.pop(old)
             yield _rekeyed(at, peer, old)
         else:
-            reason = "the tunnel does not have it" if at.facts.tunnel else "there is no tunnel yet"
+            reason = _why_new(at, peer)
             where = _where(at, peer)
             yield Change(at.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
     for public_key in sorted(strangers):
         yield _stranger(at, public_key, strangers[public_key])
 
 
+def _why_new(at: Comparison, peer: Peer) -> str:
+    if at.facts.tunnel is None:
+        return "there is no tunnel yet"
+    if peer.name.startswith(NEXT):
+        return (
+            "the gateway's next key: beside the present one, and without an address until the gateway is seen with it"
+        )
+    return "the tunnel does not have it"
+
+
 def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, PeerFacts]) -> str | None:
     """The live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
     own = {str(network) for network in peer.allowed_ips}
     behind = {owner_of_path(path)[1] for ip in own for path in at.pulled_from(ip)}
-    if behind - {peer.name.removeprefix(_SITE)}:
+    if behind - {peer.name.removeprefix(SITE)}:
         return None
     return next((key for key in sorted(strangers) if own & set(strangers[key].allowed_ips)), None)
 
@@ -57,7 +68,7 @@ def _present(at: Comparison, peer: Peer, live: PeerFacts) -> Change:
         reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
         return at.noop(Resource.PEER, peer.name, reason, _where(at, peer))
     lost = set(live.allowed_ips) - {str(network) for network in peer.allowed_ips}
-    if not lost and peer.name.startswith(_SITE) and psk_is_renewed(at, peer, live):
+    if not lost and peer.name.startswith(SITE) and psk_is_renewed(at, peer, live):
         # Its gateway has the old one until somebody installs its new package there.
         lost = set(live.allowed_ips)
     impact, cut = _impact(at, peer.name, lost) if lost else (Impact.HOT, NOBODY)
@@ -94,8 +105,10 @@ def _stranger(at: Comparison, public_key: str, live: PeerFacts) -> Change:
     """The end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
     allowed = live.allowed_ips
     known = at.fleet.sites.get(public_key)
+    if not known and (former := _former(at, public_key)):
+        return _of_former(at, public_key, live, former)
     where = known or next(filter(any, (at.site_at(ip) for ip in allowed)), ("", ""))
-    site = f"{_SITE}{where[1]}" if where[1] else ""
+    site = f"{SITE}{where[1]}" if where[1] else ""
     impact, cut = _impact(at, site, set(allowed))
     if known:
         name, reason = site, f"no path is pulled from {where[1]} here from now on"
@@ -105,19 +118,40 @@ def _stranger(at: Comparison, public_key: str, live: PeerFacts) -> Change:
     return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, *where)
 
 
+def _former(at: Comparison, public_key: str) -> str:
+    """The facility that a peer was of when the host was applied last, by what the host remembers; else empty."""
+    kind, slash, facility = at.last_names.get(public_key, "").partition("/")
+    return facility if f"{kind}{slash}" in {SITE, NEXT} else ""
+
+
+def _of_former(at: Comparison, public_key: str, live: PeerFacts, facility: str) -> Change:
+    """The end of a peer that was a facility's: its gateway has another key by now, or no file has the facility."""
+    province = at.provinces.get(facility, "")
+    short = f"{public_key[:_SHORT]}…"
+    impact, cut = _impact(at, f"{SITE}{facility}", set(live.allowed_ips))
+    if province:
+        reason = f"{short} is a former key of the gateway of {facility}"
+    else:
+        reason = f"{short} was the gateway of {facility} when this host was applied last; no file has that key any more"
+    name = f"former/{facility}/{public_key}"
+    return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, province, facility)
+
+
 def _impact(at: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
     """Whom it cuts that these addresses are out of reach, if only for a moment."""
+    if not lost:
+        return Impact.HOT, NOBODY
     if at.spec.relay is None:
         return Impact.ALL, at.at_relays(sorted(lost))
     pulled = [path for ip in sorted(lost) for path in at.pulled_from(ip)]
-    if name.startswith(_CENTRE) or not (pulled or name.startswith(_SITE)):
+    if name.startswith(_CENTRE) or not (pulled or name.startswith(SITE)):
         # A centre, or somebody who may be one: which of the readers are its own is not known.
         return Impact.ALL, at.everybody
     return Impact.PATH, at.watching(*pulled)
 
 
 def _where(at: Comparison, peer: Peer) -> tuple[str, str]:
-    if not peer.name.startswith(_SITE):
+    if not peer.name.startswith((SITE, NEXT)):
         return "", ""
-    facility = peer.name.removeprefix(_SITE)
+    facility = peer.name.removeprefix(SITE).removeprefix(NEXT)
     return at.provinces.get(facility, ""), facility

@@ -13,7 +13,7 @@ from provisioner.base.counted import counted
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.read_prefix import was_read
 from provisioner.desired.owner import UNMARKED, Owner
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import NEXT, SITE, HostSpec
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.plan.changes import FIRST, HOST, OWNER, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
@@ -102,12 +102,18 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
 def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple[str, Action, str]]:
     """Peers whose key is another one: who holds the new key gets what the old one's holder got, camera logins too.
 
-    Known is who had the name, and who had the address.
+    Known is who had the name, and who had the address. A gateway's next key is trusted as its key from the moment on
+    in which the host knows it: then it is one, and no longer once it takes the present one's place.
     """
-    owners = {allowed: key for key, _, allowed in (value.partition(" ") for value in live.values())}
+    owners = {allowed: key for key, _, allowed in (value.partition(" ") for value in live.values()) if allowed}
     for name, value in desired.items():
         key, _, allowed = value.partition(" ")
-        known = {old for old in (live.get(name, "").partition(" ")[0], owners.get(allowed, "")) if old}
+        site = name.removeprefix(NEXT) if name.startswith(NEXT) else name.removeprefix(SITE)
+        if f"{SITE}{site}" == name and live.get(f"{NEXT}{site}", "").partition(" ")[0] == key:
+            continue
+        present = live.get(f"{SITE}{site}", "") if name.startswith(NEXT) and name not in live else ""
+        held = (live.get(name, "").partition(" ")[0], owners.get(allowed, ""), present.partition(" ")[0])
+        known = {old for old in held if old}
         if known and known != {key}:
             yield f"key of {name}", Action.UPDATE, f"{' and '.join(sorted(known - {key}))} → {key}"
 

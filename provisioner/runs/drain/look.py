@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 from provisioner.base.errors import HostError, PolicyError
 from provisioner.desired.limit import Limit
-from provisioner.desired.spec import RTSP_PORT
+from provisioner.desired.spec import NEXT, RTSP_PORT, SITE
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Facility
 from provisioner.inventory.operations.relay_drain import DrainOrder, refuse_pair
@@ -126,9 +126,9 @@ def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
     live = facts.tunnel.peers if facts.tunnel else {}
     seen = {key for key, peer in live.items() if peer.endpoint}
     spec = session.state.hosts[relay]
-    peers = [p for p in spec.tunnel.peers if p.name.startswith("site/") and p.public_key in seen]
+    peers = [p for p in spec.tunnel.peers if p.name.startswith((SITE, NEXT)) and p.public_key in seen]
     routed = {path.facility for path in spec.paths if not path.access.has_tunnel}
-    return frozenset({*(peer.name.removeprefix("site/") for peer in peers), *routed})
+    return frozenset({*(peer.name.partition("/")[2] for peer in peers), *routed})
 
 
 def _refuse_unready(planned: Planned, order: DrainOrder) -> None:

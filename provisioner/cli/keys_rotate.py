@@ -1,0 +1,214 @@
+"""`provisioner keys rotate` and `keys keep`: gateways' keys changed while pictures go on, and changes taken back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from provisioner.apply import exit_code
+from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.exit_codes import INTERRUPTED, worst_of
+from provisioner.base.git_commit import commit_files, committing
+from provisioner.base.language import marked
+from provisioner.base.printable import printable
+from provisioner.cli.completion import facilities_like
+from provisioner.cli.context import Invocation
+from provisioner.cli.edit_text import diff_lines, edits_of, refuse_both
+from provisioner.cli.interrupt import Stop, stoppable
+from provisioner.cli.keys_text import look_lines, rotation_document, rotation_ending
+from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.plan_text import ending_lines as plan_ending_lines
+from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.question import make_sure, tell_before
+from provisioner.cli.results import applied_lines
+from provisioner.cli.session import session_of
+from provisioner.cli.terminal import stderr_of
+from provisioner.inventory.operations.file_edit import EditsOfMany, FileEdit
+from provisioner.pipeline import Planned
+from provisioner.plan.guards.policy import parse_allowances
+from provisioner.report.names import some_of
+from provisioner.runs.applied import Applied
+from provisioner.runs.options import RunOptions, approval_of
+from provisioner.runs.rotation.course import KeyOrder, KeyOutcome, KeyTerms, keep_keys, rotate_keys
+from provisioner.runs.rotation.look import KeyLook
+
+_LOOK_S: Final = 3.0
+_LONGEST_WAIT_S: Final = 24 * 3600
+
+
+@click.command()
+@click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
+@click.option("--carrier", "carriers", multiple=True, metavar="CARRIER", help="All sites of this carrier.")
+@click.option("--finish", "finishes", is_flag=True, help="Begin none; go on with those that are under way.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.IntRange(0, _LONGEST_WAIT_S),
+    default=0,
+    metavar="SECONDS",
+    help="Wait so long for gateways that may change, and finish those that do.",
+)
+@click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
+@click.option("--approval", default="", metavar="TEXT", help="What approved this: it goes into the record.")
+@click.option("--commit", "commits", is_flag=True, help="Commit the files that it edits, and nothing else.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def rotate(
+    invocation: Invocation,
+    facilities: tuple[str, ...],
+    carriers: tuple[str, ...],
+    *,
+    finishes: bool,
+    wait_s: int,
+    allows: tuple[str, ...],
+    approval: str,
+    commits: bool,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    """Change gateways' keys, and their pre-shared keys with them, while pictures go on.
+
+    Each call does all that can be done now, and the same command takes it up again: begins a change where none is
+    under way (the file gets gateway.next_key, the vault a pre-shared key), lets relays know both keys once the next one
+    is noted (gateway set-key --next), and lets the present one go once the gateway was seen with the next one. In
+    between somebody runs change-key.sh of the site's package on the gateway, twice. The relay itself gives the site's
+    address to the key that spoke last, within a second, so that a picture rests for that long. A site that cannot go on
+    stops no other.
+
+    Cuts nobody: a relay with other changes that would is left as it is (and so is one whose plan is refused). Ends with
+    1 where a site was left as it is.
+
+    Example: provisioner -i DIR keys rotate kcl-bg-001
+    """
+    refuse_both(dry_run=dry_run, commits=commits)
+    if not (facilities or carriers or finishes):
+        raise UsageError("whose keys?", hint="name facilities, or --carrier CARRIER; --finish goes on with all")
+    order = KeyOrder(facilities, carriers, begins=not finishes)
+    if commits:
+        committing(invocation.inventory)
+    with stoppable() as stop:
+        options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
+        terms = KeyTerms(parse_allowances(allows), options, dry_run=dry_run)
+        attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=wait_s)
+        outcome = rotate_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
+    return _end(invocation, outcome, dry_run=dry_run)
+
+
+@click.command()
+@click.argument("facilities", nargs=-1, required=True, metavar="FACILITY…", shell_complete=facilities_like)
+@click.option("--commit", "commits", is_flag=True, help="Commit the files that it edits, and nothing else.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, dry_run: bool, yes: bool) -> int:
+    """Take a change of keys back: gateways keep the keys that they have, and relays forget the next ones.
+
+    Cuts nobody. A gateway that was seen with its next key already has no other one to go back to: finish its change.
+
+    Example: provisioner -i DIR keys keep kcl-bg-001
+    """
+    refuse_both(dry_run=dry_run, commits=commits)
+    if commits:
+        committing(invocation.inventory)
+    with stoppable() as stop:
+        terms = KeyTerms(options=RunOptions(stop=stop), dry_run=dry_run)
+        attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=0)
+        order = KeyOrder(facilities)
+        outcome = keep_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
+    return _end(invocation, outcome, dry_run=dry_run)
+
+
+def _end(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool) -> int:
+    if invocation.json:
+        print_document(rotation_document(outcome, dry_run=dry_run))
+    else:
+        for line in rotation_ending(outcome, invocation.say, dry_run=dry_run):
+            click.echo(printable(line))
+    codes = [exit_code(applied.results) for applied in outcome.runs]
+    codes += [1] if outcome.left_out else []
+    codes += [INTERRUPTED] if outcome.interrupted else []
+    return worst_of(0, *codes)
+
+
+class _Terminal:
+    """Shows a change of keys on standard error, and asks whoever is there."""
+
+    def __init__(
+        self, invocation: Invocation, stop: Stop, terms: KeyTerms, *, commits: bool, yes: bool, wait_s: int
+    ) -> None:
+        self._invocation = invocation
+        self._stop = stop
+        self._dry_run = terms.dry_run
+        self._commits = commits
+        self._yes = yes
+        self._until = time.monotonic() + wait_s
+        self._is_waiting = False
+
+    def begins(self, look: KeyLook, edits: EditsOfMany) -> None:
+        """Show what is so, and which files will be written; ask."""
+        self._say(look_lines(look, self._invocation.say))
+        self._say(line for edit in edits.edits for line in diff_lines(edit))
+        if edits.edits and not self._dry_run:
+            self._ask("Write these files?", "whether to write these files")
+
+    def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
+        """Files were written: commit them, where that is wished."""
+        if not self._commits:
+            return
+        what = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
+        contents: Mapping[Path, bytes] = {edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}
+        if not contents:
+            return
+        try:
+            commit = commit_files(committing(self._invocation.inventory), contents, what)
+        except (UsageError, InventoryError) as error:
+            self.warns(marked(f"what is written is not committed: {error.message}"))
+        else:
+            self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=what),))
+
+    def applies(self, planned: Planned) -> None:
+        """Show what relays will be changed to; ask."""
+        if not self._invocation.json:
+            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
+            terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
+            terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
+        self._ask("Apply this?", "whether to apply this plan")
+
+    def applied(self, applied: Applied) -> None:
+        """Show what became of relays."""
+        if not self._invocation.json:
+            for line in applied_lines(applied, self._invocation.say):
+                click.echo(line, err=True, color=self._invocation.color)
+
+    def waits(self, sites: Sequence[str]) -> bool:
+        """Wait some seconds for gateways, as long as it was asked for."""
+        if self._stop() or time.monotonic() >= self._until:
+            return False
+        if not self._is_waiting:
+            self._is_waiting = True
+            say = self._invocation.say
+            self._say((say("waiting for gateways with their next keys: {names}", names=some_of(sites, say)),))
+        time.sleep(_LOOK_S)
+        return not self._stop()
+
+    def warns(self, sentence: str) -> None:
+        """Say it on standard error."""
+        print_warning(sentence, "", color=self._invocation.color, say=self._invocation.say)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._stop()
+
+    def _say(self, lines: Iterable[str]) -> None:
+        tell_before(self._invocation, lines, asks=not self._yes, dry_run=self._dry_run)
+
+    def _ask(self, question: str, what: str) -> None:
+        make_sure(self._invocation, question, what, yes=self._yes)
+        if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
+            raise click.Abort

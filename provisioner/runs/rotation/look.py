@@ -1,0 +1,157 @@
+"""How far changes of gateways' keys are: by the files, by the vault, and by what relays hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from provisioner.base.errors import UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.desired.limit import Limit
+from provisioner.hosts.facts import HostFacts
+from provisioner.inventory.model import Facility, Inventory, Secrets
+from provisioner.pipeline import Planned, Session, make_plan
+
+_SHOWN = 80
+
+
+class KeyStage(StrEnum):
+    """How far the change of a gateway's key is."""
+
+    NONE = "none"
+    """None is under way."""
+    UNREPORTED = "unreported"
+    """The gateway's next key is not known yet: its package is handed out, and its technician reports it."""
+    UNSTAGED = "unstaged"
+    """It is known, and a relay has still to learn it."""
+    STAGED = "staged"
+    """Every relay knows both keys, and the gateway was not seen with the next one."""
+    SEEN = "seen"
+    """The gateway is there with its next key: the present one can go."""
+    ENDING = "ending"
+    """The file has the new key alone, and a relay may still have the former one."""
+    UNREAD = "unread"
+    """A relay of it could not be read."""
+
+
+@dataclass(frozen=True)
+class KeyLook:
+    """How far the changes of some gateways' keys are.
+
+    Attributes:
+        stages: of each facility that was asked for, by id.
+        relays: the relays that carry each.
+        planned: the plan of all those relays as the files are now; None where there is none of them.
+        left_out: by facility, why nothing can be done for it.
+    """
+
+    stages: Mapping[str, KeyStage]
+    relays: Mapping[str, tuple[str, ...]]
+    planned: Planned | None
+    left_out: Mapping[str, str]
+
+    def at(self, *stages: KeyStage) -> tuple[str, ...]:
+        """The facilities that are at one of some stages, in the order of ids."""
+        return tuple(sorted(name for name, stage in self.stages.items() if stage in stages))
+
+
+def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Collection[str]) -> tuple[str, ...]:
+    """The facilities that are meant: the named ones, and those that relays of named carriers carry.
+
+    Raises:
+        UsageError: there is no such facility or carrier, or hosts do not carry a named one.
+    """
+    for name in facilities:
+        if name not in inventory.facilities:
+            hint = did_you_mean(name, inventory.facilities, "name the id in its file")
+            raise UsageError(f"there is no facility {printable(name, _SHOWN)}", hint=hint, object=name)
+        if not inventory.facilities[name].connections:
+            hint = "a gateway has keys to change once its plan is agreed, and the facility open or preparing"
+            raise UsageError(f"no relay carries facility {name}", hint=hint, object=name)
+    for name in carriers:
+        if name not in inventory.carriers:
+            hint = did_you_mean(name, inventory.carriers, f"carriers are: {', '.join(sorted(inventory.carriers))}")
+            raise UsageError(f"there is no carrier {printable(name, _SHOWN)}", hint=hint, object=name)
+    of_carriers = (c.facility.id for c in inventory.connections if c.plan.carrier in carriers)
+    return tuple(sorted({*facilities, *of_carriers}))
+
+
+def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
+    """The facilities whose gateways' keys are being changed, by files and vault."""
+    return frozenset(
+        name
+        for name, facility in inventory.facilities.items()
+        if facility.connections and (_following(facility) is not None or _is_ending(facility, secrets))
+    )
+
+
+def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str, int]) -> KeyLook:
+    """Look at the relays of some sites, and at what files and vault say; nothing is changed.
+
+    Raises:
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+    """
+    inventory, secrets = session.served, session.secrets
+    left_out = {name: f"it is held: {session.held[name].reason}" for name in sites if name in session.held}
+    facilities = [inventory.facilities[name] for name in sorted(sites) if name in inventory.facilities]
+    relays = {f.id: tuple(sorted({c.plan.relay for c in f.connections})) for f in facilities}
+    hosts = frozenset(relay for of in relays.values() for relay in of if relay in session.state.hosts)
+    planned = make_plan(session, Limit({"host": hosts}), allow=allow) if hosts else None
+    facts = planned.facts if planned else {}
+    stages = {}
+    for facility in facilities:
+        if shut := [relay for relay in relays[facility.id] if relay not in session.state.hosts]:
+            left_out[facility.id] = f"the secrets of {', '.join(shut)} stayed shut"
+        else:
+            stages[facility.id] = stage_of(facility, secrets, [facts.get(relay) for relay in relays[facility.id]])
+            if stages[facility.id] is KeyStage.UNREAD:
+                unread = [relay for relay in relays[facility.id] if relay not in facts]
+                left_out[facility.id] = f"{', '.join(unread)} could not be read"
+    return KeyLook(stages, relays, planned, left_out)
+
+
+def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | None]) -> KeyStage:
+    """How far the change of one gateway's key is. Pure.
+
+    Args:
+        facility: as its file says it.
+        secrets: the vault.
+        relays: what each relay that carries it holds; None of one that could not be read.
+    """
+    following = _following(facility)
+    if following is None:
+        return KeyStage.ENDING if _is_ending(facility, secrets) else KeyStage.NONE
+    if not following:
+        return KeyStage.UNREPORTED
+    every = list(relays)
+    tunnels = [facts.tunnel for facts in every if facts is not None]
+    held = [tunnel.peers.get(following) if tunnel else None for tunnel in tunnels]
+    if any(peer is not None and peer.allowed_ips for peer in held):
+        return KeyStage.SEEN
+    if None in every:
+        return KeyStage.UNREAD
+    return KeyStage.UNSTAGED if None in held else KeyStage.STAGED
+
+
+def _following(facility: Facility) -> str | None:
+    """The next key by the file, empty where nobody reported it; None where no change is under way."""
+    following = facility.gateway.next_key if facility.gateway else None
+    return (following.public_key or "") if following else None
+
+
+def _is_ending(facility: Facility, secrets: Secrets) -> bool:
+    key = facility.gateway.public_key if facility.gateway else None
+    psks = (carrier.next_psks.get(facility.id) for carrier in secrets.carriers.values())
+    return key is not None and any(psk is not None and psk.follows != key for psk in psks)
+
+
+def by_relay(look: KeyLook, sites: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The relays of some sites, each with its own of them."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for site in sorted(sites):
+        for relay in look.relays.get(site, ()):
+            names[relay].append(site)
+    return {relay: tuple(of) for relay, of in sorted(names.items())}
