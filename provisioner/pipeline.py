@@ -507,6 +507,7 @@ class KeysMade:
         recoverable: whether the inventory has a recovery key.
         unvouched: whether relays sealed nothing, as it was not to be seen who wrote it.
         digest_key: the vault's, by which what was done is recorded; None where that file stayed shut.
+        drawn: the facilities whose pre-shared keys are new.
     """
 
     written: tuple[Path, ...]
@@ -520,6 +521,7 @@ class KeysMade:
     recoverable: bool = False
     unvouched: bool = False
     digest_key: Secret | None = field(default=None, repr=False)
+    drawn: tuple[str, ...] = ()
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
@@ -576,7 +578,15 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
         recoverable,
         unvouched=recoverable and not recovery,
         digest_key=new.digest_key,
+        drawn=_drawn(old, new),
     )
+
+
+def _drawn(old: Secrets, new: Secrets) -> tuple[str, ...]:
+    """The facilities whose pre-shared keys were drawn just now."""
+    known = {(carrier, name) for carrier, of in old.carriers.items() for name in of.site_psks}
+    every = {(carrier, name) for carrier, of in new.carriers.items() for name in of.site_psks}
+    return tuple(sorted({name for _, name in every - known}))
 
 
 def _with_restoration(inventory: Inventory, error: HostError) -> HostError:

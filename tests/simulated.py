@@ -12,9 +12,10 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from provisioner.base.recovery_key import pair_of
@@ -27,6 +28,7 @@ from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_F
 from provisioner_host import escrow as host_escrow
 from provisioner_host import files as host_files
 from provisioner_host import held as host_held
+from provisioner_host import key_change as host_key_change
 from provisioner_host import quarantine as host_quarantine
 from provisioner_host import relay as host_relay
 from provisioner_host import saved_texts
@@ -48,6 +50,7 @@ class SimulatedHost:
     files: dict[str, File] = field(default_factory=dict)
     rules: bytes | None = None
     peers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    handshakes: dict[str, int] = field(default_factory=dict)
     link: dict[str, Any] | None = None
     units: set[str] = field(default_factory=set)
     programs: set[str] = field(default_factory=set)
@@ -83,6 +86,10 @@ class SimulatedHost:
     runs_without_file: bool = False
     overriding: list[str] = field(default_factory=list)
     writes: int = 0
+
+    def settle(self) -> None:
+        """Bring the tunnel to its file, each site's addresses at the peer that spoke last, as the host's unit does."""
+        self.peers = _peers(self.files, self.handshakes)
 
 
 class SimulatedHosts:
@@ -247,7 +254,8 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         runtime["readers"] = host.readers
         facts["runtime"] = runtime if running else None
     rests_on = {k: facts[k] for k in ("files", "units", "armed")} | {"rules": (host.rules or b"").decode()}
-    rests_on["tunnel"] = host_tunnel.configuration(facts["tunnel"])
+    pairs = host_key_change.pairs_in(host.files[WG_FILE][0].decode()) if WG_FILE in host.files else ()
+    rests_on["tunnel"] = host_tunnel.configuration(facts["tunnel"], pairs)
     facts["live_digest"] = host_files.keyed_digest(key, host_files.canonical(rests_on))
     return facts
 
@@ -359,7 +367,7 @@ def _kept(host: SimulatedHost, call: HostCall) -> dict[str, bytes]:
 
 def _go_live(host: SimulatedHost, call: HostCall) -> None:
     host.rules = host.files[NFT_FILE][0] if NFT_FILE in host.files else None
-    host.peers = _peers(host.files)
+    host.settle()
     host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
     host.units = set(units_of(call.spec))
     host.overriding = [path for path in host.overriding if not host_units.of_ours(path)]
@@ -367,9 +375,10 @@ def _go_live(host: SimulatedHost, call: HostCall) -> None:
         host.programs.add(call.request["program"]["path"])
 
 
-def _peers(files: dict[str, File]) -> dict[str, dict[str, Any]]:
+def _peers(files: dict[str, File], handshakes: Mapping[str, int] = MappingProxyType({})) -> dict[str, dict[str, Any]]:
     psks = dict(line.split() for line in files[PSK_FILE][0].decode().splitlines())
-    return {p["public_key"]: p | {"psk": psks[p["public_key"]]} for p in peers_in(files[WG_FILE][0].decode())}
+    conf = host_key_change.settled(files[WG_FILE][0].decode(), handshakes)
+    return {p["public_key"]: p | {"psk": psks[p["public_key"]]} for p in peers_in(conf)}
 
 
 def peers_in(conf: str) -> list[dict[str, Any]]:

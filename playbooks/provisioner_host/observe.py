@@ -13,6 +13,7 @@ from provisioner_host import (
     files,
     firewall,
     held,
+    key_change,
     last_good,
     machine,
     owner,
@@ -172,7 +173,7 @@ def live_digest(facts: FactsAnswer, live: firewall.Items | None, key: str) -> st
     rests_on = {
         "files": facts["files"],
         "units": {name: {k: v for k, v in unit.items() if k != "pid"} for name, unit in facts["units"].items()},
-        "tunnel": tunnel.configuration(facts["tunnel"]),
+        "tunnel": tunnel.configuration(facts["tunnel"], key_change.live_pairs()),
         "firewall": live,
         "program": facts.get("program"),
         "armed": facts["armed"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +254,7 @@ def _peer(line: str, key: str) -> PeerAnswer:
     }
 
 
-def configuration(live: TunnelAnswer | None) -> dict[str, Any] | None:
+def configuration(live: TunnelAnswer | None, pairs: Iterable[key_change.KeyPair] = ()) -> dict[str, Any] | None:
     """What of a live tunnel is configuration: without endpoints, handshakes and counters.
 
     A tunnel without a fixed port has a random one, which is no configuration either. Nor is it which of a site's two
@@ -263,7 +263,7 @@ def configuration(live: TunnelAnswer | None) -> dict[str, Any] | None:
     if live is None:
         return None
     allowed = {name: peer["allowed_ips"] for name, peer in live["peers"].items()}
-    for pair in key_change.live_pairs():
+    for pair in pairs:
         if allowed.get(pair.following) and not allowed.get(pair.present, [""]):
             allowed[pair.present], allowed[pair.following] = allowed[pair.following], []
     peers = {

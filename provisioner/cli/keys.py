@@ -11,6 +11,7 @@ from provisioner.base.recovery_key import RecoveryPair, on_paper
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.keys_rotate import keep, rotate
+from provisioner.cli.keys_status import status
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.cli.recovery_text import recovery_pair
@@ -32,6 +33,7 @@ def keys() -> None:
 
 keys.add_command(rotate)
 keys.add_command(keep)
+keys.add_command(status)
 
 
 @keys.command()
@@ -56,7 +58,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
         print_document(_document(made))
     else:
         _print(made, invocation)
-    if made.hosts:
+    if made.hosts or made.drawn:
         from provisioner.history.records import Operation  # noqa: PLC0415 (hosts are asked while this is not there yet)
         from provisioner.runs.single.record import UNRECORDED_HINT, record_done  # noqa: PLC0415 (the same)
 
@@ -154,6 +156,7 @@ def _document(made: KeysMade) -> Document:
         "site_packages": {relay: list(sites) for relay, sites in made.site_packages.items()},
         "sealed": list(made.sealed),
         "unvouched": made.unvouched,
+        "drawn": dict.fromkeys(made.drawn, ""),
         "held": held_documents(made.held),
     }
 

@@ -24,7 +24,15 @@ from sqlalchemy import (
 )
 
 from provisioner.history.holdings_query import HoldingsQuery
-from provisioner.history.records import OF_PACKAGES, OF_SINGLE_HOSTS, EndedContent, EntryKind, Operation, recorded_of
+from provisioner.history.records import (
+    OF_KEYS,
+    OF_PACKAGES,
+    OF_SINGLE_HOSTS,
+    EndedContent,
+    EntryKind,
+    Operation,
+    recorded_of,
+)
 from provisioner.history.rows import entry_content
 from provisioner.history.tables import checks, entries, moment, stored
 from provisioner.lifecycle.evidence import Content, Evidence, LastCheck, Proof, Shown, Verification
@@ -39,7 +47,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
         acceptance: how much later than the first proof the one has to be that accepts.
     """
     is_look = entries.c.operation.not_in(
-        [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES)]
+        [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES, *OF_KEYS)]
     )
     ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory, is_look)
     runs = {row.number: row.run for row in connection.execute(ended)}

@@ -38,10 +38,13 @@ class Operation(StrEnum):
     DECOMMISSION = "decommission"
     SITE_PACKAGE = "site-package"
     INSTALLED = "gateway-installed"
+    ROTATE = "keys-rotate"
 
 
 OF_PACKAGES = frozenset({Operation.SITE_PACKAGE, Operation.INSTALLED})
 """What was done with packages of sites: handed out, or said to be installed."""
+OF_KEYS = frozenset({Operation.KEYS, Operation.ROTATE})
+"""What draws pre-shared keys."""
 OF_SINGLE_HOSTS = frozenset({Operation.KEYS, Operation.ADOPT, Operation.RELEASE, Operation.DECOMMISSION})
 """What is done to hosts by name, and recorded once it is done: whose they are, and that they have keys."""
 _HOST = "host="

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from sqlalchemy import Connection, func, insert, select
@@ -14,6 +14,7 @@ from provisioner.history.append import Entry, append, head_at, heads_of
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
 from provisioner.history.evidence_query import evidence
+from provisioner.history.keys_query import psks_drawn
 from provisioner.history.packages_query import package_records
 from provisioner.history.place import StatePlace
 from provisioner.history.records import (
@@ -211,6 +212,11 @@ class History:
             message = f"the history in {self.place.shown} is damaged: run {damaged[0]} cannot be read"
             raise DamagedRecordError(message, object=damaged[0])
         return records
+
+    def psks_drawn(self) -> Mapping[str, datetime]:
+        """By facility, when the pre-shared key that it has was drawn, as far as it was recorded."""
+        with self._database.reading() as connection:
+            return psks_drawn(connection, self._mine)
 
     def verify_chain(self) -> ChainReport:
         """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""

@@ -185,6 +185,7 @@ def fleet_of(observed: Observed) -> Fleet:
         former_keys=former_keys(chosen, observed.facts, _recorded_keys(observed.inventory)),
         holders=_holders(chosen, observed.facts),
         served_sites=frozenset(site for spec in relays for site in sites_of(spec)),
+        known_sites=frozenset(observed.inventory.facilities),
     )
 
 

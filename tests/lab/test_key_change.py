@@ -104,7 +104,9 @@ def test_a_gateway_gets_another_key_and_no_picture_rests_for_long(noted: Deploym
     assert len(after) == len(before)
     assert moved.keys() <= after.keys()
     assert "next_key" not in deployment.facility_file(site).read_text("utf-8")
-    assert not lab.exec(relay, ["grep", "-c", "next/", "/etc/provisioner/wg-prov.conf"], check=False).stdout.strip("0\n")
+    assert not lab.exec(relay, ["grep", "-c", "next/", "/etc/provisioner/wg-prov.conf"], check=False).stdout.strip(
+        "0\n"
+    )
     print(f"the longest gap of {len(subs_of([SITE]))} held paths while a key was changed: {gap:.2f} s")  # noqa: T201
     assert gap < stretched(LONGEST_GAP)
 

@@ -47,7 +47,7 @@ def key_changes_written(
         text = text_of_file(facility_file(edits.root, site))
         following = site.gateway.next_key if site.gateway else None
         if name in begins and following is None:
-            after = text.with_values({_PLACE: {"since": since}})
+            after = text.with_values({_PLACE: {"since": since.isoformat()}})
         elif name in ends and following is not None and following.public_key:
             after = text.without(_PLACE).with_values({("gateway", "public_key"): following.public_key})
         else:

@@ -28,6 +28,7 @@ class Fleet:
         former_keys: by relay, the public key that centres knew it by, where the inventory has another one now.
         holders: by a peer's public key, the relays that were read and have it in their tunnels.
         served_sites: the facilities that some relay serves by the desired state.
+        known_sites: the facilities of the inventory.
     """
 
     serving: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Fleet:
     former_keys: Mapping[str, str] = field(default_factory=dict)
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     served_sites: frozenset[str] = frozenset()
+    known_sites: frozenset[str] = frozenset()
 
     def served_by(self, path: str) -> tuple[str, ...]:
         """The relays that serve a path by the desired state."""

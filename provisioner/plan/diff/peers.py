@@ -126,10 +126,11 @@ def _former(at: Comparison, public_key: str) -> str:
 
 def _of_former(at: Comparison, public_key: str, live: PeerFacts, facility: str) -> Change:
     """The end of a peer that was a facility's: its gateway has another key by now, or no file has the facility."""
-    province = at.provinces.get(facility, "")
+    province, _ = next((at.site_at(ip) for ip in live.allowed_ips if at.site_at(ip)[1] == facility), ("", ""))
+    province = province or at.provinces.get(facility, "")
     short = f"{public_key[:_SHORT]}…"
     impact, cut = _impact(at, f"{SITE}{facility}", set(live.allowed_ips))
-    if province:
+    if facility in at.fleet.known_sites:
         reason = f"{short} is a former key of the gateway of {facility}"
     else:
         reason = f"{short} was the gateway of {facility} when this host was applied last; no file has that key any more"

@@ -22,6 +22,7 @@ from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
 from provisioner.runs.rotation.look import KeyLook, KeyStage, by_relay, chosen_sites, look_at_keys, under_way
+from provisioner.runs.rotation.record import record_rotated
 from provisioner.runs.rotation.step import Sessions, plan_of_relays, refusal_of
 from provisioner.runs.rotation.vault import draw_psks, drop_psks, tidy_psks
 
@@ -277,6 +278,8 @@ class _Course:
         ]
         if over:
             vault = tidy_psks(self.sessions(), over)
+            if left := record_rotated(self.sessions(), over):
+                self.by.warns(left)
             self.outcome.ended += over
             self.outcome.written += vault
             self.by.written((), vault)

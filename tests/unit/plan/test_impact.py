@@ -11,7 +11,7 @@ import pytest
 
 from provisioner.inventory.model import Inventory
 from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.render.files import MEDIAMTX_FILE
+from provisioner.render.files import MEDIAMTX_FILE, TRUST_FILE
 from tests import fleets, inventories
 from tests.hostile import CENTRE, MERGE_REQUEST, VIEWER
 from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS
@@ -259,8 +259,18 @@ def test_a_key_that_a_facility_had_before_is_a_stranger_s(relay: Found) -> None:
     facilities = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 1)]
     facilities[0]["gateway"]["public_key"] = inventories.public_key("another")
     change = relay.plan(Resource.PEER, inventory=inventories.inventory(facilities=facilities))
-    assert (change.name, change.facility, change.viewers) == (f"unknown/{old}", "kcl-bg-001", 2)
-    assert "from which kcl-bg-001 is pulled" in change.reason
+    assert (change.name, change.facility, change.viewers) == (f"former/kcl-bg-001/{old}", "kcl-bg-001", 2)
+    assert change.reason == f"{old[:8]}… is a former key of the gateway of kcl-bg-001"
+
+
+def test_a_peer_of_a_facility_that_no_file_has_is_named_by_what_the_host_was_applied_with(relay: Found) -> None:
+    old = peer_of(relay, "10.91.0.2/32")
+    change = relay.plan(Resource.PEER, inventory=of({"kcl-bg-002": 1}))
+    assert (change.name, change.action, change.province) == (f"former/kcl-bg-001/{old}", Action.DELETE, "bac-giang")
+    assert change.reason.startswith(f"{old[:8]}… was the gateway of kcl-bg-001 when this host was applied last")
+    relay.host.files.pop(TRUST_FILE)
+    change = relay.plan(Resource.PEER, inventory=of({"kcl-bg-002": 1}))
+    assert change.name == f"unknown/{old}", "a host that remembers nothing names nobody"
 
 
 def test_addresses_that_go_back_to_their_owner_cut_what_is_pulled_from_them(relay: Found) -> None:
