@@ -93,7 +93,7 @@ def handshakes() -> dict[str, int]:
 
 
 def move() -> tuple[str, ...]:
-    """Give each site's addresses to the peer that is its gateway, where the other one has them: those sites.
+    """Move each site's addresses to the peer that is its gateway, where the other one has them: those sites.
 
     One command takes them from the one and gives them to the other: there is no moment in which nobody has them.
 

@@ -10,7 +10,6 @@ from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.session import session_of
-from provisioner.inventory.loader.settings import load_settings
 from provisioner.report.key_ages import key_age_lines, key_ages_document
 from provisioner.runs.rotation.record import known_ages
 
@@ -27,9 +26,9 @@ def status(invocation: Invocation) -> int:
     Example: provisioner -i DIR keys status
     """
     session, now = session_of(invocation), datetime.now(UTC)
-    ages = known_ages(session)
+    ages, days = known_ages(session)
     if invocation.json:
-        print_document(key_ages_document(ages, now, load_settings(session.root).policy.key_days))
+        print_document(key_ages_document(ages, now, days))
         return 0
     for line in key_age_lines(ages, now, invocation.say):
         click.echo(printable(line))

@@ -25,8 +25,10 @@ def record_rotated(session: Session, facilities: Collection[str]) -> str:
     return record_run(session, Operation.ROTATE, of_facilities(facilities), said, session.secrets.digest_key)
 
 
-def known_ages(session: Session) -> tuple[KeyAge, ...]:
-    """How old every key is, by Git and by the history; no host is asked, and no vault opened.
+def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
+    """How old every key is, by Git and by the history, and after how many days the next one is due.
+
+    No host is asked, and no vault opened.
 
     Raises:
         InventoryError: the inventory cannot be read.
@@ -34,7 +36,7 @@ def known_ages(session: Session) -> tuple[KeyAge, ...]:
     """
     inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
     drawn = _drawn(state_place_of(session.environment, inventory.settings.id))
-    return key_ages(inventory, keys_since(session.root), drawn)
+    return key_ages(inventory, keys_since(session.root), drawn), inventory.settings.policy.key_days
 
 
 def _drawn(place: StatePlace) -> dict[str, datetime]:
