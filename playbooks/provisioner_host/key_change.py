@@ -86,10 +86,14 @@ def settled(conf: str, handshakes: Mapping[str, int]) -> str:
 
 def handshakes() -> dict[str, int]:
     """The last handshake of each live peer, by public key; none where the tunnel is not up."""
-    shown = run(["wg", "show", paths.TUNNEL, "latest-handshakes"], check=False)
-    if shown.returncode != 0:
-        return {}
-    return {key: int(at) for key, at in (line.split("\t") for line in shown.stdout.splitlines())}
+    return {key: int(at) for key, at in shown("latest-handshakes").items()}
+
+
+def shown(what: str) -> dict[str, str]:
+    """What `wg` shows of each live peer, by public key; nothing where the tunnel is not up."""
+    done = run(["wg", "show", paths.TUNNEL, what], check=False)
+    lines = done.stdout.splitlines() if done.returncode == 0 else []
+    return {key: value for key, _, value in (line.partition("\t") for line in lines)}
 
 
 def move() -> tuple[str, ...]:
@@ -115,9 +119,7 @@ def move() -> tuple[str, ...]:
 
 
 def _allowed() -> dict[str, str]:
-    shown = run(["wg", "show", paths.TUNNEL, "allowed-ips"], check=False)
-    lines = (line.partition("\t") for line in shown.stdout.splitlines())
-    return {key: "" if allowed == "(none)" else allowed for key, _, allowed in lines}
+    return {key: "" if allowed == "(none)" else allowed for key, allowed in shown("allowed-ips").items()}
 
 
 def live_pairs() -> tuple[KeyPair, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import key_change, paths
+from provisioner_host import endpoints, key_change, paths
 from provisioner_host.files import keyed_digest
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
@@ -108,7 +108,9 @@ def up() -> None:
     if not exists() and run(["ip", "link", "add", paths.TUNNEL, "type", "wireguard"], check=False).returncode != 0:
         run(["wireguard-go", paths.TUNNEL])
     # A gateway that speaks with its next key already keeps its addresses.
-    with _private(key_change.settled(spliced(paths.WG_FILE, paths.PSK_FILE), key_change.handshakes())) as text:
+    conf = key_change.settled(spliced(paths.WG_FILE, paths.PSK_FILE), key_change.handshakes())
+    known = endpoints.remember(frozenset(peers_in(conf)))
+    with _private(endpoints.with_endpoints(conf, known, endpoints.live())) as text:
         run(["wg", "syncconf", paths.TUNNEL, text])
     _exactly(link)
 

@@ -138,6 +138,24 @@ def test_changes_of_all_sites_are_killed_half_way_and_go_on(noted: Deployment) -
     assert gap < stretched(LONGEST_GAP)
 
 
+@pytest.mark.soak
+def test_a_site_that_is_let_go_and_taken_again_is_up_at_once(noted: Deployment) -> None:
+    """Its gateway goes on with a session that the relay has no more, and would make a new one two minutes later."""
+    deployment, site = noted, SITE.facility
+    allowed = ("--allow", "deletions=99", "--allow", "deletion_percent=100", "--allow", "viewers=99")
+    before = deployment.facility_file(site).read_bytes()
+    deployment.substitute(deployment.facility_file(site), "operating: open", "operating: standby")
+    deployment.run("apply", "--yes", *allowed)
+    time.sleep(stretched(5))
+    deployment.facility_file(site).write_bytes(before)
+    deployment.run("apply", "--yes", "--allow", "trust=9")
+    begun = time.monotonic()
+    assert all_up(verified(deployment, "--limit", f"facility={site}", until=all_up, tries=20))
+    took = time.monotonic() - begun
+    print(f"a site that was let go and taken again was proved up {took:.0f} s after its apply")  # noqa: T201
+    assert took < stretched(45), "one look takes a third of that; WireGuard's own time would be two minutes"
+
+
 def _stages(document: dict[str, Any]) -> list[str]:
     return [site["stage"] for site in document["sites"].values()]
 
