@@ -22,6 +22,7 @@ from provisioner.lifecycle.drains import drain_standings
 from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.plan.guards.measures import named
+from provisioner.report.key_ages import change_lines
 from provisioner.report.packages import package_lines, packages_document
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 from provisioner.runs.overview import Overview
@@ -59,17 +60,21 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
     explained = _all_explained(whole, chosen) if why else {}
     drains = drain_standings(whole.inventory, whole.evidence)
     sites = [one.facility for one in chosen]
+    outlines = ((site.id, whole.loaded.outlines.get(site.id)) for site in sites)
+    changing = {name: outline.next_key for name, outline in outlines if outline and outline.next_key is not None}
     packages = package_standings(whole.inventory, read_packages(whole.place), whole.evidence, sites)
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained, drains)
         document["packages"] = packages_document(packages)
+        document["key_changes"] = {name: bool(key) for name, key in changing.items()}
         of_all = {"unreadable": list(whole.unreadable), "unsealed_relays": list(whole.unsealed)}
         print_document(document | of_all | {"held": held_documents(held)})
     elif why:
         _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
     else:
         lines = status_lines(chosen, whole.evidence, whole.now, invocation.say)
-        _print([*lines, *drain_lines(drains, invocation.say), *package_lines(packages, invocation.say)])
+        seen_to = (*drain_lines(drains, invocation.say), *change_lines(list(changing), invocation.say))
+        _print([*lines, *seen_to, *package_lines(packages, invocation.say)])
     return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 

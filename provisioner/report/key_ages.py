@@ -61,14 +61,19 @@ def _ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[st
         line = marked("{relays} with a key that is overdue: {names}")
         yield say(line, relays=say.counted(len(relays), "relay"), names=some_of(relays, say))
     changing = sorted({age.owner for age in ages if age.changing})
-    if changing:
-        line = marked("{sites} with a change of keys under way: {names}; go on: provisioner keys rotate --finish")
-        yield say(line, sites=say.counted(len(changing), "site"), names=some_of(changing, say))
+    yield from change_lines(changing, say)
     if unknown := sum(age.since is None for age in ages):
         line = marked("of {keys} it is not recorded since when it is in use")
         yield say(line, keys=say.counted(unknown, "key"))
     if not (sites or relays or changing or unknown):
         yield say("no key is overdue")
+
+
+def change_lines(changing: Sequence[str], say: Translator = ENGLISH) -> Iterator[str]:
+    """That changes of keys are under way at these sites, and how they go on."""
+    if changing:
+        line = marked("{sites} with a change of keys under way: {names}; go on: provisioner keys rotate --finish")
+        yield say(line, sites=say.counted(len(changing), "site"), names=some_of(changing, say))
 
 
 def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> Document:
