@@ -14,7 +14,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import allocate
-from provisioner.inventory.model import CarrierSecrets, Credentials, HubSecrets, Inventory, Secrets, device_of
+from provisioner.inventory.model import CarrierSecrets, Credentials, HubSecrets, Inventory, NextPsk, Secrets, device_of
 from provisioner.inventory.new_secrets import certified, recorded
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
@@ -104,6 +104,11 @@ def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") ->
             site_psks={site: Secret(_digest(f"psk/{site}")) for site in inventory.allocations.sites},
             centre_psks={
                 r.id: {c: Secret(_digest(f"psk/{r.id}/{c}")) for c in carrier.centres} for r in carrier.relays
+            },
+            next_psks={
+                site.id: NextPsk(psk=Secret(_digest(f"psk/next/{site.id}")), follows=site.gateway.public_key)
+                for site in inventory.facilities.values()
+                if site.gateway and site.gateway.public_key and site.gateway.next_key
             },
         )
         for carrier in inventory.carriers.values()

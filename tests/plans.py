@@ -15,7 +15,7 @@ from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.model import Access, Allocations, Inventory, Secrets
+from provisioner.inventory.model import Access, Allocations, Inventory, NextPsk, Secrets
 from provisioner.inventory.moves import moved_secrets
 from provisioner.pipeline import Planned
 from provisioner.plan import Basis
@@ -69,7 +69,12 @@ class World:
         devices = {name: devices_of(facility) for name, facility in inventory.facilities.items()}
         old = moved_secrets(self.secrets, inventory.settings.moved, devices)
         carriers = {
-            name: carrier.model_copy(update={"site_psks": carrier.site_psks | _psks(old, name)})
+            name: carrier.model_copy(
+                update={
+                    "site_psks": carrier.site_psks | _psks(old, name),
+                    "next_psks": _next_psks(old, name) | carrier.next_psks,
+                }
+            )
             for name, carrier in new.carriers.items()
         }
         return new.model_copy(update={"carriers": carriers})
@@ -119,6 +124,11 @@ class World:
     def watch(self, relay: str, viewers: Mapping[str, int]) -> None:
         """Let people read paths at a relay."""
         self.hosts.hosts[relay].viewers = dict(viewers)
+
+
+def _next_psks(secrets: Secrets, carrier: str) -> dict[str, NextPsk]:
+    known = secrets.carriers.get(carrier)
+    return dict(known.next_psks) if known else {}
 
 
 def _psks(secrets: Secrets, carrier: str) -> dict[str, Secret]:

@@ -130,7 +130,7 @@ def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBloc
 
 def _owners(peers: Iterable[PeerBlock]) -> dict[IPv4Network, str]:
     """Whose each network of some peers is."""
-    return {n: peer.name.removeprefix(_SITE) for peer in peers for n in _parsed(peer.allowed.split(", "))}
+    return {n: peer.name.removeprefix(_SITE) for peer in peers for n in _parsed(peer.networks)}
 
 
 def _pulled_from(line: str) -> IPv4Address | None:

@@ -372,7 +372,7 @@ def _lacking_next(view: SecretsView) -> Iterator[tuple[str, str]]:
         known = view.secrets.carriers.get(name)
         following = known.next_psks if known else {}
         for site in view.held_by[name]:
-            changes = site.changes_key and site.public_key is not None and name in site.served_by
+            changes = site.changes_key and site.public_key is not None and name in site.tunnels_to
             if changes and (site.id not in following or following[site.id].follows != site.public_key):
                 yield name, site.id
 

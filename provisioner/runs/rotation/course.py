@@ -124,7 +124,7 @@ def rotate_keys(
     if not terms.dry_run and draw_psks(session):  # a call that was ended between a file and the vault
         session = sessions()
     named = chosen_sites(session.readable.inventory, order.facilities, order.carriers)
-    sites = named or tuple(sorted(under_way(session.served, session.secrets)))
+    sites = named or tuple(sorted(under_way(session.readable.inventory, session.secrets)))
     look = look_at_keys(session, sites, allow=terms.allow)
     course = _Course(sessions, edits, sites, terms, attendant, KeyOutcome(look, left_out=dict(look.left_out)))
     begins = look.at(KeyStage.NONE) if order.begins and named else ()

@@ -68,14 +68,16 @@ def chosen_sites(inventory: Inventory, facilities: Collection[str], carriers: Co
         if name not in inventory.facilities:
             hint = did_you_mean(name, inventory.facilities, "name the id in its file")
             raise UsageError(f"there is no facility {printable(name, _SHOWN)}", hint=hint, object=name)
-        if not inventory.facilities[name].connections:
+        if not _tunnelled(inventory.facilities[name]):
             hint = "a gateway has keys to change once its plan is agreed, and the facility open or preparing"
             raise UsageError(f"no relay carries facility {name}", hint=hint, object=name)
     for name in carriers:
         if name not in inventory.carriers:
             hint = did_you_mean(name, inventory.carriers, f"carriers are: {', '.join(sorted(inventory.carriers))}")
             raise UsageError(f"there is no carrier {printable(name, _SHOWN)}", hint=hint, object=name)
-    of_carriers = (c.facility.id for c in inventory.connections if c.plan.carrier in carriers)
+    of_carriers = (
+        c.facility.id for c in inventory.connections if c.plan.carrier in carriers and c.plan.access.has_tunnel
+    )
     return tuple(sorted({*facilities, *of_carriers}))
 
 
@@ -84,7 +86,7 @@ def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
     return frozenset(
         name
         for name, facility in inventory.facilities.items()
-        if facility.connections and (_following(facility) is not None or _is_ending(facility, secrets))
+        if _tunnelled(facility) and (_following(facility) is not None or _is_ending(facility, secrets))
     )
 
 

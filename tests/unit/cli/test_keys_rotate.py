@@ -98,9 +98,8 @@ def test_a_key_is_changed_step_by_step_and_the_site_s_address_goes_where_its_gat
     assert (code, first["begun"], stages(first)) == (0, [site], {site: "unreported"})
     assert set(call.gateway(site)["next_key"]) == {"since"}
     assert call.changed() == []
-    assert (
-        f"1 site with a change of keys under way: {site}; go on: provisioner keys rotate --finish" in call("status")[1]
-    )
+    told = f"1 site with a change of keys under way: {site}; go on: provisioner keys rotate --finish"
+    assert told in call("status")[1]
     assert call.document("status")[1]["key_changes"] == {site: False}
     call.note(site)
     assert call.document("status")[1]["key_changes"] == {site: True}

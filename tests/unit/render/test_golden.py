@@ -9,10 +9,9 @@ import pytest
 import yaml
 
 from provisioner.base.errors import RenderError
-from provisioner.base.secret import Secret
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
-from provisioner.inventory.model import GatewaySystem, Inventory, NextPsk
+from provisioner.inventory.model import GatewaySystem, Inventory
 from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
@@ -124,11 +123,6 @@ def test_what_changes_a_gateway_s_key_is_as_the_golden_tree(golden_tree: Golden,
     sites = [fleets.facility(), fleets.facility("kcl-bg-002", gateway=gateway), fleets.facility("kcl-bg-003")]
     inventory = fleets.complete(inventories.inventory(facilities=sites))
     secrets, site = fleets.secrets_of(inventory), inventory.facilities["kcl-bg-002"]
-    assert site.gateway is not None
-    assert site.gateway.public_key is not None
-    psks = {"kcl-bg-002": NextPsk(psk=Secret("N" * 43 + "="), follows=site.gateway.public_key)}
-    carrier = secrets.carriers["viettel"].model_copy(update={"next_psks": psks})
-    secrets = secrets.model_copy(update={"carriers": secrets.carriers | {"viettel": carrier}})
     files = fleets.files_of(desired_state(inventory, secrets))["relay-viettel-1"]
     relay = {f.path.rpartition("/")[2]: f.content for f in files if f.path in {WG_FILE, PSK_FILE, TRUST_FILE}}
     package = render_site(site_spec(inventory, secrets, site), fleets.templates())

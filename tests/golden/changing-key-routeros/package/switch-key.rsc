@@ -7,7 +7,7 @@
 :local before [/interface wireguard get [find name="wg-prov"] private-key]
 :local psk1 [/interface wireguard peers get [find interface="wg-prov" public-key="rLfItXU4H7etCJubjoBtTBMEqsGFBzgQaPS66eE4yXQ="] preshared-key]
 /interface wireguard set [find name="wg-prov"] private-key=[/interface wireguard get [find name="provisioner-next"] private-key]
-/interface wireguard peers set [find interface="wg-prov" public-key="rLfItXU4H7etCJubjoBtTBMEqsGFBzgQaPS66eE4yXQ="] preshared-key="NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN="
+/interface wireguard peers set [find interface="wg-prov" public-key="rLfItXU4H7etCJubjoBtTBMEqsGFBzgQaPS66eE4yXQ="] preshared-key="A14cSqCtf5fHYS7rqsRNGOaFNJ+MaMllfWHjraj7UHo="
 :local seen false
 :for second from=1 to=20 do={
   :if (!$seen) do={
