@@ -13,6 +13,7 @@ from typing import Protocol
 
 from provisioner.apply import HostOutcome
 from provisioner.base.errors import HostError, LockedError, PolicyError, ProvisionerError, UsageError
+from provisioner.desired.spec import NEXT
 from provisioner.inventory.operations.file_edit import Edits, EditsOfMany, FileEdit
 from provisioner.inventory.operations.key_change import key_changes_taken_back, key_changes_written
 from provisioner.pipeline import Planned, Session
@@ -27,7 +28,7 @@ from provisioner.runs.rotation.step import Sessions, plan_of_relays, refusal_of
 from provisioner.runs.rotation.vault import draw_psks, drop_psks, tidy_psks
 
 _DONE = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
-_KEY_OF = "key of "
+_NEXT_KEY = f"key of {NEXT}"
 
 
 @dataclass(frozen=True)
@@ -256,8 +257,8 @@ class _Course:
     def allow_of(self, session: Session, relays: Sequence[str]) -> Mapping[str, int]:
         """What is allowed: the next keys of the sites that were named are trusted, as somebody has just said so."""
         planned = plan_of_relays(session, relays, self.terms.allow)
-        trusted = [c for c in planned.plan.pending if c.resource is Resource.TRUST and c.name.startswith(_KEY_OF)]
-        own = [c for c in trusted if c.name.rpartition("/")[2] in self.sites]
+        trusted = [c for c in planned.plan.pending if c.resource is Resource.TRUST and c.name.startswith(_NEXT_KEY)]
+        own = [c for c in trusted if c.name.removeprefix(_NEXT_KEY) in self.sites]
         return {**self.terms.allow, TRUST: max(self.terms.allow.get(TRUST, 0), len(own))} if own else self.terms.allow
 
     def tidy(self, due: Collection[str]) -> None:

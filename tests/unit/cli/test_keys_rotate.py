@@ -313,3 +313,16 @@ def keys_rotate_today() -> Any:
     from provisioner.cli.context import today  # noqa: PLC0415 (as the command has it)
 
     return today()
+
+
+def test_no_other_key_is_trusted_because_a_next_one_is(call: KeyTerminal) -> None:
+    """An edit beside it that gives somebody else a site's key waits for an allowance of its own."""
+    call(*ROTATE, *SITES, "--yes")
+    call.note(SITES[0])
+    present = call.gateway(SITES[1])["public_key"]
+    call.edit(PATHS[SITES[1]], present, public_key("somebody else's"))
+    call.edit(PATHS[SITES[1]], "  next_key:", "  # next_key:")
+    call.edit(PATHS[SITES[1]], "    since:", "  #   since:")
+    code, document = call.document(*FINISH, SITES[0])
+    assert (code, call.changed()) == (1, [])
+    assert "trusted" in document["left_out"][SITES[0]]
