@@ -86,12 +86,11 @@ def test_a_gateway_gets_another_key_and_no_picture_rests_for_long(noted: Deploym
     hasty = switch(deployment, SITE, check=False)
     assert hasty.returncode == 1, hasty
     assert "has its present one again" in hasty.stderr
+    staged = rotated(deployment, "--finish")
+    assert staged["sites"][site]["stage"] == "staged", staged
+    assert deployment.run("drift", check=False).returncode == 0
     assert all_up(verified(deployment, "--limit", f"facility={site}", until=all_up, tries=12))
     with HeldReaders(deployment, relay, subs_of([SITE])) as readers:
-        staged = rotated(deployment, "--finish")
-        assert staged["sites"][site]["stage"] == "staged", staged
-        assert deployment.run("drift", check=False).returncode == 0
-        readers.mark()
         switch(deployment, SITE)
         time.sleep(stretched(3))
         moved = {key: allowed for key, allowed in keys_on(deployment, relay).items() if key not in before}

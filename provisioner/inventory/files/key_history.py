@@ -32,7 +32,15 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
         return {}
     shallow = _asked(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true"
     inside = [checkout.relative(root.resolve() / place) for place in _PLACES]
-    words = ("--format=%x00%ct%x20%P", "-p", "--unified=0", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv")
+    words = (
+        "--format=%x00%ct%x20%P",
+        "-p",
+        "--unified=0",
+        "--no-color",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+    )
     listed = _asked(checkout, "log", *words, "-Gpublic_key", "HEAD", "--", *inside)
     since: dict[str, datetime] = {}
     unknown: set[str] = set()

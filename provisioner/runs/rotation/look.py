@@ -99,7 +99,7 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
     inventory, secrets = session.served, session.secrets
     left_out = {name: f"it is held: {session.held[name].reason}" for name in sites if name in session.held}
     facilities = [inventory.facilities[name] for name in sorted(sites) if name in inventory.facilities]
-    relays = {f.id: tuple(sorted({c.plan.relay for c in f.connections})) for f in facilities}
+    relays = {f.id: tuple(sorted({c.relay for c in f.connections})) for f in facilities}
     hosts = frozenset(relay for of in relays.values() for relay in of if relay in session.state.hosts)
     planned = make_plan(session, Limit({"host": hosts}), allow=allow) if hosts else None
     facts = planned.facts if planned else {}
