@@ -19,7 +19,7 @@ from .patience import stretched
 from .test_verify import all_up, verified
 from .topology import GATEWAYS, PLACES, Gateway, StreamKind
 
-pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
 LONGEST_GAP = 2.0
 """Seconds; what a change of keys may keep a picture."""
 SITE = GATEWAYS[0]
@@ -111,7 +111,6 @@ def test_a_gateway_gets_another_key_and_no_picture_rests_for_long(noted: Deploym
     assert gap < stretched(LONGEST_GAP)
 
 
-@pytest.mark.soak
 def test_changes_of_all_sites_are_killed_half_way_and_go_on(noted: Deployment) -> None:
     deployment = noted
     sites = [gateway.facility for gateway in RELAY_SITES]
@@ -137,7 +136,6 @@ def test_changes_of_all_sites_are_killed_half_way_and_go_on(noted: Deployment) -
     assert gap < stretched(LONGEST_GAP)
 
 
-@pytest.mark.soak
 def test_a_site_that_is_let_go_and_taken_again_is_up_at_once(noted: Deployment) -> None:
     """Its gateway goes on with a session that the relay has no more, and would make a new one two minutes later."""
     deployment, site = noted, SITE.facility
