@@ -75,7 +75,11 @@ def key_ages(
         psks_since: by facility, when its pre-shared key was drawn.
     """
     days = timedelta(days=inventory.settings.policy.key_days)
-    sites = {connection.facility.id: connection.facility for connection in inventory.connections}
+    sites = {
+        connection.facility.id: connection.facility
+        for connection in inventory.connections
+        if connection.plan.access.has_tunnel
+    }
     ages = [age for _, facility in sorted(sites.items()) for age in _of_site(facility, since, psks_since)]
     for name in sorted(inventory.relays):
         known = inventory.allocations.relays.get(name)

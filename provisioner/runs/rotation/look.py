@@ -12,7 +12,7 @@ from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.desired.limit import Limit
 from provisioner.hosts.facts import HostFacts
-from provisioner.inventory.model import Facility, Inventory, Secrets
+from provisioner.inventory.model import Connection, Facility, Inventory, Secrets
 from provisioner.pipeline import Planned, Session, make_plan
 
 _SHOWN = 80
@@ -90,6 +90,11 @@ def under_way(inventory: Inventory, secrets: Secrets) -> frozenset[str]:
     )
 
 
+def _tunnelled(facility: Facility) -> tuple[Connection, ...]:
+    """Its connections over a tunnel: only those have keys."""
+    return tuple(connection for connection in facility.connections if connection.plan.access.has_tunnel)
+
+
 def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str, int]) -> KeyLook:
     """Look at the relays of some sites, and at what files and vault say; nothing is changed.
 
@@ -99,7 +104,7 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
     inventory, secrets = session.served, session.secrets
     left_out = {name: f"it is held: {session.held[name].reason}" for name in sites if name in session.held}
     facilities = [inventory.facilities[name] for name in sorted(sites) if name in inventory.facilities]
-    relays = {f.id: tuple(sorted({c.relay for c in f.connections})) for f in facilities}
+    relays = {f.id: tuple(sorted({c.relay for c in _tunnelled(f)})) for f in facilities}
     hosts = frozenset(relay for of in relays.values() for relay in of if relay in session.state.hosts)
     planned = make_plan(session, Limit({"host": hosts}), allow=allow) if hosts else None
     facts = planned.facts if planned else {}
