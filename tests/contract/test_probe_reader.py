@@ -133,9 +133,11 @@ def test_where_packets_cannot_be_copied_the_key_frame_is_decoded_alone(
 ) -> None:
     true_read = rtsp_reader.read_script
 
-    def without_size(script: str, timeout_s: float, wrap: Any, look: PictureLook | None = None) -> ReadAnswer:
+    def without_size(
+        script: str, timeout_s: float, wrap: Any, look: PictureLook | None = None, *more: Any
+    ) -> ReadAnswer:
         if look is None:
-            return true_read(script, timeout_s, wrap)
+            return true_read(script, timeout_s, wrap, look, *more)
         return {"error": "[framecrc @ 0x1] dimensions not set", "status": None, "timed_out": False}
 
     monkeypatch.setattr(rtsp_reader, "read_script", without_size)
