@@ -119,6 +119,7 @@ def test_neither_gives_its_login_to_who_shows_another_certificate(server: Server
     assert server.relay.api("/v3/rtspssessions/list").json()["items"] == []
 
 
+@pytest.mark.soak
 @RELAY
 def test_a_port_that_says_nothing_or_no_word_of_encryption_ends_in_time(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

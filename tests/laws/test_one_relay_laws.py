@@ -135,6 +135,7 @@ def test_an_apply_changes_all_other_hosts_whatever_one_answers(
         assert code in {5, 7, 8, 9, 11}
 
 
+@pytest.mark.soak
 @law
 @given(mutations=st.dictionaries(st.sampled_from(("rollback", *CHANGE)), MUTATIONS))
 def test_a_rollback_returns_all_other_hosts_whatever_one_answers(

@@ -204,6 +204,7 @@ def test_what_may_move_every_host_is_compared_as_a_whole(root: Path, edit: Edit)
     assert part is None
 
 
+@pytest.mark.soak
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=st.lists(st.tuples(st.sampled_from([*ALONE, *BESIDE, *WHOLE]), st.integers(0, 60)), min_size=2, max_size=4)

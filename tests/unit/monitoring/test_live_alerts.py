@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from prometheus_client import Metric as Family
 
 from provisioner.monitoring.night import RecordedLook, night_sheet
@@ -111,6 +112,7 @@ def test_a_relay_that_is_away_hides_its_sites_and_not_those_of_another(tmp_path:
         assert names == ["ProvisionerHostDown", "ProvisionerSiteDown"]
 
 
+@pytest.mark.soak
 def test_alerts_stay_when_the_watch_is_gone_and_that_is_an_alert(tmp_path: Path) -> None:
     stage = Stage(BEHIND_ONE_TUNNEL)
     port = free_port()
@@ -123,6 +125,7 @@ def test_alerts_stay_when_the_watch_is_gone_and_that_is_an_alert(tmp_path: Path)
         assert "ProvisionerSiteDown" not in {name for one in heard.resolved() for name in one.names("resolved")}
 
 
+@pytest.mark.soak
 def test_a_night_that_did_not_run_is_a_message_and_nothing_else_goes_by_what_is_old(tmp_path: Path) -> None:
     ended = [datetime.now(UTC) - timedelta(hours=25)]
     host = {"host": "edge-1", "outcome": "unreachable", "drift": None}
