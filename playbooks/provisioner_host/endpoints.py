@@ -21,16 +21,17 @@ _KEPT_S = 7 * 86400
 _MOST = 4096
 
 
-def remember(staying: frozenset[str], now: float | None = None) -> dict[str, str]:
+def remember(present: Mapping[str, str], staying: frozenset[str], now: float | None = None) -> dict[str, str]:
     """Keep the endpoints of the live peers that go, and give those that are known: by public key.
 
     Args:
+        present: where the live peers are, by public key.
         staying: the public keys of the peers that stay or come.
         now: this moment, in seconds since 1970.
     """
     at = time.time() if now is None else now
     known = {key: one for key, one in _read().items() if 0 <= at - one[1] <= _KEPT_S}
-    going = {key: (place, at) for key, place in live().items() if key not in staying and place}
+    going = {key: (place, at) for key, place in present.items() if key not in staying and place}
     listed = sorted((known | going).items(), key=lambda entry: entry[1][1], reverse=True)[:_MOST]
     if going:
         with contextlib.suppress(OSError):  # no room: it comes by itself, later

@@ -109,8 +109,9 @@ def up() -> None:
         run(["wireguard-go", paths.TUNNEL])
     # A gateway that speaks with its next key already keeps its addresses.
     conf = key_change.settled(spliced(paths.WG_FILE, paths.PSK_FILE), key_change.handshakes())
-    known = endpoints.remember(frozenset(peers_in(conf)))
-    with _private(endpoints.with_endpoints(conf, known, endpoints.live())) as text:
+    present = endpoints.live()
+    known = endpoints.remember(present, frozenset(peers_in(conf)))
+    with _private(endpoints.with_endpoints(conf, known, present)) as text:
         run(["wg", "syncconf", paths.TUNNEL, text])
     _exactly(link)
 

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def is_read(path: str, prefixes: Iterable[str]) -> bool:
     """Whether a path, or a longer beginning of one, lies under one of the prefixes."""
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def may_read(path: str, prefixes: Collection[str]) -> bool:
+    """Whether a path may be read by who is given these prefixes; who is given none may read all."""
+    return not prefixes or is_read(path, prefixes)
 
 
 def words_of_reading(reader: str, prefixes: Iterable[str]) -> tuple[str, ...]:

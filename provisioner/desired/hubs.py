@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from provisioner.base.read_prefix import is_read
+from provisioner.base.read_prefix import may_read
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.desired.encryption import encryption_of
 from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of
@@ -19,17 +19,16 @@ from provisioner.desired.spec import (
     User,
     reader_ports,
 )
+from provisioner.desired.users import centre_user, own_users, viewer_user
 from provisioner.inventory.model import (
     Carrier,
     Centre,
-    CentreAllocation,
     Connection,
     Hub,
     HubSecrets,
     Inventory,
     Relay,
     Secrets,
-    StreamName,
     path_name,
 )
 from provisioner.inventory.moves import old_names
@@ -57,7 +56,7 @@ def hub_service(
     key = recorded(own.certificate_key, "the key of its certificate", centre.id, "keys init")
     return HubService(
         hub.address,
-        (*_own_users(entry, centre, hub), *_viewers(own, centre)),
+        (*own_users(entry, centre.id, hub.address), *_viewers(own, centre)),
         tuple(_paths(inventory, secrets, centre, connections)),
         inventory.settings.mediamtx,
         encryption_of(hub.reader_tls, key, entry.certificates, centre.id),
@@ -70,17 +69,11 @@ def hub_door(hub: HubService) -> HubDoor:
     return HubDoor(hub.address, reader_ports(hub.tls), hub.networks)
 
 
-def _own_users(entry: CentreAllocation, centre: Centre, hub: Hub) -> tuple[User, ...]:
-    api = recorded(entry.api_hash, "its API password's hash", centre.id, "keys init")
-    probe = recorded(entry.probe_hash, "its probe password's hash", centre.id, "keys init")
-    return User("api", api, ("127.0.0.1",), "api"), User("probe", probe, (str(hub.address),), "read")
-
-
 def _viewers(own: HubSecrets, centre: Centre) -> Iterator[User]:
     for viewer in sorted(centre.viewers, key=lambda one: one.id):
         password = secret_of(own.viewers, viewer.id, "password of a viewer")
         networks = tuple(map(str, viewer.networks))
-        yield User(f"viewer-{viewer.id}", mediamtx_hash(password), networks, "read", viewer.reads)
+        yield User(viewer_user(viewer.id), mediamtx_hash(password), networks, "read", viewer.reads)
 
 
 def _paths(
@@ -100,7 +93,7 @@ def _paths(
             continue
         head, fingerprint = relays[one.relay]
         for name in _names(inventory, one):
-            if name not in paths and (not centre.reads or is_read(name, centre.reads)):
+            if name not in paths and may_read(name, centre.reads):
                 source = Secret(f"{head}/{quote(name)}")
                 paths[name] = HubPath(name, one.facility.province, one.facility.id, one.relay, source, fingerprint)
     yield from (paths[name] for name in sorted(paths))
@@ -109,7 +102,7 @@ def _paths(
 def _names(inventory: Inventory, connection: Connection) -> Iterator[str]:
     facility, moves = connection.facility, inventory.settings.moved
     for camera in facility.cameras:
-        for stream in (StreamName.SUB, *((StreamName.MAIN,) if camera.streams.main else ())):
+        for stream, _ in camera.streams.named:
             name = path_name(facility, camera, stream)
             yield name
             yield from old_names(moves, name) if moves else ()
@@ -120,7 +113,7 @@ def _source_head(inventory: Inventory, secrets: Secrets, carrier: Carrier, relay
     password = secret_of(carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret")
     scheme, port = ("rtsps", RTSPS_PORT) if carrier.reader_tls else ("rtsp", RTSP_PORT)
     address = relay_allocation(inventory, relay).tunnel_address
-    return f"{scheme}://centre-{centre.id}:{quote(password.reveal(), safe='')}@{address}:{port}"
+    return f"{scheme}://{centre_user(centre.id)}:{quote(password.reveal(), safe='')}@{address}:{port}"
 
 
 def _fingerprint(secrets: Secrets, inventory: Inventory, relay: str) -> str:
@@ -140,8 +133,3 @@ def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory
         return None
     key = secret_of(carrier_secrets(secrets, carrier.id).certificate_keys, relay.id, "key of its certificate")
     return encryption_of(carrier.reader_tls, key, relay_allocation(inventory, relay).certificates, relay.id)
-
-
-def sources_of(hub: HubService) -> Mapping[str, HubPath]:
-    """The paths by name."""
-    return {path.name: path for path in hub.paths}

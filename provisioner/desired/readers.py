@@ -13,11 +13,11 @@ from provisioner.base.errors import UsageError
 from provisioner.base.held import HeldFacility
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
-from provisioner.base.read_prefix import is_read
+from provisioner.base.read_prefix import may_read
 from provisioner.desired.limit import Limit, names_of_held
-from provisioner.desired.relays import centre_user, viewer_user
 from provisioner.desired.required import relay_allocation
 from provisioner.desired.spec import RTSP_PORT, RTSPS_PORT
+from provisioner.desired.users import centre_user, viewer_user
 from provisioner.inventory.model import Centre, Hub, Inventory, ReaderTls, Viewer, path_name
 
 _LONGEST = 80
@@ -80,7 +80,7 @@ def readings(
         for camera in sorted(facility.cameras, key=lambda one: one.id):
             for stream in sorted(name for name, _ in camera.streams.named):
                 path = path_name(facility, camera, stream)
-                if reads and not is_read(path, reads):
+                if not may_read(path, reads):
                     continue
                 at = tuple(ReadAt(c.relay, f"{bases[c.relay]}/{path}") for c in over)
                 if hub is not None:

@@ -35,6 +35,7 @@ from provisioner.desired.spec import (
     User,
     reader_ports,
 )
+from provisioner.desired.users import centre_user, own_users, viewer_user
 from provisioner.inventory.model import (
     Carrier,
     CarrierSecrets,
@@ -42,7 +43,6 @@ from provisioner.inventory.model import (
     Connection,
     Inventory,
     Relay,
-    RelayAllocation,
     Secrets,
 )
 
@@ -106,7 +106,10 @@ def relay_host(
         ),
         relay=RelayService(
             address=allocation.tunnel_address,
-            users=(*_own_users(allocation, relay), *_readers(own, centres, centre_addresses)),
+            users=(
+                *own_users(allocation, relay.id, allocation.tunnel_address),
+                *_readers(own, centres, centre_addresses),
+            ),
             paths=tuple(paths),
             artefact=inventory.settings.mediamtx,
             asked=asked,
@@ -146,34 +149,6 @@ def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Conne
     )
     if gateway.next_key is not None and gateway.next_key.public_key is not None:
         yield Peer(f"{NEXT}{name}", gateway.next_key.public_key, next_psk(secrets, facility), ())
-
-
-def _own_users(allocation: RelayAllocation, relay: Relay) -> tuple[User, ...]:
-    """The two whose passwords were born on the relay: root's probe alone may use the API, which runs commands."""
-    return (
-        User(
-            "api",
-            recorded(allocation.api_hash, "its API password's hash", relay.id, "keys init"),
-            ("127.0.0.1",),
-            "api",
-        ),
-        User(
-            "probe",
-            recorded(allocation.probe_hash, "its probe password's hash", relay.id, "keys init"),
-            (str(allocation.tunnel_address),),
-            "read",
-        ),
-    )
-
-
-def centre_user(centre: str) -> str:
-    """The user as whom a centre reads at every relay."""
-    return f"centre-{centre}"
-
-
-def viewer_user(viewer: str) -> str:
-    """The user as whom a viewer reads at every relay."""
-    return f"viewer-{viewer}"
 
 
 def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[User]:

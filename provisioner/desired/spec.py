@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.held import HeldFacility
-from provisioner.base.read_prefix import is_read
+from provisioner.base.read_prefix import may_read
 from provisioner.base.secret import Secret
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
@@ -367,7 +367,7 @@ class HostSpec:
 
     def may_read(self, path: str) -> bool:
         """Whether a centre may read a path of its carriers."""
-        return not self.reads or is_read(path, self.reads)
+        return may_read(path, self.reads)
 
     @property
     def media(self) -> RelayService | HubService | None:
@@ -487,7 +487,7 @@ class LeftOutHost:
 
     def may_read(self, path: str) -> bool:
         """Whether a centre may read a path of its carriers."""
-        return not self.reads or is_read(path, self.reads)
+        return may_read(path, self.reads)
 
     @property
     def reason(self) -> str:

@@ -18,6 +18,7 @@ from provisioner.desired.ownership import with_owner
 from provisioner.desired.relays import relay_host
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
+from provisioner.desired.users import viewer_user
 from provisioner.inventory.model import Connection, Inventory, Secrets
 
 NOTHING_HELD: Final[Mapping[str, HeldFacility]] = MappingProxyType({})
@@ -100,14 +101,14 @@ def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:
     for centre in (inventory.centres[one] for one in inventory.carriers[relay.carriers[0]].centres):
         yield from words_of_reading(centre.id, centre.reads)
         for viewer in centre.viewers if centre.hub is None else ():
-            yield from words_of_reading(f"viewer-{viewer.id}", viewer.reads)
+            yield from words_of_reading(viewer_user(viewer.id), viewer.reads)
 
 
 def _held_at(inventory: Inventory, centre: HostSpec) -> Iterator[str]:
     """The carriers whose reader secrets a centre holds, and at a hub who may read there."""
     yield from centre.carriers
     for viewer in inventory.centres[centre.id].viewers if centre.hub else ():
-        yield from words_of_reading(f"viewer-{viewer.id}", viewer.reads)
+        yield from words_of_reading(viewer_user(viewer.id), viewer.reads)
 
 
 def _refuse_unknown_moves(inventory: Inventory) -> None:

@@ -44,7 +44,7 @@ class ConnectionProgress:
     @property
     def relays(self) -> tuple[str, ...]:
         """The relays that should carry it."""
-        return (self.plan.relay, self.plan.backup_relay) if self.plan.backup_relay else (self.plan.relay,)
+        return tuple(relay for _, relay in relays_of([self.plan]))
 
     @property
     def carried(self) -> Mapping[str, Shown]:

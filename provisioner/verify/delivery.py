@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from provisioner.base.counted import counted
 from provisioner.desired.spec import HostSpec
+from provisioner.desired.users import centre_user
 from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
 from provisioner.verify.lossy import centre_line_check, site_line_check
@@ -138,7 +139,7 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
         return PASSED
     if lossy := centre_line_check(case, centre):
         return lossy
-    sessions = [one for one in deliveries.readers if one.path == name and one.user == f"centre-{centre.id}"]
+    sessions = [one for one in deliveries.readers if one.path == name and one.user == centre_user(centre.id)]
     here, there = _seen(case.relay.reads.get(name)), _seen(read)
     if there is not None and is_short(there) and not (here is not None and is_short(here)):
         if _slow_at(case, centre, sessions, there):

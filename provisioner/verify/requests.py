@@ -9,6 +9,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from provisioner.desired.spec import HostSpec
+from provisioner.desired.users import centre_user
 from provisioner.hosts.runner import HostCall
 from provisioner.verify.picture.due import longest_s
 from provisioner.verify.wanted import PathToCheck
@@ -185,13 +186,9 @@ def _path(one: PathToCheck, limits: ProbeLimits) -> wire.PathToProbe:
         "peer": one.peer_key,
     }
     if limits.is_once(one):
-        once: wire.PathToProbe = {**asked, "read_by": [_user(centre) for centre in one.centres]}
+        once: wire.PathToProbe = {**asked, "read_by": [centre_user(centre.id) for centre in one.centres]}
         return {**once, "tried": True} if one.path.name in limits.tried else once
     return {**asked, "look": limits.looks[one.path.name]} if one.path.name in limits.looks else asked
-
-
-def _user(centre: HostSpec) -> str:
-    return f"centre-{centre.id}"
 
 
 def _centre(spec: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits) -> wire.CentreToProbe:
@@ -206,7 +203,7 @@ def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLim
     asked: wire.RelayToRead = {
         "relay": relay.id,
         "address": str(relay.tunnel.address),
-        "user": _user(centre),
+        "user": centre_user(centre.id),
         "secret": centre.readers[wanted[0].carrier].reveal(),
         "paths": names,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, Protocol
@@ -73,12 +74,20 @@ class DevicePlace(NamedTuple):
 
 def device_places(facility: Facility) -> dict[str, DevicePlace]:
     """Where each device that a relay reaches is in its own network: recorders, and cameras with an address."""
-    places = {r.id: DevicePlace(r.address, r.port, r.onvif.port if r.onvif else None) for r in facility.recorders}
+    return dict(sorted(_places(facility)))
+
+
+def device_place(facility: Facility, device: str) -> DevicePlace:
+    """Where one of them is; the others are not looked at, since each path of a site asks."""
+    return next(place for name, place in _places(facility) if name == device)
+
+
+def _places(facility: Facility) -> Iterator[tuple[str, DevicePlace]]:
+    for recorder in facility.recorders:
+        yield recorder.id, DevicePlace(recorder.address, recorder.port, recorder.onvif.port if recorder.onvif else None)
     for camera in facility.cameras:
         if camera.address is not None:
-            onvif = camera.onvif.port if camera.onvif else None
-            places[camera.id] = DevicePlace(camera.address, camera.port, onvif)
-    return dict(sorted(places.items()))
+            yield camera.id, DevicePlace(camera.address, camera.port, camera.onvif.port if camera.onvif else None)
 
 
 class SiteAccess(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from provisioner.desired.access.mode import LinkedSite, device_places
+from provisioner.desired.access.mode import LinkedSite, device_place, device_places
 from provisioner.desired.required import recorded
 from provisioner.inventory.model import Facility, SiteAllocation
 
@@ -72,7 +72,7 @@ class NatMapAccess:
         Raises:
             InventoryError: the prefix, or the device's number in it, is not recorded.
         """
-        return _overlay(site, device), device_places(site.facility)[device].port
+        return _overlay(site, device), device_place(site.facility, device).port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """The device's overlay address, and its own port of ONVIF.
@@ -80,7 +80,7 @@ class NatMapAccess:
         Raises:
             InventoryError: the prefix, or the device's number in it, is not recorded.
         """
-        own = device_places(site.facility)[device].onvif_port
+        own = device_place(site.facility, device).onvif_port
         return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
 
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from provisioner.desired.access.mode import DevicePlace, LinkedSite, device_places
+from provisioner.desired.access.mode import DevicePlace, LinkedSite, device_place, device_places
 from provisioner.desired.required import recorded
 from provisioner.inventory.model import Facility, SiteAllocation
 
@@ -42,7 +42,7 @@ class RoutedAccess:
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """The device's own address and port."""
-        place = device_places(site.facility)[device]
+        place = device_place(site.facility, device)
         return place.address, place.port
 
     def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
@@ -51,7 +51,7 @@ class RoutedAccess:
         Raises:
             InventoryError: it has none.
         """
-        place = device_places(site.facility)[device]
+        place = device_place(site.facility, device)
         port = recorded(place.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
         return place.address, port
 

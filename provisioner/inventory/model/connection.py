@@ -176,7 +176,7 @@ class ConnectionPlan(Model):
         return self.state is PlanState.AGREED
 
 
-class Routed(Protocol):
+class OverRelays(Protocol):
     """What says over which relays a site is carried: a plan, or its outline."""
 
     @property
@@ -190,7 +190,7 @@ class Routed(Protocol):
         ...
 
 
-_Plan = TypeVar("_Plan", bound=Routed)
+_Plan = TypeVar("_Plan", bound=OverRelays)
 
 
 def relays_of(plans: Sequence[_Plan]) -> Iterator[tuple[_Plan, str]]:

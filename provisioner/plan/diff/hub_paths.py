@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HubPath
 from provisioner.plan.changes import Audience, Impact
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.relay_file import canonical
 from provisioner.render.media import hub_settings
-
-_ORDER: Final = (Impact.NONE, Impact.HOT, Impact.PATH, Impact.ALL)
 
 _Judged = tuple[Impact, Audience, str]
 """An impact, who is cut, and the reason."""
@@ -39,7 +35,7 @@ def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Jud
         return impact, cut, reason
     was, whom, why = of_settings
     both = {host: {**cut.get(host, {}), **whom.get(host, {})} for host in sorted({*whom, *cut})}
-    return max(was, impact, key=_ORDER.index), both, f"{why}; {reason}"
+    return max(was, impact, key=lambda one: one.rank), both, f"{why}; {reason}"
 
 
 def _digest(at: Comparison, path: HubPath) -> str:

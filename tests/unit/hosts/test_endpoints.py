@@ -28,8 +28,10 @@ def _wg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_goes_is_remembered_and_called_from_here_when_it_comes_back() -> None:
-    assert endpoints.remember(frozenset({STAYS, NEW}), 1000.0) == {GONE: SEEN[GONE]}
-    assert endpoints.remember(frozenset(SEEN), 2000.0) == {GONE: SEEN[GONE]}, "as long as it may come back"
+    assert endpoints.remember(endpoints.live(), frozenset({STAYS, NEW}), 1000.0) == {GONE: SEEN[GONE]}
+    assert endpoints.remember(endpoints.live(), frozenset(SEEN), 2000.0) == {GONE: SEEN[GONE]}, (
+        "as long as it may come back"
+    )
     conf = f"[Interface]\nPrivateKey = x\n\n# site/a\n[Peer]\nPublicKey = {GONE}\nAllowedIPs = 10.91.0.2/32\n"
     text = endpoints.with_endpoints(conf, {GONE: SEEN[GONE]}, {})
     assert text == conf.replace("[Peer]\n", f"[Peer]\nEndpoint = {SEEN[GONE]}\n")
@@ -39,11 +41,11 @@ def test_what_goes_is_remembered_and_called_from_here_when_it_comes_back() -> No
 
 
 def test_it_is_forgotten_after_a_week_and_a_damaged_file_is_none() -> None:
-    endpoints.remember(frozenset({STAYS, NEW}), 1000.0)
-    assert endpoints.remember(frozenset(SEEN), 1001.0 + 7 * 86400) == {}
+    endpoints.remember(endpoints.live(), frozenset({STAYS, NEW}), 1000.0)
+    assert endpoints.remember(endpoints.live(), frozenset(SEEN), 1001.0 + 7 * 86400) == {}
     for text in ("{", "[]", json.dumps({GONE: ["203.0.113.7:51820"]}), json.dumps({GONE: ["a\nPublicKey = b", 1]})):
         paths.ENDPOINTS.write_text(text)
-        assert endpoints.remember(frozenset(SEEN), 1.0) == {}
+        assert endpoints.remember(endpoints.live(), frozenset(SEEN), 1.0) == {}
 
 
 def test_a_full_disk_keeps_nobody_from_anything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,4 +53,4 @@ def test_a_full_disk_keeps_nobody_from_anything(monkeypatch: pytest.MonkeyPatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "write", refuse)
-    assert endpoints.remember(frozenset({STAYS}), 1.0) == {GONE: SEEN[GONE]}
+    assert endpoints.remember(endpoints.live(), frozenset({STAYS}), 1.0) == {GONE: SEEN[GONE]}
