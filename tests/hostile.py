@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -58,6 +59,18 @@ class HostileCases:
         return {name for _, name in self.cases}
 
 
+def written() -> set[tuple[str, str]]:
+    """The attacker and the name of every hostile test, as its file marks it: by a decorator, or the whole file.
+
+    It imports nothing, so that a merge can wait for it; that it names what `collected` names is a test of the soak.
+    """
+    return {
+        (attacker, f"{path.relative_to(_ROOT)}::{test}")
+        for path in _files()
+        for attacker, test in _marked_in(ast.parse(path.read_text(encoding="utf-8")))
+    }
+
+
 def collected() -> HostileCases:
     """Collect every test, run none, and keep the hostile cases.
 
@@ -65,13 +78,48 @@ def collected() -> HostileCases:
         RuntimeError: the tests cannot be collected.
     """
     counted, said = HostileCases(), io.StringIO()
-    # Only a file that has the word can have such a test; to import all others takes seconds.
-    files = [str(f) for f in sorted(_ROOT.glob("tests/**/test_*.py")) if "hostile" in f.read_text(encoding="utf-8")]
+    files = [str(path) for path in _files()]
     with contextlib.redirect_stdout(said):
         code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *files], [counted])
     if code:
         raise RuntimeError(f"the tests cannot be collected: {said.getvalue()[-2000:]}")
     return counted
+
+
+def _files() -> list[Path]:
+    """The files that can have such a test, since they have the word; to import all others takes seconds."""
+    return [path for path in sorted(_ROOT.glob("tests/**/test_*.py")) if "hostile" in path.read_text(encoding="utf-8")]
+
+
+def _marked_in(module: ast.Module) -> Iterator[tuple[str, str]]:
+    """The attacker and the name of each hostile test of a file."""
+    markers = dict(_imported(module))
+    of_all: set[str] = set()
+    for statement in module.body:
+        if isinstance(statement, ast.Assign) and any(_is_named(target, "pytestmark") for target in statement.targets):
+            of_all |= _attackers_in(statement.value, markers)
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            marked = of_all.union(*(_attackers_in(one, markers) for one in node.decorator_list))
+            yield from ((attacker, node.name) for attacker in marked)
+
+
+def _imported(module: ast.Module) -> Iterator[tuple[str, str]]:
+    """The markers of this module that a file imports: what it calls each, and its attacker."""
+    for node in ast.walk(module):
+        for alias in node.names if isinstance(node, ast.ImportFrom) and node.module == __name__ else ():
+            marker = globals()[alias.name]
+            if isinstance(marker, pytest.MarkDecorator):
+                yield alias.asname or alias.name, str(marker.args[0])
+
+
+def _attackers_in(expression: ast.expr, markers: Mapping[str, str]) -> set[str]:
+    """Whom an expression names, wherever in it the marker stands."""
+    return {markers[node.id] for node in ast.walk(expression) if isinstance(node, ast.Name) and node.id in markers}
+
+
+def _is_named(target: ast.expr, name: str) -> bool:
+    return isinstance(target, ast.Name) and target.id == name
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ Edit = Callable[[Path, int], None]
 @pytest.fixture(scope="module")
 def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("country")
-    generate(top / "inv", Country(facilities=70, cameras=260, seed=7, password=b"invented"))
+    generate(top / "inv", Country(facilities=64, cameras=190, seed=7, password=b"invented"))
     git(top, "init", "-q")
     git(top, "add", "-A")
     git(top, "commit", "-q", "-m", "the country")

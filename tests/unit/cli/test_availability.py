@@ -256,8 +256,18 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "processes", lambda: 2)
 
 
-@pytest.mark.parametrize("damage", DAMAGES_OF_MORE)
-@pytest.mark.parametrize("by", ["camera", "carrier", "province"])
+BY = ("camera", "carrier", "province")
+
+
+@pytest.mark.parametrize(
+    ("by", "damage"),
+    [
+        # Each damage once is a sample: every damage of every table is the soak's.
+        pytest.param(by, damage, marks=() if (number + row) % len(BY) == 0 else pytest.mark.soak)
+        for number, by in enumerate(BY)
+        for row, damage in enumerate(DAMAGES_OF_MORE)
+    ],
+)
 def test_several_processes_come_to_what_one_comes_to(
     nights: Nights, request: pytest.FixtureRequest, by: str, damage: str
 ) -> None:

@@ -213,7 +213,7 @@ def test_a_file_that_is_anything_at_all_says_nothing_false(tmp_path_factory: Any
     assert said == "" or (begins + rest).startswith(b"\x7fELF")
 
 
-@pytest.mark.hostile(MERGE_REQUEST)
+@MERGE_REQUEST
 @pytest.mark.parametrize("form", [bytes, as_release])
 def test_the_program_of_another_architecture_is_refused_by_name(tmp_path: Path, form: Callable[[bytes], bytes]) -> None:
     content = form(AMD64)
