@@ -1,4 +1,4 @@
-"""One attempt to reach a receiver, and how often and how long it is tried: whatever is at the other end, it ends."""
+"""One attempt to reach a server, and how often and how long it is tried: whatever is at the other end, it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHORTEST_S: Final = 0.1
 
 
 class ReachError(Exception):
-    """A receiver was not reached, or took nothing.
+    """A server was not reached, or took nothing.
 
     Attributes:
         reason: why, in a sentence without anything that the other end said, nor an address of a person.
@@ -41,7 +41,7 @@ class ReachError(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a receiver is waited for.
+    """How long a server is waited for.
 
     Attributes:
         authorities: a file with certificates of an authority of one's own; empty takes the system's.
@@ -114,7 +114,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 (raised again by who waits)
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True, name="notice")
+    thread = threading.Thread(target=run, daemon=True, name="attempt")
     thread.start()
     thread.join(max(0.0, seconds))
     if values:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from provisioner.base.attempt import Patience, ReachError, try_often
+from provisioner.base.https import ServerLogin
 from provisioner.base.json_document import Document
 from provisioner.inventory.model import Receiver, ReceiverKind, ReceiverSecrets
-from provisioner.notify.attempt import Patience, ReachError, try_often
-from provisioner.notify.https import ServerLogin, post
+from provisioner.notify.https import post
 from provisioner.notify.letter import Letter
 from provisioner.notify.mail import mail_of
 from provisioner.notify.smtp import MailServer, send_mail

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Final
 
+from provisioner.base.attempt import ReachError
+from provisioner.base.https import ServerLogin
 from provisioner.inventory.model import MailSecurity
-from provisioner.notify.attempt import ReachError
-from provisioner.notify.https import ServerLogin
 
 _FIRST_LASTING: Final = 500
 _HELO: Final = "localhost"

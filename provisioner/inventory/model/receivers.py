@@ -6,18 +6,15 @@ No e-mail address stands here: the addresses of a receiver are in `secrets/recei
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import ip_address
-from typing import Annotated, Final
-from urllib.parse import urlsplit
+from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole
+from provisioner.base.url import checked_url
 from provisioner.inventory.model.base import Model, Port, SecretText, Slug, Version
 from provisioner.inventory.model.settings import ProvinceScheme
-
-_LOCALHOST: Final = "localhost"
 
 
 class ReceiverKind(StrEnum):
@@ -36,40 +33,10 @@ class MailSecurity(StrEnum):
     NONE = "none"
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by its name alone: nothing is asked of the network."""
-    if host == _LOCALHOST:
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _receiver_url(text: str) -> str:
-    """Take an address that may be called: encrypted but on this machine, without a login.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError("a URL is written https://HOST[:PORT]/PATH") from None
-    if parts.scheme not in {"https", "http"} or not host or port == 0:
-        raise ValueError("a URL is written https://HOST[:PORT]/PATH")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ValueError("a URL here has no login, no query and no fragment: what is secret stands in secrets/")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("http:// is for this machine alone: write https://")
-    return text
-
-
 ReceiverUrl = Annotated[
     str,
     StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=500),
-    AfterValidator(_receiver_url),
+    AfterValidator(checked_url),
 ]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$", max_length=253)]
 

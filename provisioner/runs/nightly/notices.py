@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from provisioner.base.attempt import Patience, ReachError
 from provisioner.base.diagnostics import RECEIVERS, Problem, Severity
 from provisioner.base.errors import NoticeError, ProvisionerError, StateError, UsageError
 from provisioner.base.json_document import Document
@@ -25,7 +26,6 @@ from provisioner.inventory.model import Frame, Receiver, ReceiverKind, ReceiverS
 from provisioner.inventory.rules import View
 from provisioner.inventory.rules.receivers import faults_of
 from provisioner.notify.alerts import Labels, alerts_of, trial_alert
-from provisioner.notify.attempt import Patience, ReachError
 from provisioner.notify.delivery import Outgoing, deliver
 from provisioner.notify.document import notice_document, trial_document
 from provisioner.notify.letter import letter_of, trial_letter

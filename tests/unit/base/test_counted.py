@@ -98,7 +98,7 @@ def test_no_sentence_counts_without_counted() -> None:
     several = {
         "inventory/files/revision.py": "more than the most that are taken",
         "cli/metrics.py": "a series and series are one word",
-        "notify/attempt.py": "said where it was more than one",
+        "base/attempt.py": "said where it was more than one",
         "notify/delivery.py": "some of several: where one is refused the receiver fails",
         "report/documents/letterhead.py": "more than the most that are taken",
     }

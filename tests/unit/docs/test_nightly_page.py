@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from provisioner.base.attempt import ATTEMPT_S, MOST_ATTEMPTS, TOTAL_S
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
 from provisioner.base.secret import Secret
 from provisioner.base.vault import encrypt
 from provisioner.inventory.model import ReceiverKind
 from provisioner.inventory.operations.validate import validate
 from provisioner.notify.alerts import LASTS
-from provisioner.notify.attempt import ATTEMPT_S, MOST_ATTEMPTS, TOTAL_S
 from provisioner.notify.webhook import SIGNATURE, TIMESTAMP, signed_headers
 from provisioner.pipeline import Session
 from provisioner.runs.nightly.notices import switchboard

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import requests
 
+from provisioner.base.attempt import Patience
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.inventory.model import ReceiverKind, ReceiverSecrets
 from provisioner.notify.alerts import Labels, alerts_of, trial_alert
-from provisioner.notify.attempt import Patience
 from provisioner.notify.delivery import Outgoing, deliver
 from provisioner.notify.letter import Letter
 from provisioner.notify.news import NOTHING_KNOWN, LastNotice, NightNews, news_for, scope_name

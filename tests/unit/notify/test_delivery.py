@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from provisioner.base.attempt import Patience, ReachError
 from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
-from provisioner.notify.attempt import Patience, ReachError
 from provisioner.notify.delivery import Outgoing, deliver
 from provisioner.notify.letter import Letter
 from tests import sinks

@@ -1,0 +1,148 @@
+"""A door to HTTP: one request, no redirect, no proxy, no login of a machine's own, a bounded answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import requests
+from requests.auth import HTTPBasicAuth
+from urllib3.exceptions import HTTPError
+
+from provisioner.base.attempt import ReachError
+from provisioner.base.secret import Secret
+
+_BLOCK: Final = 16 * 1024
+_OK: Final = range(200, 300)
+_REDIRECTS: Final = range(300, 400)
+_TOO_MANY: Final = 429
+_TIME_OUT: Final = 408
+_FIRST_OF_SERVER: Final = 500
+_LOGIN: Final = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLogin:
+    """A name and a password for HTTP's basic authentication, or a mail server's login."""
+
+    username: Secret
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a server is asked.
+
+    Attributes:
+        method: `GET`, `POST`, …
+        url: where to, checked before.
+        body: JSON; empty sends none.
+        headers: beside those that every request has.
+        login: for HTTP's basic authentication.
+        most_bytes: so much of the answer is read; the rest is left.
+    """
+
+    method: str
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    login: ServerLogin | None = None
+    most_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered: its number, and as much of its body as was to be read."""
+
+    status: int
+    body: bytes
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a person is told to look at.
+
+    Attributes:
+        place: where the address stands: a file, or a variable.
+        login: what the server is to know, and where that stands.
+    """
+
+    place: str
+    login: str
+
+
+def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> Answer:
+    """Send a request, and take whatever number the server answers.
+
+    Args:
+        request: what is asked.
+        seconds: how long the server may be silent.
+        advice: what an error tells a person to look at.
+        authorities: a file of certificates; empty takes the usual ones.
+
+    Raises:
+        ReachError: there is no answer.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    login = request.login
+    try:
+        with session.request(
+            request.method,
+            request.url,
+            data=request.body or None,
+            headers=_headers(request),
+            auth=HTTPBasicAuth(login.username.reveal().encode(), login.password.reveal().encode()) if login else None,
+            timeout=seconds,
+            verify=authorities or True,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            return _read(answer, request.most_bytes)
+    except requests.exceptions.SSLError:
+        hint = "see that its certificate is valid and its authority known (REQUESTS_CA_BUNDLE names one's own)"
+        raise ReachError("its certificate is not trusted", hint, lasting=True) from None
+    except requests.exceptions.Timeout:
+        raise ReachError("it did not answer in time", "see whether the server runs, and what it waits for") from None
+    except (requests.RequestException, HTTPError, OSError, ValueError):
+        hint = f"see whether the address in {advice.place} is right, the server runs, and this machine gets there"
+        raise ReachError("it cannot be reached, or speaks no HTTP", hint) from None
+    finally:
+        session.close()
+
+
+def taken(answer: Answer, advice: Advice) -> Answer:
+    """An answer whose number says that what was sent was taken.
+
+    Raises:
+        ReachError: it says another thing.
+    """
+    status = answer.status
+    if status in _OK:
+        return answer
+    if status in _REDIRECTS:
+        hint = f"write the address itself into {advice.place}"
+        raise ReachError(f"it answers {status}: a redirect is not followed", hint, lasting=True)
+    if status in _LOGIN:
+        hint = f"see that {advice.login} is the one that the server knows"
+        raise ReachError(f"it answers {status}: it does not take what it is sent from here", hint, lasting=True)
+    is_passing = status in {_TOO_MANY, _TIME_OUT} or status >= _FIRST_OF_SERVER
+    hint = "see the server's own log" if is_passing else f"see that the address in {advice.place} is the right one"
+    raise ReachError(f"it answers {status}", hint, lasting=not is_passing)
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    content = {"Content-Type": "application/json"} if request.body else {}
+    return {"User-Agent": "provisioner", "Accept-Encoding": "identity", **content, **request.headers}
+
+
+def _read(answer: requests.Response, most_bytes: int) -> Answer:
+    """Read an answer up to a bound; what is longer is cut off, and said to be."""
+    blocks: list[bytes] = []
+    size = 0
+    while size <= most_bytes and (block := answer.raw.read(_BLOCK, decode_content=False)):
+        blocks.append(block)
+        size += len(block)
+    return Answer(answer.status_code, b"".join(blocks)[:most_bytes], is_cut=size > most_bytes)
