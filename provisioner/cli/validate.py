@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -34,9 +34,29 @@ from provisioner.inventory.operations.validate import validate as check_all
     metavar="FILE",
     help="Write the problems to FILE as well, as SARIF 2.1.0, which merge requests show beside the lines.",
 )
+@click.option(
+    "--code-quality",
+    type=Place(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write them as a Code Quality report too, which GitLab's merge requests show.",
+)
+@click.option(
+    "--junit",
+    type=Place(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write them as JUnit XML too: a case a problem.",
+)
 @click.option("--no-cache", is_flag=True, help="Read every file anew, and keep nothing for the next run.")
 @click.pass_obj
-def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *, no_cache: bool) -> int:
+def validate(
+    invocation: Invocation,
+    day: datetime | None,
+    sarif: Path | None,
+    code_quality: Path | None,
+    junit: Path | None,
+    *,
+    no_cache: bool,
+) -> int:
     """Check the inventory and list every problem.
 
     Needs no network. Without a vault password all but the secrets is checked. Ends with 3 if there is
@@ -44,11 +64,11 @@ def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *
 
     Example: provisioner -i DIR validate
     """
-    invocation.refuse_proposed(sarif)
+    for named in (sarif, code_quality, junit):
+        invocation.refuse_proposed(named)
     judged_on = day.date() if day else today()
     validation = check_all(invocation.inventory, invocation.env, today=judged_on, cached=not no_cache)
-    if sarif:
-        _write_sarif(sarif, validation.problems)
+    _write_files(validation.problems, sarif, code_quality, junit)
     if invocation.json:
         print_document(_document(validation))
     else:
@@ -59,12 +79,30 @@ def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *
     return InventoryError.exit_code if validation.errors else 0
 
 
-def _write_sarif(path: Path, problems: Sequence[Problem]) -> None:
-    from provisioner.report.sarif import sarif_log  # noqa: PLC0415 (few runs need it)
+def _write_files(problems: Sequence[Problem], sarif: Path | None, quality: Path | None, junit: Path | None) -> None:
+    """Write what pipelines read of the problems."""
+    folder = str(Path.cwd())
+    if sarif:
+        from provisioner.report.sarif import sarif_log  # noqa: PLC0415 (few runs need it)
 
-    log = sarif_log(problems, version=__version__, folder=str(Path.cwd()))
+        _write(sarif, _json_text(sarif_log(problems, version=__version__, folder=folder)))
+    if quality:
+        from provisioner.report.code_quality import code_quality  # noqa: PLC0415
+
+        _write(quality, _json_text(code_quality(problems, folder=folder)))
+    if junit:
+        from provisioner.report.junit_problems import junit_problems  # noqa: PLC0415
+
+        _write(junit, junit_problems(problems, folder=folder, at=datetime.now(UTC)))
+
+
+def _json_text(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(json.dumps(log, ensure_ascii=False, indent=1) + "\n", "utf-8", "backslashreplace")
+        path.write_text(text, "utf-8", "backslashreplace")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
 

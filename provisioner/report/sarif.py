@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import posixpath
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
@@ -13,6 +10,7 @@ from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
+from provisioner.report.problem_places import fingerprint_of, path_from
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT: Final = "%SRCROOT%"
@@ -54,14 +52,14 @@ def _rule(code: str) -> Document:
 
 
 def _result(problem: Problem, index: int, folder: str) -> Document:
-    uri = _uri(problem.file, folder) if problem.file else ""
+    uri = quote(path_from(folder, problem.file), safe="/") if problem.file else ""
     result: Document = {
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": _LEVELS[problem.severity],
         "message": {"text": _plain(f"{problem.message}; {problem.hint}" if problem.hint else problem.message)},
         "locations": [_location(problem, uri)] if uri else [],
-        "partialFingerprints": {"problem/v1": _fingerprint(problem, uri)},
+        "partialFingerprints": {"problem/v1": fingerprint_of(problem, uri)},
     }
     if problem.object:
         result["properties"] = {"object": printable(problem.object)}
@@ -78,15 +76,3 @@ def _location(problem: Problem, uri: str) -> Document:
 def _plain(message: str) -> str:
     """A message that stays one: brackets before parentheses would be a link of any words to any place (3.11.6)."""
     return printable(message).replace("](", "] (")
-
-
-def _uri(file: str, folder: str) -> str:
-    """A file's path from the folder, as a relative URI."""
-    relative = posixpath.relpath(PurePosixPath(folder, file), folder)
-    return quote(relative, safe="/")
-
-
-def _fingerprint(problem: Problem, uri: str) -> str:
-    """What makes a problem the same in another run: lines move."""
-    parts = f"{problem.code}\n{uri}\n{problem.object}\n{problem.message}"
-    return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()
