@@ -27,6 +27,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
     "export": ("provisioner.cli.export", "export", "Count progress for the ministry; write its documents."),
     "facility": ("provisioner.cli.facility", "facility", "Register, plan, move, close facilities; say what is next."),
+    "forge": ("provisioner.cli.forge", "forge", "Comment on merge requests, label them, set statuses."),
     "gateway": ("provisioner.cli.gateway", "gateway", "Note what technicians report of a site's gateway."),
     "geography": ("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from provisioner.base.diagnostics import RECEIVERS, Problem
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.roles import BOUND_TO
-from provisioner.geography import SCHEMES, ProvinceError, by_slug, provinces
 from provisioner.base.url import is_loopback
+from provisioner.geography import SCHEMES, ProvinceError, by_slug, provinces
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import MailSecurity, Receiver, ReceiverKind
 from provisioner.inventory.rules.view import View

@@ -1,0 +1,246 @@
+"""`provisioner forge`: what a pipeline tells the forge that runs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from provisioner.base.errors import UsageError
+from provisioner.base.json_document import Document
+from provisioner.base.regular_file import read_regular
+from provisioner.base.secret import Secret
+from provisioner.cli.context import Invocation
+from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.output import print_document
+from provisioner.cli.word import ListedWord, Place
+
+if TYPE_CHECKING:
+    from provisioner.forge.client import ForgeClient
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MOST_TEXT: Final = 60_000
+_MOST_PLAN: Final = 256 * 1024 * 1024
+_MOST_TOKEN: Final = 4096
+_SCHEMAS: Final = ("provisioner/plan", "provisioner/compare", "provisioner/drift")
+_KINDS: Final = ("github", "gitlab", "forgejo")
+_STATES: Final = ("pending", "success", "failure", "error")
+
+
+@click.group(cls=NamedGroup)
+def forge() -> None:
+    """Comment on a merge request, label it, set a commit's status.
+
+    In a pipeline of GitHub, GitLab, Forgejo or Gitea the forge, the project, the merge request and the commit are
+    known. The token is PROVISIONER_FORGE_TOKEN, or stands in the file that PROVISIONER_FORGE_TOKEN_FILE names.
+    Nothing of the inventory is read. Each command ends with 14 if the forge did not take what it was sent.
+    """
+
+
+def _place_options(command: F) -> F:
+    """The options by which a person says which project is meant."""
+    for option in (
+        click.option("--project", metavar="NAME", default="", help="OWNER/NAME; of GitLab its number as well."),
+        click.option("--url", metavar="URL", default="", help="The address of its API."),
+        click.option("--forge", "kind", type=ListedWord(_KINDS), default=None, help="Whose API is spoken."),
+    ):
+        command = option(command)
+    return command
+
+
+_request = click.option(
+    "--request", metavar="NUMBER", default="", help="The merge request; a pipeline's own otherwise."
+)
+
+
+@forge.command()
+@click.argument("text", metavar="FILE", type=Place(path_type=Path, dir_okay=False, allow_dash=True))
+@_request
+@click.option("--key", default="plan", metavar="WORD", help="Tells several comments apart.  [default: plan]")
+@click.option("--account", default="", metavar="NAME", help="Whose the token is, where the forge does not say it.")
+@_place_options
+@click.pass_obj
+def comment(
+    invocation: Invocation,
+    text: Path,
+    *,
+    request: str,
+    key: str,
+    account: str,
+    kind: str | None,
+    url: str,
+    project: str,
+) -> int:
+    """Write one comment on a merge request, or write it anew.
+
+    FILE is Markdown, as `--output markdown plan` prints it; `-` reads standard input. The comment of the same key and
+    account is replaced, so that a merge request has one, whatever was pushed to it.
+
+    Example: provisioner -i DIR --output markdown plan | provisioner forge comment -
+    """
+    from provisioner.forge.place import request_number  # noqa: PLC0415
+    from provisioner.forge.review import post_comment  # noqa: PLC0415
+
+    if not key.replace("-", "").replace("/", "").isalnum() or not key.isascii():
+        raise UsageError(f"{key!r} is no key of a comment", hint="write letters, digits, - and /")
+    client = _client(invocation, kind, url, project)
+    number = request_number(invocation.env, request)
+    posted = post_comment(client, number, key, _text_of(text), account)
+    return _show(
+        invocation,
+        f"merge request {number}: the comment was {posted}",
+        {"request": number, "comment": posted.value},
+    )
+
+
+@forge.command()
+@click.argument("plan", metavar="FILE", type=Place(path_type=Path, dir_okay=False, allow_dash=True))
+@_request
+@click.option("--family", default="plan:", metavar="WORD", help="How each label begins.  [default: plan:]")
+@_place_options
+@click.pass_obj
+def labels(
+    invocation: Invocation,
+    plan: Path,
+    *,
+    request: str,
+    family: str,
+    kind: str | None,
+    url: str,
+    project: str,
+) -> int:
+    """Label a merge request by what its plan would do.
+
+    FILE is the document of `--output json plan`, with or without --offline; `-` reads standard input. The labels are
+    plan:none, plan:hot, plan:path or plan:all for the worst impact, plan:no-change, and plan:trust, plan:refused,
+    plan:held and plan:unreadable where that is so. Others of the family are taken off, all other labels stay.
+
+    Example: provisioner -i DIR --output json plan --offline --against origin/main | provisioner forge labels -
+    """
+    from provisioner.forge.place import request_number  # noqa: PLC0415
+    from provisioner.forge.review import plan_labels, set_labels  # noqa: PLC0415
+
+    if not family or not family.isascii() or not family.isprintable() or "," in family:
+        raise UsageError(f"{family!r} is no beginning of labels", hint="write a word and a colon, as plan:")
+    client = _client(invocation, kind, url, project)
+    number = request_number(invocation.env, request)
+    wanted = plan_labels(_document_of(plan), family)
+    labelled = set_labels(client, number, family, wanted)
+    return _show(
+        invocation,
+        f"merge request {number}: {', '.join(wanted)}",
+        {"request": number, "labels": list(wanted), "added": list(labelled.added), "removed": list(labelled.removed)},
+    )
+
+
+@forge.command()
+@click.argument("state", type=ListedWord(_STATES))
+@click.argument("description")
+@click.option("--commit", metavar="ID", default="", help="Its whole id; the pipeline's own otherwise.")
+@click.option("--name", default="provisioner", metavar="WORD", help="Which status.  [default: provisioner]")
+@click.option("--target", default="", metavar="URL", help="Where a person reads more.")
+@_place_options
+@click.pass_obj
+def status(
+    invocation: Invocation,
+    state: str,
+    description: str,
+    *,
+    commit: str,
+    name: str,
+    target: str,
+    kind: str | None,
+    url: str,
+    project: str,
+) -> int:
+    """Set the status of a commit: pending, success, failure or error, and a line of why.
+
+    The status of the same name is replaced. A line that is too long for the forge is cut.
+
+    Example: provisioner forge status success "applied; 24 of 24 paths are up" --name provisioner/apply
+    """
+    from provisioner.base.url import checked_url  # noqa: PLC0415
+    from provisioner.forge.dialect import CommitStatus, StatusState  # noqa: PLC0415
+    from provisioner.forge.place import commit_id  # noqa: PLC0415
+    from provisioner.forge.review import set_status  # noqa: PLC0415
+
+    try:
+        where = checked_url(target) if target else ""
+    except ValueError as error:
+        raise UsageError(f"--target: {error}", hint="name a page that a person can open") from None
+    client = _client(invocation, kind, url, project)
+    of = commit_id(invocation.env, commit)
+    set_status(client, CommitStatus(of, StatusState(state), name, description, where))
+    return _show(invocation, f"commit {of[:12]}: {name} is {state}", {"commit": of, "name": name, "state": state})
+
+
+def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> ForgeClient:
+    from provisioner.base.attempt import Patience  # noqa: PLC0415
+    from provisioner.forge.client import ForgeClient  # noqa: PLC0415
+    from provisioner.forge.place import place_of  # noqa: PLC0415
+
+    place = place_of(invocation.env, kind=kind or "", url=url, project=project)
+    return ForgeClient(place, _token(invocation), Patience.of(invocation.env))
+
+
+def _token(invocation: Invocation) -> Secret:
+    """The token: never an argument, which every user of the machine could read."""
+    named = invocation.env.get("PROVISIONER_FORGE_TOKEN_FILE", "")
+    try:
+        written = read_regular(named, most=_MOST_TOKEN).decode() if named else ""
+    except (OSError, UnicodeDecodeError):
+        hint = "name a file of your own with the token alone"
+        raise UsageError("the file in PROVISIONER_FORGE_TOKEN_FILE cannot be read", hint=hint) from None
+    token = (written or invocation.env.get("PROVISIONER_FORGE_TOKEN", "")).strip()
+    if not token:
+        hint = "set PROVISIONER_FORGE_TOKEN, or PROVISIONER_FORGE_TOKEN_FILE (docs/pipelines.md: which rights it needs)"
+        raise UsageError("there is no token for the forge", hint=hint)
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError("what is to be the forge's token is none", hint="it is one word; see that no line is lost")
+    return Secret(token)
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        content = sys.stdin.buffer.read(most + 1) if str(path) == "-" else read_regular(path, most=most)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name the file that plan wrote") from None
+    if len(content) > most:
+        raise UsageError("standard input has more than any plan", hint="pass what plan prints, and nothing else")
+    return content
+
+
+def _text_of(path: Path) -> str:
+    content = _read(path, _MOST_TEXT)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is no text", hint="pass what --output markdown plan prints") from None
+    if not text.strip():
+        hint = "the command before it printed nothing: see its error"
+        raise UsageError(f"{path} is empty: no comment is written", hint=hint)
+    return text
+
+
+def _document_of(path: Path) -> Document:
+    hint = "pass what --output json plan prints"
+    try:
+        document = json.loads(_read(path, _MOST_PLAN))
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path} is no JSON", hint=hint) from None
+    if not isinstance(document, dict) or document.get("schema") not in _SCHEMAS:
+        raise UsageError(f"{path} is no plan's document", hint=hint)
+    return document
+
+
+def _show(invocation: Invocation, line: str, document: Document) -> int:
+    if invocation.json:
+        print_document({"schema": "provisioner/forge", "version": 1, **document})
+    else:
+        click.echo(line)
+    return 0

@@ -1,0 +1,250 @@
+"""What a forge is told: one comment, labels of one family, a status; whichever forge, and however it fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.base import attempt
+from provisioner.cli.main import run
+from tests.forges import COMMIT, NUMBER, TOKEN, Forge, served_forge
+from tests.hostile import MERGE_REQUEST
+
+KINDS = ("github", "gitlab", "forgejo")
+OPEN = dict.fromkeys(("CI_API_V4_URL", "GITHUB_API_URL"), "http://forge.example.com/api")
+MARKER = "<!-- provisioner:plan -->"
+
+
+@pytest.fixture(params=KINDS)
+def forge(request: pytest.FixtureRequest) -> Iterator[Forge]:
+    with served_forge(request.param) as one:
+        yield one
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between attempts is waited for."""
+    monkeypatch.setattr(attempt, "_FIRST_PAUSE_S", 0.01)
+    usual = attempt.Patience.of
+    monkeypatch.setattr(
+        attempt.Patience, "of", classmethod(lambda _cls, env: attempt.Patience(usual(env).attempt_s, 5.0, 4, 0.01))
+    )
+
+
+@pytest.fixture
+def call(forge: Forge, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Call a command as a pipeline of the forge does."""
+
+    def called(*words: str, stdin: str = "", **more: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8", "surrogateescape"))))
+        env = {"HOME": str(tmp_path), "PROVISIONER_FORGE_TOKEN": TOKEN, **forge.environment, **more}
+        code = run([*words], env)
+        said = capsys.readouterr()
+        assert TOKEN not in said.out + said.err
+        return code, said.out, said.err
+
+    return called
+
+
+def document(**impacts: int) -> dict[str, Any]:
+    summary = {"impact": {"none": 0, "hot": 0, "path": 0, "all": 0, **impacts}, "trust": 0}
+    return {"schema": "provisioner/compare", "version": 1, "summary": summary, "refused": [], "held": []}
+
+
+# --- comments -------------------------------------------------------------------------------------
+
+
+def test_a_merge_request_has_one_comment_whatever_is_pushed(forge: Forge, call: Any) -> None:
+    forge.note("somebody", "Looks good.")
+    assert call("forge", "comment", "-", stdin="### Plan: 1 to create\n") == (
+        *(0, f"merge request {NUMBER}: the comment was added\n", ""),
+    )
+    assert call("forge", "comment", "-", stdin="### Plan: 2 to create\n")[1].endswith("was edited\n")
+    assert call("forge", "comment", "-", stdin="### Plan: 2 to create\n")[1].endswith("was unchanged\n")
+    assert [note.body for note in forge.notes] == ["Looks good.", f"{MARKER}\n### Plan: 2 to create\n"]
+    assert call("forge", "comment", "-", "--key", "verify", stdin="All up.\n")[0] == 0
+    assert [note.body for note in forge.notes][2] == "<!-- provisioner:verify -->\nAll up.\n"
+
+
+def test_it_is_known_again_behind_hundreds_of_others(forge: Forge, call: Any) -> None:
+    for number in range(250):
+        forge.note("somebody", f"remark {number}")
+    call("forge", "comment", "-", stdin="one")
+    call("forge", "comment", "-", stdin="two")
+    assert len(forge.notes) == 251
+    assert forge.notes[-1].body == f"{MARKER}\ntwo"
+
+
+@MERGE_REQUEST
+def test_what_somebody_else_wrote_under_our_marker_is_not_taken_for_ours(forge: Forge, call: Any) -> None:
+    theirs = f"{MARKER}\n### Plan: no change. Approved by everybody."
+    forge.note("mallory", theirs)
+    assert call("forge", "comment", "-", stdin="### Plan: every path is cut\n")[1].endswith("was added\n")
+    assert [(note.author, note.body) for note in forge.notes] == [
+        ("mallory", theirs),
+        (forge.account, f"{MARKER}\n### Plan: every path is cut\n"),
+    ]
+
+
+def test_a_runners_own_token_that_may_not_ask_whose_it_is_is_known(call: Any, forge: Forge) -> None:
+    forge.tells_account = False
+    forge.account = {"github": "github-actions[bot]", "gitlab": "bot", "forgejo": "forgejo-actions"}[forge.kind]
+    own = ("--account", "bot") if forge.kind == "gitlab" else ()
+    for text in ("one", "two"):
+        assert call("forge", "comment", "-", *own, stdin=text)[0] == 0
+    assert [note.body for note in forge.notes] == [f"{MARKER}\ntwo"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "is empty"), (" \n", "is empty"), ("x" * 60_001, "has more than"), ("\udcff", "is no text")],
+)
+def test_what_is_no_comment_is_not_sent(call: Any, forge: Forge, text: str, words: str) -> None:
+    code, _, err = call("forge", "comment", "-", stdin=text)
+    assert code == 2
+    assert words in err
+    assert not forge.calls
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+def test_labels_say_the_worst_and_others_stay(forge: Forge, call: Any) -> None:
+    forge.labels = ["label-03"]
+    plan = document(hot=3, path=1) | {"held": [{"id": "kcl-001"}]}
+    code, out, _ = call("forge", "labels", "-", stdin=json.dumps(plan))
+    assert (code, out) == (0, f"merge request {NUMBER}: plan:path, plan:held\n")
+    assert sorted(forge.labels) == ["label-03", "plan:held", "plan:path"]
+    trusted = document(all=1)
+    trusted["summary"]["trust"] = 2
+    assert call("forge", "labels", "-", stdin=json.dumps(trusted | {"refused": [{"policy": "trust"}]}))[0] == 0
+    assert sorted(forge.labels) == ["label-03", "plan:all", "plan:refused", "plan:trust"]
+    before = len(forge.calls)
+    code, out, _ = call("--output", "json", "forge", "labels", "-", stdin=json.dumps(document()))
+    assert json.loads(out)["removed"] == ["plan:all", "plan:refused", "plan:trust"]
+    assert sorted(forge.labels) == ["label-03", "plan:no-change"]
+    assert call("forge", "labels", "-", stdin=json.dumps(document()))[0] == 0
+    assert [one.split()[0] for one in forge.calls[before:]][-1] == "GET", "nothing is sent where all is as it should be"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "provisioner/verify"}', "[" * 100_000])
+def test_labels_are_of_a_plans_document_alone(call: Any, forge: Forge, text: str) -> None:
+    code, _, err = call("forge", "labels", "-", stdin=text)
+    assert code == 2
+    assert "hint: pass what --output json plan prints" in err
+    assert not forge.calls
+
+
+# --- statuses -------------------------------------------------------------------------------------
+
+
+def test_a_status_is_replaced_by_its_name(forge: Forge, call: Any) -> None:
+    assert call("forge", "status", "pending", "wave 1 of 2", "--name", "provisioner/apply")[0] == 0
+    long = "24 of 24 paths are up " * 40
+    target = ("--target", "https://noc.example.com/runs/1")
+    code, out, _ = call("forge", "status", "failure", long, "--name", "provisioner/apply", *target)
+    assert (code, out) == (0, f"commit {COMMIT[:12]}: provisioner/apply is failure\n")
+    (status,) = forge.statuses.values()
+    assert status["state"] == ("failed" if forge.kind == "gitlab" else "failure")
+    assert status["description"].startswith("24 of 24 paths are up")
+    assert status["target_url"] == "https://noc.example.com/runs/1"
+
+
+# --- how it fails ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failing", [[500], [502, 503], [429]])
+def test_what_passes_is_tried_again(forge: Forge, call: Any, failing: list[int]) -> None:
+    forge.failing = failing
+    assert call("forge", "comment", "-", stdin="one")[0] == 0
+    assert [note.body for note in forge.notes] == [f"{MARKER}\none"]
+
+
+@pytest.mark.parametrize(("status", "words"), [(500, "tried 4 times"), (302, "is not followed"), (422, "422")])
+def test_what_does_not_pass_ends_with_14_and_says_why(forge: Forge, call: Any, status: int, words: str) -> None:
+    forge.failing = [status] * 9
+    code, _, err = call("forge", "status", "success", "all up")
+    assert code == 14
+    assert f"error: {forge.kind} project {forge.project} was not told: it answers {status}" in err
+    assert words in err
+
+
+def test_another_token_is_refused_with_what_to_look_at(forge: Forge, call: Any) -> None:
+    code, _, err = call("forge", "status", "success", "all up", PROVISIONER_FORGE_TOKEN="another")
+    assert code == 14
+    assert "hint: see that the token in PROVISIONER_FORGE_TOKEN, with its rights, is the one that the server" in err
+    assert not forge.statuses
+
+
+@pytest.mark.parametrize(
+    "raw", [b"<html>", b"null", b"{}", b'[{"id": "1"}, 7, {"id": 1, "body": null, "user": []}]', b"[" * 200_000]
+)
+def test_whatever_it_answers_is_an_error_or_a_comment_and_never_a_trace(forge: Forge, call: Any, raw: bytes) -> None:
+    forge.raw = raw
+    code, out, err = call("forge", "comment", "-", stdin="one")
+    assert code in {0, 14}
+    assert "Traceback" not in out + err
+
+
+def test_a_forge_that_is_away_is_said_to_be(call: Any) -> None:
+    away = dict.fromkeys(("CI_API_V4_URL", "GITHUB_API_URL"), "http://127.0.0.1:9/api")
+    code, _, err = call("forge", "comment", "-", stdin="one", **away)
+    assert code == 14
+    assert "it cannot be reached" in err
+    assert "see whether the address in PROVISIONER_FORGE_URL is right" in err
+
+
+# --- who and where --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        (
+            {"CI_API_V4_URL": "http://forge.example.com/api", "GITHUB_API_URL": "http://forge.example.com/api"},
+            "http:// is",
+        ),
+        ({"CI_PROJECT_ID": "../../user", "GITHUB_REPOSITORY": "../user"}, "is no project of a forge"),
+        ({"CI_PROJECT_ID": "1?x=2", "GITHUB_REPOSITORY": "noc/inventory?x"}, "is no project of a forge"),
+        ({"CI_MERGE_REQUEST_IID": "7/notes", "GITHUB_REF": "refs/heads/main"}, "merge request"),
+        ({"PROVISIONER_FORGE_TOKEN": ""}, "there is no token for the forge"),
+        ({"PROVISIONER_FORGE_TOKEN": "two\nlines"}, "what is to be the forge's token is none"),
+        ({"PROVISIONER_FORGE_TOKEN_FILE": "/nowhere/token"}, "PROVISIONER_FORGE_TOKEN_FILE cannot be read"),
+        ({"PROVISIONER_FORGE": "svn"}, "'svn' is no forge that is known"),
+    ],
+)
+def test_what_is_not_known_is_asked_for_and_nothing_is_sent(
+    forge: Forge, call: Any, environment: dict[str, str], words: str
+) -> None:
+    code, _, err = call("forge", "comment", "-", stdin="one", **environment)
+    assert code == 2
+    assert words in err
+    assert "hint: " in err
+    assert not forge.calls
+
+
+def test_the_token_may_stand_in_a_file(forge: Forge, call: Any, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    file = str(tmp_path / "token")
+    assert (
+        call("forge", "status", "success", "up", PROVISIONER_FORGE_TOKEN="", PROVISIONER_FORGE_TOKEN_FILE=file)[0] == 0
+    )
+    assert forge.statuses
+
+
+def test_outside_of_a_pipeline_a_person_says_it(
+    forge: Forge, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    env = {"HOME": str(tmp_path), "PROVISIONER_FORGE_TOKEN": TOKEN}
+    words = ["forge", "status", "success", "up", "--commit", COMMIT]
+    assert run(words, env) == 2
+    assert "hint: write --forge, or PROVISIONER_FORGE" in capsys.readouterr().err
+    place = ["--forge", forge.kind, "--url", forge.url, "--project", forge.project]
+    assert run([*words, *place], env) == 0
+    assert (COMMIT, "provisioner") in forge.statuses
