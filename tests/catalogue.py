@@ -57,6 +57,7 @@ RESTATED = (
     "inventory/loader/secrets.py",
     "inventory/loader/site.py",
     "inventory/makes.py",
+    "base/url.py",
     "inventory/model",
     "inventory/operations/relay_drain.py",
     "inventory/operations/relay_keep.py",
