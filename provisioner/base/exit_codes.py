@@ -25,7 +25,7 @@ MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
         11: "rollback failed: a person is needed now",
         12: "secrets cannot be opened",
         13: "the history of runs cannot be opened, read or written; nothing was changed",
-        14: "nightly, notify: a receiver was not told",
+        14: "nightly, notify, forge: a receiver, or the forge, was not told",
         15: "standard output, a report or the metrics (nightly) cannot be written",
         70: "internal error, a defect of provisioner; the message names the file with the trace",
         130: "interrupted",

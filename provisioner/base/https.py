@@ -52,7 +52,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What a server answered: its number, and as much of its body as was to be read."""
 
     status: int
@@ -73,7 +73,7 @@ class Advice:
     login: str
 
 
-def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> Answer:
+def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> HttpAnswer:
     """Send a request, and take whatever number the server answers.
 
     Args:
@@ -113,7 +113,7 @@ def exchange(request: Request, *, seconds: float, advice: Advice, authorities: s
         session.close()
 
 
-def taken(answer: Answer, advice: Advice) -> Answer:
+def taken(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
     """An answer whose number says that what was sent was taken.
 
     Raises:
@@ -138,11 +138,11 @@ def _headers(request: Request) -> Mapping[str, str]:
     return {"User-Agent": "provisioner", "Accept-Encoding": "identity", **content, **request.headers}
 
 
-def _read(answer: requests.Response, most_bytes: int) -> Answer:
+def _read(answer: requests.Response, most_bytes: int) -> HttpAnswer:
     """Read an answer up to a bound; what is longer is cut off, and said to be."""
     blocks: list[bytes] = []
     size = 0
     while size <= most_bytes and (block := answer.raw.read(_BLOCK, decode_content=False)):
         blocks.append(block)
         size += len(block)
-    return Answer(answer.status_code, b"".join(blocks)[:most_bytes], is_cut=size > most_bytes)
+    return HttpAnswer(answer.status_code, b"".join(blocks)[:most_bytes], is_cut=size > most_bytes)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -22,7 +22,7 @@ from provisioner.cli.word import ListedWord, Place
 if TYPE_CHECKING:
     from provisioner.forge.client import ForgeClient
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 _MOST_TEXT: Final = 60_000
 _MOST_PLAN: Final = 256 * 1024 * 1024
@@ -198,7 +198,7 @@ def _token(invocation: Invocation) -> Secret:
         raise UsageError("the file in PROVISIONER_FORGE_TOKEN_FILE cannot be read", hint=hint) from None
     token = (written or invocation.env.get("PROVISIONER_FORGE_TOKEN", "")).strip()
     if not token:
-        hint = "set PROVISIONER_FORGE_TOKEN, or PROVISIONER_FORGE_TOKEN_FILE (docs/pipelines.md: which rights it needs)"
+        hint = "set PROVISIONER_FORGE_TOKEN, or PROVISIONER_FORGE_TOKEN_FILE, the one with no more rights than it needs"
         raise UsageError("there is no token for the forge", hint=hint)
     if not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError("what is to be the forge's token is none", hint="it is one word; see that no line is lost")

@@ -8,7 +8,7 @@ from typing import Final
 
 from provisioner.base.attempt import Patience, ReachError, try_often
 from provisioner.base.errors import NoticeError
-from provisioner.base.https import Advice, Answer, Request, exchange, taken
+from provisioner.base.https import Advice, HttpAnswer, Request, exchange, taken
 from provisioner.base.secret import Secret
 from provisioner.forge.dialect import Call, Dialect, account_in
 from provisioner.forge.forgejo import Forgejo
@@ -68,7 +68,7 @@ class ForgeClient:
         """
         self._send(call)
 
-    def _send(self, call: Call) -> Answer:
+    def _send(self, call: Call) -> HttpAnswer:
         body = b"" if call.document is None else json.dumps(call.document, ensure_ascii=False).encode()
         request = Request(
             call.method,
@@ -78,7 +78,7 @@ class ForgeClient:
             most_bytes=_MOST_BYTES,
         )
 
-        def attempt(seconds: float) -> Answer:
+        def attempt(seconds: float) -> HttpAnswer:
             answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
             return answer if answer.status in call.accepted else taken(answer, _ADVICE)
 

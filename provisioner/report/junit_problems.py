@@ -37,9 +37,9 @@ def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) ->
         name = f"{problem.code}: {problem.object or place}"
         seen[name] += 1
         # A name twice in a suite is one case for those who read it.
-        told = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        unique = f"{name} ({seen[name]})" if seen[name] > 1 else name
         where = f"{place}:{problem.line}:{problem.column}" if problem.line else place
         text = "\n".join(part for part in (where, problem.message, problem.hint) if part)
         outcome = JUnitOutcome(_ELEMENTS[problem.severity], problem.code, problem.message, text)
-        cases.append(JUnitCase(place, told, outcome))
+        cases.append(JUnitCase(place, unique, outcome))
     return junit_xml("provisioner validate", cases, seconds=0.0, at=at)
