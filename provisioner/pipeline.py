@@ -297,6 +297,38 @@ def make_plan(
     session.settle(facts)
     hosts = tuple(_lifting(session.state.hosts[spec.id], lift) for spec in hosts)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
+    return _judged(session, _Looked(limit, hosts, facts, errors), allowed, now)
+
+
+def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, allow: Mapping[str, int]) -> Planned:
+    """The plan of some of a plan's hosts, by what was read to make it: no host is asked again.
+
+    Args:
+        session: the one that the plan was made in.
+        planned: the plan.
+        hosts: which of its hosts.
+        allow: limits of the policy that are raised for this plan.
+    """
+    looked = _Looked(
+        Limit({"host": frozenset(hosts)}).by(session.inventory.settings.province_scheme),
+        tuple(spec for spec in planned.hosts if spec.id in hosts),
+        {host: facts for host, facts in planned.facts.items() if host in hosts},
+        {host: error for host, error in planned.unreadable.items() if host in hosts},
+    )
+    return _judged(session, looked, dict(allow), datetime.now(UTC))
+
+
+class _Looked(NamedTuple):
+    """What was chosen and read of hosts."""
+
+    limit: Limit
+    hosts: tuple[HostSpec, ...]
+    facts: dict[str, HostFacts]
+    errors: dict[str, HostError]
+
+
+def _judged(session: Session, looked: _Looked, allowed: dict[str, int], now: datetime) -> Planned:
+    limit, hosts, facts, errors = looked
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
     observed = Observed(

@@ -16,7 +16,7 @@ from provisioner.base.errors import HostError, LockedError, PolicyError, Provisi
 from provisioner.desired.spec import NEXT
 from provisioner.inventory.operations.file_edit import Edits, EditsOfMany, FileEdit
 from provisioner.inventory.operations.key_change import key_changes_taken_back, key_changes_written
-from provisioner.pipeline import Planned, Session
+from provisioner.pipeline import Planned, Session, plan_of_some
 from provisioner.plan.changes import Resource
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.applied import Applied
@@ -24,7 +24,7 @@ from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
 from provisioner.runs.rotation.look import KeyLook, KeyStage, by_relay, chosen_sites, look_at_keys, under_way
 from provisioner.runs.rotation.record import record_rotated
-from provisioner.runs.rotation.step import Sessions, plan_of_relays, refusal_of
+from provisioner.runs.rotation.step import Sessions, refusal_of
 from provisioner.runs.rotation.vault import draw_psks, drop_psks, tidy_psks
 
 _DONE = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
@@ -127,7 +127,8 @@ def rotate_keys(
     named = chosen_sites(session.readable.inventory, order.facilities, order.carriers)
     sites = named or tuple(sorted(under_way(session.readable.inventory, session.secrets)))
     look = look_at_keys(session, sites, allow=terms.allow)
-    course = _Course(sessions, edits, sites, terms, attendant, KeyOutcome(look, left_out=dict(look.left_out)))
+    outcome = KeyOutcome(look, left_out=dict(look.left_out))
+    course = _Course(sessions, edits, sites, terms, attendant, outcome, session)
     begins = look.at(KeyStage.NONE) if order.begins and named else ()
     if not course.write(begins) or terms.dry_run:
         return course.outcome
@@ -159,7 +160,8 @@ def keep_keys(
         if stage is KeyStage.NONE:
             hint = "provisioner keys status lists those that are under way"
             raise UsageError(f"no change of the key of {name}'s gateway is under way", hint=hint, object=name)
-    course = _Course(sessions, edits, sites, terms, attendant, KeyOutcome(look, left_out=dict(look.left_out)))
+    outcome = KeyOutcome(look, left_out=dict(look.left_out))
+    course = _Course(sessions, edits, sites, terms, attendant, outcome, session)
     judged = key_changes_taken_back(edits, [name for name in look.stages if look.stages[name] is not KeyStage.UNREAD])
     attendant.begins(look, judged)
     if terms.dry_run:
@@ -180,13 +182,16 @@ class _Course:
     terms: KeyTerms
     by: KeyAttendant
     outcome: KeyOutcome
+    session: Session
+    """The one in which the last look was taken."""
 
     @property
     def is_waiting(self) -> bool:
         return not self.outcome.interrupted and bool(self.outcome.look.at(KeyStage.STAGED))
 
     def look_again(self) -> None:
-        self.outcome.look = look_at_keys(self.sessions(), self.sites, allow=self.terms.allow)
+        self.session = self.sessions()
+        self.outcome.look = look_at_keys(self.session, self.sites, allow=self.terms.allow)
         self.outcome.left_out |= self.outcome.look.left_out
 
     def write(self, begins: Collection[str]) -> bool:
@@ -222,44 +227,48 @@ class _Course:
             self.by.written(written, vault)
 
     def apply(self, *, also: Collection[str] = ()) -> None:
-        """Bring the relays to what the files say that have something to learn or to forget.
+        """Bring the relays to what the files say that have something to learn or to forget, as they were last seen.
 
         A relay whose plan is refused, or would cut somebody, is left as it is, and the others go on.
         """
-        look = self.outcome.look
+        look, seen = self.outcome.look, self.outcome.look.planned
         due = {*look.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
-        ready, session = [], self.sessions()
-        for relay, names in by_relay(look, due).items():
+        ready: list[str] = []
+        for relay, names in by_relay(look, due).items() if seen else ():
             try:
-                ready += [relay] if self.has_work(session, relay) else []
+                ready += [relay] if seen and self.has_work(seen, relay) else []
             except (HostError, PolicyError) as error:
                 self.outcome.left_out |= dict.fromkeys(names, f"{relay}: {error.message}")
-        if ready and not self.by.has_enough:
-            self.apply_to(ready)
+        if seen and ready and not self.by.has_enough:
+            self.apply_to(seen, ready)
         elif ready:
             self.outcome.interrupted = True
         self.tidy(due)
 
-    def has_work(self, session: Session, relay: str) -> bool:
-        planned = plan_of_relays(session, (relay,), self.allow_of(session, (relay,)))
+    def has_work(self, seen: Planned, relay: str) -> bool:
+        planned = self.plan_of(seen, (relay,))
         refusal_of(planned, relay)
         return bool(planned.plan.hosts)
 
-    def apply_to(self, relays: Sequence[str]) -> None:
-        session = self.sessions()
-        planned = plan_of_relays(session, relays, self.allow_of(session, relays))
+    def apply_to(self, seen: Planned, relays: Sequence[str]) -> None:
+        planned = self.plan_of(seen, relays)
         self.by.applies(planned)
-        applied = apply_plan(session, planned, options=self.terms.options)
+        applied = apply_plan(self.session, planned, options=self.terms.options)
         self.outcome.runs.append(applied)
         self.by.applied(applied)
         self.outcome.interrupted = applied.ended == "interrupted"
 
-    def allow_of(self, session: Session, relays: Sequence[str]) -> Mapping[str, int]:
-        """What is allowed: the next keys of the sites that were named are trusted, as somebody has just said so."""
-        planned = plan_of_relays(session, relays, self.terms.allow)
-        trusted = [c for c in planned.plan.pending if c.resource is Resource.TRUST and c.name.startswith(_NEXT_KEY)]
-        own = [c for c in trusted if c.name.removeprefix(_NEXT_KEY) in self.sites]
-        return {**self.terms.allow, TRUST: max(self.terms.allow.get(TRUST, 0), len(own))} if own else self.terms.allow
+    def plan_of(self, seen: Planned, relays: Sequence[str]) -> Planned:
+        """The plan of some relays, with what is allowed.
+
+        The next keys of the sites that were named are trusted, as somebody has just said so.
+        """
+        allow = self.terms.allow
+        trusted = [c for c in seen.plan.pending if c.resource is Resource.TRUST and c.name.startswith(_NEXT_KEY)]
+        own = [c for c in trusted if c.host in relays and c.name.removeprefix(_NEXT_KEY) in self.sites]
+        if own:
+            allow = {**allow, TRUST: max(allow.get(TRUST, 0), len(own))}
+        return plan_of_some(self.session, seen, relays, allow=allow)
 
     def tidy(self, due: Collection[str]) -> None:
         """Look once more, and let the former pre-shared keys go of what no relay has under its former key."""

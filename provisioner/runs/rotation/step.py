@@ -1,12 +1,11 @@
-"""The steps of a change of keys that change relays: their plan, and what keeps it from being applied."""
+"""The steps of a change of keys that change relays: what keeps their plan from being applied."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 
 from provisioner.base.errors import HostError, PolicyError
-from provisioner.desired.limit import Limit
-from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.pipeline import Planned, Session
 from provisioner.plan.changes import Impact
 from provisioner.plan.guards.measures import named
 
@@ -14,24 +13,14 @@ Sessions = Callable[[], Session]
 """A new session: what was read of the inventory before an edit does not count after it."""
 
 
-def plan_of_relays(session: Session, relays: Collection[str], allow: Mapping[str, int]) -> Planned:
-    """The plan of some relays alone.
-
-    Raises:
-        PolicyError: a relay is somebody else's.
-    """
-    planned = make_plan(session, Limit({"host": frozenset(relays)}), allow=allow)
-    planned.refuse_foreign()
-    return planned
-
-
 def refusal_of(planned: Planned, relay: str) -> None:
     """Refuse to apply a relay as a step of a change of keys.
 
     Raises:
         HostError: it cannot be read.
-        PolicyError: its plan is refused, or it would cut somebody: a change of keys cuts nobody.
+        PolicyError: it is somebody else's, its plan is refused, or it would cut somebody: a change of keys cuts nobody.
     """
+    planned.refuse_foreign()
     if relay in planned.unreadable:
         error = planned.unreadable[relay]
         raise HostError(error.message, hint=error.hint, object=relay)

@@ -103,8 +103,11 @@ def test_a_key_is_changed_step_by_step_and_the_site_s_address_goes_where_its_gat
     assert call.document("status")[1]["key_changes"] == {site: False}
     call.note(site)
     assert call.document("status")[1]["key_changes"] == {site: True}
+    call.hosts.calls.clear()
     code, second = call.document(*FINISH)
     assert (code, stages(second), call.changed()) == (0, {site: "staged"}, [RELAY])
+    operations = [operation for operation, _ in call.hosts.calls]
+    assert operations[: operations.index("apply")] == ["observe"], "the look that said what is due is what is applied"
     assert call.holders() == before, "until the gateway is seen with it nothing is another one's"
     assert call.psks()[NEXT[site]] not in old_psk.values()
     assert call("drift")[0] == 0
