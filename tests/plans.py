@@ -142,11 +142,19 @@ def of(sites: Mapping[str, int], **changes: object) -> Inventory:
 
 
 def of_modes(sites: Mapping[str, int]) -> Inventory:
-    """The same with an access mode each, by the last figure of its id."""
+    """The same with an access mode each, by the last figure of its id; gateways of some dial a further port."""
     modes = [mode.value for mode in Access]
-    facilities = [fleets.of_mode(modes[int(name[-1]) % len(modes)], name, cameras) for name, cameras in sites.items()]
-    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"])]
+    facilities = [
+        fleets.of_mode(modes[int(name[-1]) % len(modes)], name, cameras, **(_dialling(name) if name[-1] == "0" else {}))
+        for name, cameras in sites.items()
+    ]
+    relay = inventories.relay("relay-viettel-1", 11, further_wireguard_ports=[443, 53])
+    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"], relays=[relay])]
     return inventories.inventory(carriers=carriers, facilities=facilities)
+
+
+def _dialling(name: str) -> dict[str, object]:
+    return {"gateway": inventories.facility(name)["gateway"] | {"relay_port": 443}}
 
 
 def without_refusals(planned: Planned) -> Planned:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host import paths, quarantine, saved_texts
 from provisioner_host.files import keyed_digest, write
@@ -53,6 +53,7 @@ class HeldParts(NamedTuple):
     cameras: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     trust: Mapping[str, str] = {}
+    ports: Mapping[str, int] = {}
 
 
 def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], HeldParts]:
@@ -74,6 +75,7 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     rules = _held_elements(texts.get(_RULES, ""), blocks, others, lines)
     cameras, asked = (rules.get(name, ()) for name in ("cameras", "onvif"))
     trust = _held_trust(texts.get(_TRUST, ""), facilities)
+    ports = {name: port for name, port in _below("ports", texts.get(_TRUST, "")).items() if name in facilities}
     if lines:
         without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key)
     if blocks:
@@ -82,9 +84,9 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
         without[_PSKS] = "".join(f"{k} {psk}\n" for k, psk in saved_texts.psk_lines(texts[_PSKS]) if k not in keys)
     if cameras or asked:
         without[_RULES] = _with_rules(texts[_RULES], {*cameras, *asked}, (), ())
-    if trust:
-        without[_TRUST] = _with_trust(texts[_TRUST], trust, {})
-    return without, HeldParts(lines, blocks, psks, cameras, asked, trust)
+    if trust or ports:
+        without[_TRUST] = _with_trust(texts[_TRUST], {*trust, *ports}, {}, {})
+    return without, HeldParts(lines, blocks, psks, cameras, asked, trust, ports)
 
 
 def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
@@ -103,8 +105,8 @@ def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
             whole[_PSKS] = _with_psks(whole[_PSKS], held.psks, whole[_TUNNEL])
     if (held.cameras or held.asked) and _RULES in whole:
         whole[_RULES] = _with_rules(whole[_RULES], (), held.cameras, held.asked)
-    if held.trust and _TRUST in whole:
-        whole[_TRUST] = _with_trust(whole[_TRUST], (), held.trust)
+    if (held.trust or held.ports) and _TRUST in whole:
+        whole[_TRUST] = _with_trust(whole[_TRUST], (), held.trust, held.ports)
     return whole
 
 
@@ -288,21 +290,29 @@ def _by_number(element: str) -> tuple[int, int]:
 
 def _held_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
     names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
-    return {name: key for name, key in _keys(text).items() if name in names}
+    return {name: key for name, key in _below("keys", text).items() if name in names}
 
 
-def _keys(text: str) -> dict[str, str]:
+def _below(name: str, text: str) -> dict[str, Any]:
+    """An object in what is trusted, by its name: of peers their keys, of sites the ports that they dial."""
     try:
         document = json.loads(text or "{}")
     except ValueError:
         return {}
-    keys = document.get("keys") if isinstance(document, dict) else None
-    return keys if isinstance(keys, dict) else {}
+    below = document.get(name) if isinstance(document, dict) else None
+    return below if isinstance(below, dict) else {}
 
 
-def _with_trust(text: str, out: Collection[str], back: Mapping[str, str]) -> str:
-    keys = {name: key for name, key in _keys(text).items() if name not in out}
-    return json.dumps(json.loads(text) | {"keys": {**keys, **back}}, indent=2, sort_keys=True) + "\n"
+def _with_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports: Mapping[str, int]) -> str:
+    document = json.loads(text)
+    for name, back in (("keys", keys), ("ports", ports)):
+        of = {key: value for key, value in _below(name, text).items() if key not in out} | dict(back)
+        # Sites' ports are there where there are some.
+        if of or name == "keys":
+            document[name] = of
+        else:
+            document.pop(name, None)
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
 def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: str = "") -> HeldAnswer:

@@ -20,7 +20,7 @@ _MOST_PORTS = 20
 _LISTENING = {"tcp": "0A", "udp": "07"}
 _ANY, _ANY_6 = "00000000", "0" * 32
 # As the kernel writes it, byte for byte from the last one.
-_LOOPBACK = "0100007F"
+_LOOPBACK, _LOOPBACK_6 = "0100007F", f"{'0' * 24}01000000"
 _FIELDS = 8
 
 
@@ -61,7 +61,15 @@ def taken(wanted: PortsToTake) -> list[PortAnswer]:
     for port in wanted["udp"]:
         if tunnel.listens_on() != port:
             answer += [_answer("udp", one) for one in _sockets("udp") if one.port == port]
+    led = set(wanted.get("led", ()))
+    # What this machine says to itself is led nowhere: a resolver that waits on loopback is in nobody's way.
+    answer += [_answer("udp", one) for one in _sockets("udp") if one.port in led and not _is_loopback(one.address)]
     return answer[:_MOST_PORTS]
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether an address, as the kernel writes it, is one at which a machine hears only itself."""
+    return address.endswith("7F") if len(address) == len(_ANY) else address == _LOOPBACK_6
 
 
 def _own_users() -> Collection[int]:

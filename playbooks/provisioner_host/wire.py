@@ -54,10 +54,11 @@ class ObserveRequest(TypedDict):
 
 
 class PortsToTake(TypedDict):
-    """Ports on which ours are to wait for others."""
+    """Ports on which ours are to wait for others; what comes to one of `led` is led to one of ours."""
 
     tcp: list[int]
     udp: list[int]
+    led: NotRequired[list[int]]
 
 
 class SealOrder(TypedDict):
@@ -578,6 +579,7 @@ class TrustAnswer(TypedDict):
     keys: dict[str, str]
     jump: NotRequired[str]
     endpoint: NotRequired[str]
+    ports: NotRequired[dict[str, int]]
 
 
 class PolicyAnswer(TypedDict):

@@ -97,6 +97,7 @@ def relay_host(
             management_networks=apart(carrier.management_networks),
             ssh_port=relay.ssh.port,
             wireguard_port=relay.wireguard_port,
+            further_ports=tuple(sorted(relay.further_wireguard_ports)),
             centres=tuple(sorted(centre_addresses.values())),
             cameras=_device_addresses(paths),
             onvif=tuple(sorted((one.address, one.port) for one in asked)),

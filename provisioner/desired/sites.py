@@ -20,6 +20,7 @@ from provisioner.inventory.model import (
     GatewaySystem,
     Inventory,
     Operating,
+    Relay,
     Secrets,
     SiteAllocation,
     relays_of,
@@ -64,6 +65,12 @@ def closed_sites(inventory: Inventory) -> frozenset[str]:
     return frozenset(closed | {name for name in gone - known if "/" not in name})
 
 
+def port_dialled(facility: Facility, relay: Relay) -> int:
+    """The UDP port of a relay to which a facility's gateway sends WireGuard."""
+    own = facility.gateway.relay_port if facility.gateway else None
+    return own or relay.wireguard_port
+
+
 def had_tunnel(inventory: Inventory, facility: Facility) -> bool:
     """Whether a site that hosts reach without a tunnel had one, so that its gateway has something to take down."""
     routed = any(not plan.access.has_tunnel for plan in facility.carried_plans)
@@ -93,7 +100,7 @@ def link_ends(inventory: Inventory, facility: Facility) -> tuple[LinkEnds, ...]:
         return ()
     site = recorded(held, "its tunnel address", facility.id, "allocate")
     return tuple(
-        _ends(inventory, facility.id, plan, relay, site, is_successor=plan is facility.successor)
+        _ends(inventory, facility, plan, relay, site, is_successor=plan is facility.successor)
         for plan, relay in relays_of(plans)
     )
 
@@ -134,23 +141,28 @@ def _plain(value: object) -> object:
 
 
 def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:
-    plan, name = connection.plan, connection.facility.id
-    ends = _ends(inventory, name, plan, connection.relay, site, is_successor=connection.successor)
-    carrier = secrets.carriers.get(plan.carrier)
-    known, facility = carrier or CarrierSecrets(), connection.facility
+    plan, facility = connection.plan, connection.facility
+    ends = _ends(inventory, facility, plan, connection.relay, site, is_successor=connection.successor)
+    known = secrets.carriers.get(plan.carrier) or CarrierSecrets()
     changes = connection.gateway.next_key is not None
     psk = next_psk(known, facility) if changes else present_psk(known, facility)
     return SiteLink(ends.relay, ends.public_key, ends.endpoint, ends.relay_address, ends.address, psk)
 
 
 def _ends(
-    inventory: Inventory, name: str, plan: ConnectionPlan, over: str, site: SiteAllocation, *, is_successor: bool
+    inventory: Inventory,
+    facility: Facility,
+    plan: ConnectionPlan,
+    over: str,
+    site: SiteAllocation,
+    *,
+    is_successor: bool,
 ) -> LinkEnds:
     _, relay = inventory.relays[over]
     allocation = recorded(inventory.allocations.relays.get(relay.id), "its public key", relay.id, "keys init")
     public_key = recorded(allocation.public_key, "its public key", relay.id, "keys init")
     held = site.successor if is_successor and plan.carrier != site.carrier else site
     current = held.tunnel_address if held and held.carrier == plan.carrier else None
-    address = recorded(current, f"its tunnel address of {plan.carrier}", name, "allocate")
-    endpoint = relay.wireguard_endpoint, relay.wireguard_port
+    address = recorded(current, f"its tunnel address of {plan.carrier}", facility.id, "allocate")
+    endpoint = relay.wireguard_endpoint, port_dialled(facility, relay)
     return LinkEnds(relay.id, public_key, endpoint, allocation.tunnel_address, address)

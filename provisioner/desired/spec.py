@@ -204,6 +204,7 @@ class Firewall:
         management_networks: where new SSH may come from.
         ssh_port: the port that this is about.
         wireguard_port: where peers send WireGuard; a centre only ever sends first.
+        further_ports: the UDP ports at which the same is taken, too.
         centres: on a relay, who may read from it.
         cameras: on a relay, the devices that it may reach, through the tunnel or in one of the networks of `routed`.
         onvif: on a relay, where its probe may ask devices about themselves.
@@ -225,6 +226,7 @@ class Firewall:
     speaks_ipv6: bool = False
     reader_ports: tuple[int, ...] = (RTSP_PORT,)
     hub: HubDoor | None = None
+    further_ports: tuple[int, ...] = ()
 
     def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
         """Those of the management networks that are of one family: 4 or 6."""

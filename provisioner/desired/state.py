@@ -16,7 +16,8 @@ from provisioner.desired.centres import centre_host
 from provisioner.desired.left_out import left_out_centre, left_out_relay
 from provisioner.desired.ownership import with_owner
 from provisioner.desired.relays import relay_host
-from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
+from provisioner.desired.sites import port_dialled
+from provisioner.desired.spec import SITE, DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
 from provisioner.desired.users import viewer_user
 from provisioner.inventory.model import Connection, Inventory, Secrets
@@ -93,7 +94,16 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
         relay=host.media is not None,
         jump=host.jump,
         endpoint=inventory.relays[host.id][1].named_endpoint if host.relay else "",
+        ports=_ports_dialled(inventory, host) if host.relay else {},
     )
+
+
+def _ports_dialled(inventory: Inventory, host: HostSpec) -> dict[str, int]:
+    """By site of a relay whose gateway does not dial the relay's first port, the port that it dials."""
+    _, relay = inventory.relays[host.id]
+    names = (peer.name.removeprefix(SITE) for peer in host.tunnel.peers if peer.name.startswith(SITE))
+    dialled = {name: port_dialled(inventory.facilities[name], relay) for name in names}
+    return {name: port for name, port in dialled.items() if port != relay.wireguard_port}
 
 
 def _reading(inventory: Inventory, relay: HostSpec) -> Iterator[str]:

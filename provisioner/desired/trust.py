@@ -28,6 +28,7 @@ class Trust:
         jump: through which host it is called, with that one's host key; empty where it is called directly.
         endpoint: of a relay that gateways go to by name, that name and the port. Nobody is trusted for it: it is how
             a plan knows which packages name another one.
+        ports: by site whose gateway dials another port of a relay than its first, that one; for the same purpose.
     """
 
     address: str
@@ -40,13 +41,14 @@ class Trust:
     keys: Mapping[str, str] = field(default_factory=dict)
     jump: str = ""
     endpoint: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, object]:
         """What its file on the host says; what only some hosts have is in no other one's file."""
         return {name: value for name, value in asdict(self).items() if name not in _OF_SOME or value}
 
 
-_OF_SOME = frozenset({"jump", "endpoint"})
+_OF_SOME = frozenset({"jump", "endpoint", "ports"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def trust_of(
     relay: bool,
     jump: JumpHost | None = None,
     endpoint: str = "",
+    ports: Mapping[str, int] | None = None,
 ) -> Trust:
     """What is trusted about a host by the inventory.
 
@@ -104,6 +107,7 @@ def trust_of(
         relay: whether MediaMTX runs on it.
         jump: the host through which it is called.
         endpoint: where gateways find it, if by name.
+        ports: by site, which port of it the gateway dials, of those that do not dial its first one.
     """
     return Trust(
         address=str(address),
@@ -116,6 +120,7 @@ def trust_of(
         keys=dict(sorted(keys.items())),
         jump=f"{jump.place}, host key {known_by(jump.ssh)}" if jump else "",
         endpoint=endpoint,
+        ports=dict(sorted((ports or {}).items())),
     )
 
 

@@ -356,6 +356,7 @@ def _trust(trust: Fields | None) -> Trust | None:
         keys=_keys(trust.below_or_none("keys")),
         jump=trust.text("jump") if trust.has("jump") else "",
         endpoint=trust.text("endpoint") if trust.has("endpoint") else "",
+        ports=trust.counts("ports") if trust.has("ports") else {},
     )
 
 

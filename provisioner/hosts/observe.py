@@ -110,6 +110,8 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
     }
     if spec.relay is not None and spec.tunnel.listen_port is not None:
         request["ports"] = {"tcp": [*reader_ports(spec.relay.tls), API_PORT], "udp": [spec.tunnel.listen_port]}
+        if spec.firewall is not None and spec.firewall.further_ports:
+            request["ports"]["led"] = list(spec.firewall.further_ports)
     if spec.hub is not None:
         request["ports"] = {"tcp": [*reader_ports(spec.hub.tls), API_PORT], "udp": []}
     if spec.held:

@@ -64,6 +64,7 @@ class Outline(NamedTuple):
         rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
             are read; empty where all are the makes' own.
         next_key: while its gateway's key is changed the next one; empty where nobody reported that yet.
+        relay_port: the port of its relays that its gateway dials; 0 where that is their first one.
         changing_logins: those of its devices of which either login is taken for a while (`accept`); sorted.
         asked_devices: those of its devices that are asked about themselves by ONVIF; sorted.
         contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
@@ -94,6 +95,7 @@ class Outline(NamedTuple):
     remarks: str = ""
     changing_logins: tuple[str, ...] = ()
     next_key: str | None = None
+    relay_port: int = 0
 
     @property
     def carried_plans(self) -> tuple[PlanOutline, ...]:
@@ -141,6 +143,7 @@ def outline_of(facility: Facility) -> Outline:
         remarks=_remarks_of(facility),
         changing_logins=changing_logins_of(facility),
         next_key=(gateway.next_key.public_key or "") if gateway and gateway.next_key else None,
+        relay_port=(gateway.relay_port or 0) if gateway else 0,
     )
 
 
@@ -179,7 +182,7 @@ _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
 _Days = tuple[str, str, str, str]
 _Words = list[str]
-_Next = tuple[str | None]
+_Next = tuple[str | None, int]
 PackedOutline = tuple[
     str,
     str,
@@ -206,9 +209,9 @@ PackedOutline = tuple[
 def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
-    days = map(_written, outline[-7:-3])
-    rest = outline.remarks, list(outline.changing_logins), outline.next_key
-    return [*outline[:4], *plans, *outline[6:-7], *days, *rest]
+    days = map(_written, outline[-8:-4])
+    rest = outline.remarks, list(outline.changing_logins), outline.next_key, outline.relay_port
+    return [*outline[:4], *plans, *outline[6:-8], *days, *rest]
 
 
 def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
@@ -227,7 +230,7 @@ def unpacked(values: PackedOutline) -> Outline:
     """
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
-    confirmed, surveyed, opens, closed, remarks, changing, following = values[17:]
+    confirmed, surveyed, opens, closed, remarks, changing, following, relay_port = values[17:]
     return Outline(
         name,
         province,
@@ -253,6 +256,7 @@ def unpacked(values: PackedOutline) -> Outline:
         remarks,
         tuple(changing),
         following,
+        relay_port,
     )
 
 

@@ -13,6 +13,9 @@ from provisioner.reach.ruleset import Network, Networks, Rule, RuleChain, Rulese
 
 EVERYBODY: Final = Networks((IPv4Network("0.0.0.0/0"),))
 _FAMILIES: Final = {"ip": 4, "ip6": 6}
+_BEFORE: Final = "prerouting"
+_LEADS: Final = "dnat to :"
+_LOOPBACK: Final = "lo"
 _NEIGHBOURS: Final = ("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert")
 
 
@@ -105,11 +108,29 @@ def rulings(ruleset: Ruleset, chain: str, packet: NetPacket) -> frozenset[Ruling
     of = ruleset.chains.get(chain)
     if of is None:
         raise RenderError(f"the rendered firewall has no chain `{chain}`", hint="compare the template with ours")
+    if chain == "input":
+        packet = replace(packet, port=led_to(ruleset, packet))
     # A network around all of them is mostly treated as they are, and is one where they are hundreds.
     listed = any(packet.port in ruleset.pairs(s["pairs"]) for r in of.rules for s in r.statements if s["pairs"])
     targets = packet.targets if listed else packet.targets.around
     made = _rulings(ruleset, of, replace(packet, sources=packet.sources.around, targets=targets))
     return made if len(made) == 1 else _rulings(ruleset, of, packet)
+
+
+def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
+    """The port at which the chain `input` sees what comes to a port of the host: another one where rules lead it there.
+
+    Raises:
+        RenderError: a rule has a statement that is not known here.
+    """
+    chain = ruleset.chains.get(_BEFORE)
+    for rule in chain.rules if chain and packet.came_by != _LOOPBACK else ():
+        fits = [(_fit(statement), statement) for statement in rule.statements]
+        if any(fit is None for fit, _ in fits) or not rule.verdict.startswith(_LEADS):
+            raise unknown(f"{rule.matches} {rule.verdict}".strip())
+        if all(fit(statement, packet) for fit, statement in fits if fit is not None):
+            return int(rule.verdict.removeprefix(_LEADS))
+    return packet.port
 
 
 def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset[Ruling]:
@@ -234,6 +255,8 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
     "datagram": lambda _, p: p.protocol == "udp",
     "l4": lambda s, p: s["l4_protocol"] == p.protocol,
     "count": lambda *_: True,
+    # Only what comes to the host itself is asked about.
+    "local": lambda *_: True,
     "admit": lambda *_: True,
     # A first packet exceeds no rate, no packet here is of ICMP's types, and who gets in by another inventory's rules
     # alone does not count.
@@ -283,7 +306,7 @@ def _fits_neighbour(statement: Statement, kind: str) -> bool | None:
             return statement["l4_protocol"] == "icmpv6"
         case "count":
             return True
-        case "ct" | "iif" | "oif" | "pair" | "limit" | "port" | "datagram" | "admit" | "admitted":
+        case "ct" | "iif" | "oif" | "pair" | "limit" | "port" | "datagram" | "local" | "admit" | "admitted":
             return False
         case _:
             raise unknown(statement[0])

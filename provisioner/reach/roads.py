@@ -98,14 +98,21 @@ def other_port(spec: HostSpec) -> int:
 
 
 def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
-    """The ports of a service of a host: of video, encrypted or not, there may be two."""
+    """The ports of a service of a host: of video, encrypted or not, there may be two, of the tunnel more."""
+    if service is Service.TUNNEL and spec.firewall is not None and spec.firewall.wireguard_port:
+        return spec.firewall.wireguard_port, *spec.firewall.further_ports
     if service is Service.VIDEO and spec.firewall is not None:
         return spec.firewall.hub.ports if spec.firewall.hub else spec.firewall.reader_ports
     return (_port(spec, service),)
 
 
-def _any_of(outcomes: Iterable[Outcome]) -> Outcome:
-    """What becomes of something that may go one way or another: it arrives if it does by any of them."""
+def _at_ports(service: Service, outcomes: Iterable[Outcome]) -> Outcome:
+    """What becomes of what goes to a service of several ports.
+
+    A reader may take any of them: it arrives if it does at one. A gateway dials the one that its line passes.
+    """
+    if service is Service.TUNNEL:
+        return together(outcomes)
     return min(outcomes, key=lambda one: _ORDER.index(one.reach))
 
 
@@ -184,7 +191,7 @@ def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, 
 def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outcome:
     """From outside of all tunnels to a host."""
     ports = _ports(host.spec, service)
-    return _any_of(outcome([*_arrived(host, service, outside.networks, "", port)]) for port in ports)
+    return _at_ports(service, (outcome([*_arrived(host, service, outside.networks, "", port)]) for port in ports))
 
 
 def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
@@ -199,7 +206,7 @@ def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: 
 def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
     """From behind a site's gateway to its own relay."""
     ports, by = _ports(relay.spec, service), sites.interface
-    return _any_of(outcome([*_arrived(relay, service, sites.networks, by, port)]) for port in ports)
+    return _at_ports(service, (outcome([*_arrived(relay, service, sites.networks, by, port)]) for port in ports))
 
 
 def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Service) -> Outcome:
@@ -264,7 +271,7 @@ def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Out
 def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
     """From a program on a centre through the tunnel to a relay."""
     tunnel, protocol = centre.spec.names.tunnel, _protocol(service)
-    return _any_of(
+    each = (
         outcome(
             [
                 _leaves(centre, program, _own(relay), port, by=tunnel, protocol=protocol),
@@ -275,6 +282,7 @@ def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, servi
         )
         for port in _ports(relay.spec, service)
     )
+    return _at_ports(service, each)
 
 
 def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites: Sites, service: Service) -> Outcome:

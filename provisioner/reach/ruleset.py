@@ -38,7 +38,7 @@ class Networks(tuple[Network, ...]):  # noqa: SLOT001 (what is worked out once i
 _SET = re.compile(r"^\tset (\w+) \{\n(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
 _CHAIN = re.compile(r"^\tchain (\w+) \{\n\t\ttype (.*?); policy (\w+);\n(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
 _ELEMENTS = re.compile(r"^\t\telements = \{ (.*) \}$", re.MULTILINE)
-_RULE = re.compile(r'^(?P<matches>.*?)(?: (?P<verdict>accept|drop))?(?: comment "(?P<comment>[^"]*)")?$')
+_RULE = re.compile(r'^(?P<matches>.*?)(?: (?P<verdict>accept|drop|dnat to :\d+))?(?: comment "(?P<comment>[^"]*)")?$')
 _MATCHES = re.compile(
     r'(?P<ct>ct state (?P<states>[a-z,]+))|(?P<iif>iifname "(?P<interface>[^"]+)")|(?P<oif>oifname "(?P<out>[^"]+)")'
     r"|(?P<icmp>(?P<icmp_family>icmp|icmpv6) type \{(?P<types>[^}]*)\})|(?P<l4>meta l4proto (?P<l4_protocol>\w+))"
@@ -47,6 +47,7 @@ _MATCHES = re.compile(
     r"|(?P<from>(?P<family>ip6?) saddr @(?P<set>\w+))|(?P<port>(?P<protocol>tcp|udp) dport (?P<number>\d+))"
     r"|(?P<near>ip6 saddr (?P<link>[0-9a-f:]+/[0-9]+))|(?P<datagram>udp sport \d+)"
     r'|(?P<direction>ct direction (?P<side>original|reply))|(?P<uid>meta skuid "(?P<user>[^"]+)")'
+    r"|(?P<local>fib daddr type local)"
     r"|(?P<admit>meta mark set meta mark \| \d+)|(?P<admitted>meta mark & \d+ == \d+)"
     r"|(?P<limit>add @(?P<limited>\w+) \{[^}]*\})|(?P<count>counter)| +"
 )

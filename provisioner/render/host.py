@@ -108,7 +108,7 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         values |= {"relays": firewall.relays, "admitted": ADMITTED, "hub": firewall.hub}
         return RenderedFile(names.nft_file, fill(templates, template, values), 0o640)
     values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
-    values |= {"onvif": firewall.onvif, "routed": firewall.routed}
+    values |= {"onvif": firewall.onvif, "routed": firewall.routed, "further_ports": firewall.further_ports}
     return RenderedFile(names.nft_file, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 

@@ -211,6 +211,14 @@ _HOSTS: _Section = {
         "An endpoint_address stands beside an endpoint that is an address itself.",
         "Remove it, or write the name under endpoint.",
     ),
+    "wireguard-port-unfit": (
+        "A relay is to take WireGuard at a further port that something else has, or that is named twice.",
+        "Take it out of further_wireguard_ports, or write another one.",
+    ),
+    "relay-port-not-offered": (
+        "A gateway is to dial a port at which its relay, backup relay or next relay takes no WireGuard.",
+        "Write one that all of them take, or add it to further_wireguard_ports of the relay.",
+    ),
     "host-address-unusable": (
         "A host is called at an IPv6 address that is none of one host, or of a link alone.",
         "Write an address that this machine reaches.",

@@ -17,7 +17,7 @@ from provisioner.base.errors import RenderError
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork
 from provisioner.plan.guards.lockout import SshOrigin, deaf_to_neighbours, locked_out, required_sources
-from provisioner.reach.packets import accepts, arriving
+from provisioner.reach.packets import accepts, arriving, rulings
 from provisioner.reach.ruleset import parse_ruleset
 from provisioner.render.files import NFT_FILE
 from provisioner.render.host import render_host
@@ -60,6 +60,7 @@ firewalls = st.builds(
     wireguard_port=ports,
     centres=st.lists(addresses, max_size=3, unique=True).map(lambda listed: tuple(sorted(listed))),
     speaks_ipv6=st.booleans(),
+    further_ports=st.lists(ports, max_size=3, unique=True).map(lambda listed: tuple(sorted(listed))),
     cameras=st.lists(st.tuples(addresses, ports), max_size=5, unique=True).map(lambda listed: tuple(sorted(listed))),
 )
 
@@ -110,6 +111,32 @@ def test_a_network_passes_only_if_every_address_of_it_does(firewall: Firewall, w
     whole = covered == wanted.num_addresses or any(within(wanted, n) for n in firewall.management_networks)
     origins = locked_out(rendered(firewall), firewall.ssh_port, [SshOrigin(wanted, "somebody")])
     assert (origins == ()) == whole
+
+
+@SOME
+@given(firewall=firewalls, source=either_network, port=ports)
+def test_wireguard_is_reached_at_its_ports_and_no_other_of_udp(
+    firewall: Firewall, source: AnyNetwork, port: int
+) -> None:
+    rules = parse_ruleset(rendered(firewall))
+    offered = {firewall.wireguard_port, *firewall.further_ports}
+    for one in {port, *offered} - {None}:
+        packet = replace(arriving(source, one), protocol="udp")
+        (ruling,) = rulings(rules, "input", packet)
+        assert ruling.accepted == (one in offered)
+        assert ruling.rule == ("tunnel" if one in offered else "policy"), "by the rule of its first port, limit and all"
+
+
+def test_ssh_that_is_led_elsewhere_is_a_lock_out() -> None:
+    text = rendered(Firewall((IPv4Network("192.0.2.0/24"),), 22, 51820, further_ports=(443,)))
+    old = "fib daddr type local udp dport 443 dnat to :51820"
+    assert old in text
+    assert locked_out(text, 22, [SshOrigin(IPv4Network("192.0.2.0/24"), "somebody")]) == ()
+    astray = text.replace(old, "fib daddr type local tcp dport 22 dnat to :51820")
+    assert locked_out(astray, 22, [SshOrigin(IPv4Network("192.0.2.0/24"), "somebody")])
+    for strange in ("ip saddr @management tcp dport 22 dnat to :51820", "udp dport 443 accept"):
+        with pytest.raises(RenderError):
+            locked_out(text.replace(old, strange), 22, [SshOrigin(IPv4Network("192.0.2.0/24"), "somebody")])
 
 
 @SOME

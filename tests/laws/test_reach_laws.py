@@ -48,6 +48,7 @@ def firewalls(draw: st.DrawFn) -> Firewall:
         cameras=tuple(sorted(draw(_PAIRS))),
         onvif=tuple(sorted(draw(_PAIRS))),
         relays=tuple(sorted(draw(st.frozensets(_FEW, max_size=4)))),
+        further_ports=tuple(sorted(draw(st.frozensets(_PORTS, max_size=2)))),
     )
 
 
@@ -115,7 +116,9 @@ def test_what_is_built_in_holds_by_whatever_is_rendered(
     facilities: dict[str, int], management: str, modes: list[str], *, both: bool
 ) -> None:
     networks = ["10.120.0.0/16"] if "routed" in modes else []
-    carriers: list[dict[str, Any]] = [inventories.carrier(management_networks=[management], routed_networks=networks)]
+    relay = inventories.relay("relay-viettel-1", 11, further_wireguard_ports=[443] if both else [])
+    one = inventories.carrier(management_networks=[management], routed_networks=networks, relays=[relay])
+    carriers: list[dict[str, Any]] = [one]
     if both:
         carriers.append(inventories.carrier("vnpt", 21, management_networks=["192.0.2.0/28"]))
     listed = [

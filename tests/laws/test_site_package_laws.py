@@ -20,13 +20,20 @@ RELAYS = ("relay-viettel-1", "relay-viettel-2")
 SITES = ("kcl-bg-001", "kcl-bg-002", "kcl-bg-003")
 
 
-def inventory(relays: Mapping[str, Mapping[str, Any]], sites: Mapping[str, tuple[str, int, str]]) -> Inventory:
-    """Relays with what is theirs, and sites with their relay, a number of cameras, and their access mode."""
+def inventory(
+    relays: Mapping[str, Mapping[str, Any]], sites: Mapping[str, tuple[str, int, str, int | None]]
+) -> Inventory:
+    """Relays with what is theirs, and sites with their relay, number of cameras, access mode and port dialled."""
     listed = [inventories.relay(name, 11 + n, **relays[name]) for n, name in enumerate(RELAYS)]
     plan = {"state": "agreed", "carrier": "viettel"}
     facilities = [
-        fleets.facility(name, cameras, plan=plan | {"relay": relay, "access": mode})
-        for name, (relay, cameras, mode) in sites.items()
+        fleets.facility(
+            name,
+            cameras,
+            plan=plan | {"relay": relay, "access": mode},
+            gateway=inventories.facility(name)["gateway"] | ({"relay_port": port} if port else {}),
+        )
+        for name, (relay, cameras, mode, port) in sites.items()
     ]
     return inventories.inventory(carriers=[inventories.carrier(relays=listed)], facilities=facilities)
 
@@ -46,12 +53,15 @@ places = st.sampled_from(
 addresses = st.builds(
     lambda place, port: place | port,
     places,
-    st.fixed_dictionaries({}, optional={"wireguard_port": st.sampled_from([51820, 51821])}),
+    st.fixed_dictionaries({}, optional={"wireguard_port": st.sampled_from([51820, 51821, 443])}).map(
+        lambda main: main | {"further_wireguard_ports": [port for port in (443, 53) if port not in main.values()]}
+    ),
 )
 relays = st.fixed_dictionaries(dict.fromkeys(RELAYS, addresses))
 # A site without a tunnel has no package that hosts could know anything of.
 modes = st.sampled_from([mode.value for mode in Access if mode.has_tunnel])
-sites = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.sampled_from(RELAYS), st.integers(1, 3), modes)))
+ports = st.sampled_from([None, None, 443, 53])
+sites = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.sampled_from(RELAYS), st.integers(1, 3), modes, ports)))
 
 
 def packages(world: World, found: Inventory) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field, StringConstraints
 
-from provisioner.inventory.model.base import Count, Day, LanNetwork, Model, PublicKey, Slug, Text
+from provisioner.inventory.model.base import Count, Day, LanNetwork, Model, Port, PublicKey, Slug, Text
 from provisioner.inventory.model.devices import Zone
 
 
@@ -286,3 +286,5 @@ class Gateway(Model):
     lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")] | None = None
     system: GatewaySystem = GatewaySystem.LINUX
     """What it runs; its site package is made for that."""
+    relay_port: Port | None = None
+    """The UDP port of its relays that it dials, where its line does not pass their `wireguard_port`."""

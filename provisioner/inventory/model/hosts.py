@@ -80,6 +80,8 @@ class Relay(Model):
     endpoint_address: IpAddress | None = None
     """The address behind the endpoint, where that is a name: centres send WireGuard there."""
     wireguard_port: Port = 51820
+    further_wireguard_ports: Annotated[tuple[Port, ...], Field(max_length=4)] = ()
+    """UDP ports at which it takes WireGuard as well, for gateways whose line passes few ports: 443, 53."""
     ssh: Ssh
     jump: JumpHost | None = None
     """Its own jump host, in the place of its carrier's."""
@@ -93,6 +95,11 @@ class Relay(Model):
     def wireguard_endpoint(self) -> HostPlace:
         """Where gateways send WireGuard."""
         return self.endpoint or self.address
+
+    @property
+    def tunnel_ports(self) -> tuple[int, ...]:
+        """The UDP ports at which gateways may send it WireGuard, the one that WireGuard has first."""
+        return self.wireguard_port, *self.further_wireguard_ports
 
     @property
     def named_endpoint(self) -> str:

@@ -31,6 +31,7 @@ from provisioner.inventory.rules import (
     signatures,
     sites,
     texts,
+    tunnel_ports,
     viewers,
 )
 from provisioner.inventory.rules.allocated import (
@@ -65,6 +66,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *provinces.RULES,
     *orders.RULES,
     *hosts.RULES,
+    *tunnel_ports.RULES,
     *networks.RULES,
     *outer_addresses.RULES,
     *jump_hosts.RULES,

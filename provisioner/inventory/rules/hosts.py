@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time
+from itertools import product
 from typing import Final
 
 from provisioner.base.certificate import read_certificate
@@ -56,8 +57,8 @@ def wireguard_endpoints_are_unique(view: View) -> Iterator[Problem]:
     relays: dict[tuple[HostPlace, int], tuple[str, HostPlace]] = {}
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
-            for key, place in relay.endpoints:
-                endpoint = (place, relay.wireguard_port)
+            for (key, place), port in product(relay.endpoints, relay.tunnel_ports):
+                endpoint = (place, port)
                 other, address = relays.setdefault(endpoint, (relay.id, relay.address))
                 # Of two hosts at one address the rule above says it.
                 if other != relay.id and address != relay.address:

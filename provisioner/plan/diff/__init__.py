@@ -90,12 +90,16 @@ def needs_of_sites(
     moved = moved_endpoints(compared)
     needed: dict[tuple[str, str], SitePackageNeed] = {}
     for spec in relays:
-        reason = "the relay's public key is another one than before" if spec.id in fleet.former_keys else ""
+        sites, reason = sites_of(spec), ""
+        if spec.id in fleet.former_keys:
+            reason = "the relay's public key is another one than before"
         # Who goes by a name finds the address by it.
-        if not reason and spec.id in moved and not (spec.trust and spec.trust.endpoint):
-            reason = f"the relay's public address or port {moved[spec.id]}"
+        elif (place := moved.get(spec.id)) and not (spec.trust and spec.trust.endpoint):
+            before = (facts[spec.id].trust if spec.id in facts else None) or spec.trust
+            sites = [site for site in sites if place.concerns(site, before, spec.trust)]
+            reason = f"the relay's public address or port {place.was} → {place.is_now}"
         if reason:
-            needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites_of(spec)}
+            needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites}
     for at in compared:
         for need in needs_of_relay(at) if at.spec.relay else ():
             needed.setdefault((need.facility, need.relay), need)

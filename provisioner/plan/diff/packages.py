@@ -16,6 +16,7 @@ from typing import NamedTuple
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, Peer
+from provisioner.desired.trust import Trust
 from provisioner.hosts.elements import ElementSet, element_of
 from provisioner.hosts.facts import HostFacts, PeerFacts
 from provisioner.plan.diff.comparison import Comparison, host_of
@@ -70,9 +71,22 @@ def _known_key(facts: HostFacts, peer: Peer) -> str:
     return next((key for key, of in live.items() if of.allowed_ips == addresses), "")
 
 
-def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, str]:
+class MovedEndpoint(NamedTuple):
+    """Where a relay's peers sent WireGuard, and where they are to send it, each as `address:port`."""
+
+    was: str
+    is_now: str
+
+    def concerns(self, site: str, before: Trust | None, after: Trust | None) -> bool:
+        """Whether a site's package names another place than before: of a port that it does not dial it says nothing."""
+        (host, _, port), (new_host, _, new_port) = self.was.rpartition(":"), self.is_now.rpartition(":")
+        ports = before.ports if before else {}, after.ports if after else {}
+        return (host, str(ports[0].get(site, port))) != (new_host, str(ports[1].get(site, new_port)))
+
+
+def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, MovedEndpoint]:
     """By relay, how its public address or port becomes another one, as its centres see it."""
-    moved: dict[str, str] = {}
+    moved: dict[str, MovedEndpoint] = {}
     for at in specs:
         live = at.facts.tunnel.peers if at.facts.tunnel and rewrites(at, at.spec.names.wg_file) else {}
         for peer in at.spec.tunnel.peers:
@@ -80,7 +94,7 @@ def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, str]:
             if peer.name.startswith(_RELAY) and peer.endpoint and known and known.endpoint:
                 desired = endpoint_text(*peer.endpoint)
                 if known.endpoint != desired:
-                    moved[peer.name.removeprefix(_RELAY)] = f"{known.endpoint} → {desired}"
+                    moved[peer.name.removeprefix(_RELAY)] = MovedEndpoint(known.endpoint, desired)
     return moved
 
 
@@ -98,36 +112,48 @@ def psk_is_renewed(at: Comparison, peer: Peer, live: PeerFacts) -> bool:
 
 def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
     """The sites of a relay that was read, each once, whose package knows what the plan changes there."""
-    whole = _of_all_sites(at)
     live = at.live_peers
     for peer in at.spec.tunnel.peers:
         if not peer.name.startswith(_SITE):
             continue
-        reason = whole or _of_one_site(at, peer, live.get(peer.public_key))
+        site = peer.name.removeprefix(_SITE)
+        reason = _other_place(at, site) or _other_relay_address(at) or _of_one_site(at, peer, live.get(peer.public_key))
         if reason:
-            yield SitePackageNeed(peer.name.removeprefix(_SITE), at.spec.id, reason)
+            yield SitePackageNeed(site, at.spec.id, reason)
     yield from _taken_down(at, live)
 
 
-def _of_all_sites(at: Comparison) -> str:
-    if renamed := _other_name(at):
-        return renamed
-    tunnel, live = at.spec.tunnel, at.facts.tunnel
-    if live is None or not rewrites(at, WG_FILE):
-        return ""
-    if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
-        return f"the relay's WireGuard port {live.listen_port} → {tunnel.listen_port}"
-    if live.addresses and live.addresses != (f"{tunnel.address}/32",):
-        return f"the relay's tunnel address {', '.join(live.addresses)} → {tunnel.address}/32"
-    return ""
-
-
-def _other_name(at: Comparison) -> str:
-    """That gateways are to go by another name, by a name for the first time, or by none any more."""
+def _other_place(at: Comparison, site: str) -> str:
+    """That a site's gateway is to send WireGuard to another port, to a name for the first time, or to none any more."""
     live, desired = at.facts.trust, at.spec.trust
-    if live is None or desired is None or live.endpoint == desired.endpoint or not rewrites(at, TRUST_FILE):
-        return ""
+    if live is None or desired is None or not rewrites(at, TRUST_FILE):
+        return _other_port(at, site)
+    if live.endpoint.rpartition(":")[0] == desired.endpoint.rpartition(":")[0]:
+        return _other_port(at, site)
     return f"the relay's endpoint {live.endpoint or 'by address'} → {desired.endpoint or 'by address'}"
+
+
+def _other_port(at: Comparison, site: str) -> str:
+    """That a site's gateway is to dial another port, whether it or the relay has another one than before."""
+    tunnel, live = at.spec.tunnel, at.facts.tunnel
+    if live is None or tunnel.listen_port is None:
+        return ""
+    desired = at.spec.trust.ports if at.spec.trust else {}
+    known = at.facts.trust.ports if at.facts.trust else desired
+    before = live.listen_port if rewrites(at, WG_FILE) else tunnel.listen_port
+    was, is_now = known.get(site, before), desired.get(site, tunnel.listen_port)
+    if was == is_now:
+        return ""
+    if site in known or site in desired:
+        return f"the port of the relay that its gateway dials {was} → {is_now}"
+    return f"the relay's WireGuard port {was} → {is_now}"
+
+
+def _other_relay_address(at: Comparison) -> str:
+    tunnel, live = at.spec.tunnel, at.facts.tunnel
+    if live is None or not rewrites(at, WG_FILE) or not live.addresses or live.addresses == (f"{tunnel.address}/32",):
+        return ""
+    return f"the relay's tunnel address {', '.join(live.addresses)} → {tunnel.address}/32"
 
 
 def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:

@@ -73,7 +73,10 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         )
         at = (owner, (*block, "wireguard_port")) if port.protocol == "udp" and spec.relay else None
         hint = "stop that program, or give it another port"
-        if at:
+        if at and spec.firewall and port.port in spec.firewall.further_ports:
+            at = (owner, (*block, "further_wireguard_ports"))
+            hint = "give that program another port, or take this one out: nothing would come to that program any more"
+        elif at:
             hint = "give that program another port, or write another wireguard_port: gateways get new packages then"
         yield warning("host-port-taken", message, hint, at)
 

@@ -52,6 +52,17 @@ def test_what_a_machine_has_against_a_change_has_a_code_a_place_and_a_hint(call:
     assert "port 51820/udp" in call("--output", "markdown", "plan")[1]
 
 
+def test_a_program_at_a_further_port_of_the_tunnel_is_named_with_where_that_port_stands(call: Terminal) -> None:
+    call.edit(
+        "carriers/viettel.yml", "address: 203.0.113.11", "further_wireguard_ports: [53]\n    address: 203.0.113.11"
+    )
+    call.hosts.hosts[RELAY].ports_taken = [{"protocol": "udp", "port": 53, "user": "dnsmasq"}]
+    document = call.document("plan")[1]
+    (told,) = [one for one in document["warnings"] if one["code"] == "host-port-taken"]
+    assert told["line"] == line_of(call, "carriers/viettel.yml", "further_wireguard_ports")
+    assert "nothing would come to that program any more" in told["hint"]
+
+
 def test_every_condition_of_a_host_has_a_code_of_its_own() -> None:
     assert set(CONDITIONS) == set(Condition)
     assert len({code for code, _ in CONDITIONS.values()}) == len(Condition)

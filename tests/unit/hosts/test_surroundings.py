@@ -30,7 +30,7 @@ for word in sys.argv[2:]:
     if kind == "tcp":
         one.listen()
     held.append(one)
-wanted = {"tcp": [8554, 9997], "udp": [51820]}
+wanted = {"tcp": [8554, 9997], "udp": [51820], "led": [53, 443]}
 print(json.dumps([surroundings.way_out(), surroundings.taken(wanted)]))
 """
 
@@ -59,6 +59,8 @@ def test_a_port_is_taken_where_a_program_waits_on_it_so_that_ours_could_not() ->
         {"protocol": "tcp", "port": 9997, "user": user},
         {"protocol": "udp", "port": 51820, "user": user},
     ]
+    led = told("udp,0.0.0.0,443", "udp,127.0.0.53,53", "udp,::1,53")[1]
+    assert led == [{"protocol": "udp", "port": 443, "user": user}], "a resolver of the machine's own is in nobody's way"
     # On another address nobody is in the way.
     assert told("tcp,127.0.0.2,8554")[1] == []
 

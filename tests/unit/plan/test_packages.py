@@ -110,6 +110,38 @@ def test_another_address_or_port_of_the_relay_names_every_site(
     assert all(reason in words for words in found.values())
 
 
+def dialling(*sites: str, port: int = 443, **changes: Any) -> Inventory:
+    """The sites behind a relay with further ports, some of whose gateways dial one of them."""
+    facilities = [
+        fleets.facility(name, count, gateway=inventories.facility(name)["gateway"] | {"relay_port": port})
+        if name in sites
+        else fleets.facility(name, count)
+        for name, count in SITES.items()
+    ]
+    offered = {"further_wireguard_ports": [443, 53]} | changes
+    return inventories.inventory(facilities=facilities, **relays(**offered))
+
+
+def test_another_port_that_a_gateway_dials_names_its_site_alone(world: World) -> None:
+    assert needs(world, dialling()) == {}, "a port more is nobody's before a gateway dials it"
+    reason = "the port of the relay that its gateway dials 51820 → 443"
+    assert needs(world, dialling("kcl-bg-002")) == {"kcl-bg-002": reason}
+    world.apply(dialling("kcl-bg-002"))
+    assert needs(world, dialling("kcl-bg-002")) == {}
+    assert needs(world, dialling("kcl-bg-002", port=53)) == {"kcl-bg-002": reason.replace("51820 → 443", "443 → 53")}
+    assert needs(world, of(SITES)) == {"kcl-bg-002": reason.replace("51820 → 443", "443 → 51820")}
+    trusted = [c for c in world.plan(dialling()).plan.pending if c.resource is Resource.TRUST]
+    assert trusted == [], "nobody is trusted for a port"
+
+
+def test_another_port_of_wireguard_itself_concerns_only_those_who_dial_it(world: World) -> None:
+    world.apply(dialling("kcl-bg-002"))
+    found = needs(world, dialling("kcl-bg-002", wireguard_port=51999))
+    assert found.keys() == {"kcl-bg-001"}
+    swapped = needs(world, dialling(wireguard_port=443, further_wireguard_ports=[51820]))
+    assert swapped.keys() == {"kcl-bg-001"}, "443 is where the other one goes on to"
+
+
 def test_a_renewed_pre_shared_key_names_its_site_and_cuts_its_paths(world: World) -> None:
     assert world.secrets is not None
     carrier = world.secrets.carriers["viettel"]

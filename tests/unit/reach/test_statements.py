@@ -134,6 +134,24 @@ def test_a_camera_outside_of_its_sites_address_is_seen() -> None:
     assert {"mediamtx-pulls-cameras-alone", "nobody-scans-sites"} <= names.keys()
 
 
+def tunnel_cells(at: Reachability) -> dict[str, tuple[CellReach, tuple[str, ...]]]:
+    cells = at.cells(ReachQuery(("internet", "management", "sites", "centres"), (f"relay/{RELAY}",), (Service.TUNNEL,)))
+    return {f"{cell.source} {cell.program or ''}".strip(): (cell.reach, cell.by) for cell in cells}
+
+
+def test_wireguard_is_reached_at_every_port_that_the_relay_offers_and_what_is_lost_of_them_is_named() -> None:
+    relay = inventories.relay(RELAY, 11, further_wireguard_ports=[443, 53])
+    inventory = fleets.complete(of({FIRST: 2, SECOND: 1}, carriers=[inventories.carrier(relays=[relay])]))
+    cells = tunnel_cells(reachability(inventory))
+    assert cells["internet"] == (CellReach.YES, (f"{RELAY} input: tunnel",))
+    assert broken(inventory, reachability(inventory)) == {}
+    lost = "fib daddr type local udp dport 53 dnat to :51820"
+    astray = reachability(inventory, edits={RELAY: (lost, lost.replace("dport 53", "dport 54"))})
+    assert tunnel_cells(astray)["internet"] == (CellReach.PART, (f"{RELAY} input: policy",))
+    elsewhere = reachability(inventory, edits={RELAY: (lost, lost.replace("51820", "51821"))})
+    assert tunnel_cells(elsewhere)["internet"][0] is CellReach.PART
+
+
 PULLS = {"services": ["cameras"], "programs": ["relay"]}
 INTENTS: list[tuple[dict[str, Any], bool]] = [
     ({"allow": {"from": ["management/vnpt"], "to": [f"relay/{OTHER}"], "services": ["ssh"]}}, True),

@@ -271,3 +271,28 @@ def test_the_host_program_is_the_same_bytes_every_time() -> None:
     one, other = load_templates(), load_templates()
     assert one.host_program == other.host_program
     assert one.digest == other.digest
+
+
+def second_port_scenario() -> dict[str, bytes]:
+    """A site whose line passes 443/udp alone, over two relays, one of which is known by a name; each kind of router."""
+    ports = {"further_wireguard_ports": [443, 53]}
+    by_name = {"endpoint": "relay-2.example.com", "endpoint_address": "2001:db8:0:1::12"}
+    relays = [inventories.relay("relay-viettel-1", 11, **ports)]
+    relays.append(inventories.relay("relay-viettel-2", 12, wireguard_port=443, **by_name))
+    plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1", "backup_relay": "relay-viettel-2"}
+    sites = [fleets.facility()]
+    for number, system in enumerate(("linux", "routeros", "openwrt"), 2):
+        name = f"kcl-bg-{number:03}"
+        gateway = inventories.facility(name)["gateway"] | {"system": system, "relay_port": 443}
+        sites.append(fleets.facility(name, 1, plan=plan, gateway=gateway))
+    inventory = fleets.complete(inventories.inventory(carriers=[inventories.carrier(relays=relays)], facilities=sites))
+    hosts = fleets.files_of(fleets.state_of(inventory))
+    shown = (NFT_FILE, TRUST_FILE)
+    tree = {f"{host}{f.path}": f.content for host, files in hosts.items() for f in files if f.path in shown}
+    for name in list(inventory.facilities)[1:]:
+        tree |= {f"site-{name}/{path}": content for path, content in site_of(inventory, name).items()}
+    return tree
+
+
+def test_a_gateway_that_dials_another_port_is_as_the_golden_tree(golden_tree: Golden) -> None:
+    golden_tree("second-port", second_port_scenario())
