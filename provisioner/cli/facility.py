@@ -192,6 +192,12 @@ def survey(invocation: Invocation, name: str, *, dry_run: bool, commits: bool, *
     help="What the gateway runs; linux if left out.",
 )
 @click.option(
+    "--relay-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="The UDP port of its relays that the gateway dials, of those that they offer; 0 is their first one again.",
+)
+@click.option(
     "--access",
     type=ListedWord([mode.value for mode in Access]),
     help="How the relay reaches the devices; pull_portmap in a new plan.",
@@ -208,6 +214,7 @@ def plan(
     backup_relay: str,
     lan_interface: str,
     system: str | None,
+    relay_port: int | None,
     access: str | None,
     dry_run: bool,
     commits: bool,
@@ -219,7 +226,7 @@ def plan(
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
-    order = PlanOrder(relay, lan, lan_interface, system or "", backup_relay, access or "")
+    order = PlanOrder(relay, lan, lan_interface, system or "", backup_relay, access or "", relay_port)
     edit = planned(edits_of(invocation), name, order)
     return finish(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
 

@@ -14,7 +14,7 @@ from .test_key_change import longest, subs_of
 from .test_verify import all_up, verified
 from .topology import GATEWAYS, RELAYS, Network
 
-pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
 RELAY = next(relay for relay in RELAYS if relay.carrier == "viettel")
 SITE, OTHER = [gateway for gateway in GATEWAYS if gateway.relay == RELAY.name][:2]
 PORT = 443

@@ -120,7 +120,7 @@ def test_wireguard_is_reached_at_its_ports_and_no_other_of_udp(
 ) -> None:
     rules = parse_ruleset(rendered(firewall))
     offered = {firewall.wireguard_port, *firewall.further_ports}
-    for one in {port, *offered} - {None}:
+    for one in {port, *filter(None, offered)}:
         packet = replace(arriving(source, one), protocol="udp")
         (ruling,) = rulings(rules, "input", packet)
         assert ruling.accepted == (one in offered)

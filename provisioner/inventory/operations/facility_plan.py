@@ -12,7 +12,7 @@ from provisioner.base.printable import printable
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Access, ConnectionPlan, Facility, Frame, PlanState
-from provisioner.inventory.operations.file_edit import Edits, FileEdit, frame_of
+from provisioner.inventory.operations.file_edit import Edits, FacilityText, FileEdit, frame_of
 from provisioner.inventory.signed import unsigned_by
 
 NO_BACKUP = "none"
@@ -34,6 +34,7 @@ class PlanOrder:
         backup_relay: another relay of the carrier that is to have the site as well; `none` takes it back.
         access: how the relay reaches the devices; as the plan has it, and by mapped ports in a new one, where it is
             left out.
+        relay_port: the UDP port of its relays that the router dials; 0 is their first one again.
     """
 
     relay: str = ""
@@ -42,6 +43,7 @@ class PlanOrder:
     system: str = ""
     backup_relay: str = ""
     access: str = ""
+    relay_port: int | None = None
 
 
 def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
@@ -69,18 +71,24 @@ def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
     elif order.backup_relay:
         _carrier_of(frame, order.backup_relay)
         text = text.with_values({("plan", "backup_relay"): order.backup_relay})
-    if site.gateway is None:
-        lan = order.lan or _lan_of(site)
-        gateway = {"lan": lan, "lan_interface": order.lan_interface or _LAN_INTERFACE}
-        text = text.with_values({("gateway",): gateway | ({"system": order.system} if order.system else {})})
-    else:
-        given = {"lan": order.lan, "lan_interface": order.lan_interface, "system": order.system}
-        text = text.with_values({("gateway", key): value for key, value in given.items() if value})
+    text = _with_gateway(text, site, order)
     # Who signed before there was a gateway, or by hand, has agreed all the same.
     for key, known in (("plan", site.plan), ("successor", site.successor)):
         if known and site.cameras and not unsigned_by(site, known):
             text = text.with_values({(key, "state"): PlanState.AGREED.value})
     return opened.edited(text)
+
+
+def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> FacilityText:
+    """A facility's file with what an order says of its router."""
+    given: dict[str, object] = {"lan": order.lan, "lan_interface": order.lan_interface, "system": order.system}
+    given["relay_port"] = order.relay_port
+    said = {key: value for key, value in given.items() if value}
+    if site.gateway is None:
+        usual = {"lan": order.lan or _lan_of(site), "lan_interface": _LAN_INTERFACE}
+        return text.with_values({("gateway",): usual | said})
+    text = text.with_values({("gateway", key): value for key, value in said.items()})
+    return text.without(("gateway", "relay_port")) if order.relay_port == 0 else text
 
 
 def _access(access: str) -> dict[str, str]:

@@ -191,6 +191,7 @@ def test_no_id_is_given_out_while_nobody_knows_which_there_were(root: Path, call
         (("camera", "replace", "kcl-bg-001/nvr-01", "--serial", "A1"), ("recorders", 0, "onvif", "serial"), "A1"),
         (("facility", "plan", "kcl-bg-001", "--lan", "192.168.0.0/16"), ("gateway", "lan"), "192.168.0.0/16"),
         (("facility", "plan", "kcl-bg-001", "--system", "openwrt"), ("gateway", "system"), "openwrt"),
+        (("facility", "plan", "kcl-bg-001", "--relay-port", "51820"), ("gateway", "relay_port"), 51820),
         (("facility", "plan", "kcl-bg-001", "--access", "pull_nat_map"), ("plan", "access"), "pull_nat_map"),
         (("facility", "move", "kcl-bg-001", "--to", "relay-vnpt-1"), ("successor", "carrier"), "vnpt"),
         (("facility", "contact", "kcl-bg-001", "--on", "2021-05-02"), ("contact_confirmed_on",), "2021-05-02"),
@@ -218,6 +219,17 @@ def test_an_edit_is_one_place_of_one_file_and_its_comments_stay(
     assert changed
     assert changed == now - was
     assert call(*words)[1] == f"{root / SITE}: kcl-bg-001 is so already\n"
+
+
+def test_a_gateway_dials_what_its_relay_offers_and_its_first_port_again(root: Path, call: Call) -> None:
+    code, out, err = call("facility", "plan", "kcl-bg-001", "--relay-port", "443")
+    assert (code, (root / SITE).read_text(encoding="utf-8")) == (3, TEXT)
+    assert "dial port 443 of relay-viettel-1, which takes WireGuard at 51820" in out + err
+    assert call("facility", "plan", "kcl-bg-001", "--relay-port", "51820")[0] == 0
+    assert call("facility", "plan", "kcl-bg-001", "--relay-port", "0")[0] == 0
+    assert (root / SITE).read_text(encoding="utf-8") == TEXT
+    assert call("facility", "plan", "kcl-bg-001", "--relay-port", "0")[1].endswith("is so already\n")
+    assert call("facility", "plan", "kcl-bg-001", "--relay-port", "70000")[0] == 2
 
 
 def test_a_camera_goes_over_to_a_recorder_and_back(root: Path, call: Call) -> None:
