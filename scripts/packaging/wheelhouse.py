@@ -1,0 +1,99 @@
+"""The wheels that a lock names, for a Python and a machine, each with its locked hash."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scripts.packaging.errors import RefusedError
+from scripts.packaging.programs import run
+
+PYTHONS: Final = ("3.11", "3.12", "3.13")
+"""The versions of CPython that the lock is made for."""
+MACHINES: Final = ("x86_64", "aarch64")
+"""The machines that the lock is made for, as `uname -m` says them."""
+OLDEST_LIBC: Final = 28
+"""A wheel may ask for glibc 2.28 at most: Debian 10, Enterprise Linux 8 and whatever is newer have it."""
+_ALIASES: Final = ("manylinux2014", "manylinux2010", "manylinux1")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where wheels are to run.
+
+    Attributes:
+        python: the version of CPython, e.g. `3.11`.
+        machine: one of `MACHINES`.
+    """
+
+    python: str
+    machine: str
+
+    @property
+    def tag(self) -> str:
+        """The interpreter as wheels name it, e.g. `cp311`."""
+        return f"cp{self.python.replace('.', '')}"
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that run there, as wheels name them."""
+        names = [*(f"manylinux_2_{minor}" for minor in range(OLDEST_LIBC, 4, -1)), *_ALIASES]
+        return tuple(f"{name}_{self.machine}" for name in names)
+
+
+def collect(lock: Path, target: Target, folder: Path) -> tuple[Path, ...]:
+    """Fetch the wheels of a lock from the index that pip is set up for.
+
+    Args:
+        lock: the lock; every package in it has its hashes.
+        target: what they are for.
+        folder: gets them.
+
+    Raises:
+        RefusedError: one cannot be had, or is another file than the locked one.
+    """
+    exact: list[str | Path] = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--requirement", lock]
+    kind = ["--implementation", "cp", "--python-version", target.python]
+    kind += [word for platform in target.platforms for word in ("--platform", platform)]
+    run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder, *exact, *kind])
+    return tuple(sorted(folder.glob("*.whl")))
+
+
+def collect_installer(lock: Path, target: Target, folder: Path) -> Path:
+    """Fetch the wheel of `installer`, which puts the others in their places on a machine without pip.
+
+    Args:
+        lock: the development environment's lock.
+        target: what it is for; the wheel fits all.
+        folder: gets it.
+
+    Raises:
+        RefusedError: it is not locked, or cannot be had as locked.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        alone = Path(scratch) / "installer.lock"
+        alone.write_text(entry(lock.read_text(encoding="utf-8"), "installer"), encoding="utf-8")
+        (wheel,) = collect(alone, target, folder)
+    return wheel
+
+
+def entry(lock: str, name: str) -> str:
+    """The lines of a lock that are about one package.
+
+    Raises:
+        RefusedError: there are none.
+    """
+    match = re.search(rf"^{re.escape(name)}==.*(?:\n    --hash=.*)*", lock, re.MULTILINE)
+    if match is None:
+        raise RefusedError(f"{name} is not locked", hint="scripts/lock")
+    return match[0] + "\n"
+
+
+def fitting_all(groups: Sequence[Sequence[Path]]) -> frozenset[str]:
+    """The names of the wheels that are in every group."""
+    return frozenset.intersection(*(frozenset(path.name for path in group) for group in groups))

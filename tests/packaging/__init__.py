@@ -1,0 +1,1 @@
+"""What users install: that it is whole, the same whoever builds it, and leaves nothing behind."""

@@ -1,0 +1,25 @@
+"""What a new user does first, as a script that runs wherever the program is installed, and what has to come of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+SCRIPT: Final = Path(__file__).parent / "journey.sh"
+EXAMPLE: Final = ROOT / "inventories/example"
+_SAID: Final = (
+    "provisioner 0.",
+    "valid: ",
+    "wrote ",
+    "worst impact: path",
+    "next: provisioner ",
+    "ansible-playbook [core ",
+    "psycopg binary",
+)
+
+
+def assert_came_far(said: str) -> None:
+    """Each command did its work."""
+    for beginning in _SAID:
+        assert f"\n{beginning}" in f"\n{said}", said

@@ -1,0 +1,136 @@
+"""Wheel and sdist: the same whoever builds them; the wheel is all that a user needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+from scripts.packaging.python_files import build_python_files
+from scripts.packaging.tree import digest
+from tests.packaging.journey import EXAMPLE, ROOT, SCRIPT, assert_came_far
+
+MOMENT = 1_620_000_000
+
+Built = tuple[Path, Path]
+
+
+def copy_of_sources(target: Path) -> Path:
+    """All files that Git has or would have, as they are now."""
+    argv = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+            (target / name).chmod(0o777 & ~_umask() if os.access(ROOT / name, os.X_OK) else 0o666 & ~_umask())
+    return target
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Built]:
+    """Built in two folders, by people with two umasks, of files from two days."""
+    built = []
+    for name, mask, days in (("a", 0o022, 0), ("another-place/b", 0o077, 400)):
+        before = os.umask(mask)
+        try:
+            source = copy_of_sources(tmp_path_factory.mktemp("sources") / name)
+            for path in source.rglob("*"):
+                os.utime(path, (MOMENT + days * 86_400,) * 2)
+            built.append(build_python_files(source, tmp_path_factory.mktemp("built"), MOMENT))
+        finally:
+            os.umask(before)
+    return built[0], built[1]
+
+
+@pytest.fixture
+def wheel(twice: tuple[Built, Built]) -> Path:
+    return twice[0][0]
+
+
+def test_folder_umask_and_day_make_no_difference(twice: tuple[Built, Built]) -> None:
+    for one, other in zip(*twice, strict=True):
+        assert one.name == other.name
+        assert digest(one) == digest(other), one.name
+
+
+def test_the_time_in_them_is_the_commits(twice: tuple[Built, Built]) -> None:
+    wheel, sdist = twice[0]
+    assert {entry.date_time[0] for entry in zipfile.ZipFile(wheel).infolist()} == {2021}
+    with tarfile.open(sdist) as archive:
+        assert {entry.mtime for entry in archive} == {MOMENT}
+
+
+def test_the_wheel_carries_playbooks_templates_and_nothing_of_the_tests(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    data = "provisioner/_data"
+    for folder in ("playbooks", "mediamtx-templates"):
+        ours = [path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()]
+        assert {f"{data}/{path}" for path in ours if "__pycache__" not in path.parts} <= set(names)
+    package = [path.relative_to(ROOT) for path in (ROOT / "provisioner").rglob("*") if path.is_file()]
+    assert {str(path) for path in package if "__pycache__" not in path.parts} <= set(names)
+    pages = {Path(name).name for name in names if ".data/data/share/man/man1/" in name}
+    assert pages == {path.name for path in (ROOT / "docs/man").iterdir()}
+    assert not [name for name in names if name.startswith(("tests", "inventories", "scripts")) or "__pycache__" in name]
+
+
+def test_the_sdist_has_what_the_tests_and_a_release_need(twice: tuple[Built, Built]) -> None:
+    with tarfile.open(twice[0][1]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {
+        "requirements.lock",
+        "scripts/release",
+        "scripts/packaging/runtime.lock",
+        "tests/packaging/journey.sh",
+    } <= names
+
+
+@pytest.fixture
+def bare(wheel: Path, tmp_path: Path) -> Path:
+    """A new virtual environment outside the checkout, and what it needs lent from this one: the wheel alone is new."""
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=False, symlinks=True)
+    library = next((home / "lib").glob("python3*/site-packages"))
+    scheme = {"purelib": str(library), "platlib": str(library), "scripts": str(home / "bin"), "data": str(home)}
+    place = SchemeDictionaryDestination(scheme, interpreter=str(home / "bin/python3"), script_kind="posix")
+    with WheelFile.open(wheel) as source:
+        install(source=source, destination=place, additional_metadata={})
+    for dependency in Path(sys.prefix).glob("lib/python3*/site-packages/*"):
+        ours = dependency.name.startswith(("provisioner", "_provisioner", "__editable__", "pytest", "hypothesis"))
+        if not ours and not (library / dependency.name).exists():
+            (library / dependency.name).symlink_to(dependency)
+    program = (Path(sys.prefix) / "bin/ansible-playbook").read_text(encoding="utf-8").partition("\n")[2]
+    (home / "bin/ansible-playbook").write_text(f"#!{home}/bin/python3\n{program}", encoding="utf-8")
+    (home / "bin/ansible-playbook").chmod(0o755)
+    return home
+
+
+def test_a_new_user_comes_as_far_as_a_plan_with_the_wheel_alone(bare: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["sh", str(SCRIPT), str(EXAMPLE)],
+        env={"PATH": f"{bare}/bin:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_came_far(done.stdout)
+    assert (bare / "share/man/man1/provisioner.1").is_file()
