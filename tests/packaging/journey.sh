@@ -32,5 +32,6 @@ provisioner init "$work/first" --carrier viettel=Viettel --province bac-ninh --s
 
 # The programs that a command starts by itself lie beside the one that PATH has.
 home=$(dirname "$(readlink -f "$(command -v provisioner)")")
-"$home/ansible-playbook" --version | head -n 1
+"$home/ansible-playbook" --version >"$work/version"
+head -n 1 "$work/version"
 "$home/python3" -c 'import psycopg; print("psycopg", psycopg.pq.__impl__)'

@@ -1,0 +1,83 @@
+"""An offline bundle: all wheels of one machine with their checksums, what installs them, and what makes an image."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scripts.packaging.tree import digest, sums, write_tar, write_text
+from scripts.packaging.wheelhouse import Target, fitting_all
+
+HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that can be built.
+
+    Attributes:
+        source: the commit's files.
+        program: the program's wheel.
+        wheels: by Python, all that it needs there.
+        tool: the wheel of `installer`.
+        bill: the bill of materials.
+        version: the program's version.
+        seconds: the time of everything in it, since 1970.
+        machine: the machine, as `uname -m` says it.
+    """
+
+    source: Path
+    program: Path
+    wheels: Mapping[Target, tuple[Path, ...]]
+    tool: Path
+    bill: Path
+    version: str
+    seconds: int
+    machine: str
+
+    @property
+    def name(self) -> str:
+        """Its folder's name; the file's has an ending."""
+        return f"provisioner-{self.version}-offline-{self.machine}"
+
+    def build(self, target: Path) -> Path:
+        """Write the bundle into a folder, as an archive."""
+        archive = target / f"{self.name}.tar"
+        with tempfile.TemporaryDirectory() as scratch:
+            self.fill(Path(scratch))
+            write_tar(archive, Path(scratch), self.name, self.seconds)
+        return archive
+
+    def fill(self, folder: Path) -> None:
+        """Write what is in the bundle into a folder."""
+        write_text(folder / "version", f"{self.version}\n")
+        write_text(folder / "machine", f"{self.machine}\n")
+        shutil.copy(HERE / "bundle/install", folder)
+        for file in (HERE / "Containerfile", self.source / "LICENSE", self.source / "CHANGELOG.md", self.bill):
+            shutil.copy(file, folder)
+        shutil.copy(self.source / "docs/install.md", folder / "INSTALL.md")
+        everywhere = fitting_all(list(self.wheels.values()))
+        for one, wheels in self.wheels.items():
+            for wheel in wheels:
+                _copy(wheel, folder / "wheels" / ("any" if wheel.name in everywhere else one.tag))
+        _copy(self.program, folder / "wheels/any")
+        _copy(self.tool, folder / "tools")
+        lock = (self.source / "scripts/packaging/runtime.lock").read_text(encoding="utf-8")
+        write_text(folder / "requirements.txt", _with_program(lock, self.version, digest(self.program)))
+        write_text(folder / "SHA256SUMS", sums(folder))
+
+
+def _copy(wheel: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(wheel, folder)
+
+
+def _with_program(lock: str, version: str, sha256: str) -> str:
+    """The lock with the program itself, for who installs with a pip of his own."""
+    packages = re.sub(r"^#.*\n", "", lock, flags=re.MULTILINE)
+    return f"{packages}provisioner=={version} \\\n    --hash=sha256:{sha256}\n"

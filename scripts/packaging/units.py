@@ -1,0 +1,62 @@
+"""The systemd units that the Debian package brings, for inventories by name: none is enabled.
+
+`%i` is the inventory's folder below `/srv/provisioner`, and what is its own below `/etc/provisioner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from provisioner.report.night_units import NightUnits
+
+PROGRAM: Final = PurePosixPath("/usr/bin/provisioner")
+_NAME: Final = "INVENTORY"
+"""Stands for the instance while a unit is made, as a `%` would be doubled."""
+_NIGHT: Final = "provisioner-nightly@"
+_WATCH: Final = "provisioner-watch@"
+_WATCH_HEAD: Final = f"""\
+[Unit]
+Description=Watch of the inventory {_NAME}: do camera paths flow
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+User=provisioner
+# A port of its own for each inventory: provisioner-watch@NAME.service.d/port.conf with Environment=PORT=9465
+Environment=PORT=9464
+ExecStart={PROGRAM} -i /srv/provisioner/{_NAME} watch --listen $PORT
+Restart=on-failure
+RestartSec=10
+"""
+_WATCH_FOOT: Final = """
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def units() -> Mapping[str, str]:
+    """The texts of all units, by their names."""
+    etc = PurePosixPath("/etc/provisioner") / _NAME
+    night = NightUnits(
+        inventory=_NAME,
+        folder=PurePosixPath("/srv/provisioner") / _NAME,
+        program=PROGRAM,
+        vault=etc / "vault-password",
+        key=etc / "ssh-key",
+    )
+    service, timer = _body(night.service), _body(night.timer)
+    shut_in = service[service.index("LoadCredential=") :]
+    watch = _WATCH_HEAD + shut_in + _WATCH_FOOT
+    texts = {f"{_NIGHT}.service": service, f"{_NIGHT}.timer": timer, f"{_WATCH}.service": watch}
+    return {name: _instance(text) for name, text in texts.items()}
+
+
+def _body(text: str) -> str:
+    """A unit without the lines that say where it was printed to."""
+    return text[text.index("[Unit]") :]
+
+
+def _instance(text: str) -> str:
+    return text.replace(f"provisioner-nightly-{_NAME}", f"{_NIGHT}%i").replace(_NAME, "%i")
