@@ -739,3 +739,17 @@ def test_a_site_whose_backup_relay_is_to_go_stays_and_is_named(call: DrainTermin
     plan = call.plans()[first]
     assert plan["plan"]["backup_relay"] == NEW
     assert "backup_relay" not in plan["successor"]
+
+
+def test_a_site_whose_gateway_dials_a_port_that_the_other_relay_lacks_stays_and_is_named(call: DrainTerminal) -> None:
+    first, second = SITES
+    block = f"- id: {OLD}\n"
+    call.edit("carriers/viettel.yml", block, f"{block}    further_wireguard_ports: [443]\n")
+    assert call("facility", "plan", first, "--relay-port", "443")[0] == 0
+    before = call.plans()
+    code, out, err = call(*DRAIN, "--yes", *SIGNED)
+    assert code != 0
+    assert f"dial port 443 of {NEW}, which takes WireGuard at 51820" in out + err
+    after = call.plans()
+    assert after[first] == before[first]
+    assert "successor" in after[second], "one that cannot move stops no other"
