@@ -54,7 +54,7 @@ from provisioner.inventory.model import Facility, GatewaySystem, Inventory, Inve
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
-from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
+from provisioner.plan import NOT_KNOWN, Basis, HostItems, Plan, PlanMaker, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
 from provisioner.plan.diff import changes_of, held_on, with_live_logins
@@ -248,9 +248,9 @@ class Planned:
         """
         refuse_foreign(self.unreadable)
 
-    def text(self, key: Secret) -> str:
-        """The plan as it is saved, sealed with a key."""
-        return saved_text(self.plan, self.seen, key)
+    def text(self, key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
+        """The plan as it is saved, sealed with a key; `maker` is who made it."""
+        return saved_text(self.plan, self.seen, key, maker)
 
 
 def refuse_foreign(errors: Mapping[str, HostError]) -> None:

@@ -20,7 +20,7 @@ from provisioner.cli.pager import VARIABLE as PAGER
 from provisioner.cli.pager import is_paged, paged
 from provisioner.cli.word import ListedWord, Place
 
-_WITH_MARKDOWN = ("drift", "plan")
+_WITH_MARKDOWN = ("drift", "plan", "plan diff")
 _INVENTORY, _OUTPUT, _LANGUAGE, _LOG = "inventory", "output", "language", "log"
 _QUIET, _VERBOSE, _NO_PAGER = "quiet", "verbose", "no_pager"
 
@@ -112,7 +112,7 @@ def with_options_anywhere(command: click.Command) -> click.Command:
     if isinstance(command, click.Group):
         for below in command.commands.values():
             with_options_anywhere(below)
-    elif command.callback is not None:
+    if command.callback is not None and (not isinstance(command, click.Group) or command.invoke_without_command):
         command.callback = _invoked(command.callback)
     return command
 
@@ -121,6 +121,8 @@ def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
     @wraps(callback)
     def run(*arguments: object, **options: object) -> object:
         ctx = click.get_current_context()
+        if ctx.invoked_subcommand is not None:  # the command below is told whose inventory, and how to print
+            return callback(*arguments, **options)
         invocation = _invocation(ctx)
         invocation.refuse_proposed_state()
         log = _path(ctx, _LOG)
@@ -136,8 +138,9 @@ def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
 
 def _invocation(ctx: click.Context) -> Invocation:
     output = _given(ctx, _OUTPUT)
-    if output == "markdown" and ctx.command.name not in _WITH_MARKDOWN:
-        raise click.UsageError(f"{ctx.command.name} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have", ctx)
+    command = ctx.command_path.partition(" ")[2]
+    if output == "markdown" and command not in _WITH_MARKDOWN:
+        raise click.UsageError(f"{command} has no Markdown: only {', '.join(_WITH_MARKDOWN)} have", ctx)
     configuration: Configuration = ctx.find_root().obj
     if configuration.wrong:
         raise configuration.wrong

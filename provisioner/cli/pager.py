@@ -24,8 +24,8 @@ _LESS: Final = "FRX"
 _NOT_ITS_OWN: Final = ("ANSIBLE_", "PROVISIONER_", "_PROVISIONER_")
 _PAGED: Final = frozenset(
     {
-        *("availability", "drift", "export", "geography list", "history", "plan", "quarantine list", "retention"),
-        *("schema", "status"),
+        *("availability", "drift", "export", "geography list", "history", "plan", "plan diff"),
+        *("quarantine list", "retention", "schema", "status"),
     }
 )
 """Commands that show what somebody wants to read; what asks, changes or proves something prints as it goes on."""

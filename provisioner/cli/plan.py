@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import HostError, PolicyError, StateError, UsageError
@@ -13,9 +14,11 @@ from provisioner.base.json_document import Document
 from provisioner.base.language import marked
 from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held
+from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.cli.plan_check import check
+from provisioner.cli.plan_diff import diff
 from provisioner.cli.plan_text import ending_lines, plan_lines
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
@@ -29,13 +32,14 @@ from provisioner.report.packages import older_lines, packages_document
 from provisioner.report.plan_markdown import plan_comment
 from provisioner.runs.compare import compare
 from provisioner.runs.packages import older_packages
+from provisioner.runs.saved_plan import maker_here
 
 _CHANGES = 10
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
 _details = click.option("--details", is_flag=True, help="List every change with its reason, by host.")
 
 
-@click.command()
+@click.group(cls=NamedGroup, invoke_without_command=True)
 @limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @_details
@@ -45,9 +49,9 @@ _details = click.option("--details", is_flag=True, help="List every change with 
 @click.option("--offline", is_flag=True, help="Ask no host: compare with an older revision, --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")
 @click.option("--exit-code", "by_exit_code", is_flag=True, help="End with 10 if there are changes.")
-@click.pass_obj
+@click.pass_context
 def plan(
-    invocation: Invocation,
+    ctx: click.Context,
     /,
     *,
     limits: tuple[str, ...],
@@ -70,6 +74,10 @@ def plan(
 
     Example: provisioner -i DIR plan --out plan.json
     """
+    if ctx.invoked_subcommand is not None:
+        _refuse_options(ctx)
+        return 0
+    invocation: Invocation = ctx.obj
     invocation.refuse_proposed(out)
     details = details or invocation.verbose
     session = session_of(invocation)
@@ -89,7 +97,7 @@ def plan(
         return code_with_held(code, compared.held_back)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
-        write_atomic(out, planned.text(session.seal_key), mode=0o600)
+        write_atomic(out, planned.text(session.seal_key, maker_here(invocation.env)), mode=0o600)
     older = _older_packages(invocation, session, planned)
     _show(invocation, planned, SCHEMA, details=details, everything=everything, packages=older)
     if planned.plan.refused:
@@ -98,6 +106,22 @@ def plan(
         return HostError.exit_code
     code = _CHANGES if by_exit_code and not planned.plan.is_empty else 0
     return code_with_held(code, planned.plan.held_back)
+
+
+plan.add_command(diff)
+
+
+def _refuse_options(ctx: click.Context) -> None:
+    """Refuse options that are the plan's own beside a command that makes none.
+
+    Raises:
+        UsageError: one was given.
+    """
+    own = [param for param in ctx.command.params if param.expose_value and param.name]
+    given = [param for param in own if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE]
+    if given:
+        message = f"{given[0].opts[0]} is of plan itself, not of plan {ctx.invoked_subcommand}"
+        raise UsageError(message, hint=f"leave it out: plan {ctx.invoked_subcommand} makes no plan")
 
 
 @click.command()

@@ -19,6 +19,7 @@ from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 _LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS}}
 _LISTED |= {"compare": "what `plan --offline` prints with --output json"}
 _LISTED |= {"plan-check": "what `plan --check` prints with --output json"}
+_LISTED |= {"plan-diff": "what `plan diff` prints with --output json"}
 _LISTED |= {"notice": "what a webhook is sent of a night"}
 _LISTED |= {"error": "what any command prints with --output json where it has no result"}
 

@@ -13,12 +13,20 @@ _JOBS = (
     ("github", "GITHUB_ACTIONS", ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")),
     ("jenkins", "JENKINS_URL", ("JOB_NAME", "BUILD_NUMBER")),
 )
+_LOGINS = (("GITLAB_CI", "GITLAB_USER_LOGIN"), ("GITHUB_ACTIONS", "GITHUB_ACTOR"), ("JENKINS_URL", "BUILD_USER_ID"))
+"""By the variable that a system sets: the one in which it says who began the job."""
 _LENGTH = 120
 
 
 def who(environment: Mapping[str, str]) -> dict[str, str]:
     """The user, the machine, and the job as `system:project#number`, empty outside a pipeline."""
     return {"user": _user(), "machine": _clean(platform.node()), "job": _job(environment)}
+
+
+def login(environment: Mapping[str, str]) -> str:
+    """The name at the forge of whoever began the pipeline's job, by the forge's own word; empty where there is none."""
+    names = (environment.get(name, "") for marker, name in _LOGINS if environment.get(marker))
+    return next((_clean(name) for name in names if name), "")
 
 
 def _user() -> str:

@@ -47,6 +47,25 @@ class Basis:
             del document["held"]
         return _sha256(document)
 
+    @property
+    def meaning(self) -> str:
+        """A digest over what is done: on the hosts that change what they are to hold and each change, and with what.
+
+        Another commit, an edit that moves nothing on those hosts and what is seen of hosts that do not change are not
+        in it, so that what was approved stays approved where only those are others.
+        """
+        changing = {host: digest for host, digest in self.planned.items() if digest != _NOTHING}
+        return _sha256(
+            {
+                "templates": self.templates,
+                "version": self.version,
+                "desired": {host: self.desired.get(host, "") for host in changing},
+                "planned": changing,
+                "allow": self.allow,
+                "held": self.held,
+            }
+        )
+
 
 def _sha256(document: object) -> str:
     return "sha256:" + hashlib.sha256(canonical_json(document)).hexdigest()
@@ -55,6 +74,9 @@ def _sha256(document: object) -> str:
 def planned_digest(pending: Iterable[Change]) -> str:
     """A digest over a host's pending changes; viewers are not in it."""
     return _sha256(sorted([c.resource.value, c.name, c.action.value, c.impact.value, c.reason] for c in pending))
+
+
+_NOTHING = planned_digest(())
 
 
 def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:

@@ -27,6 +27,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "schema": schema,
         "version": 1,
         "digest": plan.basis.digest,
+        "meaning": plan.basis.meaning,
         "inventory": {"commit": plan.commit, "digest": plan.basis.inventory},
         "templates": plan.basis.templates,
         "tool": plan.basis.version,
@@ -55,8 +56,8 @@ def compare_document(plan: Plan, *, everything: bool = False) -> Document:
     """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
     of_hosts = {
-        *("digest", "live", "desired", "planned", "unreadable", "unproved", "viewers_by_path", "quarantined"),
-        "warnings",
+        *("digest", "meaning", "live", "desired", "planned", "unreadable", "unproved", "viewers_by_path"),
+        *("quarantined", "warnings"),
     }
     document = {key: value for key, value in whole.items() if key not in of_hosts}
     for key in ("viewers_dropped", "viewers_unknown"):

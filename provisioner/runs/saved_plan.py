@@ -8,9 +8,10 @@ from pathlib import Path
 
 from provisioner.base.errors import StalePlanError
 from provisioner.desired.limit import Limit
+from provisioner.history.who import login, who
 from provisioner.pipeline import Planned, Session, make_plan
-from provisioner.plan import Saved, moved_hosts, read_saved, refuse_other
-from provisioner.plan.saved import moved_basis
+from provisioner.plan import PlanMaker, Saved, moved_hosts, read_saved, refuse_other
+from provisioner.plan.kept.saved import moved_basis
 
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
 
@@ -35,6 +36,11 @@ class PlanCheck:
     def same(self) -> bool:
         """Whether the plan is still the same, as far as every host could be read."""
         return self.planned.plan.basis.digest == self.digest and not self.planned.unreadable
+
+
+def maker_here(environment: Mapping[str, str]) -> PlanMaker:
+    """Who makes a plan here, as far as this machine and its pipeline say."""
+    return PlanMaker(**who(environment), login=login(environment))
 
 
 def read_plan_file(session: Session, name: str) -> Saved:

@@ -24,7 +24,7 @@ from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms import days, networks, values
 from provisioner.inventory.explanation import corrections
 from provisioner.inventory.loader.load import check, load
-from provisioner.plan.saved import read_saved
+from provisioner.plan.kept.saved import read_saved
 from tests import inventories as make
 
 EXAMPLE = Path(__file__).parents[2] / "inventories" / "example"

@@ -108,7 +108,8 @@ def _of(command: click.Command, ctx: click.Context) -> Iterator[str]:
     yield from _name(path.replace(" ", "-"), command)
     yield roff.section("SYNOPSIS")
     below = _below(command, ctx)
-    for one, its in below or [(command, ctx)]:
+    itself = [(command, ctx)] if not below or getattr(command, "invoke_without_command", False) else []
+    for one, its in [*itself, *below]:
         yield from roff.synopsis(its.command_path, one.collect_usage_pieces(its))
     yield from [roff.section("DESCRIPTION"), *_description(command)]
     if below:

@@ -24,6 +24,7 @@ DOCUMENTS: Final = (
     "notify",
     "plan",
     "plan-check",
+    "plan-diff",
     "prove",
     "rollback",
     "status",

@@ -77,7 +77,7 @@ def test_two_that_differ_are_refused(words: list[str], said: str, capsys: pytest
 def test_markdown_is_for_plan_and_drift_alone_wherever_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["--output", "markdown", "status"], ["status", "--output", "markdown"]):
         assert run(["-i", str(EXAMPLE), *words], {}) == 2
-        assert "status has no Markdown: only drift and plan have" in capsys.readouterr().err
+        assert "status has no Markdown: only drift, plan, plan diff have" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

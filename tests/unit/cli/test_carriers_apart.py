@@ -16,7 +16,7 @@ from provisioner import pipeline
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
 from provisioner.cli.main import run
-from provisioner.plan.saved import seal_key
+from provisioner.plan.kept.saved import seal_key
 from provisioner.runs import execution
 from tests.hostile import CENTRE, LOCAL_USER, MERGE_REQUEST, VIEWER
 from tests.simulated import SimulatedHosts

@@ -6,14 +6,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import NoReturn
+from dataclasses import asdict, dataclass
 
 from provisioner.base.errors import StalePlanError
 from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.plan.basis import Basis
 from provisioner.plan.document import SCHEMA, plan_document
+from provisioner.plan.kept.written import NOT_KNOWN, PlanMaker, basis_in, maker_in, no_fraction, no_twins
 from provisioner.plan.model import Plan
 from provisioner.plan.seen import HostItems, moved_items, seen_in
 
@@ -31,12 +31,14 @@ class Saved:
         rows: its pending changes by host.
         seen: what it saw on each host.
         refused: the policies that held it back when it was made.
+        maker: who made it, as far as that is known.
     """
 
     basis: Basis
     rows: Mapping[str, frozenset[ChangeRow]]
     seen: Mapping[str, HostItems]
     refused: tuple[str, ...]
+    maker: PlanMaker = NOT_KNOWN
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -49,9 +51,10 @@ def seal_key(digest_key: Secret) -> Secret:
     return Secret(hmac.new(digest_key.reveal().encode(), b"provisioner/plan-seal", hashlib.sha256).hexdigest())
 
 
-def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret) -> str:
-    """A plan as it is saved: the same bytes for the same plan."""
-    whole = plan_document(plan) | {"seen": {host: dict(items) for host, items in seen.items()}}
+def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
+    """A plan as it is saved: the same bytes for the same plan of the same maker."""
+    beside = {"seen": {host: dict(items) for host, items in seen.items()}, "made_by": asdict(maker)}
+    whole = plan_document(plan) | beside
     return _pretty(whole | {"seal": _seal(whole, key)})
 
 
@@ -77,7 +80,7 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
         StalePlanError: the file is no saved plan, or anything in it was changed after it was made.
     """
     try:
-        whole = json.loads(text, object_pairs_hook=_no_twins, parse_float=_refuse, parse_constant=_refuse)
+        whole = json.loads(text, object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction)
         seal = whole.pop("seal")
         genuine = whole["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(whole, key))
         saved = _saved_in(whole) if genuine else None
@@ -89,33 +92,14 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
     return saved
 
 
-def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a key stands twice")
-    return document
-
-
-def _refuse(_text: str) -> NoReturn:
-    raise ValueError("no number of a plan has a fraction")
-
-
 def _saved_in(whole: Document) -> Saved:
-    basis = Basis(
-        inventory=whole["inventory"]["digest"],
-        templates=whole["templates"],
-        live=dict(whole["live"]),
-        version=whole["tool"],
-        desired=dict(whole["desired"]),
-        planned=dict(whole["planned"]),
-        allow=dict(whole["allow"]),
-        held=tuple(str(one["facility"]) for one in whole.get("held", ())),
-    )
+    basis = basis_in(whole)
     by_host: dict[str, set[ChangeRow]] = {host: set() for host in basis.live}
     for change in whole["changes"]:
         by_host[change["host"]].add((change["resource"], change["name"], change["action"], change["reason"]))
     rows = {host: frozenset(of_host) for host, of_host in by_host.items()}
-    return Saved(basis, rows, seen_in(whole["seen"]), tuple(str(refusal["policy"]) for refusal in whole["refused"]))
+    refused = tuple(str(refusal["policy"]) for refusal in whole["refused"])
+    return Saved(basis, rows, seen_in(whole["seen"]), refused, maker_in(whole))
 
 
 # --- stale ----------------------------------------------------------------------------------------
