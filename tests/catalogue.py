@@ -67,6 +67,7 @@ RESTATED = (
     "lifecycle",
     "plan/build.py",
     "plan/diff",
+    "plan/guards/approvals.py",
     "plan/guards/intents.py",
     "plan/guards/lockout.py",
     "plan/guards/measures.py",

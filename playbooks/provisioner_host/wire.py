@@ -589,6 +589,7 @@ class PolicyAnswer(TypedDict):
     freeze: list[str]
     signing: list[str]
     protected: list[str]
+    approvals: NotRequired[dict[str, Any]]
 
 
 class HeldAnswer(TypedDict):

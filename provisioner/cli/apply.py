@@ -32,6 +32,13 @@ from provisioner.runs.saved_plan import plan_again, reviewed_plan
 @click.argument("saved", required=False, type=Place(path_type=Path), metavar="[PLAN]")
 @hosts_limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
+@click.option(
+    "--approvals",
+    "folder",
+    type=Place(path_type=Path),
+    metavar="DIR",
+    help="Where the approvals of PLAN are; approvals/ of the inventory otherwise.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", "resumed", is_flag=True, help="Go on with the last run that has not ended.")
 @click.option("--abort", "aborted", is_flag=True, help="End the last run that has not ended; hosts that wait return.")
@@ -44,6 +51,7 @@ def apply(
     limits: tuple[str, ...],
     allows: tuple[str, ...],
     *,
+    folder: Path | None,
     yes: bool,
     resumed: bool,
     aborted: bool,
@@ -54,18 +62,22 @@ def apply(
     With a saved PLAN exactly that plan is enacted, or refused if the inventory or a host has moved
     since. Without one it plans, shows the plan and asks. Hosts change in waves. Each checks everything
     aside, switches in one transaction, is looked at over new connections, and returns to its last-good
-    state unless its paths are as good as before.
+    state unless its paths are as good as before. Where the inventory has people approve plans
+    (policy.approvals) it takes a saved PLAN alone, and ends with 6 while somebody is still needed.
 
     Example: provisioner -i DIR apply plan.json
     """
     session = session_of(invocation)
+    invocation.refuse_proposed(folder)
+    if folder is not None and not saved:
+        raise UsageError("--approvals is for a saved plan", hint="name it: apply PLAN --approvals DIR")
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
         raise UsageError("--resume and --abort stand alone", hint="the run knows its plan and its hosts")
     if aborted:
         applied = abort(session)
     else:
         with stoppable() as stop:
-            options = run_options_of(chosen, invocation.env, stop)
+            options = run_options_of(chosen, invocation.env, stop, folder)
             if resumed:
                 applied = resume(session, options)
             elif saved:

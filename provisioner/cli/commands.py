@@ -19,6 +19,7 @@ class CommandEntry(NamedTuple):
 _COMMANDS: dict[str, tuple[str, str, str]] = {
     "allocate": ("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
     "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
+    "approve": ("provisioner.cli.approve", "approve", "Approve a saved plan by a key of your own."),
     "availability": ("provisioner.cli.availability", "availability", "Show for what share of a time pictures came."),
     "camera": ("provisioner.cli.camera", "camera", "Add, replace, move and remove cameras and recorders."),
     "certificate": ("provisioner.cli.certificate", "certificate", "Renew what relays show readers, or have it signed."),

@@ -190,6 +190,8 @@ def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:
     _echo(f"by {run.who.get('user', '')}@{run.who.get('machine', '')} {run.who.get('job', '')}".rstrip())
     if run.who.get("approval"):
         _echo(f"approved by: {run.who['approval']}")
+    for one in run.approvals:
+        _echo(f"approved by {one.approver} as {', '.join(one.roles)} with {one.key} at {one.at}, plan {one.plan}")
     if run.operation in OF_SINGLE_HOSTS:
         _echo(f"hosts: {', '.join(past.recorded.done_to) or 'none'}")
     if run.plan:
@@ -224,6 +226,7 @@ def _run_document(past: PastRun) -> Document:
         "plan": run.plan,
         "inventory": {"commit": run.commit, "digest": run.digest},
         "who": dict(run.who),
+        "approvals": [one.document for one in run.approvals],
         "hosts": list(past.recorded.done_to),
     }
 

@@ -97,7 +97,7 @@ def plan(
         return code_with_held(code, compared.held_back)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
-        write_atomic(out, planned.text(session.seal_key, maker_here(invocation.env)), mode=0o600)
+        write_atomic(out, planned.text(session.seal_key, maker_here(session)), mode=0o600)
     older = _older_packages(invocation, session, planned)
     _show(invocation, planned, SCHEMA, details=details, everything=everything, packages=older)
     if planned.plan.refused:

@@ -14,6 +14,7 @@ from provisioner.cli.quarantine_text import quarantine_lines
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
+from provisioner.plan.guards.approvals import need_lines
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.totals import TotalsRow
@@ -61,6 +62,7 @@ def plan_lines(
         yield from _cutting(changing, terminal, say)
     yield from _site_packages(plan, terminal, say)
     yield from quarantine_lines(plan.quarantined, terminal, most=_CUTTING, say=say)
+    yield from _approvals(plan, terminal, say)
     yield from _left_out(plan, terminal, say)
     if plan.against is None:
         yield ""
@@ -218,6 +220,19 @@ def _site_packages(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[
         head = f"  {relay}: {printable(say.restated(reason))}: {say.counted(len(names), 'site')}"
         yield from terminal.below(head, _some(names, _FACILITIES, say), 4)
     yield "  " + say("make them: provisioner site-package FACILITY… --out DIR")
+
+
+def _approvals(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
+    """Who has to approve it before it is applied."""
+    lines = need_lines(plan.approvals)
+    if not lines:
+        return
+    yield ""
+    yield click.style(say("to be approved before it is applied, by:"), bold=True)
+    for line in lines[:_FACILITIES]:
+        yield from terminal.below(f"  {printable(say.restated(line))}", "", 4)
+    if len(lines) > _FACILITIES:
+        yield "  " + say("… and {number} more", number=len(lines) - _FACILITIES)
 
 
 def _some(names: Sequence[str], most: int, say: Translator) -> str:

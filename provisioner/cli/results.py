@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TypedDict, TypeVar
 
 import click
@@ -58,8 +59,10 @@ def rollout_options(command: C) -> C:
     return command
 
 
-def run_options_of(chosen: RolloutChoices, environment: Mapping[str, str], stop: Callable[[], bool]) -> RunOptions:
-    """A run's options out of those of its command."""
+def run_options_of(
+    chosen: RolloutChoices, environment: Mapping[str, str], stop: Callable[[], bool], folder: Path | None = None
+) -> RunOptions:
+    """A run's options out of those of its command; `folder` is where its approvals are, if that is named."""
     gate = GateRules(
         patience_s=chosen["gate_patience"],
         settle_s=min(GateRules().settle_s, chosen["gate_patience"]),
@@ -68,7 +71,7 @@ def run_options_of(chosen: RolloutChoices, environment: Mapping[str, str], stop:
         required=tuple(chosen["required"]),
     )
     rollout = RolloutOptions(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
-    return RunOptions(rollout, approval_of(chosen["approval"], environment), stop)
+    return RunOptions(rollout, approval_of(chosen["approval"], environment), folder, stop)
 
 
 def host_line(result: HostResult, word: str = "", say: Translator = ENGLISH) -> str:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from provisioner.desired.approval_terms import ApprovalTerms, approval_terms
 from provisioner.inventory.model import Inventory, JumpHost, MediamtxArtefact, Policy, Ssh
 
 
@@ -60,12 +61,19 @@ class AppliedPolicy:
         freeze: the windows in which nothing changes, as ISO 8601 intervals.
         signing: all that decides whose word on a connection plan counts, a line each.
         protected: what may not leave the inventory before its mark is removed.
+        approvals: who has to approve plans; None where nobody has to.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
     freeze: tuple[str, ...] = ()
     signing: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    approvals: ApprovalTerms | None = None
+
+    def as_document(self) -> dict[str, object]:
+        """What its file on the host says; where nobody approves it has no word of that."""
+        plain = {name: value for name, value in asdict(self).items() if name != "approvals"}
+        return plain | ({"approvals": self.approvals.as_document()} if self.approvals else {})
 
 
 def policy_of(inventory: Inventory) -> AppliedPolicy:
@@ -79,6 +87,7 @@ def policy_of(inventory: Inventory) -> AppliedPolicy:
         _windows(settings.policy),
         (*whose, *inventory.signing_facts),
         tuple(sorted(inventory.allocations.protected)),
+        approval_terms(inventory),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NotRequired, TypedDict, cast
@@ -105,6 +105,32 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedApproval:
+    """An approval that counted when a run began.
+
+    Attributes:
+        approver: the person's id.
+        roles: as what it was given.
+        key: the fingerprint of the key that signed it.
+        at: when it was signed, by the signer's clock, in UTC.
+        meaning: what the plan does, as a digest: that is what was signed.
+        plan: the digest of the plan that was read for it.
+    """
+
+    approver: str
+    roles: tuple[str, ...]
+    key: str
+    at: str
+    meaning: str
+    plan: str
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The approval as entries and documents have it."""
+        return {**asdict(self), "roles": list(self.roles)}
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run: what it is of.
 
@@ -116,6 +142,7 @@ class Run:
         who: the user, the machine and the job.
         tool: this program's version.
         limit: `KIND=NAME` texts; empty where all was chosen.
+        approvals: those that its plan needed.
     """
 
     id: str
@@ -127,6 +154,7 @@ class Run:
     tool: str
     plan: str = ""
     limit: tuple[str, ...] = ()
+    approvals: tuple[RecordedApproval, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +198,17 @@ class InventoryVersion(TypedDict):
     digest: str
 
 
+class PlainApproval(TypedDict):
+    """An approval as entries have it."""
+
+    approver: str
+    roles: list[str]
+    key: str
+    at: str
+    meaning: str
+    plan: str
+
+
 class RunContent(TypedDict):
     """What both entries of a run say."""
 
@@ -183,6 +222,7 @@ class RunContent(TypedDict):
     who: dict[str, str]
     tool: str
     limit: list[str]
+    approvals: NotRequired[list[PlainApproval]]
 
 
 class BegunContent(RunContent):
@@ -303,7 +343,7 @@ def cut_of(content: EndedContent) -> Cut:
 
 
 def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
-    return {
+    content: RunContent = {
         "run": run.id,
         "step": step.value,
         "at": moment_text(at),
@@ -315,12 +355,20 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
         "tool": run.tool,
         "limit": list(run.limit),
     }
+    if run.approvals:
+        content["approvals"] = [cast("PlainApproval", one.document) for one in run.approvals]
+    return content
 
 
 def checks_digest(checks: Iterable[FacilityCheck]) -> str:
     """The hash of a verification's checks, in whatever order they come."""
     rows = sorted([c.facility, c.relay, c.content, moment_text(c.at), c.pulled, c.checked, c.proved] for c in checks)
     return digest(canonical(rows))
+
+
+def _approval(plain: PlainApproval) -> RecordedApproval:
+    roles = tuple(plain["roles"])
+    return RecordedApproval(plain["approver"], roles, plain["key"], plain["at"], plain["meaning"], plain["plan"])
 
 
 def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recorded:
@@ -338,6 +386,7 @@ def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recor
         tool=entry["tool"],
         plan=entry["plan"],
         limit=tuple(entry["limit"]),
+        approvals=tuple(map(_approval, entry.get("approvals", ()))),
     )
     hosts, intent = (tuple(begun["hosts"]), begun.get("intent", "")) if begun else ((), "")
     if ended is None:

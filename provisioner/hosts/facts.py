@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from ipaddress import ip_address
 from itertools import islice
 from typing import Literal, get_args
 
+from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.condition import HostFault
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 from provisioner.hosts.surroundings import Surroundings, surroundings_in
+from provisioner.inventory.model import ApprovedChanges
 
 _MOST_ROUTES = 20
 RuleAction = Literal["create", "update", "delete"]
@@ -369,7 +371,41 @@ def _policy(policy: Fields | None) -> AppliedPolicy | None:
         return None
     signing = policy.texts("signing") if policy.has("signing") else ()
     protected = policy.texts("protected") if policy.has("protected") else ()
-    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze"), signing, protected)
+    approvals = _terms(policy.below_or_none("approvals"))
+    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze"), signing, protected, approvals)
+
+
+def _terms(terms: Fields | None) -> ApprovalTerms | None:
+    """Who has to approve plans, as the host remembers it."""
+    if terms is None:
+        return None
+    rules = (TermsRule(_changes(one), one.text("role"), one.amount("people")) for one in terms.each("rules"))
+    return ApprovalTerms(terms.amount("valid_hours"), tuple(rules), tuple(map(_approver, terms.each("approvers"))))
+
+
+def _changes(rule: Fields) -> ApprovedChanges:
+    try:
+        return ApprovedChanges(rule.text("changes"))
+    except ValueError:
+        raise UnreadableError(f"{rule.place_of('changes')} is no kind of changes") from None
+
+
+def _approver(one: Fields) -> TermsApprover:
+    return TermsApprover(
+        one.text("id"),
+        one.text("key"),
+        one.texts("roles"),
+        one.texts("carriers"),
+        _day(one, "since"),
+        _day(one, "until") if one.text("until") else None,
+    )
+
+
+def _day(fields: Fields, name: str) -> date:
+    try:
+        return date.fromisoformat(fields.text(name))
+    except ValueError:
+        raise UnreadableError(f"{fields.place_of(name)} is no day") from None
 
 
 def _system(os: Fields | None) -> OperatingSystem:

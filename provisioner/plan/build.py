@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from provisioner.base.diagnostics import Problem
+from provisioner.desired.approval_terms import approval_terms
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
 from provisioner.desired.spec import DesiredState, HostSpec
@@ -29,6 +30,7 @@ from provisioner.plan.diff import (
     quarantined_on,
     sites_of,
 )
+from provisioner.plan.guards.approvals import HostTerms, approval_needs
 from provisioner.plan.guards.intents import broken_intents
 from provisioner.plan.guards.lockout import deaf_to_neighbours, locked_out, required_sources
 from provisioner.plan.guards.measures import named
@@ -127,8 +129,18 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         warnings=tuple(_warnings(observed, read)),
         notes=(*_notes(observed, read, by_host, held), *_of_recovery(observed, fleet.former_keys)),
         held=held,
+        approvals=approval_needs(changing, _host_terms(read, facts), approval_terms(observed.inventory)),
         quarantined=tuple(one for spec in read for one in quarantined_on(spec, facts[spec.id]).values()),
     )
+
+
+def _host_terms(read: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, HostTerms]:
+    """Under which terms each host was applied last."""
+    remembered = ((spec, facts[spec.id].policy) for spec in read)
+    return {
+        spec.id: HostTerms(spec.carriers, policy.approvals if policy else None, is_known=policy is not None)
+        for spec, policy in remembered
+    }
 
 
 def _held(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[HeldInPlan, ...]:

@@ -33,7 +33,9 @@ OWNER = "owner"
 FIRST = "first apply"
 """The change of trust of a host that has proved itself by the key that it was left, and was never applied."""
 
-_SHARED = ("program", "limit ", "freeze ", "signing: ", "protected ")
+_OF_POLICY = ("limit ", "freeze ", "signing: ", "approval: ", "protected ")
+"""What would hold plans back less than before."""
+_SHARED = ("program", *_OF_POLICY)
 """What is of the whole inventory: the same change on several hosts is one."""
 _DANGER = (
     OWNER,
@@ -46,6 +48,7 @@ _DANGER = (
     "key of ",
     "program",
     "signing: ",
+    "approval: ",
     FIRST,
 )
 
@@ -141,6 +144,11 @@ def distinct_trust(changes: Iterable[Change]) -> list[tuple[tuple[str, ...], Cha
 def is_dangerous(change: Change) -> bool:
     """Whether a change of trust is one of who is trusted, which no other one may hide."""
     return change.name.startswith(_DANGER)
+
+
+def is_of_policy(change: Change) -> bool:
+    """Whether a change of trust is one of what holds plans back."""
+    return change.resource is Resource.TRUST and change.name.startswith(_OF_POLICY)
 
 
 def _most_dangerous_first(item: tuple[tuple[str, ...], Change]) -> tuple[int, str, str]:

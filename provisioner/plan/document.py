@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from provisioner.base.json_document import Document
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, pending
+from provisioner.plan.guards.approvals import need_documents
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.model import HeldInPlan, Plan
 from provisioner.plan.totals import Totals, totals_of
@@ -49,6 +50,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "warnings": [one.document for one in plan.warnings],
         "held": [held_document(one) for one in plan.held],
         "quarantined": [one.document for one in plan.quarantined],
+        "approvals": need_documents(plan.approvals),
     }
 
 

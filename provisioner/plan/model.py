@@ -10,6 +10,7 @@ from provisioner.base.held import HeldFacility
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
 from provisioner.plan.diff import Quarantined, SitePackageNeed
+from provisioner.plan.guards.approvals import ApprovalNeed
 from provisioner.plan.guards.policy import PlanRefusal
 
 
@@ -63,6 +64,7 @@ class Plan:
         noops_elsewhere: how many no-ops there are on hosts that need not be compared; they are not among the changes.
         held: facilities with errors of their own: nothing of them changes.
         quarantined: paths that relays do not pull, since their devices refuse the password.
+        approvals: who has to approve it before it is applied.
     """
 
     basis: Basis
@@ -83,6 +85,7 @@ class Plan:
     noops_elsewhere: int = 0
     held: tuple[HeldInPlan, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
+    approvals: tuple[ApprovalNeed, ...] = ()
 
     @property
     def resources(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from provisioner.base.errors import RenderError
 from provisioner.base.secret import keyed_digest
@@ -43,7 +42,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     if spec.trust is not None:
         files.append(RenderedFile(names.trust_file, _json(spec.trust.as_document()), 0o640))
     if spec.policy is not None:
-        files.append(RenderedFile(names.policy_file, _json(asdict(spec.policy)), 0o640))
+        files.append(RenderedFile(names.policy_file, _json(spec.policy.as_document()), 0o640))
     if spec.firewall is not None:
         files += [firewall_file(spec, templates), _unit("nft", names, templates)]
     if spec.relay is not None:

@@ -14,6 +14,7 @@ from itertools import islice
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, is_dangerous
+from provisioner.plan.guards.approvals import need_lines
 from provisioner.plan.guards.measures import named
 from provisioner.plan.totals import TotalsRow
 from provisioner.report.comment import MAX_BYTES, Comment, cell, code
@@ -40,6 +41,7 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     page.must(_trust(plan, changing, say))
     page.must(_held(plan, say))
     page.must(_refused(plan, say))
+    page.must(_approvals(plan, say))
     if changing:
         page.must(_table(say("carrier"), list(totals.carriers.items()), say, viewers=viewers))
         page.must(_table(say("province"), list(totals.provinces.items()), say, viewers=viewers))
@@ -156,6 +158,18 @@ def _refused(plan: Plan, say: Translator) -> Iterator[str]:
         more = say.counted(len(plan.refused) - _REFUSALS, "reason")
         yield "- " + say("… and {number} more", number=more)
     if plan.refused:
+        yield ""
+
+
+def _approvals(plan: Plan, say: Translator) -> Iterator[str]:
+    """Who has to approve it before it is applied."""
+    lines = need_lines(plan.approvals)
+    if lines:
+        yield "- " + say("**To be approved** before it is applied, by:")
+    yield from (f"  - {code(say.restated(line), _REASON)}" for line in lines[:_REFUSALS])
+    if len(lines) > _REFUSALS:
+        yield "  - " + say("… and {number} more", number=len(lines) - _REFUSALS)
+    if lines:
         yield ""
 
 

@@ -161,6 +161,14 @@ _PLANS: _Section = {
         "Two parties have one key, so that one of them could sign for both.",
         "Let each office make a key of its own.",
     ),
+    "approver-key-shared": (
+        "Two persons who approve plans have one key, so that one of them could approve for both.",
+        "Let each person make a key of its own.",
+    ),
+    "approvers-lacking": (
+        "A rule of policy.approvals asks for more people than could approve for a carrier's hosts.",
+        "Add approvers to signers.yml, or ask for fewer people.",
+    ),
     "signer-period": ("A key's last day is before its first.", "Correct one of the two days."),
     "sign-off-duplicate": ("One party signed one plan twice.", "Keep the newer one."),
     "survey-counts": ("A survey has more cameras that will do than cameras.", "Correct one of the two counts."),

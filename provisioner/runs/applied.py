@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from provisioner.apply import HostResult, apply_document
 from provisioner.base.held import HeldFacility
+from provisioner.history.records import RecordedApproval
 from provisioner.plan.changes import Change
 
 
@@ -35,6 +36,7 @@ class Applied:
         left_out: hosts that the run was not about: of them a fresh plan says nothing.
         closed: earlier runs that were killed, and of which it was seen now what became of them.
         held: of what was chosen, the facilities with errors of their own: what hosts have of them stayed as it was.
+        approvals: those by which the plan was applied.
     """
 
     run: str
@@ -48,6 +50,7 @@ class Applied:
     left_out: tuple[str, ...] = ()
     closed: tuple[ClosedRun, ...] = ()
     held: tuple[HeldFacility, ...] = ()
+    approvals: tuple[RecordedApproval, ...] = ()
 
     @property
     def document(self) -> dict[str, object]:
@@ -59,5 +62,6 @@ class Applied:
             "warnings": list(self.warnings),
             "closed": [closed.document for closed in self.closed],
             "held": [one.document for one in self.held],
+            "approvals": [one.document for one in self.approvals],
             "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
         }

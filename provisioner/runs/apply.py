@@ -17,6 +17,7 @@ from provisioner.plan.guards.policy import hint_once_saved
 from provisioner.plan.guards.programs import needs_program
 from provisioner.plan.seen import first_few
 from provisioner.runs.applied import Applied
+from provisioner.runs.approvals.before_apply import refuse_unapproved
 from provisioner.runs.execution import carry_out, new_run, with_program
 from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
@@ -40,7 +41,8 @@ def apply_plan(
         options: how the run goes.
 
     Raises:
-        PolicyError: the plan is refused, or a host is somebody else's; nothing was touched.
+        PolicyError: the plan is refused, or somebody has still to approve it, or a host is somebody else's; nothing
+            was touched.
         StalePlanError: the saved plan is refused, and hosts have moved since it was made; nothing was touched.
         HostError: MediaMTX's program cannot be had; nothing was touched.
         StateError: the run cannot be recorded; nothing was touched.
@@ -48,6 +50,7 @@ def apply_plan(
     planned.refuse_foreign()
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
     _refuse(planned.plan, saved, stale, options.rollout)
+    approvals = refuse_unapproved(session, planned, saved, options.folder, tuple(stale))
     live = planned.plan.basis.live
     closed = end_gone(session, planned.facts)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
@@ -59,7 +62,7 @@ def apply_plan(
         changes={job.spec.id: job.changes for job in jobs},
         max_failed=options.rollout.max_failed,
     )
-    run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
+    run = replace(new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
     others = _others(planned, stale, reviewed=saved is not None)
     held = tuple(one.facility for one in planned.plan.held_back)
     if not jobs:

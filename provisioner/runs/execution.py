@@ -96,7 +96,9 @@ def _closed_run(
     notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
     differing = remaining_changes(session, results)
     remaining = differing if run.operation is Operation.APPLY else ()
-    applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes, held=held)
+    applied = Applied(
+        run.id, results, remaining, run.plan, done.ended, done.cause, notes, held=held, approvals=run.approvals
+    )
     log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
         document = applied.document | {"journal": log.digest()}

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from provisioner.apply import RolloutOptions
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes: how strict its rollout is, who approved it, and whether somebody asks to stop."""
+    """How a run goes: how strict its rollout is, who approved it, and whether somebody asks to stop.
+
+    Attributes:
+        approval: what approved it, in the caller's own words, for the record.
+        folder: where signed approvals are; None for the inventory's own folder.
+    """
 
     rollout: RolloutOptions = field(default_factory=RolloutOptions)
     approval: str = ""
+    folder: Path | None = None
     stop: Callable[[], bool] = lambda: False
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from provisioner.base.errors import StalePlanError
 from provisioner.desired.limit import Limit
 from provisioner.history.who import login, who
+from provisioner.inventory.files.revision import author_of
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import PlanMaker, Saved, moved_hosts, read_saved, refuse_other
 from provisioner.plan.kept.saved import moved_basis
@@ -38,9 +39,16 @@ class PlanCheck:
         return self.planned.plan.basis.digest == self.digest and not self.planned.unreadable
 
 
-def maker_here(environment: Mapping[str, str]) -> PlanMaker:
-    """Who makes a plan here, as far as this machine and its pipeline say."""
-    return PlanMaker(**who(environment), login=login(environment))
+def maker_here(session: Session) -> PlanMaker:
+    """Who makes a plan here, as far as that is known; of the approvers those whose accounts had to do with it.
+
+    Accounts are the user of this machine, whoever began the pipeline's job, and the author of the inventory's commit.
+    Their names are compared, and only ids leave: a plan is an artefact that others read.
+    """
+    here = who(session.environment)
+    names = {here["user"], login(session.environment), *author_of(session.root)} - {""}
+    approvers = {one.id for one in session.inventory.approvers if names & {one.id, *one.accounts}}
+    return PlanMaker(**here, approvers=tuple(sorted(approvers)))
 
 
 def read_plan_file(session: Session, name: str) -> Saved:

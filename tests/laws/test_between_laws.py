@@ -30,7 +30,7 @@ def text(sites: tuple[tuple[str, int], ...], *, password: str = "one") -> str:
     world.apply(of({"kcl-bg-001": 2, "kcl-bg-002": 1}), password="one")
     world.watch(RELAY, {"bac-giang/kcl-bg-002/cam-01/sub": 3})
     planned = world.plan(of(dict(sites)), password=password)
-    return planned.text(KEY, PlanMaker("noc", "machine", "", ""))
+    return planned.text(KEY, PlanMaker("noc", "machine", "", ("noc-1",)))
 
 
 def plan(**sites: int) -> WrittenPlan:

@@ -56,6 +56,20 @@ def commit_of(root: Path) -> str:
         return ""
 
 
+def author_of(root: Path) -> tuple[str, ...]:
+    """The names by which Git knows the author of the commit that is checked out: the name, and the address's beginning.
+
+    They are whatever the author's own settings say. Nobody, outside Git.
+    """
+    try:
+        checkout = _checkout(root)
+        written = _git(checkout, "log", "-1", "--no-show-signature", "--format=%an%x00%ae", _commit(checkout, "HEAD"))
+    except UsageError:
+        return ()
+    name, _, address = written.decode(errors="replace").strip().partition("\0")
+    return tuple(text for text in (name, address.partition("@")[0]) if text)
+
+
 @contextmanager
 def revision(root: Path, name: str) -> Iterator[Revision]:
     """Lay an older state of an inventory's folder out, for as long as it is needed.

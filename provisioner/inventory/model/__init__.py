@@ -74,7 +74,18 @@ from provisioner.inventory.model.orders import (
     Instructions,
     ManagingBody,
 )
-from provisioner.inventory.model.policy import AgreedAvailability, Freeze, Limits, Move, Policy, Retention, SignOffs
+from provisioner.inventory.model.policy import (
+    AgreedAvailability,
+    ApprovalRule,
+    Approvals,
+    ApprovedChanges,
+    Freeze,
+    Limits,
+    Move,
+    Policy,
+    Retention,
+    SignOffs,
+)
 from provisioner.inventory.model.receivers import (
     MailSecurity,
     Receiver,
@@ -84,7 +95,7 @@ from provisioner.inventory.model.receivers import (
     VaultedReceivers,
 )
 from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Recovery, Settings
-from provisioner.inventory.model.signers import Signer, Signers
+from provisioner.inventory.model.signers import Approver, Signer, Signers
 from provisioner.inventory.model.vaulted import (
     CarrierSecrets,
     Credentials,
@@ -104,6 +115,10 @@ __all__ = [
     "Adopted",
     "AgreedAvailability",
     "Allocations",
+    "ApprovalRule",
+    "Approvals",
+    "ApprovedChanges",
+    "Approver",
     "BlockOwner",
     "BlockReason",
     "Blocked",

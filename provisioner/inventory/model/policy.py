@@ -74,6 +74,38 @@ class SignOffs(StrEnum):
     SIGNED = "signed"
 
 
+class ApprovedChanges(StrEnum):
+    """The changes of a host that a rule is about."""
+
+    ANY = "any"
+    """Whatever changes there."""
+    PATH = "path"
+    """Somebody reconnects: the impact of a change is `path` or `all`."""
+    ALL = "all"
+    """Every reader of the relay reconnects."""
+    TRUST = "trust"
+    """Who and what is trusted changes, but for what `policy` is about."""
+    POLICY = "policy"
+    """What holds plans back changes: limits, freezes, protections, who signs and who approves."""
+
+
+class ApprovalRule(Model):
+    """How many people have to approve what, before it is applied."""
+
+    changes: ApprovedChanges
+    role: Slug | None = None
+    """As what they approve; left out, whatever their roles are."""
+    people: Annotated[int, Field(ge=1, le=9)] = 1
+
+
+class Approvals(Model):
+    """Who approves plans: each host's changes by rules that have to hold all at once."""
+
+    valid_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 168
+    """How long an approval counts."""
+    rules: Annotated[tuple[ApprovalRule, ...], Field(min_length=1, max_length=40)]
+
+
 AgreedPercent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
@@ -106,6 +138,8 @@ class Policy(Model):
     freeze: tuple[Freeze, ...] = ()
     sign_offs: SignOffs = SignOffs.CLAIMED
     """Whether agreed plans need the parties' signatures (`signed`), or who edits the file may say that they agreed."""
+    approvals: Approvals | None = None
+    """Who has to approve a plan; without it nobody has to."""
     availability: AgreedAvailability = AgreedAvailability()
     retention: Retention = Retention()
     key_days: Annotated[int, Field(ge=1, le=36_500)] = 365

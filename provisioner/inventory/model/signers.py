@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, NamedTuple
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from provisioner.inventory.model.base import Day, Model, Slug, Text, Version
 from provisioner.inventory.model.connection import Party
@@ -15,6 +15,10 @@ from provisioner.inventory.model.settings import ProvinceScheme
 _KINDS = r"ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
 SignerKey = Annotated[str, StringConstraints(pattern=rf"^({_KINDS}) [A-Za-z0-9+/]+={{0,2}}$", max_length=4096)]
 """An SSH public key without its comment, which usually names a person."""
+
+
+Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+"""The name of an account on a machine or at a forge; of an e-mail address what stands before the sign."""
 
 
 class SigningKey(Model):
@@ -47,6 +51,26 @@ class CarrierKey(SigningKey):
     """The carrier's id."""
 
 
+class Approver(Model):
+    """A key by which a person approves plans, and as what; whoever has several has an entry for each."""
+
+    id: Slug
+    """The person, without a name: a post or a number, e.g. `noc-viettel-1`."""
+    roles: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
+    """As what the person approves, in words of the policy's own."""
+    carriers: tuple[Slug, ...] = ()
+    """Whose hosts the person approves for; left out, those of all."""
+    key: SignerKey
+    since: Day
+    """The first day on which it approves."""
+    until: Day | None = None
+    """The last day. A key that got out is removed instead."""
+    accounts: tuple[Account, ...] = ()
+    """By which names machines, forges and Git know the person: a plan that one of them made is the person's own."""
+    source: Text
+    """The document that names the key."""
+
+
 class Withdrawal(Model):
     """Agreements to a facility's plan that count no longer, so that they cannot be brought back with the old plan."""
 
@@ -66,6 +90,8 @@ class Signers(Model):
     carriers: tuple[CarrierKey, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
     """What was agreed once and is not any more; a new agreement of a later day takes its place."""
+    approvers: tuple[Approver, ...] = ()
+    """Who approves plans before they are applied, where `policy.approvals` asks for it."""
 
 
 class Signer(NamedTuple):

@@ -17,7 +17,7 @@ from provisioner.inventory.model.maintenance import MaintenanceWindow
 from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.receivers import Receiver
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
-from provisioner.inventory.model.signers import Signer, Signers, signers_in, signing_facts_of
+from provisioner.inventory.model.signers import Approver, Signer, Signers, signers_in, signing_facts_of
 
 _LOCK = "allocations"
 _READ_LOCK = "read_lock"
@@ -93,6 +93,12 @@ class Frame(Model):
     def signing_facts(self) -> tuple[str, ...]:
         """All that decides whose word on a plan counts, a line each: what a plan has to tell a change of."""
         return signing_facts_of(self.signing_keys, self.settings.policy.sign_offs)
+
+    @property
+    def approvers(self) -> tuple[Approver, ...]:
+        """Every key that approves plans, in an order that does not depend on the file's."""
+        listed = self.signing_keys.approvers if self.signing_keys else ()
+        return tuple(sorted(listed, key=lambda one: (one.id, one.key, one.since)))
 
     @property
     def relays(self) -> dict[str, tuple[Carrier, Relay]]:

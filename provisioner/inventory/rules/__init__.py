@@ -17,6 +17,7 @@ from provisioner.inventory.outline import outline_of
 from provisioner.inventory.rules import (
     accepts,
     allocated,
+    approvals,
     hosts,
     intents,
     jump_hosts,
@@ -78,6 +79,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *receivers.RULES,
     *texts.RULES,
     *signatures.RULES,
+    *approvals.RULES,
     missing_allocations,
     missing_keys,
 )

@@ -51,6 +51,10 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     if not differing:
         return at.noop(Resource.FILE, path, "same content, mode and owner")
     if path == at.spec.names.policy_file and differing == ["content"]:
+        if _approvals_differ(at):
+            # What a host does not remember it cannot hold against an edit that takes it back.
+            reason = "who approves plans, and what, is to be remembered there"
+            return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
         return at.noop(Resource.FILE, path, "the policy that it was applied under; the next change writes the new one")
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
     if path == MEDIAMTX_FILE and "content" in differing:
@@ -61,6 +65,11 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
         reason = f"{reason}: whoever comes from now on is shown another certificate, and nobody is cut"
         reason += caution(at.spec.media.artefact.version)
     return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
+
+
+def _approvals_differ(at: Comparison) -> bool:
+    remembered, desired = at.facts.policy, at.spec.policy
+    return (remembered.approvals if remembered else None) != (desired.approvals if desired else None)
 
 
 def _differ(differing: list[str]) -> str:

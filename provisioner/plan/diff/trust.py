@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from provisioner.base.counted import counted
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.read_prefix import was_read
+from provisioner.desired.approval_terms import ApprovalTerms
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import NEXT, SITE, HostSpec
 from provisioner.desired.trust import AppliedPolicy, Trust
@@ -147,6 +148,23 @@ def _loosened(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Ite
         yield f"signing: {line}", Action.CREATE, "whose word on a connection plan counts was decided without it"
     for line in sorted(set(live.signing) - set(desired.signing)):
         yield f"signing: {line}", Action.DELETE, "it decided whose word on a connection plan counts"
+
+    yield from _other_terms(live.approvals, desired.approvals)
+
+
+def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> Iterator[tuple[str, Action, str]]:
+    """Each thing by which less is approved than before, or by others; a rule more and an approver less are neither."""
+    if live is None:
+        return
+    rules = {rule.words for rule in desired.rules} if desired else set()
+    approvers = {one.words for one in desired.approvers} if desired else set()
+    for rule in live.rules:
+        if rule.words not in rules:
+            yield f"approval: {rule.words}", Action.DELETE, "plans were not applied without it"
+    for line in sorted(approvers - {one.words for one in live.approvers}):
+        yield f"approval: {line}", Action.CREATE, "who approves plans was decided without it"
+    if desired and desired.valid_hours > live.valid_hours:
+        yield "approval: valid hours", Action.UPDATE, f"{live.valid_hours} → {desired.valid_hours}"
 
 
 def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:

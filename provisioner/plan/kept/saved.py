@@ -13,7 +13,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.plan.basis import Basis
 from provisioner.plan.document import SCHEMA, plan_document
-from provisioner.plan.kept.written import NOT_KNOWN, PlanMaker, basis_in, maker_in, no_fraction, no_twins
+from provisioner.plan.kept.written import NOT_KNOWN, PlanMaker, WrittenPlan, basis_in, no_fraction, no_twins, plan_in
 from provisioner.plan.model import Plan
 from provisioner.plan.seen import HostItems, moved_items, seen_in
 
@@ -32,6 +32,7 @@ class Saved:
         seen: what it saw on each host.
         refused: the policies that held it back when it was made.
         maker: who made it, as far as that is known.
+        written: its changes as they stand in it.
     """
 
     basis: Basis
@@ -39,6 +40,7 @@ class Saved:
     seen: Mapping[str, HostItems]
     refused: tuple[str, ...]
     maker: PlanMaker = NOT_KNOWN
+    written: WrittenPlan | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -99,7 +101,8 @@ def _saved_in(whole: Document) -> Saved:
         by_host[change["host"]].add((change["resource"], change["name"], change["action"], change["reason"]))
     rows = {host: frozenset(of_host) for host, of_host in by_host.items()}
     refused = tuple(str(refusal["policy"]) for refusal in whole["refused"])
-    return Saved(basis, rows, seen_in(whole["seen"]), refused, maker_in(whole))
+    written = plan_in(whole)
+    return Saved(basis, rows, seen_in(whole["seen"]), refused, written.maker, written)
 
 
 # --- stale ----------------------------------------------------------------------------------------

@@ -27,24 +27,17 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class PlanMaker:
-    """Who a plan was made by, as far as the machine knows: its user, and the person that a forge says began the job.
-
-    Nothing proves either.
+    """Who made a plan, as far as the machine, its pipeline and Git say; nothing proves it.
 
     Attributes:
-        login: the person's name at the forge; empty outside of a pipeline.
         job: the pipeline's job, as `system:project#number`.
+        approvers: the ids of those who approve plans, and are known by a name that had to do with this one.
     """
 
     user: str = ""
     machine: str = ""
     job: str = ""
-    login: str = ""
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names by which it may be known that an approver made the plan."""
-        return frozenset(name for name in (self.user, self.login) if name)
+    approvers: tuple[str, ...] = ()
 
 
 NOT_KNOWN: Final = PlanMaker()
@@ -98,7 +91,7 @@ def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
         whole = json.loads(
             data.decode(), object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction
         )
-        return _plan_in(whole), str(whole["digest"]), str(whole.get("meaning", ""))
+        return plan_in(whole), str(whole["digest"]), str(whole.get("meaning", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         hint = "name a file that provisioner plan --out FILE wrote"
         raise StalePlanError(f"{origin} is not a saved plan", hint=hint) from None
@@ -139,7 +132,12 @@ def basis_in(whole: Document) -> Basis:
     )
 
 
-def _plan_in(whole: Document) -> WrittenPlan:
+def plan_in(whole: Document) -> WrittenPlan:
+    """A plan out of its document, compared with nothing.
+
+    Raises:
+        TypeError, ValueError, LookupError: it is none.
+    """
     if whole["schema"] != SCHEMA or len(whole["changes"]) > _MOST_CHANGES:
         raise ValueError("another document")
     basis = basis_in(whole)
@@ -157,7 +155,7 @@ def _plan_in(whole: Document) -> WrittenPlan:
         commit=whole["inventory"]["commit"],
         refused=tuple((str(one["policy"]), str(one["host"]), str(one["message"])) for one in whole["refused"]),
         unreadable={str(host): str(why) for host, why in whole["unreadable"].items()},
-        maker=maker_in(whole),
+        maker=_maker(whole),
     )
 
 
@@ -177,13 +175,14 @@ def _cut(plain: Document) -> Audience:
     return cut
 
 
-def maker_in(whole: Document) -> PlanMaker:
-    """Who made a plan, by its document; nobody that is known where it says nothing of it."""
+def _maker(whole: Document) -> PlanMaker:
+    """Who made a plan; nobody that is known where its document says nothing of it."""
     plain = whole.get("made_by", asdict(NOT_KNOWN))
-    names = [plain[name] for name in ("user", "machine", "job", "login")]
-    if not all(isinstance(name, str) for name in names):
+    names = [plain[name] for name in ("user", "machine", "job")]
+    approvers = tuple(plain["approvers"])
+    if not all(isinstance(name, str) for name in (*names, *approvers)):
         raise TypeError("a name is none")
-    return PlanMaker(*names)
+    return PlanMaker(plain["user"], plain["machine"], plain["job"], approvers)
 
 
 def _is_of_its_changes(plan: WrittenPlan) -> bool:

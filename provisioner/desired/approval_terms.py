@@ -1,0 +1,92 @@
+"""Under which rules plans are approved, and by whom: as the inventory says, and as hosts remember. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+
+from provisioner.inventory.model import ApprovedChanges, Inventory
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TermsRule:
+    """How many people have to approve what; `role` is empty where any will do."""
+
+    changes: ApprovedChanges
+    role: str
+    people: int
+
+    @property
+    def words(self) -> str:
+        """The rule as one line."""
+        return f"{self.changes.value} changes: {self.people} of {self.role or 'any role'}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TermsApprover:
+    """A key by which a person approves; `carriers` is empty where it is for the hosts of all.
+
+    Attributes:
+        until: the last day; None where there is none.
+    """
+
+    id: str
+    key: str
+    roles: tuple[str, ...]
+    carriers: tuple[str, ...]
+    since: date
+    until: date | None
+
+    @property
+    def words(self) -> str:
+        """Whose key it is and what for, as one line."""
+        of = f" of {' '.join(self.carriers)}" if self.carriers else ""
+        until = f" until {self.until}" if self.until else ""
+        return f"{self.id} approves as {' '.join(self.roles)}{of} by {self.key} since {self.since}{until}"
+
+    def approves_on(self, day: date) -> bool:
+        """Whether the key approves on a day."""
+        return self.since <= day <= (self.until or date.max)
+
+    def is_for(self, carrier: str) -> bool:
+        """Whether it approves for a carrier's hosts."""
+        return not self.carriers or carrier in self.carriers
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalTerms:
+    """The rules, who approves, and how long an approval counts."""
+
+    valid_hours: int
+    rules: tuple[TermsRule, ...]
+    approvers: tuple[TermsApprover, ...]
+
+    def as_document(self) -> dict[str, object]:
+        """What hosts keep of it."""
+        return {
+            "valid_hours": self.valid_hours,
+            "rules": [asdict(rule) | {"changes": rule.changes.value} for rule in self.rules],
+            "approvers": [
+                asdict(one) | {"since": str(one.since), "until": str(one.until) if one.until else ""}
+                for one in self.approvers
+            ],
+        }
+
+
+def approval_terms(inventory: Inventory) -> ApprovalTerms | None:
+    """The terms of an inventory; None where nobody has to approve anything."""
+    policy = inventory.settings.policy.approvals
+    if policy is None:
+        return None
+    rules = (TermsRule(rule.changes, rule.role or "", rule.people) for rule in policy.rules)
+    approvers = (
+        TermsApprover(
+            one.id, one.key, tuple(sorted(set(one.roles))), tuple(sorted(set(one.carriers))), one.since, one.until
+        )
+        for one in inventory.approvers
+    )
+    return ApprovalTerms(policy.valid_hours, tuple(sorted(set(rules))), tuple(sorted(set(approvers), key=_by_key)))
+
+
+def _by_key(one: TermsApprover) -> tuple[str, str, date, str]:
+    return one.id, one.key, one.since, one.words
