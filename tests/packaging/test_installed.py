@@ -16,8 +16,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from scripts.packaging.deb import ARCHITECTURES, DISTRIBUTIONS
+from scripts.packaging.deb import ARCHITECTURES, DISTRIBUTIONS, Deb
 from scripts.packaging.image import base_image
+from scripts.packaging.wheelhouse import MACHINES, PYTHONS, Target, collect
 from tests.lab.docker_cli import docker
 from tests.lab.docker_daemon import DockerDaemon
 from tests.packaging.journey import EXAMPLE, ROOT, SCRIPT, assert_came_far
@@ -165,6 +166,19 @@ def test_a_debian_package_runs_and_leaves_nothing_when_it_goes(release: Path, nu
         assert listing(shell) == before
 
 
+def test_watches_are_started_anew_by_an_upgrade_and_stopped_by_a_removal(release: Path) -> None:
+    package = packages_of(release)[12]
+    says = "mkdir -p /run/systemd/system; printf '#!/bin/sh\\necho \"$*\" >>/tmp/asked\\n' >/usr/bin/systemctl"
+    with container(base_image(SUITES[12]), *shared(package)) as shell:
+        shell(f"{says}; chmod +x /usr/bin/systemctl; dpkg --install /shared/{package.name}; rm /tmp/asked")
+        shell(f"dpkg --install /shared/{package.name}")
+        asked = shell("cat /tmp/asked; rm /tmp/asked").splitlines()
+        assert "try-restart provisioner-watch@*.service" in asked
+        assert not [line for line in asked if line.startswith(("stop", "enable", "start"))]
+        shell("dpkg --purge provisioner")
+        assert "stop provisioner-watch@*.service provisioner-nightly@*.timer" in shell("cat /tmp/asked").splitlines()
+
+
 def test_a_history_of_runs_outlives_the_package_and_says_so(release: Path) -> None:
     package = packages_of(release)[12]
     with container(base_image(SUITES[12]), *shared(package)) as shell:
@@ -180,6 +194,31 @@ def test_lintian_has_nothing_to_say(release: Path) -> None:
     argv = ["lintian", "--allow-root", "--fail-on", "error,warning", str(package)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, [line for line in done.stdout.splitlines() if line[:2] in {"E:", "W:"}]) == (0, [])
+
+
+# --- what is not for this machine ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_locked_package_has_a_wheel_wherever_it_is_promised(tmp_path: Path, python: str, machine: str) -> None:
+    lock = ROOT / "scripts/packaging/runtime.lock"
+    wheels = collect(lock, Target(python, machine), tmp_path)
+    assert len(wheels) == lock.read_text(encoding="utf-8").count("==")
+
+
+def test_a_package_for_another_machine_has_its_programs_and_none_of_ours(release: Path, tmp_path: Path) -> None:
+    other = next(machine for machine in MACHINES if machine != MACHINE)
+    wheels = [
+        *collect(ROOT / "scripts/packaging/runtime.lock", Target("3.13", other), tmp_path),
+        *release.glob("*.whl"),
+    ]
+    package = Deb(ROOT, wheels, "1.2.0", 1_620_000_000, DISTRIBUTIONS[1], other).build(tmp_path)
+    argv = ["dpkg-deb", "--contents", str(package)]
+    names = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    assert f"-{other}-linux-gnu.so" in names
+    assert f"-{MACHINE}-linux-gnu.so" not in names
+    assert package.name == f"provisioner_1.2.0-1~deb13_{ARCHITECTURES[other]}.deb"
 
 
 # --- the bundle ---------------------------------------------------------------------------------------
