@@ -149,9 +149,7 @@ def release(*, machines: Sequence[str], rehearse: bool, with_image: bool) -> Pat
     if not rehearse:
         commit.check((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     if with_image:
-        run(["docker", "version"])
-        if platform.machine() not in machines:
-            raise RefusedError(f"an image is of this machine, {platform.machine()}", hint="--no-image leaves it out")
+        _check_for_image(machines)
     out = ROOT / "out"
     out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".release-", dir=out) as scratch:
@@ -184,6 +182,15 @@ def release(*, machines: Sequence[str], rehearse: bool, with_image: bool) -> Pat
         built[0].rename(place)
         place.chmod(0o755)
     return place
+
+
+def _check_for_image(machines: Sequence[str]) -> None:
+    if platform.machine() not in machines:
+        raise RefusedError(f"an image is of this machine, {platform.machine()}", hint="--no-image leaves it out")
+    try:
+        run(["docker", "version"], timeout_s=60)
+    except RefusedError as refused:
+        raise RefusedError(f"Docker does not answer: {refused}", hint="start it; --no-image leaves it out") from refused
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:

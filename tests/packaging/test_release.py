@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from scripts.packaging import release
+from scripts.packaging.commit import Commit
 from scripts.packaging.errors import RefusedError
 from scripts.packaging.programs import run
+from scripts.packaging.tree import write_text
+from scripts.packaging.wheelhouse import MACHINES
 from tests.packaging.test_commit import git
 
 
@@ -60,6 +64,60 @@ def test_a_build_that_fails_leaves_the_last_release_as_it_was(
     assert "runtime.lock" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["rehearsal"]
     assert [path.name for path in (tmp_path / "out/rehearsal").iterdir()] == ["kept"]
+
+
+@pytest.fixture
+def tagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout that is a release, of which a build makes one file, and no package is fetched."""
+    (tmp_path / "provisioner").mkdir()
+    (tmp_path / "provisioner/__init__.py").write_text('__version__ = "1.2.0"\n', encoding="utf-8")
+    (tmp_path / "CHANGELOG.md").write_text("## Unreleased\n\n## 1.2.0 - 2026-11-27\n\n- x\n", encoding="utf-8")
+    (tmp_path / ".gitignore").write_text("out/\n", encoding="utf-8")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "x")
+    git(tmp_path, "tag", "v1.2.0")
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    monkeypatch.setattr(release.Wheels, "fetch", lambda *_: None)
+    monkeypatch.setattr(release, "build_files", lambda *words: write_text(words[-1] / "built", "x"))
+    return tmp_path
+
+
+def test_a_release_says_what_a_person_does_next_and_does_none_of_it(
+    tagged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert release.main(["--no-image"]) == 0
+    said = capsys.readouterr().out
+    for step in ("gpg --detach-sign --armor out/release/SHA256SUMS", "git push origin v1.2.0", "install.md"):
+        assert step in said
+    files = {path.name: path.read_text(encoding="utf-8") for path in (tagged / "out/release").iterdir()}
+    assert files["built"] == "x"
+    assert files["SHA256SUMS"].endswith("  built\n")
+    assert len(files) == 2
+    assert [path.name for path in (tagged / "out").iterdir()] == ["release"]
+    assert Commit.of(tagged).edited == ()
+
+
+def test_what_comes_out_twice_and_differs_is_no_release(
+    tagged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(release, "build_files", lambda *words: write_text(words[-1] / "built", str(words[-1])))
+    assert release.main(["--no-image"]) == release.REFUSED
+    assert "built twice, and not the same: built" in capsys.readouterr().err
+    assert not (tagged / "out/release").exists()
+
+
+def test_an_image_needs_a_docker_that_answers_and_this_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert release.main(["--rehearse"]) == release.REFUSED
+    said = capsys.readouterr().err
+    assert "Docker does not answer" in said
+    assert said.splitlines()[-1] == "hint: start it; --no-image leaves it out"
+    other = next(machine for machine in MACHINES if machine != platform.machine())
+    assert release.main(["--rehearse", "--machine", other]) == release.REFUSED
+    assert "an image is of this machine" in capsys.readouterr().err
 
 
 def test_a_program_that_is_missing_or_fails_is_named_with_what_it_said(tmp_path: Path) -> None:
