@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 import venv
 import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,34 +26,38 @@ MOMENT = 1_620_000_000
 Built = tuple[Path, Path]
 
 
-def copy_of_sources(target: Path) -> Path:
-    """All files that Git has or would have, as they are now."""
+def sources() -> Iterator[tuple[str, bytes, bool]]:
+    """All files that Git has or would have, each with its content and whether it is a program.
+
+    What other tests write and remove meanwhile may be among them, or be gone.
+    """
     argv = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target / name)
-            (target / name).chmod(0o777 & ~_umask() if os.access(ROOT / name, os.X_OK) else 0o666 & ~_umask())
+    for name in filter(None, subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split("\0")):
+        with suppress(FileNotFoundError):
+            yield name, (ROOT / name).read_bytes(), os.access(ROOT / name, os.X_OK)
+
+
+def write_sources(files: Iterable[tuple[str, bytes, bool]], target: Path, moment: int) -> Path:
+    """Write files as somebody with this process's umask has them, all of one time."""
+    for name, content, is_program in files:
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        if is_program:
+            path.chmod(path.stat().st_mode | (path.stat().st_mode & 0o444) >> 2)
+        os.utime(path, (moment, moment))
     return target
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Built]:
     """Built in two folders, by people with two umasks, of files from two days."""
-    built = []
+    built, files = [], list(sources())
     for name, mask, days in (("a", 0o022, 0), ("another-place/b", 0o077, 400)):
         before = os.umask(mask)
         try:
-            source = copy_of_sources(tmp_path_factory.mktemp("sources") / name)
-            for path in source.rglob("*"):
-                os.utime(path, (MOMENT + days * 86_400,) * 2)
+            place = tmp_path_factory.mktemp("sources") / name
+            source = write_sources(files, place, MOMENT + days * 86_400)
             built.append(build_python_files(source, tmp_path_factory.mktemp("built"), MOMENT))
         finally:
             os.umask(before)
