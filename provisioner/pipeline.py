@@ -33,6 +33,7 @@ from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.attended import AttendedRunner, CallsWatcher
 from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.keys import HostKeys, make_host_keys
 from provisioner.hosts.observe import observe, observe_request
 from provisioner.hosts.runner import (
@@ -92,12 +93,14 @@ class Session:
         environment: the caller's environment (vault passwords, SSH key).
         today: the day on which designations have to hold.
         watcher: who is told how far calls to hosts are.
+        known_in: a revision; a plan logs in only to hosts that it has so; empty trusts the inventory itself.
     """
 
     root: Path
     environment: Mapping[str, str] = field(repr=False)
     today: date
     watcher: CallsWatcher | None = field(default=None, repr=False, compare=False)
+    known_in: str = ""
 
     @cached_property
     def templates(self) -> Templates:
@@ -205,6 +208,11 @@ class Session:
             hosts[host], self.files[host] = spec, render_host(spec, self.templates)
 
     @cached_property
+    def introduced(self) -> dict[str, HostError]:
+        """The hosts that no plan calls, each with the error that it has instead."""
+        return introduced_hosts(self.inventory, self.root, self.known_in, self.today) if self.known_in else {}
+
+    @cached_property
     def digest(self) -> str:
         """The digest of the inventory's content."""
         return self.loaded.digest
@@ -293,7 +301,9 @@ def make_plan(
     limit = session.read_limit(limit)
     hosts = chosen_hosts(session.state, limit)
     now, allowed = now or datetime.now(UTC), dict(allow or {})
-    facts, errors = _observed(session, hosts, allowed.get(TRUST, 0), now)
+    called = [spec for spec in hosts if spec.id not in session.introduced]
+    facts, errors = _observed(session, called, allowed.get(TRUST, 0), now)
+    errors |= {spec.id: session.introduced[spec.id] for spec in hosts if spec.id in session.introduced}
     session.settle(facts)
     hosts = tuple(_lifting(session.state.hosts[spec.id], lift) for spec in hosts)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}

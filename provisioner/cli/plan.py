@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -36,6 +37,11 @@ from provisioner.runs.saved_plan import maker_here
 
 _CHANGES = 10
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
+_known_in = click.option(
+    "--known-in",
+    metavar="REF",
+    help="Log in only to hosts that REF has so: address, user, host key, jump host.",
+)
 _details = click.option("--details", is_flag=True, help="List every change with its reason, by host.")
 
 
@@ -48,6 +54,7 @@ _details = click.option("--details", is_flag=True, help="List every change with 
 @click.option("--check", "expected", metavar="DIGEST|FILE", help="End with 8 if the plan is another one now.")
 @click.option("--offline", is_flag=True, help="Ask no host: compare with an older revision, --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")
+@_known_in
 @click.option("--exit-code", "by_exit_code", is_flag=True, help="End with 10 if there are changes.")
 @click.pass_context
 def plan(
@@ -62,6 +69,7 @@ def plan(
     details: bool,
     everything: bool,
     offline: bool,
+    known_in: str | None,
     by_exit_code: bool,
 ) -> int:
     """Show what apply would change, on which host, and whom it would cut.
@@ -70,7 +78,8 @@ def plan(
     host could not be read: its changes are not in the plan; with 3 if a facility has errors of its own: what hosts
     have of it is held as it is, and the plan is that of all others. With --check it compares instead: 0 if the plan
     is still the one of that digest or file, 8 with what moved if it is not. With --offline it says what an
-    edit of the inventory means, without hosts and without the vault; such a plan cannot be applied.
+    edit of the inventory means, without hosts and without the vault; such a plan cannot be applied. With --known-in,
+    for merge requests, a host that the edit introduces is not logged in to, and ends it with 5.
 
     Example: provisioner -i DIR plan --out plan.json
     """
@@ -80,7 +89,7 @@ def plan(
     invocation: Invocation = ctx.obj
     invocation.refuse_proposed(out)
     details = details or invocation.verbose
-    session = session_of(invocation)
+    session = replace(session_of(invocation), known_in=known_in or "")
     allow = parse_allowances(allows)
     if expected is not None:
         if out or by_exit_code or everything:
@@ -90,6 +99,8 @@ def plan(
         if not (offline and against) or out:
             hint = "write --offline --against REF, and leave --out out: what no host was asked for is never applied"
             raise UsageError("--offline and --against go together, and save nothing", hint=hint)
+        if known_in is not None:
+            raise UsageError("--offline logs in nowhere: --known-in says nothing beside it", hint="leave it out")
         compared = compare(session, against, parse_limits(limits), allow=allow, everything=everything)
         _show_plan(invocation, compared, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0

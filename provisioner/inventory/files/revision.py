@@ -29,7 +29,7 @@ _MOST_BYTES: Final = 512 * 1024 * 1024
 _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
-_NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. --against origin/main"
+_NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. origin/main"
 _LOOK: Final = "look at that revision with Git itself: no inventory is like that"
 
 
