@@ -20,6 +20,7 @@ from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_diff import diff
+from provisioner.cli.plan_push import fetch, push
 from provisioner.cli.plan_text import ending_lines, plan_lines
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
@@ -120,6 +121,8 @@ def plan(
 
 
 plan.add_command(diff)
+plan.add_command(push)
+plan.add_command(fetch)
 
 
 def _refuse_options(ctx: click.Context) -> None:
