@@ -1,0 +1,1 @@
+"""What `pipelines/` calls, run step by step: a Git server over HTTP, a forge, hosts in memory, real shells."""
