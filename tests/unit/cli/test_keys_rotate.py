@@ -20,6 +20,7 @@ from provisioner.inventory.operations import file_edit
 from provisioner.runs.options import RunOptions
 from tests.example_terminal import EXAMPLE, applied
 from tests.inventories import public_key
+from tests.signatures import key_file, public_line
 from tests.unit.cli.test_plan import Terminal
 
 RELAY = "relay-viettel-1"
@@ -329,3 +330,22 @@ def test_no_other_key_is_trusted_because_a_next_one_is(call: KeyTerminal) -> Non
     code, document = call.document(*FINISH, SITES[0])
     assert (code, call.changed()) == (1, [])
     assert "trusted" in document["left_out"][SITES[0]]
+
+
+def test_where_people_approve_plans_a_change_of_keys_goes_on_once_its_plan_was_approved(call: KeyTerminal) -> None:
+    call.edit("inventory.yml", "policy:", "policy:\n  approvals:\n    rules: [{ changes: any }]")
+    key = f"key: {public_line('noc-1', 'ed25519')}"
+    entry = f"{{ id: noc-1, roles: [noc], {key}, since: 2021-05-01, source: 7/TB }}"
+    call.file("signers.yml").write_text(f"version: 1\napprovers: [{entry}]\n", encoding="utf-8")
+    site = SITES[0]
+    assert call(*ROTATE, site, "--yes")[0] == 0
+    call.note(site)
+    code, _, err = call(*FINISH)
+    assert (code, "a plan has to be approved before it is applied, and this one is in no file" in err) == (6, True)
+    assert call.changed() == []
+    assert call("plan", "--allow", "trust=9", "--out", "plan.json")[0] == 0
+    signed = ["--key", str(key_file("noc-1", "ed25519")), "--yes"]
+    assert call("approve", "plan.json", "--as", "noc-1", *signed)[0] == 0
+    assert call("apply", "plan.json")[0] == 0
+    code, document = call.document(*FINISH)
+    assert (code, stages(document), document["runs"]) == (0, {site: "staged"}, [])

@@ -85,6 +85,14 @@ def test_a_change_that_has_another_reason_shows_both(call: Terminal) -> None:
     assert "  ~ update path bac-giang/kcl-bg-001/" in out
 
 
+def test_what_a_plan_printed_is_taken_as_well(call: Terminal) -> None:
+    call.other_channel()
+    saved(call, "first.json")
+    for words in (["--all"], []):
+        Path("second.json").write_text(call("--output", "json", "plan", *words)[1], encoding="utf-8")
+        assert call("plan", "diff", "first.json", "second.json")[1].startswith("the same plan: sha256:")
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 5000])
 def test_what_is_no_plan_is_said_with_8(call: Terminal, content: bytes) -> None:
     Path("odd.json").write_bytes(content)

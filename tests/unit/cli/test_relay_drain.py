@@ -753,3 +753,12 @@ def test_a_site_whose_gateway_dials_a_port_that_the_other_relay_lacks_stays_and_
     after = call.plans()
     assert after[first] == before[first]
     assert "successor" in after[second], "one that cannot move stops no other"
+
+
+def test_where_people_approve_plans_no_host_is_changed_by_a_plan_that_is_in_no_file(call: DrainTerminal) -> None:
+    call.edit("inventory.yml", "policy:", "policy:\n  approvals:\n    rules: [{ changes: any }]")
+    hosts = {name: copy.deepcopy(host.files) for name, host in call.hosts.hosts.items()}
+    code, _, err = call(*DRAIN, "--yes", *SIGNED)
+    assert (code, "a plan has to be approved before it is applied, and this one is in no file" in err) == (6, True)
+    assert (changed(call), {name: host.files for name, host in call.hosts.hosts.items()}) == ([], hosts)
+    assert call("validate")[0] == 0
