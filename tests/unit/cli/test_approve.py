@@ -81,6 +81,8 @@ def test_a_plan_says_who_has_to_approve_it_in_every_form(call: Terminal) -> None
     assert plan["approvals"] == [need]
     out = call("plan")[1]
     assert "to be approved before it is applied, by:\n  1 person as noc of viettel for relay-viettel-1 (any)\n" in out
+    compared = call.document("plan", "--offline", "--against", "HEAD")[1]
+    assert need in compared["approvals"]
     markdown = call("--output", "markdown", "plan")[1]
     assert "**To be approved** before it is applied, by:\n  - `1 person as noc of viettel" in markdown
 
