@@ -148,6 +148,17 @@ def test_systemd_finds_nothing_wrong_with_the_units_of_an_inventory(tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_user_that_units_run_as_is_made_by_systemd(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    argv = ["systemd-sysusers", f"--root={tmp_path}", str(TEXTS / "provisioner.sysusers")]
+    subprocess.run(argv, check=True, capture_output=True)
+    (user,) = (tmp_path / "etc/passwd").read_text(encoding="utf-8").splitlines()
+    assert user.startswith("provisioner:")
+    assert user.endswith(":/var/lib/provisioner:/usr/sbin/nologin")
+    services = [text for name, text in units().items() if name.endswith(".service")]
+    assert all("\nUser=provisioner\n" in text for text in services)
+
+
 def test_a_night_and_a_watch_are_shut_in_alike() -> None:
     texts = units()
     shut_in = [settings(texts[f"provisioner-{name}@.service"]) for name in ("nightly", "watch")]
