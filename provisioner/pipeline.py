@@ -716,13 +716,16 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
             object=unknown[0],
         )
     chosen = tuple(facilities) or tuple(rendered)
-    # A package that takes a gateway down holds no secret: the vault stays closed.
-    up = [name for name in chosen if name in rendered and _has_tunnel(rendered[name])]
+    # A package that takes a gateway down, or is a sheet, holds no secret: the vault stays closed.
+    up = [name for name in chosen if name in rendered and _holds_secrets(rendered[name])]
     secrets, held = Secrets(), part
     if up or not facilities:
         held, secrets = valid_secrets(session.root, session.passwords, part)
-        # A package has no login of a camera: without one there it can be made all the same.
-        held = replace(held, held={n: o for n, o in held.held.items() if n in part.held or _lacks_keys(o)})
+        # A package has no login of a camera, but where its site pushes: without one there it can be made all the same.
+        pushing = {name for name, one in rendered.items() if _pushes(one)}
+        held = replace(
+            held, held={n: o for n, o in held.held.items() if n in part.held or _lacks_keys(o) or n in pushing}
+        )
         _refuse_held(held, facilities)
     shut = {name: files for name in up if (files := shut_for_site(secrets, rendered[name]))}
     if shut and (facilities or len(shut) == len(chosen)):
@@ -748,8 +751,12 @@ def _package(inventory: Inventory, secrets: Secrets, facility: Facility, templat
     return SitePackage(files, takes_down=down is not None, system=spec.system, changes_key=spec.changes_key)
 
 
-def _has_tunnel(facility: Facility) -> bool:
-    return any(plan.access.has_tunnel for plan in facility.carried_plans)
+def _holds_secrets(facility: Facility) -> bool:
+    return any(plan.access.has_tunnel for plan in facility.carried_plans) or _pushes(facility)
+
+
+def _pushes(facility: Facility) -> bool:
+    return any(plan.access.is_pushed for plan in facility.carried_plans)
 
 
 def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:

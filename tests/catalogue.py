@@ -88,6 +88,7 @@ RESTATED = (
     "verify/network.py",
     "verify/picture/check.py",
     "verify/picture/rules.py",
+    "verify/pushed.py",
     "verify/redirect.py",
     "verify/reference.py",
     "verify/rotation.py",

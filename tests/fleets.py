@@ -54,10 +54,19 @@ def _moved_to(device: dict[str, Any], number: int) -> dict[str, str]:
     return {"address": f"10.120.{number}.{last}"} if last else {}
 
 
+def pushing(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[str, Any]:
+    """The same with a Linux machine in its network that pushes to the relay; it has no key."""
+    plain = inventories.facility(name)
+    gateway = {"lan": plain["gateway"]["lan"]}
+    return facility(name, count, **({"plan": plain["plan"] | {"access": "publish"}, "gateway": gateway} | changes))
+
+
 def of_mode(mode: str, name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[str, Any]:
     """A facility that its relay reaches in an access mode."""
     if mode == "routed":
         return routed(name, count, **changes)
+    if mode == "publish":
+        return pushing(name, count, **changes)
     plan = inventories.facility(name)["plan"] | {"access": mode}
     return facility(name, count, **({"plan": plan} | changes))
 
@@ -71,7 +80,7 @@ def complete(inventory: Inventory, held: Collection[str] = ()) -> Inventory:
             keys[name] = {"public_key": keys[name]["public_key"]}
     whole = inventories.with_lock(inventory, recorded(lock, keys))
     hubs = any(centre.hub for centre in inventory.centres.values())
-    encrypted = hubs or any(carrier.reader_tls for carrier in inventory.carriers.values())
+    encrypted = hubs or any(carrier.certificates for carrier in inventory.carriers.values())
     return inventories.with_lock(whole, certified(whole, secrets_of(whole), CERTIFIED_AT)) if encrypted else whole
 
 
@@ -99,8 +108,13 @@ def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") ->
     carriers = {
         carrier.id: CarrierSecrets(
             readers={centre: Secret(f"reader-{carrier.id}-{centre}") for centre in carrier.centres},
-            certificate_keys={r.id: certificate_key(r.id) for r in carrier.relays if carrier.reader_tls},
+            certificate_keys={r.id: certificate_key(r.id) for r in carrier.relays if carrier.certificates},
             viewers={v.id: Secret(f"viewer-{carrier.id}-{v.id}") for v in inventory.viewers_of(carrier)},
+            publish_keys={
+                site.id: Secret(f"publish-{carrier.id}-{site.id}")
+                for site in inventory.facilities.values()
+                if any(plan.access.is_pushed for plan in (site.plan, site.successor) if plan)
+            },
             site_psks={site: Secret(_digest(f"psk/{site}")) for site in inventory.allocations.sites},
             centre_psks={
                 r.id: {c: Secret(_digest(f"psk/{r.id}/{c}")) for c in carrier.centres} for r in carrier.relays

@@ -142,15 +142,21 @@ def of(sites: Mapping[str, int], **changes: object) -> Inventory:
 
 
 def of_modes(sites: Mapping[str, int]) -> Inventory:
-    """The same with an access mode each, by the last figure of its id; gateways of some dial a further port."""
+    """The same with an access mode each, by its number; gateways of some dial a further port."""
     modes = [mode.value for mode in Access]
+    # 1, 2, 10 and 100 have one each.
+    of = {name: modes[int(name.rpartition("-")[2]) * 7 // 3 % len(modes)] for name in sites}
     facilities = [
-        fleets.of_mode(modes[int(name[-1]) % len(modes)], name, cameras, **(_dialling(name) if name[-1] == "0" else {}))
+        fleets.of_mode(of[name], name, cameras, **(_dialling(name) if _dials(name, of[name]) else {}))
         for name, cameras in sites.items()
     ]
     relay = inventories.relay("relay-viettel-1", 11, further_wireguard_ports=[443, 53])
-    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"], relays=[relay])]
+    carriers = [inventories.carrier(routed_networks=["10.120.0.0/16"], relays=[relay], publishers={})]
     return inventories.inventory(carriers=carriers, facilities=facilities)
+
+
+def _dials(name: str, mode: str) -> bool:
+    return Access(mode).has_tunnel and name[-1] in "02"
 
 
 def _dialling(name: str) -> dict[str, object]:

@@ -450,7 +450,7 @@ def sources_of(paths: Iterable[MediaPath], silent: Collection[str] = ()) -> dict
     """Where a relay is connected that pulls these paths, each from its own device; some of them bring nothing."""
     all_counts, silent_counts = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
     for path in paths:
-        device = str(path.source.address), path.source.port
+        device = str(path.pulled.address), path.pulled.port
         all_counts[device] += 1
         silent_counts[device] += path.name in silent
     return {

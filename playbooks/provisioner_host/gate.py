@@ -202,7 +202,7 @@ def _evidence(request: GateRequest, *, switched: bool) -> RelayEvidenceAnswer:
         "unit": unit,
         "api_error": scrub(later or error),
         "tunnel": {"routes": [], "peers": {}},
-        "devices": reach.connect_all({(p["address"], p["port"]) for p in away.values()}, _PORT_S),
+        "devices": reach.connect_all({(p["address"], p["port"]) for p in away.values() if p["port"]}, _PORT_S),
         "paths": {
             name: {"samples": [first.get(name), second.get(name)], "read": (reads | still).get(name)} for name in paths
         },

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host import paths, quarantine, saved_texts
 from provisioner_host.files import keyed_digest, write
-from provisioner_host.relay import PATH_LINE
+from provisioner_host.relay import PATH_LINE, USERS_LINE, users_of
 from provisioner_host.saved_texts import PeerBlock, Unclear
 from provisioner_host.shell import Failed
 
@@ -33,6 +33,7 @@ FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)
 """The files in which something stands that is one facility's."""
 
 _SITE, _NEXT = "site/", "next/"
+_PUSHED = ': {"source": "publisher", "overridePublisher": false}\n'
 _PARTS = 4  # province/facility/camera/stream
 _SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
 
@@ -45,7 +46,7 @@ class HeldLine(NamedTuple):
 
 
 class HeldParts(NamedTuple):
-    """What is held of some files: lines, blocks and elements as they stand there."""
+    """What is held of some files: lines, blocks, elements and users as they stand there."""
 
     paths: Mapping[str, HeldLine] = {}
     peers: tuple[PeerBlock, ...] = ()
@@ -54,6 +55,7 @@ class HeldParts(NamedTuple):
     asked: tuple[str, ...] = ()
     trust: Mapping[str, str] = {}
     ports: Mapping[str, int] = {}
+    users: tuple[dict[str, Any], ...] = ()
 
 
 def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], HeldParts]:
@@ -70,6 +72,7 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     without = dict(texts)
     blocks, others = _held_peers(texts.get(_TUNNEL, ""), facilities)
     lines = _held_paths(texts.get(_RELAY, ""), facilities, blocks)
+    users = _held_users(texts.get(_RELAY, ""), lines)
     keys = {peer.key for peer in blocks}
     psks = {k: psk for k, psk in saved_texts.psk_lines(texts.get(_PSKS, "")) if k in keys}
     rules = _held_elements(texts.get(_RULES, ""), blocks, others, lines)
@@ -77,7 +80,7 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
     trust = _held_trust(texts.get(_TRUST, ""), facilities)
     ports = {name: port for name, port in _below("ports", texts.get(_TRUST, "")).items() if name in facilities}
     if lines:
-        without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key)
+        without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key, users)
     if blocks:
         without[_TUNNEL] = saved_texts.tunnel_of(texts[_TUNNEL], others)
     if psks:
@@ -86,7 +89,7 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
         without[_RULES] = _with_rules(texts[_RULES], {*cameras, *asked}, (), ())
     if trust or ports:
         without[_TRUST] = _with_trust(texts[_TRUST], {*trust, *ports}, {}, {})
-    return without, HeldParts(lines, blocks, psks, cameras, asked, trust, ports)
+    return without, HeldParts(lines, blocks, psks, cameras, asked, trust, ports, users)
 
 
 def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
@@ -98,7 +101,7 @@ def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
     """
     whole = dict(texts)
     if held.paths and _RELAY in whole:
-        whole[_RELAY] = _with_paths(whole[_RELAY], {}, held.paths, key)
+        whole[_RELAY] = _with_paths(whole[_RELAY], {}, held.paths, key, held.users)
     if held.peers and _TUNNEL in whole:
         whole[_TUNNEL] = _with_peers(whole[_TUNNEL], held.peers)
         if _PSKS in whole:
@@ -156,8 +159,47 @@ def _path_lines(text: str) -> Iterator[tuple[str, str]]:
             yield saved_texts.name_in(path[1]), line if line != plain else f"{line}\n"
 
 
-def _with_paths(text: str, out: Collection[str], back: Mapping[str, HeldLine], key: str) -> str:
-    """A relay's file without some paths, or with some in their places: in the order of names, as all of them are."""
+def _held_users(text: str, lines: Mapping[str, HeldLine]) -> tuple[dict[str, Any], ...]:
+    """The users by whom sites push what is held."""
+    pushed = {name for name, one in lines.items() if one.line.endswith(_PUSHED)}
+    if not pushed:
+        return ()
+    users = users_of(text)
+    if users is None:
+        raise Unclear("the relay's file has its users in another form than ours")
+    return tuple(user for user in users if _pushes(user) in pushed)
+
+
+def _pushes(user: Mapping[str, Any]) -> str:
+    """The path that a site's user may push; empty of any other user."""
+    rights = user.get("permissions")
+    right = rights[0] if isinstance(rights, list) and len(rights) == 1 else {}
+    is_his = isinstance(right, dict) and right.get("action") == "publish"
+    return str(right.get("path", "")) if is_his else ""
+
+
+def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...]) -> str:
+    """A relay's file without the users who push some paths, or with some among them, in the order of paths."""
+    own = users_of(text)
+    if own is None:
+        raise Unclear("the relay's file has its users in another form than ours")
+    kept = [user for user in own if _pushes(user) not in out]
+    names = {user.get("user") for user in kept}
+    if twice := [user["user"] for user in back if user.get("user") in names]:
+        raise Failed(f"{twice[0]} is of what is held, and the new file has a user of that name")
+    others = [user for user in kept if not _pushes(user)]
+    pushing = sorted((user for user in (*kept, *back) if _pushes(user)), key=_pushes)
+    line = USERS_LINE + json.dumps([*others, *pushing], ensure_ascii=False)
+    return "".join(line + "\n" if one.startswith(USERS_LINE) else one for one in text.splitlines(keepends=True))
+
+
+def _with_paths(
+    text: str, out: Collection[str], back: Mapping[str, HeldLine], key: str, users: tuple[dict[str, Any], ...] = ()
+) -> str:
+    """A relay's file without some paths, or with some in their places: in the order of names, as all of them are.
+
+    With them go, or come, the `users` who push them.
+    """
     own = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
     if twice := sorted({name for name, _ in own} & back.keys()):
         raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
@@ -165,6 +207,8 @@ def _with_paths(text: str, out: Collection[str], back: Mapping[str, HeldLine], k
     listed = sorted([*kept, *((name, one.line) for name, one in back.items())]) if back else kept
     first, rest = _around_paths(text)
     result = "".join([*first, *(line for _, line in listed), *rest])
+    if users:
+        result = _with_users(result, out, users if back else ())
     return _renamed(text, result, key)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from provisioner_host import (
     observe,
     onvif,
     pinned,
+    publishers,
     reach,
     readers,
     relay,
@@ -151,7 +152,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     begun = time.monotonic()
     look = _Look(wanted["address"], paths, limits, spans)
     with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as beside:
-        places = sorted({(p["address"], p["port"]) for p in paths.values()})
+        places = sorted(_devices_of(paths.values()))
         trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
         asked = wanted.get("onvif")
         asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
@@ -162,11 +163,12 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     with spans.of("again"):
         look.take_again(begun + _RETRY_S)
     with spans.of("causes"):
-        devices = _devices_now(devices, {(paths[n]["address"], paths[n]["port"]) for n in look.gone}, limits)
+        devices = _devices_now(devices, _devices_of(paths[n] for n in look.gone), limits)
         no_picture = look.dark()
         shut = {(d["address"], d["port"]) for d in devices if d["outcome"] != "ok"}
         dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
-        looked_closer = closer.at_devices(devices, dark, tunnel, limits.connect_s, limits.until)
+        pulled = {name: path for name, path in dark.items() if path["port"]}
+        looked_closer = closer.at_devices(devices, pulled, tunnel, limits.connect_s, limits.until)
         tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
         errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
         answer: RelayEvidenceAnswer = {
@@ -176,12 +178,19 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             "devices": devices,
             "paths": look.evidence(stalls),
             "sources": look.sources,
-            "errors": errors | source_log.errors_of_api(dark, _version() if dark and not look.error else ""),
+            "errors": errors | source_log.errors_of_api(pulled, _version() if pulled and not look.error else ""),
             "closer": looked_closer,
             "chains": closer.foreign_chains(),
             "deliveries": delivered.evidence(),
         }
+        if any(not path["port"] for path in paths.values()):
+            answer["publishing"] = publishers.seen(_LOG_S + time.monotonic() - limits.begun)
         return answer if account is None else {**answer, "onvif": account}
+
+
+def _devices_of(paths: Iterable[PathToProbe]) -> set[reach.DeviceAddress]:
+    """The devices that the relay pulls paths from; what a site pushes has none."""
+    return {(path["address"], path["port"]) for path in paths if path["port"]}
 
 
 def _devices_now(

@@ -31,6 +31,7 @@ PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
 _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
 USERS_LINE = "authInternalUsers: "
+_EVERY_ADDRESS, _LOOPBACK = "0.0.0.0", "127.0.0.1"  # noqa: S104 (read, and listened at by nobody here)
 
 # A path's settings that we write. Another hand's may hold anything: a command line with a password, an address.
 _OURS = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
@@ -350,7 +351,8 @@ def _started(command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def _addresses(content: str) -> list[tuple[str, int]]:
     addresses = re.findall(r'^(?:rtspAddress|rtspsAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
-    return [(address, int(port)) for address, port in addresses]
+    # What listens at every address answers at this one.
+    return [(_LOOPBACK if address == _EVERY_ADDRESS else address, int(port)) for address, port in addresses]
 
 
 def _await_sockets(

@@ -147,6 +147,7 @@ class PathToRead(TypedDict):
     """A path that is read for a key frame, with the device that it is pulled from.
 
     Keys:
+        address: empty of a path that its site pushes, as `port` is 0: there is no device then.
         look: how its picture is looked at from there; left out where the key frame is the end.
     """
 
@@ -1145,6 +1146,25 @@ class SpanAnswer(TypedDict):
     seconds: float
 
 
+class PusherAnswer(TypedDict):
+    """A site's session at a relay: the path that it pushes, and the address that it comes from."""
+
+    path: str
+    address: str
+
+
+class PublishingAnswer(TypedDict):
+    """Who pushes to a relay, and who was refused.
+
+    Keys:
+        sessions: null where they cannot be listed.
+        refused: the addresses from which somebody wanted to push of late, and was refused, each with how often.
+    """
+
+    sessions: list[PusherAnswer] | None
+    refused: dict[str, int]
+
+
 class RelayEvidenceAnswer(TypedDict):
     """What a relay tells of its paths.
 
@@ -1154,6 +1174,7 @@ class RelayEvidenceAnswer(TypedDict):
         closer: the look at the devices of paths that do not flow.
         chains: those of other tables; null where they cannot be listed.
         onvif: what devices told of themselves, by their names.
+        publishing: left out where no site pushes one of the paths.
     """
 
     unit: str
@@ -1167,6 +1188,7 @@ class RelayEvidenceAnswer(TypedDict):
     closer: NotRequired[CloserAnswer]
     chains: NotRequired[list[BaseChainAnswer] | None]
     onvif: NotRequired[dict[str, AccountAnswer]]
+    publishing: NotRequired[PublishingAnswer]
 
 
 class CentreEvidenceAnswer(TypedDict):

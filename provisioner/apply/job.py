@@ -21,7 +21,7 @@ from provisioner.plan.changes import HOST, OWNER, Change, Resource
 from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 from provisioner.render.host import identity_content
-from provisioner.render.quote import source_url
+from provisioner.render.media import path_settings
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import (
@@ -211,7 +211,7 @@ def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
     relays = tuple(relays)
     sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith((SITE, NEXT)))
     served = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in sites}
-    return served | {path.name: _digest(job, source_url(path.source)) for spec in relays for path in spec.paths}
+    return served | {path.name: _digest(job, _source(path)) for spec in relays for path in spec.paths}
 
 
 def _wanted(job: Job) -> dict[str, str]:
@@ -232,6 +232,11 @@ def _moved(job: Job, facts: HostFacts) -> list[str]:
     lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in own}
     served = _served(job, job.carrier) if lost else {}
     return sorted(name for name, digest in lost.items() if served.get(name) == digest)
+
+
+def _source(path: MediaPath) -> str:
+    """A path's source as it stands in the relay's file."""
+    return str(path_settings(path)["source"])
 
 
 def _digest(job: Job, secret: str) -> str:
@@ -268,8 +273,8 @@ def _path(path: MediaPath) -> PathToRead:
     return {
         "name": path.name,
         "on_demand": path.on_demand,
-        "address": str(source.address),
-        "port": source.port,
+        "address": str(source.address) if source else "",
+        "port": source.port if source else 0,
     }
 
 

@@ -15,7 +15,7 @@ from provisioner.render.files import POLICY_FILE, TRUST_FILE, TUNNEL_FILE
 _SAMPLE = 48
 _OF_DEVICES = frozenset({ElementSet.CAMERAS, ElementSet.ONVIF})
 # Of these none stands between a relay and a camera that stays: packets that come back belong to what was let out.
-_HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.MANAGEMENT_V6, ElementSet.CENTRES}
+_HARMLESS = _OF_DEVICES | {ElementSet.MANAGEMENT, ElementSet.MANAGEMENT_V6, ElementSet.CENTRES, ElementSet.PUBLISHERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
         direct=frozenset(p.name for p in direct),
         peers=frozenset(peer.public_key for peer in spec.tunnel.peers if peer.name in peers),
         devices=frozenset(devices),
-        shared=frozenset(map(device_of, direct)),
+        shared=frozenset(map(device_of, direct)) - {""},
         everything=everything,
         rules=rules,
         bars=_touches_rules(pending, but=_HARMLESS),
@@ -122,7 +122,9 @@ def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) 
 
 
 def device_of(path: MediaPath) -> str:
-    """A path's device, as the rules name it."""
+    """A path's device, as the rules name it; empty of one that its site pushes."""
+    if path.source is None:
+        return ""
     return device_value(path.source.address, path.source.port)
 
 

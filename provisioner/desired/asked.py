@@ -24,7 +24,7 @@ def asked_devices(inventory: Inventory, connection: Connection, today: date | No
     facility = connection.facility
     pulled = {device_of(camera) for camera in facility.cameras}
     devices = [device for device in asked_devices_of(facility) if device in pulled]
-    if not devices:
+    if not devices or connection.plan.access.is_pushed:
         return
     linked, access = linked_site(inventory, connection), ACCESS[connection.plan.access]
     for device in devices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provisioner.base.certificate import read_certificate, server_file
+from provisioner.base.certificate import ReaderCertificate, read_certificate, server_file
 from provisioner.base.errors import InventoryError
 from provisioner.base.secret import Secret
 from provisioner.desired.required import recorded
@@ -24,11 +24,20 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
     Raises:
         InventoryError: no certificate is recorded, or what is recorded is none.
     """
+    shown = shown_certificate(certificates, host)
+    server = server_file(key, certificates or ())
+    return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)
+
+
+def shown_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
+    """The certificate that a host shows, by the lock.
+
+    Raises:
+        InventoryError: none is recorded, or what is recorded is none.
+    """
     chain = recorded(certificates or None, "its certificate", host, "keys init")
     try:
-        shown = read_certificate(chain[0])
+        return read_certificate(chain[0])
     except ValueError as error:
         hint = f"take allocations.lock.yml back from Git, or run: provisioner certificate renew {host}"
         raise InventoryError(f"{host}: its certificate: {error}", hint=hint, object=host) from None
-    server = server_file(key, chain)
-    return ReaderEncryption(tls.encryption == "strict", server, shown.fingerprint, shown.until, tls.warn_days)

@@ -129,7 +129,19 @@ def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory
         InventoryError: no certificate is recorded, or what is recorded is none.
         SecretsError: its key is missing from the vault.
     """
-    if carrier.reader_tls is None:
+    return relay_certificate(secrets, carrier, relay, inventory) if carrier.reader_tls else None
+
+
+def relay_certificate(
+    secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory
+) -> ReaderEncryption | None:
+    """What a relay shows to whoever comes encrypted, readers and sites that push; None where it shows nothing.
+
+    Raises:
+        InventoryError: no certificate is recorded, or what is recorded is none.
+        SecretsError: its key is missing from the vault.
+    """
+    if carrier.certificates is None:
         return None
     key = secret_of(carrier_secrets(secrets, carrier.id).certificate_keys, relay.id, "key of its certificate")
-    return encryption_of(carrier.reader_tls, key, relay_allocation(inventory, relay).certificates, relay.id)
+    return encryption_of(carrier.certificates, key, relay_allocation(inventory, relay).certificates, relay.id)

@@ -30,7 +30,7 @@ def left_out_relay(
     served = list(connections)
     needed = [
         *_of_host(secrets, (carrier.id,), relay.id),
-        *sorted({owner for c in served for owner in _of_logins(carrier.id, c)}),
+        *sorted({owner for c in served if not c.plan.access.is_pushed for owner in _of_logins(carrier.id, c)}),
     ]
     shut = _shut(secrets, needed)
     if not shut:
@@ -47,8 +47,12 @@ def left_out_centre(inventory: Inventory, secrets: Secrets, centre: Centre) -> L
 
 
 def shut_for_site(secrets: Secrets, facility: Facility) -> tuple[str, ...]:
-    """What would have to be opened for a site's package: the files of the carriers that serve it."""
-    return _shut(secrets, (f"secrets/carriers/{connection.plan.carrier}" for connection in facility.connections))
+    """What would have to be opened for a site's package: files of its carriers; of one that pushes with the logins."""
+    needed = [f"secrets/carriers/{connection.plan.carrier}" for connection in facility.connections]
+    for connection in facility.connections:
+        if connection.plan.access.is_pushed:
+            needed += _of_logins(connection.plan.carrier, connection)
+    return _shut(secrets, needed)
 
 
 def _of_host(secrets: Secrets, carriers: Iterable[str], host: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from provisioner.desired.access import ACCESS, linked_site
+from provisioner.desired.access.mode import device_places
 from provisioner.desired.required import secret_of
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath, StreamSource
 from provisioner.inventory.makes import behind, path_behind
@@ -42,28 +43,29 @@ def media_paths(
     """
     facility, moves = connection.facility, inventory.settings.moved
     linked, mode = linked_site(inventory, connection), connection.plan.access
-    access = ACCESS[mode]
-    logins = secrets.logins(connection.plan.carrier, facility.id)
+    access, is_pushed = ACCESS[mode], mode.is_pushed
+    # What a site pushes its relay has no login for, and its change is nothing that a relay could see.
+    logins = {} if is_pushed else secrets.logins(connection.plan.carrier, facility.id)
     province, site = facility.province, facility.id
     is_backup, beside = connection.is_backup, not connection.is_first
     recorders = {recorder.id: recorder for recorder in facility.recorders}
-    changing = _changing_logins(facility, today) if today else {}
+    changing = _changing_logins(facility, today) if today and not is_pushed else {}
     for camera in facility.cameras:
         device = device_of(camera)
-        login = secret_of(logins, device, f"credentials in {site}")
-        username, password = login.username, login.password
+        login = None if is_pushed else secret_of(logins, device, f"credentials in {site}")
         until = changing.get(device)
-        address, port = access.device_address(linked, device)
+        place = None if login is None else access.device_address(linked, device)
         streams, at, audio = camera.streams, behind(camera, recorders), camera.audio
         dark = tuple(camera.dark_hours)
         for name, stream in ((_SUB, streams.sub), (_MAIN, streams.main)):
             if stream is None:
                 continue
-            source = StreamSource(address, port, path_behind(at, stream, name), username, password)
-            change = None
-            if until and login.old:
-                change = LoginChange(until, source)
-                source = source._replace(username=login.old.username, password=login.old.password)
+            source, change = None, None
+            if login is not None and place is not None:
+                source = StreamSource(*place, path_behind(at, stream, name), login.username, login.password)
+                if until and login.old:
+                    change = LoginChange(until, source)
+                    source = source._replace(username=login.old.username, password=login.old.password)
             path = MediaPath(
                 path_name(facility, camera, name),
                 province,
@@ -72,7 +74,7 @@ def media_paths(
                 device,
                 name,
                 source,
-                name is _MAIN or is_backup,
+                not is_pushed and (name is _MAIN or is_backup),
                 stream.codec,
                 stream.width,
                 stream.height,
@@ -88,6 +90,29 @@ def media_paths(
             yield path
             if moves:
                 yield from (path._replace(name=old, alias_of=path.name) for old in old_names(moves, path.name))
+
+
+def pulled_by_site(secrets: Secrets, connection: Connection) -> Iterator[tuple[str, str, StreamSource]]:
+    """What the gateway of a site that pushes pulls from its own network: each path, its device, and where that is.
+
+    Raises:
+        SecretsError: a login is missing from the vault.
+    """
+    facility = connection.facility
+    logins = secrets.logins(connection.plan.carrier, facility.id)
+    places = device_places(facility)
+    for path, device, at in streams_of_site(facility):
+        login, place = secret_of(logins, device, f"credentials in {facility.id}"), places[device]
+        yield path, device, StreamSource(place.address, place.port, at, login.username, login.password)
+
+
+def streams_of_site(facility: Facility) -> Iterator[tuple[str, str, str]]:
+    """The streams of a facility: each path's name, its device, and its path there."""
+    recorders = {recorder.id: recorder for recorder in facility.recorders}
+    for camera in facility.cameras:
+        for name, stream in camera.streams.named:
+            at = path_behind(behind(camera, recorders), stream, name)
+            yield path_name(facility, camera, name), device_of(camera), at
 
 
 def _changing_logins(facility: Facility, today: date) -> dict[str, date]:

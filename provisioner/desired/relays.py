@@ -11,8 +11,9 @@ from provisioner.base.secret import content_key, identity_key, mediamtx_hash
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.asked import asked_devices
 from provisioner.desired.families import apart, speaks_ipv6
-from provisioner.desired.hubs import relay_encryption
+from provisioner.desired.hubs import relay_certificate, relay_encryption
 from provisioner.desired.paths import media_paths
+from provisioner.desired.publishers import networks_of, publishers
 from provisioner.desired.required import (
     carrier_secrets,
     centre_address,
@@ -104,17 +105,20 @@ def relay_host(
             reader_ports=reader_ports(tls),
             routed=tuple(sorted(carrier.routed_networks)),
             speaks_ipv6=speaks_ipv6(carrier.management_networks, (relay.address, *(p for _, p in relay.endpoints))),
+            publishers=networks_of(carrier),
         ),
         relay=RelayService(
             address=allocation.tunnel_address,
             users=(
                 *own_users(allocation, relay.id, allocation.tunnel_address),
                 *_readers(own, centres, centre_addresses),
+                *publishers(carrier, own, {c.facility.id: c.facility for c in served}, paths),
             ),
             paths=tuple(paths),
             artefact=inventory.settings.mediamtx,
             asked=asked,
             tls=tls,
+            publishing=relay_certificate(secrets, carrier, relay, inventory) if carrier.publishers else None,
         ),
     )
 
@@ -169,5 +173,6 @@ def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str
 
 def _device_addresses(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
     """Where a relay finds devices; a device of several streams is there once."""
-    addresses = {(path.facility, path.device): (path.source.address, path.source.port) for path in paths}
+    pulled = ((path, path.source) for path in paths if path.source is not None)
+    addresses = {(path.facility, path.device): (source.address, source.port) for path, source in pulled}
     return tuple(sorted(set(addresses.values()), key=lambda address: (int(address[0]), address[1])))

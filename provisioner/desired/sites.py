@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 from provisioner.base.canonical import canonical_json
 from provisioner.desired.access import ACCESS
+from provisioner.desired.paths import streams_of_site
+from provisioner.desired.publishers import push_places, pushed_streams
 from provisioner.desired.required import recorded
 from provisioner.desired.site_keys import next_psk, present_psk
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL_MTU, SiteLink, SiteSpec
 from provisioner.inventory.model import (
+    Access,
     CarrierSecrets,
     Connection,
     ConnectionPlan,
@@ -52,6 +55,8 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
         relays=tuple(connection.relay for connection in connections),
         changes_key=plan.access.has_tunnel and gateway.next_key is not None,
         next_key=(gateway.next_key.public_key or "") if gateway.next_key else "",
+        pushed=pushed_streams(inventory, secrets, facility) if plan.access.is_pushed else (),
+        artefact=inventory.settings.mediamtx if plan.access.is_pushed else None,
     )
 
 
@@ -72,8 +77,11 @@ def port_dialled(facility: Facility, relay: Relay) -> int:
 
 
 def had_tunnel(inventory: Inventory, facility: Facility) -> bool:
-    """Whether a site that hosts reach without a tunnel had one, so that its gateway has something to take down."""
-    routed = any(not plan.access.has_tunnel for plan in facility.carried_plans)
+    """Whether a routed site had a tunnel, so that its gateway has something to take down.
+
+    Of a site that pushes the new package takes it down itself.
+    """
+    routed = any(plan.access is Access.ROUTED for plan in facility.carried_plans)
     name = f"site/{facility.id}"
     return routed and any(s.object == name and s.tunnel_address for s in inventory.allocations.tombstones)
 
@@ -123,7 +131,16 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     # Left out where it is the usual one, so that packages that were handed out before stay the ones they are.
     lan += [gateway.system.value] if gateway.system is not GatewaySystem.LINUX else []
     devices = ACCESS[plan.access].device_map(facility, site).template_values
+    if plan.access.is_pushed:
+        pushed = [[path, device, at] for path, device, at in streams_of_site(facility)]
+        places = _plain(push_places(inventory, facility))
+        return _digest(["site-package", facility.id, *lan, places, _plain(devices), pushed, _program(inventory)])
     return _digest(["site-package", facility.id, *lan, _plain(ends), _plain(devices)])
+
+
+def _program(inventory: Inventory) -> list[str]:
+    artefact = inventory.settings.mediamtx
+    return [artefact.version, *(f"{arch} {artefact.sha256[arch]}" for arch in sorted(artefact.sha256))]
 
 
 def _digest(value: object) -> str:

@@ -84,7 +84,9 @@ class FormerPicture(NamedTuple):
 
 
 class MediaPath(NamedTuple):
-    """One path of a relay: a stream of a camera, always pulled or on demand.
+    """One path of a relay: a stream of a camera, always pulled or on demand, or pushed by its site.
+
+    `source` is where the relay pulls it from; None of one that is pushed.
 
     `access` is how the relay reaches the camera's site. `alias_of` is the path's own name where this is an old
     one that is still served (`moved`). `fps` and `least_kbps` are what was agreed of its rate, and `dark_hours` when
@@ -98,7 +100,7 @@ class MediaPath(NamedTuple):
     camera: str
     device: str
     stream: StreamName
-    source: StreamSource
+    source: StreamSource | None
     on_demand: bool
     codec: str
     width: int
@@ -112,6 +114,17 @@ class MediaPath(NamedTuple):
     login_change: LoginChange | None = None
     former: FormerPicture | None = None
     beside: bool = False
+
+    @property
+    def pulled(self) -> StreamSource:
+        """Where the relay pulls it from.
+
+        Raises:
+            TypeError: its site pushes it.
+        """
+        if self.source is None:
+            raise TypeError(f"{self.name} is pulled from nowhere: its site pushes it")
+        return self.source
 
     def as_seen(self, frame: tuple[str, int, int]) -> MediaPath:
         """The path as it was agreed where its picture is the former one, which is still taken; else as it is."""
@@ -212,6 +225,7 @@ class Firewall:
         reader_ports: the ports of RTSP, on a relay those of its own, on a centre those at which it reads.
         hub: on a hub, where its readers come: its address, its ports and their networks.
         routed: on a relay, the networks in which it reaches devices by no tunnel, and nothing else.
+        publishers: on a relay, the networks from which sites push to it; none where none may.
         speaks_ipv6: whether the host is managed, called or sent to over IPv6, or by a name, which may mean that.
     """
 
@@ -227,6 +241,7 @@ class Firewall:
     reader_ports: tuple[int, ...] = (RTSP_PORT,)
     hub: HubDoor | None = None
     further_ports: tuple[int, ...] = ()
+    publishers: tuple[IPv4Network, ...] = ()
 
     def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
         """Those of the management networks that are of one family: 4 or 6."""
@@ -237,7 +252,8 @@ class Firewall:
 class User:
     """A MediaMTX user. The hash is MediaMTX's own `sha256:` form of a random secret.
 
-    `reads` are the beginnings of the paths that a reader may read; all of them where there is none.
+    `reads` are the beginnings of the paths that a reader may read; all of them where there is none. `publishes` is the
+    one path that a site's user may push. Without `addresses` he may come from anywhere.
     """
 
     name: str
@@ -245,6 +261,7 @@ class User:
     addresses: tuple[str, ...]
     action: str
     reads: tuple[str, ...] = ()
+    publishes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +294,8 @@ def reader_ports(tls: ReaderEncryption | None) -> tuple[int, ...]:
 class RelayService:
     """What MediaMTX on a relay does; `asked` are the devices that a verification asks about themselves.
 
-    `tls` is how readers' connections are encrypted; None where only the tunnel encrypts them.
+    `tls` is how readers' connections are encrypted; None where only the tunnel encrypts them. `publishing` is the
+    encryption by which sites push, at all of the relay's addresses; None where none may.
     """
 
     address: IPv4Address
@@ -286,11 +304,26 @@ class RelayService:
     artefact: MediamtxArtefact
     asked: tuple[AskedDevice, ...] = ()
     tls: ReaderEncryption | None = None
+    publishing: ReaderEncryption | None = None
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of RTSP at which it listens, to readers and to sites that push."""
+        return tuple(sorted({*reader_ports(self.tls), *([RTSPS_PORT] if self.publishing else [])}))
+
+    @property
+    def certificate(self) -> ReaderEncryption | None:
+        """The certificate that it shows, to readers and to sites that push."""
+        return self.tls or self.publishing
 
     @property
     def own_port(self) -> int:
         """The port at which the relay's own probe reads: the one without encryption, where there is one."""
         return reader_ports(self.tls)[0]
+
+
+ANYWHERE: Final = IPv4Network("0.0.0.0/0")
+"""From where sites push where nobody says from which networks."""
 
 
 class HubPath(NamedTuple):
@@ -314,6 +347,11 @@ class HubService:
     artefact: MediamtxArtefact
     tls: ReaderEncryption
     networks: tuple[IPv4Network, ...]
+
+    @property
+    def certificate(self) -> ReaderEncryption:
+        """The certificate that it shows to its readers."""
+        return self.tls
 
     @property
     def own_port(self) -> int:
@@ -421,6 +459,25 @@ class SiteLink:
         return isinstance(self.relay_endpoint[0], HostName)
 
 
+class PushEnd(NamedTuple):
+    """Where a site pushes a stream: a relay, its endpoint, the certificate that it has to show, and the login."""
+
+    relay: str
+    endpoint: tuple[HostPlace, int]
+    fingerprint: str
+    user: str
+    password: Secret
+
+
+class PushedStream(NamedTuple):
+    """A stream that a site's gateway pulls from a device, and pushes to a path of each of its relays."""
+
+    path: str
+    device: str
+    source: StreamSource
+    ends: tuple[PushEnd, ...]
+
+
 class DeviceMap(Protocol):
     """Where a gateway leads what a relay sends to the site's devices; each access mode has a form of its own."""
 
@@ -441,7 +498,8 @@ class SiteSpec:
 
     While a province changes its carrier there are two links; `devices` holds for both. A routed site has none: `relays`
     names those that reach it. Where `changes_key` the package changes the gateway's key, to `next_key` where that is
-    known already; the links' pre-shared keys are the next ones.
+    known already; the links' pre-shared keys are the next ones. A site that pushes has `pushed`, and its gateway runs
+    the program `artefact`.
     """
 
     facility: str
@@ -456,6 +514,8 @@ class SiteSpec:
     relays: tuple[str, ...] = ()
     changes_key: bool = False
     next_key: str = ""
+    pushed: tuple[PushedStream, ...] = ()
+    artefact: MediamtxArtefact | None = None
 
 
 class LeftOutPath(NamedTuple):

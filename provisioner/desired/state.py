@@ -95,6 +95,7 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
         jump=host.jump,
         endpoint=inventory.relays[host.id][1].named_endpoint if host.relay else "",
         ports=_ports_dialled(inventory, host) if host.relay else {},
+        publishers=host.firewall.publishers if host.firewall else (),
     )
 
 

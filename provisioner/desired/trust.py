@@ -30,6 +30,7 @@ class Trust:
         endpoint: of a relay that gateways go to by name, that name and the port. Nobody is trusted for it: it is how
             a plan knows which packages name another one.
         ports: by site whose gateway dials another port of a relay than its first, that one; for the same purpose.
+        publishers: on a relay the networks from which sites push to it; nobody's where none may.
     """
 
     address: str
@@ -43,13 +44,14 @@ class Trust:
     jump: str = ""
     endpoint: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
+    publishers: tuple[str, ...] = ()
 
     def as_document(self) -> dict[str, object]:
         """What its file on the host says; what only some hosts have is in no other one's file."""
         return {name: value for name, value in asdict(self).items() if name not in _OF_SOME or value}
 
 
-_OF_SOME = frozenset({"jump", "endpoint", "ports"})
+_OF_SOME = frozenset({"jump", "endpoint", "ports", "publishers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def trust_of(
     jump: JumpHost | None = None,
     endpoint: str = "",
     ports: Mapping[str, int] | None = None,
+    publishers: tuple[object, ...] = (),
 ) -> Trust:
     """What is trusted about a host by the inventory.
 
@@ -117,6 +120,7 @@ def trust_of(
         jump: the host through which it is called.
         endpoint: where gateways find it, if by name.
         ports: by site, which port of it the gateway dials, of those that do not dial its first one.
+        publishers: from where sites push to it.
     """
     return Trust(
         address=str(address),
@@ -130,6 +134,7 @@ def trust_of(
         jump=f"{jump.place}, host key {known_by(jump.ssh)}" if jump else "",
         endpoint=endpoint,
         ports=dict(sorted((ports or {}).items())),
+        publishers=tuple(map(str, publishers)),
     )
 
 

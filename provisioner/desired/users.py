@@ -19,6 +19,11 @@ def viewer_user(viewer: str) -> str:
     return f"viewer-{viewer}"
 
 
+def publisher_user(path: str) -> str:
+    """The user as whom a site pushes a path: the path's name with dots, which no id has, in the place of slashes."""
+    return f"publish-{path.replace('/', '.')}"
+
+
 def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv4Address) -> tuple[User, User]:
     """The two whose passwords were born on the host: root's probe alone may use the API, which runs commands.
 

@@ -15,8 +15,8 @@ class ElementSet(StrEnum):
     """The sets of our table (docs/design.md, part 4).
 
     `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
-    itself. `management`, `management_v6` and `routed` hold networks, `centres` and `relays` hold addresses inside the
-    tunnel.
+    itself. `management`, `management_v6`, `routed` and `publishers` hold networks, `centres` and `relays` addresses
+    inside the tunnel.
     """
 
     CAMERAS = "cameras"
@@ -26,6 +26,7 @@ class ElementSet(StrEnum):
     CENTRES = "centres"
     RELAYS = "relays"
     ROUTED = "routed"
+    PUBLISHERS = "publishers"
 
 
 _SETS: Final = frozenset(ElementSet)

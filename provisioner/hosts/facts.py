@@ -359,6 +359,7 @@ def _trust(trust: Fields | None) -> Trust | None:
         jump=trust.text("jump") if trust.has("jump") else "",
         endpoint=trust.text("endpoint") if trust.has("endpoint") else "",
         ports=trust.counts("ports") if trust.has("ports") else {},
+        publishers=trust.texts("publishers") if trust.has("publishers") else (),
     )
 
 

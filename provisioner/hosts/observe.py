@@ -74,7 +74,7 @@ def _facts(spec: HostSpec, answer: HostAnswer, between: tuple[datetime, datetime
         hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
         raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
     faults = parsed(spec.id, answer.document, lambda fields: _faults(fields, *between))
-    ending = ending_certificate(spec.id, spec.media.tls if spec.media else None, between[1])
+    ending = ending_certificate(spec.id, spec.media.certificate if spec.media else None, between[1])
     return replace(facts, faults=(*faults, *other_firewalls(facts.firewalls), *ending))
 
 
@@ -109,7 +109,7 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
         "networks": [str(network) for network in spec.tunnel.routes],
     }
     if spec.relay is not None and spec.tunnel.listen_port is not None:
-        request["ports"] = {"tcp": [*reader_ports(spec.relay.tls), API_PORT], "udp": [spec.tunnel.listen_port]}
+        request["ports"] = {"tcp": [*spec.relay.ports, API_PORT], "udp": [spec.tunnel.listen_port]}
         if spec.firewall is not None and spec.firewall.further_ports:
             request["ports"]["led"] = list(spec.firewall.further_ports)
     if spec.hub is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets as random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from provisioner.base.certificate import key_of, new_certificate_key, read_certificate, self_signed
@@ -16,6 +16,7 @@ from provisioner.inventory.model import (
     HubSecrets,
     Inventory,
     NextPsk,
+    Operating,
     RelayAllocation,
     Secrets,
 )
@@ -62,6 +63,7 @@ def completed(
             for name, site in inventory.allocations.sites.items()
             if carrier.id in {site.carrier, site.successor.carrier if site.successor else None} and name not in held
         )
+        pushing = sorted(name for name in _pushing(inventory, carrier.id) if name not in held)
         known = tidied(known, inventory)
         kept = {name: psk for name, psk in known.site_psks.items() if name in held}
         carriers[carrier.id] = CarrierSecrets(
@@ -71,13 +73,23 @@ def completed(
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
-            certificate_keys={r.id: _certificate_key(known, r.id) for r in carrier.relays if carrier.reader_tls},
+            certificate_keys={r.id: _certificate_key(known, r.id) for r in carrier.relays if carrier.certificates},
             viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
             next_psks={name: psk for name, psk in known.next_psks.items() if name in held or name in sites},
+            publish_keys={name: key for name, key in known.publish_keys.items() if name in held}
+            | {name: known.publish_keys.get(name) or _random() for name in pushing},
         )
     hubs = secrets.hubs if "secrets/inventory" in secrets.shut else _of_hubs(inventory, secrets)
     return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key, "hubs": hubs})
+
+
+def _pushing(inventory: Inventory, carrier: str) -> Iterator[str]:
+    """The facilities that push, or are to push, to a carrier's relays."""
+    for facility in inventory.facilities.values():
+        plans = () if facility.operating is Operating.CLOSED else (facility.plan, facility.successor)
+        if any(plan and plan.access.is_pushed and plan.carrier == carrier for plan in plans):
+            yield facility.id
 
 
 def _of_hubs(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets]:
@@ -152,7 +164,7 @@ def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocati
     lock = inventory.allocations
     relays = dict(lock.relays)
     for carrier in inventory.carriers.values():
-        tls, own = carrier.reader_tls, secrets.carriers.get(carrier.id)
+        tls, own = carrier.certificates, secrets.carriers.get(carrier.id)
         for relay in carrier.relays if tls and own else ():
             entry, key = relays.get(relay.id), own.certificate_keys.get(relay.id) if own else None
             if tls and entry and key and not _fits(entry, key):

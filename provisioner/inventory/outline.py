@@ -63,6 +63,7 @@ class Outline(NamedTuple):
         recorders: how many there are.
         rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
             are read; empty where all are the makes' own.
+        public_addresses: from where a site that pushes comes, where that is known.
         next_key: while its gateway's key is changed the next one; empty where nobody reported that yet.
         relay_port: the port of its relays that its gateway dials; 0 where that is their first one.
         changing_logins: those of its devices of which either login is taken for a while (`accept`); sorted.
@@ -96,6 +97,7 @@ class Outline(NamedTuple):
     changing_logins: tuple[str, ...] = ()
     next_key: str | None = None
     relay_port: int = 0
+    public_addresses: tuple[str, ...] = ()
 
     @property
     def carried_plans(self) -> tuple[PlanOutline, ...]:
@@ -144,6 +146,7 @@ def outline_of(facility: Facility) -> Outline:
         changing_logins=changing_logins_of(facility),
         next_key=(gateway.next_key.public_key or "") if gateway and gateway.next_key else None,
         relay_port=(gateway.relay_port or 0) if gateway else 0,
+        public_addresses=tuple(map(str, gateway.public_addresses)) if gateway else (),
     )
 
 
@@ -202,6 +205,7 @@ PackedOutline = tuple[
     str,
     _Words,
     *_Next,
+    _Words,
 ]
 """An outline in JSON, likewise: its values in their order."""
 
@@ -209,9 +213,10 @@ PackedOutline = tuple[
 def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
-    days = map(_written, outline[-8:-4])
-    rest = outline.remarks, list(outline.changing_logins), outline.next_key, outline.relay_port
-    return [*outline[:4], *plans, *outline[6:-8], *days, *rest]
+    days = map(_written, outline[-9:-5])
+    following = outline.next_key, outline.relay_port, list(outline.public_addresses)
+    rest = outline.remarks, list(outline.changing_logins), *following
+    return [*outline[:4], *plans, *outline[6:-9], *days, *rest]
 
 
 def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
@@ -230,7 +235,7 @@ def unpacked(values: PackedOutline) -> Outline:
     """
     name, province, scheme, operating, plan, successor = values[:6]
     has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths, asked = values[6:17]
-    confirmed, surveyed, opens, closed, remarks, changing, following, relay_port = values[17:]
+    confirmed, surveyed, opens, closed, remarks, changing, following, relay_port, public = values[17:]
     return Outline(
         name,
         province,
@@ -257,6 +262,7 @@ def unpacked(values: PackedOutline) -> Outline:
         tuple(changing),
         following,
         relay_port,
+        tuple(public),
     )
 
 

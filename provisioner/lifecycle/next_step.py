@@ -85,6 +85,8 @@ def _to_agree(progress: ConnectionProgress) -> str:
 
 def _to_provision(progress: ConnectionProgress) -> str:
     gateway = progress.facility.gateway
+    if progress.plan.access.is_pushed:
+        return f"install provisioner site-package {progress.facility.id} on the gateway, then run provisioner apply"
     if gateway is None or (gateway.public_key is None and progress.plan.access.has_tunnel):
         return (
             f"install provisioner site-package {progress.facility.id} on the gateway, then provisioner gateway set-key"

@@ -20,10 +20,10 @@ class NamedRelay(NamedTuple):
 
     Attributes:
         relay: its id.
-        public_key: its tunnel's public key.
+        public_key: its tunnel's public key; for a site that pushes the fingerprint of its certificate.
         endpoint: its public address and port.
-        own_address: its address within the tunnel.
-        address: the site's own one there.
+        own_address: its address within the tunnel; empty for a site that pushes.
+        address: the site's own one there, likewise.
     """
 
     relay: str

@@ -67,9 +67,10 @@ def placeholders(inventory: Inventory) -> Secrets:
         carriers={
             carrier.id: CarrierSecrets(
                 readers=dict.fromkeys(carrier.centres, _NOTHING),
-                certificate_keys={relay.id: _NOTHING for relay in carrier.relays if carrier.reader_tls},
+                certificate_keys={relay.id: _NOTHING for relay in carrier.relays if carrier.certificates},
                 viewers={viewer.id: _NOTHING for viewer in inventory.viewers_of(carrier)},
                 site_psks=dict.fromkeys(facilities, _PSK),
+                publish_keys=dict.fromkeys(facilities, _NOTHING),
                 centre_psks={relay.id: dict.fromkeys(carrier.centres, _PSK) for relay in carrier.relays},
                 next_psks={
                     name: NextPsk(psk=_PSK, follows=one.gateway.public_key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, partial
+from ipaddress import IPv4Network, collapse_addresses
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ from provisioner.desired.spec import HostKind, HostSpec
 from provisioner.inventory.model import Inventory, Program, Service
 from provisioner.reach import roads
 from provisioner.reach.places import INTERNET, Outside, RelaySites, RuledHost, Sites, internet_but
-from provisioner.reach.roads import OF_CENTRE, OF_RELAY, OF_SITE, CellReach, Outcome
+from provisioner.reach.roads import OF_CENTRE, OF_SITE, CellReach, Outcome
 from provisioner.reach.ruleset import Networks
 
 MANAGEMENT: Final = "management"
@@ -157,12 +158,13 @@ class Reachability:
         yield from self._from_centres(wanted)
         yield from self._from_relays(wanted)
         yield from self._from_sites(wanted)
+        yield from self._from_pushing(wanted)
 
     def _from_outside(self, wanted: ReachQuery) -> Iterator[_Way]:
         for name, relay in _chosen(wanted.targets, "relays", self._relays):
             for outside in self._outsides(wanted.sources, relay.spec):
                 to_it = partial(roads.outside_to_host, outside, relay)
-                yield _Way(outside.name, None, f"relay/{name}", OF_RELAY, (name,), to_it)
+                yield _Way(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
         for name, centre in _chosen(wanted.targets, "centres", self._centres):
             for outside in self._outsides(wanted.sources, centre.spec):
                 to_it = partial(roads.outside_to_host, outside, centre)
@@ -184,7 +186,7 @@ class Reachability:
             source = f"centre/{of}"
             for name, relay in _chosen(wanted.targets, "relays", self._relays):
                 to_it = partial(roads.centre_to_relay, centre, program, relay)
-                yield _Way(source, program, f"relay/{name}", OF_RELAY, (of, name), to_it)
+                yield _Way(source, program, f"relay/{name}", roads.of_relay(relay.spec), (of, name), to_it)
             for name, relay in self._relays.items():
                 for sites in self._groups(wanted.targets, name) if wanted.takes(of, name) else ():
                     through = partial(roads.centre_to_sites, centre, program, relay, sites)
@@ -216,20 +218,48 @@ class Reachability:
             for sites in self._groups(wanted.sources, name) if wanted.takes(name, *self._centres) else ():
                 yield from self._from_group(wanted, relay, sites)
 
+    def _from_pushing(self, wanted: ReachQuery) -> Iterator[_Way]:
+        """From sites that push, which come to their relay by no tunnel, as the internet does."""
+        for name, relay in _chosen(wanted.targets, "relays", self._relays):
+            for outside in self._pushers(wanted.sources, name):
+                to_it = partial(roads.outside_to_host, outside, relay)
+                yield _Way(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
+
+    def _pushers(self, names: Iterable[str], relay: str) -> Iterator[Outside]:
+        """The sites that push to a relay and that some places mean, a group a place."""
+        pushing = self._sites[relay].pushing
+        for name in names if pushing else ():
+            kind, _, of = name.partition("/")
+            if kind == "sites":
+                yield Outside(f"pushing sites of {relay}", _all_of(pushing.values()))
+            elif kind == "site" and of in pushing:
+                yield Outside(name, pushing[of])
+            elif kind == "province":
+                meant = [networks for facility, networks in pushing.items() if self._province(facility) == of]
+                if meant:
+                    yield Outside(f"pushing {name}", _all_of(meant))
+
     def _from_group(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Way]:
         of = relay.spec.id
         if any(name == of for name, _ in _chosen(wanted.targets, "relays", self._relays)):
-            yield _Way(sites.name, None, f"relay/{of}", OF_RELAY, (of,), partial(roads.site_to_relay, sites, relay))
+            to_it = partial(roads.site_to_relay, sites, relay)
+            yield _Way(sites.name, None, f"relay/{of}", roads.of_relay(relay.spec), (of,), to_it)
         for others in self._groups(wanted.targets, of):
             # A site's own packets stay behind its gateway.
             if len(sites.facilities | others.facilities) > 1:
                 through = partial(roads.site_to_sites, sites, relay, others)
                 yield _Way(sites.name, None, others.name, _services_of(others), (of,), through)
         for name, centre in _chosen(wanted.targets, "centres", self._centres):
-            to_it = partial(roads.site_to_centre, sites, relay, centre)
-            yield _Way(sites.name, None, f"centre/{name}", OF_CENTRE, (of, name), to_it)
+            to_centre = partial(roads.site_to_centre, sites, relay, centre)
+            yield _Way(sites.name, None, f"centre/{name}", OF_CENTRE, (of, name), to_centre)
         if INTERNET in wanted.targets:
             yield _Way(sites.name, None, INTERNET, _ELSEWHERE, (of,), partial(roads.site_to_internet, sites, relay))
+
+
+def _all_of(networks: Iterable[Networks]) -> Networks:
+    """All of some networks of one family, none inside another one."""
+    four = (network for each in networks for network in each if isinstance(network, IPv4Network))
+    return Networks(collapse_addresses(four))
 
 
 def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) -> Iterator[tuple[str, RuledHost]]:

@@ -248,6 +248,7 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
     "direction": lambda s, p: p.is_reply == (s["side"] == "reply"),
     "uid": lambda s, p: s["user"] == p.user,
     "iif": lambda s, p: s["interface"] == p.came_by,
+    "past": lambda s, p: s["other_than"] != p.came_by,
     "oif": lambda s, p: s["out"] == p.leaves_by,
     "pair": lambda _, p: p.protocol == "tcp",
     "port": lambda s, p: (s["protocol"], int(s["number"])) == (p.protocol, p.port),
@@ -298,7 +299,7 @@ def _fits_neighbour(statement: Statement, kind: str) -> bool | None:
     match statement.lastgroup:
         case "icmp":
             return statement["icmp_family"] == "icmpv6" and kind in re.split(r"[ ,]+", statement["types"].strip())
-        case "near":
+        case "near" | "past":
             return None
         case "from":
             return None if statement["family"] == "ip6" else False

@@ -9,7 +9,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
 from typing import Final
 
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import ANYWHERE, HostSpec
 from provisioner.inventory.model import Service
 from provisioner.reach.ruleset import Network, Networks, Ruleset, parse_ruleset
 
@@ -92,7 +92,8 @@ class RelaySites:
 
     @cached_property
     def _cameras(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
-        return _by_facility((path.facility, (path.source.address, path.source.port)) for path in self._spec.paths)
+        pulled = ((path.facility, path.source) for path in self._spec.paths if path.source is not None)
+        return _by_facility((facility, (source.address, source.port)) for facility, source in pulled)
 
     @cached_property
     def _asked(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
@@ -105,9 +106,22 @@ class RelaySites:
         networks = self._spec.firewall.routed if self._spec.firewall else ()
         devices: dict[str, set[IPv4Address]] = defaultdict(set)
         for path in self._spec.paths:
-            if not path.access.has_tunnel:
+            if path.source is not None and not path.access.has_tunnel:
                 devices[path.facility].add(path.source.address)
         return {name: tuple(n for n in networks if any(a in n for a in of)) for name, of in devices.items()}
+
+    @cached_property
+    def pushing(self) -> Mapping[str, Networks]:
+        """From where each site comes that pushes to the relay: from the addresses of its logins."""
+        firewall, media = self._spec.firewall, self._spec.relay
+        facilities = {path.name: path.facility for path in self._spec.paths if path.access.is_pushed}
+        managed = firewall.management_networks if firewall else ()
+        anywhere = [network for network in internet_but(managed).networks if isinstance(network, IPv4Network)]
+        known: dict[str, set[IPv4Network]] = defaultdict(set)
+        for user in media.users if media and facilities else ():
+            if user.publishes in facilities:
+                known[facilities[user.publishes]] |= {IPv4Network(one) for one in user.addresses} or {ANYWHERE}
+        return {name: Networks(anywhere if ANYWHERE in of else sorted(of)) for name, of in known.items()}
 
     @property
     def facilities(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Final, NamedTuple
 
-from provisioner.desired.spec import API_PORT, RTSP_PORT, HostSpec
+from provisioner.desired.spec import ANYWHERE, API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, User
 from provisioner.inventory.model import Program, Service
 from provisioner.reach.packets import EVERYBODY, NetPacket, Ruling, rulings
 from provisioner.reach.places import Outside, RuledHost, Sites, internet_but
@@ -20,6 +20,7 @@ from provisioner.reach.ruleset import Network, Networks
 from provisioner.render.files import RELAY_USER
 
 OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
+"""What there may be at every relay; at one to which sites push there is `publish` as well."""
 OF_CENTRE: Final = (Service.SSH, Service.OTHER)
 OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
 _LOOPBACK: Final = Networks((IPv4Network("127.0.0.1/32"),))
@@ -93,8 +94,13 @@ def _named(hop: Hop, *, accepted: bool) -> tuple[str, ...]:
 
 def other_port(spec: HostSpec) -> int:
     """A port that stands for all that nobody is to reach."""
-    used = {path.source.port for path in spec.paths} | {spec.ssh.port}
+    used = {path.source.port for path in spec.paths if path.source is not None} | {spec.ssh.port}
     return next((port for port in _UNUSED if port not in used), _UNUSED[0])
+
+
+def of_relay(spec: HostSpec) -> tuple[Service, ...]:
+    """What there may be at a relay."""
+    return (*OF_RELAY, Service.PUBLISH) if spec.relay is not None and spec.relay.publishing is not None else OF_RELAY
 
 
 def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
@@ -124,6 +130,7 @@ def _port(spec: HostSpec, service: Service) -> int:
         Service.TUNNEL: firewall.wireguard_port if firewall and firewall.wireguard_port else 0,
         Service.VIDEO: firewall.reader_ports[0] if firewall else RTSP_PORT,
         Service.API: API_PORT,
+        Service.PUBLISH: RTSPS_PORT,
     }
     return ports.get(service) or other_port(spec)
 
@@ -147,16 +154,25 @@ _ALLOWED: Final = Ruling(accepted=True, rule="allowed IPs")
 _FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
 
 
-def _logins(host: RuledHost, sources: Sequence[Network]) -> Hop:
-    """MediaMTX takes a reader's login from that reader's own addresses alone."""
+def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
+    """MediaMTX takes a login from its owner's addresses alone; of a site that pushes those may be any."""
     media = host.spec.media
-    readers = [user for user in media.users if user.action == "read"] if media else []
-    listed = [(user.name, IPv4Network(address)) for user in readers for address in user.addresses]
+    users = [user for user in media.users if user.action == action] if media else []
+    listed = [(_of_whom(user), network) for user in users for network in _networks_of(user)]
     of = [(name, one, source) for name, one in listed for source in sources if one.overlaps(source)]
     taken = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in of}
     whole = {source for _, one, source in of if source.version == one.version and source.subnet_of(one)}
     refused = set() if whole.issuperset(sources) else {Ruling(accepted=False, rule="no login")}
     return Hop(f"{host.spec.id} MediaMTX", frozenset(taken | refused))
+
+
+def _of_whom(user: User) -> str:
+    """A reader by his name; a site that pushes has many."""
+    return "a site that pushes" if user.action == "publish" else user.name
+
+
+def _networks_of(user: User) -> Sequence[IPv4Network]:
+    return [IPv4Network(address) for address in user.addresses] or [ANYWHERE]
 
 
 def _arrived(
@@ -167,6 +183,8 @@ def _arrived(
     yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
     if service is Service.VIDEO:
         yield _logins(host, sources)
+    if service is Service.PUBLISH:
+        yield _logins(host, sources, "publish")
 
 
 def _user(host: RuledHost, program: Program) -> str:
@@ -190,8 +208,11 @@ def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, 
 
 def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outcome:
     """From outside of all tunnels to a host."""
-    ports = _ports(host.spec, service)
-    return _at_ports(service, (outcome([*_arrived(host, service, outside.networks, "", port)]) for port in ports))
+    ports, networks = _ports(host.spec, service), outside.networks
+    if service is Service.PUBLISH:
+        # Sites push over IPv4: nobody listens there over IPv6.
+        networks = Networks(network for network in networks if isinstance(network, IPv4Network)) or networks
+    return _at_ports(service, (outcome([*_arrived(host, service, networks, "", port)]) for port in ports))
 
 
 def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:

@@ -90,7 +90,7 @@ BUILT_IN: Final = (
     _deny(
         "sites-open-nothing-at-relays", ["sites"], ["relays"], [Service.SSH, Service.VIDEO, Service.API, Service.OTHER]
     ),
-    _deny("centres-only-watch", ["centres"], ["relays"], [Service.SSH, Service.API, Service.OTHER]),
+    _deny("centres-only-watch", ["centres"], ["relays"], [Service.SSH, Service.PUBLISH, Service.API, Service.OTHER]),
     _deny("centres-watch-by-relays", ["centres"], ["sites"]),
     _deny("relays-open-nothing-at-centres", ["relays"], ["centres"]),
     _deny("mediamtx-stays-inside", ["relays"], [INTERNET, "centres", "relays"], (), [Program.RELAY]),

@@ -22,6 +22,8 @@ from provisioner.render.jinja import fill
 from provisioner.render.media import hub_lines, path_lines, user_settings
 from provisioner.render.templates import Templates
 
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (our rules say who comes there)
+"""All of a host's own addresses, of IPv4, as MediaMTX is told where to listen."""
 ADMITTED = 0x08000000
 """The bit of a packet's mark by which the tables of a shared centre tell each other: SSH that one of them knows."""
 
@@ -49,8 +51,8 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
         files.append(_unit("quarantine", names, templates))
     if spec.media is not None:
         files += [_mediamtx_file(spec, templates), _media_unit(spec, spec.media.artefact, templates)]
-        if (tls := spec.media.tls) is not None:
-            server = tls.server.reveal().encode()
+        if (shown := spec.media.certificate) is not None:
+            server = shown.server.reveal().encode()
             files.append(RenderedFile(READERS_FILE, server, 0o640, group=RELAY_USER, secret=True))
     return tuple(sorted(files, key=lambda f: f.path))
 
@@ -108,6 +110,7 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         return RenderedFile(names.nft_file, fill(templates, template, values), 0o640)
     values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
     values |= {"onvif": firewall.onvif, "routed": firewall.routed, "further_ports": firewall.further_ports}
+    values |= {"publishers": firewall.publishers, "publish_port": RTSPS_PORT}
     return RenderedFile(names.nft_file, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 
@@ -115,11 +118,14 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     media = spec.media
     if media is None:
         raise RenderError(f"{spec.id} has no relay to render", object=spec.id)
+    is_open = isinstance(media, RelayService) and media.publishing is not None
     values = {
         "users": [user_settings(user) for user in media.users],
         "api_address": f"127.0.0.1:{API_PORT}",
         "address": media.address,
-        "encryption": "no" if media.tls is None else "strict" if media.tls.strict else "optional",
+        # Sites push from outside of the tunnel: there the rules are what lets them in, and nobody else.
+        "rtsps_address": EVERY_ADDRESS if is_open else media.address,
+        "encryption": "no" if media.certificate is None else "strict" if media.certificate.strict else "optional",
         "rtsp_port": RTSP_PORT,
         "rtsps_port": RTSPS_PORT,
         "readers_file": READERS_FILE,
@@ -141,8 +147,10 @@ def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
 
 
 def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """MediaMTX's unit: it speaks with the pools, which the tunnel leads to, routed sites, and a hub's readers alone."""
-    networks = [str(network) for network in (*spec.tunnel.routes, *(spec.firewall.routed if spec.firewall else ()))]
+    """MediaMTX's unit: it speaks with the tunnel's pools, sites without a tunnel, and a hub's readers alone."""
+    networks = [str(network) for network in spec.tunnel.routes]
+    if spec.firewall is not None:
+        networks += [str(network) for network in (*spec.firewall.routed, *spec.firewall.publishers)]
     if spec.hub is not None:
         networks += [f"{spec.hub.address}/32", *(str(network) for network in spec.hub.networks)]
     values = {"program": program_path(artefact), "networks": networks}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote
 
-from provisioner.desired.spec import HubPath, MediaPath, StreamSource, User
-from provisioner.render.quote import flow, read_pattern, source_head, source_path, source_url
+from provisioner.base.endpoint import endpoint_text
+from provisioner.desired.spec import HubPath, MediaPath, PushedStream, PushEnd, StreamSource, User
+from provisioner.render.quote import comment, flow, read_pattern, source_head, source_path, source_url
 
 
 def path_settings(path: MediaPath) -> dict[str, object]:
     """A media path's settings as MediaMTX takes them."""
+    if path.source is None:
+        return _PUSHED
     return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
 
 
@@ -22,6 +26,9 @@ _ON_DEMAND: Final[dict[str, object]] = {
     "sourceOnDemandStartTimeout": "15s",
     "sourceOnDemandCloseAfter": "10s",
 }
+# Whoever has a path's password cannot cut the picture that is there to put another one in its place. A gateway whose
+# line broke comes back once its dead connection has timed out, after readTimeout.
+_PUSHED: Final[dict[str, object]] = {"source": "publisher", "overridePublisher": False}
 _REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
 
 
@@ -34,12 +41,32 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
     lines = []
     for path in paths:
         source, device = path.source, (path.facility, path.device)
+        if source is None:
+            lines.append(f"  {flow(path.name)}: {flow(_PUSHED)}\n")
+            continue
         first = known.get(device)
         if first is None or not _is_of_one_device(first[0], source):
             first = known[device] = (source, source_head(source))
         url = first[1] + source_path(source)
         lines.append(f'  {flow(path.name)}: {{"source": {flow(url)}, {_REST[path.on_demand]}\n')
     return "".join(lines)
+
+
+def pushed_lines(streams: Iterable[PushedStream]) -> str:
+    """The paths' lines in the file of a gateway that pushes: each with the id of its device last, as a comment."""
+    return "".join(
+        f"  {flow(stream.path)}: {flow(_pushed_settings(stream))} # {comment(stream.device)}\n" for stream in streams
+    )
+
+
+def _pushed_settings(stream: PushedStream) -> dict[str, object]:
+    forward = [{"dest": _address_of(end, stream.path), "destFingerprint": end.fingerprint} for end in stream.ends]
+    return {"source": source_url(stream.source)} | _PULLED | {"forward": forward}
+
+
+def _address_of(end: PushEnd, path: str) -> str:
+    login = f"{quote(end.user, safe='')}:{quote(end.password.reveal(), safe='')}"
+    return f"rtsps://{login}@{endpoint_text(*end.endpoint)}/{quote(path)}"
 
 
 def hub_settings(path: HubPath) -> dict[str, object]:
@@ -70,6 +97,8 @@ def user_settings(user: User) -> dict[str, object]:
 
 
 def _permissions(user: User) -> list[dict[str, str]]:
+    if user.action == "publish":
+        return [{"action": "publish", "path": user.publishes}]
     if user.action != "read":
         return [{"action": user.action}]
     return [{"action": "read", "path": path} for path in map(read_pattern, user.reads)] or [_ANY_PATH]

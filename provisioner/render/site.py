@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from provisioner.base.endpoint import endpoint_text
-from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, SiteLink, SiteSpec
+from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, SiteSpec
 from provisioner.inventory.model import Access, GatewaySystem
+from provisioner.inventory.model.addresses import HostName
 from provisioner.render.files import RenderedFile
 from provisioner.render.jinja import fill
+from provisioner.render.media import pushed_lines
 from provisioner.render.templates import Templates
 
 
@@ -25,7 +27,12 @@ class PackageFile(NamedTuple):
 
 
 _MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
-    {Access.PULL_PORTMAP: "port map", Access.PULL_NAT_MAP: "address map", Access.ROUTED: "network"}
+    {
+        Access.PULL_PORTMAP: "port map",
+        Access.PULL_NAT_MAP: "address map",
+        Access.ROUTED: "network",
+        Access.PUBLISH: "streams",
+    }
 )
 """What a package calls the way in which its gateway leads to devices."""
 
@@ -61,21 +68,37 @@ _MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyT
 )
 """Of a gateway that maps ports or addresses: the files are the same, and what is in them is not."""
 
+_PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
+    {
+        GatewaySystem.LINUX: (
+            PackageFile("install.sh", "site/install-publish.sh.j2", 0o755),
+            PackageFile("site-publish", "site/site-publish.j2", 0o755),
+            PackageFile("provisioner-publish.service", "site/provisioner-publish.service.j2", 0o644),
+            PackageFile("publish.yml", "site/publish.yml.j2", 0o600, secret=True),
+        ),
+        # MediaMTX runs on no router: the rules refuse such a gateway.
+        GatewaySystem.ROUTEROS: (),
+        GatewaySystem.OPENWRT: (),
+    }
+)
+"""Of a gateway that pushes."""
+
 PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
     {
         Access.PULL_PORTMAP: _MAPPING,
         Access.PULL_NAT_MAP: _MAPPING,
         Access.ROUTED: MappingProxyType(dict.fromkeys(GatewaySystem, ())),
+        Access.PUBLISH: _PUSHING,
     }
 )
 """The files of a site package by access mode and by what its gateway runs, beside the sheet and those of the peers."""
 _SHEETS: Final[Mapping[Access, PackageFile]] = MappingProxyType(
     {
-        mode: PackageFile("setup.html", f"site/{'setup' if mode.has_tunnel else 'setup-routed'}.html.j2", 0o644)
+        mode: PackageFile("setup.html", f"site/{'setup' if mode.has_tunnel else f'setup-{mode}'}.html.j2", 0o644)
         for mode in Access
     }
 )
-"""What a technician has in hand; of a site without a tunnel that is all."""
+"""What a technician has in hand; of a routed site that is all."""
 _KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
     {
         GatewaySystem.LINUX: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
@@ -154,7 +177,9 @@ def render_site(
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
     """
-    goes_by_name = any(link.goes_by_name for link in spec.links)
+    ends = _push_ends(spec)
+    goes_by_name = any(isinstance(end.endpoint[0], HostName) for end in ends)
+    goes_by_name = goes_by_name or any(link.goes_by_name for link in spec.links)
     values = {
         **_NO_MAPS,
         "access": spec.access.value,
@@ -174,8 +199,9 @@ def render_site(
         "takes_down": taken_down is not None,
         "devices": spec.devices.listed,
         **spec.devices.template_values,
+        **_pushing_values(spec, ends),
     }
-    named = _NAMED if goes_by_name and spec.system is GatewaySystem.LINUX else ()
+    named = _NAMED if goes_by_name and spec.links and spec.system is GatewaySystem.LINUX else ()
     files = [
         RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
         for one in (*_scripts_of(spec), *named, _SHEET_OF_CHANGE if spec.changes_key else _SHEETS[spec.access])
@@ -185,6 +211,29 @@ def render_site(
     listed = sorted(files, key=lambda f: f.path)
     sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
     return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))
+
+
+def _push_ends(spec: SiteSpec) -> tuple[PushEnd, ...]:
+    """Where the site pushes, each relay once."""
+    return spec.pushed[0].ends if spec.pushed else ()
+
+
+_MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})
+"""What `uname -m` says of each architecture."""
+
+
+def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, object]:
+    """What the templates of a package that pushes ask for, by name."""
+    if spec.artefact is None:
+        return {}
+    sums = [(arch, _MACHINES[arch], sum_) for arch, sum_ in sorted(spec.artefact.sha256.items())]
+    return {
+        "push_places": ends,
+        "path_lines": pushed_lines(spec.pushed),
+        "artefact": spec.artefact,
+        "builds": sums,
+        "origin": f"mediamtx_v{spec.artefact.version}_linux_$arch.tar.gz of the release",
+    }
 
 
 def _scripts_of(spec: SiteSpec) -> tuple[PackageFile, ...]:

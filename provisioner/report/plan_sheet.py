@@ -94,6 +94,8 @@ def _access(access: Access, say: Translator) -> str:
             return say("the relay pulls each device through the site's tunnel, at an address of the device's own")
         case Access.ROUTED:
             return say("the relay pulls each device through the carrier's own network, without a tunnel")
+        case Access.PUBLISH:
+            return say("the site's gateway pulls each device and pushes its streams to the relay, encrypted")
 
 
 def _party(party: Party, say: Translator) -> str:

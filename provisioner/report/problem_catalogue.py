@@ -458,6 +458,34 @@ _SITES: _Section = {
         "Two sites that a relay reaches without a tunnel have LANs that overlap.",
         "Renumber one of the two, or agree another access for it.",
     ),
+    "publish-not-open": (
+        "A plan says that a site pushes, and its carrier lets no site push to its relays.",
+        "Write `publishers` in the carrier's file, or agree another access.",
+    ),
+    "publish-gateway-unfit": (
+        "A site is to push whose gateway runs something other than Linux.",
+        "Put a Linux machine into the cameras' network, or agree another access.",
+    ),
+    "publish-with-backup": (
+        "A site that pushes has a backup relay, to which it would have to push everything again.",
+        "Remove `backup_relay`.",
+    ),
+    "publish-endpoint-unfit": (
+        "A site is to push to a relay whose endpoint is an address of IPv6.",
+        "Write an address of IPv4 or a name under the relay's `endpoint`, or agree another access.",
+    ),
+    "public-address-outside": (
+        "A site's `public_addresses` has one in no network from which its carrier lets sites push.",
+        "Correct it, or add its network to `publishers.networks` of the carrier.",
+    ),
+    "public-addresses-unused": (
+        "A gateway's `public_addresses` is written where no plan says that the site pushes.",
+        "Remove it, or agree `access: publish`.",
+    ),
+    "publish-not-asked": (
+        "A device of a site that pushes is to be asked by ONVIF, and no relay reaches it.",
+        "Remove `onvif`, or agree another access.",
+    ),
     "lan-over-pool": ("A facility's LAN overlaps a tunnel pool.", "Renumber the LAN, or move the unused pool."),
 }
 

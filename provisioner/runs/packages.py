@@ -11,6 +11,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.base.secret import Secret
+from provisioner.desired.publishers import push_places
 from provisioner.desired.sites import had_tunnel, link_ends, package_digest
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Operation, of_facilities
@@ -69,10 +70,12 @@ _TAKEN_DOWN = "taken-down"
 
 
 def _named(inventory: Inventory, facility: Facility) -> tuple[NamedRelay, ...]:
-    return tuple(
+    tunnels = [
         NamedRelay(one.relay, one.public_key, endpoint_text(*one.endpoint), str(one.relay_address), str(one.address))
         for one in link_ends(inventory, facility)
-    )
+    ]
+    pushed = push_places(inventory, facility)
+    return (*tunnels, *(NamedRelay(one.relay, one.fingerprint, endpoint_text(*one.endpoint), "", "") for one in pushed))
 
 
 def _digest_key(session: Session) -> Secret | None:

@@ -18,6 +18,7 @@ from provisioner.verify import words
 from provisioner.verify.accounts import DeviceAccount, accounts_in
 from provisioner.verify.closer import NOTHING_CLOSER, Closer, closer_in, device_of
 from provisioner.verify.picture.measures import Picture, picture_in
+from provisioner.verify.publishers import NOBODY_SEEN, Publishing, publishing_in
 from provisioner.verify.travel import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_of
 
 Device = looked_closer.Device
@@ -139,6 +140,7 @@ class RelayEvidence:
         deliveries: how its streams travelled; None where it does not say.
         accounts: what devices told of themselves, by their names.
         on_demand: on-demand paths as they were while a centre read them in the relay's stead.
+        publishing: who pushes to it.
     """
 
     unit: str
@@ -155,6 +157,7 @@ class RelayEvidence:
     deliveries: Deliveries | None = None
     accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
     on_demand: Mapping[str, PulledOnDemand] = field(default_factory=dict)
+    publishing: Publishing = NOBODY_SEEN
 
     def pulled(self, name: str) -> PulledOnDemand | None:
         """How an on-demand path was just after its read on the relay, else while a centre read it."""
@@ -244,6 +247,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
         accounts=accounts_in(relay),
         on_demand=dict(_on_demand(paths)),
+        publishing=publishing_in(relay),
     )
 
 

@@ -59,7 +59,7 @@ LEVELS: tuple[Level, ...] = (
         number=2,
         name="tunnel",
         statement=(
-            "the site's tunnel has a recent handshake, owns its allowed IPs, and a route exists; a routed site answers"
+            "the tunnel has a recent handshake, owns its allowed IPs, and a route exists; without one the site is heard"
         ),
         check=tunnel_check,
         subject=Subject.LINK,
@@ -67,7 +67,7 @@ LEVELS: tuple[Level, ...] = (
     Level(
         number=3,
         name="camera port answers",
-        statement="the camera's port answers from the relay",
+        statement="the camera's port answers from the relay, where that pulls it",
         check=port_check,
         subject=Subject.LINK,
     ),

@@ -16,9 +16,10 @@ from typing import Final, NamedTuple
 from provisioner.desired.access import Access
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.hosts.elements import ElementSet, SetElement, device_value
-from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
+from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
 from provisioner.verify.closer import Drop
 from provisioner.verify.evidence import Device, LivePeer
+from provisioner.verify.pushed import push_check
 from provisioner.verify.result import Cause, Layer
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
@@ -90,7 +91,7 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
         ),
     }
 )
-"""What it means that a device does not answer, by its access mode."""
+"""What it means that a device does not answer, by its access mode; of a site that pushes nobody asks one."""
 
 
 def host_check(case: Case) -> Check:
@@ -115,9 +116,9 @@ def host_check(case: Case) -> Check:
 
 
 def tunnel_check(case: Case) -> Check:
-    """Check for a recent handshake, the allowed IPs and a route; of a site without a tunnel that something answers."""
+    """Check for a recent handshake, the allowed IPs and a route; of a site without a tunnel that something comes."""
     if not case.target.path.access.has_tunnel:
-        return _carrier_check(case)
+        return push_check(case) if case.target.path.access.is_pushed else _carrier_check(case)
     site, relay = case.target.path.facility, case.target.relay.id
     tunnel, address = case.relay.tunnel, case.device[0]
     if not tunnel.peers:
@@ -200,7 +201,9 @@ def _silent(case: Case, peer: LivePeer) -> bool:
 
 
 def port_check(case: Case) -> Check:
-    """Check that the camera's port answers from the relay."""
+    """Check that the camera's port answers from the relay, where that reaches it."""
+    if case.target.path.access.is_pushed:
+        return NOT_DUE
     outcome, where = case.relay.devices.get(case.device), case.where
     if outcome is None:
         return not_checked(case.target.relay.id, f"{where} was not tried")

@@ -41,8 +41,14 @@ class _Seen:
     waits: bool
 
 
+NOWHERE: Device = ("", 0)
+"""Where a relay finds the device of a path that its site pushes: nothing is ever heard of it."""
+
+
 def device_of(path: MediaPath) -> Device:
     """Where a path's own device is found."""
+    if path.source is None:
+        return NOWHERE
     return str(path.source.address), path.source.port
 
 
@@ -62,7 +68,7 @@ def origins_of(spec: HostSpec, relay: RelayEvidence) -> Origins | None:
 
 
 def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
-    for path in spec.paths:
+    for path in (one for one in spec.paths if one.source is not None):
         first, second = relay.samples.get(path.name, (None, None))
         if first is not None and second is not None:
             # One that came up in between had no connection yet when those were counted.
@@ -72,7 +78,7 @@ def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
 
 
 def _strange(spec: HostSpec, relay: RelayEvidence, sources: Sources, seen: tuple[_Seen, ...]) -> dict[Device, int]:
-    own = {device_of(path) for path in spec.paths}
+    own = {device_of(path) for path in spec.paths if path.source is not None}
     # Of a device that was not asked about as a whole there may be paths that nobody counted.
     partly = {device_of(path) for path in spec.paths if path.name not in relay.samples}
     there = Counter(path.device for path in seen if path.there)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.users import centre_user
 from provisioner.hosts.runner import HostCall
+from provisioner.verify.origins import device_of
 from provisioner.verify.picture.due import longest_s
 from provisioner.verify.wanted import PathToCheck
 
@@ -178,11 +179,12 @@ def _devices(spec: HostSpec, wanted: Iterable[PathToCheck], *, again: bool) -> l
 
 
 def _path(one: PathToCheck, limits: ProbeLimits) -> wire.PathToProbe:
+    address, port = device_of(one.path)
     asked: wire.PathToProbe = {
         "name": one.path.name,
         "on_demand": one.path.on_demand,
-        "address": str(one.path.source.address),
-        "port": one.path.source.port,
+        "address": address,
+        "port": port,
         "peer": one.peer_key,
     }
     if limits.is_once(one):

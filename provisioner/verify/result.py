@@ -66,6 +66,9 @@ class Cause(StrEnum):
     PORT_MAP_OR_CAMERA = "port map or camera"
     ADDRESS_MAP_MISSING = "address map missing"
     ADDRESS_MAP_OR_CAMERA = "address map or camera"
+    SITE_SILENT = "site does not publish"
+    PUBLISHER_REFUSED = "publisher refused"
+    NOT_PUBLISHED = "stream not published"
     CAMERA_REFUSES = "camera refuses"
     CAMERA_UNPLUGGED = "camera unplugged"
     CAMERA_SHUT = "camera firewall"
@@ -115,7 +118,10 @@ IMPERFECT = frozenset(
 
 
 INFERRED = frozenset(
-    {Cause.PORT_MAP_MISSING, Cause.ADDRESS_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause.NOT_CHECKED}
+    {
+        *(Cause.PORT_MAP_MISSING, Cause.ADDRESS_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause.NOT_CHECKED),
+        *(Cause.SITE_SILENT, Cause.NOT_PUBLISHED),
+    }
 )
 """What is concluded from a silence; any other cause was said by somebody, or read off a host."""
 

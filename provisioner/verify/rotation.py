@@ -84,7 +84,7 @@ def content_of(target: PathToCheck) -> str:
     """The hash of all that a path is to be, but for its password: another one is another path to prove."""
     path: MediaPath = target.path
     source = path.source
-    where = [str(source.address), source.port, source.rtsp_path, source.username]
+    where = [str(source.address), source.port, source.rtsp_path, source.username] if source else []
     plain = {name: str(value) for name, value in path._asdict().items() if name not in _OTHERWISE}
     return hashlib.sha256(canonical_json([target.relay.id, where, plain])).hexdigest()
 

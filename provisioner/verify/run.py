@@ -88,7 +88,7 @@ def verify(
     second = look.again(measured, first)
     rounds = [first, *([second] if second else [])]
     hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
-    tls = {spec.id: spec.media.tls for spec in hosts_of if spec.media}
+    tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
     hosts = tuple(_report(e, first.drift, (started, first.at), tls.get(e.host)) for e in first.evidence.values())
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)

@@ -15,6 +15,7 @@ from provisioner.verify.evidence import CentreEvidence, Read
 from provisioner.verify.lossy import centre_line_check, site_line_check
 from provisioner.verify.network import dropped
 from provisioner.verify.origins import device_of
+from provisioner.verify.pushed import pushed_check, unpushed
 from provisioner.verify.redirect import origin_check, redirect_check
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.stopped import ends_early, stops
@@ -80,6 +81,8 @@ def relay_check(case: Case) -> Check:
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, f"the relay's service is {case.relay.unit}")
     if case.relay.api_error:
         return _api_silent(case)
+    if case.target.path.access.is_pushed:
+        return _unlisted(case) if _is_unlisted(case) else pushed_check(case)
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
 
 
@@ -98,6 +101,10 @@ def _serves_nobody(case: Case) -> bool:
     centres = (case.hosts[c.id].centre for c in case.target.centres if c.id in case.hosts)
     there = [read for one in centres if one for read in one.reads.get(case.target.relay.id, {}).values() if read.run]
     return bool(here) and not any(read.frame or read.status is not None for read in (*here, *there))
+
+
+def _is_unlisted(case: Case) -> bool:
+    return case.relay.samples.get(case.target.path.name, (None, None)) == (None, None)
 
 
 def _pulled_check(case: Case) -> Check:
@@ -151,8 +158,17 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
         otherwise: the cause where nobody says more.
         detail: the evidence for it in words.
     """
-    if redirected := redirect_check(case):
-        return redirected
+    if case.target.path.access.is_pushed:
+        return _pushed_failure(case)
+    return redirect_check(case) or _source_failure(case, otherwise, detail)
+
+
+def _pushed_failure(case: Case) -> Check:
+    offered = _offered(case)
+    return failed(Layer.STREAM, case.target.path.name, *offered) if offered else unpushed(case)
+
+
+def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     cause, detail = _offered(case) or _by_answer(case) or _by_log(case) or (otherwise, detail)
     if cause is Cause.CAMERA_HUNG and _serves_others(case):
         cause, detail = Cause.SILENT, "the recorder serves its other channels, and does not answer for this one"

@@ -65,10 +65,11 @@ def _is_element_of(rule: str, target: PathToCheck) -> bool:
         return True
     match element.set:
         case ElementSet.CAMERAS:
-            return element.value == device_value(target.path.source.address, target.path.source.port)
-        case ElementSet.ONVIF:
-            # By these a device is asked about itself; no picture comes that way.
-            return False
+            source = target.path.source
+            return source is not None and element.value == device_value(source.address, source.port)
+        case ElementSet.ONVIF | ElementSet.PUBLISHERS:
+            # By the one a device is asked about itself, and no picture comes that way; by the other sites come to push.
+            return element.set is ElementSet.PUBLISHERS and target.path.access.is_pushed
         case ElementSet.CENTRES:
             return element.value in {str(centre.tunnel.address) for centre in target.centres} or bool(target.shut)
         case ElementSet.RELAYS:

@@ -44,7 +44,7 @@ class Chain:
         self._state, camera = fleets.state_of(inventory), yard.camera()
         self._ports = {name: free_port() for name in ("relay", "relay-tls", "hub", "relay-api", "hub-api")}
         place = f"rtsp://127.0.0.1:{camera.port}/s"
-        self._cameras = {source_url(path.source): place for path in self._state.hosts[RELAY].paths}
+        self._cameras = {source_url(path.pulled): place for path in self._state.hosts[RELAY].paths}
         self.relay = stack.enter_context(self._started(engine, folder / "relay", RELAY))
         self.hub = stack.enter_context(self._started(engine, folder / "hub", HUB))
         wait_for(lambda: all(self.relay.path(path)["available"] for path in (OWN, OTHER)))

@@ -28,7 +28,7 @@ _OTHER: Final = 9
 _ONVIF: Final = 8000
 # A host without a list of protocols' names has their numbers.
 _PROTOCOLS: Final = {"tcp": "tcp", "udp": "udp", "6": "tcp", "17": "udp"}
-_PORTS: Final = {"ssh": 22, "tunnel": 51820, "video": 8554, "api": 9997, "other": _OTHER}
+_PORTS: Final = {"ssh": 22, "tunnel": 51820, "video": 8554, "api": 9997, "publish": 8322, "other": _OTHER}
 # A packet that a hook's chains have let pass meets a chain of a later priority.
 _SEEN: Final = """
 table inet lab_reach
@@ -112,7 +112,7 @@ class Places:
         return [(str(prefix[numbers[device]]), port) for device, port in of]
 
     def is_routed(self, facility: str) -> bool:
-        """Whether it has no tunnel, and so nothing in the lock."""
+        """Whether it has no tunnel, and so nothing in the lock; a site that pushes is as much without one."""
         return facility not in self._lock["sites"]
 
     def networks(self, facility: str) -> list[str]:
@@ -157,6 +157,9 @@ def packets_of(places: Places, cell: Mapping[str, Any]) -> list[Packet]:
         protocols = ("tcp", "udp") if service == "other" else ("tcp",)
         return [Packet(address, port, protocol, observer) for address, port in found for protocol in protocols]
     outside = {"internet": Network.WAN, "management": Network.MGMT}.get(cell["from"].partition("/")[0])
+    # A site that pushes comes as the internet does.
+    pushes = cell["from"].startswith("site/") and places.is_routed(cell["from"].partition("/")[2])
+    outside = Network.WAN if pushes else outside
     address = places.inner(cell["to"]) if outside is None else str(lab.address(name, outside))
     if cell["from"] == cell["to"] and service == "api":
         address = "127.0.0.1"

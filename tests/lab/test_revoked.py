@@ -88,7 +88,7 @@ def test_a_session_of_the_old_secret_ends_is_counted_and_comes_back_by_no_rollba
 def test_nothing_of_a_closed_facility_comes_back_and_it_can_open_again(deployment: Deployment) -> None:
     session = session_of(deployment)
     (peer,) = [p for p in session.state.hosts[RELAY].tunnel.peers if p.name == f"site/{SITE}"]
-    source = next(p.source for p in session.state.hosts[RELAY].paths if p.facility == SITE)
+    source = next(p.pulled for p in session.state.hosts[RELAY].paths if p.facility == SITE)
     path = deployment.facility_file(SITE)
     deployment.substitute(path, "operating: open", "operating: closed")
     deployment.run("allocate")

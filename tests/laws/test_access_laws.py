@@ -42,16 +42,20 @@ def facilities(draw: st.DrawFn, name: str) -> dict[str, Any]:
 def inventories_of_sites(draw: st.DrawFn) -> Inventory:
     names = draw(st.lists(st.sampled_from([f"kcl-bg-00{n}" for n in range(1, 6)]), min_size=1, max_size=3, unique=True))
     carriers = [
-        inventories.carrier(routed_networks=["10.120.0.0/16"]),
-        inventories.carrier("vnpt", 21, routed_networks=["10.120.0.0/16"]),
+        inventories.carrier(routed_networks=["10.120.0.0/16"], publishers={}),
+        inventories.carrier("vnpt", 21, routed_networks=["10.120.0.0/16"], publishers={"networks": ["198.51.0.0/16"]}),
     ]
     listed = [draw(facilities(name)) for name in names]
     return fleets.complete(inventories.inventory(carriers=carriers, facilities=listed))
 
 
-@pytest.mark.parametrize("table", [NEEDS, ACCESS, PACKAGES, UNANSWERED], ids=["lock", "desired", "package", "verify"])
+@pytest.mark.parametrize("table", [NEEDS, ACCESS, PACKAGES], ids=["lock", "desired", "package"])
 def test_every_access_mode_has_a_row_in_every_table(table: Mapping[Access, object]) -> None:
     assert set(table) == set(Access)
+
+
+def test_what_a_devices_silence_means_is_said_of_every_mode_in_which_a_relay_asks_one() -> None:
+    assert set(UNANSWERED) == {mode for mode in Access if not mode.is_pushed}
 
 
 @settings(max_examples=50)
@@ -60,6 +64,10 @@ def test_what_a_relay_pulls_from_is_an_address_of_that_sites_peer_and_of_no_othe
     for relay in desired_state(inventory, fleets.secrets_of(inventory)).hosts.values():
         owners = {peer.name: peer.allowed_ips for peer in relay.tunnel.peers}
         for path in relay.paths:
+            assert (path.source is None) == path.access.is_pushed
+            if path.source is None:
+                assert f"site/{path.facility}" not in owners
+                continue
             inside = [name for name, networks in owners.items() if any(path.source.address in n for n in networks)]
             assert inside == ([f"site/{path.facility}"] if path.access.has_tunnel else [])
             if not path.access.has_tunnel:
@@ -72,7 +80,8 @@ def test_what_a_relay_pulls_from_is_an_address_of_that_sites_peer_and_of_no_othe
 @given(inventory=inventories_of_sites())
 def test_no_two_devices_of_a_relay_are_found_at_one_address_and_port(inventory: Inventory) -> None:
     for relay in desired_state(inventory, fleets.secrets_of(inventory)).hosts.values():
-        devices = {(path.facility, path.device): (path.source.address, path.source.port) for path in relay.paths}
+        pulled = [(path, path.source) for path in relay.paths if path.source is not None]
+        devices = {(path.facility, path.device): (source.address, source.port) for path, source in pulled}
         assert len(set(devices.values())) == len(devices)
         if relay.firewall:
             assert set(relay.firewall.cameras) == set(devices.values())
@@ -85,6 +94,8 @@ def test_a_site_package_names_every_device_of_the_site_by_its_own_address(invent
     for facility in inventory.rendered_facilities:
         package = render_site(site_spec(inventory, secrets, facility), fleets.templates())
         text = b"\n".join(file.content for file in package if not file.secret).decode()
+        # What a gateway pulls itself stands beside the login.
+        text += "".join(f.content.decode() for f in package if f.path == "publish.yml").replace(":554/", " . 554")
         addresses = [r.address for r in facility.recorders] + [c.address for c in facility.cameras if c.address]
         assert all(f"{address} . 554" in text or f"-w 3 {address} 554 " in text for address in addresses)
 
@@ -98,7 +109,7 @@ def test_a_gateway_leads_what_a_relay_connects_to_to_that_device_and_no_other(in
     for relay in desired_state(inventory, secrets).hosts.values():
         for path in relay.paths:
             leads = packages[path.facility]
-            if leads is None:
+            if leads is None or path.source is None:
                 continue
             places = {(str(path.source.address), str(path.source.port)), ("", str(path.source.port))}
             place = own[path.facility][path.device]
@@ -128,9 +139,9 @@ def test_a_device_has_a_port_or_an_address_in_the_lock_where_its_mode_says_so(in
         assert bool(site.ports) == needs.device_ports
         assert bool(site.numbers) == needs.device_numbers
         assert len(site.prefixes) == needs.device_numbers * (2 if facility.successor else 1)
-    routed = [f.id for f in inventory.facilities.values() if f.plan and not f.plan.access.has_tunnel]
-    assert not set(routed) & set(inventory.allocations.sites)
-    about = ("allocation", "routed", "gateway", "lan")
+    without = [f.id for f in inventory.facilities.values() if f.plan and not f.plan.access.has_tunnel]
+    assert not set(without) & set(inventory.allocations.sites)
+    about = ("allocation", "routed", "gateway", "lan", "publish", "public")
     assert [p.code for p in inventories.check(inventory) if p.code.startswith(about)] == []
 
 

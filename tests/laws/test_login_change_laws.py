@@ -34,7 +34,7 @@ seen = st.fixed_dictionaries(
 
 
 def new_source(path: MediaPath) -> StreamSource:
-    return path.source._replace(password=Secret("the-new-one"))
+    return path.pulled._replace(password=Secret("the-new-one"))
 
 
 def changing(path: MediaPath) -> MediaPath:
@@ -53,7 +53,7 @@ def relay_named(name: str) -> HostSpec:
 def facts_of(spec: HostSpec, state: Seen) -> HostFacts:
     live, refused = {}, {}
     for path in (path for path in spec.paths if path.login_change):
-        sources = {"old": path.source, "new": new_source(path), "other": path.source._replace(username="else")}
+        sources = {"old": path.pulled, "new": new_source(path), "other": path.pulled._replace(username="else")}
         has, refuses = state[path.name]
         if has:
             live[path.name] = PathFacts({}, "", keyed_digest(spec.digest_key, source_url(sources[has]).encode()))

@@ -117,7 +117,8 @@ def test_what_is_built_in_holds_by_whatever_is_rendered(
 ) -> None:
     networks = ["10.120.0.0/16"] if "routed" in modes else []
     relay = inventories.relay("relay-viettel-1", 11, further_wireguard_ports=[443] if both else [])
-    one = inventories.carrier(management_networks=[management], routed_networks=networks, relays=[relay])
+    opened: dict[str, Any] = {"publishers": {}} if "publish" in modes else {}
+    one = inventories.carrier(management_networks=[management], routed_networks=networks, relays=[relay], **opened)
     carriers: list[dict[str, Any]] = [one]
     if both:
         carriers.append(inventories.carrier("vnpt", 21, management_networks=["192.0.2.0/28"]))
@@ -132,5 +133,16 @@ def test_what_is_built_in_holds_by_whatever_is_rendered(
     assert not [cell for cell in cells if cell.reach is CellReach.PART]
     pulled = {c.target for c in cells if c.program == "relay" and c.service == "cameras" and c.reach is CellReach.YES}
     used = {modes[number % len(modes)] for number in range(len(facilities))}
-    of_kind = {f"{'routed ' if mode == 'routed' else ''}sites of relay-viettel-1" for mode in used}
+    of_kind = {f"{'routed ' if mode == 'routed' else ''}sites of relay-viettel-1" for mode in used - {"publish"}}
     assert pulled == of_kind, "each relay that has sites reaches their cameras"
+    # Sites push from outside alone, by logins that nobody else has.
+    pushing = {c.source for c in cells if c.service == "publish" and c.reach is CellReach.YES}
+    outside = {"internet"} | ({"management/viettel", "management/vnpt"} if both else {"management/viettel"})
+    if "publish" not in used:
+        assert pushing == set()
+    else:
+        assert (
+            {"internet", "pushing sites of relay-viettel-1"}
+            <= pushing
+            <= outside | {"pushing sites of relay-viettel-1"}
+        )

@@ -85,7 +85,7 @@ def test_what_changed_or_failed_or_was_never_looked_at_is_due_at_once() -> None:
 
 def test_a_password_is_no_part_of_what_a_path_is() -> None:
     one = target(1)
-    source = one.path.source._replace(password=one.path.source.password.__class__("another"))
+    source = one.path.pulled._replace(password=one.path.pulled.password.__class__("another"))
     assert content_of(PathToCheck(one.relay, one.path._replace(source=source), one.centres)) == content_of(one)
 
 

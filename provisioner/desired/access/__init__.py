@@ -1,4 +1,4 @@
-"""Access modes: how a relay reaches a site's devices. One module a mode, and one row of `ACCESS`. Pure.
+"""Access modes: how a site's pictures come to its relay. One module a mode, and one row of `ACCESS`. Pure.
 
 What the lock records for a mode is a row of `inventory.allocate.NEEDS`, what lies in its site package one of
 `render.site.PACKAGES`, and what a device that does not answer says one of `verify.network.UNANSWERED`.
@@ -13,6 +13,7 @@ from typing import Final
 from provisioner.desired.access.mode import LinkedSite, SiteAccess, linked_site
 from provisioner.desired.access.nat_map import NatMapAccess
 from provisioner.desired.access.port_map import PortMapAccess
+from provisioner.desired.access.publish import PublishAccess
 from provisioner.desired.access.routed import RoutedAccess
 from provisioner.inventory.model import Access
 
@@ -23,5 +24,6 @@ ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType(
         Access.PULL_PORTMAP: PortMapAccess(),
         Access.PULL_NAT_MAP: NatMapAccess(),
         Access.ROUTED: RoutedAccess(),
+        Access.PUBLISH: PublishAccess(),
     }
 )

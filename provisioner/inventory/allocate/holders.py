@@ -26,6 +26,7 @@ NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(
         Access.PULL_PORTMAP: SiteNeeds(device_ports=True),
         Access.PULL_NAT_MAP: SiteNeeds(device_numbers=True),
         Access.ROUTED: SiteNeeds(),
+        Access.PUBLISH: SiteNeeds(),
     }
 )
 

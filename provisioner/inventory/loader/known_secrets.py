@@ -36,7 +36,7 @@ _PURPOSE: Final = b"provisioner, known secrets"
 _ROOM: Final = 64 * 1024
 """What is kept is filled up to a multiple of this: its length says nothing about how many passwords are a factory's."""
 _MOST: Final = 8
-_BY_ID: Final = ("readers", "site_psks", "host_keys", "viewers", "certificate_keys")
+_BY_ID: Final = ("readers", "site_psks", "host_keys", "viewers", "certificate_keys", "publish_keys")
 _A_KEY: Final = Secret("-")
 
 # Dictionaries: what is found out goes from process to process, and no read-only view of one does.
@@ -119,7 +119,7 @@ def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
 
 def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
     """A carrier's secrets that stand in for those of a file."""
-    readers, site_psks, host_keys, viewers, certificate_keys = (
+    readers, site_psks, host_keys, viewers, certificate_keys, publish_keys = (
         dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID
     )
     following = {name: NextPsk.model_construct(psk=_A_KEY, follows=key) for name, key in facts.following.items()}
@@ -129,6 +129,7 @@ def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
         host_keys=host_keys,
         viewers=viewers,
         certificate_keys=certificate_keys,
+        publish_keys=publish_keys,
         centre_psks={relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.centre_psks.items()},
         next_psks=following,
     )

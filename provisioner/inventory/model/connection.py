@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field, StringConstraints
@@ -110,7 +111,7 @@ class Survey(Model):
 
 
 class Access(StrEnum):
-    """How a relay reaches a site's cameras."""
+    """How a site's pictures come to its relay: how that reaches the cameras, or that the site pushes them."""
 
     PULL_PORTMAP = "pull_portmap"
     """One tunnel address a site, and a port of it for each device."""
@@ -118,11 +119,18 @@ class Access(StrEnum):
     """One overlay address a device, which keeps its own ports."""
     ROUTED = "routed"
     """No tunnel: the carrier's own network leads to the devices, at their own addresses."""
+    PUBLISH = "publish"
+    """No tunnel: the site's gateway pulls the devices and pushes each stream to the relay, encrypted."""
 
     @property
     def has_tunnel(self) -> bool:
-        """Whether the site has a gateway of ours with a tunnel to the relay, and so addresses, keys and a package."""
-        return self is not Access.ROUTED
+        """Whether the site has a gateway of ours with a tunnel to the relay, and so addresses and keys."""
+        return self in {Access.PULL_PORTMAP, Access.PULL_NAT_MAP}
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether the site's gateway pushes to the relay, which reaches nothing of the site then."""
+        return self is Access.PUBLISH
 
 
 class PlanState(StrEnum):
@@ -276,7 +284,7 @@ class NextKey(Model):
 class Gateway(Model):
     """The site's router into the tunnel. The private key is born on it and stays there.
 
-    Of a routed site it is the carrier's, and only its LAN is of use.
+    Of a routed site it is the carrier's, and only its LAN is of use. Of a site that pushes it is a machine in that LAN.
     """
 
     public_key: PublicKey | None = None
@@ -288,3 +296,5 @@ class Gateway(Model):
     """What it runs; its site package is made for that."""
     relay_port: Port | None = None
     """The UDP port of its relays that it dials, where its line does not pass their `wireguard_port`."""
+    public_addresses: tuple[IPv4Address, ...] = ()
+    """Where a site that pushes comes from, if that is known: its relay then takes its logins from there alone."""

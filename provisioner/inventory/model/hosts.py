@@ -152,6 +152,13 @@ class Carrier(Model):
     relays: Annotated[tuple[Relay, ...], Field(min_length=1)]
     reader_tls: ReaderTls | None = None
     """How readers' connections to its relays are encrypted; the tunnel alone encrypts them where nothing is written."""
+    publishers: Publishers | None = None
+    """Whether sites may push to its relays, and from where; without this none does."""
+
+    @property
+    def certificates(self) -> ReaderTls | None:
+        """What its relays' certificates are made by; None where they show none."""
+        return self.reader_tls or (ReaderTls(encryption="optional") if self.publishers else None)
 
     def jump_to(self, relay: Relay) -> JumpHost | None:
         """The jump host through which SSH goes to one of its relays, with all that it is known by."""
@@ -174,6 +181,22 @@ class ReaderTls(Model):
     """For how many days a certificate counts that a relay's key signs itself."""
     warn_days: Annotated[int, Field(ge=1, le=365)] = 30
     """How many days before the end of a certificate `validate`, `plan` and `verify` warn."""
+
+
+def _some_network(network: IPv4Network) -> IPv4Network:
+    if network.prefixlen < _WIDEST_ROUTED:
+        raise ValueError(f"a network from which sites push is of /{_WIDEST_ROUTED} or smaller; leave it out for all")
+    return network
+
+
+PublisherNetwork = Annotated[IPv4Network, AfterValidator(_some_network)]
+
+
+class Publishers(Model):
+    """That sites push to a carrier's relays, encrypted (RTSPS, port 8322, IPv4), each by a login a stream."""
+
+    networks: tuple[PublisherNetwork, ...] = ()
+    """Where such sites come from; anywhere where nothing is written."""
 
 
 ReadPrefix = Annotated[

@@ -15,13 +15,14 @@ _ID = "[a-z0-9]+(-[a-z0-9]+)*"
 class Service(StrEnum):
     """What somebody may want to reach.
 
-    `ssh`, `tunnel` (WireGuard), `video` (RTSP, with a login of MediaMTX), `api` (MediaMTX's) and `other` (any other
-    port) are a host's; `cameras`, `onvif` and `other` are a site's.
+    `ssh`, `tunnel` (WireGuard), `video` (RTSP, with a login of MediaMTX), `publish` (the same, to push a path), `api`
+    (MediaMTX's) and `other` (any other port) are a host's; `cameras`, `onvif` and `other` are a site's.
     """
 
     SSH = "ssh"
     TUNNEL = "tunnel"
     VIDEO = "video"
+    PUBLISH = "publish"
     API = "api"
     CAMERAS = "cameras"
     ONVIF = "onvif"

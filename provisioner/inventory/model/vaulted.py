@@ -38,7 +38,8 @@ class CarrierSecrets(Model):
     keys of the hosts that are this carrier's alone, so that its engineers need no password but their own. `viewers`
     has the passwords of those who read at centres with a login of their own, `certificate_keys` the private keys of
     the certificates that relays show readers, `next_psks` by facility what goes with the next key of a gateway whose
-    key is changed (`keys rotate`); files of carriers without any lack them.
+    key is changed (`keys rotate`), `publish_keys` by facility that of which the passwords are made by which a site
+    pushes its streams; files of carriers without any lack them.
     """
 
     readers: dict[Slug, SecretText] = {}
@@ -48,6 +49,7 @@ class CarrierSecrets(Model):
     viewers: dict[Slug, SecretText] = {}
     certificate_keys: dict[Slug, SecretText] = {}
     next_psks: dict[Slug, NextPsk] = {}
+    publish_keys: dict[Slug, SecretText] = {}
 
 
 class HubSecrets(Model):

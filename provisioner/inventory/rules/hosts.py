@@ -74,7 +74,7 @@ def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             service = _OF_MEDIAMTX.get(relay.ssh.port)
-            if relay.ssh.port == _RTSPS and carrier.reader_tls:
+            if relay.ssh.port == _RTSPS and carrier.certificates:
                 service = "the relay's encrypted RTSP"
             if service:
                 message = f"relay {relay.id}: port {relay.ssh.port} is that of {service}, so that SSH cannot have it"
@@ -203,12 +203,12 @@ def certificates_last(view: View) -> Iterator[Problem]:
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             entry = lock.relays.get(relay.id)
-            if carrier.reader_tls and entry and not entry.certificates:
+            if carrier.certificates and entry and not entry.certificates:
                 message, hint = f"relay {relay.id}: no certificate is recorded that it could show readers", _RUN_KEYS
                 place = ("relays", index)
                 yield view.problem(f"carrier/{carrier.id}", place, HOST_KEYS_MISSING, message, hint)
-            elif carrier.reader_tls and entry:
-                yield from _of_certificate(view, "relays", relay.id, entry, carrier.reader_tls)
+            elif carrier.certificates and entry:
+                yield from _of_certificate(view, "relays", relay.id, entry, carrier.certificates)
     for centre in view.inventory.centres.values():
         at = lock.centres.get(centre.id)
         if centre.hub and at:

@@ -86,6 +86,7 @@ class LoginSite(NamedTuple):
     changing: tuple[str, ...] = ()
     public_key: str | None = None
     changes_key: bool = False
+    pushes_to: tuple[str, ...] = ()
 
 
 def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
@@ -105,10 +106,10 @@ def _login_site(facility: Facility | Outline) -> LoginSite:
         changing = facility.changing_logins
         keys = (facility.public_key, facility.next_key is not None)
     holders = _holders(carrier_of(facility), next_carrier_of(facility))
-    served, tunnels = (tuple(plan.carrier for plan in of) for of in (plans, [p for p in plans if p.access.has_tunnel]))
-    return LoginSite(
-        facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing, *keys
-    )
+    tunnelled, pushed = [p for p in plans if p.access.has_tunnel], [p for p in plans if p.access.is_pushed]
+    served, tunnels, pushes = (tuple(plan.carrier for plan in of) for of in (plans, tunnelled, pushed))
+    of_site = (facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing)
+    return LoginSite(*of_site, *keys, pushes)
 
 
 @cache
@@ -383,6 +384,7 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
         known = view.secrets.carriers.get(name)
         readers = known.readers if known else {}
         site_psks = known.site_psks if known else {}
+        publish_keys = known.publish_keys if known else {}
         centre_psks = known.centre_psks if known else {}
         for centre in carrier.centres:
             if centre not in readers:
@@ -395,11 +397,13 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
             # A plan that is only proposed is on no host: nothing waits for its key.
             if name in site.tunnels_to and site.id not in site_psks:
                 yield name, f"pre-shared key for facility {site.id}", site.id
+            if name in site.pushes_to and site.id not in publish_keys:
+                yield name, f"publish key for facility {site.id}", site.id
 
 
 def _readers_lack(view: SecretsView, carrier: Carrier, known: CarrierSecrets) -> Iterator[str]:
     """What those lack who read at centres with a login of their own, or encrypted."""
-    for relay in carrier.relays if carrier.reader_tls else ():
+    for relay in carrier.relays if carrier.certificates else ():
         if relay.id not in known.certificate_keys:
             yield f"key of the certificate of relay {relay.id}"
     for viewer in view.frame.viewers_of(carrier):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import relays_of
+from provisioner.inventory.model import Access, relays_of
 from provisioner.inventory.model.addresses import AnyNetwork
 from provisioner.inventory.rules.view import View
 
@@ -122,7 +122,7 @@ def routed_lans_are_the_carriers(view: View) -> Iterator[Problem]:
     spans: dict[str, list[_RoutedLan]] = defaultdict(list)
     for owner, facility in view.facilities():
         lan = IPv4Network(facility.lan) if facility.lan else None
-        routed = [plan for plan in facility.carried_plans if not plan.access.has_tunnel]
+        routed = [plan for plan in facility.carried_plans if plan.access is Access.ROUTED]
         for plan, relay in relays_of(routed) if lan is not None else ():
             carrier = view.inventory.carriers.get(plan.carrier)
             if lan is None or carrier is None:
@@ -170,8 +170,8 @@ def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
     inside: dict[tuple[str, str], bool] = {}
     for owner, facility in view.facilities():
         lan = facility.lan
-        tunnelled = [plan for plan in facility.carried_plans if plan.access.has_tunnel]
-        for _, relay in relays_of(tunnelled) if lan is not None else ():
+        calling = [plan for plan in facility.carried_plans if plan.access is not Access.ROUTED]
+        for plan, relay in relays_of(calling) if lan is not None else ():
             endpoint = relays.get(relay)
             if lan is None or endpoint is None:
                 continue
@@ -179,6 +179,8 @@ def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
                 inside[lan, relay] = endpoint in IPv4Network(lan)
             if inside[lan, relay]:
                 message = f"the LAN {lan} has {endpoint} in it, where the gateway is to send WireGuard to {relay}"
+                if plan.access.is_pushed:
+                    message = f"the LAN {lan} has {endpoint} in it, where the gateway is to push to {relay}"
                 hint = "correct the LAN, or write under endpoint of the relay where the site reaches it"
                 severity = Severity.WARNING
                 yield view.problem(owner, ("gateway", "lan"), "lan-over-endpoint", message, hint, severity=severity)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOff
+from provisioner.inventory.model import ConnectionPlan, Facility, GatewaySystem, Operating, Party, SignOff
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
 from provisioner.inventory.signed import Worth, missing_parties
 
@@ -206,6 +206,39 @@ def successors_are_over_another_relay(site: SiteView) -> Iterator[Problem]:
         yield site.problem(("successor", "access"), "successor-other-access", message, hint)
 
 
+def pushing_sites_can_push(site: SiteView) -> Iterator[Problem]:
+    """A site that pushes has a Linux machine for it, and one relay at a time: its line bears each picture once."""
+    gateway = site.facility.gateway
+    pushed = [(key, plan) for key, plan in site.plans() if plan.access.is_pushed]
+    if pushed and gateway is not None and gateway.system is not GatewaySystem.LINUX:
+        message = f"the gateway runs {gateway.system.value}, which cannot push: MediaMTX runs on Linux"
+        hint = "put a Linux machine into the cameras' network and write gateway.system: linux, or agree another access"
+        yield site.problem(("gateway", "system"), "publish-gateway-unfit", message, hint)
+    for key, plan in pushed:
+        if plan.backup_relay is not None:
+            message = f"the site pushes to {plan.relay}, and would have to push all again to {plan.backup_relay}"
+            hint = "remove backup_relay: only relays that pull can wait until somebody reads"
+            yield site.problem((key, "backup_relay"), "publish-with-backup", message, hint)
+    if gateway is not None and gateway.public_addresses and site.facility.plan and not pushed:
+        message = "public_addresses is of sites that push, and the plan of this one says otherwise"
+        hint = "remove it, or agree access: publish"
+        path = ("gateway", "public_addresses")
+        yield site.problem(path, "public-addresses-unused", message, hint, severity=Severity.WARNING)
+
+
+def pushing_sites_are_not_asked(site: SiteView) -> Iterator[Problem]:
+    """No relay reaches a device of a site that pushes: what onvif is written for nobody asks."""
+    if not any(plan.access.is_pushed for _, plan in site.plans()):
+        return
+    facility = site.facility
+    asked = [(("recorders", n, "onvif"), one.id) for n, one in enumerate(facility.recorders) if one.onvif]
+    asked += [(("cameras", n, "onvif"), one.id) for n, one in enumerate(facility.cameras) if one.onvif]
+    for path, device in asked:
+        message = f"{device} is asked by nobody: no relay reaches a device of a site that pushes"
+        hint = "remove onvif, or agree another access"
+        yield site.problem(path, "publish-not-asked", message, hint, severity=Severity.WARNING)
+
+
 RULES: tuple[SiteRule, ...] = (
     agreed_plans_are_complete,
     gateways_have_an_interface,
@@ -216,4 +249,6 @@ RULES: tuple[SiteRule, ...] = (
     surveys_come_before_plans,
     blocks_are_in_order,
     successors_are_over_another_relay,
+    pushing_sites_can_push,
+    pushing_sites_are_not_asked,
 )

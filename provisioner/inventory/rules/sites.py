@@ -132,6 +132,14 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
         return
     relays = len(facility.carried_plans) or 1
     subs = sum(_rate(camera.streams.sub) for camera in facility.cameras) * relays
+    if any(plan.access.is_pushed for plan in facility.carried_plans):
+        pushed = sum(_rate(stream) for camera in facility.cameras for _, stream in camera.streams.named) * relays
+        if pushed > upload * 1000:
+            message = f"the streams that are pushed need {pushed / 1000:g} Mbit/s; the line sends {upload:g}"
+            hint = "contract lower rates, leave out main streams, or a faster line"
+            path = ("survey", "uplink", "upload_mbps")
+            yield site.problem(path, "uplink-over-capacity", message, hint, severity=Severity.WARNING)
+        return
     # Who opens one main stream has every other picture of the site starve.
     needed = subs + max((_rate(camera.streams.main) for camera in facility.cameras), default=0) * relays
     message = ""

@@ -12,7 +12,14 @@ from provisioner.plan.diff.comparison import Comparison, Fleet
 from provisioner.plan.diff.files import file_changes
 from provisioner.plan.diff.held import held_changes, held_on
 from provisioner.plan.diff.login_change import with_live_logins
-from provisioner.plan.diff.packages import SitePackageNeed, former_keys, moved_endpoints, needs_of_relay, sites_of
+from provisioner.plan.diff.packages import (
+    SitePackageNeed,
+    former_keys,
+    moved_endpoints,
+    needs_of_relay,
+    pushing_sites_of,
+    sites_of,
+)
 from provisioner.plan.diff.paths import path_changes
 from provisioner.plan.diff.peers import peer_changes
 from provisioner.plan.diff.quarantine import Quarantined, quarantined_on, with_quarantine
@@ -90,7 +97,7 @@ def needs_of_sites(
     moved = moved_endpoints(compared)
     needed: dict[tuple[str, str], SitePackageNeed] = {}
     for spec in relays:
-        sites, reason = sites_of(spec), ""
+        sites, reason, place = sites_of(spec), "", None
         if spec.id in fleet.former_keys:
             reason = "the relay's public key is another one than before"
         # Who goes by a name finds the address by it.
@@ -99,6 +106,9 @@ def needs_of_sites(
             sites = [site for site in sites if place.concerns(site, before, spec.trust)]
             reason = f"the relay's public address or port {place.was} → {place.is_now}"
         if reason:
+            # The key of its tunnel, and the port of that, is nothing to sites that push.
+            if place is not None and place.was.rpartition(":")[0] != place.is_now.rpartition(":")[0]:
+                sites = [*sites, *pushing_sites_of(spec)]
             needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites}
     for at in compared:
         for need in needs_of_relay(at) if at.spec.relay else ():

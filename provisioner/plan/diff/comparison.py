@@ -12,6 +12,8 @@ from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath
 from provisioner.hosts.facts import HostFacts, PathFacts, PeerFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
+from provisioner.plan.diff.relay_file import settings_of
+from provisioner.plan.diff.users import USERS, PushChange, pushes_changed
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile
 
 
@@ -130,8 +132,22 @@ class Comparison:
         """The desired paths by the site's tunnel address."""
         paths: dict[str, list[MediaPath]] = defaultdict(list)
         for path in self.spec.paths:
-            paths[str(path.source.address)].append(path)
+            if path.source is not None:
+                paths[str(path.source.address)].append(path)
         return paths
+
+    @cached_property
+    def pushes_changed(self) -> Mapping[str, PushChange]:
+        """The paths whose sites are cut by another login, or may not come from where they may now."""
+        file, live = self.files.get(MEDIAMTX_FILE), self.facts.relay
+        if file is None or live is None or not any(path.access.is_pushed for path in self.spec.paths):
+            return {}
+        return pushes_changed(live.settings.get(USERS), settings_of(file.content, self.spec.digest_key).get(USERS))
+
+    @cached_property
+    def known_sites(self) -> frozenset[str]:
+        """The facilities of which the relay has a path already."""
+        return frozenset(facility for name in self.live_paths if (facility := owner_of_path(name)[1]))
 
     @cached_property
     def provinces(self) -> Mapping[str, str]:

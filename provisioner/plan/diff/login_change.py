@@ -67,8 +67,10 @@ def _has_new(spec: HostSpec, facts: HostFacts, path: MediaPath, change: LoginCha
     return live is not None and live.source_digest == keyed_digest(spec.digest_key, source_url(change.new).encode())
 
 
-def _refuses(spec: HostSpec, facts: HostFacts, path: MediaPath, source: StreamSource) -> bool:
+def _refuses(spec: HostSpec, facts: HostFacts, path: MediaPath, source: StreamSource | None) -> bool:
     refused = facts.quarantine.get(path.name)
+    if source is None:
+        return False
     login = source_head(source).partition("://")[2]
     return refused is not None and refused.login == keyed_digest(spec.digest_key, login.encode())
 

@@ -20,7 +20,7 @@ from provisioner.desired.trust import Trust
 from provisioner.hosts.elements import ElementSet, element_of
 from provisioner.hosts.facts import HostFacts, PeerFacts
 from provisioner.plan.diff.comparison import Comparison, host_of
-from provisioner.render.files import NFT_FILE, TRUST_FILE, WG_FILE
+from provisioner.render.files import NFT_FILE, READERS_FILE, TRUST_FILE, WG_FILE
 
 _SITE, _RELAY = "site/", "relay/"
 _Place = tuple[str, int]
@@ -38,6 +38,11 @@ class SitePackageNeed(NamedTuple):
 def sites_of(spec: HostSpec) -> list[str]:
     """The facilities that a relay pulls from, by its peers."""
     return [peer.name.removeprefix(_SITE) for peer in spec.tunnel.peers if peer.name.startswith(_SITE)]
+
+
+def pushing_sites_of(spec: HostSpec) -> list[str]:
+    """The facilities that push to a relay."""
+    return sorted({path.facility for path in spec.paths if path.access.is_pushed})
 
 
 def former_keys(
@@ -121,15 +126,38 @@ def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
         if reason:
             yield SitePackageNeed(site, at.spec.id, reason)
     yield from _taken_down(at, live)
+    yield from _of_pushing_sites(at)
+
+
+def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
+    """The sites that push, each once, whose package knows what the plan changes."""
+    is_shown_anew, renamed = rewrites(at, READERS_FILE), _other_name(at)
+    needed: dict[str, str] = dict.fromkeys(pushing_sites_of(at.spec), renamed) if renamed else {}
+    for path in at.spec.paths:
+        if not path.access.is_pushed or path.alias_of:
+            continue
+        changed, live = at.pushes_changed.get(path.name), at.live_paths.get(path.name)
+        if is_shown_anew and live is not None:
+            needed[path.facility] = "its relay shows another certificate, and the site refuses it"
+        elif changed is not None and changed.is_renewed:
+            needed.setdefault(path.facility, "the login by which it pushes is another one")
+        elif live is None and path.facility in at.known_sites:
+            needed.setdefault(path.facility, "its gateway has to push a stream more")
+    yield from (SitePackageNeed(facility, at.spec.id, reason) for facility, reason in sorted(needed.items()))
 
 
 def _other_place(at: Comparison, site: str) -> str:
     """That a site's gateway is to send WireGuard to another port, to a name for the first time, or to none any more."""
+    return _other_name(at) or _other_port(at, site)
+
+
+def _other_name(at: Comparison) -> str:
+    """That gateways are to go by another name, by a name for the first time, or by none any more."""
     live, desired = at.facts.trust, at.spec.trust
     if live is None or desired is None or not rewrites(at, TRUST_FILE):
-        return _other_port(at, site)
+        return ""
     if live.endpoint.rpartition(":")[0] == desired.endpoint.rpartition(":")[0]:
-        return _other_port(at, site)
+        return ""
     return f"the relay's endpoint {live.endpoint or 'by address'} → {desired.endpoint or 'by address'}"
 
 
@@ -182,8 +210,8 @@ def _other_devices(at: Comparison, peer: Peer) -> str:
         for network in peer.allowed_ips
         for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
     }
-    paths = [path for path in at.spec.paths if path.facility == facility]
-    wanted = {(str(path.source.address), path.source.port) for path in paths}
+    sources = [path.source for path in at.spec.paths if path.facility == facility and path.source is not None]
+    wanted = {(str(source.address), source.port) for source in sources}
     if not known or known == wanted:
         return _asked_otherwise(at, peer)
     return _led_otherwise(peer, wanted - known, known - wanted)

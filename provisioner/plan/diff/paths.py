@@ -47,7 +47,11 @@ def _path_change(at: Comparison, path: MediaPath, live: PathFacts | None) -> Cha
         return Change(at.spec.id, Resource.PATH, path.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
     settings = path_settings(path)
     if live.digest == keyed_digest(at.spec.digest_key, canonical(settings)):
-        return at.noop(Resource.PATH, path.name, _SAME, where)
+        pushed = at.pushes_changed.get(path.name)
+        if pushed is None:
+            return at.noop(Resource.PATH, path.name, _SAME, where)
+        cut = at.watching(path.name)
+        return Change(at.spec.id, Resource.PATH, path.name, Action.UPDATE, Impact.PATH, pushed.reason, cut, *where)
     changed = _changed_settings(at, settings, live)
     impact = impact_of_path_settings(changed)
     cut = at.watching(path.name) if impact is Impact.PATH else NOBODY
@@ -95,8 +99,8 @@ def _new_names(at: Comparison) -> dict[str, str]:
     """The names under which streams become paths, by their sources without login."""
     new = (path for path in at.spec.paths if path.name not in at.live_paths)
     named = ((address_without_login(str(path_settings(path)["source"])), path.name) for path in new)
-    # What is left of several addresses may be the same, where a path is not shown.
-    return {source: name for source, name in named if not source.endswith("/***")}
+    # What is left of several addresses may be the same, where a path is not shown; what is pushed has none.
+    return {source: name for source, name in named if "://" in source and not source.endswith("/***")}
 
 
 def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:

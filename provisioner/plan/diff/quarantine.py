@@ -91,7 +91,9 @@ def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
 
 
 def _login_digest(spec: HostSpec, path: MediaPath) -> str:
-    """The digest of what a device is asked with, as the on-host program computes it."""
+    """The digest of what a device is asked with, as the on-host program computes it; empty where none is asked."""
+    if path.source is None:
+        return ""
     return keyed_digest(spec.digest_key, source_head(path.source).partition("://")[2].encode())
 
 

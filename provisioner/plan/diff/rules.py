@@ -71,7 +71,8 @@ def _change(at: Comparison, difference: RuleDifference) -> Change:
 
 def _device(at: Comparison, address: str, port: int) -> str:
     paths = at.desired_by_address.get(address, ())
-    return next((f"{p.device} of {p.facility}" for p in paths if p.source.port == port), f"{address} port {port}")
+    here = (f"{p.device} of {p.facility}" for p in paths if p.source and p.source.port == port)
+    return next(here, f"{address} port {port}")
 
 
 def _asked_device(at: Comparison, address: str, port: int) -> str:

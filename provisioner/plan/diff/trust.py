@@ -78,6 +78,7 @@ def _place(trust: Trust) -> str:
     words += [f"over the jump host {trust.jump}"] if trust.jump else []
     words += [trust.program] if trust.program else []
     words += [f"SSH from {' '.join(trust.ssh_from)}"] if trust.ssh_from else []
+    words += [f"sites push from {' '.join(trust.publishers)}"] if trust.publishers else []
     words += [f"readers {' '.join(trust.readers)}"] if trust.readers else []
     return ", ".join(words)
 
@@ -96,6 +97,9 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
     for network in desired.ssh_from:
         if not _within(network, live.ssh_from):
             yield f"SSH from {network}", Action.CREATE, "new SSH could not come from there"
+    for network in desired.publishers:
+        if not _within(network, live.publishers):
+            yield f"sites push from {network}", Action.CREATE, "nobody could come to push from there"
     for reader in (one for one in sorted(desired.readers) if not was_read(one, live.readers)):
         yield f"reader {reader}", Action.CREATE, "it could not read, or hold these secrets, before"
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from provisioner.hosts.facts import ReaderFacts, RuntimeFacts
 
@@ -58,6 +58,50 @@ def ended_by(live: object, desired: object, runtime: RuntimeFacts | None) -> End
         if _ends(reader, now, wanted):
             ended[reader.path] += reader.readers
     return EndedReaders(dict(sorted(ended.items())), takes_away or bool(ended), reason)
+
+
+class PushChange(NamedTuple):
+    """What a change of users means for a path that its site pushes.
+
+    Attributes:
+        is_renewed: whether the site has to push by another secret than before.
+        reason: what changes, in words.
+    """
+
+    is_renewed: bool
+    reason: str
+
+
+def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
+    """The paths whose site is cut by a change of users, as MediaMTX lets nobody go on by a login that is replaced.
+
+    Args:
+        live: the setting as the host describes it: hashes as keyed digests.
+        desired: the same of the rendered file.
+    """
+    now, wanted = _entries(live), _entries(desired)
+    changed: dict[str, PushChange] = {}
+    for name, entries in wanted.items():
+        had, path = now.get(name), _pushed_path(entries)
+        if not path or had is None or had == entries or _only_wider(had, entries):
+            continue
+        renewed = _rights(had) != _rights(entries)
+        changed[path] = PushChange(renewed, _RENEWED if renewed else _NARROWED)
+    return changed
+
+
+_RENEWED: Final = (
+    "the login by which its site pushes is another one: its stream is cut until the site has the new package"
+)
+_NARROWED: Final = "its site may not push any more from everywhere: its stream is cut if it comes from there"
+
+
+def _pushed_path(entries: list[Mapping[str, object]]) -> str:
+    """The path that a site's user may push; empty of any other user."""
+    rights = entries[0].get("permissions")
+    right = rights[0] if isinstance(rights, list) and rights else None
+    is_his = isinstance(right, Mapping) and right.get("action") == "publish"
+    return str(right.get("path", "")) if is_his and isinstance(right, Mapping) else ""
 
 
 def _entries(setting: object) -> Entries:

@@ -76,9 +76,9 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
     """The certificates of all hosts that have to show one, relays and hubs, in the order of their ids."""
     lock = inventory.allocations
     listed = [
-        RelayCertificate(name, carrier.id, _shown(lock.relays.get(name)), carrier.reader_tls.warn_days)
+        RelayCertificate(name, carrier.id, _shown(lock.relays.get(name)), carrier.certificates.warn_days)
         for name, (carrier, _) in inventory.relays.items()
-        if carrier.reader_tls is not None
+        if carrier.certificates is not None
     ]
     listed += [
         RelayCertificate(name, "", _shown(lock.centres.get(name)), centre.hub.reader_tls.warn_days)
@@ -215,7 +215,7 @@ def _asked(session: Session, host: str) -> _Asked:
         raise UsageError(f"there is no relay {host}, and no such hub", hint=hint, object=host)
     carrier = inventory.relays[host][0] if host in inventory.relays else None
     hub = None if carrier else inventory.centres[host].hub
-    tls = carrier.reader_tls if carrier else hub.reader_tls if hub else None
+    tls = carrier.certificates if carrier else hub.reader_tls if hub else None
     if tls is None:
         named = carrier.id if carrier else host
         hint = f"write reader_tls in carriers/{named}.yml, if readers are to come encrypted"

@@ -8,13 +8,15 @@ tunnel=wg-prov
 conf=/etc/provisioner-site
 unit=/etc/systemd/system/provisioner-site.service
 names=/etc/systemd/system/provisioner-site-names
+pushing=/etc/provisioner-publish
+pushes=/etc/systemd/system/provisioner-publish.service
 say() { echo "install.sh: $1"; }
 refuse() { echo "install.sh: $1" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || refuse "run me as root"
 for managed in /etc/provisioner/tunnel.json /etc/provisioner.*/tunnel.json; do
 	[ ! -e "$managed" ] || refuse "this is a relay or a monitoring centre, no gateway: nothing was changed"
 done
-recorded=$(cat "$conf/facility" 2>/dev/null)
+recorded=$(cat "$conf/facility" "$pushing/facility" 2>/dev/null | head -n 1)
 if [ -n "$recorded" ] && [ "$recorded" != "$facility" ] && [ "${1:-}" != --anyway ]; then
 	refuse "this gateway was set up for $recorded, not for $facility: nothing was changed; if it is the right one all the same, run install.sh --anyway"
 fi
@@ -29,6 +31,14 @@ if [ -e "$unit" ]; then
 	rm -f "$unit"
 	systemctl daemon-reload
 	say "stopped and removed provisioner-site.service"
+fi
+if [ -e "$pushes" ] || [ -d "$pushing" ]; then
+	systemctl disable --now provisioner-publish.service >/dev/null 2>&1
+	rm -f "$pushes"
+	systemctl daemon-reload
+	find "$pushing" -type f -exec shred -u {} + 2>/dev/null
+	rm -rf "$pushing" /usr/local/lib/provisioner-publish
+	say "stopped and removed provisioner-publish.service, with the devices' logins and the passwords"
 fi
 if ip link show "$tunnel" >/dev/null 2>&1; then
 	ip link del "$tunnel" && say "took the tunnel $tunnel down"
@@ -45,6 +55,8 @@ left=
 [ ! -e "$unit" ] || left="$left $unit"
 [ ! -e "$names.timer" ] || left="$left $names.timer"
 [ ! -e "$conf" ] || left="$left $conf"
+[ ! -e "$pushes" ] || left="$left $pushes"
+[ ! -e "$pushing" ] || left="$left $pushing"
 [ ! -e /usr/local/lib/provisioner-site ] || left="$left /usr/local/lib/provisioner-site"
 ! ip link show "$tunnel" >/dev/null 2>&1 || left="$left interface:$tunnel"
 ! nft list table inet provisioner_site >/dev/null 2>&1 || left="$left table:provisioner_site"

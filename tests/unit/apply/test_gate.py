@@ -341,7 +341,7 @@ def test_what_was_lost_long_after_the_switch_is_told_and_holds_nothing_up() -> N
 
 
 PATH = SERVED.paths[NAMES[0]]
-OF_PATH = f"{PATH.source.address} . {PATH.source.port}"
+OF_PATH = f"{PATH.pulled.address} . {PATH.pulled.port}"
 RULE_CHANGE = replace(NOTHING, rules=True, bars=True)
 SHARED = replace(NOTHING, shared=frozenset({OF_PATH}))
 ALL = replace(NOTHING, everything=True)
@@ -437,7 +437,7 @@ def silent_site(facility: str, at: float, *, silent: bool = True) -> PathsSeen:
     now = sessions(at, paths)
     key = SERVED.peers[facility]
     peers = {**now.peers, key: replace(now.peers[key], received=7)} if silent else now.peers
-    ports = {f"{p.source.address} . {p.source.port}": "timeout" for p in PULLED} if at > 8 else {}
+    ports = {f"{p.pulled.address} . {p.pulled.port}": "timeout" for p in PULLED} if at > 8 else {}
     return PathsSeen(sessions=replace(now, peers=peers), ports=ports)
 
 
@@ -451,7 +451,7 @@ def test_a_site_from_which_nothing_comes_is_away_by_itself(touched: Touched) -> 
 
 def test_a_silence_of_most_sites_is_nobodys_own() -> None:
     cut = [path.name for path in PULLED if path.facility != PATH.facility]
-    ports = {f"{p.source.address} . {p.source.port}": "timeout" for p in PULLED}
+    ports = {f"{p.pulled.address} . {p.pulled.port}": "timeout" for p in PULLED}
     looks = ((float(at), PathsSeen(sessions=sessions(at, still(*cut, received=9)), ports=ports)) for at in range(100))
     assert follow(NOTHING, *looks)[-1].verdict is GateVerdict.FAIL
 
@@ -581,7 +581,7 @@ def test_what_a_change_touches_is_read_and_on_demand_paths_are_not() -> None:
     site = of(Resource.PEER, "site/kcl-bg-001")
     assert {p.facility for p in site.read} == {"kcl-bg-001"}
     assert len(site.peers) == 1
-    source = PULLED[0].source
+    source = PULLED[0].pulled
     device = of(Resource.RULE, f"element cameras {source.address} . {source.port}")
     assert [p.name for p in device.read] == [NAMES[0]]
     assert {p.name for p in of(Resource.RULE, "input/ssh").read} == set(NAMES)

@@ -11,7 +11,6 @@ from tests.unit.docs.pages import all_pages, text_of
 
 # How a page says it, and how the README's limits do. A new sentence of this kind needs a row here, and one there.
 PLANNED = {
-    "publish": "`publish`",
     "A relay's key changes today": "The key of a relay that lives",
     "Planned is to change it in place": "The key of a relay that lives",
     "without another relay is planned": "The key of a relay that lives",
@@ -56,10 +55,3 @@ def test_every_plan_of_a_page_is_a_limit_of_the_readme() -> None:
 def test_every_row_is_said_somewhere_and_is_a_limit(said: str) -> None:
     assert PLANNED[said] in _limits()
     assert any(said in sentence for _, sentence in _planned())
-
-
-def test_what_is_a_limit_is_not_built() -> None:
-    """Words of the model: who builds one takes it out of the limits."""
-    from provisioner.inventory.model import Access  # noqa: PLC0415
-
-    assert {mode.value for mode in Access}.isdisjoint({"publish"})

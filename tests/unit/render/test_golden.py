@@ -87,6 +87,32 @@ def test_a_site_without_a_tunnel_is_a_sheet_and_rules_as_the_golden_tree(golden_
     golden_tree("routed", files | {f"package/{n}": c for n, c in site_of(whole, "kcl-bg-002").items()})
 
 
+def test_a_site_that_pushes_has_logins_at_its_relay_and_a_package_as_the_golden_tree(golden_tree: Golden) -> None:
+    carriers = [inventories.carrier(publishers={}), inventories.carrier("vnpt", 21, publishers={})]
+    plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1", "access": "publish"}
+    streams = {"streams": {"sub": {"width": 640, "height": 360}, "main": {"width": 1920, "height": 1080}}}
+    cameras = [inventories.channel("cam-01", 1) | streams, inventories.camera("cam-02", 30, make="axis")]
+    pushing = fleets.pushing(
+        "kcl-bg-002",
+        plan=plan,
+        recorders=[inventories.recorder()],
+        cameras=cameras,
+        successor=plan | {"carrier": "vnpt", "relay": "relay-vnpt-1"},
+    )
+    pushing["gateway"] = pushing["gateway"] | {"public_addresses": ["198.51.100.7"]}
+    whole = fleets.complete(inventories.inventory(carriers=carriers, facilities=[fleets.facility(), pushing]))
+    host = fleets.files_of(fleets.state_of(whole))["relay-viettel-1"]
+    named = (NFT_FILE, WG_FILE, MEDIAMTX_FILE, TRUST_FILE, "/etc/systemd/system/provisioner-mediamtx.service")
+    files = {f"relay/{f.path.lstrip('/')}": _steady(f.content) for f in host if f.path in named}
+    package = {f"package/{n}": _steady(c) for n, c in site_of(whole, "kcl-bg-002").items() if n != "SHA256SUMS"}
+    golden_tree("publish", files | package)
+
+
+def _steady(content: bytes) -> bytes:
+    """Without what another certificate makes another one: it is drawn anew each time."""
+    return re.sub(rb'"destFingerprint": "[0-9a-f]{64}"', b'"destFingerprint": "FINGERPRINT"', content)
+
+
 @pytest.mark.parametrize("system", ["linux", "routeros", "openwrt"])
 def test_the_package_of_a_site_that_maps_addresses_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
     gateway = inventories.facility("kcl-bg-002")["gateway"] | {"system": system}
@@ -242,7 +268,7 @@ def test_a_relay_file_is_yaml_that_says_what_was_desired() -> None:
     files = {file.path: file for file in render_host(spec, fleets.templates())}
     document = yaml.safe_load(files[MEDIAMTX_FILE].content)
     sources = {name: path["source"] for name, path in document["paths"].items() if not name.startswith("cfg/")}
-    assert sources == {path.name: source_url(path.source) for path in spec.paths}
+    assert sources == {path.name: source_url(path.pulled) for path in spec.paths}
     for protocol in ("hls", "webrtc", "rtmp", "srt", "moq", "playback", "metrics", "pprof"):
         assert document[protocol] is False
     assert {user["user"] for user in document["authInternalUsers"]} == {"api", "probe", "centre-centre"}

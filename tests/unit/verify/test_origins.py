@@ -20,7 +20,7 @@ from .world import OTHER, OWN, PATHS, RECORDER, answers, documents, judged, prin
 from .world import RELAY as EDGE
 
 PULLED = tuple(path for path in PATHS if not path.on_demand)
-HOSTILE = {path.name for path in PULLED if (str(path.source.address), path.source.port) == RECORDER}
+HOSTILE = {path.name for path in PULLED if (str(path.pulled.address), path.pulled.port) == RECORDER}
 _GONE = {"available": False, "online": True, "inbound_bytes": 0, "tracks": []}
 Place = tuple[str, int]
 
@@ -39,7 +39,7 @@ def truths(draw: st.DrawFn) -> Truth:
     places: dict[str, Place | None] = {}
     idle: Counter[Place] = Counter()
     for path in PULLED:
-        own = str(path.source.address), path.source.port
+        own = str(path.pulled.address), path.pulled.port
         if path.name in HOSTILE:
             targets = [own, OWN, OTHER, ("127.0.0.1", 8554), ("2001:db8::9", 554), None]
             places[path.name] = draw(st.sampled_from(targets))

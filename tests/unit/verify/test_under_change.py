@@ -107,13 +107,13 @@ def test_the_rate_that_was_agreed_of_the_picture_that_came_counts(
 
 def login_change() -> LoginChange:
     [path] = [path for path in PATHS if path.name == PATH]
-    return LoginChange(UNTIL, path.source._replace(password=Secret("the-new-one")))
+    return LoginChange(UNTIL, path.pulled._replace(password=Secret("the-new-one")))
 
 
 def with_file(hosts: dict[str, dict[str, Any]], *, new: bool) -> dict[str, dict[str, Any]]:
     """Hosts whose relay has the path by one of its logins."""
     [target] = [target for target in select(state()) if target.path.name == PATH]
-    source = login_change().new if new else target.path.source
+    source = login_change().new if new else target.path.pulled
     digest = keyed_digest(target.relay.digest_key, source_url(source).encode())
     path = {"settings": {}, "digest": digest, "source_digest": digest}
     hosts[RELAY]["facts"]["relay"] = {"settings": {}, "paths": {PATH: path}, "sentinel": None, "foreign": 0}
@@ -130,7 +130,7 @@ def test_a_path_is_up_by_the_login_that_its_relay_has(*, new: bool, seen: str) -
 def test_an_old_login_that_is_refused_is_quarantined_with_what_to_do() -> None:
     hosts = with_file(documents(), new=False)
     [target] = [target for target in select(state()) if target.path.name == PATH]
-    login = source_head(target.path.source).partition("://")[2]
+    login = source_head(target.path.pulled).partition("://")[2]
     refused = keyed_digest(target.relay.digest_key, login.encode())
     entry = {"since": "2021-05-09T03:00:00Z", "device": "100.64.0.5:10554", "login": refused}
     hosts[RELAY]["facts"]["quarantine"] = {PATH: entry}

@@ -16,7 +16,20 @@ from provisioner.inventory.model import Access
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
-from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, packets, picture, printed, quarantined
+from .world import (
+    CENTRE,
+    PATHS,
+    RELAY,
+    documents,
+    judged,
+    matching,
+    merged,
+    packets,
+    picture,
+    printed,
+    pushed_document,
+    quarantined,
+)
 
 CASES = Path(__file__).parents[2] / "cases" / "verify"
 
@@ -61,6 +74,8 @@ class _Relay(_Strict):
     unsteady: list[str] = []
     stalls: dict[str, int] = {}
     quarantined: list[str] = []
+    refused: dict[str, int] = {}
+    sessions: dict[str, str] | None = None
 
 
 class _Centre(_Strict):
@@ -102,10 +117,12 @@ class _Case(_Strict):
     incidents: list[_Incident] = []
 
 
-def _relay_answer(case: _Relay) -> HostAnswer:
+def _relay_answer(case: _Relay, access: Access) -> HostAnswer:
     if case.unreachable is not None or case.failed is not None:
         return _no_answer(RELAY, case.unreachable, case.failed)
-    document = documents()[RELAY]
+    document = pushed_document() if access.is_pushed else documents()[RELAY]
+    if access.is_pushed:
+        _change_publishing(document["relay"]["publishing"], case)
     _change_facts(document, case)
     relay = document["relay"]
     relay |= {"unit": case.unit, "api_error": case.api_error}
@@ -129,6 +146,13 @@ def _relay_answer(case: _Relay) -> HostAnswer:
     _change_paths(relay, case)
     _change_sources(relay, case)
     return HostAnswer(RELAY, CallOutcome.ANSWERED, document)
+
+
+def _change_publishing(said: dict[str, Any], case: _Relay) -> None:
+    said["refused"] = case.refused
+    if case.sessions is not None:
+        listed = [(name, at) for pattern, at in case.sessions.items() for name in matching(pattern)]
+        said["sessions"] = [{"path": name, "address": at} for name, at in listed]
 
 
 def _change_device(device: dict[str, Any], case: _Relay) -> None:
@@ -257,7 +281,7 @@ def _result(case: _Case) -> VerifyResult:
         drift[host] = [
             Change(host, Resource(kind), name, Action.UPDATE, Impact.PATH, "differs") for name, kind in changes.items()
         ]
-    answers = {RELAY: _relay_answer(case.relay), CENTRE: _centre_answer(case.centre)}
+    answers = {RELAY: _relay_answer(case.relay, case.access), CENTRE: _centre_answer(case.centre)}
     return judged(answers, drift, case.access, hub=case.centre.hub)
 
 

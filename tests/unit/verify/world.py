@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -13,6 +13,7 @@ from typing import Any
 
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import (
+    ANYWHERE,
     DesiredState,
     Firewall,
     HostKind,
@@ -24,6 +25,7 @@ from provisioner.desired.spec import (
     RelayService,
     StreamSource,
     Tunnel,
+    User,
 )
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
@@ -45,6 +47,8 @@ RELAY, CENTRE = "edge-1", "ioc-hn"
 STARTED = datetime(2021, 5, 11, 17, 0, 0, tzinfo=UTC)
 FINISHED = datetime(2021, 5, 11, 17, 1, 30, tzinfo=UTC)
 SITES = IPv4Network("100.64.0.0/24")
+KNOWN_SITE, OTHER_SITE = "198.51.100.1", "198.51.100.2"
+"""From where sites push: that of the first one is written down."""
 RECORDER, OWN, OTHER = ("100.64.0.4", 10554), ("100.64.0.4", 10555), ("100.64.0.5", 10554)
 
 
@@ -91,6 +95,8 @@ def relay_spec(access: Access = Access.PULL_PORTMAP) -> HostSpec:
         *([_peer("site/kcl-001", "100.64.0.4"), _peer("site/kcl-002", "100.64.0.5")] if access.has_tunnel else []),
     )
     paths = tuple(path._replace(access=access) for path in PATHS)
+    if access.is_pushed:
+        paths = tuple(path._replace(source=None, on_demand=False) for path in paths)
     return HostSpec(
         id=RELAY,
         kind=HostKind.RELAY,
@@ -100,10 +106,24 @@ def relay_spec(access: Access = Access.PULL_PORTMAP) -> HostSpec:
         digest_key=Secret(CANARY),
         tunnel=Tunnel(address, 51820, (IPv4Network("100.64.0.0/16"), IPv4Network("100.127.0.0/24")), peers),
         firewall=Firewall(
-            (), 22, 51820, (IPv4Address("100.127.0.2"),), (), routed=() if access.has_tunnel else (SITES,)
+            (),
+            22,
+            51820,
+            (IPv4Address("100.127.0.2"),),
+            (),
+            routed=(SITES,) if access is Access.ROUTED else (),
+            publishers=(ANYWHERE,) if access.is_pushed else (),
         ),
-        relay=RelayService(address, (), paths, MediamtxArtefact(version="1.20.1", sha256={})),
+        relay=RelayService(address, tuple(_publishers(paths)), paths, MediamtxArtefact(version="1.20.1", sha256={})),
     )
+
+
+def _publishers(paths: Sequence[MediaPath]) -> Iterator[User]:
+    """The logins by which paths are pushed; it is known from where the first site comes, not from where the other."""
+    for path in paths:
+        if path.access.is_pushed:
+            addresses = (KNOWN_SITE,) if path.facility == "kcl-001" else ()
+            yield User(f"publish-{path.facility}.{path.camera}", "-", addresses, "publish", publishes=path.name)
 
 
 def centre_spec() -> HostSpec:
@@ -160,8 +180,8 @@ def facts(*, relay: bool) -> dict[str, Any]:
 def quarantined(name: str) -> dict[str, str]:
     """What a relay says of a path whose device refuses the login that the inventory has."""
     [path] = [path for path in PATHS if path.name == name]
-    login = source_head(path.source).partition("://")[2]
-    device = f"{path.source.address}:{path.source.port}"
+    login = source_head(path.pulled).partition("://")[2]
+    device = f"{path.pulled.address}:{path.pulled.port}"
     return {
         "since": "2021-05-09T03:00:00Z",
         "device": device,
@@ -247,6 +267,19 @@ def _path_evidence(path: MediaPath) -> dict[str, Any]:
         read = _frame(path) | {"after": flowing, "pulled": 2, "connected": 2}
         return {"samples": [idle, dict(idle)], "read": read}
     return {"samples": [flowing | {"inbound_bytes": 1000}, flowing], "read": _frame(path)}
+
+
+def pushed_document() -> dict[str, Any]:
+    """What the relay answers where sites push all of its paths: no device, no peer of theirs, and all streams flow."""
+    document = documents()[RELAY]
+    relay = document["relay"]
+    centre = f"key of centre/{CENTRE}"
+    relay |= {"devices": [], "sources": {"connections": [], "halted": []}}
+    relay["tunnel"]["peers"] = {centre: relay["tunnel"]["peers"][centre]}
+    relay["paths"] = {p.name: _path_evidence(p._replace(on_demand=False)) for p in PATHS}
+    comes = [(p.name, KNOWN_SITE if p.facility == "kcl-001" else OTHER_SITE) for p in PATHS]
+    relay["publishing"] = {"sessions": [{"path": p, "address": a} for p, a in comes], "refused": {}}
+    return document
 
 
 def documents() -> dict[str, dict[str, Any]]:

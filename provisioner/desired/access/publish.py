@@ -1,0 +1,60 @@
+"""`publish`: no tunnel. The site's gateway pulls its devices and pushes each stream to the relay, encrypted.
+
+For sites out of which no tunnel leads: a router without WireGuard, UDP that is shut. The relay reaches nothing of the
+site then, knows no device's login, and takes a stream from whoever has that path's password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import NoReturn
+
+from provisioner.desired.access.mode import DevicePlace, LinkedSite, device_places
+from provisioner.inventory.model import Facility, SiteAllocation
+
+
+@dataclass(frozen=True, slots=True)
+class PulledPlaces:
+    """The devices that a gateway pulls, where they are in its own network, in the order of ids."""
+
+    entries: tuple[tuple[str, DevicePlace], ...]
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """What the sheet asks for, by name."""
+        return {"places": [(device, address, port) for device, _, address, port in self.listed]}
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices, each with its own address and port: no relay knows it by any."""
+        return [(device, "", place.address, place.port) for device, place in self.entries]
+
+
+class PublishAccess:
+    """How the streams of a site come that pushes them: no relay finds a device of it anywhere."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:  # noqa: ARG002 (as other modes have it)
+        """None: the site is no peer."""
+        return ()
+
+    def device_address(self, site: LinkedSite, device: str) -> NoReturn:
+        """No place: who asks for one has not asked whether the site is pushed.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{device} of {site.facility.id} is reached from no relay: its site pushes")
+
+    def onvif_address(self, site: LinkedSite, device: str) -> NoReturn:
+        """No place, as of its video.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{device} of {site.facility.id} is asked by no relay: its site pushes")
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PulledPlaces:  # noqa: ARG002 (likewise)
+        """The devices where they are."""
+        return PulledPlaces(tuple(device_places(facility).items()))

@@ -1,0 +1,206 @@
+"""A gateway that pushes, as our files have it: MediaMTX takes its own paths from it, and nothing else, and says so."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import yaml
+
+from provisioner.base.certificate import new_certificate_key, read_certificate, self_signed, server_file
+from provisioner.base.secret import Secret, mediamtx_hash
+from provisioner.desired.publishers import publish_password
+from provisioner.desired.spec import MediaPath, PushedStream, PushEnd, StreamSource, User
+from provisioner.desired.users import publisher_user
+from provisioner.inventory.model import Access, StreamName
+from provisioner.render.media import path_lines, pushed_lines, user_settings
+from provisioner_host import publishers, sessions
+from provisioner_host import relay as host_relay
+from tests.hostile import GATEWAY
+
+from .conftest import STANDIN
+from .reader import Dialogue
+from .relay import API_PASSWORD, LATE, free_port, wait_for
+from .test_revoked_sessions import line, users
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .camera import CameraYard
+    from .conftest import StartRelay
+    from .relay import Document, Engine, Relay
+
+pytestmark = pytest.mark.contract
+
+KEY, NEXT_KEY = Secret("the-site-s-key"), Secret("another-key")
+OWN, SECOND, OTHER = (f"hn/{place}/sub" for place in ("site-a/cam-1", "site-a/cam-2", "site-b/cam-1"))
+SDP: Final = (
+    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n"
+    "a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:trackID=0\r\n"
+)
+
+
+class Site:
+    """A relay to which sites push, and a gateway that does."""
+
+    def __init__(self, start_relay: StartRelay, yard: CameraYard, folder: Path) -> None:
+        self._start, self.port = start_relay, free_port()
+        key, since = new_certificate_key(), datetime.now(UTC) - timedelta(days=1)
+        certificate = self_signed(key, "relay-1", IPv4Address("10.91.0.1"), since, 30)
+        self.fingerprint, file = read_certificate(certificate).fingerprint, folder / "readers.pem"
+        file.write_text(server_file(key, [certificate]).reveal())
+        self.camera = yard.camera(user="admin", password="right-1")
+        own: Document = {"rtspEncryption": "optional", "rtspsAddress": f"0.0.0.0:{self.port}"}
+        own |= {"rtspServerKey": str(file), "rtspServerCert": str(file), "logStructured": True}
+        lines = path_lines(_path(name) for name in (OWN, SECOND, OTHER))
+        self.relay: Relay = start_relay(yaml.safe_load(lines), authInternalUsers=self.users(KEY), **own)
+
+    def users(self, key: Secret) -> list[Document]:
+        """The relay's users, where its sites push by a key."""
+        pushing = [
+            User(publisher_user(p), mediamtx_hash(publish_password(key, p)), (), "publish", publishes=p) for p in PATHS
+        ]
+        return [*users(), *map(user_settings, pushing)]
+
+    def gateway(self, *paths: str, fingerprint: str = "", key: Secret = KEY) -> Relay:
+        """A gateway that pushes these paths of its one device."""
+        source = StreamSource(IPv4Address("127.0.0.1"), self.camera.port, "/s", "admin", Secret("right-1"))
+        shown = fingerprint or self.fingerprint
+        streams = [PushedStream(path, "cam-1", source, (self._end(path, shown, key),)) for path in paths]
+        return self._start(yaml.safe_load(pushed_lines(streams)), rtsp=False, logStructured=True)
+
+    def _end(self, path: str, fingerprint: str, key: Secret) -> PushEnd:
+        place = IPv4Address("127.0.0.1"), self.port
+        return PushEnd("relay-1", place, fingerprint, publisher_user(path), publish_password(key, path))
+
+    def comes(self, path: str) -> bool:
+        """Whether the relay has a stream of a path."""
+        return bool(self.relay.path(path)["available"])
+
+
+PATHS: Final = (OWN, SECOND, OTHER)
+
+
+def _path(name: str) -> MediaPath:
+    site, camera = name.split("/")[1:3]
+    return MediaPath(
+        name=name,
+        province="hn",
+        facility=site,
+        camera=camera,
+        device=camera,
+        stream=StreamName.SUB,
+        source=None,
+        on_demand=False,
+        codec="h264",
+        width=640,
+        height=360,
+        access=Access.PUBLISH,
+    )
+
+
+@pytest.fixture
+def site(
+    engine: Engine, start_relay: StartRelay, yard: CameraYard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Site:
+    if engine.name == STANDIN:
+        pytest.skip("the stand-in takes nothing that is pushed")
+    made = Site(start_relay, yard, tmp_path)
+    password = tmp_path / "api.password"
+    password.write_text(API_PASSWORD)
+    monkeypatch.setattr(host_relay, "API_PASSWORD", password)
+    monkeypatch.setattr(host_relay, "API_PORT", made.relay.api_port)
+    monkeypatch.setattr(publishers, "_log", lambda _: made.relay.log())
+    return made
+
+
+def test_what_a_gateway_pushes_comes_under_its_name_and_the_relay_says_from_where(site: Site) -> None:
+    gateway = site.gateway(OWN, SECOND)
+    wait_for(lambda: site.comes(OWN) and site.comes(SECOND))
+    said = publishers.seen(60)
+    assert said["refused"] == {}
+    listed = sorted(said["sessions"] or [], key=lambda one: one["path"])
+    assert listed == [{"path": path, "address": "127.0.0.1"} for path in (OWN, SECOND)]
+    assert not site.comes(OTHER)
+    # The gateway itself listens to nobody, and its log has no password.
+    assert "right-1" not in gateway.log()
+    assert publish_password(KEY, OWN).reveal() not in gateway.log() + site.relay.log()
+
+
+@GATEWAY
+def test_a_gateway_pushes_and_reads_no_other_path_whatever_it_knows(site: Site) -> None:
+    site.gateway(OWN)
+    wait_for(lambda: site.comes(OWN))
+    login = (publisher_user(OWN), publish_password(KEY, OWN).reveal())
+    announced = {path: site_asks(site, "ANNOUNCE", path, login) for path in (OTHER, SECOND, f"{OWN}/x", "cfg/x")}
+    assert announced[OTHER] == announced[SECOND] == 401
+    assert not {200} & set(announced.values())
+    assert [site_asks(site, "DESCRIBE", path, login) for path in PATHS] == [401, 401, 401]
+    assert site_asks(site, "ANNOUNCE", OWN, (login[0], "guessed")) == 401
+    assert site_asks(site, "ANNOUNCE", OWN, (publisher_user(OTHER), login[1])) == 401
+    assert site.relay.api("/v3/paths/list", credentials=login).status == 401
+    assert site.comes(OWN)
+
+
+@GATEWAY
+def test_who_has_a_paths_password_does_not_take_the_place_of_what_is_there(site: Site) -> None:
+    site.gateway(OWN)
+    wait_for(lambda: site.comes(OWN))
+    before = site.relay.path(OWN)["source"]["id"]
+    thief = site.gateway(OWN)
+    wait_for(lambda: "400 (Bad Request)" in thief.log())
+    assert site.relay.path(OWN)["source"]["id"] == before
+    assert "someone is already publishing" in site.relay.log()
+
+
+@GATEWAY
+def test_a_gateway_tells_no_login_to_who_shows_another_certificate(site: Site) -> None:
+    other = site.gateway(OWN, fingerprint="0" * 64)
+    wait_for(lambda: "fingerprint does not match" in other.log())
+    assert not site.comes(OWN)
+    assert "failed to authenticate" not in site.relay.log()
+
+
+def test_an_older_login_is_refused_and_the_relay_knows_from_where(site: Site) -> None:
+    site.gateway(OWN, key=NEXT_KEY)
+    wait_for(lambda: publishers.refused_in(site.relay.log()).get("127.0.0.1", 0) >= 2)
+    assert not site.comes(OWN)
+
+
+@GATEWAY
+def test_sessions_of_a_site_whose_login_is_renewed_or_gone_end_and_no_others(site: Site) -> None:
+    site.gateway(OWN, OTHER)
+    wait_for(lambda: site.comes(OWN) and site.comes(OTHER))
+    before, renewed = site.users(KEY), site.users(NEXT_KEY)
+    now = [user for user in before if user["user"] != publisher_user(OWN)]
+    now += [user for user in renewed if user["user"] == publisher_user(OWN)]
+    site.relay.config["authInternalUsers"] = now
+    site.relay.reload("aaaa")
+    assert site.comes(OWN), "MediaMTX ends no session when a secret changes"
+    (note,) = sessions.end_revoked(line(before), line(now))
+    assert note == f"ended 1 session of {publisher_user(OWN)[:60]}, whose secret or rights were replaced"
+    wait_for(lambda: not site.comes(OWN))
+    assert site.comes(OTHER)
+    gone = [user for user in now if user["user"] != publisher_user(OTHER)]
+    site.relay.config["authInternalUsers"] = gone
+    site.relay.reload("bbbb")
+    (note,) = sessions.end_revoked(line(now), line(gone))
+    assert note.endswith("who may not read any more")
+    wait_for(lambda: not site.comes(OTHER))
+
+
+def site_asks(site: Site, method: str, path: str, login: tuple[str, str]) -> int:
+    """The status that whoever comes encrypted gets, with a login."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with Dialogue(site.port, login) as dialogue:
+        dialogue.socket = context.wrap_socket(dialogue.socket)
+        dialogue.socket.settimeout(15 + LATE)
+        dialogue.stream = dialogue.socket.makefile("rb")
+        dialogue.address = dialogue.address.replace("rtsp:", "rtsps:")
+        body = SDP if method == "ANNOUNCE" else ""
+        headers = {"Content-Type": "application/sdp", "Content-Length": str(len(body))} if body else {}
+        return dialogue.ask(method, path, headers, body).status
