@@ -468,7 +468,7 @@ def test_a_key_of_readers_that_was_replaced_is_in_no_saved_state(disk: Disk, mon
 
 
 @RELAY
-@pytest.mark.parametrize("mode", [mode.value for mode in Access])
+@pytest.mark.parametrize("mode", [mode.value for mode in Access if not mode.is_pushed])
 def test_in_every_access_mode_a_removed_site_leaves_no_saved_state_and_others_keep_their_devices(
     disk: Disk, mode: str
 ) -> None:
@@ -492,3 +492,21 @@ def test_in_every_access_mode_a_removed_site_leaves_no_saved_state_and_others_ke
         assert saved.rules == renewed[NFT_FILE].decode()
         assert saved.relay.count("second-login@") == 1
         assert "first-login" not in saved.relay
+
+
+@RELAY
+def test_a_site_that_pushed_and_is_removed_leaves_no_login_in_a_saved_state(disk: Disk) -> None:
+    def of(*sites: str) -> Content:
+        carrier = inventories.carrier(publishers={})
+        found = inventories.inventory(carriers=[carrier], facilities=[fleets.pushing(name, 1) for name in sites])
+        return content(fleets.state_of(found))
+
+    both, one = of("kcl-bg-001", "kcl-bg-002"), of("kcl-bg-001")
+    disk.put(both)
+    disk.confirm("run-1", both)
+    disk.confirm("run-2", one)
+    for run in ("run-1", "run-2"):
+        saved = disk.generation(run)
+        assert "kcl-bg-002" not in saved.relay
+        assert saved.relay.count('"publish-bac-giang.kcl-bg-001.cam-01.sub"') == 1
+        assert saved.rules == one[NFT_FILE].decode()
