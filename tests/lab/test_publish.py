@@ -227,6 +227,12 @@ def test_a_login_that_is_renewed_is_named_by_the_plan_and_the_old_one_is_refused
 def test_what_prove_says_of_sites_that_push_is_so_by_packets(pushing: Deployment) -> None:
     site, relay = f"site/{SITE.facility}", f"relay/{SITE.relay}"
     beside = [f"site/{facility}" for facility in BESIDE]
+    # Where it is written down from where the site comes, its login is taken from there alone.
+    known = proved(pushing, ["internet", site], [relay])
+    reaches = {(cell["from"], cell["reaches"]) for cell in known if cell["service"] == "publish"}
+    assert reaches == {("internet", "part"), (site, "yes")}
+    file = pushing.facility_file(SITE.facility)
+    file.write_bytes(edited(file.read_bytes(), {("gateway", "public_addresses"): []}))
     cells = proved(pushing, ["internet", "management", "centres", site, *beside], [relay])
     reached = {(cell["from"], cell["service"]) for cell in cells if cell["reaches"] == "yes"}
     assert {("internet", "publish"), (site, "publish")} <= reached

@@ -186,6 +186,7 @@ DOCUMENTS: dict[str, list[Any]] = {
 BEYOND = {
     "value_error": re.compile(
         r"day|month|host bits|netmask|ip_channel|a camera|a recorder's channel|hour|minute|offset|exist|URL|https|IPv6"
+        r"|an intent allows or denies"
     ),
     "int_type": re.compile(r"valid integer"),  # 554.0 is an integer to JSON Schema, and a fraction to people
 }

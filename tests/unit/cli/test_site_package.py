@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from provisioner.cli.main import run
-from provisioner.inventory.files.edit import edited
+from provisioner.inventory.files.edit import Flow, edited
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.model import Allocations
 from tests import inventories
@@ -114,3 +114,21 @@ def test_a_site_that_never_had_a_tunnel_has_a_sheet_alone_and_nothing_is_recorde
     assert {p.name for p in (tmp_path / "sites" / SITE).iterdir()} == {"SHA256SUMS", "setup.html"}
     assert "no tunnel" in sheet
     assert "không có đường hầm" in sheet
+
+
+def test_a_site_that_pushes_has_its_logins_in_one_file_that_nobody_else_reads(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = root / f"facilities/bac-giang/{SITE}.yml"
+    text = edited(path.read_bytes(), {("plan", "access"): "publish"})
+    path.write_bytes(text)
+    inventories.sign_file(path)
+    carrier = root / "carriers/viettel.yml"
+    carrier.write_bytes(edited(carrier.read_bytes(), {("publishers",): Flow()}))
+    capsys.readouterr()
+    vault = {"ANSIBLE_VAULT_PASSWORD_FILE": str(root / ".vault-password")}
+    # No key is drawn, and no certificate made: hosts are asked for theirs first.
+    assert run(["-i", str(root), "site-package", SITE, "--out", str(tmp_path / "sites")], vault) in {3, 12}
+    said = capsys.readouterr().err
+    assert "keys init" in said
+    assert not (tmp_path / "sites" / SITE / "publish.yml").exists()
