@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, redirect_stdout
@@ -21,6 +22,7 @@ from tests.hostile import MERGE_REQUEST
 from tests.pipelines.git_server import WRITER, environment_of, git, served_repository
 from tests.pipelines.program import Program
 from tests.pipelines.runner import ROOT, Run
+from tests.signatures import key_file, public_line
 from tests.unit.cli.test_plan import RELAY, Terminal
 from tests.watched import WatchedHosts
 
@@ -70,8 +72,13 @@ class House:
         out = io.StringIO()
         env = {"HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), "PROVISIONER_NO_CACHE": "1"}
         env |= {"ANSIBLE_VAULT_PASSWORD_FILE": str(self.folder / "vault-password")}
-        with redirect_stdout(out):
-            return run(["-i", str(self.person), *words], env), out.getvalue()
+        before = Path.cwd()
+        os.chdir(self.person)
+        try:
+            with redirect_stdout(out):
+                return run(["-i", ".", *words], env), out.getvalue()
+        finally:
+            os.chdir(before)
 
     def open_request(self) -> None:
         """Let the forge have the present commit as a merge request, with the merge of it."""
@@ -94,6 +101,11 @@ class House:
         self.edit("inventory.yml", "viewers: 20", "viewers: 19")
         git(self.person, "commit", "-qam", "another edit")
         self._push("another:refs/heads/main")
+        git(self.person, "fetch", "-q", "origin")
+
+    def push_main(self) -> None:
+        """Push main as it is in the clone."""
+        self._push("main:refs/heads/main")
         git(self.person, "fetch", "-q", "origin")
 
     def _push(self, *references: str) -> None:
@@ -184,8 +196,7 @@ class House:
         return note.body
 
     def status(self) -> dict[str, Any]:
-        (status,) = self.forge.statuses.values()
-        return status
+        return [*self.forge.statuses.values()][-1]
 
     def words(self) -> list[str]:
         """The commands that were called, without their options."""
@@ -321,6 +332,47 @@ def test_an_inventory_with_errors_is_a_comment_that_says_so(house: House) -> Non
 def test_the_night_is_run_with_its_reports(house: House) -> None:
     assert house.at_night(), house.program.said
     assert house.words() == ["nightly"]
+
+
+# --- where people approve -------------------------------------------------------------------------
+
+
+def test_a_merge_is_applied_once_people_have_signed_its_plan_in_the_request(house: House) -> None:
+    people_approve(house)
+    house.propose()
+    assert house.on_plan(), house.program.said
+    house.merge()
+    assert not house.on_merge(), "nobody has signed"
+    assert "error: the plan still has to be approved: 2 different persons as noc of viettel" in house.program.said
+    git(house.person, "checkout", "-q", "request")
+    assert house("plan", "fetch", "--out", "plan.json")[0] == 0
+    for person in ("noc-1", "noc-2"):
+        key = str(key_file(person, "ed25519"))
+        assert house("approve", "plan.json", "--as", person, "--key", key, "--yes")[0] == 0
+    git(house.person, "add", "approvals")
+    git(house.person, "commit", "-qm", "approved")
+    house.open_request()
+    house.merge()
+    assert house.on_merge(), house.program.said
+    assert house.status()["state"] == "success"
+    assert house("drift")[0] == 0
+
+
+def people_approve(house: House) -> None:
+    """Let the inventory ask for two of the NOC, and all hosts remember that."""
+    git(house.person, "checkout", "-q", "-B", "main", "origin/main")
+    rules = "policy:\n  approvals: { rules: [{ changes: path, role: noc, people: 2 }] }\n"
+    house.edit("inventory.yml", "policy:\n", rules)
+    entries = [
+        f"  - {{ id: {person}, roles: [noc], key: {public_line(person)}, since: 2021-05-01, source: 7/TB }}\n"
+        for person in ("noc-1", "noc-2")
+    ]
+    (house.person / "signers.yml").write_text("version: 1\napprovers:\n" + "".join(entries), encoding="utf-8")
+    git(house.person, "add", "-A")
+    git(house.person, "commit", "-qm", "who approves")
+    assert house("plan", "--out", "rules.json")[0] == 0
+    assert house("apply", "rules.json")[0] == 0
+    house.push_main()
 
 
 # --- what a request may not -----------------------------------------------------------------------
