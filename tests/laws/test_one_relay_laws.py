@@ -103,7 +103,7 @@ def assert_decent(code: int, out: str, err: str) -> None:
 @given(mutation=MUTATIONS)
 @example(mutation=lambda _document: DEEP)
 @example(mutation=lambda _document: MANY)
-@pytest.mark.parametrize("command", ["plan", "drift"])
+@pytest.mark.parametrize("command", ["plan", pytest.param("drift", marks=pytest.mark.soak)])
 def test_a_plan_has_all_other_hosts_whatever_one_answers(country: Country, command: str, mutation: Mutation) -> None:
     country.forget()
     code, out, err = country.call({"observe": mutation}, "--output", "json", command)

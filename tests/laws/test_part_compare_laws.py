@@ -6,11 +6,12 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,12 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(top, "add", "-A")
     git(top, "commit", "-q", "-m", "the country")
     return top / "inv"
+
+
+def sampled(edits: Sequence[Edit]) -> list[ParameterSet]:
+    """Every edit, each once: a merge waits for every second one."""
+    marks = ((), pytest.mark.soak)
+    return [pytest.param(edit, id=edit.__name__, marks=marks[number % 2]) for number, edit in enumerate(edits)]
 
 
 def git(top: Path, *words: str) -> None:
@@ -187,7 +194,7 @@ def allocated(root: Path) -> None:
         return  # invalid, or too full: the comparison says so
 
 
-@pytest.mark.parametrize("edit", [*ALONE, *BESIDE], ids=lambda edit: edit.__name__)
+@pytest.mark.parametrize("edit", sampled([*ALONE, *BESIDE]))
 def test_of_one_edit_the_part_says_what_the_whole_says(root: Path, edit: Edit) -> None:
     edit(root, 11)
     allocated(root)
@@ -196,7 +203,7 @@ def test_of_one_edit_the_part_says_what_the_whole_says(root: Path, edit: Edit) -
     assert part == whole
 
 
-@pytest.mark.parametrize("edit", WHOLE, ids=lambda edit: edit.__name__)
+@pytest.mark.parametrize("edit", sampled(WHOLE))
 def test_what_may_move_every_host_is_compared_as_a_whole(root: Path, edit: Edit) -> None:
     edit(root, 5)
     allocated(root)

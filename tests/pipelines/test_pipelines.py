@@ -343,7 +343,7 @@ def test_a_merge_is_applied_once_people_have_signed_its_plan_in_the_request(hous
     assert house.on_plan(), house.program.said
     house.merge()
     assert not house.on_merge(), "nobody has signed"
-    assert "error: the plan still has to be approved: 2 different persons as noc of viettel" in house.program.said
+    assert "error: the plan still has to be approved: 2 different approvers as noc of viettel" in house.program.said
     git(house.person, "checkout", "-q", "request")
     assert house("plan", "fetch", "--out", "plan.json")[0] == 0
     for person in ("noc-1", "noc-2"):

@@ -33,8 +33,9 @@ class ApprovalNeed:
 
     @property
     def words(self) -> str:
-        """What is needed as the rest of a sentence, e.g. `1 person as noc of viettel for relay-viettel-1 (any)`."""
-        people = "1 person" if self.rule.people == 1 else counted(self.rule.people, "different person")
+        """What is needed as the rest of a sentence, e.g. `1 approver as noc of viettel for relay-viettel-1 (any)`."""
+        number = self.rule.people
+        people = counted(number, "approver") if number == 1 else counted(number, "different approver")
         role = f" as {self.rule.role}" if self.rule.role else ""
         carrier = f" of {self.carrier}" if self.carrier else ""
         return f"{people}{role}{carrier} for {named(self.hosts)} ({self.rule.changes.value})"

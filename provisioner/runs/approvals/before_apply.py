@@ -159,8 +159,8 @@ def _lacking(saved: Saved, there: ApprovalFiles, result: Approved) -> PolicyErro
         said.append(f"not counted: {_some([f'{name} {why}' for name, why in sorted(aside.items())])}")
     if result.of_others:
         newest = result.of_others[0]
-        others = "1 approval is" if len(result.of_others) == 1 else f"{len(result.of_others)} approvals are"
-        said.append(f"{others} of another plan, the newest by {newest.approver} at {newest.at_text}, of {newest.plan}")
+        others = f"of another plan: {counted(len(result.of_others), 'approval')}"
+        said.append(f"{others}, the newest by {newest.approver} at {newest.at_text}, of {newest.plan}")
         said += filter(None, [_moved_since(there, newest.meaning, saved)])
     looked = f"looked for in {there.folder}" if there.folder else f"there is no {FOLDER}/ in the inventory"
     hint = f"let them read it and sign: provisioner approve FILE --as ID --key KEY ({looked})"

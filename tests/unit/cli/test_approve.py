@@ -80,11 +80,11 @@ def test_a_plan_says_who_has_to_approve_it_in_every_form(call: Terminal) -> None
     need = {"changes": "any", "role": "noc", "people": 1, "carrier": "viettel", "hosts": [RELAY]}
     assert plan["approvals"] == [need]
     out = call("plan")[1]
-    assert "to be approved before it is applied, by:\n  1 person as noc of viettel for relay-viettel-1 (any)\n" in out
+    assert "to be approved before it is applied, by:\n  1 approver as noc of viettel for relay-viettel-1 (any)\n" in out
     compared = call.document("plan", "--offline", "--against", "HEAD")[1]
     assert ("any", "noc", "viettel") in {(one["changes"], one["role"], one["carrier"]) for one in compared["approvals"]}
     markdown = call("--output", "markdown", "plan")[1]
-    assert "**To be approved** before it is applied, by:\n  - `1 person as noc of viettel" in markdown
+    assert "**To be approved** before it is applied, by:\n  - `1 approver as noc of viettel" in markdown
 
 
 def test_without_enough_people_nothing_is_touched_and_who_is_needed_is_said(call: Terminal) -> None:
@@ -93,7 +93,7 @@ def test_without_enough_people_nothing_is_touched_and_who_is_needed_is_said(call
     writes = call.hosts.hosts[RELAY].writes
     code, out, err = call("apply", "plan.json")
     assert (code, out) == (6, "")
-    assert "error: the plan still has to be approved: 1 person as noc of viettel for relay-viettel-1 (any)" in err
+    assert "error: the plan still has to be approved: 1 approver as noc of viettel for relay-viettel-1 (any)" in err
     assert "hint: let them read it and sign: provisioner approve FILE --as ID --key KEY (looked for in " in err
     assert call.hosts.hosts[RELAY].writes == writes
     assert approve(call, "noc-3")[0] == 0
@@ -111,7 +111,7 @@ def test_without_a_saved_plan_nothing_is_applied_and_it_is_said_how(call: Termin
     call.other_channel()
     code, _, err = call("apply", "--yes")
     assert code == 6
-    assert "error: a plan has to be approved before it is applied, and this one is in no file: 1 person as noc" in err
+    assert "error: a plan has to be approved before it is applied, and this one is in no file: 1 approver as noc" in err
     assert "save the plan, have that file approved, and apply it: provisioner plan --out plan.json" in err
     code, _, err = call("quarantine", "lift", "bac-giang/kcl-bg-001/cam-03/sub", "--yes")
     assert code != 0
@@ -157,7 +157,7 @@ def test_an_approval_is_lost_once_a_change_moves_and_what_moved_is_said(call: Te
     planned(call, "again.json")
     code, _, err = call("apply", "again.json")
     assert code == 6
-    assert "2 approvals are of another plan, the newest by noc-1 at 20" in err
+    assert "of another plan: 2 approvals, the newest by noc-1 at 20" in err
     assert "since then 2 things moved: update path bac-giang/kcl-bg-001/cam-03/sub on relay-viettel-1 differs" in err
     for kept in call.file("approvals").glob("*.plan.json"):
         kept.unlink()
@@ -187,7 +187,7 @@ def test_two_people_are_needed_where_every_reader_reconnects(call: Terminal) -> 
     assert {(one["changes"], one["people"]) for one in plan["approvals"]} == {("any", 1), ("all", 2)}
     assert approve(call, "noc-1")[0] == 0
     code, _, err = call("apply", "plan.json")
-    assert (code, "2 different persons of viettel for relay-viettel-1 (all): only noc-1 approved" in err) == (6, True)
+    assert (code, "2 different approvers of viettel for relay-viettel-1 (all): only noc-1 approved" in err) == (6, True)
     assert approve(call, "noc-2")[0] == 0
     assert call("apply", "plan.json")[0] == 0
 
@@ -220,7 +220,7 @@ def test_a_merge_request_cannot_lower_the_rules_by_itself(call: Terminal, edit: 
         assert approve(call, "mallory" if "id: mallory" in signers else "noc-1", by="mallory")[0] == 0
     assert approve(call, "noc-all")[0] == 0
     code, _, err = call("apply", "plan.json")
-    assert (code, "1 person as security" in err) == (6, True)
+    assert (code, "1 approver as security" in err) == (6, True)
     assert approve(call, "sec-1")[0] == 0
     assert call("apply", "plan.json")[0] == 0
 
