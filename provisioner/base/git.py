@@ -147,15 +147,21 @@ def setting_of(checkout: Checkout, name: str) -> str:
     return done.output.decode(errors="replace").strip() if done.code == 0 else ""
 
 
+def environment_outside(checkout: Checkout) -> dict[str, str]:
+    """A small environment, in which no program is looked for in the checkout: its files were proposed."""
+    environment = small_environment(os.environ)
+    folders = environment["PATH"].split(":")
+    outside = (folder for folder in folders if not Path(folder).resolve().is_relative_to(checkout.top))
+    return environment | {"PATH": ":".join(outside)}
+
+
 def _config_home() -> dict[str, str]:
     return {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]} if "XDG_CONFIG_HOME" in os.environ else {}
 
 
 def _run(argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int) -> Ended:
     home = {"HOME": os.environ["HOME"]} if "HOME" in os.environ else {}
-    environment = small_environment(os.environ) | home | extra
-    folders = environment["PATH"].split(":")
-    environment["PATH"] = ":".join(f for f in folders if not Path(f).resolve().is_relative_to(checkout.top))
+    environment = environment_outside(checkout) | home | extra
     try:
         return run_quietly(argv, environment, stdin=stdin, timeout_s=_TIMEOUT_S, most_bytes=most_bytes)
     except OSError:

@@ -11,13 +11,15 @@ import os
 import re
 from typing import Final
 
-from provisioner.base.child_process import Ended, OutputTooLongError, StillRunningError, run_quietly, small_environment
+from provisioner.base.child_process import Ended, OutputTooLongError, StillRunningError, run_quietly
 from provisioner.base.errors import NoticeError, UsageError
-from provisioner.base.git import Checkout, ask_git, setting_of
+from provisioner.base.git import Checkout, ask_git, environment_outside, setting_of
 from provisioner.base.printable import printable
 
 _TIMEOUT_S: Final = 120
 _MOST_BYTES: Final = 64 * 1024
+_NOTHING: Final = 2
+"""What `ls-remote --exit-code` ends with where nothing has such a name."""
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _REFERENCE: Final = re.compile(r"^refs(?:/[A-Za-z0-9][A-Za-z0-9_-]*)+$")
 _OF_THE_CALLER: Final = re.compile(
@@ -55,10 +57,6 @@ def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
     return True
 
 
-_NOTHING: Final = 2
-"""What `ls-remote --exit-code` ends with where nothing has such a name."""
-
-
 def push_reference(checkout: Checkout, remote: str, commit: str, reference: str) -> None:
     """Let a reference of a remote be a commit of ours, whatever it was.
 
@@ -94,7 +92,7 @@ def _run(checkout: Checkout, remote: str, *arguments: str) -> Ended:
         hint = "name one of those that `git remote` lists"
         raise UsageError(f"{printable(remote, 100)!r} is no remote of {checkout.top}", hint=hint)
     own = {name: value for name, value in os.environ.items() if _OF_THE_CALLER.match(name)}
-    environment = small_environment(os.environ) | own | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    environment = environment_outside(checkout) | own | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
     argv = ["git", "--no-pager", *settings, f"--git-dir={checkout.git_folder}", *arguments]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -110,8 +111,9 @@ def test_what_somebody_else_pushed_there_is_no_plan(kept: Terminal, content: byt
 
 
 @MERGE_REQUEST
-def test_no_hook_and_no_program_of_the_checkout_runs(kept: Terminal) -> None:
+def test_no_hook_and_no_program_of_the_checkout_runs(kept: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = kept.root / "ran"
+    monkeypatch.setenv("PATH", f"{kept.root / 'hooks'}:{os.environ['PATH']}")
     for place in (kept.root / ".git/hooks", kept.root / "hooks"):
         place.mkdir(exist_ok=True)
         for name in ("pre-push", "reference-transaction", "post-checkout", "git-remote-http", "git"):
