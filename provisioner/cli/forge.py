@@ -14,10 +14,15 @@ from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
+from provisioner.base.url import checked_url
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
 from provisioner.cli.word import ListedWord, Place
+from provisioner.forge.dialect import CommitStatus, StatusState
+from provisioner.forge.place import ForgeKind, commit_id, place_of, request_number
+from provisioner.plan import DRIFT_SCHEMA, MAX_PLAN_BYTES, SCHEMA
+from provisioner.plan.document import COMPARE_SCHEMA
 
 if TYPE_CHECKING:
     from provisioner.forge.client import ForgeClient
@@ -25,11 +30,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 _MOST_TEXT: Final = 60_000
-_MOST_PLAN: Final = 256 * 1024 * 1024
 _MOST_TOKEN: Final = 4096
-_SCHEMAS: Final = ("provisioner/plan", "provisioner/compare", "provisioner/drift")
-_KINDS: Final = ("github", "gitlab", "forgejo")
-_STATES: Final = ("pending", "success", "failure", "error")
+_KINDS: Final = tuple(kind.value for kind in ForgeKind)
+_SCHEMAS: Final = (SCHEMA, COMPARE_SCHEMA, DRIFT_SCHEMA)
 
 
 @click.group(cls=NamedGroup)
@@ -47,7 +50,7 @@ def _place_options(command: F) -> F:
     for option in (
         click.option("--project", metavar="NAME", default="", help="OWNER/NAME; of GitLab its number as well."),
         click.option("--url", metavar="URL", default="", help="The address of its API."),
-        click.option("--forge", "kind", type=ListedWord(_KINDS), default=None, help="Whose API is spoken."),
+        click.option("--forge", "kind", type=ListedWord(_KINDS), help="Whose API is spoken."),
     ):
         command = option(command)
     return command
@@ -83,7 +86,6 @@ def comment(
 
     Example: provisioner -i DIR --output markdown plan | provisioner forge comment -
     """
-    from provisioner.forge.place import request_number  # noqa: PLC0415
     from provisioner.forge.review import post_comment  # noqa: PLC0415
 
     if not key.replace("-", "").replace("/", "").isalnum() or not key.isascii():
@@ -122,7 +124,6 @@ def labels(
 
     Example: provisioner -i DIR --output json plan --offline --against origin/main | provisioner forge labels -
     """
-    from provisioner.forge.place import request_number  # noqa: PLC0415
     from provisioner.forge.review import plan_labels, set_labels  # noqa: PLC0415
 
     if not family or not family.isascii() or not family.isprintable() or "," in family:
@@ -139,7 +140,7 @@ def labels(
 
 
 @forge.command()
-@click.argument("state", type=ListedWord(_STATES))
+@click.argument("state", type=ListedWord([state.value for state in StatusState]))
 @click.argument("description")
 @click.option("--commit", metavar="ID", default="", help="Its whole id; the pipeline's own otherwise.")
 @click.option("--name", default="provisioner", metavar="WORD", help="Which status.  [default: provisioner]")
@@ -164,9 +165,6 @@ def status(
 
     Example: provisioner forge status success "applied; 24 of 24 paths are up" --name provisioner/apply
     """
-    from provisioner.base.url import checked_url  # noqa: PLC0415
-    from provisioner.forge.dialect import CommitStatus, StatusState  # noqa: PLC0415
-    from provisioner.forge.place import commit_id  # noqa: PLC0415
     from provisioner.forge.review import set_status  # noqa: PLC0415
 
     try:
@@ -182,7 +180,6 @@ def status(
 def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> ForgeClient:
     from provisioner.base.attempt import Patience  # noqa: PLC0415
     from provisioner.forge.client import ForgeClient  # noqa: PLC0415
-    from provisioner.forge.place import place_of  # noqa: PLC0415
 
     place = place_of(invocation.env, kind=kind or "", url=url, project=project)
     return ForgeClient(place, _token(invocation), Patience.of(invocation.env))
@@ -230,7 +227,7 @@ def _text_of(path: Path) -> str:
 def _document_of(path: Path) -> Document:
     hint = "pass what --output json plan prints"
     try:
-        document = json.loads(_read(path, _MOST_PLAN))
+        document = json.loads(_read(path, MAX_PLAN_BYTES))
     except (ValueError, RecursionError):
         raise UsageError(f"{path} is no JSON", hint=hint) from None
     if not isinstance(document, dict) or document.get("schema") not in _SCHEMAS:

@@ -13,6 +13,10 @@ PAGE: Final = 100
 """So many comments and labels are asked for at once: GitHub's and GitLab's most."""
 
 
+NOBODY: Final = frozenset({401, 403, 404})
+"""What a forge answers whose token may not ask whose it is."""
+
+
 class StatusState(StrEnum):
     """What a commit's status says; failures are about the commit, errors about whoever was to judge it."""
 

@@ -7,9 +7,8 @@ from typing import Final
 from urllib.parse import quote
 
 from provisioner.base.secret import Secret
-from provisioner.forge.dialect import PAGE, Call, CommitStatus, StatusState, cut
+from provisioner.forge.dialect import NOBODY, PAGE, Call, CommitStatus, StatusState, cut
 
-_NOBODY: Final = frozenset({401, 403, 404})
 _MOST_DESCRIPTION: Final = 255
 _STATES: Final = {
     StatusState.PENDING: "pending",
@@ -34,7 +33,7 @@ class GitLab:
 
     def account(self) -> Call:
         """Ask whose the token is."""
-        return Call("GET", "/user", accepted=_NOBODY)
+        return Call("GET", "/user", accepted=NOBODY)
 
     def comments(self, number: int, page: int) -> Call:
         """List notes, the oldest first."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count
 from typing import Final
 
 from provisioner.forge.client import ForgeClient
-from provisioner.forge.dialect import Call, CommitStatus, PostedComment, comments_in, names_in
+from provisioner.forge.dialect import CommitStatus, PostedComment, comments_in, names_in
 
 _MOST_PAGES: Final = 50
 """So many pages of comments are read: 5,000 comments."""
@@ -124,12 +123,12 @@ def _marked(client: ForgeClient, number: int, marker: str, account: str) -> Post
 def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
     """Which labels the project has to be given first."""
     unknown = set(names)
-    for page in count(1):
-        call: Call | None = client.dialect.known_labels(page) if unknown else None
-        listed = names_in(client.ask(call)) if call and page <= _MOST_PAGES else []
+    for page in range(1, _MOST_PAGES + 1):
+        call = client.dialect.known_labels(page) if unknown else None
         if call is None:
             return []
+        listed = names_in(client.ask(call))
         if not listed:
-            return sorted(unknown)
+            break
         unknown -= set(listed)
-    raise AssertionError("pages are bounded")
+    return sorted(unknown)
