@@ -17,13 +17,12 @@ from provisioner.base.regular_file import read_regular
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.moment import MomentWord
 from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.plan_diff import plan_in
+from provisioner.cli.plan_file import read_plan
 from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import Terminal, stdout_of
 from provisioner.cli.word import Place
-from provisioner.pipeline import Session
-from provisioner.plan import MAX_PLAN_BYTES, WrittenPlan
+from provisioner.plan import WrittenPlan
 from provisioner.plan.changes import Change, Impact, cut_by, distinct_trust
 from provisioner.plan.guards.approval_file import APPROVAL_NAMESPACE, Approval, approval_statement
 from provisioner.plan.guards.measures import named
@@ -98,23 +97,19 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
         raise UsageError("an approval is signed in one way", hint="name one of --key, --signature and --statement")
     if chosen["signature"] and chosen["at"] is None:
         raise UsageError("--signature needs the moment that was signed", hint="add --at, as the statement says it")
-    session, plan = session_of(invocation), plan_in(saved)
+    session, (plan, content) = session_of(invocation), read_plan(saved)
     approval = approval_to_sign(session, plan, ApprovalAsked(person, roles, chosen["at"] or now()))
     if chosen["shown"]:
         _show_statement(invocation, approval)
         return 0
     signature = _signature(invocation, plan, approval, chosen)
     made = record_approval(session, approval, signature, folder)
-    kept = _kept(session, plan, saved, folder) if chosen["keeps"] else None
+    kept = keep_plan(session, plan, content, folder) if chosen["keeps"] else None
     _report(invocation, made, kept)
     if person in plan.maker.approvers:
         hint = "somebody else has to approve it as well"
         print_warning(f"{person} made this plan", hint, color=invocation.color, say=invocation.say)
     return 0
-
-
-def _kept(session: Session, plan: WrittenPlan, saved: Path, folder: Path | None) -> Path:
-    return keep_plan(session, plan, read_regular(saved, most=MAX_PLAN_BYTES), folder)
 
 
 def _signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, chosen: _Chosen) -> bytes:

@@ -10,12 +10,11 @@ import click
 from provisioner.base.errors import StalePlanError
 from provisioner.base.language import Translator
 from provisioner.base.printable import printable
-from provisioner.base.regular_file import read_regular
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
+from provisioner.cli.plan_file import read_plan
 from provisioner.cli.terminal import Terminal, stdout_of
 from provisioner.cli.word import Place
-from provisioner.plan import MAX_PLAN_BYTES, WrittenPlan, written_plan
 from provisioner.plan.kept.between import BetweenPlans, ChangeTurn, MovedChange, between, between_document
 from provisioner.report.between_markdown import between_comment
 from provisioner.report.between_words import beside_lines, head_of, impact_of, reason_of, verdict, viewers_of
@@ -40,7 +39,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
     Example: provisioner plan diff before.json after.json
     """
     invocation.refuse_proposed(first, second)
-    compared = between(plan_in(first), plan_in(second))
+    compared = between(read_plan(first).plan, read_plan(second).plan)
     if invocation.json:
         print_document(between_document(compared))
     elif invocation.markdown:
@@ -49,20 +48,6 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(between_lines(compared, terminal, invocation.say))
     return 0 if compared.is_same else StalePlanError.exit_code
-
-
-def plan_in(path: Path) -> WrittenPlan:
-    """The plan of a file.
-
-    Raises:
-        StalePlanError: it cannot be read, or is none.
-    """
-    try:
-        data = read_regular(path, most=MAX_PLAN_BYTES)
-    except OSError as error:
-        hint = "name a file that provisioner plan --out FILE wrote"
-        raise StalePlanError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
-    return written_plan(data, printable(str(path), _SHOWN))
 
 
 def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -> Iterator[str]:

@@ -8,13 +8,11 @@ from typing import TypeVar
 
 import click
 
-from provisioner.base.errors import StalePlanError
-from provisioner.base.regular_file import read_regular
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
+from provisioner.cli.plan_file import read_plan
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
-from provisioner.plan import MAX_PLAN_BYTES
 from provisioner.runs.pushed_plan import REFERENCES, PushedPlan, fetch_plan, push_plan
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -43,11 +41,8 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 
     Example: provisioner -i DIR plan push plan.json
     """
-    try:
-        content = read_regular(file, most=MAX_PLAN_BYTES)
-    except OSError as error:
-        raise StalePlanError(f"{file} cannot be read: {error.strerror}", hint="name the file of plan --out") from None
-    return _show(invocation, push_plan(session_of(invocation), content, str(file), remote, place), remote, "pushed to")
+    plan, content = read_plan(file)
+    return _show(invocation, push_plan(session_of(invocation), plan, content, remote, place), remote, "pushed to")
 
 
 @click.command()

@@ -39,29 +39,28 @@ class PushedPlan:
     digest: str
 
 
-def push_plan(session: Session, content: bytes, origin: str, remote: str, place: str) -> PushedPlan:
+def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, place: str) -> PushedPlan:
     """Push a saved plan to a remote; one of the same inventory's content that was there before is replaced.
 
     Args:
         session: the inventory, as it is in its checkout.
-        content: the file that `plan --out` wrote.
-        origin: its name, for messages.
+        plan: what the file says that `plan --out` wrote.
+        content: the file's bytes.
         remote: the remote's name.
         place: where plans are there.
 
     Raises:
         NoticeError: the remote was not reached, or refuses.
-        StalePlanError: it is no saved plan, or one of another content of the inventory.
+        StalePlanError: it is of another content of the inventory.
         UsageError: there is no checkout, or no such remote.
     """
-    basis = written_plan(content, origin).basis
-    if basis.inventory != session.digest:
+    if plan.basis.inventory != session.digest:
         raise StalePlanError("the plan is of another content of the inventory than is here", hint=_PLAN_AGAIN)
     reference = _reference(place, session)
-    message = f"plan {basis.digest}\n"
+    message = f"plan {plan.basis.digest}\n"
     checkout = _checkout(session)
     push_reference(checkout, remote, commit_of_one_file(checkout, _FILE, content, message), reference)
-    return PushedPlan(reference, basis.digest)
+    return PushedPlan(reference, plan.basis.digest)
 
 
 def fetch_plan(session: Session, out: Path, remote: str, place: str) -> PushedPlan:

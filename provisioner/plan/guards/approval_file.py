@@ -72,7 +72,12 @@ class Approval:
     @property
     def file_name(self) -> str:
         """What its file is called: a second one of the same person for the same plan takes its place."""
-        return f"{self.meaning.removeprefix('sha256:')[:16]}-{self.approver}.json"
+        return f"{file_stem(self.meaning)}-{self.approver}.json"
+
+
+def file_stem(meaning: str) -> str:
+    """How the names of all files begin that are of plans with one meaning."""
+    return meaning.removeprefix("sha256:")[:16]
 
 
 def approval_statement(approval: Approval) -> bytes:

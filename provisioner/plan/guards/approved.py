@@ -187,11 +187,11 @@ def _as_other(need: ApprovalNeed, given: GivenApproval) -> str:
 
 def _entries(terms: ApprovalTerms, given: GivenApproval) -> list[TermsApprover]:
     """The entries of the person and the key that signed."""
-    return [one for one in terms.approvers if one.id == given.approval.approver and _blob(one.key) == given.key.blob]
+    return [one for one in terms.approvers if one.id == given.approval.approver and key_blob(one.key) == given.key.blob]
 
 
 @lru_cache(maxsize=1024)
-def _blob(line: str) -> bytes:
+def key_blob(line: str) -> bytes:
     """What a key is compared by; a line that is no key is equal to none."""
     try:
         return public_key_of(line).blob

@@ -13,7 +13,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.plan.basis import Basis
 from provisioner.plan.document import SCHEMA, plan_document
-from provisioner.plan.kept.written import NOT_KNOWN, PlanMaker, WrittenPlan, basis_in, no_fraction, no_twins, plan_in
+from provisioner.plan.kept.written import NOT_KNOWN, PlanMaker, WrittenPlan, no_fraction, no_twins, plan_in
 from provisioner.plan.model import Plan
 from provisioner.plan.seen import HostItems, moved_items, seen_in
 
@@ -27,20 +27,21 @@ class Saved:
     """A plan that was saved.
 
     Attributes:
-        basis: what it rests on.
         rows: its pending changes by host.
         seen: what it saw on each host.
         refused: the policies that held it back when it was made.
-        maker: who made it, as far as that is known.
-        written: its changes as they stand in it.
+        written: what it says, its changes and its maker among that.
     """
 
-    basis: Basis
     rows: Mapping[str, frozenset[ChangeRow]]
     seen: Mapping[str, HostItems]
     refused: tuple[str, ...]
-    maker: PlanMaker = NOT_KNOWN
-    written: WrittenPlan | None = None
+    written: WrittenPlan
+
+    @property
+    def basis(self) -> Basis:
+        """What it rests on."""
+        return self.written.basis
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -95,14 +96,13 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
 
 
 def _saved_in(whole: Document) -> Saved:
-    basis = basis_in(whole)
-    by_host: dict[str, set[ChangeRow]] = {host: set() for host in basis.live}
+    written = plan_in(whole)
+    by_host: dict[str, set[ChangeRow]] = {host: set() for host in written.basis.live}
     for change in whole["changes"]:
         by_host[change["host"]].add((change["resource"], change["name"], change["action"], change["reason"]))
     rows = {host: frozenset(of_host) for host, of_host in by_host.items()}
     refused = tuple(str(refusal["policy"]) for refusal in whole["refused"])
-    written = plan_in(whole)
-    return Saved(basis, rows, seen_in(whole["seen"]), refused, written.maker, written)
+    return Saved(rows, seen_in(whole["seen"]), refused, written)
 
 
 # --- stale ----------------------------------------------------------------------------------------

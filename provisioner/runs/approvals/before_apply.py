@@ -17,7 +17,13 @@ from provisioner.desired.approval_terms import approval_terms
 from provisioner.history.records import RecordedApproval
 from provisioner.pipeline import Planned, Session
 from provisioner.plan import MAX_PLAN_BYTES, Saved, written_plan
-from provisioner.plan.guards.approval_file import MAX_APPROVAL_BYTES, Approval, ApprovalFormError, approval_in
+from provisioner.plan.guards.approval_file import (
+    MAX_APPROVAL_BYTES,
+    Approval,
+    ApprovalFormError,
+    approval_in,
+    file_stem,
+)
 from provisioner.plan.guards.approvals import ApprovalNeed, need_lines
 from provisioner.plan.guards.approved import Approved, GivenApproval, PlanToApprove, approved
 from provisioner.plan.kept.between import BetweenPlans, between
@@ -92,7 +98,7 @@ def _bytes(entry: os.DirEntry[str]) -> bytes:
 
 def kept_plan_name(meaning: str) -> str:
     """What a plan is called that is kept beside its approvals, so that what moved can be said later."""
-    return f"{meaning.removeprefix('sha256:')[:16]}{_PLAN_ENDING}"
+    return f"{file_stem(meaning)}{_PLAN_ENDING}"
 
 
 # --- before a plan is applied ---------------------------------------------------------------------
@@ -122,14 +128,14 @@ def refuse_unapproved(
         return ()
     if saved is None:
         needed = "; ".join(need_lines(needs)[:_NAMED])
-        raise PolicyError(f"a plan has to be approved before it is applied, and this one is in no file: {needed}",
-                          hint=_SAVE_FIRST)  # fmt: skip
+        message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
+        raise PolicyError(message, hint=_SAVE_FIRST)
     there = approval_files(session.root, named)
     subject = PlanToApprove(
         inventory=session.inventory.settings.id,
         meaning=saved.basis.meaning,
         terms=approval_terms(session.inventory),
-        makers=frozenset(saved.maker.approvers),
+        makers=frozenset(saved.written.maker.approvers),
         now=datetime.now(UTC),
     )
     result = approved(needs, there.files, subject)
@@ -174,7 +180,7 @@ def _some(items: Sequence[str]) -> str:
 
 def _moved_since(there: ApprovalFiles, meaning: str, saved: Saved) -> str:
     """What moved since a plan was approved that is kept beside its approvals; empty where it is not."""
-    if there.folder is None or saved.written is None:
+    if there.folder is None:
         return ""
     try:
         path = there.folder / kept_plan_name(meaning)

@@ -12,7 +12,7 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
-from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, public_key_of, unarmoured
+from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
 from provisioner.inventory.model import Approver
 from provisioner.inventory.operations.ssh_keygen import made_signature
 from provisioner.pipeline import Session
@@ -25,6 +25,7 @@ from provisioner.plan.guards.approval_file import (
     approval_text,
     key_that_signed,
 )
+from provisioner.plan.guards.approved import key_blob
 from provisioner.runs.approvals.before_apply import FOLDER, kept_plan_name
 
 _SHOWN = 80
@@ -150,7 +151,7 @@ def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None
     Raises:
         UsageError: it does not.
     """
-    entries = [one for one in _entries(session, approval.approver) if _is_key(one, key)]
+    entries = [one for one in _entries(session, approval.approver) if key_blob(one.key) == key.blob]
     if not entries:
         message = f"{key.fingerprint} is no key of {approval.approver} in signers.yml"
         raise UsageError(message, hint="sign by the key that stands there")
@@ -162,10 +163,3 @@ def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None
     if not any(set(one.roles) & set(approval.roles) for one in valid):
         message = f"{key.fingerprint} does not approve as {', '.join(approval.roles)}"
         raise UsageError(message, hint=f"it approves as {', '.join(sorted({r for one in valid for r in one.roles}))}")
-
-
-def _is_key(entry: Approver, key: SshPublicKey) -> bool:
-    try:
-        return public_key_of(entry.key).blob == key.blob
-    except SignatureFormError:
-        return False
