@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioner.base.endpoint import endpoint_text
-from provisioner.desired.trust import known_by
+from provisioner.desired.trust import called_through, known_by
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.model.hosts import JumpHost, Ssh
 
@@ -38,5 +38,4 @@ def host_logins(inventory: Inventory) -> dict[str, HostLogin]:
 
 
 def _login(address: object, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
-    through = f"{jump.place}, host key {known_by(jump.ssh)}" if jump else ""
-    return HostLogin(f"{ssh.user}@{endpoint_text(str(address), ssh.port)}", known_by(ssh), through)
+    return HostLogin(f"{ssh.user}@{endpoint_text(address, ssh.port)}", known_by(ssh), called_through(jump))

@@ -131,11 +131,16 @@ def trust_of(
         ssh_from=tuple(map(str, ssh_from)),
         readers=tuple(sorted(readers)),
         keys=dict(sorted(keys.items())),
-        jump=f"{jump.place}, host key {known_by(jump.ssh)}" if jump else "",
+        jump=called_through(jump),
         endpoint=endpoint,
         ports=dict(sorted((ports or {}).items())),
         publishers=tuple(map(str, publishers)),
     )
+
+
+def called_through(jump: JumpHost | None) -> str:
+    """The host through which another one is called, with its host key; empty where that is called directly."""
+    return f"{jump.place}, host key {known_by(jump.ssh)}" if jump else ""
 
 
 def known_by(ssh: Ssh) -> str:
