@@ -231,19 +231,24 @@ class _Course:
 
         A relay whose plan is refused, or would cut somebody, is left as it is, and the others go on.
         """
-        look, seen = self.outcome.look, self.outcome.look.planned
+        look = self.outcome.look
         due = {*look.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
+        if look.planned is not None:
+            self.bring(look.planned, by_relay(look, due))
+        self.tidy(due)
+
+    def bring(self, seen: Planned, due: Mapping[str, Sequence[str]]) -> None:
+        """Bring those of some relays to it that have something to do for their sites."""
         ready: list[str] = []
-        for relay, names in by_relay(look, due).items() if seen else ():
+        for relay, names in due.items():
             try:
-                ready += [relay] if seen and self.has_work(seen, relay) else []
+                ready += [relay] if self.has_work(seen, relay) else []
             except (HostError, PolicyError) as error:
                 self.outcome.left_out |= dict.fromkeys(names, f"{relay}: {error.message}")
-        if seen and ready and not self.by.has_enough:
+        if ready and not self.by.has_enough:
             self.apply_to(seen, ready)
         elif ready:
             self.outcome.interrupted = True
-        self.tidy(due)
 
     def has_work(self, seen: Planned, relay: str) -> bool:
         planned = self.plan_of(seen, (relay,))
