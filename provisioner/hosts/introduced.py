@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from provisioner.base.errors import HostError, InventoryError
 from provisioner.desired.host_logins import HostLogin, host_logins
-from provisioner.inventory.files.revision import revision
+from provisioner.inventory.files.revision import tree_of
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory
+
+_WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.yml"})
 
 
 def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
@@ -28,13 +31,14 @@ def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -
         InventoryError: the revision is no inventory of which it can be said.
         UsageError: there is no such revision.
     """
-    with revision(root, name) as old:
-        loaded = load(old.root, today=today)
-        was = loaded.inventory or loaded.partial
+    tree = tree_of(root, name)
+    # A country's facilities take seconds to read, and none of them says how a host is logged in to.
+    with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
+        was = load(folder, today=today).frame
         if was is None:
             hint = "name a revision whose carriers and centres can be read"
             raise InventoryError(f"the inventory of {name} cannot be read: no host is known by it", hint=hint)
-        before = host_logins(was)
+        before = host_logins(was.with_facilities({}))
     now = host_logins(inventory)
     return {
         host: _introduced(host, before.get(host), login, name)
