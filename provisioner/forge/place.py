@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.base.errors import UsageError
+from provisioner.base.pipeline_job import job_system
 from provisioner.base.url import checked_url
 
 _COMMIT: Final = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
@@ -106,11 +107,8 @@ def commit_id(environment: Mapping[str, str], given: str = "") -> str:
 
 
 def _runner_in(environment: Mapping[str, str]) -> str:
-    if environment.get("GITLAB_CI"):
-        return ForgeKind.GITLAB
-    if environment.get("FORGEJO_ACTIONS") or environment.get("GITEA_ACTIONS"):
-        return ForgeKind.FORGEJO
-    return ForgeKind.GITHUB if environment.get("GITHUB_ACTIONS") else ""
+    system = job_system(environment)
+    return str(system) if system and system in {str(kind) for kind in ForgeKind} else ""
 
 
 def _url_in(environment: Mapping[str, str], kind: ForgeKind) -> str:

@@ -7,14 +7,8 @@ import platform
 import pwd
 from collections.abc import Mapping
 
-# By system: the variable that is set by it, and those that name the job. Addresses may hold tokens: only ids are read.
-_JOBS = (
-    ("gitlab", "GITLAB_CI", ("CI_PROJECT_PATH", "CI_JOB_ID")),
-    ("github", "GITHUB_ACTIONS", ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")),
-    ("jenkins", "JENKINS_URL", ("JOB_NAME", "BUILD_NUMBER")),
-)
-_LOGINS = (("GITLAB_CI", "GITLAB_USER_LOGIN"), ("GITHUB_ACTIONS", "GITHUB_ACTOR"), ("JENKINS_URL", "BUILD_USER_ID"))
-"""By the variable that a system sets: the one in which it says who began the job."""
+from provisioner.base.pipeline_job import JOB_NAMES, job_system
+
 _LENGTH = 120
 
 
@@ -25,8 +19,8 @@ def who(environment: Mapping[str, str]) -> dict[str, str]:
 
 def login(environment: Mapping[str, str]) -> str:
     """The name at the forge of whoever began the pipeline's job, by the forge's own word; empty where there is none."""
-    names = (environment.get(name, "") for marker, name in _LOGINS if environment.get(marker))
-    return next((_clean(name) for name in names if name), "")
+    system = job_system(environment)
+    return _clean(environment.get(JOB_NAMES[system].login, "")) if system else ""
 
 
 def _user() -> str:
@@ -37,10 +31,11 @@ def _user() -> str:
 
 
 def _job(environment: Mapping[str, str]) -> str:
-    for system, marker, names in _JOBS:
-        if environment.get(marker):
-            return f"{system}:{'#'.join(_clean(environment.get(name, '')) for name in names)}"
-    return "ci:unnamed" if environment.get("CI") else ""
+    system = job_system(environment)
+    if system is None:
+        return "ci:unnamed" if environment.get("CI") else ""
+    names = JOB_NAMES[system]
+    return f"{system}:{'#'.join(_clean(environment.get(name, '')) for name in (names.project, names.number))}"
 
 
 def _clean(text: str) -> str:

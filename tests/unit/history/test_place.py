@@ -101,13 +101,17 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
 
 # --- who ------------------------------------------------------------------------------------------
 
+_ACTIONS = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "noc/inv", "GITHUB_RUN_ID": "8"}
+
 
 @pytest.mark.parametrize(
     ("environment", "job"),
     [
         ({}, ""),
         ({"GITLAB_CI": "true", "CI": "true", "CI_PROJECT_PATH": "noc/inv", "CI_JOB_ID": "7"}, "gitlab:noc/inv#7"),
-        ({"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "noc/inv", "GITHUB_RUN_ID": "8"}, "github:noc/inv#8"),
+        (_ACTIONS, "github:noc/inv#8"),
+        ({**_ACTIONS, "FORGEJO_ACTIONS": "true"}, "forgejo:noc/inv#8"),
+        ({**_ACTIONS, "GITEA_ACTIONS": "true"}, "forgejo:noc/inv#8"),
         ({"JENKINS_URL": "https://ci.example.com", "JOB_NAME": "inv", "BUILD_NUMBER": "9"}, "jenkins:inv#9"),
         ({"CI": "true"}, "ci:unnamed"),
     ],
