@@ -15,6 +15,11 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time(), VIETNAM)
 
 
+def is_between(day: date, first: date, last: date | None) -> bool:
+    """Whether a day is one of those from the first to the last, both counted; without a last one there is no end."""
+    return first <= day and (last is None or day <= last)
+
+
 def aware(moment: datetime) -> datetime:
     """The same moment, which has to have a zone.
 

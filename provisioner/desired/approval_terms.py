@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import date
 
+from provisioner.base.clock import is_between
 from provisioner.inventory.model import ApprovedChanges, Inventory
 
 
@@ -46,7 +47,7 @@ class TermsApprover:
 
     def approves_on(self, day: date) -> bool:
         """Whether the key approves on a day."""
-        return self.since <= day <= (self.until or date.max)
+        return is_between(day, self.since, self.until)
 
     def is_for(self, carrier: str) -> bool:
         """Whether it approves for a carrier's hosts."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from provisioner.base.clock import is_between
 from provisioner.base.errors import UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
@@ -112,7 +113,7 @@ def _carrier_of(frame: Frame, relay: str) -> str:
 def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
     view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
     today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
-    carriers = {d.carrier for d in designations if d.since <= today and (d.until is None or today <= d.until)}
+    carriers = {d.carrier for d in designations if is_between(today, d.since, d.until)}
     relays = sorted(relay for relay, carrier in _relays(frame).items() if carrier in carriers)
     if len(relays) == 1:
         return relays[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from provisioner.base.clock import is_between
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.inventory.files.positions import KeyPath
@@ -47,7 +48,7 @@ def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
     policy = view.inventory.settings.policy.approvals
     if policy is None or "signers" in view.broken:
         return
-    valid = [one for _, one in _listed(view) if one.since <= view.today <= (one.until or view.today)]
+    valid = [one for _, one in _listed(view) if is_between(view.today, one.since, one.until)]
     for index, rule in enumerate(policy.rules):
         for carrier in sorted(view.inventory.carriers):
             people = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import combinations
 
+from provisioner.base.clock import is_between
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Designation, Instruction, Operating
@@ -81,13 +82,7 @@ def _overdue_change(view: View, owner: str, facility: Outline, carrier: str, hel
 
 
 def _designated(view: View, facility: Outline) -> list[str]:
-    return sorted(
-        {
-            d.carrier
-            for d in view.designations_of(facility)
-            if d.since <= view.today and (d.until is None or view.today <= d.until)
-        }
-    )
+    return sorted({d.carrier for d in view.designations_of(facility) if is_between(view.today, d.since, d.until)})
 
 
 def _ended(view: View, facility: Outline, carrier: str) -> bool:

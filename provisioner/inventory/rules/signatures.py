@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 
+from provisioner.base.clock import is_between
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.geography import ProvinceError, by_slug
@@ -114,7 +115,7 @@ class KeyRing:
             hint = "let the party sign by a key in signers.yml, or have its key added there, in a change of its own"
             return "sign-off-key-not-allowed", message, hint
         day = date.fromisoformat(proof.signed_on)
-        if not any(key.since <= day <= (key.until or date.max) for key in keys):
+        if not any(is_between(day, key.since, key.until) for key in keys):
             message = f"the signature of {name} is of {day}, when {proof.key} ({keys[0].office}) did not sign"
             hint = "let the party sign by the key that it has now"
             return "sign-off-key-expired", message, hint

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from provisioner.base.atomic_file import replace_file
-from provisioner.base.clock import VIETNAM
+from provisioner.base.clock import VIETNAM, is_between
 from provisioner.base.errors import UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
@@ -156,7 +156,7 @@ def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None
         message = f"{key.fingerprint} is no key of {approval.approver} in signers.yml"
         raise UsageError(message, hint="sign by the key that stands there")
     day = approval.at.astimezone(VIETNAM).date()
-    valid = [one for one in entries if one.since <= day and (one.until is None or day <= one.until)]
+    valid = [one for one in entries if is_between(day, one.since, one.until)]
     if not valid:
         message = f"{key.fingerprint} of {approval.approver} does not approve on {day}"
         raise UsageError(message, hint="sign by the key that is valid now")
