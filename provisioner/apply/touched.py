@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.elements import ElementSet, device_value, element_of
 from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.cuts import site_of_peer
 from provisioner.render.files import POLICY_FILE, TRUST_FILE, TUNNEL_FILE
 
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
@@ -106,12 +107,6 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
         left=frozenset(path for c in pending for path in c.cut.get(spec.id, ())),
         served=_served(spec),
     )
-
-
-def site_of_peer(name: str) -> str:
-    """The facility of a peer as a plan names it: by its key, by the one that follows, or by a former one."""
-    kind, _, rest = name.partition("/")
-    return rest.partition("/")[0] if kind in {"site", "next", "former"} else ""
 
 
 def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:

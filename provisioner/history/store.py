@@ -157,6 +157,21 @@ class History:
         ordered = sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True)
         return ReadRuns(tuple(ordered), tuple(entry_name(number) for number in damaged))
 
+    def changing(self, since: datetime) -> tuple[Recorded, ...]:
+        """The runs that change hosts and have not ended, or ended at a moment or later; what is damaged is left out."""
+        own = entries.c.inventory == self._mine
+        over = select(entries.c.run).where(own, entries.c.step == EntryKind.ENDED.value, entries.c.at < since)
+        query = select(stored(entries.c.number), stored(entries.c.content))
+        query = query.where(own, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(over))
+        runs: list[Recorded] = []
+        with self._database.reading() as connection:
+            for number, raw in connection.execute(query):
+                try:
+                    runs.append(recorded_of(cast("BegunContent", entry_content(raw, number)), None))
+                except DAMAGE:
+                    continue
+        return tuple(runs)
+
     def document(self, run: str) -> dict[str, object] | None:
         """The JSON document that a run left, or None.
 

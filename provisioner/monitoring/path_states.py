@@ -106,6 +106,10 @@ class PathStates:
                 relay = replace(old, targets=of, counts=counts, paths=kept)
             self._relays[host] = relay
 
+    def replace_windows(self, windows: Sequence[Window]) -> None:
+        """Go by other maintenance windows."""
+        self._windows = windows
+
     @property
     def hosts(self) -> tuple[str, ...]:
         """The relays."""

@@ -80,7 +80,7 @@ def _to_alertmanager(outgoing: Outgoing, patience: Patience) -> Delivered:
     url = outgoing.receiver.url
     if url is None:
         raise _incomplete()
-    body, login = body_of(list(outgoing.alerts)), _login(outgoing.secrets)
+    body, login = body_of(list(outgoing.alerts)), server_login(outgoing.secrets)
 
     def attempt(seconds: float) -> int:
         place = url.rstrip("/") + _ALERTS_PATH
@@ -93,7 +93,7 @@ def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
     receiver, secrets = outgoing.receiver, outgoing.secrets
     if receiver.server is None or receiver.port is None or secrets.sender is None or not secrets.addresses:
         raise _incomplete()
-    login = _login(secrets)
+    login = server_login(secrets)
     server = MailServer(receiver.server, receiver.port, receiver.security, login, patience.authorities)
     try:
         mail = mail_of(outgoing.letter, secrets.sender, secrets.addresses, outgoing.at, outgoing.delivery)
@@ -109,7 +109,8 @@ def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
     return Delivered(reached.attempts, note)
 
 
-def _login(secrets: ReceiverSecrets) -> ServerLogin | None:
+def server_login(secrets: ReceiverSecrets) -> ServerLogin | None:
+    """The login that a receiver's server asks for; None where it asks for none."""
     return ServerLogin(secrets.username, secrets.password) if secrets.username and secrets.password else None
 
 

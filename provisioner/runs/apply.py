@@ -13,6 +13,7 @@ from provisioner.history.records import Operation
 from provisioner.hosts.facts import ArmedChange
 from provisioner.pipeline import Planned, Session
 from provisioner.plan import Plan, Saved, moved_hosts
+from provisioner.plan.cuts import cut_of
 from provisioner.plan.guards.policy import hint_once_saved
 from provisioner.plan.guards.programs import needs_program
 from provisioner.plan.seen import first_few
@@ -61,6 +62,7 @@ def apply_plan(
         live={spec.id: live.get(spec.id, "") for spec in changed},
         changes={job.spec.id: job.changes for job in jobs},
         max_failed=options.rollout.max_failed,
+        cuts={job.spec.id: cut for job in jobs if (cut := cut_of(job.spec, job.changes))},
     )
     run = replace(new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
     others = _others(planned, stale, reviewed=saved is not None)

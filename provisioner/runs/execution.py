@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from provisioner import __version__
 from provisioner.apply import (
@@ -34,9 +35,12 @@ from provisioner.runs.holdings import contents_of, shown_by_change
 from provisioner.runs.intent import Intent
 from provisioner.runs.journal import RunLog, attended, expect_usual_time, state_place
 from provisioner.runs.options import RunOptions
+from provisioner.runs.silencing import Silencing, to_silence
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import RecordHead
+
+NO_SILENCES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 def carry_out(
@@ -49,8 +53,23 @@ def carry_out(
     others: Sequence[HostResult] = (),
     progress: RunProgress | None = None,
     held: tuple[HeldFacility, ...] | None = None,
+    silences: Mapping[str, tuple[str, ...]] = NO_SILENCES,
 ) -> Applied:
-    """Roll out with the journal beside it, and record what became of it; `held` is of what was chosen, else all."""
+    """Roll out with the journal beside it, and record what became of it.
+
+    What the changes cut is kept silent meanwhile (`runs.silencing`).
+
+    Args:
+        session: the session.
+        run: the run.
+        jobs: its hosts.
+        intent: all that it is about to do.
+        options: how it goes.
+        others: the results of hosts that it does not start.
+        progress: how far it had come, where it goes on.
+        held: of what was chosen, the facilities that are held; None for all.
+        silences: those that it made before it was killed, by receiver.
+    """
     rollout = replace(options.rollout, who=who_text(run.who))
     expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
     log = RunLog(state_place(session), run)
@@ -60,18 +79,21 @@ def carry_out(
         else:
             log.write(JournalStep("", "run", "resumed", {"who": rollout.who}))
         rollout = replace(rollout, record=_on_hosts(log.head()))
-        done = roll_out(
-            jobs,
-            run.id,
-            session.runner,
-            rollout,
-            attended(log, session.watcher),
-            waves=intent.waves,
-            progress=progress,
-            stop=lambda: options.stop() or bool(log.broken),
-        )
+        wanted = to_silence(session, run, intent, jobs, silences)
+        with Silencing(attended(log, session.watcher), wanted) as journal:
+            done = roll_out(
+                jobs,
+                run.id,
+                session.runner,
+                rollout,
+                journal,
+                waves=intent.waves,
+                progress=progress,
+                stop=lambda: options.stop() or bool(log.broken),
+            )
         kept = tuple(session.held.values()) if held is None else held
-        return _closed_run(session, run, log, done, others, held=kept)
+        applied = _closed_run(session, run, log, done, others, held=kept)
+        return replace(applied, warnings=(*applied.warnings, *journal.warnings))
     finally:
         log.close()
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from provisioner.apply import (
-    TRANSACTION_TIMEOUT_S,
     HostOutcome,
     HostResult,
     Job,
@@ -31,10 +30,7 @@ from provisioner.pipeline import Session
 from provisioner.runs.applied import Applied, ClosedRun
 from provisioner.runs.execution import by_host, holdings_after, remaining_changes
 from provisioner.runs.journal import RunLog, state_place
-from provisioner.runs.unfinished import Unfinished, proved_unfinished
-
-SILENT = timedelta(seconds=TRANSACTION_TIMEOUT_S + 60)
-"""A controller that lives writes a step down more often: no call of a run takes longer."""
+from provisioner.runs.unfinished import SILENT, Unfinished, proved_unfinished
 
 _CAUSE = "its controller was gone, and it was seen what became of its hosts"
 

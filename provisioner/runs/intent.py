@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict, cast
 from provisioner.apply import Wave
 from provisioner.plan import Basis
 from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.cuts import HostCut, cut_from
 
 
 class _PlainBasis(TypedDict):
@@ -33,6 +34,7 @@ class _PlainIntent(TypedDict):
     changes: dict[str, list[list[str]]]
     rollback: dict[str, str]
     max_failed: int
+    cuts: NotRequired[dict[str, dict[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Intent:
         live: each host's live digest in the plan that is applied.
         changes: the plan's changes by host, for the path gate.
         rollback: by host, the run whose change is undone; empty for an apply.
+        cuts: by host, what its change cuts; hosts that cut nothing are not in it.
     """
 
     basis: Basis
@@ -51,6 +54,7 @@ class Intent:
     changes: Mapping[str, tuple[Change, ...]]
     rollback: Mapping[str, str] = field(default_factory=dict)
     max_failed: int = 0
+    cuts: Mapping[str, HostCut] = field(default_factory=dict)
 
     def plain(self) -> dict[str, object]:
         """The intent as plain values for the journal."""
@@ -61,6 +65,7 @@ class Intent:
             "changes": {host: [_plain_change(c) for c in of] for host, of in self.changes.items()},
             "rollback": dict(self.rollback),
             "max_failed": self.max_failed,
+            "cuts": {host: cut.plain() for host, cut in self.cuts.items()},
         }
 
 
@@ -84,6 +89,8 @@ def intent_of(plain: Mapping[str, object]) -> Intent:
         changes={host: tuple(_change(host, c) for c in of) for host, of in own["changes"].items()},
         rollback=dict(own["rollback"]),
         max_failed=int(own["max_failed"]),
+        # A run that an older version began says nothing of it.
+        cuts={host: cut_from(host, cut) for host, cut in own.get("cuts", {}).items()},
     )
 
 

@@ -24,6 +24,7 @@ from provisioner.runs.execution import (
 )
 from provisioner.runs.journal import RunLog, state_place
 from provisioner.runs.options import USUAL, RunOptions
+from provisioner.runs.silencing import Silencing, to_silence
 from provisioner.runs.unfinished import Unfinished, unfinished
 
 
@@ -41,7 +42,10 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
     options = replace(options, rollout=replace(options.rollout, max_failed=allowed))
     progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
-    return _of_some(session, carry_out(session, last.run, jobs, last.intent, options, others=others, progress=progress))
+    applied = carry_out(
+        session, last.run, jobs, last.intent, options, others=others, progress=progress, silences=last.silences
+    )
+    return _of_some(session, applied)
 
 
 def abort(session: Session) -> Applied:
@@ -58,7 +62,11 @@ def abort(session: Session) -> Applied:
     options = RolloutOptions(who=who_text(who(session.environment)))
     log = RunLog(state_place(session), last.run)
     try:
-        done = roll_out(open_jobs, last.run.id, session.runner, options, log, progress=progress, abort="ended by hand")
+        # Its silences of before end by themselves: nothing proves that they are its own.
+        with Silencing(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
+            done = roll_out(
+                open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort="ended by hand"
+            )
         asked = {result.host for result in done.results}
         through = [result for host, result in last.progress.results.items() if host not in asked]
         left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in asked | set(last.progress.results)]
@@ -68,7 +76,7 @@ def abort(session: Session) -> Applied:
         log.end("aborted", applied.document | {"journal": log.digest()}, holdings)
     finally:
         log.close()
-    return _of_some(session, applied)
+    return replace(_of_some(session, applied), warnings=journal.warnings)
 
 
 def _of_some(session: Session, applied: Applied) -> Applied:

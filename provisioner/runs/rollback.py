@@ -18,6 +18,7 @@ from provisioner.history.store import find_history
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session, refuse_foreign
+from provisioner.plan.cuts import cut_whole
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, new_run, not_asked
 from provisioner.runs.gone import end_gone
@@ -112,5 +113,6 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         changes={},
         rollback={host: target for host, (target, _) in planned.hosts.items()},
         max_failed=options.rollout.max_failed,
+        cuts={host: cut_whole(host) for host in planned.hosts},
     )
     return replace(carry_out(session, run, jobs, intent, options, others=others), closed=closed)

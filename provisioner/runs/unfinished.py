@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
 
-from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunProgress, StartedHost
+from provisioner.apply import (
+    TRANSACTION_TIMEOUT_S,
+    HostOutcome,
+    HostResult,
+    NotStartedBecause,
+    RunProgress,
+    StartedHost,
+)
 from provisioner.base.errors import StalePlanError, StateError, UsageError
 from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace
@@ -18,6 +26,13 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.plan import Basis
 from provisioner.runs.intent import Intent, intent_of
 
+SILENT: Final = timedelta(seconds=TRANSACTION_TIMEOUT_S + 60)
+"""A controller that lives writes a step down more often: no call of a run takes longer."""
+SILENCE: Final = "silence"
+"""The step in which alerts about paths of a host are silenced, or are again no more."""
+SILENCE_MADE: Final = "made"
+SILENCE_ENDED: Final = "ended"
+
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
@@ -26,6 +41,7 @@ class Unfinished:
     Attributes:
         heard: when its last step was written down.
         kept: whether somebody may still want to go on with it: it was paused or interrupted, and not killed.
+        silences: by receiver, the silences that it made and did not end.
     """
 
     run: Run
@@ -33,6 +49,7 @@ class Unfinished:
     progress: RunProgress
     heard: datetime
     kept: bool = False
+    silences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
         """The same, with the hosts that say that this run changed them: steps at a journal's end may be lost."""
@@ -125,7 +142,12 @@ def _proved(place: StatePlace, recorded: Recorded, history: History, log: EventL
 def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> Unfinished:
     try:
         return Unfinished(
-            recorded.run, intent_of(begun.detail), progress_of(events), events[-1].at, kept=_is_kept(events)
+            recorded.run,
+            intent_of(begun.detail),
+            progress_of(events),
+            events[-1].at,
+            kept=_is_kept(events),
+            silences=silences_left(events),
         )
     except DAMAGE:
         raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
@@ -174,6 +196,19 @@ def progress_of(events: Iterable[Event]) -> RunProgress:
         elif event.host and (event.step == "start" or event.host in started):
             started[event.host] = _heard(started.get(event.host, StartedHost()), event)
     return RunProgress(results, {host: of for host, of in started.items() if host not in results})
+
+
+def silences_left(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
+    """The silences that a run made and did not end, by receiver."""
+    left: dict[str, list[str]] = {}
+    for event in events:
+        receiver, names = event.detail.get("receiver"), event.detail.get("ids")
+        if event.step != SILENCE or not isinstance(receiver, str) or not isinstance(names, list):
+            continue
+        texts = [name for name in names if isinstance(name, str)]
+        of = left.setdefault(receiver, [])
+        left[receiver] = [*of, *texts] if event.state == SILENCE_MADE else [one for one in of if one not in texts]
+    return {receiver: tuple(names) for receiver, names in left.items() if names}
 
 
 def _heard(host: StartedHost, event: Event) -> StartedHost:

@@ -24,6 +24,7 @@ from provisioner.history.verdicts import read_since
 from provisioner.history.view_references import add_references, read_references
 from provisioner.history.who import who
 from provisioner.pipeline import Session, new_run_id, paths_to_verify, verify_inventory
+from provisioner.runs.changing import changes_since
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
 from provisioner.runs.journal import expect_usual_time, state_place
 from provisioner.verify.acceptance import acceptances
@@ -107,6 +108,7 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
     if recalled.unread:
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
     orders = replace(orders, memories=recalled.memories, forgot=forgot, references=accepted)
+    orders = replace(orders, changes=lambda since: changes_since(session, since))
     result = verify_inventory(session, limit, orders)
     reports = {path: report for path in names if (report := report_on(accepted.get(path, ())))}
     return replace(result, references=reports, before=_before(session, result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -17,6 +17,11 @@ from provisioner.verify.rotation import Share
 
 def _say_nothing(_sentence: str) -> None:
     """Say nothing."""
+
+
+def _no_changes(_since: datetime) -> tuple[Window, ...]:
+    """Know of no change of a host."""
+    return ()
 
 
 class Onlooker(Protocol):
@@ -64,6 +69,7 @@ class Orders:
         memories: what earlier verifications left, by the path's name.
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.
+        changes: tells what was cut since a moment by changes of hosts: a window for each.
         references: what people accepted of pictures, by the path's name, of whole facilities.
         say: tells a person what is waited for.
         onlooker: is told of each host when it is asked, and when it has answered.
@@ -78,6 +84,7 @@ class Orders:
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     forgot: str = ""
     windows: tuple[Window, ...] = ()
+    changes: Callable[[datetime], Sequence[Window]] = _no_changes
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
     onlooker: Onlooker = _NOBODY

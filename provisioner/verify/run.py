@@ -25,7 +25,7 @@ from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
 from provisioner.verify.judge import is_proved, judge, not_reached
 from provisioner.verify.levels import HIGHEST, PICTURES
-from provisioner.verify.maintenance import in_window, window_over
+from provisioner.verify.maintenance import Window, in_window, window_meanwhile, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
 from provisioner.verify.picture.due import looks_at
@@ -85,14 +85,15 @@ def verify(
     measured = chosen.targets if chosen else tuple(targets)
     look = _Looking(runner, observe, compare, watch, limits, orders, _end_of(started, orders))
     first = look.at(measured)
-    second = look.again(measured, first)
+    second = replace(look, changes=orders.changes(started)).again(measured, first)
     rounds = [first, *([second] if second else [])]
+    windows = _Windows(orders.windows, orders.changes(started))
     hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
     hosts = tuple(_report(e, first.drift, (started, first.at), tls.get(e.host)) for e in first.evidence.values())
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
-    verdicts = [_settled(target, rounds, orders, reports) for target in measured]
+    verdicts = [_settled(target, rounds, orders, windows, reports) for target in measured]
     kept = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
@@ -104,12 +105,12 @@ def verify(
         incidents=(
             *incidents_of(verdicts),
             *of_hosts(hosts),
-            *of_devices(_outside_windows(devices, measured, orders, first.at)),
+            *of_devices(_outside_windows(devices, measured, windows, first)),
         ),
         hosts=hosts,
         scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
         forgot=orders.forgot,
-        looks=tuple(_looks(measured, rounds, orders)),
+        looks=tuple(_looks(measured, rounds, windows)),
         waits=together(one.waits for one in rounds),
         devices=devices if look.asks else (),
     )
@@ -128,6 +129,7 @@ def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
 class _Round:
     """One visit to hosts: what they answered, and the verdict on each path by that alone."""
 
+    begun: datetime
     at: datetime
     evidence: Mapping[str, HostEvidence]
     drift: Mapping[str, tuple[Change, ...]]
@@ -165,8 +167,24 @@ class _Round:
 
 
 @dataclass(frozen=True, slots=True)
+class _Windows:
+    """The windows that were declared, and those of changes of hosts meanwhile."""
+
+    declared: Sequence[Window] = ()
+    changes: Sequence[Window] = ()
+
+    def over(self, target: PathToCheck, visit: _Round, at: datetime | None = None) -> Window | None:
+        """The window that a path is in as a visit saw it.
+
+        What a change cut it may have cut at any moment of the visit.
+        """
+        declared = window_over(target, self.declared, at or visit.at)
+        return declared or window_meanwhile(target, self.changes, visit.begun, visit.at)
+
+
+@dataclass(frozen=True, slots=True)
 class _Looking:
-    """How hosts are visited; `end` is when there is no more time for that."""
+    """How hosts are visited; `end` is when there is no more time for that, `changes` are those of hosts meanwhile."""
 
     runner: HostRunner
     observe: Mapping[str, ObserveCall]
@@ -175,6 +193,7 @@ class _Looking:
     limits: ProbeLimits
     orders: Orders
     end: datetime | None
+    changes: Sequence[Window] = ()
 
     def at(self, targets: Sequence[PathToCheck]) -> _Round:
         """Visit every host of some paths, and judge them: what one read does not prove by a second visit alone.
@@ -212,7 +231,7 @@ class _Looking:
             once: those that relays need not read where a centre looks at them.
             before: a visit of a moment ago; who did not answer in it is not asked again.
         """
-        left_s = self._left_s()
+        begun, left_s = self.watch.now(), self._left_s()
         ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
         asked = [_of_answering(self._asked(target), before) for target in ordered]
         limits = self._limits(left_s, ordered)
@@ -234,7 +253,7 @@ class _Looking:
         once = frozenset(target.path.name for target in asked if self._reads and limits.is_once(target))
         verdicts = judge(pulled, evidence, drift, finished, asked=level, memories=memories, references=known, once=once)
         by_path = {(one.path, one.relay): one for one in verdicts}
-        return _Round(finished, evidence, drift, by_path, waits, once, limits.tried)
+        return _Round(begun, finished, evidence, drift, by_path, waits, once, limits.tried)
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.
@@ -255,7 +274,7 @@ class _Looking:
 
     def _failed_once(self, target: PathToCheck, first: _Round) -> bool:
         verdict = first.of(target)
-        if verdict is None or window_over(target, self.orders.windows, first.at):
+        if verdict is None or _Windows(self.orders.windows, self.changes).over(target, first):
             return False
         return needs_second_look(verdict, self.orders.memories.get(target.remembered_as, NOTHING))
 
@@ -337,14 +356,10 @@ def _with_wrong_clocks(hosts: Iterable[HostReport]) -> frozenset[str]:
 
 
 def _outside_windows(
-    devices: Iterable[DeviceReport], targets: Iterable[PathToCheck], orders: Orders, at: datetime
+    devices: Iterable[DeviceReport], targets: Iterable[PathToCheck], windows: _Windows, visit: _Round
 ) -> Iterable[DeviceReport]:
     """The devices on which nobody is said to work now."""
-    inside = {
-        f"{target.path.facility}/{target.path.device}"
-        for target in targets
-        if orders.windows and window_over(target, orders.windows, at)
-    }
+    inside = {f"{target.path.facility}/{target.path.device}" for target in targets if windows.over(target, visit)}
     return (report for report in devices if report.name not in inside)
 
 
@@ -352,10 +367,13 @@ def _settled(
     target: PathToCheck,
     rounds: Sequence[_Round],
     orders: Orders,
+    windows: _Windows,
     reports: Mapping[tuple[str, str], DeviceReport],
 ) -> PathVerdict:
-    looks = [verdict for one in rounds if (verdict := one.of(target)) is not None]
-    window = window_over(target, orders.windows, looks[-1].checked_at or rounds[-1].at)
+    visits = [(one, verdict) for one in rounds if (verdict := one.of(target)) is not None]
+    looks = [verdict for _, verdict in visits]
+    last, shown = visits[-1]
+    window = windows.over(target, last, shown.checked_at or rounds[-1].at)
     # Inside a window nothing is looked at twice: what is said of it is what that look showed.
     scope = Scope(once=orders.once or window is not None)
     memory = orders.memories.get(target.remembered_as, NOTHING)
@@ -369,11 +387,11 @@ def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 
 
-def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[PathLook]:
+def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _Windows) -> Iterable[PathLook]:
     for one in rounds:
         for target in targets:
             verdict = one.of(target)
-            window = window_over(target, orders.windows, one.at)
+            window = windows.over(target, one)
             if verdict is not None and (look := look_of(verdict, target, maintenance=window is not None)):
                 yield look
 

@@ -21,10 +21,8 @@ from provisioner.history.notices import keep_notice, read_notices
 from provisioner.history.records import Operation
 from provisioner.history.store import find_history
 from provisioner.inventory.loader.load import check
-from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vault, open_receivers
-from provisioner.inventory.model import Frame, Receiver, ReceiverKind, ReceiverSecrets
-from provisioner.inventory.rules import View
-from provisioner.inventory.rules.receivers import faults_of
+from provisioner.inventory.loader.receivers import ReceiversVault, open_receivers
+from provisioner.inventory.model import Frame, Receiver, ReceiverKind
 from provisioner.notify.alerts import Labels, alerts_of, trial_alert
 from provisioner.notify.delivery import Outgoing, deliver
 from provisioner.notify.document import notice_document, trial_document
@@ -34,6 +32,7 @@ from provisioner.notify.record import last_notice, record_of
 from provisioner.notify.sight import NightSight, night_of, path_key
 from provisioner.pipeline import Session
 from provisioner.runs.journal import state_place
+from provisioner.runs.receivers import ReceiverDoors, frame_of
 
 _AT_ONCE: Final = 32
 """So many receivers are told at a time: one that hangs holds up none of the others."""
@@ -108,32 +107,16 @@ class Switchboard:
     @property
     def frame(self) -> Frame:
         """The inventory without its facilities."""
-        frame = self.session.loaded.frame
-        if frame is None:
-            raise TypeError("an inventory that was verified has settings")
-        return frame
+        return frame_of(self.session)
 
     def scope(self, receiver: Receiver) -> ReaderScope:
         """As whom a receiver reads."""
         return ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
 
-    def fault(self, receiver: Receiver) -> tuple[str, str] | None:
-        """Why a receiver cannot be told, and what to do; None where it can."""
-        loaded = self.session.loaded
-        view = View(self.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
-        for fault in faults_of(receiver, view):
-            return fault.message, fault.hint
-        if self.vault.shut:
-            return self.vault.shut, "add its vault id to ANSIBLE_VAULT_IDENTITY_LIST"
-        for problem in self.vault.problems:
-            return problem.message, problem.hint
-        for message, what in faults_in_vault(receiver, self.vault.secrets.get(receiver.id)):
-            return message, f"ansible-vault edit secrets/receivers.yml: {what}"
-        return None
-
-    def secrets(self, receiver: Receiver) -> ReceiverSecrets:
-        """What opens the way to a receiver."""
-        return self.vault.secrets.get(receiver.id, ReceiverSecrets())
+    @property
+    def doors(self) -> ReceiverDoors:
+        """What opens the ways to receivers."""
+        return ReceiverDoors(self.session, self.vault)
 
     def province_of(self, receiver: Receiver) -> Callable[[str], str]:
         """The province of a facility, in the words of a receiver's own: its slug for all that is in it."""
@@ -234,7 +217,7 @@ def tell_all(
 
 
 def _tell(board: Switchboard, receiver: Receiver, night: NightSight, patience: Patience, *, dry: bool) -> Sending:
-    if fault := board.fault(receiver):
+    if fault := board.doors.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     last = board.last.get(receiver.id, LastNotice())
     news = news_for(board.scope(receiver), night, last, board.province_of(receiver))
@@ -248,7 +231,7 @@ def _tell(board: Switchboard, receiver: Receiver, night: NightSight, patience: P
     if dry:
         return replace(sending, outcome=SendOutcome.WOULD_SEND)
     name = _delivery_name(night, receiver)
-    outgoing = Outgoing(receiver, board.secrets(receiver), datetime.now(UTC), name, notice, letter, alerts)
+    outgoing = Outgoing(receiver, board.doors.secrets(receiver), datetime.now(UTC), name, notice, letter, alerts)
     sent = _sent(outgoing, sending, patience)
     return sent if sent.is_bad else _kept(board, sent, news, standing)
 
@@ -300,14 +283,14 @@ def send_test(board: Switchboard, name: str) -> Sending:
     """
     refuse_unknown(board, [name])
     receiver = next(one for one in board.receivers if one.id == name)
-    if fault := board.fault(receiver):
+    if fault := board.doors.fault(receiver):
         return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
     inventory, now = board.frame.settings.id, datetime.now(UTC)
     letter = trial_letter(inventory, receiver.language)
     document = trial_document(inventory, receiver, letter)
     alerts = trial_alert(inventory, receiver.id, now, receiver.language)
     delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
-    outgoing = Outgoing(receiver, board.secrets(receiver), now, delivery, document, letter, alerts)
+    outgoing = Outgoing(receiver, board.doors.secrets(receiver), now, delivery, document, letter, alerts)
     patience = Patience.of(board.session.environment)
     return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
 

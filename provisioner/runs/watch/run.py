@@ -24,6 +24,7 @@ from provisioner.monitoring.path_states import PathStates
 from provisioner.monitoring.watch_view import WatchView
 from provisioner.monitoring.watched import ShownSeries, WatchFacts, broken, watch_sheet
 from provisioner.runs.watch.visits import Watched
+from provisioner.verify.maintenance import Window
 from provisioner.verify.result import PathVerdict
 from provisioner.verify.wanted import PathToCheck
 
@@ -42,10 +43,11 @@ Reload = Callable[[Watched], Watched | None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often relays are looked at, and how often it is seen whether the inventory has changed."""
+    """How often relays are looked at, and how often it is seen whether the inventory, or a host, is changing."""
 
     every: timedelta = timedelta(seconds=10)
     reload: timedelta = timedelta(minutes=5)
+    changes: timedelta = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class PathWatch:
         self._busy: set[str] = set()
         self._shown = ShownSeries()
         self._reloaded = self.began
+        self._changes_read: datetime | None = None
+        self._changes: tuple[Window, ...] = ()
         self._failures = 0
         self._failure: Exception | None = None
         self._warnings: list[str] = []
@@ -169,6 +173,9 @@ class PathWatch:
         if now - self._reloaded >= self.pace.reload:
             self._reloaded = now
             pool.submit(self._guarded, self._load)
+        if self._changes_read is None or now - self._changes_read >= self.pace.changes:
+            self._changes_read = now
+            pool.submit(self._guarded, self._see_changes)
 
     def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
         """Do a part of the work; what goes wrong in it ends the watch, and is told as a command's failure is."""
@@ -228,8 +235,16 @@ class PathWatch:
         if changed is not None:
             with self._lock:
                 self.inventory = changed
-                self._states.replace_targets(changed.targets, changed.windows)
+                self._states.replace_targets(changed.targets, (*changed.windows, *self._changes))
             self._expect()
+
+    def _see_changes(self) -> None:
+        """See which hosts are changed by somebody at the moment: what that cuts is in maintenance."""
+        changes = self.inventory.changes()
+        with self._lock:
+            if changes != self._changes:
+                self._changes = changes
+                self._states.replace_windows((*self.inventory.windows, *changes))
 
     def _tell(self, tell: Callable[[News], None], before: Mapping[Labels, int]) -> dict[Labels, int]:
         now = dict(broken(self.view()))

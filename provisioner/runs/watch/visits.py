@@ -16,6 +16,7 @@ from provisioner.pipeline import Session, windows_of
 from provisioner.plan.diff import changes_of
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
+from provisioner.runs.changing import changes_since
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.maintenance import Window
@@ -52,6 +53,13 @@ class Watched:
     def digest(self) -> str:
         """The digest of its content."""
         return self.session.digest
+
+    def changes(self) -> tuple[Window, ...]:
+        """A window over what each change of a relay cuts at the moment."""
+        relays = {target.relay.id for target in self.targets}
+        windows = changes_since(self.session, datetime.now(UTC))
+        # What a centre loses meanwhile flows into its relay all the same, which is all that is watched.
+        return tuple(window for window in windows if window.cut is not None and window.cut.host in relays)
 
     def look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> Iterator[FlowLook]:
         """Look at relays, all at once; each look as soon as it is there.
