@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from provisioner.apply import Job, Journal, JournalStep
 from provisioner.base.attempt import Patience, ReachError
+from provisioner.base.diagnostics import RECEIVERS
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
 from provisioner.desired.spec import HostSpec
@@ -230,9 +231,8 @@ class Silencing:
             for name in names:
                 end_silence(server, name)
         except ReachError as error:
-            message = (
-                f"silences at receiver {server.receiver} could not be ended, and end by themselves within 3 minutes"
-            )
+            self._unended.add(server.receiver)
+            message = f"silences at receiver {server.receiver} end by themselves within 3 minutes, and not now"
             self._warn(server.receiver, f"{message}: {error.reason}")
 
     def _renew(self) -> None:
@@ -269,6 +269,8 @@ def to_silence(
     inventory = session.inventory.settings.id
     relays = [job.spec for job in jobs if job.spec.relay is not None and job.spec.id in intent.cuts]
     receivers = [one for one in frame_of(session).receivers if one.kind is ReceiverKind.ALERTMANAGER]
+    if relays and RECEIVERS in session.loaded.broken:
+        return ToSilence(warnings=("receivers.yml has errors: no alert of paths that this run cuts is silenced",))
     if not relays or not receivers:
         return NOTHING
     from provisioner.notify.silences import SilenceText  # noqa: PLC0415 (it brings an HTTP library)
