@@ -77,6 +77,7 @@ RESTATED = (
     "plan/last_lines.py",
     "plan/offline.py",
     "plan/seen.py",
+    "runs/meanwhile/words.py",
     "verify/acceptance.py",
     "hosts/condition.py",
     "verify/delivery.py",

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from provisioner.monitoring.silences import AlertMatchers
+from provisioner.notify.silenced import AlertMatchers
 
 Plain = dict[str, Any]
 

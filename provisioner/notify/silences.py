@@ -15,7 +15,7 @@ from typing import Final
 from provisioner.base.attempt import Patience, ReachError, try_often
 from provisioner.base.https import Advice, HttpAnswer, Request, ServerLogin, exchange, taken
 from provisioner.base.json_document import Document
-from provisioner.monitoring.silences import AlertMatchers
+from provisioner.notify.silenced import AlertMatchers
 
 _ADVICE: Final = Advice("receivers.yml", "the login in secrets/receivers.yml")
 _SILENCES: Final = "/api/v2/silences"

@@ -240,7 +240,7 @@ def _maintenance(result: VerifyResult, say: Translator, *, detail: bool) -> Iter
     if windows:
         yield say("in maintenance: {paths}", paths=say.counted(sum(map(len, windows.values())), "path"))
     for (_, until, reason), paths in sorted(windows.items()):
-        values = {"until": local_time(until), "reason": reason, "paths": say.counted(len(paths), "path")}
+        values = {"until": local_time(until), "reason": say.restated(reason), "paths": say.counted(len(paths), "path")}
         yield "  " + printable(say("until {until}: {reason}, {paths}", **values))
         bad = [path for path in paths if path.without_window is not Verdict.UP]
         for path in bad if detail else bad[:_LISTED]:

@@ -34,8 +34,8 @@ from provisioner.runs.applied import Applied
 from provisioner.runs.holdings import contents_of, shown_by_change
 from provisioner.runs.intent import Intent
 from provisioner.runs.journal import RunLog, attended, expect_usual_time, state_place
+from provisioner.runs.meanwhile.silencer import Silencer, to_silence
 from provisioner.runs.options import RunOptions
-from provisioner.runs.silencing import Silencing, to_silence
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import RecordHead
@@ -57,7 +57,7 @@ def carry_out(
 ) -> Applied:
     """Roll out with the journal beside it, and record what became of it.
 
-    What the changes cut is kept silent meanwhile (`runs.silencing`).
+    What the changes cut is kept silent meanwhile (`runs.meanwhile.silencer`).
 
     Args:
         session: the session.
@@ -80,7 +80,7 @@ def carry_out(
             log.write(JournalStep("", "run", "resumed", {"who": rollout.who}))
         rollout = replace(rollout, record=_on_hosts(log.head()))
         wanted = to_silence(session, run, intent, jobs, silences)
-        with Silencing(attended(log, session.watcher), wanted) as journal:
+        with Silencer(attended(log, session.watcher), wanted) as journal:
             done = roll_out(
                 jobs,
                 run.id,

@@ -23,8 +23,8 @@ from provisioner.runs.execution import (
     with_program,
 )
 from provisioner.runs.journal import RunLog, state_place
+from provisioner.runs.meanwhile.silencer import Silencer, to_silence
 from provisioner.runs.options import USUAL, RunOptions
-from provisioner.runs.silencing import Silencing, to_silence
 from provisioner.runs.unfinished import Unfinished, unfinished
 
 
@@ -63,7 +63,7 @@ def abort(session: Session) -> Applied:
     log = RunLog(state_place(session), last.run)
     try:
         # Its silences of before end by themselves: nothing proves that they are its own.
-        with Silencing(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
+        with Silencer(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
             done = roll_out(
                 open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort="ended by hand"
             )

@@ -24,9 +24,9 @@ from provisioner.history.verdicts import read_since
 from provisioner.history.view_references import add_references, read_references
 from provisioner.history.who import who
 from provisioner.pipeline import Session, new_run_id, paths_to_verify, verify_inventory
-from provisioner.runs.changing import changes_since
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
 from provisioner.runs.journal import expect_usual_time, state_place
+from provisioner.runs.meanwhile.windows import changes_since
 from provisioner.verify.acceptance import acceptances
 from provisioner.verify.document import verify_document
 from provisioner.verify.in_a_row import REMEMBERED

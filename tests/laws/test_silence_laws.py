@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.monitoring.silences import LONGEST_PATTERN, silenced_alerts
+from provisioner.notify.silenced import LONGEST_PATTERN, silenced_alerts
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.plan.cuts import HostCut, cut_from, cut_of, cut_whole, site_of_peer
 from tests import fleets, inventories
+from tests.hostile import RELAY
 from tests.silences import is_silenced
 
 INVENTORY = "example"
@@ -133,6 +134,7 @@ def test_a_cut_says_of_each_path_what_the_plan_says_of_it(planned: tuple[Change,
     assert cut_from(spec.id, host_cut.plain()) == host_cut
 
 
+@RELAY
 @given(
     names=st.lists(st.from_regex(r"[a-z0-9.+*|()\[\]\\/-]{1,40}", fullmatch=True), min_size=1, max_size=40, unique=True)
 )

@@ -28,11 +28,11 @@ from provisioner.notify.delivery import Outgoing, deliver
 from provisioner.notify.document import notice_document, trial_document
 from provisioner.notify.letter import letter_of, trial_letter
 from provisioner.notify.news import LastNotice, NightNews, news_for
+from provisioner.notify.receivers import ReceiverDoors
 from provisioner.notify.record import last_notice, record_of
 from provisioner.notify.sight import NightSight, night_of, path_key
 from provisioner.pipeline import Session
 from provisioner.runs.journal import state_place
-from provisioner.runs.receivers import ReceiverDoors, frame_of
 
 _AT_ONCE: Final = 32
 """So many receivers are told at a time: one that hangs holds up none of the others."""
@@ -107,7 +107,7 @@ class Switchboard:
     @property
     def frame(self) -> Frame:
         """The inventory without its facilities."""
-        return frame_of(self.session)
+        return self.doors.frame
 
     def scope(self, receiver: Receiver) -> ReaderScope:
         """As whom a receiver reads."""
@@ -116,7 +116,7 @@ class Switchboard:
     @property
     def doors(self) -> ReceiverDoors:
         """What opens the ways to receivers."""
-        return ReceiverDoors(self.session, self.vault)
+        return ReceiverDoors(self.session.loaded, self.vault)
 
     def province_of(self, receiver: Receiver) -> Callable[[str], str]:
         """The province of a facility, in the words of a receiver's own: its slug for all that is in it."""

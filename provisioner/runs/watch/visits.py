@@ -16,7 +16,7 @@ from provisioner.pipeline import Session, windows_of
 from provisioner.plan.diff import changes_of
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
-from provisioner.runs.changing import changes_since
+from provisioner.runs.meanwhile.windows import changes_since
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.maintenance import Window

@@ -15,11 +15,12 @@ from provisioner.base.attempt import Patience, ReachError
 from provisioner.base.https import ServerLogin
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import HostSpec
-from provisioner.monitoring.silences import AlertMatchers, LabelMatcher, silenced_alerts
+from provisioner.notify.silenced import AlertMatchers, LabelMatcher, silenced_alerts
 from provisioner.notify.silences import SilencedServer, SilenceText, end_silence, make_silence, renew_silence
 from provisioner.plan.cuts import HostCut
 from tests import fleets, inventories
 from tests.alertmanager import Alertmanager
+from tests.hostile import MERGE_REQUEST
 from tests.silences import SilencesInMemory, is_silenced, silences_served
 from tests.sinks import closed_port
 
@@ -131,6 +132,7 @@ def memory() -> Iterator[SilencesInMemory]:
         yield memory
 
 
+@MERGE_REQUEST
 @pytest.mark.parametrize(
     "odd",
     [

@@ -18,13 +18,14 @@ from provisioner.base.attempt import Patience
 from provisioner.base.vault import encrypt
 from provisioner.history.event_log import EventLog
 from provisioner.history.store import find_history
-from provisioner.monitoring.silences import LabelMatcher
+from provisioner.notify.silenced import LabelMatcher
 from provisioner.notify.silences import SilencedServer, SilenceText
 from provisioner.pipeline import Session
-from provisioner.runs import changing, silencing
-from provisioner.runs.changing import changes_since
-from provisioner.runs.silencing import Silencing, ToSilence
-from tests.hostile import LOCAL_USER
+from provisioner.runs.meanwhile import silencer as keeper
+from provisioner.runs.meanwhile import windows as record
+from provisioner.runs.meanwhile.silencer import Silencer, ToSilence
+from provisioner.runs.meanwhile.windows import changes_since
+from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.recorded import RecordingController, recording_controller
 from tests.silences import SilencesInMemory, silences_served
 from tests.sinks import closed_port, drip, web_sink
@@ -183,7 +184,7 @@ def killed(place: Place, monkeypatch: pytest.MonkeyPatch, operation: str = "look
 
     place.controller.hosts.before = die
     with monkeypatch.context() as patch:
-        patch.setattr(Silencing, "close", lambda _self: None)
+        patch.setattr(Silencer, "close", lambda _self: None)
         with pytest.raises(KilledError):
             place.controller.run(*ALL)
     place.controller.hosts.before = place.look
@@ -196,7 +197,7 @@ def test_who_was_killed_leaves_a_silence_that_ends_soon_by_itself(
     assert place.hides(GONE)
     now = datetime.now(UTC)
     assert place.memory.active(now)
-    assert not place.memory.active(now + silencing.LASTS)
+    assert not place.memory.active(now + keeper.LASTS)
 
 
 def test_who_goes_on_takes_the_silences_up_and_leaves_none(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,11 +239,12 @@ def test_an_alertmanager_that_is_away_holds_no_apply_up_and_is_told_of(place: Pl
     assert (RELAY, "silence", "failed") in place.steps()
 
 
+@MERGE_REQUEST
 def test_an_alertmanager_that_drips_costs_a_wave_some_seconds_and_no_host_its_confirmation(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(silencing, "_ATTEMPT_S", 0.3)
-    monkeypatch.setattr(silencing, "_TOTAL_S", 0.6)
+    monkeypatch.setattr(keeper, "_ATTEMPT_S", 0.3)
+    monkeypatch.setattr(keeper, "_TOTAL_S", 0.6)
     with web_sink(drip) as sink:
         receivers(place.controller, sink.url())
         printed = place.controller.run("--output", "json", *ALL)
@@ -262,7 +264,7 @@ def test_an_alertmanager_that_takes_them_and_is_gone_at_the_end_is_told_of(place
     (warning,) = printed.document["warnings"]
     assert "end by themselves within 3 minutes" in warning
     assert place.memory.active()
-    assert not place.memory.active(datetime.now(UTC) + silencing.LASTS)
+    assert not place.memory.active(datetime.now(UTC) + keeper.LASTS)
     assert (RELAY, "silence", "ended") not in place.steps()
 
 
@@ -271,7 +273,7 @@ def test_receivers_with_errors_hold_no_apply_up(place: Place) -> None:
     printed = place.controller.run("--output", "json", *ALL)
     assert printed.code == 0
     assert printed.document["warnings"] == [
-        "receivers.yml has errors: no alert of paths that this run cuts is silenced"
+        "no alert of paths that this run cuts is silenced: receivers.yml has errors"
     ]
     assert not place.memory.asked
 
@@ -320,7 +322,7 @@ def test_what_is_cut_is_in_maintenance_while_its_host_changes_and_no_longer(plac
 def test_a_killed_run_keeps_a_window_for_minutes_and_none_after(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     killed(place, monkeypatch)
     assert RELAY in place.windows()
-    monkeypatch.setattr(changing, "SILENT", timedelta(0))
+    monkeypatch.setattr(record, "SILENT", timedelta(0))
     assert not place.windows()
 
 
@@ -373,12 +375,12 @@ def _verified(place: Place) -> dict[str, str]:
 # --- by itself ------------------------------------------------------------------------------------
 
 
-def silencer(memory: SilencesInMemory, journal: MemoryJournal, *, renewed_s: float) -> Silencing:
+def silencer(memory: SilencesInMemory, journal: MemoryJournal, *, renewed_s: float) -> Silencer:
     patience = Patience(attempt_s=2.0, total_s=4.0, attempts=1)
     server = SilencedServer("alerts", memory.url, None, patience)
     alerts = {host: ((LabelMatcher("host", host),),) for host in ("a", "b", "c")}
     wanted = ToSilence(alerts, ((server, frozenset({"a", "b", "c"})),), SilenceText("provisioner", "run r"))
-    return Silencing(journal, wanted, renewed_s=renewed_s)
+    return Silencer(journal, wanted, renewed_s=renewed_s)
 
 
 def wave(*hosts: str) -> JournalStep:

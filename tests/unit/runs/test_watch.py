@@ -18,16 +18,19 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.monitoring import path_states
 from provisioner.monitoring.sheet import exposition
 from provisioner.pipeline import Session
+from provisioner.plan.cuts import HostCut
 from provisioner.runs.watch import run as watch_module
+from provisioner.runs.watch import visits
 from provisioner.runs.watch.run import News, Pace, PathWatch
 from provisioner.runs.watch.visits import Watched, watched
 from provisioner.verify import standing
+from provisioner.verify.maintenance import Window
 from provisioner.verify.result import Verdict
 from tests.alarms import wait_for
 from tests.recorded import RecordingController, recording_controller
 from tests.watched import WatchedHosts
 
-QUICK = Pace(timedelta(seconds=0.3), timedelta(seconds=0.5))
+QUICK = Pace(timedelta(seconds=0.3), timedelta(seconds=0.5), timedelta(seconds=0.1))
 STILL = "bac-giang/kcl-bg-001/cam-01/sub"
 
 
@@ -130,6 +133,30 @@ def test_a_camera_that_falls_silent_is_told_with_its_cause_and_when_it_is_mended
         watching.stop.set()
         thread.join(60)
     assert (watching.error, thread.is_alive()) == ([], False)
+
+
+def test_what_a_change_of_a_host_cuts_raises_nothing_meanwhile_and_is_told_of_where_it_stays_down(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts, now = watching.controller.hosts, datetime.now(UTC)
+    cut = HostCut("relay-viettel-1", paths=frozenset({STILL}))
+    windows = [Window(now, now + timedelta(minutes=5), "run r changes relay-viettel-1", cut=cut)]
+    # What a centre loses meanwhile flows into its relay all the same.
+    windows.append(replace(windows[0], cut=HostCut("centre-hcm", everything=True)))
+    monkeypatch.setattr(visits, "changes_since", lambda _session, _since: tuple(windows))
+    hosts.silent.add(STILL)
+    thread = run_beside(watching)
+    try:
+        wait_for(lambda: watching.number(Verdict.MAINTENANCE) == 1, "it is in maintenance")
+        time.sleep(2.5)  # longer than what makes it down otherwise
+        assert (watching.number(Verdict.MAINTENANCE), watching.begun) == (1, [])
+        assert watching.number(Verdict.UP) == watching.total - 1
+        windows.clear()
+        wait_for(lambda: [one["object"] for one in watching.begun] == [STILL], "it is down")
+    finally:
+        watching.stop.set()
+        thread.join(60)
+    assert watching.error == []
 
 
 def test_a_relay_that_dies_hides_no_other_and_comes_back(watching: Watching) -> None:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vault
 from provisioner.inventory.model import Frame, Receiver, ReceiverSecrets
 from provisioner.inventory.rules import View
 from provisioner.inventory.rules.receivers import faults_of
-from provisioner.pipeline import Session
 
 
 @dataclass(frozen=True)
 class ReceiverDoors:
     """What opens the ways to receivers, and what is wrong with each."""
 
-    session: Session = field(repr=False)
+    loaded: Loaded = field(repr=False)
     vault: ReceiversVault = field(repr=False)
+
+    @property
+    def frame(self) -> Frame:
+        """The inventory without its facilities."""
+        if self.loaded.frame is None:
+            raise TypeError("an inventory that is gone on with has settings")
+        return self.loaded.frame
 
     def fault(self, receiver: Receiver) -> tuple[str, str] | None:
         """Why a receiver cannot be told, and what to do; None where it can."""
-        loaded = self.session.loaded
-        view = View(frame_of(self.session), loaded.outlines, loaded.places, loaded.today, loaded.broken)
+        loaded = self.loaded
+        view = View(self.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
         for fault in faults_of(receiver, view):
             return fault.message, fault.hint
         if self.vault.shut:
@@ -35,11 +42,3 @@ class ReceiverDoors:
     def secrets(self, receiver: Receiver) -> ReceiverSecrets:
         """What opens the way to a receiver."""
         return self.vault.secrets.get(receiver.id, ReceiverSecrets())
-
-
-def frame_of(session: Session) -> Frame:
-    """The inventory without its facilities."""
-    frame = session.loaded.frame
-    if frame is None:
-        raise TypeError("an inventory that is gone on with has settings")
-    return frame

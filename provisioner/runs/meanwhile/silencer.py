@@ -28,10 +28,20 @@ from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Run
 from provisioner.inventory.loader.receivers import open_receivers
 from provisioner.inventory.model import Receiver, ReceiverKind
-from provisioner.monitoring.silences import AlertMatchers, silenced_alerts
+from provisioner.notify.receivers import ReceiverDoors
+from provisioner.notify.silenced import AlertMatchers, silenced_alerts
 from provisioner.pipeline import Session
 from provisioner.runs.intent import Intent
-from provisioner.runs.receivers import ReceiverDoors, frame_of
+from provisioner.runs.meanwhile.words import (
+    IN_DISORDER,
+    NO_ADDRESS,
+    TOO_SLOW,
+    none_silenced,
+    not_ended,
+    not_renewed,
+    not_silenced,
+    outlasting,
+)
 from provisioner.runs.unfinished import SILENCE, SILENCE_ENDED, SILENCE_MADE
 
 if TYPE_CHECKING:  # the door brings an HTTP library, which most runs do not need
@@ -73,7 +83,7 @@ class ToSilence:
 NOTHING: Final = ToSilence()
 
 
-class Silencing:
+class Silencer:
     """A run's journal by whose steps alerts are silenced; the other journal keeps them.
 
     Args:
@@ -123,7 +133,7 @@ class Silencing:
         self._through.put(None)
         self._thread.join(_END_S)
         if self._thread.is_alive():
-            self._warn("", "silences of this run could not be ended in time; each ends by itself within 3 minutes")
+            self._warn("", outlasting(TOO_SLOW))
             return
         self._thread = None
         for host, receiver, names in self._made:
@@ -165,7 +175,7 @@ class Silencing:
 
         for matchers in self._wanted.alerts[host]:
             if time.monotonic() > end:
-                raise ReachError("it took too long", "")
+                raise ReachError(TOO_SLOW, "")
             made.append(make_silence(server, matchers, self._text, datetime.now(UTC) + LASTS))
 
     def _take(self, host: str, server: SilencedServer, made: list[Silence]) -> None:
@@ -178,8 +188,7 @@ class Silencing:
         self._journal.write(JournalStep(host, SILENCE, SILENCE_MADE, {"receiver": server.receiver, "ids": list(names)}))
 
     def _failed(self, host: str, server: SilencedServer, reason: str) -> None:
-        message = f"alerts of paths that this run cuts are not all silenced at receiver {server.receiver}"
-        self._warn(server.receiver, f"{message}: {reason}")
+        self._warn(server.receiver, not_silenced(server.receiver, reason))
         self._journal.write(JournalStep(host, SILENCE, _FAILED, {"receiver": server.receiver, "cause": reason}))
 
     def _warn(self, about: str, sentence: str) -> None:
@@ -199,7 +208,7 @@ class Silencing:
             self._keep()
         except Exception as error:  # noqa: BLE001 (silences end by themselves; the run goes on)
             self._unended |= {server.receiver for server, _ in self._wanted.servers}
-            self._warn("", f"silences end by themselves within 3 minutes: internal error ({type(error).__name__})")
+            self._warn("", outlasting(f"internal error ({type(error).__name__})"))
 
     def _keep(self) -> None:
         """Renew silences, end those of hosts that are through, and in the end all; what is of before the run first."""
@@ -232,16 +241,14 @@ class Silencing:
                 end_silence(server, name)
         except ReachError as error:
             self._unended.add(server.receiver)
-            message = f"silences at receiver {server.receiver} end by themselves within 3 minutes, and not now"
-            self._warn(server.receiver, f"{message}: {error.reason}")
+            self._warn(server.receiver, not_ended(server.receiver, error.reason))
 
     def _renew(self) -> None:
         for server, _ in self._wanted.servers:
             try:
                 self._renew_at(server)
             except ReachError as error:
-                message = f"silences at receiver {server.receiver} were not renewed"
-                self._warn(server.receiver, f"{message}: {error.reason}")
+                self._warn(server.receiver, not_renewed(server.receiver, error.reason))
 
     def _renew_at(self, server: SilencedServer) -> None:
         from provisioner.notify.silences import renew_silence  # noqa: PLC0415 (it brings an HTTP library)
@@ -268,9 +275,9 @@ def to_silence(
     """
     inventory = session.inventory.settings.id
     relays = [job.spec for job in jobs if job.spec.relay is not None and job.spec.id in intent.cuts]
-    receivers = [one for one in frame_of(session).receivers if one.kind is ReceiverKind.ALERTMANAGER]
+    receivers = [one for one in session.inventory.receivers if one.kind is ReceiverKind.ALERTMANAGER]
     if relays and RECEIVERS in session.loaded.broken:
-        return ToSilence(warnings=("receivers.yml has errors: no alert of paths that this run cuts is silenced",))
+        return ToSilence(warnings=(none_silenced(IN_DISORDER),))
     if not relays or not receivers:
         return NOTHING
     from provisioner.notify.silences import SilenceText  # noqa: PLC0415 (it brings an HTTP library)
@@ -288,9 +295,9 @@ def _servers(
     from provisioner.notify.silences import SilencedServer  # noqa: PLC0415
 
     try:
-        doors = ReceiverDoors(session, open_receivers(session.root, session.passwords))
+        doors = ReceiverDoors(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:
-        return (), (f"no alert of paths that this run cuts is silenced: {error.message}",)
+        return (), (none_silenced(error.message),)
     usual = Patience.of(session.environment)
     patience = Patience(_ATTEMPT_S, _TOTAL_S, _ATTEMPTS, _PAUSE_S, usual.authorities)
     servers: list[tuple[SilencedServer, frozenset[str]]] = []
@@ -302,8 +309,7 @@ def _servers(
             continue
         fault = doors.fault(receiver)
         if fault or receiver.url is None:
-            why = fault[0] if fault else "it has no address"
-            warnings.append(f"alerts of paths that this run cuts are not all silenced at receiver {receiver.id}: {why}")
+            warnings.append(not_silenced(receiver.id, fault[0] if fault else NO_ADDRESS))
             continue
         login = server_login(doors.secrets(receiver))
         servers.append((SilencedServer(receiver.id, receiver.url, login, patience), sees))

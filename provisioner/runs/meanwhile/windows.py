@@ -20,6 +20,7 @@ from provisioner.history.store import History, find_history
 from provisioner.pipeline import Session
 from provisioner.runs.intent import Intent, intent_of
 from provisioner.runs.journal import state_place
+from provisioner.runs.meanwhile import words
 from provisioner.runs.unfinished import SILENT
 from provisioner.verify.maintenance import Window
 
@@ -93,4 +94,4 @@ def windows_of_run(run: str, intent: Intent, events: Iterable[Event]) -> Iterato
 def _window(run: str, intent: Intent, host: str, begin: datetime, until: datetime) -> Window:
     cut = intent.cuts[host]
     least = begin + timedelta(microseconds=1)
-    return Window(begin, max(until, least), f"run {run} changes {host}", cut=cut)
+    return Window(begin, max(until, least), words.changing(run, host), cut=cut)
