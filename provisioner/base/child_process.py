@@ -8,6 +8,7 @@ an environment that is made for it.
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import subprocess
 import sys
@@ -86,7 +87,13 @@ def own_environment(caller: Mapping[str, str]) -> dict[str, str]:
 
 
 def run_quietly(
-    argv: Sequence[str], environment: Mapping[str, str], *, stdin: bytes = b"", timeout_s: float, most_bytes: int
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: bytes = b"",
+    timeout_s: float,
+    most_bytes: int,
+    most_written: int | None = None,
 ) -> Ended:
     """Run a program to its end, in the root folder.
 
@@ -95,12 +102,13 @@ def run_quietly(
         environment: all that it gets.
         stdin: its standard input.
         timeout_s: after which it is ended.
-        most_bytes: how much it may write.
+        most_bytes: how much it may say.
+        most_written: how many bytes a file may have that it writes, or what it starts; None for any number.
 
     Raises:
         OSError: it cannot be started.
         StillRunningError: it took too long.
-        OutputTooLongError: it wrote too much.
+        OutputTooLongError: it said too much.
     """
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
@@ -114,10 +122,18 @@ def run_quietly(
             cwd="/",
         ) as child:
             try:
+                if most_written is not None:
+                    _bound_files(child, most_written)
                 return _read_to_end(child, list(argv), timeout_s, most_bytes)
             except BaseException:
                 child.kill()
                 raise
+
+
+def _bound_files(child: Running, most: int) -> None:
+    """Let the system end a child, and what that starts from now on, that writes more into one file."""
+    with suppress(ProcessLookupError):
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (most, most))
 
 
 def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path, *, timeout_s: float) -> Ended:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from provisioner.base.child_process import Ended, OutputTooLongError, StillRunningError, run_quietly
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.git import Checkout, ask_git, environment_outside, setting_of
 from provisioner.base.printable import printable
+from provisioner.base.secret import Secret
 
 _TIMEOUT_S: Final = 120
 _MOST_BYTES: Final = 64 * 1024
@@ -27,7 +31,10 @@ _OF_THE_CALLER: Final = re.compile(
     r"|GIT_CONFIG_GLOBAL|GIT_CONFIG_COUNT|GIT_CONFIG_(?:KEY|VALUE)_\d{1,3}|(?:https?|no|all)_proxy)$",
     re.IGNORECASE,
 )
+REMOTE: Final = "origin"
+"""What the remote of a clone is called that is this program's own."""
 _SETTINGS: Final = {
+    "core.attributesFile": "/dev/null",
     "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "core.pager": "cat",
@@ -39,6 +46,46 @@ _SETTINGS: Final = {
     "submodule.recurse": "false",
 }
 _SECRET_IN_URL: Final = re.compile(r"//[^/@\s]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAccess:
+    """How the one remote of a clone that is nobody's but this program's is reached: no setting of a person's counts.
+
+    Attributes:
+        ssh_key: the private key for a remote over SSH.
+        known_hosts: the keys of its server.
+        authorization: what HTTP's header of that name says, for a remote over HTTP.
+        most_bytes: of a pack that comes: Git is ended where it writes more into one file.
+    """
+
+    ssh_key: Path | None = None
+    known_hosts: Path | None = None
+    authorization: Secret | None = None
+    most_bytes: int = 1024 * 1024 * 1024
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Git gets of it; no argument, which every user of the machine could read."""
+        ssh = ["ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
+        ssh += ["-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=30"]
+        if self.known_hosts is not None:
+            ssh += ["-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=/dev/null"]
+        if self.ssh_key is not None:
+            ssh += ["-i", str(self.ssh_key)]
+        given = {
+            "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_SSH_COMMAND": shlex.join(ssh),
+            "GIT_SSH_VARIANT": "ssh",
+        }
+        if self.authorization is None:
+            return given
+        header = f"Authorization: {self.authorization.reveal()}"
+        return given | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.extraHeader", "GIT_CONFIG_VALUE_0": header}
 
 
 def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
@@ -81,22 +128,84 @@ def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: s
     return _made(ask_git(checkout, *author, "commit-tree", tree, stdin=message.encode()), checkout, hint)
 
 
+def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, reference: str) -> str:
+    """Bring a branch of a remote here with all that it stands on, as a reference of ours: its newest commit.
+
+    Args:
+        checkout: the clone.
+        access: how the remote is reached.
+        branch: its name there.
+        reference: what it is called here; whatever that was before.
+
+    Returns:
+        The commit; empty where the remote has no such branch.
+
+    Raises:
+        NoticeError: the remote was not reached, refuses, or sends more than may come.
+        UsageError: it is no remote of the checkout, or Git cannot be run.
+    """
+    source = _checked(f"refs/heads/{branch}")
+    done = _run(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, source, access=access)
+    if done.code == _NOTHING:
+        return ""
+    _refuse_failed(done, checkout, REMOTE)
+    words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+    bring = f"+{source}:{_checked(reference)}"
+    _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
+    named = ask_git(checkout, "rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+    return _made(named, checkout, "see what the branch is at the remote")
+
+
+def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> None:
+    """Let a reference here be what it is at the remote; where that has none, it is gone here as well.
+
+    Raises:
+        NoticeError, UsageError: as `fetch_branch`.
+    """
+    done = _run(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, _checked(reference), access=access)
+    if done.code == _NOTHING:
+        ask_git(checkout, "update-ref", "-d", reference)
+        return
+    _refuse_failed(done, checkout, REMOTE)
+    words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+    bring = f"+{reference}:{reference}"
+    _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
+
+
+def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, over: bool = False) -> None:
+    """Let a remote have a reference of ours; `over` whatever it has there, else only as what follows on that.
+
+    Raises:
+        NoticeError: the remote was not reached, or refuses: somebody else may have been faster.
+        UsageError: it is no remote of the checkout, or Git cannot be run.
+    """
+    words = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--porcelain")
+    bring = f"{'+' if over else ''}{reference}:{_checked(reference)}"
+    _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
+
+
 def _made(done: Ended, checkout: Checkout, hint: str) -> str:
     if done.code != 0:
         raise UsageError(f"git can make no commit in {checkout.top}", hint=hint)
     return done.output.decode().strip()
 
 
-def _run(checkout: Checkout, remote: str, *arguments: str) -> Ended:
+def _run(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess | None = None) -> Ended:
     if not _NAME.match(remote) or not setting_of(checkout, f"remote.{remote}.url"):
         hint = "name one of those that `git remote` lists"
         raise UsageError(f"{printable(remote, 100)!r} is no remote of {checkout.top}", hint=hint)
-    own = {name: value for name, value in os.environ.items() if _OF_THE_CALLER.match(name)}
+    if access is None:
+        own = {name: value for name, value in os.environ.items() if _OF_THE_CALLER.match(name)}
+    else:
+        own = access.environment
     environment = environment_outside(checkout) | own | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
     argv = ["git", "--no-pager", *settings, f"--git-dir={checkout.git_folder}", *arguments]
     try:
-        return run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES)
+        most_written = access.most_bytes if access else None
+        return run_quietly(
+            argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES, most_written=most_written
+        )
     except OSError:
         raise UsageError("git cannot be run", hint="install git") from None
     except StillRunningError:

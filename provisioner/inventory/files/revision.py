@@ -22,6 +22,7 @@ from provisioner.base.git import Checkout, checkout_of, run_git
 _FILE: Final = "100"
 _CONTACTS: Final = "contacts"
 _READ: Final = (".yml", ".yaml")
+_APPROVAL: Final = ".json"
 _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8
 _MOST_FILES: Final = 200_000
@@ -82,6 +83,20 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
     with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
         _lay_out(Path(folder), _blobs(checkout, root, commit, name), checkout, name)
         yield Revision(name, commit, Path(folder))
+
+
+def lay_out_whole(root: Path, name: str) -> None:
+    """Lay an inventory's files, and the approvals beside them, out in its own folder, which is empty.
+
+    Args:
+        root: the folder, in a checkout of nobody but this program's.
+        name: the commit.
+
+    Raises:
+        UsageError: as `revision`.
+    """
+    checkout = _checkout(root)
+    _lay_out(root, _blobs(checkout, root, name, name[:12], (*_READ, _APPROVAL)), checkout, name[:12])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +171,10 @@ def _git(checkout: Checkout, *arguments: str) -> bytes:
     return run_git(checkout, *arguments, hint=_NAME_ONE)
 
 
-def _blobs(checkout: Checkout, root: Path, commit: str, name: str) -> list[_Blob]:
-    """The files of the folder in a commit that an inventory is read from."""
+def _blobs(
+    checkout: Checkout, root: Path, commit: str, name: str, endings: tuple[str, ...] = _READ
+) -> list[_Blob]:
+    """The files of the folder in a commit that an inventory is read from, or that have another ending of these."""
     folder = checkout.relative(root.resolve())
     none = f"{name} holds no inventory at {root}", "name a revision in which the folder exists"
     try:
@@ -168,14 +185,14 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str) -> list[_Blob
     entries = listed.split("\0")[:-1]
     if len(entries) > _MOST_FILES:
         raise UsageError(f"{name} holds {len(entries)} files, an inventory at most {_MOST_FILES}", hint=_LOOK)
-    blobs = [blob for entry in entries if (blob := _blob(entry, name))]
+    blobs = [blob for entry in entries if (blob := _blob(entry, name, endings))]
     if not any(blob.path == "inventory.yml" for blob in blobs):
         raise UsageError(none[0], hint=none[1])
     _refuse_endless(blobs, name)
     return blobs
 
 
-def _blob(entry: str, name: str) -> _Blob | None:
+def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
     """An entry of a tree; None for one that nobody reads."""
     head, _, path = entry.partition("\t")
     mode, kind, blob, size = head.split()
@@ -187,7 +204,7 @@ def _blob(entry: str, name: str) -> _Blob | None:
     if kind != "blob" or not mode.startswith(_FILE):
         hint = "check that revision out elsewhere, and compare the two folders there"
         raise UsageError(f"{name} holds a link at {_shown(path)}, which is not followed", hint=hint)
-    return _Blob(path, blob, int(size)) if path.endswith(_READ) else None
+    return _Blob(path, blob, int(size)) if path.endswith(endings) else None
 
 
 def _is_no_name(part: str) -> bool:

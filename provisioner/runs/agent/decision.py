@@ -1,0 +1,336 @@
+"""What an agent does next, out of all that it knows: one step at a time. Pure.
+
+A commit has one of four states. Reached: the hosts are as it says. Refused: it is not to be applied, and will not be
+whatever comes, but for another configuration of the agent. Waiting: somebody or something is waited for. Failed: its
+apply went wrong, and nobody tries it again by himself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from provisioner.plan.changes import Impact
+
+
+class Line(StrEnum):
+    """Where a branch's tip is, seen from the commit that was reached last."""
+
+    FIRST = "first"
+    """None was reached."""
+    SAME = "same"
+    AHEAD = "ahead"
+    BEHIND = "behind"
+    """It is an ancestor of what was reached."""
+    APART = "apart"
+    """Neither is an ancestor of the other: the branch was written anew."""
+
+
+class CommitState(StrEnum):
+    """What became of a commit."""
+
+    REACHED = "reached"
+    REFUSED = "refused"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class Cause(StrEnum):
+    """Why a commit is not reached, or an agent does nothing."""
+
+    SIGNATURE = "signature"
+    LINE = "line"
+    INVENTORY = "inventory"
+    APPLY = "apply"
+    APPROVALS = "approvals"
+    FREEZE = "freeze"
+    ALLOWANCE = "allowance"
+    POLICY = "policy"
+    HOSTS = "hosts"
+    RUN = "run"
+
+
+class Act(StrEnum):
+    """What is done next."""
+
+    STAND_BY = "stand-by"
+    FINISH = "finish"
+    REFUSE = "refuse"
+    LOOK = "look"
+    WAIT = "wait"
+    APPLY = "apply"
+    PROVE = "prove"
+    FAIL = "fail"
+    CORRECT = "correct"
+    REPORT = "report"
+    REST = "rest"
+
+
+FINAL: Final = frozenset({Act.STAND_BY, Act.REFUSE, Act.WAIT, Act.FAIL, Act.REPORT, Act.REST})
+"""What ends a round."""
+
+
+class UnfinishedRun(StrEnum):
+    """Whose run is unfinished."""
+
+    NONE = "none"
+    OURS = "ours"
+    OTHERS = "others"
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest commit of the branch.
+
+    Attributes:
+        commit: its id.
+        line: where it is, seen from what was reached.
+        objection: why its signature, or that of one before it, does not count; empty where all do.
+    """
+
+    commit: str
+    line: Line
+    objection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCommit:
+    """What was recorded of a commit.
+
+    Attributes:
+        cause: why it is not reached.
+        reason: the same in a sentence.
+        rules: the digest of the agent's configuration by which it was refused.
+    """
+
+    commit: str
+    state: CommitState
+    cause: Cause | None = None
+    reason: str = ""
+    rules: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostDrift:
+    """How a host differs.
+
+    Attributes:
+        impacts: of its changes.
+        trusts: whether who or what is trusted is among them.
+    """
+
+    impacts: frozenset[Impact]
+    trusts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a plan is held back.
+
+    Attributes:
+        policy: by which rule.
+        message: one sentence.
+        allow: the allowance that would settle it; empty where none does.
+    """
+
+    policy: str
+    message: str
+    allow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostsLook:
+    """What a look at all hosts came to.
+
+    Attributes:
+        invalid: why no plan can be made of the commit: its fault; empty where one can.
+        closed: why none can be made now, which is not its fault.
+        changes: how each host differs that does.
+        objections: what holds the plan back.
+        lacking: whose approval is still needed, in words.
+        unread: hosts that could not be read.
+    """
+
+    invalid: str = ""
+    closed: str = ""
+    changes: Mapping[str, HostDrift] = field(default_factory=lambda: MappingProxyType({}))
+    objections: tuple[Objection, ...] = ()
+    lacking: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every host was read, and is as the commit says."""
+        return not (self.invalid or self.closed or self.changes or self.unread)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a step depends on.
+
+    Attributes:
+        leads: whether this agent has the lease.
+        tip: the branch's newest commit; None where the remote has no such branch, or was not reached.
+        reached: the commit that was reached last; empty where none was.
+        known: what was recorded of the tip.
+        rules: the digest of the agent's configuration.
+        goes_back: whether the configuration lets a branch lead behind, or apart from, what was reached.
+        corrects: the impacts of drift that is corrected without anybody.
+        run: whose run is unfinished.
+        is_due: whether hosts have to be looked at.
+        again: whether somebody asks that a failed commit is tried again.
+        look: what hosts came to in this round; None where they were not looked at.
+        failure: what went wrong in this round's apply; empty where nothing did.
+        corrected: whether drift was corrected in this round.
+        stuck: hosts whose drift was to be corrected, and that went back: they are left to people.
+    """
+
+    leads: bool
+    tip: Tip | None = None
+    reached: str = ""
+    known: KnownCommit | None = None
+    rules: str = ""
+    goes_back: bool = False
+    corrects: frozenset[Impact] = frozenset({Impact.NONE, Impact.HOT})
+    run: UnfinishedRun = UnfinishedRun.NONE
+    is_due: bool = True
+    again: bool = False
+    look: HostsLook | None = None
+    failure: str = ""
+    corrected: bool = False
+    stuck: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is done next.
+
+    Attributes:
+        commit: of which commit; empty where of none.
+        cause: why nothing is applied.
+        reason: the same in a sentence.
+        hosts: which hosts' drift is corrected, or told.
+    """
+
+    act: Act
+    commit: str = ""
+    cause: Cause | None = None
+    reason: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+def decide(now: Situation) -> Step:
+    """The next step."""
+    if not now.leads:
+        return Step(Act.STAND_BY)
+    if now.run is UnfinishedRun.OTHERS:
+        reason = "a run of somebody else is unfinished: provisioner apply --resume, or --abort"
+        return Step(Act.WAIT, now.tip.commit if now.tip else "", Cause.RUN, reason)
+    if now.run is UnfinishedRun.OURS:
+        return Step(Act.FINISH)
+    if now.tip is None:
+        return _drift(now, now.reached)
+    known = now.known
+    if known is not None and known.state is CommitState.REACHED and now.tip.line is Line.SAME:
+        return _drift(now, now.tip.commit)
+    if refusal := _refusal(now, now.tip):
+        return refusal
+    if _is_refused_for_good(now):
+        return _drift(now, now.reached)
+    if known is not None and known.state is CommitState.FAILED and not now.again:
+        return _after_failure(now, now.tip)
+    return _reach(now, now.tip)
+
+
+def _refusal(now: Situation, tip: Tip) -> Step | None:
+    """The refusal of a tip by what it is; None where there is none, or it is recorded."""
+    cause, reason = None, ""
+    if tip.objection:
+        cause, reason = Cause.SIGNATURE, tip.objection
+    elif tip.line in {Line.BEHIND, Line.APART} and not now.goes_back:
+        place = "goes back behind" if tip.line is Line.BEHIND else "leads apart from"
+        cause, reason = Cause.LINE, f"the branch {place} {now.reached[:12]}, which was reached"
+    if cause is None:
+        return None
+    known = now.known
+    if known is not None and (known.state, known.cause, known.reason) == (CommitState.REFUSED, cause, reason):
+        return _drift(now, now.reached)
+    return Step(Act.REFUSE, tip.commit, cause, reason)
+
+
+def _is_refused_for_good(now: Situation) -> bool:
+    known = now.known
+    if known is None or known.state is not CommitState.REFUSED or known.rules != now.rules:
+        return False
+    # What it is was judged above: only what is in it is left.
+    return known.cause is Cause.INVENTORY and not now.again
+
+
+def _reach(now: Situation, tip: Tip) -> Step:
+    """The step towards a commit that may be applied, as far as it is known what hosts say."""
+    if now.failure:
+        return Step(Act.FAIL, tip.commit, Cause.APPLY, now.failure)
+    look = now.look
+    if look is None:
+        return Step(Act.LOOK, tip.commit) if now.is_due or now.again else Step(Act.REST, tip.commit)
+    if look.invalid:
+        return Step(Act.REFUSE, tip.commit, Cause.INVENTORY, look.invalid)
+    if look.closed:
+        return Step(Act.WAIT, tip.commit, Cause.HOSTS, look.closed)
+    if look.is_clean:
+        return Step(Act.PROVE, tip.commit)
+    if held := _held(look, tip.commit):
+        return held
+    if not look.changes:
+        return _unread(look, tip.commit)
+    return Step(Act.APPLY, tip.commit, hosts=tuple(sorted(look.changes)))
+
+
+def _held(look: HostsLook, commit: str) -> Step | None:
+    """What a plan waits for: the end of a freeze, a person's word, approvals."""
+    if frozen := [one for one in look.objections if one.policy == "freeze"]:
+        return Step(Act.WAIT, commit, Cause.FREEZE, frozen[0].message)
+    if without := [one for one in look.objections if not one.allow]:
+        return Step(Act.WAIT, commit, Cause.POLICY, without[0].message)
+    if look.objections:
+        words = " ".join(f"--allow {one.allow}" for one in look.objections)
+        reason = f"{look.objections[0].message}; if that is meant: provisioner plan {words} --out plan.json"
+        return Step(Act.WAIT, commit, Cause.ALLOWANCE, f"{reason}, then provisioner plan push plan.json")
+    if look.lacking:
+        return Step(Act.WAIT, commit, Cause.APPROVALS, f"waiting for approvals: {'; '.join(look.lacking)}")
+    return None
+
+
+def _unread(look: HostsLook, commit: str) -> Step:
+    reason = f"not read: {', '.join(look.unread)}; all others are as the commit says"
+    return Step(Act.WAIT, commit, Cause.HOSTS, reason, look.unread)
+
+
+def _after_failure(now: Situation, tip: Tip) -> Step:
+    """Of a commit that failed: somebody may have brought the hosts there by hand, and else nothing is done."""
+    if now.look is None:
+        return Step(Act.LOOK if now.is_due else Act.REST, tip.commit)
+    return Step(Act.PROVE if now.look.is_clean else Act.REST, tip.commit)
+
+
+def _drift(now: Situation, commit: str) -> Step:
+    """The step where hosts have to be as a commit says that was reached."""
+    if not commit:
+        return Step(Act.REST)
+    look = now.look
+    if look is None:
+        return Step(Act.LOOK if now.is_due else Act.REST, commit)
+    if not look.changes:
+        return Step(Act.REPORT, commit)
+    may = tuple(sorted(host for host, one in look.changes.items() if _may_correct(now, host, one)))
+    is_frozen = any(one.policy == "freeze" for one in look.objections)
+    if may and not is_frozen and not now.corrected:
+        return Step(Act.CORRECT, commit, hosts=may)
+    return Step(Act.REPORT, commit, hosts=tuple(sorted(look.changes)))
+
+
+def _may_correct(now: Situation, host: str, drift: HostDrift) -> bool:
+    return drift.impacts <= now.corrects and not drift.trusts and (host not in now.stuck or now.again)
