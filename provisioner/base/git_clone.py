@@ -105,7 +105,9 @@ def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
         UsageError: as `run_git`.
     """
     remove_tree(clone, folder)
-    run_git(clone, "worktree", "add", "--quiet", "--force", "--detach", "--no-checkout", str(folder), commit, hint=_HINT)
+    run_git(
+        clone, "worktree", "add", "--quiet", "--force", "--detach", "--no-checkout", str(folder), commit, hint=_HINT
+    )
     tree = checkout_of(folder)
     if tree is None or tree.top != folder.resolve():
         raise StateError(f"git made no checkout in {folder}", hint=_HINT)

@@ -149,7 +149,14 @@ def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, referenc
     if done.code == _NOTHING:
         return ""
     _refuse_failed(done, checkout, REMOTE)
-    words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+    words = (
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+    )
     bring = f"+{source}:{_checked(reference)}"
     _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
     named = ask_git(checkout, "rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
@@ -167,7 +174,14 @@ def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> 
         ask_git(checkout, "update-ref", "-d", reference)
         return
     _refuse_failed(done, checkout, REMOTE)
-    words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+    words = (
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+    )
     bring = f"+{reference}:{reference}"
     _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
 
@@ -203,9 +217,7 @@ def _run(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess 
     argv = ["git", "--no-pager", *settings, f"--git-dir={checkout.git_folder}", *arguments]
     try:
         most_written = access.most_bytes if access else None
-        return run_quietly(
-            argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES, most_written=most_written
-        )
+        return run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES, most_written=most_written)
     except OSError:
         raise UsageError("git cannot be run", hint="install git") from None
     except StillRunningError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.base.errors import UsageError
-from provisioner.base.git import ask_git, checkout_of
+from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.printable import printable
 from provisioner.history.remembered import head_in, head_text
 from provisioner.history.seal import Head
@@ -47,6 +47,16 @@ def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit
     except _GitError as error:
         return f"no Git note was written ({VARIABLE}): {error}"
     return ""
+
+
+def replace_note(clone: Checkout, reference: str, commit: str, text: str) -> bool:
+    """Let a commit of a clone have one note; False where Git makes none.
+
+    Raises:
+        UsageError: Git cannot be run.
+    """
+    words = ("notes", f"--ref={reference}", "add", "--force", "--file=-", commit)
+    return ask_git(clone, *_PERSON, *words, stdin=text.encode()).code == 0
 
 
 def noted(root: Path, inventory: str) -> tuple[tuple[str, Head], ...]:

@@ -1,4 +1,4 @@
-"""The lease of a night: one at a time for an inventory, over all machines that share its history.
+"""Leases: one night at a time, and one agent, for an inventory, over all machines that share its history.
 
 In a folder it is a lock of the kernel's on a file, on a database server one of a connection's: each is gone with the
 process that had it, however that ended. What stands beside says who has it; where that is not cleared, somebody ended
@@ -11,13 +11,14 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from provisioner.base.errors import LockedError, StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
@@ -26,8 +27,9 @@ from provisioner.history.database import Database, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.tables import leases, stored
 
-FILE: Final = "nightly.lease"
-_NIGHTLY: Final = "nightly"
+NIGHTLY: Final = "nightly"
+AGENT: Final = "agent"
+FILE: Final = f"{NIGHTLY}.lease"
 _MOST_READ: Final = 4096
 _FIELDS: Final = ("who", "process", "since")
 _LONGEST: Final = 200
@@ -54,42 +56,67 @@ class LeaseHolder:
 
 
 @dataclass(frozen=True, slots=True)
-class NightLease:
-    """A lease that is held; `before` is who had it and ended without giving it back."""
+class HeldLease:
+    """A lease that is held.
+
+    Attributes:
+        before: who had it and ended without giving it back.
+        is_held: tells whether it still is: a server may have gone away, and its lock with it.
+    """
 
     before: LeaseHolder | None = None
+    is_held: Callable[[], bool] = field(default=lambda: True, compare=False)
 
 
 @contextmanager
-def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[NightLease]:
+def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
     """Hold the lease of an inventory's night.
 
     Raises:
         LockedError: somebody else has it.
         StateError: it cannot be asked for.
     """
+    with _lease(place, NIGHTLY, holder) as lease:
+        yield lease
+
+
+@contextmanager
+def agent_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
+    """Hold the lease of an inventory's agents: the one that has it leads, others stand by.
+
+    Raises:
+        LockedError: somebody else has it.
+        StateError: it cannot be asked for.
+    """
+    with _lease(place, AGENT, holder) as lease:
+        yield lease
+
+
+@contextmanager
+def _lease(place: StatePlace, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
     if place.file is not None:
-        with _in_folder(place.file.parent / FILE, place.inventory, holder) as lease:
+        with _in_folder(place.file.parent / f"{name}.lease", place.inventory, name, holder) as lease:
             yield lease
         return
     database = open_database(place, create=True)
     if database is None:
         raise TypeError("a database that may be made is there")
-    with closing(database), _on_server(database, place.inventory, holder) as lease:
+    with closing(database), _on_server(database, place.inventory, name, holder) as lease:
         yield lease
 
 
-def _refused(inventory: str, holder: LeaseHolder | None) -> LockedError:
+def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
     by = holder.text if holder else "somebody who has not said who"
     hint = "wait until that one is over, or end its process: what a process had is free once it is gone"
-    return LockedError(f"a night of the inventory {inventory} is run already, by {by}", hint=hint, object=inventory)
+    what = f"a night of the inventory {inventory} is run" if name == NIGHTLY else f"the inventory {inventory} is led"
+    return LockedError(f"{what} already, by {by}", hint=hint, object=inventory)
 
 
 # --- a file ---------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _in_folder(file: Path, inventory: str, holder: LeaseHolder) -> Iterator[NightLease]:
+def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
     try:
         make_own_folder(file.parent)
         refuse_link(file)
@@ -100,13 +127,13 @@ def _in_folder(file: Path, inventory: str, holder: LeaseHolder) -> Iterator[Nigh
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _refused(inventory, _holder_in(stream.read(_MOST_READ))) from None
+            raise _refused(inventory, name, _holder_in(stream.read(_MOST_READ))) from None
         except OSError as error:
             raise _unusable(file, error) from None
         before = _holder_in(stream.read(_MOST_READ))
         _write(stream.fileno(), _text(holder))
         try:
-            yield NightLease(before)
+            yield HeldLease(before)
         finally:
             _write(stream.fileno(), b"")
 
@@ -129,36 +156,42 @@ def _unusable(file: Path, error: OSError) -> StateError:
 
 
 @contextmanager
-def _on_server(database: Database, inventory: str, holder: LeaseHolder) -> Iterator[NightLease]:
-    key = int.from_bytes(
-        hashlib.sha256(f"provisioner/{_NIGHTLY}/{inventory}".encode()).digest()[:8], "big", signed=True
-    )
+def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
+    key = int.from_bytes(hashlib.sha256(f"provisioner/{name}/{inventory}".encode()).digest()[:8], "big", signed=True)
     with database.holding() as connection:
         is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
         with database.writing() as other:
             leases.create(other, checkfirst=True)
-            before = _row(other, inventory)
+            before = _row(other, inventory, name)
             if is_ours:
-                _replace(other, inventory, holder)
+                _replace(other, inventory, name, holder)
         if not is_ours:
-            raise _refused(inventory, before)
+            raise _refused(inventory, name, before)
         try:
-            yield NightLease(before)
+            yield HeldLease(before, lambda: _answers(connection))
         finally:
             with suppress(StateError), database.writing() as other:
-                _replace(other, inventory, None)
+                _replace(other, inventory, name, None)
 
 
-def _row(connection: Connection, inventory: str) -> LeaseHolder | None:
-    own = leases.c.inventory == inventory, leases.c.name == _NIGHTLY
+def _answers(connection: Connection) -> bool:
+    """Whether the connection that has the lock is the one that it was: with it the lock went."""
+    try:
+        return bool(connection.scalar(text("SELECT true")))
+    except SQLAlchemyError:
+        return False
+
+
+def _row(connection: Connection, inventory: str, name: str) -> LeaseHolder | None:
+    own = leases.c.inventory == inventory, leases.c.name == name
     content = connection.scalar(select(stored(leases.c.content)).where(*own))
     return _holder_in(content.encode()) if isinstance(content, str) else None
 
 
-def _replace(connection: Connection, inventory: str, holder: LeaseHolder | None) -> None:
-    connection.execute(delete(leases).where(leases.c.inventory == inventory, leases.c.name == _NIGHTLY))
+def _replace(connection: Connection, inventory: str, name: str, holder: LeaseHolder | None) -> None:
+    connection.execute(delete(leases).where(leases.c.inventory == inventory, leases.c.name == name))
     if holder:
-        row = {"inventory": inventory, "name": _NIGHTLY, "content": _text(holder).decode()}
+        row = {"inventory": inventory, "name": name, "content": _text(holder).decode()}
         connection.execute(insert(leases).values(**row))
 
 

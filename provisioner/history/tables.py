@@ -297,3 +297,13 @@ leases = Table(
     Column("content", _LongText, nullable=False),
 )
 """Who says to hold a lease of a server's; that it is held, a lock of the server's says."""
+
+commit_states = Table(
+    "provisioner_commit_states",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("revision", TextColumn(64), primary_key=True),
+    Column("at", MomentColumn, nullable=False),
+    Column("content", _LongText, nullable=False),
+)
+"""What became of each commit that an agent followed; no record, and replaced by the next word on it."""

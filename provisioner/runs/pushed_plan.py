@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.base.atomic_file import write_atomic
+from provisioner.base.child_process import Ended
 from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.git_remote import commit_of_one_file, fetch_reference, push_reference
@@ -56,10 +57,9 @@ def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, 
     """
     if plan.basis.inventory != session.digest:
         raise StalePlanError("the plan is of another content of the inventory than is here", hint=_PLAN_AGAIN)
-    reference = _reference(place, session)
-    message = f"plan {plan.basis.digest}\n"
+    reference = plan_reference(session, place)
     checkout = _checkout(session)
-    push_reference(checkout, remote, commit_of_one_file(checkout, _FILE, content, message), reference)
+    push_reference(checkout, remote, plan_commit(checkout, plan.basis.digest, content), reference)
     return PushedPlan(reference, plan.basis.digest)
 
 
@@ -77,15 +77,33 @@ def fetch_plan(session: Session, out: Path, remote: str, place: str) -> PushedPl
         StalePlanError: there is none, or what is there is none.
         UsageError: there is no checkout, or no such remote.
     """
-    checkout, reference = _checkout(session), _reference(place, session)
+    checkout, reference = _checkout(session), plan_reference(session, place)
     if not fetch_reference(checkout, remote, reference):
         raise StalePlanError(f"nobody pushed a plan of this content of the inventory to {remote}", hint=_PLAN_AGAIN)
-    blob = ask_git(checkout, "cat-file", "blob", f"{reference}:{_FILE}", most_bytes=MAX_PLAN_BYTES)
+    blob = plan_blob(checkout, reference)
     plan = _plan_in(blob.output, reference) if blob.code == 0 else None
     if plan is None or plan.basis.inventory != session.digest:
         raise StalePlanError(f"what {remote} has as {reference} is no plan of this inventory", hint=_PLAN_AGAIN)
     write_atomic(out, blob.output.decode(), mode=0o600)
     return PushedPlan(reference, plan.basis.digest)
+
+
+def plan_blob(checkout: Checkout, reference: str) -> Ended:
+    """What Git says of a plan's file that was fetched.
+
+    Raises:
+        UsageError: Git cannot be run, or it is larger than any plan.
+    """
+    return ask_git(checkout, "cat-file", "blob", f"{reference}:{_FILE}", most_bytes=MAX_PLAN_BYTES)
+
+
+def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:
+    """Make the commit by which a remote gets a plan: its id.
+
+    Raises:
+        UsageError: Git cannot be run, or refuses.
+    """
+    return commit_of_one_file(checkout, _FILE, content, f"plan {digest}\n")
 
 
 def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
@@ -95,7 +113,8 @@ def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
         return None
 
 
-def _reference(place: str, session: Session) -> str:
+def plan_reference(session: Session, place: str = REFERENCES) -> str:
+    """What the plan of this content of the inventory is called at a remote."""
     return f"{place.rstrip('/')}/{session.digest.rpartition(':')[2]}"
 
 

@@ -171,9 +171,7 @@ def _git(checkout: Checkout, *arguments: str) -> bytes:
     return run_git(checkout, *arguments, hint=_NAME_ONE)
 
 
-def _blobs(
-    checkout: Checkout, root: Path, commit: str, name: str, endings: tuple[str, ...] = _READ
-) -> list[_Blob]:
+def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tuple[str, ...] = _READ) -> list[_Blob]:
     """The files of the folder in a commit that an inventory is read from, or that have another ending of these."""
     folder = checkout.relative(root.resolve())
     none = f"{name} holds no inventory at {root}", "name a revision in which the folder exists"

@@ -131,6 +131,20 @@ class Retention(Model):
     """The verdicts on single paths, which `availability` counts by."""
 
 
+class CorrectedImpact(StrEnum):
+    """The impacts of drift that may be corrected without anybody: nobody notices. `path` and `all` are none."""
+
+    NONE = "none"
+    HOT = "hot"
+
+
+class DriftPolicy(Model):
+    """What an agent does about hosts that are not as the inventory says."""
+
+    correct: tuple[CorrectedImpact, ...] = (CorrectedImpact.NONE, CorrectedImpact.HOT)
+    """Which drift it corrects by itself; all other drift it only tells."""
+
+
 class Policy(Model):
     """What holds a plan back, and what is agreed of operation."""
 
@@ -141,6 +155,7 @@ class Policy(Model):
     approvals: Approvals | None = None
     """Who has to approve a plan; without it nobody has to."""
     availability: AgreedAvailability = AgreedAvailability()
+    drift: DriftPolicy = DriftPolicy()
     retention: Retention = Retention()
     key_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     """How old a key of the tunnels is to become: `keys status` says when the next one is due."""

@@ -183,7 +183,9 @@ class Situation:
         is_due: whether hosts have to be looked at.
         again: whether somebody asks that a failed commit is tried again.
         look: what hosts came to in this round; None where they were not looked at.
-        failure: what went wrong in this round's apply; empty where nothing did.
+        applied: whether the tip was applied in this round.
+        failure: what went wrong in that; empty where nothing did.
+        postponed: why it did not come to its end, which passes; empty where it did.
         corrected: whether drift was corrected in this round.
         stuck: hosts whose drift was to be corrected, and that went back: they are left to people.
     """
@@ -199,7 +201,9 @@ class Situation:
     is_due: bool = True
     again: bool = False
     look: HostsLook | None = None
+    applied: bool = False
     failure: str = ""
+    postponed: str = ""
     corrected: bool = False
     stuck: frozenset[str] = frozenset()
 
@@ -273,6 +277,8 @@ def _reach(now: Situation, tip: Tip) -> Step:
     """The step towards a commit that may be applied, as far as it is known what hosts say."""
     if now.failure:
         return Step(Act.FAIL, tip.commit, Cause.APPLY, now.failure)
+    if now.postponed:
+        return Step(Act.WAIT, tip.commit, Cause.HOSTS, now.postponed)
     look = now.look
     if look is None:
         return Step(Act.LOOK, tip.commit) if now.is_due or now.again else Step(Act.REST, tip.commit)
@@ -286,6 +292,9 @@ def _reach(now: Situation, tip: Tip) -> Step:
         return held
     if not look.changes:
         return _unread(look, tip.commit)
+    if now.applied:
+        hosts = tuple(sorted(look.changes))
+        return Step(Act.FAIL, tip.commit, Cause.APPLY, f"applied, and these differ all the same: {', '.join(hosts)}")
     return Step(Act.APPLY, tip.commit, hosts=tuple(sorted(look.changes)))
 
 

@@ -1,0 +1,257 @@
+"""The branch that an agent follows: a clone of its own, its tip held against what was reached, commits laid out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.atomic_file import replace_file
+from provisioner.base.errors import NoticeError, StateError, UsageError
+from provisioner.base.git import Checkout, ask_git
+from provisioner.base.git_clone import (
+    commits_between,
+    is_ancestor,
+    make_tree,
+    open_clone,
+    raw_commit,
+    remove_tree,
+)
+from provisioner.base.git_remote import RemoteAccess, fetch_branch, give_reference, take_reference
+from provisioner.base.regular_file import read_regular
+from provisioner.base.secret import Secret
+from provisioner.history.git_notes import replace_note
+from provisioner.inventory.files.revision import lay_out_whole
+from provisioner.runs.agent.decision import Line, Tip
+from provisioner.runs.agent.settings import AgentSettings
+from provisioner.runs.agent.signers import (
+    MAX_COMMIT_BYTES,
+    MAX_SIGNERS_BYTES,
+    AllowedSigner,
+    SignersFormError,
+    allowed_signers,
+    judge_commit,
+)
+
+TIP: Final = "refs/provisioner/agent/tip"
+NOTES: Final = "refs/notes/provisioner-agent"
+_MOST_SIGNED: Final = 1000
+_MOST_SECRET: Final = 4096
+_WHOLE: Final = ".whole"
+
+
+@dataclass(frozen=True)
+class Believed:
+    """Whose signatures count now.
+
+    Attributes:
+        text: the file's.
+    """
+
+    text: str
+    signers: tuple[AllowedSigner, ...]
+
+
+def believed(settings: AgentSettings) -> Believed:
+    """Read the file of allowed signers.
+
+    Raises:
+        UsageError: it cannot be read, or is no such file.
+    """
+    hint = "write a line a key, as in ssh-keygen(1): NAME ssh-ed25519 AAAA…"
+    try:
+        text = read_regular(settings.signers, most=MAX_SIGNERS_BYTES).decode()
+        return Believed(text, allowed_signers(text))
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"the allowed signers {settings.signers} cannot be read", hint=hint) from None
+    except SignersFormError as error:
+        raise UsageError(f"{settings.signers} is no file of allowed signers: {error}", hint=hint) from None
+
+
+def secret_in(file: Path, what: str) -> Secret:
+    """The one word in a file of secrets.
+
+    Raises:
+        UsageError: it cannot be read, or holds no word.
+    """
+    try:
+        word = read_regular(file, most=_MOST_SECRET).decode().strip()
+    except (OSError, UnicodeDecodeError):
+        word = ""
+    if not word or not word.isascii() or not word.isprintable() or " " in word:
+        raise UsageError(f"{file} holds no {what}", hint="let it hold one word, and only its owner read it")
+    return Secret(word)
+
+
+@dataclass
+class FollowedBranch:
+    """A branch of a remote, in a clone that is the agent's alone.
+
+    Attributes:
+        folder: the agent's own; the clone and what is laid out are in it.
+        clock: tells the moment, by which signers' keys count.
+    """
+
+    settings: AgentSettings
+    folder: Path
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.clone: Checkout = open_clone(self.folder / "clone", self.settings.remote)
+        self._signers: dict[str, str] = {}
+
+    @property
+    def access(self) -> RemoteAccess:
+        """How the remote is reached; its token is read anew each time, since such tokens are renewed."""
+        settings = self.settings
+        if settings.git_token is None:
+            return RemoteAccess(settings.ssh_key, settings.known_hosts)
+        token = secret_in(settings.git_token, "token for the remote").reveal()
+        login = base64.b64encode(f"{settings.git_user}:{token}".encode()).decode()
+        return RemoteAccess(settings.ssh_key, settings.known_hosts, Secret(f"Basic {login}"))
+
+    def fetch(self) -> str:
+        """The newest commit of the branch, with all that it stands on; empty where there is no such branch.
+
+        Raises:
+            NoticeError: the remote was not reached, or refuses.
+            UsageError: a file of secrets cannot be read, or Git cannot be run.
+        """
+        return fetch_branch(self.clone, self.access, self.settings.branch, TIP)
+
+    def tip(self, commit: str, reached: str, signers: tuple[AllowedSigner, ...]) -> Tip:
+        """A commit, held against what was reached and whose signatures count."""
+        line = self._line(commit, reached)
+        commits = [commit]
+        if self.settings.each and line is Line.AHEAD:
+            commits = commits_between(self.clone, reached, commit, most=_MOST_SIGNED + 1, first_parent=True)
+        if len(commits) > _MOST_SIGNED:
+            return Tip(commit, line, f"stands on more than {_MOST_SIGNED} commits that would have to be signed")
+        for one in reversed(commits):
+            verdict = judge_commit(raw_commit(self.clone, one, MAX_COMMIT_BYTES), signers, self.clock())
+            if verdict.objection:
+                named = "" if one == commit else f"stands on {one[:12]}, which "
+                return Tip(commit, line, f"commit {commit[:12]} {named}{verdict.objection}")
+            self._signers[one] = verdict.signer
+        return Tip(commit, line)
+
+    def signer(self, commit: str) -> str:
+        """Whose signature counted of a commit that was judged; empty of others."""
+        return self._signers.get(commit, "")
+
+    def _line(self, commit: str, reached: str) -> Line:
+        if not reached:
+            return Line.FIRST
+        if commit == reached:
+            return Line.SAME
+        if is_ancestor(self.clone, reached, commit):
+            return Line.AHEAD
+        return Line.BEHIND if is_ancestor(self.clone, commit, reached) else Line.APART
+
+    def newer(self, first: str, second: str) -> str:
+        """Of two commits the one that stands on the other; the first where neither does."""
+        return second if is_ancestor(self.clone, first, second) else first
+
+    def between(self, reached: str, commit: str) -> list[str]:
+        """The commits that come in with one, without that one."""
+        if not reached:
+            return []
+        return commits_between(self.clone, reached, commit, most=_MOST_SIGNED)[1:]
+
+    def has(self, commit: str) -> bool:
+        """Whether a commit is in the clone."""
+        return ask_git(self.clone, "cat-file", "-e", f"{commit}^{{commit}}").code == 0
+
+    # --- laying out -------------------------------------------------------------------------------
+
+    def laid_out(self, commit: str) -> Path:
+        """The inventory's folder as a commit has it; laid out once, whole or not at all.
+
+        Raises:
+            UsageError: it holds no inventory there, or what none holds.
+            StateError: it cannot be laid out here.
+        """
+        tree = self.folder / "trees" / commit
+        root, whole = tree / self.settings.folder, tree.with_name(f"{commit}{_WHOLE}")
+        if whole.exists() and tree.is_dir():
+            return root
+        try:
+            tree.parent.mkdir(mode=0o700, exist_ok=True)
+            whole.unlink(missing_ok=True)
+            make_tree(self.clone, tree, commit)
+            lay_out_whole(root, commit)
+            replace_file(whole, b"")
+        except OSError as error:
+            hint = "make room there, or name another folder in PROVISIONER_STATE"
+            raise StateError(f"{tree} cannot be laid out: {error.strerror}", hint=hint) from None
+        return root
+
+    def keep_only(self, commits: Collection[str]) -> None:
+        """Remove what is laid out of other commits.
+
+        Raises:
+            StateError: it cannot be removed.
+        """
+        trees = self.folder / "trees"
+        for tree in sorted(trees.iterdir()) if trees.is_dir() else ():
+            commit = tree.name.removesuffix(_WHOLE)
+            if commit not in commits and tree.is_dir():
+                trees.joinpath(f"{commit}{_WHOLE}").unlink(missing_ok=True)
+                remove_tree(self.clone, tree)
+
+    # --- what was reached, as this machine remembers it -------------------------------------------
+
+    def remembered(self) -> str:
+        """The commit that this machine remembers as reached; empty where it remembers none."""
+        try:
+            word = read_regular(self.folder / "reached", most=_MOST_SECRET).decode().strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return word if word.isalnum() and self.has(word) else ""
+
+    def remember(self, commit: str) -> None:
+        """Remember a commit as reached, beside the history: who sets that back does not set this back.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        try:
+            replace_file(self.folder / "reached", f"{commit}\n".encode())
+        except OSError as error:
+            raise StateError(f"{self.folder}/reached cannot be written: {error.strerror}", hint="make room") from None
+
+    # --- at the remote ----------------------------------------------------------------------------
+
+    def push_notes(self, notes: Mapping[str, str]) -> None:
+        """Let the remote have a Git note on each of some commits.
+
+        Raises:
+            NoticeError: the remote was not reached, or refuses.
+            UsageError: Git cannot be run.
+        """
+        take_reference(self.clone, self.access, NOTES)
+        for commit, text in notes.items():
+            if not replace_note(self.clone, NOTES, commit, text):
+                raise NoticeError(f"git makes no note on {commit[:12]}", hint="see whether the clone can be written to")
+        give_reference(self.clone, self.access, NOTES)
+
+    def pushed(self, reference: str) -> bool:
+        """Bring a reference here as it is at the remote; whether it has one.
+
+        Raises:
+            NoticeError, UsageError: as `push_notes`.
+        """
+        take_reference(self.clone, self.access, reference)
+        return ask_git(self.clone, "rev-parse", "--verify", "--quiet", reference).code == 0
+
+    def offer(self, commit: str, reference: str) -> None:
+        """Let the remote have a commit of ours as a reference.
+
+        Raises:
+            NoticeError, UsageError: as `push_notes`.
+        """
+        ask_git(self.clone, "update-ref", reference, commit)
+        give_reference(self.clone, self.access, reference, over=True)

@@ -1,0 +1,195 @@
+"""A look at all hosts: the plan that would be applied, and what of it the next step depends on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from provisioner.base.counted import counted
+from provisioner.base.errors import (
+    HostError,
+    InventoryError,
+    ListedProblemsError,
+    NoticeError,
+    PolicyError,
+    ProvisionerError,
+    RenderError,
+    SecretsError,
+    StalePlanError,
+    UsageError,
+)
+from provisioner.desired.limit import Limit
+from provisioner.hosts.runner import ClosableRunner
+from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.plan import Saved, read_saved, refuse_other
+from provisioner.plan.changes import Change, Resource
+from provisioner.runs.agent.branch import FollowedBranch
+from provisioner.runs.agent.decision import HostDrift, HostsLook, Objection
+from provisioner.runs.approvals.before_apply import refuse_unapproved
+from provisioner.runs.pushed_plan import plan_blob, plan_commit, plan_reference
+from provisioner.runs.saved_plan import maker_here, plan_again
+
+_ORIGIN = "the agent's plan"
+FOREIGN = "foreign"
+"""The rule by which a plan is held back where a host is somebody else's."""
+
+
+@dataclass(frozen=True)
+class PlannedLook:
+    """A plan of all hosts, and what the next step depends on of it.
+
+    Attributes:
+        look: the latter.
+        session: the inventory that it was made of; None where there is none.
+        planned: the plan; None where none could be made.
+        saved: the same as a saved plan: what is approved, and applied.
+        notes: what could not be done beside it.
+    """
+
+    look: HostsLook
+    session: Session | None = None
+    planned: Planned | None = None
+    saved: Saved | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+def close_session(session: Session) -> None:
+    """End what a session keeps open for its calls to hosts."""
+    runner = vars(session).get("runner")
+    if isinstance(runner, ClosableRunner):
+        runner.close()
+
+
+@contextmanager
+def open_session(session: Session) -> Iterator[Session]:
+    """A session whose calls to hosts are ended with it: the next look makes its own."""
+    try:
+        yield session
+    finally:
+        close_session(session)
+
+
+def look_at_hosts(session: Session, inventory: str) -> PlannedLook:
+    """Plan for all hosts of a session.
+
+    Args:
+        session: the inventory as a commit has it.
+        inventory: the id that it has to have.
+
+    Raises:
+        StateError: the history does not answer.
+    """
+    try:
+        there = session.inventory.settings.id
+        if there != inventory:
+            reason = f"it holds the inventory {there}, and this agent follows {inventory}"
+            return PlannedLook(HostsLook(invalid=reason))
+        planned = make_plan(session, Limit())
+    except (InventoryError, RenderError, UsageError) as error:
+        return PlannedLook(HostsLook(invalid=_first_words(session, error)))
+    except (SecretsError, HostError) as error:
+        return PlannedLook(HostsLook(closed=error.message), session)
+    return judged_look(session, planned, saved_of(session, planned))
+
+
+def judged_look(session: Session, planned: Planned, saved: Saved) -> PlannedLook:
+    """A plan, with what holds it back."""
+    objections = [Objection(one.policy, one.message, one.allow) for one in planned.plan.refused]
+    try:
+        planned.refuse_foreign()
+    except PolicyError as error:
+        objections.append(Objection(FOREIGN, error.message))
+    lacking: tuple[str, ...] = ()
+    try:
+        refuse_unapproved(session, planned, saved, None)
+    except (PolicyError, UsageError) as error:
+        lacking = (error.message,)
+    look = HostsLook(
+        changes=_by_host(planned.plan.pending),
+        objections=tuple(objections),
+        lacking=lacking,
+        unread=tuple(sorted(planned.unreadable)),
+    )
+    return PlannedLook(look, session, planned, saved)
+
+
+def saved_of(session: Session, planned: Planned) -> Saved:
+    """A plan as `plan --out` would save it, and `apply` read it."""
+    return read_saved(planned.text(session.seal_key, maker_here(session)), _ORIGIN, session.seal_key)
+
+
+def _by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
+    of: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        of[change.host].append(change)
+    return {
+        host: HostDrift(frozenset(one.impact for one in each), any(one.resource is Resource.TRUST for one in each))
+        for host, each in of.items()
+    }
+
+
+def _first_words(session: Session, error: ProvisionerError) -> str:
+    problems = error.problems if isinstance(error, ListedProblemsError) else ()
+    if not problems:
+        return error.message
+    # Files are laid out in a folder of the agent's: whoever has to correct one knows it by its place in the inventory.
+    first, root = problems[0], f"{session.root}/"
+    more = f"; and {counted(len(problems) - 1, 'more problem')}" if len(problems) > 1 else ""
+    place = f"{first.file.replace(root, '')}:{first.line}: " if first.file and first.line else ""
+    return f"the inventory has errors: {place}{first.message.replace(root, '')}{more}"
+
+
+# --- plans at the remote --------------------------------------------------------------------------
+
+
+def with_allowances(branch: FollowedBranch, looked: PlannedLook) -> PlannedLook:
+    """A look by the plan that a person pushed of this very content, where only allowances hold the own one back.
+
+    That it is by the vault's key its seal says. Where there is none, or it is not of what is here, the look stays.
+    """
+    session, objections = looked.session, looked.look.objections
+    if session is None or not objections or not all(one.allow for one in objections):
+        return looked
+    try:
+        pushed = _pushed(branch, session)
+        if pushed is None or not pushed.basis.allow:
+            return looked
+        refuse_other(pushed.basis, session.basis({}), "the plan that was pushed")
+        again = judged_look(session, plan_again(session, pushed), pushed)
+    except (NoticeError, StalePlanError, UsageError, HostError) as error:
+        return PlannedLook(looked.look, session, looked.planned, looked.saved, (error.message,))
+    return again if again.look.changes else looked
+
+
+def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
+    """Push a plan that waits for approvals, unless one of the same meaning is there: why it could not be; or nothing."""
+    session, planned, saved = looked.session, looked.planned, looked.saved
+    if session is None or planned is None or saved is None:
+        return ""
+    try:
+        there = _pushed(branch, session)
+        if there is not None and there.basis.meaning == saved.basis.meaning:
+            return ""
+        text = planned.text(session.seal_key, maker_here(session))
+        branch.offer(plan_commit(branch.clone, saved.basis.digest, text.encode()), plan_reference(session))
+    except (NoticeError, UsageError) as error:
+        return f"the plan was not pushed: {error.message}"
+    return ""
+
+
+def _pushed(branch: FollowedBranch, session: Session) -> Saved | None:
+    """The plan of this content at the remote; None where there is none that is by the vault's key.
+
+    Raises:
+        NoticeError: the remote was not reached.
+        UsageError: Git cannot be run.
+    """
+    reference = plan_reference(session)
+    if not branch.pushed(reference):
+        return None
+    blob = plan_blob(branch.clone, reference)
+    with suppress(StalePlanError, UnicodeDecodeError):
+        return read_saved(blob.output.decode(), reference, session.seal_key) if blob.code == 0 else None
+    return None

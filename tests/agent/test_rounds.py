@@ -1,0 +1,152 @@
+"""Rounds of an agent, each begun by one that has just been started."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioner.runs.agent.decision import Act, Cause
+from provisioner.render.files import MEDIAMTX_FILE
+from tests.agent.site import MERGER, RELAY, STRANGER, Site
+from tests.pipelines.git_server import git
+
+FREEZE = "    - { from: 2021-01-01T00:00, until: 2199-01-01T00:00, reason: a visit }\n"
+
+
+def test_a_signed_commit_is_applied_proved_and_recorded_once(site: Site) -> None:
+    assert site.round().step.act is Act.REST or site.lines
+    site.another_channel()
+    commit = site.commit()
+    writes = site.writes
+    end = site.round()
+    assert end.step.act is Act.REPORT, site.lines
+    row = site.row(commit)
+    assert (row.state, row.signer, row.cause) == ("reached", MERGER, "")
+    assert row.run
+    assert " up" in row.proof
+    assert site.writes > writes
+    writes = site.writes
+    assert site.round().reached == commit
+    assert site.writes == writes
+    assert site.call("drift")
+
+
+@pytest.mark.parametrize("by", ["", STRANGER])
+def test_a_commit_of_nobody_or_of_a_stranger_is_refused_with_the_reason(site: Site, by: str) -> None:
+    site.round()
+    site.another_channel()
+    commit = site.commit(by=by)
+    writes = site.writes
+    end = site.round()
+    assert (end.step.act, end.step.cause) == (Act.REFUSE, Cause.SIGNATURE)
+    row = site.row(commit)
+    assert row.state == "refused"
+    assert ("is not signed" if not by else "no allowed signer's") in row.reason
+    assert site.round().step.act is not Act.REFUSE
+    assert site.writes == writes
+    assert len([line for line in site.lines if line.startswith("refused")]) == 1
+    # Somebody signs on top of it: what came in by it is reached with that.
+    above = site.commit("signed")
+    assert site.round().reached == above
+    assert site.row(commit).state == "refused"
+
+
+def test_a_branch_that_goes_back_is_refused_unless_that_is_allowed(site: Site) -> None:
+    first = git(site.person, "rev-parse", "HEAD")
+    site.another_channel()
+    second = site.commit()
+    assert site.round().reached == second
+    git(site.person, "reset", "-q", "--hard", first)
+    site.push("--force")
+    writes = site.writes
+    end = site.round()
+    assert (end.step.act, end.step.cause, end.reached) == (Act.REFUSE, Cause.LINE, second)
+    assert site.writes == writes
+    end = site.round("goes_back = true")
+    assert (end.reached, site.writes > writes) == (first, True)
+
+
+def test_an_inventory_with_errors_is_refused_and_another_inventory_too(site: Site) -> None:
+    site.round()
+    site.edit("inventory.yml", "version: 1", "version: 99")
+    site.commit()
+    end = site.round()
+    assert (end.step.act, end.step.cause) == (Act.REFUSE, Cause.INVENTORY)
+    assert "inventory.yml" in end.step.reason
+    assert site.round().step.act is not Act.REFUSE
+
+
+def test_a_host_that_cannot_be_read_is_waited_for(site: Site) -> None:
+    site.round()
+    site.another_channel()
+    commit = site.commit()
+    site.hosts.hosts[RELAY].reachable = False
+    end = site.round()
+    assert (end.step.act, end.step.cause) == (Act.WAIT, Cause.HOSTS)
+    assert RELAY in site.row(commit).reason
+    site.hosts.hosts[RELAY].reachable = True
+    assert site.round().reached == commit
+
+
+def test_what_needs_an_allowance_waits_for_a_person_and_says_the_command(site: Site) -> None:
+    site.round()
+    site.hosts.hosts[RELAY].viewers = {"bac-giang/kcl-bg-001/cam-03/sub": 2}
+    site.edit("inventory.yml", "viewers: 20", "viewers: 1")
+    site.another_channel()
+    commit = site.commit()
+    writes = site.writes
+    end = site.round()
+    assert (end.step.act, end.step.cause) == (Act.WAIT, Cause.ALLOWANCE)
+    assert "provisioner plan --allow viewers=2 --out plan.json" in site.row(commit).reason
+    assert site.writes == writes
+    # A person says so, as the reason tells.
+    site.folder.joinpath("there").mkdir()
+    file = str(site.folder / "there/plan.json")
+    git(site.person, "remote", "add", "origin", str(site.bare))
+    site.call("plan", "--allow", "viewers=2", "--out", file)
+    site.call("plan", "push", file)
+    end = site.round()
+    assert end.reached == commit, site.lines
+
+
+def test_a_freeze_is_waited_for(site: Site) -> None:
+    site.round()
+    site.another_channel()
+    site.edit("inventory.yml", "  freeze: #", f"  freeze:\n{FREEZE}    #")
+    site.commit()
+    end = site.round()
+    assert (end.step.act, end.step.cause) == (Act.WAIT, Cause.FREEZE), end
+
+
+def test_drift_of_a_named_kind_is_corrected_and_other_drift_told(site: Site) -> None:
+    site.round()
+    host = site.hosts.hosts[RELAY]
+    gone = next(path for path in host.files if path.endswith("policy.json"))
+    del host.files[gone]
+    end = site.round()
+    assert gone in host.files, (end, site.lines)
+    assert not end.drifted
+    content, *rest = host.files[MEDIAMTX_FILE]
+    host.files[MEDIAMTX_FILE] = (content.replace(b"554/", b"555/", 1), *rest)  # type: ignore[assignment]  # as it was
+    assert host.files[MEDIAMTX_FILE][0] != content
+    writes = site.writes
+    end = site.round()
+    assert set(end.drifted) == {RELAY}, (end, site.lines)
+    assert site.writes == writes
+
+
+def test_a_failed_commit_is_not_tried_again_by_itself(site: Site) -> None:
+    site.round()
+    site.another_channel()
+    commit = site.commit()
+    site.hosts.after = lambda operation, host: site.hosts.hosts[host].dark.update(
+        {"bac-giang/kcl-bg-001/cam-03/sub"} if operation == "apply" else ()
+    )
+    end = site.round()
+    row = site.row(commit)
+    assert (end.step.act, row.state, row.cause) == (Act.FAIL, "failed", "apply"), (end, site.lines)
+    site.hosts.after = lambda _operation, _host: None
+    for host in site.hosts.hosts.values():
+        host.dark.clear()
+    assert site.round().step.act is Act.REST
+    assert site.row(commit).state == "failed"
+    assert site.round(again=True).reached == commit
