@@ -17,6 +17,7 @@ class CommandEntry(NamedTuple):
 
 
 _COMMANDS: dict[str, tuple[str, str, str]] = {
+    "agent": ("provisioner.cli.agent", "agent", "Follow a branch of a Git remote, and apply what is signed."),
     "allocate": ("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
     "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
     "approve": ("provisioner.cli.approve", "approve", "Approve a saved plan by a key of your own."),

@@ -173,3 +173,29 @@ def scope_of(incident: Incident, facility: str) -> str:
     if incident.layer in _SITES:
         return "site"
     return "device" if incident.layer in _DEVICES else "path"
+
+
+AGENT_LEADS = Metric("provisioner_agent_leads", "Whether this agent has the lease: 1, or 0 standing by.", (), _ONE)
+AGENT_TIP = Metric(
+    "provisioner_agent_tip",
+    "1 for the state of the branch's newest commit: reached, refused, waiting or failed, and why.",
+    ("state", "cause"),
+    "4",
+)
+AGENT_SINCE = Metric("provisioner_agent_tip_since_timestamp_seconds", "Since when that is its state.", (), _ONE)
+AGENT_REACHED = Metric("provisioner_agent_reached_timestamp_seconds", "When a commit was reached last.", (), _ONE)
+AGENT_LOOKED = Metric("provisioner_agent_remote_timestamp_seconds", "When the remote answered last.", (), _ONE)
+AGENT_HOSTS_LOOKED = Metric("provisioner_agent_hosts_timestamp_seconds", "When hosts were looked at last.", (), _ONE)
+AGENT_DRIFT = Metric(
+    "provisioner_agent_drift",
+    "1 for a host that differs from the commit that was reached, with the worst impact of what differs.",
+    ("host", "impact"),
+    "1 a host",
+)
+AGENT_FAILURES = Metric("provisioner_agent_failures", "Rounds that could not be done since it began.", (), _ONE)
+
+AGENT: Final = (
+    *(AGENT_LEADS, AGENT_TIP, AGENT_SINCE, AGENT_REACHED, AGENT_LOOKED, AGENT_HOSTS_LOOKED, AGENT_DRIFT),
+    AGENT_FAILURES,
+)
+"""What an agent tells."""

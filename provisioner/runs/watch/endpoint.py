@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from ipaddress import ip_address
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Metric as Family
@@ -64,20 +64,34 @@ def endpoint_of(text: str) -> tuple[str, int]:
     return address, number
 
 
+class Answer(NamedTuple):
+    """What a request is answered."""
+
+    status: HTTPStatus
+    body: bytes
+
+
+Door = Callable[["WSGIEnvironment"], "Answer | None"]
+"""Answers a request that is for it; None where it is not."""
+
+
 @contextmanager
-def served(place: tuple[str, int], families: Callable[[], Iterable[Family]]) -> Iterator[int]:
+def served(
+    place: tuple[str, int], families: Callable[[], Iterable[Family]], door: Door = lambda _environ: None
+) -> Iterator[int]:
     """Serve metrics while something is done: the port.
 
     Args:
         place: the address and the port; 0 is any that is free.
         families: the metrics, asked anew for each request.
+        door: asked first, by whatever name this machine is called.
 
     Raises:
         UsageError: nothing can listen there.
     """
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        status, body = _answered(environ, families)
+        status, body = door(environ) or _answered(environ, families)
         start(f"{status.value} {status.phrase}", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -85,7 +99,7 @@ def served(place: tuple[str, int], families: Callable[[], Iterable[Family]]) -> 
     try:
         server = make_server(address, port, answer, _server_for(address), _Handler)
     except OSError as error:
-        hint = "another watch may be there: end it, or name another port"
+        hint = "another watch or agent may be there: end it, or name another port"
         raise UsageError(f"{address}:{port} cannot be listened on: {error.strerror}", hint=hint) from None
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,0 +1,136 @@
+"""`provisioner agent`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from provisioner.base.clock import local_iso, local_time
+from provisioner.base.errors import UsageError
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.base.regular_file import read_regular
+from provisioner.cli.context import Invocation, now
+from provisioner.cli.interrupt import ended_by_signal
+from provisioner.cli.output import print_document
+from provisioner.cli.word import Place
+
+if TYPE_CHECKING:
+    from provisioner.history.commit_states import CommitRow
+    from provisioner.runs.agent.rounds import RoundEnd
+    from provisioner.runs.agent.run import Agent
+    from provisioner.runs.agent.settings import AgentSettings
+
+_MOST_SETTINGS: Final = 64 * 1024
+_SHOWN: Final = 20
+
+
+@click.command()
+@click.argument("file", type=Place(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option("--once", is_flag=True, help="Do one round, and end with its code.")
+@click.option("--again", is_flag=True, help="Try a commit that failed, or was refused for its errors, once more.")
+@click.option("--status", "shows", is_flag=True, help="Show what became of commits, and do nothing.")
+@click.pass_obj
+def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows: bool) -> int:
+    """Follow a branch of a Git remote, and bring hosts to what it says.
+
+    FILE says what is followed, and whose signatures count (TOML). A commit is fetched into a clone of the agent's own,
+    its signature held against FILE's signers, planned from live hosts, and applied in waves once it has the approvals
+    that the inventory asks for; then all paths are verified, and what became of it is told. What nobody notices of
+    drift is corrected, all other drift told. Of several agents one leads, others stand by. A first SIGINT or SIGTERM
+    ends it with 0, a second at once with 130.
+
+    Example: provisioner agent /etc/provisioner/agent.toml --once
+    """
+    from provisioner.runs.agent.run import Agent  # noqa: PLC0415 (its libraries take their time)
+
+    if invocation.chosen is not None:
+        raise UsageError("an agent works on a clone of its own, not on -i DIR", hint="leave -i out: FILE names the remote")
+    if shows and (once or again):
+        raise UsageError("--status shows, and does nothing", hint="leave --once and --again out")
+    settings = _settings(file)
+    if shows:
+        return _show_states(invocation, settings)
+    one = Agent(settings, invocation.env, _tell, again=again)
+    if once:
+        return _once(invocation, one, settings)
+    with ended_by_signal() as stop:
+        one.run(stop)
+    return 0
+
+
+def _settings(file: Path) -> AgentSettings:
+    from provisioner.runs.agent.settings import read_agent_settings  # noqa: PLC0415
+
+    try:
+        text = read_regular(file, most=_MOST_SETTINGS).decode()
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{file} cannot be read", hint="name the agent's file, see docs/agent.md") from None
+    return read_agent_settings(text, str(file))
+
+
+def _tell(line: str) -> None:
+    click.echo(f"{local_time(now())}  {printable(line)}", err=True)
+
+
+def _once(invocation: Invocation, one: Agent, settings: AgentSettings) -> int:
+    from provisioner.runs.agent.run import code_of, status_line  # noqa: PLC0415
+
+    end = one.once()
+    if invocation.json:
+        print_document(_document(settings, end))
+    else:
+        click.echo(printable(status_line(end)))
+    return code_of(end)
+
+
+def _document(settings: AgentSettings, end: RoundEnd) -> Document:
+    return {
+        "schema": "provisioner/agent",
+        "version": 1,
+        "inventory": settings.inventory,
+        "branch": settings.branch,
+        "tip": end.tip,
+        "reached": end.reached,
+        "step": end.step.act.value,
+        "commits": [_of_commit(end.row)] if end.row else [],
+        "drift": [{"host": host, "impacts": [i.value for i in impacts]} for host, impacts in sorted(end.drifted.items())],
+        "problems": list(end.problems),
+    }
+
+
+def _of_commit(row: CommitRow) -> Document:
+    return row.document | {"at": local_iso(row.at), "due": list(row.due)}
+
+
+def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
+    """Show what became of commits, by the history alone."""
+    from provisioner.history.commit_states import read_commit_states  # noqa: PLC0415
+    from provisioner.history.place import state_place_of  # noqa: PLC0415
+
+    rows = read_commit_states(state_place_of(invocation.env, settings.inventory))
+    if invocation.json:
+        reached = next((row.commit for row in rows if row.state == "reached" and not row.within), "")
+        print_document(
+            {
+                "schema": "provisioner/agent",
+                "version": 1,
+                "inventory": settings.inventory,
+                "branch": settings.branch,
+                "tip": "",
+                "reached": reached,
+                "step": "",
+                "commits": [_of_commit(row) for row in rows],
+                "drift": [],
+                "problems": [],
+            }
+        )
+        return 0
+    for row in rows[:_SHOWN]:
+        words = row.reason or row.proof or (f"with {row.within[:12]}" if row.within else "")
+        click.echo(printable(f"{local_time(row.at)}  {row.state:8} {row.commit[:12]}  {words}".rstrip()))
+    if not rows:
+        click.echo(f"no agent has judged a commit of {settings.inventory} here")
+    return 0
