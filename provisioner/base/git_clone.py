@@ -1,4 +1,4 @@
-"""A clone of Git's that is this program's alone: made without a template, and commits laid out of it without a checkout.
+"""A clone of Git's that is this program's alone: made without a template, laid out without a checkout.
 
 Nobody works in it, and nothing in it is run: its settings are written here, files come out of its objects by our own
 hand, and what Git would do at a checkout (filters, hooks, submodules) is never asked for.

@@ -47,7 +47,9 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
     from provisioner.runs.agent.run import Agent  # noqa: PLC0415 (its libraries take their time)
 
     if invocation.chosen is not None:
-        raise UsageError("an agent works on a clone of its own, not on -i DIR", hint="leave -i out: FILE names the remote")
+        raise UsageError(
+            "an agent works on a clone of its own, not on -i DIR", hint="leave -i out: FILE names the remote"
+        )
     if shows and (once or again):
         raise UsageError("--status shows, and does nothing", hint="leave --once and --again out")
     settings = _settings(file)
@@ -96,7 +98,9 @@ def _document(settings: AgentSettings, end: RoundEnd) -> Document:
         "reached": end.reached,
         "step": end.step.act.value,
         "commits": [_of_commit(end.row)] if end.row else [],
-        "drift": [{"host": host, "impacts": [i.value for i in impacts]} for host, impacts in sorted(end.drifted.items())],
+        "drift": [
+            {"host": host, "impacts": [i.value for i in impacts]} for host, impacts in sorted(end.drifted.items())
+        ],
         "problems": list(end.problems),
     }
 

@@ -17,6 +17,7 @@ from provisioner.history.commit_states import CommitRow, read_commit_states
 from provisioner.history.place import state_place_of
 from provisioner.runs.agent.rounds import AgentRounds, RoundEnd
 from provisioner.runs.agent.settings import AgentSettings, read_agent_settings
+from provisioner.verify.orders import Timepiece
 from tests.example_terminal import EXAMPLE, ROOT, applied
 from tests.pipelines.git_server import git
 from tests.signatures import key_file, public_line
@@ -142,13 +143,13 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     shutil.copytree(ROOT / EXAMPLE, person)
     shutil.copy(ROOT / EXAMPLE / ".vault-password", tmp_path / "vault-password")
     git(person, "init", "-q", "-b", "main")
-    signers = f"merger namespaces=\"git\" {public_line(MERGER)}\n"
+    signers = f'merger namespaces="git" {public_line(MERGER)}\n'
     (tmp_path / "allowed-signers").write_text(signers, encoding="utf-8")
     site = Site(tmp_path, person, bare, hosts, terminal)
     site.commit("the inventory")
     return site
 
 
-def quick_watch() -> pipeline.Timepiece:
+def quick_watch() -> Timepiece:
     """Time that passes at once."""
-    return pipeline.Timepiece(lambda: datetime.now(UTC), lambda _seconds: None)
+    return Timepiece(lambda: datetime.now(UTC), lambda _seconds: None)

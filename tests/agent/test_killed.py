@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -20,22 +19,24 @@ from tests.agent.disk_hosts import DiskHosts, forked
 from tests.agent.site import ID, RELAY, Site
 
 SAMPLE, ALL = 4, 100
+BEFORE = 1
+"""So often the relay was applied before the agent began."""
 
 
 @pytest.fixture
-def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[DiskHosts]:
+def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> DiskHosts:
     """The site's hosts on the disk, and all in a process of its own."""
     hosts = DiskHosts(site.folder / "hosts")
     hosts.hosts = site.hosts.hosts
     hosts.save()
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
     site.hosts = hosts
-    yield hosts
+    return hosts
 
 
 def killed_after(site: Site, seconds: float) -> bool:
     """Begin a round in another process, and kill that: whether it was still at it."""
-    child = forked(lambda: site.round())
+    child = forked(site.round)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
@@ -49,7 +50,7 @@ def channels(number: int) -> tuple[int, int]:
 
 def run_kills(site: Site, hosts: DiskHosts, kills: int, seed: int) -> tuple[int, int]:
     """Kill agents until there are so many: how many, and how often one was in the midst of a run."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 (no secret)
     site.round()
     cut = number = midst = 0
     whole = 0.0
@@ -73,17 +74,12 @@ def run_kills(site: Site, hosts: DiskHosts, kills: int, seed: int) -> tuple[int,
         assert relay.armed is None, "no host waits for anybody"
         assert site.row(commit).state == "reached", site.row(commit)
         applied = [run for run, (outcome, _) in relay.receipts.items() if outcome == "applied"]
-        assert len(applied) == number + first_ones(site), "applied once, and not twice"
+        assert len(applied) == number + BEFORE, "applied once, and not twice"
     assert site.call("drift")
     rows = read_commit_states(state_place_of(site.environment, ID))
     assert len({row.commit for row in rows}) == len(rows)
     assert {row.state for row in rows} == {"reached"}
     return cut, midst
-
-
-def first_ones(site: Site) -> int:
-    """How often the relay was applied before the agent began."""
-    return 1
 
 
 def test_a_killed_agent_leaves_nothing_half_done_and_does_nothing_twice(site: Site, kept: DiskHosts) -> None:
@@ -96,4 +92,4 @@ def test_a_hundred_kills(site: Site, kept: DiskHosts, capsys: pytest.CaptureFixt
     assert cut >= ALL
     assert midst, "some were killed in the midst of a run"
     with capsys.disabled():
-        print(f"{cut} kills, {midst} of them in the midst of a run")
+        print(f"{cut} kills, {midst} of them in the midst of a run")  # noqa: T201 (a figure for people)

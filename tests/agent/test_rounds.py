@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.runs.agent.decision import Act, Cause
 from provisioner.render.files import MEDIAMTX_FILE
+from provisioner.runs.agent.decision import Act, Cause
 from tests.agent.site import MERGER, RELAY, STRANGER, Site
 from tests.pipelines.git_server import git
 

@@ -235,18 +235,32 @@ def decide(now: Situation) -> Step:
         return Step(Act.WAIT, now.tip.commit if now.tip else "", Cause.RUN, reason)
     if now.run is UnfinishedRun.OURS:
         return Step(Act.FINISH)
-    if now.tip is None:
-        return _drift(now, now.reached)
+    return _towards(now, now.tip) if now.tip is not None else _drift(now, now.reached)
+
+
+def _towards(now: Situation, tip: Tip) -> Step:
+    """The step towards the newest commit, or back to what was reached where that one is not to be applied."""
     known = now.known
-    if known is not None and known.state is CommitState.REACHED and now.tip.line is Line.SAME:
-        return _drift(now, now.tip.commit)
-    if refusal := _refusal(now, now.tip):
+    if known is not None and known.state is CommitState.REACHED and tip.line is Line.SAME:
+        return _drift(now, tip.commit)
+    if refusal := _refusal(now, tip):
         return refusal
     if _is_refused_for_good(now):
         return _drift(now, now.reached)
     if known is not None and known.state is CommitState.FAILED and not now.again:
-        return _after_failure(now, now.tip)
-    return _reach(now, now.tip)
+        return _after_failure(now, tip)
+    return _unless_cut_off(now, tip)
+
+
+def _unless_cut_off(now: Situation, tip: Tip) -> Step:
+    """The step towards a commit that may be applied, unless this round's apply of it did not end well."""
+    if now.failure:
+        return Step(Act.FAIL, tip.commit, Cause.APPLY, now.failure)
+    if now.postponed:
+        return Step(Act.WAIT, tip.commit, Cause.HOSTS, now.postponed)
+    if now.look is None:
+        return Step(Act.LOOK, tip.commit) if now.is_due or now.again else Step(Act.REST, tip.commit)
+    return _reach(now, tip, now.look)
 
 
 def _refusal(now: Situation, tip: Tip) -> Step | None:
@@ -273,29 +287,20 @@ def _is_refused_for_good(now: Situation) -> bool:
     return known.cause is Cause.INVENTORY and not now.again
 
 
-def _reach(now: Situation, tip: Tip) -> Step:
-    """The step towards a commit that may be applied, as far as it is known what hosts say."""
-    if now.failure:
-        return Step(Act.FAIL, tip.commit, Cause.APPLY, now.failure)
-    if now.postponed:
-        return Step(Act.WAIT, tip.commit, Cause.HOSTS, now.postponed)
-    look = now.look
-    if look is None:
-        return Step(Act.LOOK, tip.commit) if now.is_due or now.again else Step(Act.REST, tip.commit)
+def _reach(now: Situation, tip: Tip, look: HostsLook) -> Step:
+    """The step towards a commit that may be applied, by what hosts say."""
     if look.invalid:
         return Step(Act.REFUSE, tip.commit, Cause.INVENTORY, look.invalid)
-    if look.closed:
-        return Step(Act.WAIT, tip.commit, Cause.HOSTS, look.closed)
     if look.is_clean:
         return Step(Act.PROVE, tip.commit)
     if held := _held(look, tip.commit):
         return held
-    if not look.changes:
-        return _unread(look, tip.commit)
+    if look.closed or not look.changes:
+        return Step(Act.WAIT, tip.commit, Cause.HOSTS, _unread(look), look.unread)
+    hosts = tuple(sorted(look.changes))
     if now.applied:
-        hosts = tuple(sorted(look.changes))
         return Step(Act.FAIL, tip.commit, Cause.APPLY, f"applied, and these differ all the same: {', '.join(hosts)}")
-    return Step(Act.APPLY, tip.commit, hosts=tuple(sorted(look.changes)))
+    return Step(Act.APPLY, tip.commit, hosts=hosts)
 
 
 def _held(look: HostsLook, commit: str) -> Step | None:
@@ -313,9 +318,8 @@ def _held(look: HostsLook, commit: str) -> Step | None:
     return None
 
 
-def _unread(look: HostsLook, commit: str) -> Step:
-    reason = f"not read: {', '.join(look.unread)}; all others are as the commit says"
-    return Step(Act.WAIT, commit, Cause.HOSTS, reason, look.unread)
+def _unread(look: HostsLook) -> str:
+    return look.closed or f"not read: {', '.join(look.unread)}; all others are as the commit says"
 
 
 def _after_failure(now: Situation, tip: Tip) -> Step:
@@ -332,8 +336,10 @@ def _drift(now: Situation, commit: str) -> Step:
     look = now.look
     if look is None:
         return Step(Act.LOOK if now.is_due else Act.REST, commit)
+    if unknown := look.invalid or look.closed:
+        return Step(Act.REPORT, commit, Cause.HOSTS, unknown)
     if not look.changes:
-        return Step(Act.REPORT, commit)
+        return Step(Act.REPORT, commit, *((Cause.HOSTS, _unread(look)) if look.unread else ()))
     may = tuple(sorted(host for host, one in look.changes.items() if _may_correct(now, host, one)))
     is_frozen = any(one.policy == "freeze" for one in look.objections)
     if may and not is_frozen and not now.corrected:

@@ -164,7 +164,7 @@ def with_allowances(branch: FollowedBranch, looked: PlannedLook) -> PlannedLook:
 
 
 def offer_plan(branch: FollowedBranch, looked: PlannedLook) -> str:
-    """Push a plan that waits for approvals, unless one of the same meaning is there: why it could not be; or nothing."""
+    """Push a plan that waits for approvals, unless one of its meaning is there: why it could not be, or nothing."""
     session, planned, saved = looked.session, looked.planned, looked.saved
     if session is None or planned is None or saved is None:
         return ""

@@ -28,6 +28,7 @@ from provisioner.base.errors import (
     PolicyError,
     ProvisionerError,
 )
+from provisioner.base.exit_codes import worst_of
 from provisioner.base.sd_notify import ServiceNotice
 from provisioner.base.secret import Secret
 from provisioner.history.lease import HeldLease, LeaseHolder, agent_lease
@@ -193,6 +194,8 @@ class Agent:
         for problem in end.problems:
             self._say(problem)
         self._notice.status(status_line(end))
+        if end.step.act is Act.REPORT and end.step.reason:
+            self._say(f"of drift from {end.reached[:12]} not all is known: {end.step.reason}")
         if end.drifted:
             self._say(f"drift from {end.reached[:12]} that is left to people: {', '.join(sorted(end.drifted))}")
 
@@ -285,14 +288,12 @@ _DRIFTED: Final = 10
 def code_of(end: RoundEnd) -> int:
     """The exit code of a single round."""
     row = end.row
-    if end.step.act is Act.STAND_BY:
+    if end.step.act is Act.STAND_BY or end.step.cause is Cause.RUN:
         return LockedError.exit_code
-    if end.step.cause is Cause.RUN:
-        return _CODES[Cause.RUN]
     if row is None:
         return NoticeError.exit_code
     if row.state != CommitState.REACHED:
         return _CODES.get(row.cause, PolicyError.exit_code)
-    if end.drifted:
-        return _DRIFTED
-    return int(end.proof is not None and not end.proof.good)
+    is_unknown = end.step.cause is Cause.HOSTS
+    not_up = end.proof is not None and not end.proof.good
+    return worst_of(HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))

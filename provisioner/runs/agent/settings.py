@@ -157,7 +157,7 @@ def _refuse_forms(values: Mapping[str, str], file: str) -> None:
 
 
 def is_remote(text: str) -> bool:
-    """Whether a text is the address of a Git remote that may be called: encrypted but on this machine, with no login."""
+    """Whether a text is the address of a Git remote: encrypted but on this machine, with no login in it."""
     if text.startswith("/"):
         return ".." not in PurePosixPath(text).parts
     if "://" not in text:

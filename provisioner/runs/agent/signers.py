@@ -1,4 +1,4 @@
-"""Whose signatures count on commits: the agent's own file of allowed signers, held against a commit as Git has it. Pure.
+"""Whose signatures count on commits: the agent's own file of allowed signers, held against a commit. Pure.
 
 The file is OpenSSH's ALLOWED SIGNERS (ssh-keygen(1)), as Git's `gpg.ssh.allowedSignersFile` names it: a line a key,
 `NAMES [OPTIONS] KEY`. Whatever an entry says that is not understood here makes the whole file no such file: a
@@ -17,7 +17,6 @@ from provisioner.base.printable import printable
 from provisioner.base.ssh_signature import (
     KINDS,
     SignatureFormError,
-    SshPublicKey,
     is_made_by_its_key,
     public_key_of,
     signature_of,
@@ -121,7 +120,7 @@ def _with_options(signer: AllowedSigner, text: str) -> AllowedSigner | None:
 
 
 def _moment(text: str) -> datetime:
-    """A moment of ssh-keygen's; without a Z it would be the machine's local time, which is taken for no other than UTC."""
+    """A moment of ssh-keygen's, taken for UTC; without a Z it would be the machine's local time there."""
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError("has a moment that is none: write YYYYMMDD or YYYYMMDDHHMM, and Z")
@@ -148,17 +147,17 @@ def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetim
         return CommitVerdict(objection="has a signature that was made for something else than Git")
     of_key = [signer for signer in signers if signer.key == signature.key.blob]
     if not of_key:
-        return CommitVerdict(objection=f"is signed by {_shown(signature.key)}, which is no allowed signer's")
+        return CommitVerdict(objection=f"is signed by the key {signature.key.fingerprint}, no allowed signer's")
     if not is_made_by_its_key(signature, message):
         return CommitVerdict(objection=f"has a signature of {of_key[0].name} that is not over it")
+    return _counted(of_key, now)
+
+
+def _counted(of_key: list[AllowedSigner], now: datetime) -> CommitVerdict:
     valid = [signer for signer in of_key if signer.counts(now)]
     if not valid:
         return CommitVerdict(objection=f"is signed by a key of {of_key[0].name} that does not count now")
     return CommitVerdict(valid[0].name)
-
-
-def _shown(key: SshPublicKey) -> str:
-    return f"the key {key.fingerprint}"
 
 
 def _parted(commit: bytes) -> tuple[bytes, bytes]:
