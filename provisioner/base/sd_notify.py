@@ -27,21 +27,21 @@ class ServiceNotice:
 
     def ready(self, status: str) -> None:
         """Say that the service has begun its work."""
-        self._say(f"READY=1\nSTATUS={printable(status, _LONGEST)}")
+        self._send(f"READY=1\nSTATUS={printable(status, _LONGEST)}")
 
     def status(self, text: str) -> None:
         """Say what it does, as `systemctl status` shows it."""
-        self._say(f"STATUS={printable(text, _LONGEST)}")
+        self._send(f"STATUS={printable(text, _LONGEST)}")
 
     def alive(self) -> None:
         """Say that it lives."""
-        self._say("WATCHDOG=1")
+        self._send("WATCHDOG=1")
 
     def leaving(self) -> None:
         """Say that it ends."""
-        self._say("STOPPING=1")
+        self._send("STOPPING=1")
 
-    def _say(self, text: str) -> None:
+    def _send(self, text: str) -> None:
         if not self._place:
             return
         # Nobody may be listening any more: that is nobody's failure.

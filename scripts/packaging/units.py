@@ -30,6 +30,23 @@ ExecStart={PROGRAM} -i /srv/provisioner/{_NAME} watch --listen $PORT
 Restart=on-failure
 RestartSec=10
 """
+_AGENT: Final = "provisioner-agent@"
+_AGENT_HEAD: Final = f"""\
+[Unit]
+Description=Agent of the inventory {_NAME}: hosts are brought to what its branch says
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=notify
+User=provisioner
+ExecStart={PROGRAM} agent /etc/provisioner-agent/{_NAME}/agent.toml
+Restart=always
+RestartSec=10
+WatchdogSec=2min
+# Hosts on their way are brought to the end of their wave.
+TimeoutStopSec=15min
+"""
 _WATCH_FOOT: Final = """
 [Install]
 WantedBy=multi-user.target
@@ -49,7 +66,9 @@ def units() -> Mapping[str, str]:
     service, timer = _body(night.service), _body(night.timer)
     shut_in = service[service.index("LoadCredential=") :]
     watch = _WATCH_HEAD + shut_in + _WATCH_FOOT
+    agent = _AGENT_HEAD + shut_in + _WATCH_FOOT
     texts = {f"{_NIGHT}.service": service, f"{_NIGHT}.timer": timer, f"{_WATCH}.service": watch}
+    texts[f"{_AGENT}.service"] = agent
     return {name: _instance(text) for name, text in texts.items()}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from provisioner.render.files import MEDIAMTX_FILE
-from provisioner.runs.agent.decision import Act, Cause
+from provisioner.runs.agent.decision import Act, CommitCause
 from tests.agent.site import MERGER, RELAY, STRANGER, Site
+from tests.hostile import MERGE_REQUEST
 from tests.pipelines.git_server import git
 
 FREEZE = "    - { from: 2021-01-01T00:00, until: 2199-01-01T00:00, reason: a visit }\n"
@@ -30,6 +31,7 @@ def test_a_signed_commit_is_applied_proved_and_recorded_once(site: Site) -> None
     assert site.call("drift")
 
 
+@MERGE_REQUEST
 @pytest.mark.parametrize("by", ["", STRANGER])
 def test_a_commit_of_nobody_or_of_a_stranger_is_refused_with_the_reason(site: Site, by: str) -> None:
     site.round()
@@ -37,7 +39,7 @@ def test_a_commit_of_nobody_or_of_a_stranger_is_refused_with_the_reason(site: Si
     commit = site.commit(by=by)
     writes = site.writes
     end = site.round()
-    assert (end.step.act, end.step.cause) == (Act.REFUSE, Cause.SIGNATURE)
+    assert (end.step.act, end.step.cause) == (Act.REFUSE, CommitCause.SIGNATURE)
     row = site.row(commit)
     assert row.state == "refused"
     assert ("is not signed" if not by else "no allowed signer's") in row.reason
@@ -50,6 +52,7 @@ def test_a_commit_of_nobody_or_of_a_stranger_is_refused_with_the_reason(site: Si
     assert site.row(commit).state == "refused"
 
 
+@MERGE_REQUEST
 def test_a_branch_that_goes_back_is_refused_unless_that_is_allowed(site: Site) -> None:
     first = git(site.person, "rev-parse", "HEAD")
     site.another_channel()
@@ -59,7 +62,7 @@ def test_a_branch_that_goes_back_is_refused_unless_that_is_allowed(site: Site) -
     site.push("--force")
     writes = site.writes
     end = site.round()
-    assert (end.step.act, end.step.cause, end.reached) == (Act.REFUSE, Cause.LINE, second)
+    assert (end.step.act, end.step.cause, end.reached) == (Act.REFUSE, CommitCause.LINE, second)
     assert site.writes == writes
     end = site.round("goes_back = true")
     assert (end.reached, site.writes > writes) == (first, True)
@@ -70,7 +73,7 @@ def test_an_inventory_with_errors_is_refused_and_another_inventory_too(site: Sit
     site.edit("inventory.yml", "version: 1", "version: 99")
     site.commit()
     end = site.round()
-    assert (end.step.act, end.step.cause) == (Act.REFUSE, Cause.INVENTORY)
+    assert (end.step.act, end.step.cause) == (Act.REFUSE, CommitCause.INVENTORY)
     assert "inventory.yml" in end.step.reason
     assert site.round().step.act is not Act.REFUSE
 
@@ -81,7 +84,7 @@ def test_a_host_that_cannot_be_read_is_waited_for(site: Site) -> None:
     commit = site.commit()
     site.hosts.hosts[RELAY].reachable = False
     end = site.round()
-    assert (end.step.act, end.step.cause) == (Act.WAIT, Cause.HOSTS)
+    assert (end.step.act, end.step.cause) == (Act.WAIT, CommitCause.HOSTS)
     assert RELAY in site.row(commit).reason
     site.hosts.hosts[RELAY].reachable = True
     assert site.round().reached == commit
@@ -95,7 +98,7 @@ def test_what_needs_an_allowance_waits_for_a_person_and_says_the_command(site: S
     commit = site.commit()
     writes = site.writes
     end = site.round()
-    assert (end.step.act, end.step.cause) == (Act.WAIT, Cause.ALLOWANCE)
+    assert (end.step.act, end.step.cause) == (Act.WAIT, CommitCause.ALLOWANCE)
     assert "provisioner plan --allow viewers=2 --out plan.json" in site.row(commit).reason
     assert site.writes == writes
     # A person says so, as the reason tells.
@@ -114,7 +117,7 @@ def test_a_freeze_is_waited_for(site: Site) -> None:
     site.edit("inventory.yml", "  freeze: #", f"  freeze:\n{FREEZE}    #")
     site.commit()
     end = site.round()
-    assert (end.step.act, end.step.cause) == (Act.WAIT, Cause.FREEZE), end
+    assert (end.step.act, end.step.cause) == (Act.WAIT, CommitCause.FREEZE), end
 
 
 def test_drift_of_a_named_kind_is_corrected_and_other_drift_told(site: Site) -> None:

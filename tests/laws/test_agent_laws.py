@@ -11,7 +11,8 @@ from provisioner.plan.changes import Impact
 from provisioner.runs.agent.decision import (
     FINAL,
     Act,
-    Cause,
+    AgentStep,
+    CommitCause,
     CommitState,
     HostDrift,
     HostsLook,
@@ -19,7 +20,6 @@ from provisioner.runs.agent.decision import (
     Line,
     Objection,
     Situation,
-    Step,
     Tip,
     UnfinishedRun,
     decide,
@@ -52,7 +52,7 @@ knowns = st.builds(
     KnownCommit,
     st.just(TIP),
     st.sampled_from(CommitState),
-    st.sampled_from([*Cause]),
+    st.sampled_from([*CommitCause]),
     st.sampled_from(["", "is not signed", "an error"]),
     st.sampled_from(["old", "new"]),
 )
@@ -120,7 +120,7 @@ def test_what_was_reached_is_not_applied_once_more(now: Situation) -> None:
 @given(every)
 @settings(max_examples=150)
 def test_who_has_no_lease_does_nothing(now: Situation) -> None:
-    assert decide(replace(now, leads=False)) == Step(Act.STAND_BY)
+    assert decide(replace(now, leads=False)) == AgentStep(Act.STAND_BY)
 
 
 @given(every)
@@ -140,7 +140,7 @@ def test_a_refused_commit_is_refused_once_and_never_applied(now: Situation) -> N
 def test_a_failed_commit_is_not_tried_again_by_itself(now: Situation) -> None:
     if now.tip is None or now.tip.line is Line.SAME:
         return
-    failed = KnownCommit(TIP, CommitState.FAILED, Cause.APPLY, "relay-a went back", "new")
+    failed = KnownCommit(TIP, CommitState.FAILED, CommitCause.APPLY, "relay-a went back", "new")
     assert decide(replace(now, known=failed, again=False)).act is not Act.APPLY
 
 
@@ -182,7 +182,7 @@ def test_what_says_why_says_it_in_words(now: Situation, look: HostsLook) -> None
         assert step.commit or now.tip is None
 
 
-def after(now: Situation, step: Step) -> Situation:
+def after(now: Situation, step: AgentStep) -> Situation:
     """What is known once a step was done, at its best."""
     match step.act:
         case Act.FINISH:
@@ -208,16 +208,16 @@ def test_each_refusal_and_each_wait_has_its_cause() -> None:
     raised = Objection("viewers", "21 viewers would be cut", "viewers=21")
     shut = Objection("protected", "it is protected")
     table = [
-        (Tip(TIP, Line.AHEAD, "is not signed"), HostsLook(), Act.REFUSE, Cause.SIGNATURE),
-        (Tip(TIP, Line.BEHIND), HostsLook(), Act.REFUSE, Cause.LINE),
-        (Tip(TIP, Line.APART), HostsLook(), Act.REFUSE, Cause.LINE),
-        (Tip(TIP, Line.AHEAD), HostsLook(invalid="an error"), Act.REFUSE, Cause.INVENTORY),
-        (Tip(TIP, Line.AHEAD), HostsLook(closed="no vault"), Act.WAIT, Cause.HOSTS),
-        (Tip(TIP, Line.AHEAD), HostsLook(unread=("relay-a",)), Act.WAIT, Cause.HOSTS),
-        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, objections=(raised, free)), Act.WAIT, Cause.FREEZE),
-        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, objections=(raised, shut)), Act.WAIT, Cause.POLICY),
-        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, objections=(raised,)), Act.WAIT, Cause.ALLOWANCE),
-        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, lacking=("1 approver",)), Act.WAIT, Cause.APPROVALS),
+        (Tip(TIP, Line.AHEAD, "is not signed"), HostsLook(), Act.REFUSE, CommitCause.SIGNATURE),
+        (Tip(TIP, Line.BEHIND), HostsLook(), Act.REFUSE, CommitCause.LINE),
+        (Tip(TIP, Line.APART), HostsLook(), Act.REFUSE, CommitCause.LINE),
+        (Tip(TIP, Line.AHEAD), HostsLook(invalid="an error"), Act.REFUSE, CommitCause.INVENTORY),
+        (Tip(TIP, Line.AHEAD), HostsLook(closed="no vault"), Act.WAIT, CommitCause.HOSTS),
+        (Tip(TIP, Line.AHEAD), HostsLook(unread=("relay-a",)), Act.WAIT, CommitCause.HOSTS),
+        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, objections=(raised, free)), Act.WAIT, CommitCause.FREEZE),
+        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, objections=(raised, shut)), Act.WAIT, CommitCause.POLICY),
+        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, objections=(raised,)), Act.WAIT, CommitCause.ALLOWANCE),
+        (Tip(TIP, Line.AHEAD), HostsLook(changes=one, lacking=("1 approver",)), Act.WAIT, CommitCause.APPROVALS),
         (Tip(TIP, Line.AHEAD), HostsLook(changes=one), Act.APPLY, None),
         (Tip(TIP, Line.AHEAD), HostsLook(), Act.PROVE, None),
     ]

@@ -38,7 +38,7 @@ class CommitState(StrEnum):
     FAILED = "failed"
 
 
-class Cause(StrEnum):
+class CommitCause(StrEnum):
     """Why a commit is not reached, or an agent does nothing."""
 
     SIGNATURE = "signature"
@@ -108,7 +108,7 @@ class KnownCommit:
 
     commit: str
     state: CommitState
-    cause: Cause | None = None
+    cause: CommitCause | None = None
     reason: str = ""
     rules: str = ""
 
@@ -209,7 +209,7 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AgentStep:
     """What is done next.
 
     Attributes:
@@ -221,24 +221,24 @@ class Step:
 
     act: Act
     commit: str = ""
-    cause: Cause | None = None
+    cause: CommitCause | None = None
     reason: str = ""
     hosts: tuple[str, ...] = ()
 
 
-def decide(now: Situation) -> Step:
+def decide(now: Situation) -> AgentStep:
     """The next step."""
     if not now.leads:
-        return Step(Act.STAND_BY)
+        return AgentStep(Act.STAND_BY)
     if now.run is UnfinishedRun.OTHERS:
         reason = "a run of somebody else is unfinished: provisioner apply --resume, or --abort"
-        return Step(Act.WAIT, now.tip.commit if now.tip else "", Cause.RUN, reason)
+        return AgentStep(Act.WAIT, now.tip.commit if now.tip else "", CommitCause.RUN, reason)
     if now.run is UnfinishedRun.OURS:
-        return Step(Act.FINISH)
+        return AgentStep(Act.FINISH)
     return _towards(now, now.tip) if now.tip is not None else _drift(now, now.reached)
 
 
-def _towards(now: Situation, tip: Tip) -> Step:
+def _towards(now: Situation, tip: Tip) -> AgentStep:
     """The step towards the newest commit, or back to what was reached where that one is not to be applied."""
     known = now.known
     if known is not None and known.state is CommitState.REACHED and tip.line is Line.SAME:
@@ -252,31 +252,31 @@ def _towards(now: Situation, tip: Tip) -> Step:
     return _unless_cut_off(now, tip)
 
 
-def _unless_cut_off(now: Situation, tip: Tip) -> Step:
+def _unless_cut_off(now: Situation, tip: Tip) -> AgentStep:
     """The step towards a commit that may be applied, unless this round's apply of it did not end well."""
     if now.failure:
-        return Step(Act.FAIL, tip.commit, Cause.APPLY, now.failure)
+        return AgentStep(Act.FAIL, tip.commit, CommitCause.APPLY, now.failure)
     if now.postponed:
-        return Step(Act.WAIT, tip.commit, Cause.HOSTS, now.postponed)
+        return AgentStep(Act.WAIT, tip.commit, CommitCause.HOSTS, now.postponed)
     if now.look is None:
-        return Step(Act.LOOK, tip.commit) if now.is_due or now.again else Step(Act.REST, tip.commit)
+        return AgentStep(Act.LOOK, tip.commit) if now.is_due or now.again else AgentStep(Act.REST, tip.commit)
     return _reach(now, tip, now.look)
 
 
-def _refusal(now: Situation, tip: Tip) -> Step | None:
+def _refusal(now: Situation, tip: Tip) -> AgentStep | None:
     """The refusal of a tip by what it is; None where there is none, or it is recorded."""
     cause, reason = None, ""
     if tip.objection:
-        cause, reason = Cause.SIGNATURE, tip.objection
+        cause, reason = CommitCause.SIGNATURE, tip.objection
     elif tip.line in {Line.BEHIND, Line.APART} and not now.goes_back:
         place = "goes back behind" if tip.line is Line.BEHIND else "leads apart from"
-        cause, reason = Cause.LINE, f"the branch {place} {now.reached[:12]}, which was reached"
+        cause, reason = CommitCause.LINE, f"the branch {place} {now.reached[:12]}, which was reached"
     if cause is None:
         return None
     known = now.known
     if known is not None and (known.state, known.cause, known.reason) == (CommitState.REFUSED, cause, reason):
         return _drift(now, now.reached)
-    return Step(Act.REFUSE, tip.commit, cause, reason)
+    return AgentStep(Act.REFUSE, tip.commit, cause, reason)
 
 
 def _is_refused_for_good(now: Situation) -> bool:
@@ -284,37 +284,39 @@ def _is_refused_for_good(now: Situation) -> bool:
     if known is None or known.state is not CommitState.REFUSED or known.rules != now.rules:
         return False
     # What it is was judged above: only what is in it is left.
-    return known.cause is Cause.INVENTORY and not now.again
+    return known.cause is CommitCause.INVENTORY and not now.again
 
 
-def _reach(now: Situation, tip: Tip, look: HostsLook) -> Step:
+def _reach(now: Situation, tip: Tip, look: HostsLook) -> AgentStep:
     """The step towards a commit that may be applied, by what hosts say."""
     if look.invalid:
-        return Step(Act.REFUSE, tip.commit, Cause.INVENTORY, look.invalid)
+        return AgentStep(Act.REFUSE, tip.commit, CommitCause.INVENTORY, look.invalid)
     if look.is_clean:
-        return Step(Act.PROVE, tip.commit)
+        return AgentStep(Act.PROVE, tip.commit)
     if held := _held(look, tip.commit):
         return held
     if look.closed or not look.changes:
-        return Step(Act.WAIT, tip.commit, Cause.HOSTS, _unread(look), look.unread)
+        return AgentStep(Act.WAIT, tip.commit, CommitCause.HOSTS, _unread(look), look.unread)
     hosts = tuple(sorted(look.changes))
     if now.applied:
-        return Step(Act.FAIL, tip.commit, Cause.APPLY, f"applied, and these differ all the same: {', '.join(hosts)}")
-    return Step(Act.APPLY, tip.commit, hosts=hosts)
+        return AgentStep(
+            Act.FAIL, tip.commit, CommitCause.APPLY, f"applied, and these differ all the same: {', '.join(hosts)}"
+        )
+    return AgentStep(Act.APPLY, tip.commit, hosts=hosts)
 
 
-def _held(look: HostsLook, commit: str) -> Step | None:
+def _held(look: HostsLook, commit: str) -> AgentStep | None:
     """What a plan waits for: the end of a freeze, a person's word, approvals."""
     if frozen := [one for one in look.objections if one.policy == "freeze"]:
-        return Step(Act.WAIT, commit, Cause.FREEZE, frozen[0].message)
+        return AgentStep(Act.WAIT, commit, CommitCause.FREEZE, frozen[0].message)
     if without := [one for one in look.objections if not one.allow]:
-        return Step(Act.WAIT, commit, Cause.POLICY, without[0].message)
+        return AgentStep(Act.WAIT, commit, CommitCause.POLICY, without[0].message)
     if look.objections:
         words = " ".join(f"--allow {one.allow}" for one in look.objections)
         reason = f"{look.objections[0].message}; if that is meant: provisioner plan {words} --out plan.json"
-        return Step(Act.WAIT, commit, Cause.ALLOWANCE, f"{reason}, then provisioner plan push plan.json")
+        return AgentStep(Act.WAIT, commit, CommitCause.ALLOWANCE, f"{reason}, then provisioner plan push plan.json")
     if look.lacking:
-        return Step(Act.WAIT, commit, Cause.APPROVALS, f"waiting for approvals: {'; '.join(look.lacking)}")
+        return AgentStep(Act.WAIT, commit, CommitCause.APPROVALS, f"waiting for approvals: {'; '.join(look.lacking)}")
     return None
 
 
@@ -322,29 +324,29 @@ def _unread(look: HostsLook) -> str:
     return look.closed or f"not read: {', '.join(look.unread)}; all others are as the commit says"
 
 
-def _after_failure(now: Situation, tip: Tip) -> Step:
+def _after_failure(now: Situation, tip: Tip) -> AgentStep:
     """Of a commit that failed: somebody may have brought the hosts there by hand, and else nothing is done."""
     if now.look is None:
-        return Step(Act.LOOK if now.is_due else Act.REST, tip.commit)
-    return Step(Act.PROVE if now.look.is_clean else Act.REST, tip.commit)
+        return AgentStep(Act.LOOK if now.is_due else Act.REST, tip.commit)
+    return AgentStep(Act.PROVE if now.look.is_clean else Act.REST, tip.commit)
 
 
-def _drift(now: Situation, commit: str) -> Step:
+def _drift(now: Situation, commit: str) -> AgentStep:
     """The step where hosts have to be as a commit says that was reached."""
     if not commit:
-        return Step(Act.REST)
+        return AgentStep(Act.REST)
     look = now.look
     if look is None:
-        return Step(Act.LOOK if now.is_due else Act.REST, commit)
+        return AgentStep(Act.LOOK if now.is_due else Act.REST, commit)
     if unknown := look.invalid or look.closed:
-        return Step(Act.REPORT, commit, Cause.HOSTS, unknown)
+        return AgentStep(Act.REPORT, commit, CommitCause.HOSTS, unknown)
     if not look.changes:
-        return Step(Act.REPORT, commit, *((Cause.HOSTS, _unread(look)) if look.unread else ()))
+        return AgentStep(Act.REPORT, commit, *((CommitCause.HOSTS, _unread(look)) if look.unread else ()))
     may = tuple(sorted(host for host, one in look.changes.items() if _may_correct(now, host, one)))
     is_frozen = any(one.policy == "freeze" for one in look.objections)
     if may and not is_frozen and not now.corrected:
-        return Step(Act.CORRECT, commit, hosts=may)
-    return Step(Act.REPORT, commit, hosts=tuple(sorted(look.changes)))
+        return AgentStep(Act.CORRECT, commit, hosts=may)
+    return AgentStep(Act.REPORT, commit, hosts=tuple(sorted(look.changes)))
 
 
 def _may_correct(now: Situation, host: str, drift: HostDrift) -> bool:

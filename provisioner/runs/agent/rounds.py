@@ -23,13 +23,13 @@ from provisioner.runs.agent.branch import Believed, FollowedBranch, believed
 from provisioner.runs.agent.decision import (
     FINAL,
     Act,
-    Cause,
+    AgentStep,
+    CommitCause,
     CommitState,
     HostsLook,
     KnownCommit,
     Line,
     Situation,
-    Step,
     Tip,
     UnfinishedRun,
     decide,
@@ -44,7 +44,7 @@ from provisioner.runs.agent.look import (
 )
 from provisioner.runs.agent.settings import AgentSettings
 from provisioner.runs.agent.work import (
-    Proof,
+    PathsProof,
     RunEnded,
     apply_commit,
     correct_drift,
@@ -76,12 +76,12 @@ class RoundEnd:
         looked: whether hosts were looked at.
     """
 
-    step: Step
+    step: AgentStep
     tip: str = ""
     row: CommitRow | None = None
     reached: str = ""
     drifted: Mapping[str, tuple[Impact, ...]] = field(default_factory=dict)
-    proof: Proof | None = None
+    proof: PathsProof | None = None
     problems: tuple[str, ...] = ()
     looked: bool = False
 
@@ -97,7 +97,7 @@ class _Work:
     looked: PlannedLook | None = None
     session: Session | None = None
     runs: list[RunEnded] = field(default_factory=list)
-    proof: Proof | None = None
+    proof: PathsProof | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -162,14 +162,14 @@ class AgentRounds:
 
     def _until_done(self, now: Situation, work: _Work) -> RoundEnd:
         drifted: dict[str, tuple[Impact, ...]] = {}
-        step = Step(Act.REST)
+        step = AgentStep(Act.REST)
         try:
             for _ in range(_MOST_STEPS):
                 step = decide(now)
                 if not self._still_leads():
-                    step = Step(Act.STAND_BY)
+                    step = AgentStep(Act.STAND_BY)
                 elif self._stop():
-                    step = Step(Act.REST)
+                    step = AgentStep(Act.REST)
                 if step.act is Act.REPORT and now.look is not None:
                     drifted = {
                         host: tuple(sorted(one.impacts, key=lambda i: i.rank)) for host, one in now.look.changes.items()
@@ -214,7 +214,7 @@ class AgentRounds:
 
     # --- steps ------------------------------------------------------------------------------------
 
-    def _done(self, now: Situation, step: Step, work: _Work) -> Situation:
+    def _done(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         """Do a step: what is known after it."""
         match step.act:
             case Act.FINISH:
@@ -267,14 +267,14 @@ class AgentRounds:
             postponed=done.postponed,
         )
 
-    def _apply(self, now: Situation, step: Step, work: _Work) -> Situation:
+    def _apply(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         session, planned, saved = _made(work)
         self._tell(f"applying commit {step.commit[:12]} to {', '.join(step.hosts)}")
         done = apply_commit(session, planned, saved, self._stop)
         self._note(done, work)
         return replace(now, look=None, is_due=True, applied=True, failure=done.failure, postponed=done.postponed)
 
-    def _correct(self, now: Situation, step: Step, work: _Work) -> Situation:
+    def _correct(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         session, planned, _ = _made(work)
         self._tell(f"correcting drift from commit {step.commit[:12]} on {', '.join(step.hosts)}")
         done = correct_drift(session, planned, step.hosts, self._stop)
@@ -291,7 +291,7 @@ class AgentRounds:
         if done.postponed:
             work.problems.append(done.postponed)
 
-    def _prove(self, now: Situation, step: Step, work: _Work) -> Situation:
+    def _prove(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
         """Prove a commit whose hosts are as it says, and record it as reached, with what came in by it."""
         session, planned, _ = _made(work)
         run = run_of(self.place, step.commit)
@@ -313,14 +313,18 @@ class AgentRounds:
 
     # --- what is written down ---------------------------------------------------------------------
 
-    def _record(self, now: Situation, step: Step, work: _Work) -> None:
+    def _record(self, now: Situation, step: AgentStep, work: _Work) -> None:
         """Write down what became of the tip, where that is news."""
         states = {Act.REFUSE: CommitState.REFUSED, Act.WAIT: CommitState.WAITING, Act.FAIL: CommitState.FAILED}
         state = states.get(step.act)
         if now.tip is None or state is None or step.commit != now.tip.commit:
             return
         row = self._row(step.commit, work, state, cause=step.cause, reason=step.reason)
-        if step.cause is Cause.APPROVALS and work.looked is not None and (why := offer_plan(self.branch, work.looked)):
+        if (
+            step.cause is CommitCause.APPROVALS
+            and work.looked is not None
+            and (why := offer_plan(self.branch, work.looked))
+        ):
             work.problems.append(why)
         before = work.rows.get(step.commit)
         if before is not None and (before.state, before.reason, before.rules) == (row.state, row.reason, row.rules):
@@ -334,7 +338,7 @@ class AgentRounds:
         work: _Work,
         state: CommitState,
         *,
-        cause: Cause | None = None,
+        cause: CommitCause | None = None,
         reason: str = "",
         run: str = "",
         proof: str = "",
@@ -377,7 +381,7 @@ def _known(row: CommitRow | None) -> KnownCommit | None:
     """What is recorded of a commit; nothing where the words are none of this program's."""
     if row is None or row.state not in set(CommitState):
         return None
-    cause = Cause(row.cause) if row.cause in set(Cause) else None
+    cause = CommitCause(row.cause) if row.cause in set(CommitCause) else None
     return KnownCommit(row.commit, CommitState(row.state), cause, row.reason, row.rules)
 
 

@@ -36,13 +36,13 @@ from provisioner.history.place import state_place_of
 from provisioner.history.who import who, who_text
 from provisioner.monitoring.followed import AgentView, agent_sheet
 from provisioner.runs.agent.branch import secret_in
-from provisioner.runs.agent.decision import Act, Cause, CommitState
+from provisioner.runs.agent.decision import Act, CommitCause, CommitState
 from provisioner.runs.agent.hook import MOST_BODY, PATH, is_genuine
 from provisioner.runs.agent.rounds import AgentRounds, RoundEnd
 from provisioner.runs.agent.settings import AgentSettings
 from provisioner.runs.agent.tidings import Tidings
 from provisioner.runs.agent.work import moment
-from provisioner.runs.watch.endpoint import Answer, endpoint_of, served
+from provisioner.runs.watch.endpoint import HttpReply, endpoint_of, served
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -126,11 +126,11 @@ class Agent:
         try:
             with agent_lease(self._place, self._holder()) as lease:
                 if lease.before is not None:
-                    self._say(f"takes over: the agent of {lease.before.text} ended without a word")
+                    self._mention(f"takes over: the agent of {lease.before.text} ended without a word")
                 self._lead(lease, stop)
         except LockedError as error:
             self._view = replace(self._view, leads=False)
-            self._say(f"stands by: {error.message}")
+            self._mention(f"stands by: {error.message}")
         except ProvisionerError as error:
             self._fail(error)
         self._pause(stop, _STAND_BY_S)
@@ -138,11 +138,11 @@ class Agent:
     def _lead(self, lease: HeldLease, stop: threading.Event) -> None:
         rounds, tidings = self._begin(lease)
         self._view = replace(self._view, leads=True)
-        self._say("leads")
+        self._mention("leads")
         next_look = 0.0
         while not stop.is_set():
             if not lease.is_held():
-                self._say("has lost its lease, and does nothing until it has it again")
+                self._mention("has lost its lease, and does nothing until it has it again")
                 return
             self._woken.clear()
             self._begun = time.monotonic()
@@ -192,20 +192,20 @@ class Agent:
             drifted=_drifted(end, self._view),
         )
         for problem in end.problems:
-            self._say(problem)
+            self._mention(problem)
         self._notice.status(status_line(end))
         if end.step.act is Act.REPORT and end.step.reason:
-            self._say(f"of drift from {end.reached[:12]} not all is known: {end.step.reason}")
+            self._mention(f"of drift from {end.reached[:12]} not all is known: {end.step.reason}")
         if end.drifted:
-            self._say(f"drift from {end.reached[:12]} that is left to people: {', '.join(sorted(end.drifted))}")
+            self._mention(f"drift from {end.reached[:12]} that is left to people: {', '.join(sorted(end.drifted))}")
 
     def _fail(self, error: ProvisionerError) -> None:
         self._view = replace(self._view, failures=self._view.failures + 1)
         hint = f"; {error.hint}" if error.hint else ""
-        self._say(f"this round could not be done: {error.message}{hint}")
+        self._mention(f"this round could not be done: {error.message}{hint}")
         self._notice.status(error.message)
 
-    def _say(self, line: str) -> None:
+    def _mention(self, line: str) -> None:
         """Say something, once as long as nothing else is to be said."""
         if line != self._said:
             self._said = line
@@ -225,19 +225,19 @@ class Agent:
             self.tell(f"listens on {place[0]}:{port}")
             yield
 
-    def _hooked(self, environ: WSGIEnvironment, secret: Secret | None) -> Answer | None:
-        """Answer a webhook: whoever knows the secret wakes the agent."""
+    def _hooked(self, environ: WSGIEnvironment, secret: Secret | None) -> HttpReply | None:
+        """HttpReply a webhook: whoever knows the secret wakes the agent."""
         if environ["PATH_INFO"] != PATH or secret is None:
             return None
         if environ["REQUEST_METHOD"] != "POST":
-            return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"a webhook is posted\n")
+            return HttpReply(HTTPStatus.METHOD_NOT_ALLOWED, b"a webhook is posted\n")
         size = str(environ.get("CONTENT_LENGTH", ""))
         if not size.isdecimal() or int(size) > MOST_BODY:
-            return Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"no webhook is that long\n")
+            return HttpReply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"no webhook is that long\n")
         if not is_genuine(environ, environ["wsgi.input"].read(int(size)), secret):
-            return Answer(HTTPStatus.FORBIDDEN, b"it is not signed with the secret\n")
+            return HttpReply(HTTPStatus.FORBIDDEN, b"it is not signed with the secret\n")
         self.wake()
-        return Answer(HTTPStatus.ACCEPTED, b"the remote is looked at\n")
+        return HttpReply(HTTPStatus.ACCEPTED, b"the remote is looked at\n")
 
     @contextmanager
     def _watchdog(self) -> Iterator[None]:
@@ -276,10 +276,10 @@ def status_line(end: RoundEnd) -> str:
 
 
 _CODES: Final[Mapping[str, int]] = {
-    Cause.INVENTORY: InventoryError.exit_code,
-    Cause.HOSTS: HostError.exit_code,
-    Cause.RUN: LockedError.exit_code,
-    Cause.APPLY: ApplyError.exit_code,
+    CommitCause.INVENTORY: InventoryError.exit_code,
+    CommitCause.HOSTS: HostError.exit_code,
+    CommitCause.RUN: LockedError.exit_code,
+    CommitCause.APPLY: ApplyError.exit_code,
 }
 """The exit code where a commit is not reached, by its cause: policy's otherwise."""
 _DRIFTED: Final = 10
@@ -288,12 +288,12 @@ _DRIFTED: Final = 10
 def code_of(end: RoundEnd) -> int:
     """The exit code of a single round."""
     row = end.row
-    if end.step.act is Act.STAND_BY or end.step.cause is Cause.RUN:
+    if end.step.act is Act.STAND_BY or end.step.cause is CommitCause.RUN:
         return LockedError.exit_code
     if row is None:
         return NoticeError.exit_code
     if row.state != CommitState.REACHED:
         return _CODES.get(row.cause, PolicyError.exit_code)
-    is_unknown = end.step.cause is Cause.HOSTS
+    is_unknown = end.step.cause is CommitCause.HOSTS
     not_up = end.proof is not None and not end.proof.good
     return worst_of(HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))

@@ -174,7 +174,7 @@ def _is_of(recorded: Recorded, commit: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class PathsProof:
     """What a verification came to.
 
     Attributes:
@@ -186,12 +186,12 @@ class Proof:
     good: bool
 
 
-def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> Proof:
+def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> PathsProof:
     """Verify every path, and record it; what cannot be verified is said, and undoes nothing."""
     try:
         result = verify_with_memory(session, Limit(), Orders(deadline_s=deadline_s, say=say))
     except ProvisionerError as error:
-        return Proof(f"not verified: {error.message}", good=False)
+        return PathsProof(f"not verified: {error.message}", good=False)
     kept = ""
     try:
         record_verification(session, result)
@@ -203,7 +203,7 @@ def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> Pr
         f"{count} {verdict.value}" for verdict, count in number.items() if count and verdict is not Verdict.UP
     )
     words = f"{number[Verdict.UP]} of {counted(len(result.paths), 'path')} up" + (f", {others}" if others else "")
-    return Proof(words + kept, good=excused == len(result.paths))
+    return PathsProof(words + kept, good=excused == len(result.paths))
 
 
 def moment() -> datetime:

@@ -64,14 +64,14 @@ def endpoint_of(text: str) -> tuple[str, int]:
     return address, number
 
 
-class Answer(NamedTuple):
+class HttpReply(NamedTuple):
     """What a request is answered."""
 
     status: HTTPStatus
     body: bytes
 
 
-Door = Callable[["WSGIEnvironment"], "Answer | None"]
+Door = Callable[["WSGIEnvironment"], "HttpReply | None"]
 """Answers a request that is for it; None where it is not."""
 
 

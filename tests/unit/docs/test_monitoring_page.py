@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from provisioner.monitoring.catalogue import MOST_INCIDENTS, MOST_SERIES, NIGHT, WATCH
+from provisioner.monitoring.catalogue import AGENT, MOST_INCIDENTS, MOST_SERIES, NIGHT, WATCH
 from provisioner.monitoring.routes import routes_file
 from provisioner.monitoring.rules import NIGHT_LATE_S, rules_file
 from provisioner.monitoring.scrape import ScrapePlaces, prometheus_file
@@ -22,7 +22,7 @@ def rows(title: str) -> list[list[str]]:
 
 
 def test_the_tables_of_metrics_are_the_catalogue() -> None:
-    for title, metrics in (("Of the last verification", NIGHT), ("Of a watch", WATCH)):
+    for title, metrics in (("Of the last verification", NIGHT), ("Of a watch", WATCH), ("Of an agent", AGENT)):
         assert rows(title) == [[f"`{m.name}`", ", ".join(m.labels) or "-", m.most] for m in metrics]
     assert f"{MOST_SERIES:,} series" in PAGE
     assert f"{MOST_INCIDENTS} at most" in PAGE

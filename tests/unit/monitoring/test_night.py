@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from provisioner.base.printable import printable
 from provisioner.hosts.document import UnreadableError
 from provisioner.monitoring import catalogue, sheet
-from provisioner.monitoring.catalogue import MOST_SERIES, NIGHT, PATH_STATE, WATCH, Metric
+from provisioner.monitoring.catalogue import AGENT, MOST_SERIES, NIGHT, PATH_STATE, WATCH, Metric
 from provisioner.monitoring.night import RecordedLook, night_sheet
 from provisioner.monitoring.sheet import MetricSheet, exposition
 from provisioner.verify.result import Cause, Layer, Verdict
@@ -200,7 +200,7 @@ LABELS = {
 
 
 def test_the_labels_are_these_and_no_name_stands_twice() -> None:
-    metrics = (*NIGHT, *WATCH)
+    metrics = (*AGENT, *NIGHT, *WATCH)
     assert {label for metric in metrics for label in metric.labels} == LABELS
     assert len({metric.name for metric in metrics}) == len(metrics)
     assert [m.name for m in metrics if "path" in m.labels] == ["provisioner_path_state", "provisioner_watch_path_state"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def ours() -> str:
     return public_line(OFFICE, "ed25519")
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[[bytes], bytes], str, str]] = {
     "not signed": (lambda c: c[: c.index(b"gpgsig")] + c[c.index(b"\n\n") :], "", "is not signed"),
     "another message": (lambda c: c.replace(b"of mine", b"of yours"), "", "that is not over it"),
     "another tree": (lambda c: b"tree " + b"0" * 40 + c[45:], "", "that is not over it"),
