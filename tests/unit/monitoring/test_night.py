@@ -196,6 +196,7 @@ LABELS = {
     "object",
     "cause",
     "extent",
+    "impact",
 }
 
 
