@@ -28,10 +28,9 @@ from provisioner.runs.agent.decision import UnfinishedRun
 from provisioner.runs.agent.look import saved_of
 from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
-from provisioner.runs.gone import SILENT
 from provisioner.runs.options import RunOptions
 from provisioner.runs.resume import abort, resume
-from provisioner.runs.unfinished import Unfinished, unfinished
+from provisioner.runs.unfinished import SILENT, Unfinished, unfinished
 from provisioner.runs.verification import NoteError, record_verification, verify_with_memory
 from provisioner.verify.orders import Orders
 from provisioner.verify.result import Verdict
