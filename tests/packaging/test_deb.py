@@ -189,7 +189,7 @@ def test_nothing_of_one_inventory_is_anothers() -> None:
     for name, text in units().items():
         assert "INVENTORY" not in text, name
         if name.endswith(".service"):
-            assert "-i /srv/provisioner/%i " in text
+            assert ("-i /srv/provisioner/%i " in text) or ("agent /etc/provisioner-agent/%i/" in text)
             assert set(re.findall(r"^LoadCredential=.*:(.*)$", text, re.MULTILINE)) == {
                 "/etc/provisioner/%i/vault-password",
                 "/etc/provisioner/%i/ssh-key",

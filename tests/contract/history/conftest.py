@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import pwd
-import shutil
-import signal
 import sqlite3
 import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import psycopg
 import pytest
 from sqlalchemy import Engine, event
 
 from provisioner.history.place import StatePlace
+from tests.postgresql import PostgresServer, server_programs, started_server
 
 SQLITE: Final = "SQLite"
 POSTGRESQL: Final = "PostgreSQL"
@@ -28,19 +20,10 @@ POSTGRESQL: Final = "PostgreSQL"
 _MISSING: Final = (
     "no PostgreSQL server found (initdb and postgres, on PATH or in /usr/lib/postgresql): only SQLite is tested"
 )
-_START_S: Final = 30
-_NUMBERS: Final = itertools.count(1)
-
-
-def _programs() -> Path | None:
-    """The folder of the newest server on this machine."""
-    found = [Path(p).resolve().parent for p in [shutil.which("initdb")] if p]
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
-    return next((folder for folder in found if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
 
 
 def _databases_line() -> str:
-    folder = _programs()
+    folder = server_programs()
     if folder is None:
         return f"history databases: SQLite; {_MISSING}"
     version = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=True)
@@ -60,70 +43,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test on every database."""
     if "database" in metafunc.fixturenames:
-        names = [SQLITE] if _programs() is None else [SQLITE, POSTGRESQL]
+        names = [SQLITE] if server_programs() is None else [SQLITE, POSTGRESQL]
         metafunc.parametrize("database", names, scope="session")
-
-
-class Server:
-    """A PostgreSQL server of the tests' own: in a folder of its own, on a socket there, gone afterwards."""
-
-    def __init__(self, programs: Path, folder: Path) -> None:
-        self._folder = folder
-        self._user, self._as = _ordinary_user(folder)
-        quick = ("--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=test")
-        self._run([str(programs / "initdb"), "-D", str(folder / "data"), *quick])
-        settings = {
-            "listen_addresses": "",
-            "unix_socket_directories": str(folder),
-            "fsync": "off",
-            "full_page_writes": "off",
-        }
-        options = (f"--{key}={value}" for key, value in settings.items())
-        argv = [str(programs / "postgres"), "-D", str(folder / "data"), *options]
-        self._process = subprocess.Popen(
-            [*self._as, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
-        )
-        self._wait()
-
-    def _run(self, argv: list[str]) -> None:
-        subprocess.run([*self._as, *argv], check=True, capture_output=True, timeout=_START_S * 4, cwd=self._folder)
-
-    def _wait(self) -> None:
-        until = time.monotonic() + _START_S
-        while True:
-            try:
-                psycopg.connect(self._info("postgres")).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > until or self._process.poll() is not None:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
-
-    def _info(self, name: str) -> str:
-        return f"host={self._folder} user=test dbname={name}"
-
-    def new_database(self) -> str:
-        """Make an empty database and give its URL."""
-        name = f"history_{next(_NUMBERS)}"
-        with closing(psycopg.connect(self._info("postgres"), autocommit=True)) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return f"postgresql+psycopg://test@/{name}?host={self._folder}"
-
-    def stop(self) -> None:
-        """Stop the server at once: what it holds is thrown away."""
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(timeout=_START_S)
-
-
-def _ordinary_user(folder: Path) -> tuple[str, list[str]]:
-    """Who runs the server, and the words that run it so: it refuses to run as root."""
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid()).pw_name, []
-    name = next(user.pw_name for user in pwd.getpwall() if user.pw_name in {"postgres", "nobody"})
-    shutil.chown(folder, name)
-    group = str(pwd.getpwnam(name).pw_gid)
-    return name, ["setpriv", f"--reuid={name}", f"--regid={group}", "--clear-groups", "--pdeathsig=INT"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -140,17 +61,10 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """Start a server for the whole run; its socket's path has to be short, and its user has to reach it."""
-    programs = _programs()
-    assert programs is not None
-    folder = Path(tempfile.mkdtemp(prefix="history-"))
-    try:
-        started = Server(programs, folder)
+def server() -> Iterator[PostgresServer]:
+    """Start a server for the whole run."""
+    with started_server() as started:
         yield started
-        started.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -158,5 +72,5 @@ def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Stat
     """A place where nothing was ever recorded."""
     if database == SQLITE:
         return StatePlace("test", tmp_path / "state" / "test" / "state.db")
-    found: Server = request.getfixturevalue("server")
+    found: PostgresServer = request.getfixturevalue("server")
     return StatePlace("test", None, found.new_database())

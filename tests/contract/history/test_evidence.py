@@ -16,8 +16,9 @@ from provisioner.history.store import History, open_history
 from provisioner.lifecycle.evidence import Shown
 from tests import histories as make
 from tests.pasts import Past, pasts, read
+from tests.postgresql import PostgresServer
 
-from .conftest import SQLITE, Server
+from .conftest import SQLITE
 
 pytestmark = pytest.mark.contract
 
@@ -29,7 +30,7 @@ def somewhere(database: str, request: pytest.FixtureRequest, tmp_path_factory: p
     """A place for any number of histories."""
     if database == SQLITE:
         return StatePlace("test", tmp_path_factory.mktemp("histories") / "state.db")
-    server: Server = request.getfixturevalue("server")
+    server: PostgresServer = request.getfixturevalue("server")
     return StatePlace("test", None, server.new_database())
 
 
