@@ -6,7 +6,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -130,8 +130,12 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(entry, content)
 
 
+@cache
 def load_templates() -> Templates:
-    """Read all templates and the on-host program's sources.
+    """All templates and the on-host program's sources, read once: they are as old as the program that runs.
+
+    A command that looks several times, and one that runs for days, would otherwise pack the on-host program again
+    for each look, and take a new one from an installation whose other modules it does not have.
 
     Raises:
         FileNotFoundError: the installation lacks them.

@@ -74,7 +74,7 @@ def test_the_installed_program_starts_from_its_kept_copy_and_without_one(
     run = tmp_path / "run"
     run.mkdir()
     monkeypatch.setattr(templates_module, "_MAIN", templates_module._MAIN.replace("/run", str(run)))  # noqa: SLF001
-    templates = load_templates()
+    templates = load_templates.__wrapped__()
     program = tmp_path / "provisioner-host"
     program.write_bytes(templates.host_program)
 
