@@ -36,7 +36,8 @@ _SHOWN: Final = 20
 def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows: bool) -> int:
     """Follow a branch of a Git remote, and bring hosts to what it says.
 
-    FILE says what is followed, and whose signatures count (TOML). A commit is fetched into a clone of the agent's own,
+    FILE says what is followed, and whose signatures count (TOML); at least inventory = "ID", remote = "URL" and
+    signers = "FILE", a file of allowed signers as in ssh-keygen(1). A commit is fetched into a clone of the agent's own,
     its signature held against FILE's signers, planned from live hosts, and applied in waves once it has the approvals
     that the inventory asks for; then all paths are verified, and what became of it is told. What nobody notices of
     drift is corrected, all other drift told. Of several agents one leads, others stand by. A first SIGINT or SIGTERM
@@ -69,7 +70,9 @@ def _settings(file: Path) -> AgentSettings:
     try:
         text = read_regular(file, most=_MOST_SETTINGS).decode()
     except (OSError, UnicodeDecodeError):
-        raise UsageError(f"{file} cannot be read", hint="name the agent's file, see docs/agent.md") from None
+        raise UsageError(
+            f"{file} cannot be read", hint="name the agent's file; what it holds at least: provisioner agent --help"
+        ) from None
     return read_agent_settings(text, str(file))
 
 

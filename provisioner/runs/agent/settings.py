@@ -144,7 +144,7 @@ def _refuse_forms(values: Mapping[str, str], file: str) -> None:
         _refuse(f"{file}: branch is no branch's name", 'write it without refs/heads/, e.g. branch = "main"')
     folder = PurePosixPath(values.get("folder", "."))
     if folder.is_absolute() or ".." in folder.parts or ".git" in folder.parts:
-        _refuse(f"{file}: folder is none of the repository", 'write it from its top, e.g. folder = "inventories/vn"')
+        _refuse(f"{file}: folder is none of the repository", 'write it from its top, e.g. folder = "live/vn"')
     if values.get("signed", _SIGNED[0]) not in _SIGNED:
         _refuse(f"{file}: signed says nothing", 'write signed = "tip", or signed = "each"')
     if not is_remote(values["remote"]):

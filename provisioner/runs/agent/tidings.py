@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from provisioner.base.attempt import Patience
+from provisioner.base.counted import counted
 from provisioner.base.errors import ProvisionerError
 from provisioner.forge.client import ForgeClient
 from provisioner.forge.dialect import CommitStatus, StatusState
@@ -98,7 +99,7 @@ class Tidings:
         try:
             self._branch.push_notes({row.commit: note_of(row, self._settings.inventory) for row in rows})
         except ProvisionerError as error:
-            self._tell(f"the remote has no notes of {len(rows)} commits yet: {error.message}")
+            self._tell(f"the remote has no notes of {counted(len(rows), 'commit')} yet: {error.message}")
             return
         for row in rows:
             self._done.put((row, NOTES))
