@@ -14,6 +14,9 @@ from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.password_place import outside_of
 from provisioner.base.printable import printable
 from provisioner.base.private_file import write_private
+from provisioner.base.proposed_files import is_proposed
+from provisioner.base.regular_file import read_regular
+from provisioner.base.secret import Secret
 from provisioner.base.stage import Stage, at_stage
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.completion import provinces_like
@@ -51,6 +54,7 @@ from provisioner.inventory.loader.partial import load_partial
 from provisioner.inventory.model import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
+_MOST_TOKEN = 4096
 _path = Place(path_type=Path)
 
 
@@ -59,6 +63,8 @@ class _Options:
     """The command's options; the help of each is where it is declared."""
 
     files: tuple[Path, ...]
+    mapping: Path | None
+    token_file: Path | None
     to_write: bool
     partial: bool
     lang: str
@@ -77,6 +83,10 @@ class _Options:
 
 @click.command("import")
 @click.argument("files", nargs=-1, type=_path, metavar="FILE…")
+@click.option(
+    "--from", "mapping", type=_path, metavar="MAPPING.yml", help="Read the NetBox or Nautobot that a mapping names."
+)
+@click.option("--token-file", type=_path, metavar="FILE", help="With --from: the file with the server's token.")
 @click.option("--write", "to_write", is_flag=True, help="Write what the sheets ask for, if nothing in them is wrong.")
 @click.option("--partial", is_flag=True, help="With --write: write the rows that are right all the same.")
 @click.option("--lang", type=ListedWord([one.value for one in Language]), default="vi", show_default=True)
@@ -108,24 +118,28 @@ class _Options:
 def import_(invocation: Invocation, /, **options: Any) -> int:
     """Read spreadsheets of provinces, and say what is wrong in them, cell by cell.
 
-    Reads XLSX and CSV. Changes nothing without --write; with it, facility files and encrypted contacts get
-    the smallest edit. No value that may be a password or a person's data is shown. A row that may be a site
-    which is there, and does not say so, is a question to a person, and is not written. Ends with 3 if the
-    sheets have errors or rows wait for an answer, with 12 if contacts are to be written and cannot be opened.
+    Reads XLSX and CSV, or with --from the sites and devices of a NetBox or Nautobot. Changes nothing without
+    --write; with it, facility files and encrypted contacts get the smallest edit. No value that may be a password
+    or a person's data is shown. A row that may be a site which is there, and does not say so, is a question to a
+    person, and is not written. Ends with 3 if the sheets have errors or rows wait for an answer, with 12 if
+    contacts are to be written and cannot be opened.
 
     Example: provisioner -i DIR import bac-giang.xlsx --lang en
     """
     chosen = _Options(**options)
     _refuse_nonsense(chosen)
-    invocation.refuse_proposed(*chosen.files, chosen.report, chosen.template)
+    invocation.refuse_proposed(*chosen.files, chosen.mapping, chosen.token_file, chosen.report, chosen.template)
     if chosen.template is not None:
         return _write_template(invocation, chosen, chosen.template)
     return _Import(invocation, chosen, datetime.now(VIETNAM)).run()
 
 
 def _refuse_nonsense(options: _Options) -> None:
-    if bool(options.files) == (options.template is not None):
-        raise UsageError("name the files to read, or --template OUT.xlsx", hint="see provisioner import --help")
+    if sum(map(bool, (options.files, options.mapping, options.template))) != 1:
+        hint = "see provisioner import --help"
+        raise UsageError("name the files to read, or --from MAPPING.yml, or --template OUT.xlsx", hint=hint)
+    if (options.mapping is None) != (options.token_file is None):
+        raise UsageError("--from and --token-file go together", hint="put the token alone into a file of your own")
     if options.partial and not options.to_write:
         raise UsageError("--partial is about --write", hint="add --write, or leave --partial out")
     if (options.fill and options.template is None) or (options.with_contacts and not options.fill):
@@ -180,8 +194,36 @@ class _Import:
         return InventoryError.exit_code if proposal.errors or proposal.waiting else 0
 
     def _read(self) -> InputFiles:
-        inputs = read_input_files(self.options.files)
+        mapping = self.options.mapping
+        inputs = read_input_files(self.options.files) if mapping is None else self._asked(mapping)
         return replace(inputs, records=tuple(answered(inputs.records, map(read_answer, self.options.answers))))
+
+    def _asked(self, path: Path) -> InputFiles:
+        """What a server says of its sites and devices."""
+        if is_proposed(path, self.invocation.inventory):
+            message = (
+                f"{path} is a part of the inventory's checkout: whoever proposes a change would choose who is asked"
+            )
+            hint = "keep the mapping outside of the checkout: the token goes to the server that it names"
+            raise UsageError(message, hint=hint)
+        # Who reads sheets does not wait for an HTTP library.
+        from provisioner.base.attempt import Patience  # noqa: PLC0415
+        from provisioner.importing.dcim.client import DcimClient  # noqa: PLC0415
+        from provisioner.importing.dcim.input import read_server  # noqa: PLC0415
+        from provisioner.importing.dcim.mapping import read_mapping  # noqa: PLC0415
+
+        return read_server(DcimClient(read_mapping(path), self._token(), Patience.of(self.invocation.env)))
+
+    def _token(self) -> Secret:
+        """The server's token: never an argument, which every user of the machine could read."""
+        file, hint = self.options.token_file, "name a file of your own with the token alone"
+        try:
+            token = read_regular(file, most=_MOST_TOKEN).decode().strip() if file is not None else ""
+        except (OSError, UnicodeDecodeError):
+            raise UsageError("the file with the token cannot be read", hint=hint) from None
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise UsageError("what is to be the server's token is none", hint=hint)
+        return Secret(token)
 
     def _default(self, inventory: Inventory) -> Province | None:
         named = self.options.province

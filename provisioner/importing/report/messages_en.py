@@ -39,6 +39,15 @@ ENGLISH: dict[str, Wording] = {
     ),
     "file-encoding-unknown": Wording("the text is not Unicode", "save it as Excel Workbook (.xlsx) or CSV UTF-8"),
     "file-quotes": Wording("near row {row} a quote does not close", "save the file anew as .xlsx"),
+    # a server
+    "dcim-unreachable": Wording("the server cannot be asked: {cause}", "see the address in the mapping, and the token"),
+    "dcim-odd": Wording(
+        "the server answers what no NetBox or Nautobot does",
+        "see that the address in the mapping is its own, without /api",
+    ),
+    "dcim-too-many": Wording(
+        "the server has more than {limit} of them", "choose some of them with filter in the mapping"
+    ),
     # the sheet
     "header-missing": Wording(
         "no header was found: in the first 20 rows there is none with three known columns",

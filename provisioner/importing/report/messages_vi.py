@@ -37,6 +37,12 @@ VIETNAMESE: dict[str, Wording] = {
     ),
     "file-encoding-unknown": Wording("Chữ không phải Unicode", "Lưu lại dạng Excel Workbook (.xlsx) hoặc CSV UTF-8"),
     "file-quotes": Wording("Gần dòng {row} có dấu nháy kép không đóng", "Lưu lại thành .xlsx"),
+    # máy chủ
+    "dcim-unreachable": Wording("Không hỏi được máy chủ: {cause}", "Xem địa chỉ trong tệp ánh xạ, và token"),
+    "dcim-odd": Wording(
+        "Máy chủ trả lời không như NetBox hay Nautobot", "Xem địa chỉ trong tệp ánh xạ có đúng không, không kèm /api"
+    ),
+    "dcim-too-many": Wording("Máy chủ có hơn {limit} mục", "Chọn bớt bằng filter trong tệp ánh xạ"),
     # the sheet
     "header-missing": Wording(
         "Không tìm thấy dòng tiêu đề: 20 dòng đầu không có dòng nào có từ ba cột quen biết trở lên",
