@@ -19,12 +19,13 @@ from provisioner.base.secret import Secret
 from provisioner.cli.context import today
 from provisioner.importing.cells.findings import FileRefusedError
 from provisioner.importing.dcim.client import PAGE, DcimClient
-from provisioner.importing.dcim.mapping import DcimMapping
+from provisioner.importing.dcim.mapping import DcimMapping, read_mapping
 from provisioner.importing.forms.columns import FormKind
 from provisioner.inventory.loader.load import check, load
 from tests.hostile import MERGE_REQUEST
 from tests.sinks import closed_port
 from tests.unit.cli.test_import import NEW, SITE, Desk
+from tests.unit.docs.pages import fences, text_of
 
 TOKEN = "canary-token-of-the-dcim"
 UUIDS = [f"0a1b2c3d-0000-4000-8000-{n:012}" for n in range(9)]
@@ -364,6 +365,15 @@ def test_a_mapping_that_is_not_in_order_is_told_of_by_place_and_nobody_is_asked(
     assert said in desk.out + desk.err
     assert "mapping.yml:1:" in desk.out + desk.err
     assert not netbox.asked
+
+
+def test_the_mapping_of_the_page_is_in_order(tmp_path: Path) -> None:
+    (block,) = (fence for fence in fences(text_of("docs/import.md")) if fence.language == "yaml")
+    file = tmp_path / "mapping.yml"
+    file.write_text("\n".join(block.lines), encoding="utf-8")
+    mapping = read_mapping(file)
+    assert [*mapping.mappings] == [FormKind.FACILITIES, FormKind.CAMERAS]
+    assert mapping.mappings[FormKind.CAMERAS].places["sub_size"].value == "640x360"
 
 
 def test_options_that_do_not_fit_are_wrong_usage(desk: Desk, netbox: Dcim) -> None:
