@@ -14,9 +14,6 @@ from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.password_place import outside_of
 from provisioner.base.printable import printable
 from provisioner.base.private_file import write_private
-from provisioner.base.proposed_files import is_proposed
-from provisioner.base.regular_file import read_regular
-from provisioner.base.secret import Secret
 from provisioner.base.stage import Stage, at_stage
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.completion import provinces_like
@@ -54,7 +51,6 @@ from provisioner.inventory.loader.partial import load_partial
 from provisioner.inventory.model import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
-_MOST_TOKEN = 4096
 _path = Place(path_type=Path)
 
 
@@ -200,30 +196,11 @@ class _Import:
 
     def _asked(self, path: Path) -> InputFiles:
         """What a server says of its sites and devices."""
-        if is_proposed(path, self.invocation.inventory):
-            message = (
-                f"{path} is a part of the inventory's checkout: whoever proposes a change would choose who is asked"
-            )
-            hint = "keep the mapping outside of the checkout: the token goes to the server that it names"
-            raise UsageError(message, hint=hint)
         # Who reads sheets does not wait for an HTTP library.
-        from provisioner.base.attempt import Patience  # noqa: PLC0415
-        from provisioner.importing.dcim.client import DcimClient  # noqa: PLC0415
+        from provisioner.cli.dcim import dcim_client  # noqa: PLC0415
         from provisioner.importing.dcim.input import read_server  # noqa: PLC0415
-        from provisioner.importing.dcim.mapping import read_mapping  # noqa: PLC0415
 
-        return read_server(DcimClient(read_mapping(path), self._token(), Patience.of(self.invocation.env)))
-
-    def _token(self) -> Secret:
-        """The server's token: never an argument, which every user of the machine could read."""
-        file, hint = self.options.token_file, "name a file of your own with the token alone"
-        try:
-            token = read_regular(file, most=_MOST_TOKEN).decode().strip() if file is not None else ""
-        except (OSError, UnicodeDecodeError):
-            raise UsageError("the file with the token cannot be read", hint=hint) from None
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise UsageError("what is to be the server's token is none", hint=hint)
-        return Secret(token)
+        return read_server(dcim_client(self.invocation, path, self.options.token_file))
 
     def _default(self, inventory: Inventory) -> Province | None:
         named = self.options.province

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from provisioner.base.attempt import Patience, ReachError, try_often
+from provisioner.base.errors import NoticeError
 from provisioner.base.https import Advice, HttpAnswer, Request, exchange, taken
 from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.importing.cells.findings import FileRefusedError, error
 from provisioner.importing.cells.limits import MAX_ROWS
-from provisioner.importing.dcim.mapping import DcimKind, DcimMapping, ObjectMapping
+from provisioner.importing.dcim.field_places import DcimKind, DcimMapping, ObjectMapping
 from provisioner.importing.dcim.objects import DcimObject
 from provisioner.importing.forms.columns import FormKind
 
 PAGE: Final = 100
+_TOLD_AT_ONCE: Final = 50
 _MOST_BYTES: Final = 8 * 1024 * 1024
 _ADVICE: Final = Advice("the mapping", "the token")
 _ID: Final = re.compile(r"[0-9]{1,18}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -50,14 +52,14 @@ class DcimClient:
             FileRefusedError: the server was not reached, or answers what cannot be.
         """
         where = LISTS[self.mapping.kind][kind]
-        found: dict[str, DcimObject] = {}
+        listed: dict[str, DcimObject] = {}
         for page in self._pages(where, chosen):
             for one in page:
                 name = _id_of(one)
-                found.setdefault(name, DcimObject(f"{where}/{name}", one))
-            if len(found) > MAX_ROWS:
+                listed.setdefault(name, DcimObject(f"{where}/{name}", one))
+            if len(listed) > MAX_ROWS:
                 raise FileRefusedError(error("dcim-too-many", limit=MAX_ROWS))
-        return tuple(found.values())
+        return tuple(listed.values())
 
     def _pages(self, where: str, chosen: ObjectMapping) -> Iterator[list[Document]]:
         for number in range(MAX_ROWS // PAGE + 1):
@@ -72,15 +74,8 @@ class DcimClient:
         raise FileRefusedError(error("dcim-too-many", limit=MAX_ROWS))
 
     def _document(self, url: str) -> Document:
-        headers = {"Authorization": f"Token {self.token.reveal()}", "Accept": "application/json"}
-        request = Request("GET", url, headers=headers, most_bytes=_MOST_BYTES)
-
-        def attempt(seconds: float) -> HttpAnswer:
-            answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self.patience.authorities)
-            return taken(answer, _ADVICE)
-
         try:
-            answer = try_often(attempt, self.patience).value
+            answer = self._asked(Request("GET", url, most_bytes=_MOST_BYTES))
             document = json.loads(answer.body)
         except ReachError as failure:
             raise FileRefusedError(error("dcim-unreachable", cause=failure.reason)) from None
@@ -89,6 +84,42 @@ class DcimClient:
         if answer.is_cut or not isinstance(document, dict):
             raise FileRefusedError(error("dcim-odd"))
         return document
+
+    def tell(self, changes: Sequence[tuple[DcimObject, Mapping[str, object]]]) -> int:
+        """Write custom fields of sites, some at a time: how many were written.
+
+        Raises:
+            NoticeError: the server was not reached, or took nothing; what it took before stays.
+        """
+        where = LISTS[self.mapping.kind][FormKind.FACILITIES]
+        for first in range(0, len(changes), _TOLD_AT_ONCE):
+            part = changes[first : first + _TOLD_AT_ONCE]
+            body = json.dumps([{"id": one.fields["id"], "custom_fields": dict(of)} for one, of in part]).encode()
+            try:
+                self._asked(Request("PATCH", f"{self.mapping.url.rstrip('/')}/api/{where}/", body))
+            except ReachError as failure:
+                done = f"{first} of {len(changes)} sites were told"
+                message = f"{self.server} was not told: {failure.reason}; {done}"
+                hint = (
+                    "see that the custom fields of the mapping are there, for sites, and that the token may write them"
+                )
+                raise NoticeError(message, hint=hint) from None
+        return len(changes)
+
+    @property
+    def server(self) -> str:
+        """What findings call it."""
+        return urlsplit(self.mapping.url).netloc
+
+    def _asked(self, request: Request) -> HttpAnswer:
+        headers = {"Authorization": f"Token {self.token.reveal()}", "Accept": "application/json"}
+        whole = replace(request, headers=headers)
+
+        def attempt(seconds: float) -> HttpAnswer:
+            answer = exchange(whole, seconds=seconds, advice=_ADVICE, authorities=self.patience.authorities)
+            return taken(answer, _ADVICE)
+
+        return try_often(attempt, self.patience).value
 
 
 def _id_of(one: Document) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from provisioner.importing.cells.findings import CellPosition, FileRefusedError, Finding
 from provisioner.importing.dcim.client import LISTS, DcimClient
 from provisioner.importing.dcim.objects import table_of
@@ -14,7 +12,7 @@ from provisioner.importing.tables.table import SheetTables
 
 def read_server(client: DcimClient) -> InputFiles:
     """Read what the mapping chooses; a list that cannot be read is a finding, and the other one is read."""
-    server = urlsplit(client.mapping.url).netloc
+    server = client.server
     sheets: list[SheetTables] = []
     for number, (kind, chosen) in enumerate(client.mapping.mappings.items(), start=1):
         position = CellPosition(server, number, LISTS[client.mapping.kind][kind])

@@ -10,7 +10,7 @@ from typing import Final
 from provisioner.base.json_document import Document
 from provisioner.importing.cells.findings import CellPosition
 from provisioner.importing.cells.grid import Cell, CellState
-from provisioner.importing.dcim.mapping import FieldPlace, ObjectMapping, form_of
+from provisioner.importing.dcim.field_places import FieldPlace, ObjectMapping, form_of
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.tables.table import Table, TableRow
 
@@ -69,7 +69,7 @@ def table_of(
 
 
 def _cell(one: DcimObject, place: FieldPlace, key: str, empty: Cell) -> Cell:
-    value: object = place.value if place.path is None else _found(one.fields, place.path)
+    value: object = place.value if place.path is None else value_at(one.fields, place.path)
     if isinstance(value, str):
         value = place.values.get(value, value)
         if key in _ADDRESSES:
@@ -86,7 +86,7 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) < _HUGE  # what is no number is not less
 
 
-def _found(fields: object, path: str) -> object:
+def value_at(fields: object, path: str) -> object:
     """What stands at a path of an object; None where there is nothing."""
     for part in path.split("."):
         if not isinstance(fields, dict):

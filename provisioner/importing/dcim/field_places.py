@@ -30,6 +30,19 @@ ServerUrl = Annotated[
     str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=500), AfterValidator(checked_url)
 ]
 FilterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+ToldField = Literal[
+    "state",
+    "since",
+    "connected_at",
+    "cameras",
+    "cameras_up",
+    "up_now",
+    "looked_at",
+    "last_proved",
+    "down_since",
+    "timeliness",
+]
+"""What may be told of a facility: fields of the `status` document, none of them of a person."""
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -74,6 +87,15 @@ class ObjectMapping(Model):
         }
 
 
+class StatusMapping(Model):
+    """What the server is told of facilities, and where."""
+
+    facility_id: DottedPath
+    """Where the id of our facility stands in a site of theirs."""
+    fields: dict[FilterName, ToldField] = Field(min_length=1)
+    """By the name of their custom field, which of our fields it is."""
+
+
 class DcimMapping(Model):
     """The mapping file."""
 
@@ -85,6 +107,8 @@ class DcimMapping(Model):
     """Sites of NetBox, locations of Nautobot: our facilities."""
     devices: ObjectMapping | None = None
     """Devices: our cameras and recorders."""
+    status: StatusMapping | None = None
+    """What `status --to` writes; nothing, where it is left out."""
 
     @model_validator(mode="after")
     def _known_columns(self) -> Self:
@@ -130,5 +154,5 @@ def read_mapping(path: Path) -> DcimMapping:
         return validated(DcimMapping, document.value)
     except ValidationError as error:
         problems = problems_of(error, ParsedFile(source, _NAME, document.value, DcimMapping))
-        hint = "correct the places listed; docs/import.md has a mapping"
+        hint = "correct the places listed"
         raise InventoryError(f"{path} is not in order", problems=tuple(problems), hint=hint) from None
