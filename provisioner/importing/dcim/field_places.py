@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.regular_file import read_regular
@@ -19,7 +19,6 @@ from provisioner.inventory.files.positions import SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.file_content import validated
-from provisioner.inventory.model.base import Model
 
 _MOST_BYTES: Final = 256 * 1024
 _NAME: Final = "mapping"
@@ -53,7 +52,13 @@ class DcimKind(StrEnum):
     NAUTOBOT = "nautobot"
 
 
-class FieldPlace(Model):
+class _MappingPart(BaseModel):
+    """A part of a mapping: it says nothing that is not known, and stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FieldPlace(_MappingPart):
     """Where a column's value stands, and what it is called there."""
 
     path: DottedPath | None = None
@@ -70,7 +75,7 @@ class FieldPlace(Model):
         return self
 
 
-class ObjectMapping(Model):
+class ObjectMapping(_MappingPart):
     """Which objects are read, and their columns."""
 
     filter: dict[FilterName, Word] = Field(default_factory=dict)
@@ -87,7 +92,7 @@ class ObjectMapping(Model):
         }
 
 
-class StatusMapping(Model):
+class StatusMapping(_MappingPart):
     """What the server is told of facilities, and where."""
 
     facility_id: DottedPath
@@ -96,7 +101,7 @@ class StatusMapping(Model):
     """By the name of their custom field, which of our fields it is."""
 
 
-class DcimMapping(Model):
+class DcimMapping(_MappingPart):
     """The mapping file."""
 
     version: Literal[1]
