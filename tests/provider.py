@@ -85,7 +85,7 @@ class DoubleProvider:
         token = jwt.encode(claims, self.lie.get("key", self.key), algorithm=algorithm, headers=headers)
         return self.lie.get("status", 200), {"id_token": token, "token_type": "Bearer"} | self.lie.get("answer", {})
 
-    def settings(self, redirect: str = "https://pages.example.vn/sign-in/back") -> str:
+    def settings(self, redirect: str = "https://pages.example.com/sign-in/back") -> str:
         """The file of settings of a server that trusts it."""
         return (
             f'issuer = "{self.issuer}"\nclient_id = "{CLIENT}"\nclient_secret_file = "secret"\n'

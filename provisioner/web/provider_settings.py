@@ -17,7 +17,7 @@ CLAIM: Final = "provisioner_role"
 BACK: Final = "/sign-in/back"
 _REQUIRED: Final = ("issuer", "client_id", "redirect")
 _SHAPE: Final = (
-    f'with {", ".join(sorted(_REQUIRED))} as texts and a table [roles], e.g. issuer = "https://login.example.vn/realm"'
+    f'with {", ".join(sorted(_REQUIRED))} as texts and a table [roles], e.g. issuer = "https://login.example.com/realm"'
 )
 _KNOWN: Final = frozenset({*_REQUIRED, "client_secret_file", "claim", "roles"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -74,7 +74,7 @@ def read_settings(text: str, file: str) -> ProviderSettings:
             _refuse(f"{file}: {key} is missing", f"write it, {_SHAPE}")
     for key in ("issuer", "redirect"):
         if not is_safe(urlsplit(texts[key])):
-            _refuse(f"{file}: {key} is no https:// address", "write it whole, e.g. https://login.example.vn/realm")
+            _refuse(f"{file}: {key} is no https:// address", "write it whole, e.g. https://login.example.com/realm")
     if urlsplit(texts["redirect"]).path != BACK:
         _refuse(f"{file}: redirect does not end in {BACK}", f"write https://NAME{BACK}, and tell the provider the same")
     return ProviderSettings(

@@ -141,7 +141,7 @@ DOCUMENTS: dict[str, list[Any]] = {
                     "carrier": "viettel",
                     "language": "en",
                     "heartbeat": True,
-                    "url": "https://noc.example.vn/hook",
+                    "url": "https://noc.example.com/hook",
                 },
                 {
                     "id": "dic",
@@ -149,7 +149,7 @@ DOCUMENTS: dict[str, list[Any]] = {
                     "role": "dic",
                     "province": "bac-giang",
                     "province_scheme": "gso-2021",
-                    "server": "mail.example.vn",
+                    "server": "mail.example.com",
                     "port": 465,
                     "security": "implicit",
                 },

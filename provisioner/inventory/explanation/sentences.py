@@ -42,8 +42,8 @@ PATTERN_HINTS = {
         r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
         r" [A-Za-z0-9+/]+={0,2}$"
     ): ("an SSH public key without its comment, which usually names a person: the first two words of the .pub file"),
-    r"^https?://[\x21-\x7e]+$": "write https://HOST[:PORT]/PATH, e.g. https://noc.example.vn/hooks/provisioner",
-    r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$": "the name or address of a server, e.g. mail.example.vn",
+    r"^https?://[\x21-\x7e]+$": "write https://HOST[:PORT]/PATH, e.g. https://noc.example.com/hooks/provisioner",
+    r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$": "the name or address of a server, e.g. mail.example.com",
     r"^[A-Za-z0-9+/]+={0,2}$": "`provisioner sign-off` writes this; do not edit it",
     r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
 }

@@ -36,7 +36,7 @@ _KNOWN: Final = _TEXTS | set(_NUMBERS) | _SWITCHES | {"forge"}
 _SIGNED: Final = ("tip", "each")
 _SHOWN: Final = 80
 _EXAMPLE: Final = (
-    'e.g. inventory = "vn", remote = "https://git.example.vn/noc/inventory.git", signers = "allowed-signers"'
+    'e.g. inventory = "vn", remote = "https://git.example.com/noc/inventory.git", signers = "allowed-signers"'
 )
 
 

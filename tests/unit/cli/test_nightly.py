@@ -25,7 +25,7 @@ from tests.unit.cli.test_documents import holds
 CAMERA = "bac-giang/kcl-bg-001/cam-02/sub"
 OTHER = "quang-nam/kcl-qn-001/cam-01/sub"
 KEY = "canary-key-" + "k" * 32
-ADDRESS, SENDER = "canary-dic@bacgiang.example.vn", "canary-sender@provisioner.example.vn"
+ADDRESS, SENDER = "canary-dic@bacgiang.example.com", "canary-sender@provisioner.example.com"
 
 
 class Nights:

@@ -16,15 +16,15 @@ from tests.hostile import MERGE_REQUEST
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 TODAY = date(2026, 1, 1)
-CANARY = "canary.person@canary.example.vn"
+CANARY = "canary.person@canary.example.com"
 NEAR = {
-    "webhook": "kind: webhook\nrole: carrier\ncarrier: viettel\nurl: https://noc.example.vn/hook",
-    "smtp": "kind: smtp\nrole: dic\nprovince: bac-giang\nserver: mail.example.vn\nport: 587",
+    "webhook": "kind: webhook\nrole: carrier\ncarrier: viettel\nurl: https://noc.example.com/hook",
+    "smtp": "kind: smtp\nrole: dic\nprovince: bac-giang\nserver: mail.example.com\nport: 587",
     "alertmanager": "kind: alertmanager\nrole: ministry\nurl: http://127.0.0.1:9093",
 }
 GOOD = f"""receivers:
   noc: {{key: {"k" * 32}}}
-  dic: {{sender: noc@example.vn, addresses: [dic@bacgiang.example.vn]}}
+  dic: {{sender: noc@example.com, addresses: [dic@bacgiang.example.com]}}
   all: {{}}
 """
 
@@ -77,7 +77,7 @@ def test_receivers_in_order_are_no_problem(folder: Folder) -> None:
     [
         ("kind: pigeon\nrole: ministry", "value-invalid", 4, "'pigeon'"),
         ("kind: webhook\nrole: king\nurl: https://a.example", "value-invalid", 5, "'king'"),
-        ("kind: webhook\nrole: ministry\nurl: http://noc.example.vn/hook", "value-invalid", 6, "https://"),
+        ("kind: webhook\nrole: ministry\nurl: http://noc.example.com/hook", "value-invalid", 6, "https://"),
         ("kind: webhook\nrole: ministry\nurl: https://", "value-invalid", 6, "HOST"),
         ("kind: webhook\nrole: ministry\nurl: ftp://a.example", "value-invalid", 6, "HOST"),
         ("kind: webhook\nrole: ministry\nurl: https://a.example:99999/", "value-invalid", 6, "HOST"),
@@ -112,7 +112,7 @@ def test_each_mistake_is_named_with_its_line(folder: Folder, text: str, code: st
 
 
 def test_a_login_in_an_address_is_refused_and_not_repeated(folder: Folder) -> None:
-    folder.write("id: noc\nkind: webhook\nrole: ministry\nurl: https://admin:Mat-khau1@noc.example.vn/hook")
+    folder.write("id: noc\nkind: webhook\nrole: ministry\nurl: https://admin:Mat-khau1@noc.example.com/hook")
     (problem,) = folder.problems(open_vault=False)
     assert "Mat-khau1" not in problem.message + problem.hint
 
@@ -127,8 +127,8 @@ def test_two_receivers_of_one_name_are_refused(folder: Folder) -> None:
     [
         ("receivers: {}\n", ["receiver-secret-missing"] * 3),
         (GOOD.replace("k" * 32, "short"), ["receiver-secret-unfit"]),
-        (GOOD.replace("dic@bacgiang.example.vn", '"Nguyen <a@b.vn>"'), ["receiver-secret-unfit"]),
-        (GOOD.replace("dic@bacgiang.example.vn", '"a@b.vn\\nBcc: c@d.vn"'), ["receiver-secret-unfit"]),
+        (GOOD.replace("dic@bacgiang.example.com", '"Nguyen <a@b.vn>"'), ["receiver-secret-unfit"]),
+        (GOOD.replace("dic@bacgiang.example.com", '"a@b.vn\\nBcc: c@d.vn"'), ["receiver-secret-unfit"]),
         (GOOD + "  gone: {}\n", ["receiver-secret-unused"]),
         (GOOD.replace("  all: {}", "  all: {username: prometheus}"), ["receiver-secret-missing"]),
         (GOOD.replace("receivers:", "recivers:"), ["key-unknown"]),

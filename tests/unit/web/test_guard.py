@@ -142,9 +142,9 @@ def test_a_server_that_would_be_open_is_refused(
 def test_a_server_is_called_by_its_own_names_and_those_that_it_was_given() -> None:
     assert HOST in names_of(ServerPlace(), 8300)
     assert "localhost" in names_of(ServerPlace(port=80), 80)
-    assert names_of(ServerPlace("198.18.0.1", names=["pages.example.vn"]), 8300) == (
+    assert names_of(ServerPlace("198.18.0.1", names=["pages.example.com"]), 8300) == (
         "198.18.0.1:8300",
-        "pages.example.vn",
+        "pages.example.com",
     )
     assert LocalDoor()
     assert HeaderDoor(())

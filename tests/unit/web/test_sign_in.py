@@ -198,7 +198,7 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, double: Double
         open_sign_in(tmp_path / "sign-in.toml")
 
 
-GOOD = DoubleProvider("https://login.example.vn").settings()
+GOOD = DoubleProvider("https://login.example.com").settings()
 
 
 @pytest.mark.parametrize(
@@ -223,4 +223,4 @@ def test_settings_that_are_wrong_are_named(text: str, says: str) -> None:
 
 
 def test_settings_that_are_right_are_read() -> None:
-    assert read_settings(GOOD, "sign-in.toml").host == "pages.example.vn"
+    assert read_settings(GOOD, "sign-in.toml").host == "pages.example.com"
