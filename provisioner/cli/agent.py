@@ -114,12 +114,12 @@ def _of_commit(row: CommitRow) -> Document:
 
 def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
     """Show what became of commits, by the history alone."""
-    from provisioner.history.commit_states import read_commit_states  # noqa: PLC0415
+    from provisioner.history.commit_states import reached_last, read_commit_states  # noqa: PLC0415
     from provisioner.history.place import state_place_of  # noqa: PLC0415
 
     rows = read_commit_states(state_place_of(invocation.env, settings.inventory))
     if invocation.json:
-        reached = next((row.commit for row in rows if row.state == "reached" and not row.within), "")
+        reached = reached_last(rows)
         print_document(
             {
                 "schema": "provisioner/agent",
@@ -127,7 +127,7 @@ def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
                 "inventory": settings.inventory,
                 "branch": settings.branch,
                 "tip": "",
-                "reached": reached,
+                "reached": reached.commit if reached else "",
                 "step": "",
                 "commits": [_of_commit(row) for row in rows],
                 "drift": [],

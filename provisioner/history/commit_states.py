@@ -22,8 +22,9 @@ from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical
 from provisioner.history.tables import commit_states, stored
 
-MOST: Final = 200
-"""So many commits are shown."""
+MOST: Final = 300
+"""So many commits are read, the newest words first, and beside them the one that was reached last."""
+REACHED: Final = "reached"
 _LONGEST: Final = 1000
 _TEXTS: Final = ("state", "cause", "reason", "rules", "signer", "run", "within", "proof")
 
@@ -81,8 +82,17 @@ def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
         table = commit_states.c
         columns = stored(table.revision), table.at, stored(table.content)
         query = select(*columns).where(table.inventory == place.inventory).order_by(table.at.desc(), table.revision)
-        rows = [_row(*row) for row in connection.execute(query.limit(MOST))]
-    return tuple(row for row in rows if row is not None)
+        newest = [_row(*row) for row in connection.execute(query.limit(MOST))]
+        # However many came after it that were refused: what was reached is what all others are held against.
+        reached = [_row(*row) for row in connection.execute(query.where(table.by_itself).limit(1))]
+    rows = {row.commit: row for row in (*newest, *reached) if row is not None}
+    return tuple(rows.values())
+
+
+def reached_last(rows: Collection[CommitRow]) -> CommitRow | None:
+    """The commit that was reached last by itself; None where none was."""
+    reached = [row for row in rows if row.state == REACHED and not row.within]
+    return max(reached, key=lambda row: row.at, default=None)
 
 
 def keep_commit_states(place: StatePlace, rows: Collection[CommitRow]) -> None:
@@ -104,9 +114,8 @@ def _replace(connection: Connection, inventory: str, row: CommitRow) -> None:
     own = commit_states.c.inventory == inventory, commit_states.c.revision == row.commit
     connection.execute(delete(commit_states).where(*own))
     content = canonical(row.document | {"due": list(row.due)})
-    connection.execute(
-        insert(commit_states).values(inventory=inventory, revision=row.commit, at=row.at, content=content)
-    )
+    values = {"revision": row.commit, "at": row.at, "by_itself": row.state == REACHED and not row.within}
+    connection.execute(insert(commit_states).values(inventory=inventory, content=content, **values))
 
 
 def _row(commit: object, at: datetime | None, content: object) -> CommitRow | None:

@@ -304,6 +304,10 @@ commit_states = Table(
     Column("inventory", TextColumn(63), primary_key=True),
     Column("revision", TextColumn(64), primary_key=True),
     Column("at", MomentColumn, nullable=False),
+    Column("by_itself", Boolean, nullable=False),
     Column("content", _LongText, nullable=False),
 )
-"""What became of each commit that an agent followed; no record, and replaced by the next word on it."""
+"""What became of each commit that an agent followed; no record, and replaced by the next word on it.
+
+`by_itself` is of those that were reached, and not with a newer one: the last of them is asked for.
+"""

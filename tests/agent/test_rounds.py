@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.render.files import MEDIAMTX_FILE
+from provisioner.render.files import MEDIAMTX_FILE, POLICY_FILE
 from provisioner.runs.agent.decision import Act, CommitCause
 from tests.agent.site import MERGER, RELAY, STRANGER, Site
 from tests.hostile import MERGE_REQUEST
@@ -123,10 +123,9 @@ def test_a_freeze_is_waited_for(site: Site) -> None:
 def test_drift_of_a_named_kind_is_corrected_and_other_drift_told(site: Site) -> None:
     site.round()
     host = site.hosts.hosts[RELAY]
-    gone = next(path for path in host.files if path.endswith("policy.json"))
-    del host.files[gone]
+    del host.files[POLICY_FILE]
     end = site.round()
-    assert gone in host.files, (end, site.lines)
+    assert POLICY_FILE in host.files, (end, site.lines)
     assert not end.drifted
     content, *rest = host.files[MEDIAMTX_FILE]
     host.files[MEDIAMTX_FILE] = (content.replace(b"554/", b"555/", 1), *rest)  # type: ignore[assignment]  # as it was
@@ -153,3 +152,42 @@ def test_a_failed_commit_is_not_tried_again_by_itself(site: Site) -> None:
     assert site.round().step.act is Act.REST
     assert site.row(commit).state == "failed"
     assert site.round(again=True).reached == commit
+
+
+def test_a_host_that_goes_back_when_its_drift_is_corrected_is_left_to_people(site: Site) -> None:
+    site.round()
+    host = site.hosts.hosts[RELAY]
+    del host.files[POLICY_FILE]
+    site.hosts.after = lambda operation, _host: host.files.pop(POLICY_FILE, None) if operation == "apply" else None
+    end = site.round()
+    assert set(end.drifted) == {RELAY}, (end, site.lines)
+    assert site.row(end.reached).stuck == (RELAY,)
+    site.hosts.after = lambda _operation, _host: None
+    writes = site.writes
+    end = site.round()
+    assert (set(end.drifted), site.writes) == ({RELAY}, writes)
+    assert not site.round(again=True).drifted
+
+
+def test_a_run_of_a_person_that_pauses_is_waited_for(site: Site) -> None:
+    site.round()
+    for host in site.hosts.hosts.values():
+        del host.files[POLICY_FILE]
+    site.call("apply", "--yes", "--pause-after", "canary", code=0)
+    commit = site.commit()
+    end = site.round()
+    assert (end.step.act, end.step.cause) == (Act.WAIT, CommitCause.RUN), (end, site.lines)
+    site.call("apply", "--resume")
+    assert site.round().reached == commit
+
+
+def test_drift_that_cuts_somebody_can_be_named_by_nobody(site: Site) -> None:
+    for impact in ("path", "all"):
+        site.edit("inventory.yml", "policy:\n", f"policy:\n  drift: {{ correct: [none, {impact}] }}\n")
+        assert "one of none, hot" in site.call("validate", code=3)
+        git(site.person, "checkout", "-q", "inventory.yml")
+    site.edit("inventory.yml", "policy:\n", "policy:\n  drift: { correct: [] }\n")
+    site.commit()
+    site.round()
+    del site.hosts.hosts[RELAY].files[POLICY_FILE]
+    assert set(site.round().drifted) == {RELAY}

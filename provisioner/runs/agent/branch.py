@@ -31,6 +31,7 @@ from provisioner.runs.agent.signers import (
     MAX_COMMIT_BYTES,
     MAX_SIGNERS_BYTES,
     AllowedSigner,
+    CommitVerdict,
     SignersFormError,
     allowed_signers,
     judge_commit,
@@ -131,12 +132,19 @@ class FollowedBranch:
         if len(commits) > _MOST_SIGNED:
             return Tip(commit, line, f"stands on more than {_MOST_SIGNED} commits that would have to be signed")
         for one in reversed(commits):
-            verdict = judge_commit(raw_commit(self.clone, one, MAX_COMMIT_BYTES), signers, self.clock())
+            verdict = self._verdict(one, signers)
             if verdict.objection:
                 named = "" if one == commit else f"stands on {one[:12]}, which "
                 return Tip(commit, line, f"commit {commit[:12]} {named}{verdict.objection}")
             self._signers[one] = verdict.signer
         return Tip(commit, line)
+
+    def _verdict(self, commit: str, signers: tuple[AllowedSigner, ...]) -> CommitVerdict:
+        try:
+            raw = raw_commit(self.clone, commit, MAX_COMMIT_BYTES)
+        except UsageError:
+            return CommitVerdict(objection=f"has more than {MAX_COMMIT_BYTES // 2**20} MiB of words")
+        return judge_commit(raw, signers, self.clock())
 
     def signer(self, commit: str) -> str:
         """Whose signature counted of a commit that was judged; empty of others."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
-from provisioner.history.commit_states import CommitRow, keep_commit_states, read_commit_states
+from provisioner.history.commit_states import CommitRow, keep_commit_states, reached_last, read_commit_states
 from provisioner.history.place import state_folder, state_place_of
 from provisioner.pipeline import Planned, Session
 from provisioner.plan import Saved
@@ -57,6 +57,8 @@ from provisioner.runs.agent.work import (
 )
 from provisioner.runs.unfinished import Unfinished
 
+_MOST_WITHIN: Final = 100
+"""Of so many commits that came in with a newer one it is written down that they did."""
 _MOST_STEPS: Final = 12
 """More than any round has: the decision's laws say that each ends."""
 
@@ -181,6 +183,7 @@ class AgentRounds:
         finally:
             self._close(work)
         tip = now.tip.commit if now.tip else ""
+        self.branch.keep_only({tip, now.reached})
         return RoundEnd(
             step,
             tip,
@@ -196,7 +199,8 @@ class AgentRounds:
 
     def _reached(self, work: _Work) -> str:
         """What was reached last: by the history, and by this machine's own memory, whichever is newer."""
-        recorded = next((r.commit for r in work.rows.values() if r.state == CommitState.REACHED and not r.within), "")
+        row = reached_last(work.rows.values())
+        recorded = row.commit if row else ""
         remembered = self.branch.remembered()
         if not recorded or not remembered or self.settings.goes_back:
             return recorded or remembered
@@ -220,7 +224,8 @@ class AgentRounds:
             case Act.FINISH:
                 return self._finish(now, work)
             case Act.LOOK:
-                return replace(now, look=self._look(step.commit, work).look)
+                looked = self._look(step.commit, work)
+                return replace(now, look=looked.look, corrects=_corrected(looked))
             case Act.APPLY:
                 return self._apply(now, step, work)
             case Act.CORRECT:
@@ -300,7 +305,8 @@ class AgentRounds:
         held = ", ".join(one.facility.id for one in planned.plan.held_back)
         words = (work.proof.words if work.proof else "no host had to change") + (f"; held: {held}" if held else "")
         row = self._row(step.commit, work, CommitState.REACHED, run=run, proof=words)
-        came = [c for c in self.branch.between(now.reached, step.commit) if not _is_settled(work.rows.get(c))]
+        between = self.branch.between(now.reached, step.commit)[:_MOST_WITHIN]
+        came = [commit for commit in between if not _is_settled(work.rows.get(commit))]
         within = [
             replace(row, commit=c, within=step.commit, run="", proof="", signer=self.branch.signer(c)) for c in came
         ]
@@ -375,6 +381,13 @@ class AgentRounds:
         if work.session is not None:
             close_session(work.session)
             work.session = None
+
+
+def _corrected(looked: PlannedLook) -> frozenset[Impact]:
+    """The impacts of drift that the inventory's policy has corrected by itself."""
+    if looked.planned is None or looked.session is None:
+        return frozenset()
+    return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)
 
 
 def _known(row: CommitRow | None) -> KnownCommit | None:

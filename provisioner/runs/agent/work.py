@@ -139,7 +139,8 @@ def ended(applied: Applied) -> RunEnded:
         postponed = f"run {applied.run} was {applied.ended}"
     elif not failure and passing:
         postponed = "; ".join(f"{one.host}: {one.cause}" for one in passing[:_MANY])
-    return RunEnded(applied.run, failure, postponed, tuple(one.host for one in wrong), changed)
+    worst = {one.host for one in wrong} | {change.host for change in applied.remaining}
+    return RunEnded(applied.run, failure, postponed, tuple(sorted(worst)), changed)
 
 
 def _went_wrong(result: HostResult) -> bool:
