@@ -37,11 +37,11 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
     """Follow a branch of a Git remote, and bring hosts to what it says.
 
     FILE says what is followed, and whose signatures count (TOML); at least inventory = "ID", remote = "URL" and
-    signers = "FILE", a file of allowed signers as in ssh-keygen(1). A commit is fetched into a clone of the agent's own,
-    its signature held against FILE's signers, planned from live hosts, and applied in waves once it has the approvals
-    that the inventory asks for; then all paths are verified, and what became of it is told. What nobody notices of
-    drift is corrected, all other drift told. Of several agents one leads, others stand by. A first SIGINT or SIGTERM
-    ends it with 0, a second at once with 130.
+    signers = "FILE", a file of allowed signers as in ssh-keygen(1). A commit is fetched into a clone of the agent's
+    own, its signature held against FILE's signers, planned from live hosts, and applied in waves once it has the
+    approvals that the inventory asks for; then all paths are verified, and what became of it is told. What nobody
+    notices of drift is corrected, all other drift told. Of several agents one leads, others stand by. A first SIGINT
+    or SIGTERM ends it with 0, a second at once with 130.
 
     Example: provisioner agent /etc/provisioner/agent.toml --once
     """
