@@ -14,8 +14,10 @@ from time import sleep
 from typing import NamedTuple, TypeVar
 
 from provisioner.base.collector import without_collector
+from provisioner.base.counted import counted
 from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.held import HeldFacility
+from provisioner.base.json_document import Document
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
@@ -62,6 +64,8 @@ from provisioner.plan.diff import changes_of, held_on, with_live_logins
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST
 from provisioner.plan.guards.programs import lacking_programs
+from provisioner.plan.guards.rego import rego_refusals, rego_warnings, too_large
+from provisioner.plan.guards.rego_input import MOST_CHANGES, PlanForRego, rego_input
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.site import SitePackage, render_closed_site, render_site
@@ -256,9 +260,61 @@ class Planned:
         """
         refuse_foreign(self.unreadable)
 
+    def judged_by_rego(self, session: Session, now: datetime) -> Planned:
+        """This plan, with what Rego rules say of it.
+
+        Raises:
+            InventoryError: they cannot judge any plan.
+        """
+        specs = {spec.id: spec for spec in self.hosts}
+        return replace(self, plan=judged_by_rego(session, self.plan, session.served, specs, now))
+
     def text(self, key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
         """The plan as it is saved, sealed with a key; `maker` is who made it."""
         return saved_text(self.plan, self.seen, key, maker)
+
+
+def judged_by_rego(
+    session: Session, plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime
+) -> Plan:
+    """A plan with what the inventory's Rego rules say of it.
+
+    Args:
+        session: the inventory that has the rules.
+        plan: the plan.
+        inventory: the same one, as far as the plan is about it.
+        hosts: those that the plan is about, by id.
+        now: the moment in which it is judged.
+
+    Raises:
+        InventoryError: the rules cannot judge any plan.
+    """
+    broken = [one for one in session.loaded.problems if one.is_of_rego and one.stops_plans]
+    if not (inventory.rego or broken):
+        return plan
+    from provisioner.rego.judge import judge  # noqa: PLC0415 (most inventories have no such rules)
+
+    if len(changing := plan.pending) > MOST_CHANGES:
+        return replace(plan, refused=(*plan.refused, too_large(len(changing))))
+    judgement = judge(inventory.rego, session.root, seen_by_rego(plan, inventory, hosts, now))
+    if problems := (*broken, *judgement.problems):
+        message = f"the Rego rules of {session.root} cannot judge a plan: {counted(len(problems), 'problem')}"
+        raise InventoryError(message, problems=problems, hint="correct the places listed; provisioner policy test")
+    verdict = judgement.verdict
+    return replace(
+        plan,
+        refused=(*plan.refused, *rego_refusals(verdict)),
+        warnings=(*plan.warnings, *rego_warnings(verdict.warned)),
+        notes=(*plan.notes, verdict.words),
+        rego=verdict,
+    )
+
+
+def seen_by_rego(plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime) -> Document:
+    """What Rego rules see of a plan; as `judged_by_rego`."""
+    cameras = {name: len(facility.cameras) for name, facility in inventory.facilities.items()}
+    offline = plan.against is not None
+    return rego_input(PlanForRego(inventory.settings.id, plan.changes, hosts, cameras, offline=offline), now)
 
 
 def refuse_foreign(errors: Mapping[str, HostError]) -> None:
@@ -284,6 +340,7 @@ def make_plan(
     allow: Mapping[str, int] | None = None,
     now: datetime | None = None,
     lift: Collection[str] = (),
+    is_judged: bool = True,
 ) -> Planned:
     """Observe the chosen hosts, compare them with the desired state, and judge the difference.
 
@@ -293,9 +350,10 @@ def make_plan(
         allow: limits of the policy that are raised for this plan.
         now: the moment, for freeze windows; this one where it is left out.
         lift: paths whose quarantine is lifted.
+        is_judged: whether Rego rules are asked, too; not of what is only to be seen.
 
     Raises:
-        InventoryError, SecretsError, RenderError: there is nothing to compare with.
+        InventoryError, SecretsError, RenderError: there is nothing to compare with, or Rego rules cannot judge.
         UsageError: the limit takes no host.
     """
     limit = session.read_limit(limit)
@@ -307,7 +365,8 @@ def make_plan(
     session.settle(facts)
     hosts = tuple(_lifting(session.state.hosts[spec.id], lift) for spec in hosts)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
-    return _judged(session, _Looked(limit, hosts, facts, errors), allowed, now)
+    planned = _judged(session, _Looked(limit, hosts, facts, errors), allowed, now)
+    return planned.judged_by_rego(session, now) if is_judged else planned
 
 
 def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, allow: Mapping[str, int]) -> Planned:
@@ -325,7 +384,8 @@ def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, 
         {host: facts for host, facts in planned.facts.items() if host in hosts},
         {host: error for host, error in planned.unreadable.items() if host in hosts},
     )
-    return _judged(session, looked, dict(allow), datetime.now(UTC))
+    now = datetime.now(UTC)
+    return _judged(session, looked, dict(allow), now).judged_by_rego(session, now)
 
 
 class _Looked(NamedTuple):

@@ -28,6 +28,7 @@ from provisioner.base.language.choice import Language
 from provisioner.inventory.model import BlockReason
 from provisioner.lifecycle.states import FacilityState
 from provisioner.plan.changes import Action, Impact, Resource
+from provisioner.rego.judge import RegoTestEnd
 from provisioner.verify.picture.rules import State, Suspect
 from provisioner.verify.reference import Daylight, ViewDoubt
 from provisioner.verify.result import Cause, DeviceState, Layer, Verdict
@@ -73,10 +74,19 @@ RESTATED = (
     "plan/guards/measures.py",
     "plan/guards/policy.py",
     "plan/guards/programs.py",
+    "plan/guards/rego.py",
     "plan/guards/surroundings.py",
     "plan/last_lines.py",
     "plan/offline.py",
     "plan/seen.py",
+    "rego/cases.py",
+    "rego/check.py",
+    "rego/door.py",
+    "rego/judge.py",
+    "rego/module.py",
+    "rego/references.py",
+    "rego/verdict.py",
+    "rego/words.py",
     "runs/meanwhile/words.py",
     "verify/acceptance.py",
     "hosts/condition.py",
@@ -236,6 +246,7 @@ NOT_SAID = frozenset(
         # names of codecs and makes
         *("MPEG-1 Video", "MPEG-1/2 Audio", "MPEG-1/2 Video", "MPEG-2 Video", "MPEG-4 Audio", "MPEG-4 Audio LATM"),
         *("MPEG-4 Video", "KB Vision", "program MediaMTX"),
+        "\n{name} contains message if {\n\tmessage := input.inventory\n\tfalse\n}\n",  # Rego
         # commands
         *("--by {value}", "--allow {allowance}", "provisioner sign-off {owner} --by {value}"),
         # descriptions in JSON Schemas, which are a document
@@ -320,6 +331,7 @@ def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
 
 LISTS: tuple[type[StrEnum], ...] = (
     *(Verdict, Layer, Cause, DeviceState, Action, Resource, Impact, Severity, FacilityState, BlockReason, HostOutcome),
+    RegoTestEnd,
 )
 """The lists whose values `Translator.word` is asked for."""
 

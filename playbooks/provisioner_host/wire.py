@@ -591,6 +591,7 @@ class PolicyAnswer(TypedDict):
     signing: list[str]
     protected: list[str]
     approvals: NotRequired[dict[str, Any]]
+    rego: NotRequired[list[str]]
 
 
 class HeldAnswer(TypedDict):

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 RECEIVERS = "receivers"
 """The object of problems of `receivers.yml`."""
+REGO_RULES = "policy"
+"""The folder of Rego rules, with which the objects of problems of theirs begin."""
 
 
 class Severity(StrEnum):
@@ -50,8 +52,21 @@ class Problem:
 
     @property
     def stops(self) -> bool:
-        """Whether it stops commands, or holds a facility: who is told of nights changes nothing on any host."""
-        return self.severity is Severity.ERROR and self.object != RECEIVERS
+        """Whether it stops commands, or holds a facility.
+
+        Who is told of nights changes nothing on any host, and rules that judge plans keep those alone back.
+        """
+        return self.severity is Severity.ERROR and self.object != RECEIVERS and not self.is_of_rego
+
+    @property
+    def stops_plans(self) -> bool:
+        """Whether nothing is planned or applied for it."""
+        return self.stops or (self.is_of_rego and self.severity is Severity.ERROR)
+
+    @property
+    def is_of_rego(self) -> bool:
+        """Whether it is about the Rego rules of an inventory."""
+        return self.object.partition("/")[0] == REGO_RULES
 
     @property
     def document(self) -> dict[str, str | int]:

@@ -12,7 +12,8 @@ INTERRUPTED: Final = 130
 MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
     {
         0: "done; for plan --exit-code and drift: no change",
-        1: "verification: something is degraded, down or unknown; an agreed availability missed; an idle intent",
+        1: "verification: something is degraded, down or unknown; an agreed availability missed; an idle intent;"
+        " a Rego test",
         2: "wrong usage, or nothing selected",
         3: "the inventory is invalid: all problems are listed; or a facility is held, and all others were done",
         4: "rendering failed",

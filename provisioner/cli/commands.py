@@ -43,6 +43,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, report, and tell whom it concerns."),
     "notify": ("provisioner.cli.notify", "notify", "Tell receivers what the last verification found."),
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
+    "policy": ("provisioner.cli.policy", "policy", "Test Rego rules that judge plans; show what they see."),
     "prove": ("provisioner.cli.prove", "prove", "Show who can reach what, and that statements hold."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "readers": ("provisioner.cli.readers", "readers", "List where a reader has each path."),

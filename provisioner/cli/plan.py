@@ -150,7 +150,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
 
     Example: provisioner -i DIR drift --limit carrier=viettel
     """
-    planned = make_plan(session_of(invocation), parse_limits(limits))
+    planned = make_plan(session_of(invocation), parse_limits(limits), is_judged=False)
     details = details or invocation.verbose
     _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
     if planned.unreadable:

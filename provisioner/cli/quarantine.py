@@ -47,7 +47,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     Example: provisioner -i DIR quarantine list --limit province=bac-giang
     """
     limit = parse_limits(limits)
-    planned = make_plan(session_of(invocation), limit)
+    planned = make_plan(session_of(invocation), limit, is_judged=False)
     paths = _chosen(planned, limit)
     if invocation.json:
         print_document(
@@ -111,7 +111,7 @@ def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
         UsageError: there is nothing to lift, or a name is none of a quarantined path.
         PolicyError: one of those hosts has other changes pending, too.
     """
-    first = make_plan(session, limit)
+    first = make_plan(session, limit, is_judged=False)
     paths = _chosen(first, limit)
     known = {one.path for one in paths}
     if unknown := sorted(set(names) - known):

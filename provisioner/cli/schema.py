@@ -20,6 +20,7 @@ _LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name
 _LISTED |= {"compare": "what `plan --offline` prints with --output json"}
 _LISTED |= {"plan-check": "what `plan --check` prints with --output json"}
 _LISTED |= {"plan-diff": "what `plan diff` prints with --output json"}
+_LISTED |= {"policy-input": "what Rego rules see of a plan, and `policy input` prints"}
 _LISTED |= {"notice": "what a webhook is sent of a night"}
 _LISTED |= {"error": "what any command prints with --output json where it has no result"}
 

@@ -64,6 +64,7 @@ class AppliedPolicy:
         signing: all that decides whose word on a connection plan counts, a line each.
         protected: what may not leave the inventory before its mark is removed.
         approvals: who has to approve plans; None where nobody has to.
+        rego: the files of Rego rules that judge plans, each with its digest.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -71,11 +72,13 @@ class AppliedPolicy:
     signing: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     approvals: ApprovalTerms | None = None
+    rego: tuple[str, ...] = ()
 
     def as_document(self) -> dict[str, object]:
-        """What its file on the host says; where nobody approves it has no word of that."""
-        plain = {name: value for name, value in asdict(self).items() if name != "approvals"}
-        return plain | ({"approvals": self.approvals.as_document()} if self.approvals else {})
+        """What its file on the host says; where nobody approves and no Rego judges it has no word of that."""
+        plain = {name: value for name, value in asdict(self).items() if name not in {"approvals", "rego"}}
+        plain |= {"approvals": self.approvals.as_document()} if self.approvals else {}
+        return plain | ({"rego": self.rego} if self.rego else {})
 
 
 def policy_of(inventory: Inventory) -> AppliedPolicy:
@@ -90,6 +93,7 @@ def policy_of(inventory: Inventory) -> AppliedPolicy:
         (*whose, *inventory.signing_facts),
         tuple(sorted(inventory.allocations.protected)),
         approval_terms(inventory),
+        tuple(sorted(file.mark for file in inventory.rego if not file.is_test)),
     )
 
 

@@ -373,7 +373,8 @@ def _policy(policy: Fields | None) -> AppliedPolicy | None:
     signing = policy.texts("signing") if policy.has("signing") else ()
     protected = policy.texts("protected") if policy.has("protected") else ()
     approvals = _terms(policy.below_or_none("approvals"))
-    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze"), signing, protected, approvals)
+    rego = policy.texts("rego") if policy.has("rego") else ()
+    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze"), signing, protected, approvals, rego)
 
 
 def _terms(terms: Fields | None) -> ApprovalTerms | None:

@@ -33,7 +33,7 @@ OWNER = "owner"
 FIRST = "first apply"
 """The change of trust of a host that has proved itself by the key that it was left, and was never applied."""
 
-_OF_POLICY = ("limit ", "freeze ", "signing: ", "approval: ", "protected ")
+_OF_POLICY = ("limit ", "freeze ", "signing: ", "approval: ", "protected ", "Rego rules ")
 """What would hold plans back less than before."""
 _SHARED = ("program", *_OF_POLICY)
 """What is of the whole inventory: the same change on several hosts is one."""
@@ -49,6 +49,7 @@ _DANGER = (
     "program",
     "signing: ",
     "approval: ",
+    "Rego rules ",
     FIRST,
 )
 

@@ -11,6 +11,7 @@ from provisioner.plan.guards.approvals import need_documents
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.model import HeldInPlan, Plan
 from provisioner.plan.totals import Totals, totals_of
+from provisioner.rego.verdict import RegoVerdict
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
@@ -51,6 +52,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "held": [held_document(one) for one in plan.held],
         "quarantined": [one.document for one in plan.quarantined],
         "approvals": need_documents(plan.approvals),
+        "rego": rego_document(plan.rego),
     }
 
 
@@ -119,6 +121,14 @@ def change_document(change: Change) -> dict[str, object]:
 def held_document(held: HeldInPlan) -> dict[str, object]:
     """One facility that is held, and which of the hosts that were read have something of it."""
     return held.facility.document | {"hosts": list(held.hosts), "chosen": held.chosen}
+
+
+def rego_document(verdict: RegoVerdict | None) -> dict[str, int] | None:
+    """What Rego rules said of a plan, counted; their words are among what is refused and the warnings."""
+    if verdict is None:
+        return None
+    said = {"denied": len(verdict.denied), "warned": len(verdict.warned), "failed": len(verdict.failed)}
+    return {"files": verdict.files, "rules": verdict.rules} | said
 
 
 def refusal_document(refusal: PlanRefusal) -> dict[str, object]:

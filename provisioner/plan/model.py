@@ -12,6 +12,7 @@ from provisioner.plan.changes import Change, pending
 from provisioner.plan.diff import Quarantined, SitePackageNeed
 from provisioner.plan.guards.approvals import ApprovalNeed
 from provisioner.plan.guards.policy import PlanRefusal
+from provisioner.rego.verdict import RegoVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Plan:
         held: facilities with errors of their own: nothing of them changes.
         quarantined: paths that relays do not pull, since their devices refuse the password.
         approvals: who has to approve it before it is applied.
+        rego: what Rego rules said of it; None where none was asked.
     """
 
     basis: Basis
@@ -86,6 +88,7 @@ class Plan:
     held: tuple[HeldInPlan, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     approvals: tuple[ApprovalNeed, ...] = ()
+    rego: RegoVerdict | None = None
 
     @property
     def resources(self) -> int:

@@ -611,6 +611,24 @@ _RECEIVERS: _Section = {
     "receiver-secret-unused": ("The vault has an entry for a receiver that is not there.", "Remove it."),
 }
 
+_REGO: _Section = {
+    "rego-form": (
+        "A file of rules is no Rego, or not in the form that ours have.",
+        "Correct the place; docs/policy.md has the form.",
+    ),
+    "rego-function": ("A rule calls a function that none may.", "Use one of those in docs/policy.md."),
+    "rego-reference": (
+        "A rule names what is not there, or compares a field with what it never is: it would never hold.",
+        "Correct the name; `provisioner schema policy-input` has the fields.",
+    ),
+    "rego-untested": ("No test is about a file of rules.", "Write one beside it; `provisioner policy test` runs it."),
+    "rego-warns": ("A rule of the inventory warns of a plan.", "Look at it before the plan is applied."),
+    "rego-not-installed": (
+        "There are rules, and no regopy to evaluate them: no plan is made or applied.",
+        "Install `regopy` beside the program.",
+    ),
+}
+
 _SECTIONS: dict[str, _Section] = {
     "Files": _FILES,
     "YAML": _YAML,
@@ -624,6 +642,7 @@ _SECTIONS: dict[str, _Section] = {
     "Secrets": _SECRETS,
     "Contacts": _CONTACTS,
     "Receivers of notices": _RECEIVERS,
+    "Rules of your own": _REGO,
 }
 
 SECTIONS: dict[str, dict[str, ProblemEntry]] = {

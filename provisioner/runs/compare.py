@@ -21,7 +21,7 @@ from provisioner.inventory.loader.held import partition
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.secrets import encrypted_bytes
 from provisioner.inventory.model import Inventory
-from provisioner.pipeline import Session
+from provisioner.pipeline import Session, judged_by_rego
 from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import OUTSIDE, Observed, build_plan
 from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_held, without
@@ -78,7 +78,8 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
         basis = Basis(session.digest, session.templates.digest, {}, allow=dict(allow))
         plan = build_plan(observed, basis, limit, now, session.commit)
         notes += tuple(note for note in plan.notes if note.startswith(OUTSIDE))
-        return replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))
+        plan = replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))
+        return judged_by_rego(session, plan, part.inventory, {spec.id: spec for spec in hosts}, now)
 
 
 def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:

@@ -38,7 +38,7 @@ from provisioner.inventory.loader.load import Loaded, check, digest_of
 from provisioner.inventory.loader.site import Site, read_site
 from provisioner.inventory.model import Allocations, Designations, Facility, Frame, Instructions, Inventory
 from provisioner.inventory.outline import Outline
-from provisioner.pipeline import Session
+from provisioner.pipeline import Session, judged_by_rego
 from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.diff import changes_of
@@ -302,12 +302,13 @@ def _compared(
     basis = Basis(digest_of(new.contents), session.templates.digest, {}, allow=allow)
     plan = build_plan(observed, basis, limit, now, session.commit)
     still = {spec.id for spec in hosts if spec.id not in differing}
-    return replace(
+    plan = replace(
         plan,
         notes=tuple(not_known(_encrypted(tree.objects), _encrypted(objects), ())),
         against=Against(tree.name, tree.commit, digest_of(old.contents)),
         noops_elsewhere=_noops(new, still, {c: count or 0 for c, count in bare.items()}),
     )
+    return judged_by_rego(session, plan, after, {spec.id: spec for spec in hosts}, now)
 
 
 def _one_a_carrier(frame: Frame, without: Collection[str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ DOCUMENTS: Final = (
     "plan",
     "plan-check",
     "plan-diff",
+    "policy-input",
     "prove",
     "rollback",
     "status",
@@ -40,6 +41,10 @@ def document_schema(name: str) -> Document:
     Raises:
         FileNotFoundError: there is no such document, or the installation is broken.
     """
+    if name == "policy-input":
+        from provisioner.rego.check import input_fields  # noqa: PLC0415 (of one document alone)
+
+        return dict(input_fields().schema)
     text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
     schema: Document = json.loads(text)
     return schema

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import REGO_RULES, Problem
 from provisioner.base.regular_file import open_regular
 from provisioner.inventory.model import (
     Allocations,
@@ -24,6 +24,7 @@ from provisioner.inventory.model import (
     Settings,
     Signers,
 )
+from provisioner.rego.file import is_rego_name
 
 LOCK_NAME = "allocations.lock.yml"
 VAULT_MARK = b"$ANSIBLE_VAULT;"
@@ -48,14 +49,15 @@ RECEIVERS_SECRETS = "secrets/receivers"
 """The owner of what opens the way to receivers of notices: no host needs it, and it is opened for notices alone."""
 _SECRET_FOLDERS = frozenset({_CAMERAS, (_SECRETS, "carriers")})
 _NOBODY: tuple[str, None] = ("", None)
-_LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
+_READ = (".yml", ".yaml", ".rego")
+_LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS, REGO_RULES})
 _FACILITY_DEPTH = 3
 _DEEPEST = 16
 _LINK_HINT = "put what it leads to in its place: nothing outside of an inventory is read as a part of it"
 _LAYOUT_HINT = (
     "files are inventory.yml, instructions.yml, designations.yml, signers.yml, maintenance.yml, intents.yml,"
-    " receivers.yml, carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml, and encrypted"
-    " ones under secrets/ and contacts/"
+    " receivers.yml, carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml,"
+    " policy/<rules>.rego and policy/<rules>_test.rego, and encrypted ones under secrets/ and contacts/"
 )
 
 
@@ -67,7 +69,7 @@ class File:
         root: the inventory's folder, as the user named it.
         relative: the path inside it, with `/`.
         owner: the object it describes, e.g. `facility/kcl-bg-001`.
-        model: what it has to be; None for encrypted files.
+        model: what it has to be; None for encrypted files, and for rules.
     """
 
     root: Path
@@ -199,7 +201,7 @@ class _Fault(Enum):
 
 
 def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | _Fault]]:
-    """Each folder with its YAML files, or why it is not read; then what lies below."""
+    """Each folder with its files of YAML and Rego, or why it is not read; then what lies below."""
     if len(folder) > _DEEPEST:
         yield folder, _Fault.DEEP
         return
@@ -215,7 +217,7 @@ def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
         yield folder, _Fault.UNREADABLE
         return
     folders = [entry for entry in entries if _is_folder(entry, follow=_link_counts((*folder, entry.name)))]
-    yield folder, [e for e in entries if e.name.endswith((".yml", ".yaml")) and not _is_folder(e, follow=True)]
+    yield folder, [e for e in entries if e.name.endswith(_READ) and not _is_folder(e, follow=True)]
     for entry in folders:
         if folder or entry.name != _CONTACTS:
             yield from _walk(root, (*folder, entry.name))
@@ -263,6 +265,8 @@ def _meant(parts: tuple[str, ...]) -> str:
 
 
 def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
+    if folder == (REGO_RULES,) and is_rego_name(name):
+        return f"{REGO_RULES}/{name}", None
     if not name.endswith(".yml"):
         return _NOBODY
     stem = name.removesuffix(".yml")

@@ -21,7 +21,7 @@ from provisioner.base.git import Checkout, checkout_of, run_git
 
 _FILE: Final = "100"
 _CONTACTS: Final = "contacts"
-_READ: Final = (".yml", ".yaml")
+_READ: Final = (".yml", ".yaml", ".rego")
 _APPROVAL: Final = ".json"
 _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from provisioner.base.canonical import canonical_json
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import REGO_RULES, Problem
 from provisioner.base.errors import InventoryError
 from provisioner.base.regular_file import open_regular
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
@@ -20,6 +20,7 @@ from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn, locate
 from provisioner.inventory.model import Model
+from provisioner.rego.file import MOST_BYTES
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -105,6 +106,8 @@ def bytes_of(file: File) -> bytes:
 
 def max_bytes(file: File) -> int:
     """The size up to which a file is read."""
+    if file.kind == REGO_RULES:
+        return MOST_BYTES
     if file.model is None:
         return MAX_ENCRYPTED_BYTES
     return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_FILE_BYTES

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import REGO_RULES, Problem
 from provisioner.base.errors import InventoryError
 from provisioner.base.stage import Stage, at_stage
 from provisioner.inventory import rules
@@ -45,6 +45,7 @@ from provisioner.inventory.model import (
 from provisioner.inventory.model.brief import FacilityInBrief, InFile, Remarks
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.consequences import without_consequences
+from provisioner.rego.file import MOST_BYTES, MOST_FILES, RegoFile
 
 _CARRIERS_ID = "secrets-"
 """How the vault ids of carriers begin, as `provisioner.base.vault` has it."""
@@ -223,6 +224,7 @@ class _FilesPass:
     sites: list[tuple[File, Site]] = field(default_factory=list)
     understood: list[tuple[File, Site]] = field(default_factory=list)
     others: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rego: list[RegoFile] = field(default_factory=list)
     lock: str | None = None
     _file_ids: frozenset[str] = frozenset()
     _mended: set[int] = field(default_factory=set)
@@ -282,11 +284,16 @@ class _FilesPass:
             self.understood.append((file, site))
 
     def _read(self, file: File) -> None:
+        if file.kind == REGO_RULES and len(self.rego) > MOST_FILES:
+            return  # that there are too many is said of those that were read
         try:
             data = bytes_of(file)
         except OSError as error:
             self.broken.add(file.owner)
             self.problems.append(unreadable(file, error))
+            return
+        if file.kind == REGO_RULES:
+            self._take_rego(file, data)
             return
         if file.model is None:
             self._take_encrypted(file, data)
@@ -314,6 +321,18 @@ class _FilesPass:
         if content.problems:
             self.broken.add(file.owner)
         return content.text
+
+    def _take_rego(self, file: File, data: bytes) -> None:
+        self.others[file.relative] = hashlib.sha256(data).hexdigest(), ""
+        text = None if len(data) > MOST_BYTES else _text_in(data)
+        if text is not None:
+            self.rego.append(RegoFile(file.relative, text))
+            return
+        message, hint = (
+            f"{file.relative} is no text of at most {MOST_BYTES // 1024} KiB",
+            "write rules as UTF-8, and few",
+        )
+        self._problem(file, "rego-form", message, hint)
 
     def _take_encrypted(self, file: File, data: bytes) -> None:
         self.others[file.relative] = hashlib.sha256(data).hexdigest(), ""
@@ -442,6 +461,7 @@ class _FilesPass:
             maintenance=maintenance.windows if isinstance(maintenance, Maintenance) else (),
             intents=intents.intents if isinstance(intents, Intents) else (),
             receivers=receivers.receivers if isinstance(receivers, Receivers) else (),
+            rego=tuple(sorted(self.rego)),
         )
         if (text := self.lock) is not None:
             frame.read_later(lambda: validated_text(Allocations, text))
@@ -450,6 +470,13 @@ class _FilesPass:
     def _by_id(self, model: type[M]) -> dict[str, M]:
         values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
         return dict(sorted(values.items()))
+
+
+def _text_in(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _carrier_of_label(data: bytes) -> str | None:

@@ -18,6 +18,7 @@ from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.receivers import Receiver
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
 from provisioner.inventory.model.signers import Approver, Signer, Signers, signers_in, signing_facts_of
+from provisioner.rego.file import RegoFile
 
 _LOCK = "allocations"
 _READ_LOCK = "read_lock"
@@ -57,6 +58,8 @@ class Frame(Model):
     """The statements of `intents.yml`, where there is one."""
     receivers: tuple[Receiver, ...] = ()
     """The receivers of `receivers.yml`, where there is one."""
+    rego: tuple[RegoFile, ...] = ()
+    """The rules of `policy/` with their tests, as far as they are texts."""
 
     if not TYPE_CHECKING:
 

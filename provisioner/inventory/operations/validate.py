@@ -70,7 +70,17 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
 def problems_of(root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None) -> tuple[Problem, ...]:
     """Every problem of an inventory that is loaded, sorted by place; without a vault password all but the secrets'."""
     with without_collector():
-        return tuple(sorted([*check(loaded), *_problems_of_secrets(root, loaded, environment, cache)]))
+        own = [*check(loaded), *_problems_of_rego(root, loaded)]
+        return tuple(sorted([*own, *_problems_of_secrets(root, loaded, environment, cache)]))
+
+
+def _problems_of_rego(root: Path, loaded: Loaded) -> tuple[Problem, ...]:
+    files = loaded.frame.rego if loaded.frame else ()
+    if not files:
+        return ()
+    from provisioner.rego.check import rego_problems  # noqa: PLC0415 (most inventories have no such rules)
+
+    return rego_problems(files, root)
 
 
 def _problems_of_secrets(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from provisioner.base.counted import counted
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec
+from provisioner.desired.trust import AppliedPolicy
 from provisioner.hosts.facts import FileFacts, RelayFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
@@ -51,9 +52,8 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     if not differing:
         return at.noop(Resource.FILE, path, "same content, mode and owner")
     if path == at.spec.names.policy_file and differing == ["content"]:
-        if _approvals_differ(at):
-            # What a host does not remember it cannot hold against an edit that takes it back.
-            reason = "who approves plans, and what, is to be remembered there"
+        # What a host does not remember it cannot hold against an edit that takes it back.
+        if reason := _to_be_remembered(at):
             return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
         return at.noop(Resource.FILE, path, "the policy that it was applied under; the next change writes the new one")
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
@@ -67,9 +67,12 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, impact, reason, cut)
 
 
-def _approvals_differ(at: Comparison) -> bool:
-    remembered, desired = at.facts.policy, at.spec.policy
-    return (remembered.approvals if remembered else None) != (desired.approvals if desired else None)
+def _to_be_remembered(at: Comparison) -> str:
+    """What a host has to remember of the policy at once; empty where it waits for the next change."""
+    remembered, desired = at.facts.policy or AppliedPolicy(), at.spec.policy or AppliedPolicy()
+    if remembered.approvals != desired.approvals:
+        return "who approves plans, and what, is to be remembered there"
+    return "which Rego rules judge plans is to be remembered there" if remembered.rego != desired.rego else ""
 
 
 def _differ(differing: list[str]) -> str:

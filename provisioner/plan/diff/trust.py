@@ -5,7 +5,7 @@ What is narrowed is no change of trust: it is the file's alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_network
 
@@ -154,6 +154,7 @@ def _loosened(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Ite
         yield f"signing: {line}", Action.DELETE, "it decided whose word on a connection plan counts"
 
     yield from _other_terms(live.approvals, desired.approvals)
+    yield from _other_rego(live.rego, desired.rego)
 
 
 def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> Iterator[tuple[str, Action, str]]:
@@ -169,6 +170,22 @@ def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> I
         yield f"approval: {line}", Action.CREATE, "who approves plans was decided without it"
     if desired and desired.valid_hours > live.valid_hours:
         yield "approval: valid hours", Action.UPDATE, f"{live.valid_hours} → {desired.valid_hours}"
+
+
+def _other_rego(live: Sequence[str], desired: Sequence[str]) -> Iterator[tuple[str, Action, str]]:
+    """Each file of rules that judged plans and is gone, or says something else; one more judges beside the others."""
+    now = dict(line.partition(" ")[::2] for line in desired)
+    for line in sorted(set(live) - set(desired)):
+        file, _, digest = line.partition(" ")
+        if file in now:
+            reason = f"{_short(digest)} → {_short(now[file])}: plans were held against it as it was"
+            yield f"Rego rules {file}", Action.UPDATE, reason
+        else:
+            yield f"Rego rules {file}", Action.DELETE, "plans were held against them"
+
+
+def _short(digest: str) -> str:
+    return digest[: len("sha256:") + 12]
 
 
 def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:

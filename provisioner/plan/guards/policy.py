@@ -35,7 +35,7 @@ class PlanRefusal:
 
     Attributes:
         policy: the limit's name, or `protected`, `lock_out`, `intent`, `networks_taken`, `outside_limit`,
-            `viewers_unknown`.
+            `viewers_unknown`, `rego`.
         message: one sentence.
         hint: what to do next.
         limit: what is allowed; None where it is no number.

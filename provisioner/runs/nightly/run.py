@@ -146,7 +146,7 @@ def _record(session: Session, night: NightRun) -> StepOutcome:
 
 
 def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
-    planned = make_plan(session, night.orders.limit)
+    planned = make_plan(session, night.orders.limit, is_judged=False)
     night.planned = planned
     watcher.compared(planned)
     codes = (

@@ -103,7 +103,7 @@ def test_the_dependencies_are_those_of_the_package() -> None:
     project = SETTINGS["project"]
     optional = project["optional-dependencies"]
     listed = re.findall(r"^- `([\w-]+)`:", section(PAGE, _title(10)), re.MULTILINE)
-    assert sorted(listed) == sorted(map(_name, [*project["dependencies"], *optional["postgresql"]]))
+    assert sorted(listed) == sorted(map(_name, [*project["dependencies"], *optional["postgresql"], *optional["rego"]]))
     assert spans(paragraph("For development: ")) == list(map(_name, optional["dev"]))
 
 

@@ -17,7 +17,7 @@ from tests.unit.docs.pages import ROOT, all_pages, fences, text_of
 
 WIDTH = 120
 PAGES = all_pages()
-LANGUAGES = {"", "console", "json", "mermaid", "python", "toml", "yaml"}
+LANGUAGES = {"", "console", "json", "mermaid", "python", "rego", "toml", "yaml"}
 # Names that begin like a path of the repository and are something else; each with what it is.
 NO_PATHS = {
     "inventories/lab/secrets": "made in each lab's own copy",

@@ -16,8 +16,8 @@ from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/problems.md"
-GUARDS = ("provisioner/plan/guards/surroundings.py", "provisioner/plan/guards/intents.py")
-PLACES = ("provisioner/inventory", "provisioner/contacts", *GUARDS)
+GUARDS = tuple(f"provisioner/plan/guards/{name}.py" for name in ("surroundings", "intents", "rego"))
+PLACES = ("provisioner/inventory", "provisioner/contacts", "provisioner/rego", *GUARDS)
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+\Z")
 # Words of the same form that are something else; each with what it is.
 NO_CODES = {
@@ -47,8 +47,9 @@ the SARIF file that `validate --sarif FILE` writes for merge requests. The messa
 file, line and column; the hint below it says what to write or to run.
 
 An **error** ends `validate` with exit code 3. One that is about a single facility holds that facility: what hosts have
-of it stays as it is, and other commands go on with all others; any other error stops every command. A **warning** does
-neither. Some codes are one or the other, by how bad the single case is.
+of it stays as it is, and other commands go on with all others; any other error stops every command, but those of
+receivers and of rules (`policy/`), which stop what needs them. A **warning** does neither. Some codes are one or the
+other, by how bad the single case is.
 
 Below, each code has its meaning, and after the arrow what mends it. This page is made from
 `provisioner/report/problem_catalogue.py`; a test holds both against the code.

@@ -1,0 +1,128 @@
+"""`provisioner policy`: the Rego rules of an inventory, tried, and what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import click
+
+from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import HostError, InventoryError
+from provisioner.base.json_document import Document
+from provisioner.base.language import Translator
+from provisioner.base.printable import printable
+from provisioner.cli.context import Invocation
+from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.limit import limit_option
+from provisioner.cli.output import print_document, print_error_line
+from provisioner.cli.session import session_of
+from provisioner.cli.terminal import Terminal, stdout_of
+from provisioner.desired.limit import parse_limits
+from provisioner.pipeline import Session, make_plan, seen_by_rego
+from provisioner.rego.check import rego_problems
+from provisioner.rego.file import RegoFile
+from provisioner.rego.judge import RegoTest, RegoTestEnd, run_tests
+
+_COLOURS = {RegoTestEnd.PASSED: "green", RegoTestEnd.FAILED: "red", RegoTestEnd.UNTESTED: "red"}
+_FAILED = 1
+
+
+@click.group(cls=NamedGroup)
+def policy() -> None:
+    """Test the Rego rules of an inventory, and show what they see.
+
+    Rules in policy/*.rego judge every plan beside the limits of inventory.yml; their tests stand beside them, in
+    policy/*_test.rego.
+    """
+
+
+@policy.command()
+@click.pass_obj
+def test(invocation: Invocation) -> int:
+    """Run the tests of the inventory's Rego rules.
+
+    Runs every rule test_… of policy/*_test.rego and prints how it ended. Then each deny and warn is left out in turn:
+    a rule that no test misses is named, as it might never hold anything back. Needs no host, no vault and no network.
+    Ends with 1 if a test fails or a rule is missed by none, and with 3 if a file cannot be evaluated.
+
+    Example: provisioner -i DIR policy test
+    """
+    files = _files(session_of(invocation))
+    tests = run_tests(files)
+    failed = any(one.end is not RegoTestEnd.PASSED for one in tests)
+    if invocation.json:
+        print_document(_document(files, tests, ok=not failed))
+    else:
+        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal.print(_lines(files, tests, terminal, invocation.say))
+    return _FAILED if failed else 0
+
+
+@policy.command("input")
+@limit_option
+@click.pass_obj
+def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
+    """Print what Rego rules see of the plan that would be made now, as JSON.
+
+    Reads every chosen host and changes nothing; no rule is asked. Ends with 5 if a host could not be read. `provisioner
+    schema policy-input` says what each field is.
+
+    Example: provisioner -i DIR policy input --limit province=bac-giang
+    """
+    session, now = session_of(invocation), datetime.now(UTC)
+    planned = make_plan(session, parse_limits(limits), now=now, is_judged=False)
+    print_document(seen_by_rego(planned.plan, session.served, {spec.id: spec for spec in planned.hosts}, now))
+    for _, error in sorted(planned.unreadable.items()):
+        print_error_line(error, color=invocation.color, say=invocation.say)
+    return HostError.exit_code if planned.unreadable else 0
+
+
+def _files(session: Session) -> tuple[RegoFile, ...]:
+    """The rules and tests of an inventory.
+
+    Raises:
+        InventoryError: one cannot be evaluated.
+    """
+    loaded = session.loaded
+    files = loaded.frame.rego if loaded.frame else ()
+    problems = [one for one in loaded.problems if one.is_of_rego]
+    problems += rego_problems(files, session.root)
+    errors = tuple(one for one in problems if one.severity is Severity.ERROR)
+    if errors:
+        hint = "correct the places listed"
+        raise InventoryError(f"the Rego rules of {session.root} cannot be tested", problems=errors, hint=hint)
+    return files
+
+
+def _document(files: Sequence[RegoFile], tests: Sequence[RegoTest], *, ok: bool) -> Document:
+    return {
+        "schema": "provisioner/policy-test",
+        "version": 1,
+        "ok": ok,
+        "files": [file.path for file in files if not file.is_test],
+        "tests": [
+            {"file": one.file, "line": one.line, "name": one.name, "end": one.end.value, "detail": one.detail}
+            for one in tests
+        ],
+    }
+
+
+def _lines(files: Sequence[RegoFile], tests: Sequence[RegoTest], terminal: Terminal, say: Translator) -> Iterator[str]:
+    for one in tests:
+        head = f"{click.style(say.word(one.end), fg=_COLOURS[one.end])} {one.file}:{one.line} {printable(one.name, 80)}"
+        yield from terminal.below(head, printable(say.restated(one.detail)), 2)
+    rules = sum(len(file.module.judging) for file in files if not file.is_test)
+    if not rules:
+        yield say("no Rego rule: policy/ holds none")
+        return
+    ended = {end: sum(one.end is end for one in tests) for end in RegoTestEnd}
+    counted = {"rules": say.counted(rules, "Rego rule"), "tests": say.counted(ended[RegoTestEnd.PASSED], "test")}
+    if ended[RegoTestEnd.FAILED]:
+        failed = say.counted(ended[RegoTestEnd.FAILED], "test")
+        yield say("failed: {failed}; {tests} passed, {rules}", failed=failed, **counted)
+    elif ended[RegoTestEnd.UNTESTED]:
+        missed = say.counted(ended[RegoTestEnd.UNTESTED], "Rego rule")
+        yield say("untested: {missed}, which no test misses; {tests} passed, {rules}", missed=missed, **counted)
+    else:
+        yield say("passed: {tests}, {rules}, each missed by a test", **counted)

@@ -1,0 +1,140 @@
+"""The process in which rules are evaluated: it reads one question, answers it, and ends. See `door`.
+
+It is started alone in an empty folder, with an environment that says nothing; here it gives up what it does not need.
+What the library prints is thrown away: rules may print what they like.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+from typing import TYPE_CHECKING, Final, TypedDict
+
+if TYPE_CHECKING:
+    from regopy import Interpreter
+
+QUESTION: Final = "question.json"
+"""Where the question lies, in the folder that the process is started in."""
+_MOST_WRITTEN: Final = 16 * 1024 * 1024
+_MOST_FILES: Final = 64
+_PLACE: Final = re.compile(r"\(error [0-9]+:[^|]*\|([0-9]+)\|[0-9]+\s+\(errormsg [0-9]+:([^\n]*)\)")
+_ERROR: Final = re.compile(r"\(errormsg [0-9]+:([^\n]*)\)")
+
+
+class RegoQuestion(TypedDict):
+    """What is asked: queries of some texts, each with the number of the document that it sees."""
+
+    texts: list[str]
+    queries: list[tuple[str, int]]
+    documents: list[object]
+    seconds: int
+
+
+class WrittenAnswer(TypedDict, total=False):
+    """What a query came to; neither value nor error where it is undefined."""
+
+    value: object
+    error: str
+    never: bool
+
+
+class WrittenFault(TypedDict):
+    """A text that the library does not take: its number, and how many bytes come before the place."""
+
+    text: int
+    offset: int
+    message: str
+
+
+class Written(TypedDict, total=False):
+    """All that the process writes."""
+
+    answers: list[WrittenAnswer]
+    fault: WrittenFault
+
+
+def main() -> None:
+    """Answer the question that lies in the folder."""
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    with open(QUESTION, encoding="utf-8") as file:  # noqa: PTH123 (nothing more is imported here than is needed)
+        question: RegoQuestion = json.load(file)
+    _give_up(question["seconds"])
+    json.dump(_answered(question), answer)
+    answer.close()
+    os._exit(0)  # what the library leaves behind is the kernel's to take away
+
+
+def _give_up(seconds: int) -> None:
+    """Take from this process what it does not need. Memory is watched from outside: the library aborts below limits."""
+    for what, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_FSIZE, _MOST_WRITTEN),
+        (resource.RLIMIT_NOFILE, _MOST_FILES),
+        (resource.RLIMIT_CPU, seconds + 5),
+    ):
+        _, hard = resource.getrlimit(what)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (limit, limit))
+
+
+def _answered(question: RegoQuestion) -> Written:
+    import regopy  # noqa: PLC0415 (after the limits)
+
+    interpreter = regopy.Interpreter()
+    interpreter.strict_built_in_errors = True
+    for number, text in enumerate(question["texts"]):
+        try:
+            interpreter.add_module(f"m{number}", text)
+        except regopy.RegoError as error:
+            return {"fault": _placed(str(error), number)}
+    answers: list[WrittenAnswer] = []
+    seen = -1
+    for query, document in question["queries"]:
+        if document != seen:
+            interpreter.set_input(question["documents"][document])
+            seen = document
+        answers.append(_one(interpreter, query))
+    return {"answers": answers}
+
+
+def _placed(error: str, text: int) -> WrittenFault:
+    match = _PLACE.search(error)
+    return {"text": text, "offset": int(match[1]) if match else 0, "message": match[2] if match else "it is no Rego"}
+
+
+def _one(interpreter: Interpreter, query: str) -> WrittenAnswer:
+    # The output as the library wrote it: its own reading of it fails on errors of compiling.
+    from regopy import rego_shared  # noqa: PLC0415 (after the limits)
+
+    try:
+        output = rego_shared.rego_query(interpreter._impl, query)  # noqa: SLF001 (there is no other way to the text)
+    except rego_shared.RegoError as error:
+        return {"error": _message(str(error))}
+    try:
+        text = rego_shared.rego_output_string(output)
+        if not rego_shared.rego_output_ok(output):
+            return {"error": "a function failed, or two rules contradict each other"}
+        if text == "undefined":
+            return {}
+        if text.startswith("(error"):
+            return {"error": _message(text), "never": True}
+        return {"value": json.loads(text)["expressions"][0]}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {"error": "what it comes to cannot be read"}
+    finally:
+        rego_shared.rego_free_output(output)
+
+
+def _message(text: str) -> str:
+    match = _ERROR.search(text)
+    return match[1] if match else "it cannot be evaluated"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Rules as they are evaluated, by regopy in its process: what they say, and that no failure is a pass."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from provisioner.rego import door, judge
+from provisioner.rego.check import EMPTY, rego_problems
+from provisioner.rego.door import RegoBounds, RegoFailureError, RegoQuery, ask_rego
+from provisioner.rego.file import RegoFile
+from provisioner.rego.judge import RegoTest, RegoTestEnd, run_tests
+from tests.hostile import MERGE_REQUEST
+from tests.rego_page import page_file, page_files
+
+ROOT = Path("inventories/ours")
+HEAD = "package provisioner.x\n\nimport rego.v1\n\n"
+FIRM = HEAD + 'deny contains "no plan at all" if input.version == 1\n'
+CANARY = "canary-Rg7oP2xw"
+
+
+def rules(body: str, name: str = "x") -> RegoFile:
+    return RegoFile(f"policy/{name}.rego", HEAD.replace("provisioner.x", f"provisioner.{name}") + body)
+
+
+def test_the_tests_of_the_page_pass_and_miss_each_of_its_rules() -> None:
+    assert [one for one in run_tests(page_files()) if one.end is not RegoTestEnd.PASSED] == []
+    assert rego_problems(page_files(), ROOT) == ()
+
+
+def test_a_rule_that_no_test_misses_is_named() -> None:
+    file, test = page_file("evening.rego"), page_file("evening_test.rego")
+    less = RegoFile(test.path, test.text.partition("test_readers_are_named")[0])
+    assert [one for one in run_tests((file, less)) if one.end is not RegoTestEnd.PASSED] == [
+        RegoTest("policy/evening.rego", 17, "warn", RegoTestEnd.UNTESTED, "no test fails without it")
+    ]
+    failing = RegoFile(test.path, test.text.replace("plan_at(19)", "plan_at(17)"))
+    ended = {one.name: one.end for one in run_tests((file, failing))}
+    assert ended["test_refused_in_the_evening"] is RegoTestEnd.FAILED
+    assert run_tests((file,))[0].end is RegoTestEnd.UNTESTED
+
+
+def test_a_plan_is_judged_by_every_file_and_each_message_has_its_rule() -> None:
+    plan = EMPTY | {
+        "now": {"date": "2021-05-20", "hour": 19},
+        "provinces": [{"id": "bac-giang", "facilities": 2}],
+        "summary": {"viewers": 7},
+        "facilities": [{"id": "kcl-bg-009", "new": True, "cameras": 1}],
+        "hosts": [{"id": "relay-1", "counts": {"impact": "all"}}],
+    }
+    verdict = judge.judge(page_files(), ROOT, plan).verdict
+    assert [(one.place, one.message) for one in verdict.denied] == [
+        ("policy/cameras.rego:5", "kcl-bg-009 is new and has 1 camera; it needs two"),
+        ("policy/elections.rego:8", "bac-giang votes this week, and 2 of its facilities would change"),
+        ("policy/evening.rego:10", "relay-1: every reader would reconnect between 18:00 and 23:00"),
+    ]
+    assert [one.place for one in verdict.warned] == ["policy/evening.rego:17"]
+    assert verdict.words == "4 Rego rules of 3 files judged this plan: 3 deny, 1 warn, 0 failed"
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("deny contains m if {\n\tm := 1 / 0\n}\n", "a function failed, or two rules contradict each other"),
+        ("a := 1\n\na := 2\n\ndeny contains m if m := a\n", "a function failed, or two rules contradict each other"),
+        ("deny contains m if m := 5\n", "deny says what is no message"),
+        ('deny contains m if m := ""\n', "deny says what is no message"),
+        ('deny contains m if m := {"message": "x", "hint": 1}\n', "deny says what is no message"),
+        ('deny contains m if m := {"hint": "x"}\n', "deny says what is no message"),
+        ("warn contains m if m := null\n", "warn says what is no message"),
+        ("deny contains m if {\n\tf(1)\n\tm := 1\n}\n\nf(a) if f(a)\n", "Recursion detected"),
+    ],
+)
+def test_no_clear_answer_is_a_refusal_and_hides_no_other_file(body: str, said: str) -> None:
+    judgement = judge.judge(
+        (rules(body), RegoFile("policy/y.rego", FIRM.replace("provisioner.x", "provisioner.y"))), ROOT, EMPTY
+    )
+    if judgement.problems:
+        assert said in judgement.problems[0].message
+    else:
+        assert said in judgement.verdict.failed[0].message
+        assert [one.file for one in judgement.verdict.denied] == ["policy/y.rego"]
+
+
+@MERGE_REQUEST
+def test_a_file_cannot_speak_for_another_one() -> None:
+    """Were it not refused for its form, it would still be evaluated apart: nothing of it reaches the other file."""
+    firm = RegoFile("policy/x.rego", FIRM)
+    for body in ("package provisioner.x\n\nimport rego.v1\n\ndeny := set()\n", FIRM.replace("== 1", "== 2")):
+        judgement = judge.judge((firm, RegoFile("policy/y.rego", body)), ROOT, EMPTY)
+        assert "the file is not of the package provisioner.y" in judgement.problems[0].message
+    beside = rules('deny_at_5 contains "x" if false\n\ndeny contains m if m := "beside"\n', "y")
+    assert judge.judge((firm, beside), ROOT, EMPTY).problems != ()
+    asked = ask_rego([firm.module.placed()[0]], [RegoQuery("data.provisioner.x.deny_at_5")], [EMPTY], door.CHECKED)
+    assert asked[0].value == ["no plan at all"]
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    ("body", "bounds", "said"),
+    [
+        ("[a | some a in numbers.range(1, 9000000)]", RegoBounds(30, 200), "more than 200 MiB of memory"),
+        (
+            'regex.match("^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab")',
+            RegoBounds(1, 900),
+            "longer than 1 second",
+        ),
+    ],
+)
+def test_what_never_ends_is_ended(body: str, bounds: RegoBounds, said: str) -> None:
+    """Below the rules' form: these are handed to the door as they are."""
+    with pytest.raises(RegoFailureError, match=said):
+        ask_rego([f"{HEAD}bomb := {body}\n"], [RegoQuery("data.provisioner.x.bomb")], [{}], bounds)
+
+
+@MERGE_REQUEST
+def test_the_process_of_rules_knows_nothing_of_the_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CANARY", CANARY)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "regopy.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
+    (tmp_path / "json.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
+    text = f"{HEAD}says := opa.runtime()\n"
+    queries = [
+        RegoQuery("data.provisioner.x.says"),
+        RegoQuery('http.send({"method": "get", "url": "http://127.0.0.1:9"})'),
+    ]
+    (runtime, asked) = ask_rego([text], queries, [{}], door.CHECKED)
+    assert runtime.is_defined
+    assert CANARY not in str(runtime.value)
+    assert os.environ["HOME"] not in str(runtime.value)
+    assert not asked.is_defined
+
+
+@MERGE_REQUEST
+def test_what_rules_print_is_no_answer() -> None:
+    text = f'{HEAD}x if print("{{\\"answers\\": []}}")\n'
+    (answer,) = ask_rego([text], [RegoQuery("data.provisioner.x.x")], [{}], door.CHECKED)
+    assert answer.value is True
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"fault": {}}', b'{"answers": 1}', b'{"answers": []}'),
+        *(b'{"answers": [1]}', b'{"answers": [{}, {}]}', b'{"answers": "ab"}'),
+    ],
+)
+def test_what_is_no_answer_is_a_failure(written: bytes) -> None:
+    with pytest.raises(RegoFailureError):
+        door.answers_in(written, 1)
+
+
+def test_without_regopy_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner.rego.check.is_installed", lambda: False)
+    judgement = judge.judge(page_files(), ROOT, EMPTY)
+    assert [one.code for one in judgement.problems] == ["rego-not-installed"]
+    assert "nothing is planned or applied" in judgement.problems[0].hint
+
+
+def test_what_regopy_does_not_take_is_named_at_its_place() -> None:
+    found = rego_problems((rules("deny contains m if {\n\tm := 1 +\n}\n"),), ROOT)
+    (problem,) = [one for one in found if one.stops_plans]
+    assert (problem.file, problem.code) == ("inventories/ours/policy/x.rego", "rego-form")
+    assert problem.line in {5, 6, 7}
