@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from regopy import Interpreter
 
 from provisioner.rego import door, judge
 from provisioner.rego.check import EMPTY, rego_problems
 from provisioner.rego.door import RegoBounds, RegoFailureError, RegoQuery, ask_rego
 from provisioner.rego.file import RegoFile
+from provisioner.rego.functions import ALLOWED
 from provisioner.rego.judge import RegoTest, RegoTestEnd, run_tests
 from tests.hostile import MERGE_REQUEST
 from tests.rego_page import page_file, page_files
@@ -166,3 +168,44 @@ def test_what_regopy_does_not_take_is_named_at_its_place() -> None:
     (problem,) = [one for one in found if one.stops_plans]
     assert (problem.file, problem.code) == ("inventories/ours/policy/x.rego", "rego-form")
     assert problem.line in {5, 6, 7}
+
+
+CHANGES = [
+    {"host": "r1", "resource": "path", "name": "a/b", "action": "delete", "impact": "path", "viewers": 3}
+    | {"reason": "", "carriers": ["viettel"], "province": "bac-giang", "facility": "f1"},
+    {"host": "r2", "resource": "peer", "name": "p", "action": "create", "impact": "none", "viewers": 0}
+    | {"reason": "", "carriers": ["vnpt"], "province": "", "facility": ""},
+]
+USUAL = {
+    "not is_peer(c)\n\tm := c.name\n}\n\nis_peer(c) if {\n\tc.resource == `peer`": "a/b",
+    "every d in input.changes {\n\t\td.viewers < 5\n\t}\n\tc.viewers > 0\n\tm := c.host": "r1",
+    "lost := [d.name | some d in input.changes; d.action == `delete`]\n\tm := concat(c.host, lost)": "a/b",
+    "c.host == `r1`\n\thosts := {d.host | some d in input.changes}\n\tm := sprintf(`%d`, [count(hosts)])": "2",
+    "n := sum([d.viewers | some d in input.changes])\n\tm := sprintf(`%d`, [n])": "3",
+    "some i\n\tinput.changes[i].action == `delete`\n\tm := sprintf(`%d`, [i])": "0",
+    "`viettel` in c.carriers\n\tc.action in {`delete`, `update`}\n\tm := c.host": "r1",
+    "c.host == `r1`\n\tm := level(c)\n}\n\ndefault level(_) := `low`\n\nlevel(c) := `up` if {\n\tc.viewers > 2": "up",
+    "c.impact == `path`\n\tm := object.get(c, `name`, `none`)": "a/b",
+    "late\n\tm := `late`\n}\n\ndefault late := false\n\nlate if {\n\tinput.now.hour > 10": "late",
+    "startswith(c.province, `bac-`)\n\tm := c.province": "bac-giang",
+    "m := time.weekday(time.parse_rfc3339_ns(input.now.at))": "Thursday",
+    "regex.match(`^r1$`, c.host)\n\tm := c.host": "r1",
+    "limits := {`viettel`: 1, `vnpt`: 9}\n\tsome k in c.carriers\n\tc.viewers > limits[k]\n\tm := k": "viettel",
+}
+
+
+def test_what_rules_are_usually_made_of_comes_to_what_it_should() -> None:
+    """What another version of regopy has to do as well."""
+    files = [
+        rules(f"deny contains m if {{\n\tsome c in input.changes\n\t{body}\n}}\n", f"x{number:02}")
+        for number, body in enumerate(USUAL)
+    ]
+    judgement = judge.judge(files, ROOT, EMPTY | {"changes": CHANGES})
+    assert judgement.problems == ()
+    assert judgement.verdict.failed == ()
+    assert [one.message for one in judgement.verdict.denied] == list(USUAL.values())
+
+
+def test_every_function_that_rules_may_call_is_one() -> None:
+    interpreter = Interpreter()
+    assert [name for name in sorted(ALLOWED) if not interpreter.is_builtin(name)] == []
