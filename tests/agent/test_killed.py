@@ -64,7 +64,7 @@ def run_kills(site: Site, hosts: DiskHosts, kills: int, seed: int) -> tuple[int,
             site.round()
             whole = time.monotonic() - begun
         else:
-            for _ in range(chance.randint(1, 3)):
+            for _ in range(chance.randint(1, 3) if kills > SAMPLE else SAMPLE):
                 cut += killed_after(site, chance.uniform(0.02, whole))
                 run, _ = unfinished_run(state_place_of(site.environment, ID), datetime.now(UTC))
                 midst += run is not UnfinishedRun.NONE

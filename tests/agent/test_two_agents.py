@@ -126,7 +126,7 @@ def stream(both: Pair, commits: int, kills: int, seed: int) -> None:
 
 def test_a_stream_of_commits_is_settled_while_agents_die(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with pair(site, str(site.folder / "shared"), monkeypatch) as both:
-        stream(both, 3, 1, 5)
+        stream(both, 2, 1, 5)
 
 
 @pytest.mark.soak
