@@ -44,6 +44,7 @@ class CommitRow:
         within: the newer commit with which it was reached; empty where by itself.
         proof: what the verification after it came to.
         stuck: hosts whose drift from it could not be corrected.
+        held: the facilities of it whose own files have errors: hosts keep what they have of them.
         due: who has still to be told of it: `notes`, `forge`.
     """
 
@@ -58,13 +59,14 @@ class CommitRow:
     within: str = ""
     proof: str = ""
     stuck: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     due: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def document(self) -> Document:
         """All of it, but for its moment and who has still to be told."""
         texts: Document = {name: getattr(self, name) for name in _TEXTS}
-        return texts | {"commit": self.commit, "stuck": list(self.stuck)}
+        return texts | {"commit": self.commit, "stuck": list(self.stuck), "held": list(self.held)}
 
 
 def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
@@ -127,9 +129,8 @@ def _row(commit: object, at: datetime | None, content: object) -> CommitRow | No
     if not isinstance(document, Mapping) or not isinstance(commit, str) or at is None:
         return None
     texts = {name: printable(str(document.get(name, "")), _LONGEST) for name in _TEXTS}
-    return CommitRow(
-        printable(commit, 64), at=at, **texts, stuck=_names(document, "stuck"), due=_names(document, "due")
-    )
+    stuck, held, due = (_names(document, name) for name in ("stuck", "held", "due"))
+    return CommitRow(printable(commit, 64), at=at, **texts, stuck=stuck, held=held, due=due)
 
 
 def _names(document: Mapping[str, object], name: str) -> tuple[str, ...]:

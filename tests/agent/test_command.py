@@ -12,10 +12,12 @@ from typing import Any
 
 from provisioner.base.attempt import Patience
 from provisioner.cli.main import run
+from provisioner.forge.dialect import StatusState
 from provisioner.history.lease import LeaseHolder, agent_lease
 from provisioner.history.place import state_place_of
 from provisioner.runs.agent.run import Agent
-from tests.agent.site import ID, MERGER, RELAY, STRANGER, Site
+from provisioner.runs.agent.tidings import status_of
+from tests.agent.site import CAMERA, ID, MERGER, RELAY, STRANGER, Site
 from tests.forges import TOKEN, served_forge
 from tests.pipelines.git_server import WRITER, git, served_repository
 from tests.signatures import key_file, public_line
@@ -108,6 +110,16 @@ def test_what_people_have_to_approve_waits_for_them_and_is_applied_once_they_did
     assert (code, document["reached"]) == (0, above), (document, journal)
     assert site.row(commit).within == above
     assert site.writes > writes
+
+
+def test_a_facility_that_is_held_holds_up_nothing_and_is_no_success(site: Site) -> None:
+    command(site, "--once")
+    site.edit(CAMERA, "channel: 17", "channel: 18")  # nobody agreed to it
+    commit = site.commit()
+    code, document, _ = command(site, "--once")
+    assert (code, document["commits"][0]["state"]) == (3, "reached"), document
+    assert document["commits"][0]["held"] == ["kcl-bg-001"]
+    assert status_of(site.row(commit), "agent").state is StatusState.FAILURE
 
 
 def test_a_second_agent_stands_by_and_is_told_who_leads(site: Site) -> None:

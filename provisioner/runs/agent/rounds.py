@@ -302,9 +302,11 @@ class AgentRounds:
         run = run_of(self.place, step.commit)
         if run:
             work.proof = prove(session, self.settings.proof_deadline, self._tell)
-        held = ", ".join(one.facility.id for one in planned.plan.held_back)
-        words = (work.proof.words if work.proof else "no host had to change") + (f"; held: {held}" if held else "")
-        row = self._row(step.commit, work, CommitState.REACHED, run=run, proof=words)
+        held = tuple(one.facility.id for one in planned.plan.held_back)
+        words = (work.proof.words if work.proof else "no host had to change") + (
+            f"; held: {', '.join(held)}" if held else ""
+        )
+        row = replace(self._row(step.commit, work, CommitState.REACHED, run=run, proof=words), held=held)
         between = self.branch.between(now.reached, step.commit)[:_MOST_WITHIN]
         came = [commit for commit in between if not _is_settled(work.rows.get(commit))]
         within = [

@@ -296,4 +296,5 @@ def code_of(end: RoundEnd) -> int:
         return _CODES.get(row.cause, PolicyError.exit_code)
     is_unknown = end.step.cause is CommitCause.HOSTS
     not_up = end.proof is not None and not end.proof.good
-    return worst_of(HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))
+    held = InventoryError.exit_code * bool(row.held)
+    return worst_of(held, HostError.exit_code * is_unknown, _DRIFTED * bool(end.drifted), int(not_up))

@@ -132,4 +132,6 @@ def status_of(row: CommitRow, name: str) -> CommitStatus:
     """A commit's status at a forge."""
     words = row.reason or row.proof or (f"reached with {row.within[:12]}" if row.within else "")
     text = f"{row.state}: {words}" if words else row.state
-    return CommitStatus(row.commit, _STATES.get(row.state, StatusState.ERROR), name, text)
+    # A pipeline that leaves a facility as it is whose file has errors is not green, either.
+    state = StatusState.FAILURE if row.held else _STATES.get(row.state, StatusState.ERROR)
+    return CommitStatus(row.commit, state, name, text)
