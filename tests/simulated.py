@@ -10,6 +10,7 @@ import base64
 import copy
 import hashlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -79,6 +80,8 @@ class SimulatedHost:
     restarts: int = 0
     public_key: str = ""
     private_key: str = ""
+    next_key: str = ""
+    moved: dict[str, int] = field(default_factory=dict)
     is_new_hardware: bool = False
     proves: bool = True
     identity: str = ""
@@ -185,7 +188,14 @@ def _keys(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     private_key = host.private_key or base64.b64encode(digest).decode()
     public_key = _public_key(private_key) if host.private_key else private_key
     host.public_key = public_key if host.private_key else host.public_key
-    answer = {"public_key": public_key, "api_hash": hashed, "probe_hash": hashed}
+    answer: dict[str, Any] = {"public_key": public_key, "api_hash": hashed, "probe_hash": hashed}
+    if "following" in call.request:
+        brought_next = call.files.get("next-key", b"").decode().strip()
+        host.next_key = brought_next or host.next_key or base64.b64encode(os.urandom(32)).decode()
+        answer["following"] = _public_key(host.next_key)
+        assert call.request["following"] in {"", answer["following"]}
+        if order := call.request.get("seal"):
+            answer["sealed_following"] = host_escrow.seal(host.next_key, answer["following"], order)
     if order := call.request.get("seal"):
         return answer | {"sealed": host_escrow.seal(private_key, public_key, order)}
     return answer
@@ -322,7 +332,17 @@ def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:
         for name, peer in host.peers.items()
     }
     link = {"addresses": [host.link["address"]], "routes": sorted(host.link["routes"]), "mtu": host.link["mtu"]}
-    return {"public_key": host.public_key, "listen_port": host.link["port"], **link, "peers": peers}
+    answer = {"public_key": host.public_key, "listen_port": host.link["port"], **link, "peers": peers}
+    if following := host.link.get("following"):
+        answer["following"] = {
+            "public_key": following["public_key"],
+            "listen_port": following["port"],
+            "addresses": link["addresses"],
+            "mtu": link["mtu"],
+            "alike": True,
+            "moved": {key: at for key, at in sorted(host.moved.items()) if key in peers},
+        }
+    return answer
 
 
 def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
@@ -368,7 +388,14 @@ def _kept(host: SimulatedHost, call: HostCall) -> dict[str, bytes]:
 def _go_live(host: SimulatedHost, call: HostCall) -> None:
     host.rules = host.files[NFT_FILE][0] if NFT_FILE in host.files else None
     host.settle()
+    before = (host.link or {}).get("following")
     host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
+    if (after := host.link.get("following")) is not None:
+        assert after["public_key"] == _public_key(host.next_key), "the next key is born on the host"
+    elif before is not None:
+        if host.link["port"] == before["port"]:  # it takes the first one's place
+            host.public_key, host.private_key = before["public_key"], host.next_key
+        host.next_key, host.moved = "", {}
     host.units = set(units_of(call.spec))
     host.overriding = [path for path in host.overriding if not host_units.of_ours(path)]
     if call.request["program"]:
@@ -540,6 +567,8 @@ def go_back(host: SimulatedHost, cause: str) -> None:
     assert host.armed is not None
     assert host.last_good is not None
     run = str(host.armed["run"])
+    for name in _OWN_KEYS:
+        setattr(host, name, host.last_good[name])
     _put(host, host.last_good)
     host.armed = None
     host.receipts[run] = ("rolled-back", cause)
@@ -592,10 +621,12 @@ def _paths(state: dict[str, Any]) -> dict[str, Any]:
 
 
 _STATE = ("files", "rules", "peers", "link", "units", "manifest")
+_OWN_KEYS = ("public_key", "private_key", "next_key", "moved")
+"""What a return to last-good brings back, and no other state has."""
 
 
 def _state(host: SimulatedHost) -> dict[str, Any]:
-    return {name: copy.deepcopy(getattr(host, name)) for name in _STATE}
+    return {name: copy.deepcopy(getattr(host, name)) for name in (*_STATE, *_OWN_KEYS)}
 
 
 def _put(host: SimulatedHost, state: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from provisioner_host.paths import PROBE_TABLE, TUNNEL, USER
+from provisioner_host.paths import PROBE_TABLE, SECOND_TUNNEL, TUNNEL, USER
 from provisioner_host.shell import PATH, Failed, run
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _LINE = re.compile(
     r"^trace id (?P<id>[0-9a-f]+) (?P<table>\w+ \S+) (?P<chain>\S+) (?P<what>packet: |rule |policy )(?P<rest>.*)$"
 )
 _FIELD = re.compile(r"\b(iif|oif|ip6? saddr|ip6? daddr|tcp sport|tcp dport|udp sport|udp dport) \"?([^\s\"]+)")
+# The second one is there while a relay changes its own key.
+_TUNNELS = f'{{ "{TUNNEL}", "{SECOND_TUNNEL}" }}'
 _RULE_DROPS = re.compile(r"\(verdict drop\)$")
 
 
@@ -92,12 +94,12 @@ def rules(devices: list[DeviceAddress], listen_port: int, relay_user: int | None
     places = ", ".join(f"{address} . {port}" for address, port in devices)
     first = "tcp flags & (syn | ack) == syn"
     out = [f"meta mark {MARK} meta nftrace set 1"]
-    back = [f'iifname "{TUNNEL}" meta l4proto icmp {_RATE} meta nftrace set 1']
+    back = [f"iifname {_TUNNELS} meta l4proto icmp {_RATE} meta nftrace set 1"]
     if places and relay_user is not None:
         out.append(f"meta skuid {relay_user} ip daddr . tcp dport {{ {places} }} {first} {_RATE} meta nftrace set 1")
     if places:
         answer = "tcp flags & (syn | rst) != 0"
-        back.append(f'iifname "{TUNNEL}" ip saddr . tcp sport {{ {places} }} {answer} {_RATE} meta nftrace set 1')
+        back.append(f"iifname {_TUNNELS} ip saddr . tcp sport {{ {places} }} {answer} {_RATE} meta nftrace set 1")
     if listen_port:
         out.append(f"udp sport {listen_port} {_RATE} meta nftrace set 1")
         back.append(f"udp dport {listen_port} {_RATE} meta nftrace set 1")

@@ -12,8 +12,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 
-from provisioner_host import files, paths
-from provisioner_host.key_change import shown
+from provisioner_host import files, interface, paths
 
 _KEY, _PLACE = "PublicKey = ", "Endpoint = "
 # On tmpfs; what is older leads nowhere: gateways behind carriers' address translation move.
@@ -32,12 +31,20 @@ def remember(present: Mapping[str, str], staying: frozenset[str], now: float | N
     at = time.time() if now is None else now
     known = {key: one for key, one in _read().items() if 0 <= at - one[1] <= _KEPT_S}
     going = {key: (place, at) for key, place in present.items() if key not in staying and place}
-    listed = sorted((known | going).items(), key=lambda entry: entry[1][1], reverse=True)[:_MOST]
+    listed = _newest(known | going)
     if going:
-        with contextlib.suppress(OSError):  # no room: it comes by itself, later
-            paths.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
-            files.write_json(paths.ENDPOINTS, {key: list(one) for key, one in listed})
-    return {key: place for key, (place, _) in listed}
+        _write(listed)
+    return {key: place for key, (place, _) in listed.items()}
+
+
+def _newest(known: Mapping[str, tuple[str, float]]) -> dict[str, tuple[str, float]]:
+    return dict(sorted(known.items(), key=lambda entry: entry[1][1], reverse=True)[:_MOST])
+
+
+def _write(known: Mapping[str, tuple[str, float]]) -> None:
+    with contextlib.suppress(OSError):  # no room: it comes by itself, later
+        paths.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write_json(paths.ENDPOINTS, {key: list(one) for key, one in _newest(known).items()})
 
 
 def with_endpoints(conf: str, known: Mapping[str, str], present: Mapping[str, str]) -> str:
@@ -59,7 +66,20 @@ def with_endpoints(conf: str, known: Mapping[str, str], present: Mapping[str, st
 
 def live() -> dict[str, str]:
     """Where each live peer was seen last, by public key; empty where it never was."""
-    return {key: "" if place == "(none)" else place for key, place in shown("endpoints").items()}
+    return interface.places(paths.TUNNEL)
+
+
+def keep(places: Mapping[str, str], *, over: bool = True) -> None:
+    """Keep where peers are that are about to be called anew.
+
+    Args:
+        places: endpoints by public key.
+        over: whether they count more than what is kept already.
+    """
+    now = time.time()
+    new = {key: (place, now) for key, place in places.items() if place}
+    if new:
+        _write((_read() | new) if over else (new | _read()))
 
 
 def _read() -> dict[str, tuple[str, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import firewall, last_good, paths, quarantine, relay, tunnel, units
+from provisioner_host import firewall, last_good, paths, quarantine, relay, second_tunnel, tunnel, units
 from provisioner_host.shell import Failed
 
 
@@ -40,6 +40,7 @@ def health(names: list[str], peers: Collection[str], sentinel: str | None, *, ru
         raise Failed("the tunnel is not up")
     if differing := set(peers) ^ set(live_peers):
         raise Failed(f"the tunnel's peers differ: {min(differing)}")
+    second_tunnel.refuse_unlike(frozenset(peers))
     if sentinel and not relay.wait_for(sentinel, 5):
         raise Failed("MediaMTX does not hold the file that was written")
     return read

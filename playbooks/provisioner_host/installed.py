@@ -16,7 +16,7 @@ def command(words: list[str]) -> int:
     """Do what a unit asks for: the exit code."""
     actions = {
         "nft-up": firewall.load_installed,
-        "wg-up": tunnel.up,
+        "wg-up": lambda: tunnel.up(in_unit=True),
         "wg-down": tunnel.down,
         "revert": dead_man.watch,
         "quarantine": _quarantine,

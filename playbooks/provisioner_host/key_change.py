@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from provisioner_host import paths
+from provisioner_host import interface, paths
 from provisioner_host.known import identity
 from provisioner_host.shell import Failed, run
 
@@ -86,14 +86,7 @@ def settled(conf: str, handshakes: Mapping[str, int]) -> str:
 
 def handshakes() -> dict[str, int]:
     """The last handshake of each live peer, by public key; none where the tunnel is not up."""
-    return {key: int(at) for key, at in shown("latest-handshakes").items()}
-
-
-def shown(what: str) -> dict[str, str]:
-    """What `wg` shows of each live peer, by public key; nothing where the tunnel is not up."""
-    done = run(["wg", "show", paths.TUNNEL, what], check=False)
-    lines = done.stdout.splitlines() if done.returncode == 0 else []
-    return {key: value for key, _, value in (line.partition("\t") for line in lines)}
+    return interface.handshakes(paths.TUNNEL)
 
 
 def move() -> tuple[str, ...]:
@@ -119,7 +112,8 @@ def move() -> tuple[str, ...]:
 
 
 def _allowed() -> dict[str, str]:
-    return {key: "" if allowed == "(none)" else allowed for key, allowed in shown("allowed-ips").items()}
+    shown = interface.shown(paths.TUNNEL, "allowed-ips")
+    return {key: "" if allowed == "(none)" else allowed for key, allowed in shown.items()}
 
 
 def live_pairs() -> tuple[KeyPair, ...]:

@@ -75,11 +75,34 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     if request["relay"]:
         answer["api_hash"] = _hash_of(paths.API_PASSWORD)
         answer["probe_hash"] = _hash_of(paths.PROBE_PASSWORD)
+    following = _following(request, folder) if "following" in request else ""
+    if following:
+        answer["following"] = _public_key(following)
     if "seal" in request:
         from provisioner_host import escrow  # noqa: PLC0415 (most hosts of most calls seal nothing)
 
         answer["sealed"] = escrow.seal(private_key, answer["public_key"], request["seal"])
+        if following:
+            answer["sealed_following"] = escrow.seal(following, answer["following"], request["seal"])
     return answer
+
+
+def _following(request: KeysRequest, folder: Path) -> str:
+    """The private key that follows the tunnel's own one: the one that is there, a new one, or the one that is brought.
+
+    Raises:
+        Failed: one that is brought is not the one that was named.
+    """
+    named = request["following"]
+    brought = folder / "files/next-key"
+    if named and brought.exists():
+        private_key = brought.read_text()
+        if _public_key(private_key) != named:
+            raise Failed("the next key that was brought is not the one that was named: nothing was kept of it")
+        files.write(paths.WG_KEY_NEXT, private_key.encode(), mode=0o600)
+    elif not paths.WG_KEY_NEXT.exists():
+        files.write(paths.WG_KEY_NEXT, run(["wg", "genkey"]).stdout.encode(), mode=0o600)
+    return paths.WG_KEY_NEXT.read_text()
 
 
 def _public_key(private_key: str) -> str:

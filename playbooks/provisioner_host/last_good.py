@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import files, firewall, paths, quarantine, relay, selinux, sessions, tunnel, units
+from provisioner_host import files, firewall, paths, quarantine, relay, second_tunnel, selinux, sessions, tunnel, units
 from provisioner_host.room import words_of
 from provisioner_host.shell import Failed
 
@@ -134,6 +134,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
 
     attempt(lambda: _end_quarantine(state))
     attempt(lambda: changed.extend(restore_files(folder, wrong)))
+    attempt(second_tunnel.give_back)
     attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
     attempt(lambda: selinux.restore(Path(saved["path"]) for saved in state["files"]))
     if live:
@@ -325,9 +326,14 @@ KEPT = 3
 def keep(run_id: str) -> None:
     """Keep last-good as the state before a run, which is confirmed now; the oldest of more than three goes.
 
-    Where it could not be freed of what was revoked it is gone, and nothing is kept.
+    Where it could not be freed of what was revoked it is gone, and nothing is kept. Nor is any state of before the
+    tunnel's key was changed: the key that it had is forgotten, and no gateway would be answered.
     """
     if not paths.LAST_GOOD.exists():
+        return
+    if second_tunnel.forget_keys(second_tunnel.of_file(_copy_in(paths.LAST_GOOD, paths.TUNNEL_FILE))):
+        for folder in (paths.LAST_GOOD, paths.GENERATIONS):
+            shutil.rmtree(folder, ignore_errors=True)
         return
     files.folder(paths.GENERATIONS, 0o700)
     target = paths.GENERATIONS / run_id
@@ -338,6 +344,13 @@ def keep(run_id: str) -> None:
     files.write_json(target / "generation.json", {"run": run_id, "number": number, "at": int(time.time())})
     for old in generations()[KEPT:]:
         forget(str(old["run"]))
+
+
+def _copy_in(folder: Path, path: Path) -> Path:
+    """Where a saved state has a file; a place where nothing is where it has it not."""
+    state = files.read_json(folder / "state.json")
+    saved = state.get("files", ()) if isinstance(state, dict) else ()
+    return next((folder / str(one["content"]) for one in saved if one["path"] == str(path)), folder / "absent")
 
 
 def _leave_trust_out(folder: Path) -> None:

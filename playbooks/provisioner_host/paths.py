@@ -22,6 +22,9 @@ WG_FILE = ETC / "wg-prov.conf"
 PSK_FILE = ETC / "wg-prov.psk"
 TUNNEL_FILE = ETC / "tunnel.json"
 WG_KEY = KEYS / "wg-prov.key"
+# Of a relay that changes its own key: the one that follows, and once that took its place, the one that it had.
+WG_KEY_NEXT = KEYS / "wg-prov.key.next"
+WG_KEY_FORMER = KEYS / "wg-prov.key.former"
 API_PASSWORD = KEYS / "api.password"
 PROBE_PASSWORD = KEYS / "probe.password"
 # With it the host proves that it is the one that it was, and reads who it is for: bundle.py reads it by the same name.
@@ -58,6 +61,8 @@ PROBE_USER = "provisioner-probe" + (f"-{SIDE}" if SIDE else "")
 USERS = (PROBE_USER,) if SIDE else (PROBE_USER, USER)
 TUNNELS_OF_SIDES = "wgp-"
 TUNNEL = f"{TUNNELS_OF_SIDES}{SIDE}" if SIDE else "wg-prov"
+# Beside it while a relay changes its own key; a shared centre never does.
+SECOND_TUNNEL = "wg-prov-next"
 TABLE = ("inet", OURS)
 # Marks packets of a probe for the trace, while a probe looks closer.
 PROBE_TABLE = ("inet", "provisioner_probe" + (f".{SIDE}" if SIDE else ""))

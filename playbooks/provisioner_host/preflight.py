@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import files, firewall, lockout, paths, relay, selinux, tunnel
+from provisioner_host import files, firewall, lockout, paths, relay, second_tunnel, selinux, tunnel
 from provisioner_host.shell import Failed
 from provisioner_host.side import SIDE
 from provisioner_host.transaction import ApplyTransaction
@@ -116,6 +116,9 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
     if SIDE and str(paths.TUNNEL_FILE) in wanted:
         link = change.staged(paths.TUNNEL_FILE)
         change.step("check networks", lambda: tunnel.refuse_collision(link))
+    if str(paths.TUNNEL_FILE) in wanted:
+        second = change.staged(paths.TUNNEL_FILE)
+        change.step("check next key", lambda: second_tunnel.refuse_keys(second))
     if str(paths.WG_FILE) in wanted and _tunnel_moves(change, facts):
         conf, psk = change.staged(paths.WG_FILE), change.staged(paths.PSK_FILE)
         change.step("check tunnel", lambda: tunnel.check(conf, psk))

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from threading import Thread
 from typing import IO
 
-from provisioner_host import files, key_change, lease, paths, quarantine, relay, tries
+from provisioner_host import files, key_change, lease, paths, quarantine, relay, second_tunnel, tries
 from provisioner_host.known import identity
 from provisioner_host.quarantine_count import Refusals
 from provisioner_host.room import words_of
@@ -40,8 +40,9 @@ def watch() -> None:
         Failed: the log cannot be followed; systemd starts this again.
     """
     program = _program()
-    # The tunnel needs somebody who is always there while a gateway changes its key; beside this, as the log may rest.
+    # Gateways and this relay may change keys: somebody has to be there always; beside this, as the log may rest.
     Thread(target=_move_addresses, daemon=True).start()
+    Thread(target=_move_routes, daemon=True).start()
     with _followed() as log:
         watcher = Watcher()
         for lines in _batches(log, watcher):
@@ -57,6 +58,12 @@ def _move_addresses() -> None:
     for moved in key_change.moves():
         for site in moved:
             _say(f"site {site} changes its gateway's key: its addresses are with the peer that spoke last")
+
+
+def _move_routes() -> None:
+    for names in second_tunnel.moves():
+        for name in names:
+            _say(f"{name}: this relay changes its own key, and it is reached where it spoke last")
 
 
 def _program() -> list[int]:

@@ -18,6 +18,7 @@ from provisioner_host import (
     preflight,
     quarantine,
     relay,
+    second_tunnel,
     tombstones,
     tunnel,
 )
@@ -117,6 +118,8 @@ def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
     if (conf := saved.get(str(paths.WG_FILE))) and (psk := saved.get(str(paths.PSK_FILE))):
         change.step("check tunnel", lambda: tunnel.check(conf, psk))
+    link = saved.get(str(paths.TUNNEL_FILE))
+    change.step("check own key", lambda: second_tunnel.refuse_other_state(link))
     unit = saved.get(str(paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX))
     relay_file = saved.get(str(paths.MEDIAMTX_FILE))
     if unit is not None and relay_file is not None:

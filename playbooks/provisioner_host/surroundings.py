@@ -59,7 +59,7 @@ def taken(wanted: PortsToTake) -> list[PortAnswer]:
         others = [one for one in tcp if one.port == port and one.user not in own]
         answer += [_answer("tcp", one) for one in others if one.address in {_ANY, _ANY_6, _LOOPBACK}]
     for port in wanted["udp"]:
-        if tunnel.listens_on() != port:
+        if port not in tunnel.listened_ports():
             answer += [_answer("udp", one) for one in _sockets("udp") if one.port == port]
     led = set(wanted.get("led", ()))
     # What this machine says to itself is led nowhere: a resolver that waits on loopback is in nobody's way.

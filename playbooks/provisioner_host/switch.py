@@ -16,6 +16,7 @@ from provisioner_host import (
     paths,
     quarantine_prove,
     relay,
+    second_tunnel,
     selinux,
     sessions,
     tunnel,
@@ -56,13 +57,14 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     restart_quarantine = _differs_unit(change, facts, paths.UNIT_QUARANTINE)
     reload = any(change.differs(Path(path)) for path in change.wanted if path.endswith(".service"))
     reload = reload or any(unit["reload"] or _drop_ins(facts, name) for name, unit in facts["units"].items())
+    following = second_tunnel.installed()
     change.step("files", lambda: _put_files(change, facts))
     if reload:
         change.step("units", lambda: units.systemctl("daemon-reload"))
     if str(paths.NFT_FILE) in change.wanted:
         change.step("rules", lambda: firewall.load(paths.NFT_FILE) if must_load(facts) else None)
         change.step("firewall unit", lambda: _on(paths.UNIT_NFT, facts))
-    change.step("tunnel", lambda: _switch_tunnel(facts))
+    change.step("tunnel", lambda: _switch_tunnel(facts, following))
     if str(paths.MEDIAMTX_FILE) in change.wanted:
         before = relay.read_file()
         change.step("relay", lambda: _switch_relay(change, facts, restart=restart_relay))
@@ -88,7 +90,8 @@ def _on(name: str, facts: FactsAnswer) -> None:
         units.systemctl("start", name)
 
 
-def _switch_tunnel(facts: FactsAnswer) -> None:
+def _switch_tunnel(facts: FactsAnswer, following: second_tunnel.FollowingKey | None) -> None:
+    second_tunnel.take_over(following, paths.WG_FILE.read_text())
     state = facts["units"].get(paths.UNIT_WG)
     if state is not None and state["active"] == "active" and tunnel.exists():
         tunnel.up()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import endpoints, key_change, paths
+from provisioner_host import endpoints, interface, key_change, paths, second_tunnel
 from provisioner_host.files import keyed_digest
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
@@ -18,12 +17,11 @@ from provisioner_host.side import SIDE
 if TYPE_CHECKING:
     from provisioner_host.wire import LinkAnswer, PeerAnswer, RouteAnswer, TunnelAnswer
 
-_INTERFACES = Path("/sys/class/net")
 _READ = "Unable to modify interface"
 _MOST_ROUTES = 20
 
 
-def spliced(conf: Path, psk_file: Path) -> str:
+def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
     """The file that `wg` takes: the rendered one with the private key and the pre-shared keys put in.
 
     A `syncconf` file without `PrivateKey` erases the live key, and one without `[Interface]` moves the
@@ -32,14 +30,15 @@ def spliced(conf: Path, psk_file: Path) -> str:
     Raises:
         Failed: the key is missing, or a peer has no pre-shared key.
     """
-    if not paths.WG_KEY.exists():
-        raise Failed(f"{paths.WG_KEY} is missing: run provisioner keys init")
+    key = own or paths.WG_KEY
+    if not key.exists():
+        raise Failed(f"{key} is missing: run provisioner keys init")
     psks = dict(line.split() for line in psk_file.read_text().splitlines())
     lines = []
     for line in conf.read_text().splitlines():
         lines.append(line)
         if line.strip() == "[Interface]":
-            lines.append(f"PrivateKey = {paths.WG_KEY.read_text().strip()}")
+            lines.append(f"PrivateKey = {key.read_text().strip()}")
         if line.startswith("PublicKey = "):
             peer = line.removeprefix("PublicKey = ")
             if peer not in psks:
@@ -55,19 +54,6 @@ def peers_in(conf: str) -> list[str]:
     return [line.removeprefix("PublicKey = ") for line in conf.splitlines() if line.startswith("PublicKey = ")]
 
 
-@contextlib.contextmanager
-def _private(text: str) -> Iterator[str]:
-    paths.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = paths.RUN / f"wg-{os.getpid()}.conf"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(text)
-        yield str(path)
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def check(conf: Path, psk_file: Path) -> None:
     """Try a file without the live interface (`wg-quick strip` checks nothing).
 
@@ -77,86 +63,88 @@ def check(conf: Path, psk_file: Path) -> None:
     Raises:
         Failed: `wg` refuses it.
     """
-    interface = f"wgc{os.getpid() % 10**9}"
-    with _private(spliced(conf, psk_file)) as text:
-        if _READ in run(["wg", "setconf", interface, text], check=False).stderr:
+    scratch_name = f"wgc{os.getpid() % 10**9}"
+    with interface.private(spliced(conf, psk_file)) as text:
+        if _READ in run(["wg", "setconf", scratch_name, text], check=False).stderr:
             return
-        _check_on_scratch(interface, text)
+        _check_on_scratch(scratch_name, text)
 
 
-def _check_on_scratch(interface: str, text: str) -> None:
+def _check_on_scratch(name: str, text: str) -> None:
     with scratch() as aside:
-        if aside.run(["ip", "link", "add", interface, "type", "wireguard"], check=False).returncode != 0:
-            aside.run(["wireguard-go", interface])
-        aside.run(["wg", "setconf", interface, text])
+        if aside.run(["ip", "link", "add", name, "type", "wireguard"], check=False).returncode != 0:
+            aside.run(["wireguard-go", name])
+        aside.run(["wg", "setconf", name, text])
 
 
 def exists() -> bool:
-    """Tell whether the interface is there: the kernel's own list is a folder."""
-    return (_INTERFACES / paths.TUNNEL).exists()
+    """Tell whether the interface is there."""
+    return interface.exists(paths.TUNNEL)
 
 
-def up() -> None:
+def up(*, in_unit: bool = False) -> None:
     """Bring the installed tunnel up, or bring a running one to what is installed; nobody is cut.
 
-    `syncconf`, never `setconf`: that one resets every session.
+    While a relay changes its own key the second tunnel goes with it. Where the first one takes another key it calls all
+    its gateways, with which no session of the former key is left: they would wait up to 15 s before they greet anew.
+
+    Args:
+        in_unit: whether the tunnel's unit calls this: what WireGuard runs in user space lives on in it.
 
     Raises:
         Failed: a program refused, or a file is missing.
     """
     link = json.loads(paths.TUNNEL_FILE.read_text())
-    if not exists() and run(["ip", "link", "add", paths.TUNNEL, "type", "wireguard"], check=False).returncode != 0:
-        run(["wireguard-go", paths.TUNNEL])
-    # A gateway that speaks with its next key already keeps its addresses.
-    conf = key_change.settled(spliced(paths.WG_FILE, paths.PSK_FILE), key_change.handshakes())
+    following = second_tunnel.wanted(link)
+    text = spliced(paths.WG_FILE, paths.PSK_FILE)
+    staying = frozenset(peers_in(text))
+    former = _live_key() if exists() else ""
+    if not exists():
+        interface.make(paths.TUNNEL)
+    if following is None:
+        # It has the port that the first one may take now, and knows where its gateways are.
+        endpoints.keep(second_tunnel.places())
+        second_tunnel.down()
     present = endpoints.live()
-    known = endpoints.remember(present, frozenset(peers_in(conf)))
-    with _private(endpoints.with_endpoints(conf, known, present)) as text:
-        run(["wg", "syncconf", paths.TUNNEL, text])
-    _exactly(link)
+    is_another_key = bool(former) and former != second_tunnel.public_key_of(paths.WG_KEY)
+    if is_another_key:
+        endpoints.keep({key: place for key, place in present.items() if place}, over=following is not None)
+        present = {}
+    # A gateway that speaks with its next key already keeps its addresses.
+    conf = key_change.settled(text, key_change.handshakes())
+    known = endpoints.remember(present, staying)
+    conf = endpoints.with_endpoints(conf, known, present)
+    interface.sync(paths.TUNNEL, second_tunnel.calling(conf) if is_another_key else conf)
+    interface.exactly(paths.TUNNEL, link)
+    if is_another_key:
+        interface.sync(paths.TUNNEL, conf)
+    if following is not None:
+        second = spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT)
+        second_tunnel.up(second, following, link, known, in_unit=in_unit)
 
 
-def _exactly(link: dict[str, Any]) -> None:
-    """Leave the interface with this address, these routes and this MTU, and no others, in one go."""
-    now = live_link()
-    source = link["address"].partition("/")[0]
-    commands = [
-        f"link set {paths.TUNNEL} mtu {link['mtu']} up",
-        *(f"address del {a} dev {paths.TUNNEL}" for a in sorted(set(now["addresses"]) - {link["address"]})),
-        f"address replace {link['address']} dev {paths.TUNNEL}",
-        *(f"route del {r} dev {paths.TUNNEL}" for r in sorted(set(now["routes"]) - set(link["routes"]))),
-        *(f"route replace {r} dev {paths.TUNNEL} src {source}" for r in link["routes"]),
-    ]
-    run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
+def _live_key() -> str:
+    done = run(["wg", "show", paths.TUNNEL, "public-key"], check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def down() -> None:
-    """Take the tunnel down."""
-    if exists():
-        run(["ip", "link", "del", paths.TUNNEL])
+    """Take the tunnel down, and the second one where there is one."""
+    second_tunnel.down()
+    interface.take_down(paths.TUNNEL)
 
 
 def live_link() -> LinkAnswer:
     """The interface's addresses, routes and MTU."""
-    described = run(["ip", "-j", "address", "show", "dev", paths.TUNNEL], check=False)
-    if described.returncode != 0:
-        return {"addresses": [], "routes": [], "mtu": 0}
-    device = json.loads(described.stdout)[0]
-    routes = json.loads(run(["ip", "-j", "route", "show", "dev", paths.TUNNEL], check=False).stdout or "[]")
-    return {
-        "addresses": sorted(
-            f"{a['local']}/{a['prefixlen']}" for a in device.get("addr_info", ()) if a["family"] == "inet"
-        ),
-        "routes": sorted(_network(r["dst"]) for r in routes),
-        "mtu": device["mtu"],
-    }
+    return interface.live_link(paths.TUNNEL)
 
 
-def listens_on() -> int | None:
-    """The port on which the live tunnel takes packets; None where it is not up."""
+def listened_ports() -> frozenset[int]:
+    """The ports on which the live tunnels take packets."""
     done = run(["wg", "show", paths.TUNNEL, "listen-port"], check=False)
     text = done.stdout.strip()
-    return int(text) if done.returncode == 0 and text.isdigit() else None
+    first = int(text) if done.returncode == 0 and text.isdigit() else None
+    return frozenset(port for port in (first, second_tunnel.listens_on()) if port)
 
 
 def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:
@@ -178,9 +166,9 @@ def _routes_of(how: str, network: str) -> list[RouteAnswer]:
     listed = run(["ip", "-j", "-4", "route", "show", "table", "main", how, network], check=False)
     routes = json.loads(listed.stdout or "[]")
     return [
-        {"network": _network(route["dst"]), "device": route.get("dev", "")}
+        {"network": interface.network(route["dst"]), "device": route.get("dev", "")}
         for route in routes
-        if route.get("dev") != paths.TUNNEL
+        if route.get("dev") not in {paths.TUNNEL, paths.SECOND_TUNNEL}
     ]
 
 
@@ -212,10 +200,6 @@ def refuse_collision(tunnel_file: Path) -> None:
             raise Failed(f"{own} is the address of {device['ifname']}, the tunnel of another side of this host")
 
 
-def _network(text: str) -> str:
-    return text if "/" in text else f"{text}/32"
-
-
 def live(key: str) -> TunnelAnswer | None:
     """The live tunnel without its secrets, or None where it is not up.
 
@@ -225,18 +209,35 @@ def live(key: str) -> TunnelAnswer | None:
     if (lines := _dump()) is None:
         return None
     _, public_key, port, _ = lines[0].split("\t")
-    return {"public_key": public_key, "listen_port": int(port), **live_link(), "peers": _peers(lines[1:], key)}
+    peers = _peers(lines[1:], key)
+    link = live_link()
+    answer: TunnelAnswer = {
+        "public_key": public_key,
+        "listen_port": int(port),
+        "addresses": link["addresses"],
+        "routes": link["routes"],
+        "mtu": link["mtu"],
+        "peers": peers,
+    }
+    if (second := second_tunnel.dumped()) is not None:
+        beside = _peers(second[1:], key)
+        answer["following"] = second_tunnel.described(second[0], beside, peers)
+        answer["peers"] = second_tunnel.later_of(peers, beside)
+    return answer
 
 
 def live_peers(key: str) -> dict[str, PeerAnswer] | None:
     """The live tunnel's peers by public key, as `live` does, or None where it is not up."""
     lines = _dump()
-    return None if lines is None else _peers(lines[1:], key)
+    if lines is None:
+        return None
+    second = second_tunnel.dumped()
+    peers = _peers(lines[1:], key)
+    return peers if second is None else second_tunnel.later_of(peers, _peers(second[1:], key))
 
 
 def _dump() -> list[str] | None:
-    dumped = run(["wg", "show", paths.TUNNEL, "dump"], check=False)
-    return dumped.stdout.splitlines() if dumped.returncode == 0 else None
+    return interface.dump(paths.TUNNEL)
 
 
 def _peers(lines: list[str], key: str) -> dict[str, PeerAnswer]:
@@ -261,7 +262,7 @@ def configuration(live: TunnelAnswer | None, pairs: Iterable[key_change.KeyPair]
     """What of a live tunnel is configuration: without endpoints, handshakes and counters.
 
     A tunnel without a fixed port has a random one, which is no configuration either. Nor is it which of a site's two
-    peers has its addresses while its gateway changes its key.
+    peers has its addresses while its gateway changes its key, or at which of a relay's two tunnels a gateway is.
     """
     if live is None:
         return None
@@ -274,4 +275,7 @@ def configuration(live: TunnelAnswer | None, pairs: Iterable[key_change.KeyPair]
         for name, peer in live["peers"].items()
     }
     link = {"addresses": live["addresses"], "routes": live["routes"], "mtu": live["mtu"]}
-    return {"public_key": live["public_key"], **link, "peers": peers}
+    configured = {"public_key": live["public_key"], **link, "peers": peers}
+    if (following := live.get("following")) is not None:
+        configured["following"] = {name: value for name, value in following.items() if name != "moved"}
+    return configured

@@ -79,6 +79,8 @@ class KeysRequest(TypedDict):
         seal: how the tunnel's private key is sealed; left out where no box is asked for.
         restores: the public key of a tunnel's private key that the bundle brings as `files/tunnel-key`, for a host
             that stands in for a dead one; left out where the host makes its own.
+        following: there where a key is made that follows the tunnel's own one; its public half where the bundle brings
+            it as `files/next-key`, else empty.
     """
 
     operation: Literal["keys"]
@@ -87,6 +89,7 @@ class KeysRequest(TypedDict):
     who: NotRequired[str]
     seal: NotRequired[SealOrder]
     restores: NotRequired[str]
+    following: NotRequired[str]
 
 
 class RemoveRequest(TypedDict):
@@ -456,12 +459,29 @@ class PeerAnswer(TypedDict):
     sent_bytes: int
 
 
+class SecondTunnelAnswer(TypedDict):
+    """The tunnel with the key that follows a relay's own one.
+
+    Keys:
+        alike: whether it has the same peers as the first one, with the same pre-shared keys and allowed IPs.
+        moved: by public key the peers whose later handshake was there, in seconds since 1970.
+    """
+
+    public_key: str
+    listen_port: int
+    addresses: list[str]
+    mtu: int
+    alike: bool
+    moved: dict[str, int]
+
+
 class TunnelAnswer(LinkAnswer):
-    """The live tunnel, its peers by public key."""
+    """The live tunnel, its peers by public key, and the second one while a relay changes its own key."""
 
     public_key: str
     listen_port: int
     peers: dict[str, PeerAnswer]
+    following: NotRequired[SecondTunnelAnswer]
 
 
 RuleAction = Literal["create", "update", "delete"]
@@ -697,12 +717,17 @@ class SealedKeyAnswer(TypedDict):
 
 
 class KeysAnswer(TypedDict):
-    """A public key and, of a relay, the hashes of its passwords; the sealed key where one was asked for."""
+    """A public key and, of a relay, the hashes of its passwords; the sealed key where one was asked for.
+
+    Of the key that follows the tunnel's own one likewise its public half, and its box.
+    """
 
     public_key: str
     api_hash: NotRequired[str]
     probe_hash: NotRequired[str]
     sealed: NotRequired[SealedKeyAnswer]
+    following: NotRequired[str]
+    sealed_following: NotRequired[SealedKeyAnswer]
 
 
 # --- evidence about paths -------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import endpoints, files, key_change, paths
+from provisioner_host import endpoints, files, interface, paths
 
 GONE, STAYS, NEW = "G" * 43 + "=", "S" * 43 + "=", "N" * 43 + "="
 SEEN = {GONE: "203.0.113.7:51820", STAYS: "[2001:db8::7]:51820", NEW: "(none)"}
@@ -21,7 +21,7 @@ def _wg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(argv: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(list(argv), 0, "".join(f"{k}\t{v}\n" for k, v in SEEN.items()), "")
 
-    monkeypatch.setattr(key_change, "run", run)
+    monkeypatch.setattr(interface, "run", run)
     monkeypatch.setattr(paths, "RUN", tmp_path)
     monkeypatch.setattr(paths, "ENDPOINTS", tmp_path / "endpoints.json")
     monkeypatch.setattr(files, "write", lambda path, content, **_: path.write_bytes(content))

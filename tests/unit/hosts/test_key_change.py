@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import key_change, paths, tunnel
+from provisioner_host import interface, key_change, paths, tunnel
 from provisioner_host.shell import Failed
 
 PRESENT, FOLLOWING, OTHER = "P" * 43 + "=", "F" * 43 + "=", "O" * 43 + "="
@@ -67,6 +67,7 @@ def wg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wg:
     file.write_text(CONF)
     monkeypatch.setattr(paths, "WG_FILE", file)
     monkeypatch.setattr(key_change, "run", wg.run)
+    monkeypatch.setattr(interface, "run", wg.run)
     return wg
 
 
@@ -116,7 +117,7 @@ def test_it_looks_often_while_a_key_is_changed_and_a_look_that_fails_ends_nothin
     def refuse(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
         raise Failed("wg: no")
 
-    monkeypatch.setattr(key_change, "run", refuse)
+    monkeypatch.setattr(interface, "run", refuse)
     assert next(looks) == ()
     monkeypatch.setattr(key_change, "run", wg.run)
     paths.WG_FILE.write_text(CONF.partition("# next/")[0])
