@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.desired.spec import LEFT, HostSpec, MediaPath
 from provisioner.hosts.elements import ElementSet, device_value, element_of
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.plan.cuts import site_of_peer
@@ -85,17 +85,20 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     new = {c.name for c in pending if c.resource is Resource.PATH and c.action is Action.CREATE}
     peers = {c.name for c in pending if c.resource is Resource.PEER}
     sites = {site for name in peers if (site := site_of_peer(name))}
+    # Whom the plan leaves in the dark has no picture to come back.
+    dark = {name.removeprefix(LEFT) for name in peers if name.startswith(LEFT)}
     devices = _devices(pending)
     direct = [p for p in spec.paths if p.name in named or p.facility in sites or device_of(p) in devices]
     everything = any(c.impact is Impact.ALL for c in pending)
     rules, link = _touches_rules(pending, but=_OF_DEVICES), _touches_link(pending)
     indirect = spec.paths if everything or rules or link else ()
-    read = {p.name: p for p in (*direct, *_spread(indirect)) if not p.on_demand}
+    gone = frozenset(p.name for p in spec.paths if p.facility in dark)
+    read = {p.name: p for p in (*direct, *_spread(indirect)) if not p.on_demand and p.name not in gone}
     return Touched(
         read=tuple(read.values()),
         new=frozenset(new & set(read)),
-        named=frozenset(named),
-        direct=frozenset(p.name for p in direct),
+        named=frozenset(named) | gone,
+        direct=frozenset(p.name for p in direct) | gone,
         peers=frozenset(peer.public_key for peer in spec.tunnel.peers if peer.name in peers),
         devices=frozenset(devices),
         shared=frozenset(map(device_of, direct)) - {""},

@@ -100,12 +100,15 @@ def _read_at(carriers: Sequence[Carrier]) -> tuple[int, ...]:
 
 def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centre: Centre) -> Peer:
     allocation = relay_allocation(inventory, relay)
+    announced = allocation.announced_key
     return Peer(
         name=f"relay/{relay.id}",
-        public_key=recorded(allocation.public_key, "its public key", relay.id, "keys init"),
+        public_key=recorded(
+            announced.public_key if announced else allocation.public_key, "its public key", relay.id, "keys init"
+        ),
         psk=secret_of(secret_of(secrets.centre_psks, relay.id, "pre-shared keys"), centre.id, "pre-shared key"),
         allowed_ips=(IPv4Network(allocation.tunnel_address),),
-        endpoint=(_sent_to(relay), relay.wireguard_port),
+        endpoint=(_sent_to(relay), announced.port if announced else relay.wireguard_port),
         keepalive_s=KEEPALIVE_S,
     )
 

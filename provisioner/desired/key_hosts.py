@@ -30,7 +30,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             relay.address,
             carrier.ssh_to(relay),
             content_key(host_key(secrets, relay.id)),
-            Tunnel(lock.relays[relay.id].tunnel_address, relay.wireguard_port, (), ()),
+            Tunnel(lock.relays[relay.id].tunnel_address, lock.relays[relay.id].own_port(relay.wireguard_port), (), ()),
             identity=identity_key(host_key(secrets, relay.id)),
             jump=carrier.jump_to(relay),
         )
@@ -67,5 +67,6 @@ def known_keys(inventory: Inventory) -> dict[str, str]:
     """The public keys that are recorded, each with whose it is: a host's id, or a gateway."""
     lock = inventory.allocations
     hosts = {h.public_key: name for of in (lock.relays, lock.centres) for name, h in of.items() if h.public_key}
+    hosts |= {h.next_key.public_key: name for name, h in lock.relays.items() if h.next_key}
     gateways = ((facility.id, facility.gateway) for facility in inventory.facilities.values())
     return {g.public_key: f"the gateway of {name}" for name, g in gateways if g and g.public_key} | hosts

@@ -15,6 +15,8 @@ _LONGEST_SIDE: Final = 11
 """An interface's name has 15 letters, and four are ours."""
 _BEGINNING: Final = 3
 _TUNNELS_OF_SIDES: Final = "wgp-"
+SECOND_TUNNEL: Final = "wg-prov-next"
+"""The interface with the key that follows a relay's own one."""
 
 
 def side_of(inventory: str) -> str:

@@ -48,20 +48,65 @@ def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
         InventoryError: there is none, or it is of another key than the lock's.
     """
     allocation = lock.relays.get(relay)
-    sealed = allocation.sealed_key if allocation else None
+    ending = allocation.next_key if allocation and allocation.own_key != allocation.public_key else None
+    sealed = (ending.sealed_key if ending else allocation.sealed_key) if allocation else None
     if allocation is None or sealed is None:
         more = "" if settings.recovery else "; for the others: provisioner keys recovery, then keys init"
         raise InventoryError(
             f"{relay} never sealed its tunnel's key: nobody has it but the host", hint=_AS_BEFORE + more, object=relay
         )
-    if allocation.public_key and allocation.public_key != sealed.public_key:
+    if allocation.own_key and allocation.own_key != sealed.public_key:
         message = (
             f"the box of {relay} holds the key {sealed.public_key[:_SHOWN]}…, and allocations.lock.yml says that it has"
-            f" {allocation.public_key[:_SHOWN]}…"
+            f" {allocation.own_key[:_SHOWN]}…"
         )
         hint = f"take the file back from Git as it was when the relay ran; {_AS_BEFORE}"
         raise InventoryError(message, hint=hint, object=relay)
     return sealed
+
+
+def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
+    """The box of the key that follows a relay's own one; None where it has no such key beside it.
+
+    Raises:
+        InventoryError: it has one, and never sealed it.
+    """
+    second = lock.relays[relay].second_key if relay in lock.relays else None
+    if second is None:
+        return None
+    if second.sealed_key is None or second.sealed_key.public_key != second.public_key:
+        message = f"{relay} never sealed its next key: nobody has it but the host, and who has moved knows it alone"
+        hint = f"take the change back in the lock (remove next_key of {relay}); who has moved needs a package anew"
+        raise InventoryError(message, hint=hint, object=relay)
+    return second.sealed_key
+
+
+def opened_next(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> tuple[str, Secret] | None:
+    """The key that follows a relay's own one, out of its box: both halves; None where it has no such key beside it.
+
+    Raises:
+        InventoryError: as `box_of_next`.
+        SecretsError: that is not the key that it was sealed to, or the box is damaged or another host's.
+    """
+    sealed = box_of_next(lock, relay)
+    if sealed is None:
+        return None
+    if pair.public_key != sealed.recovery:
+        raise _other_pair(pair, sealed, relay)
+    try:
+        return sealed.public_key, _opened(settings, sealed, pair, relay, sealed.public_key)
+    except BoxError:
+        message = f"the box of the next key of {relay} in allocations.lock.yml is damaged, or another host's"
+        raise SecretsError(message, hint=_FROM_GIT, object=relay) from None
+
+
+def _other_pair(pair: RecoveryPair, sealed: SealedKey, relay: str) -> SecretsError:
+    message = (
+        f"this is another recovery key, {pair.public_key[:_SHOWN]}…: the box of {relay} was sealed to"
+        f" {sealed.recovery[:_SHOWN]}…"
+    )
+    hint = "take the paper of that one out of the safe; its public half begins so in inventory.yml of that time"
+    return SecretsError(message, hint=hint, object=relay)
 
 
 def opened(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> Secret:
@@ -79,12 +124,7 @@ def opened(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair
     """
     sealed = box_of(settings, lock, relay)
     if pair.public_key != sealed.recovery:
-        message = (
-            f"this is another recovery key, {pair.public_key[:_SHOWN]}…: the box of {relay} was sealed to"
-            f" {sealed.recovery[:_SHOWN]}…"
-        )
-        hint = "take the paper of that one out of the safe; its public half begins so in inventory.yml of that time"
-        raise SecretsError(message, hint=hint, object=relay)
+        raise _other_pair(pair, sealed, relay)
     try:
         return _opened(settings, sealed, pair, relay, sealed.public_key)
     except BoxError:

@@ -32,6 +32,7 @@ from provisioner.desired.spec import (
     MediaPath,
     Peer,
     RelayService,
+    SecondKey,
     Tunnel,
     User,
     reader_ports,
@@ -72,6 +73,7 @@ def relay_host(
         SecretsError: a secret is missing from the vault.
     """
     allocation = relay_allocation(inventory, relay)
+    port, second, changing = allocation.own_port(relay.wireguard_port), allocation.second_key, allocation.next_key
     own = carrier_secrets(secrets, carrier.id)
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
@@ -90,15 +92,18 @@ def relay_host(
         identity=identity_key(host_key(secrets, relay.id)),
         tunnel=Tunnel(
             address=allocation.tunnel_address,
-            listen_port=relay.wireguard_port,
+            listen_port=port,
             routes=(inventory.settings.pools.carriers[carrier.id], inventory.settings.pools.centres),
             peers=_relay_peers(inventory, own, relay, served, centres),
+            following=SecondKey(second.public_key, second.port) if second else None,
         ),
         firewall=Firewall(
             management_networks=apart(carrier.management_networks),
             ssh_port=relay.ssh.port,
-            wireguard_port=relay.wireguard_port,
-            further_ports=tuple(sorted(relay.further_wireguard_ports)),
+            wireguard_port=port,
+            # The next key's port may be one of them: then it leads to that key alone.
+            further_ports=tuple(sorted(set(relay.further_wireguard_ports) - ({changing.port} if changing else set()))),
+            second_port=second.port if second else None,
             centres=tuple(sorted(centre_addresses.values())),
             cameras=_device_addresses(paths),
             onvif=tuple(sorted((one.address, one.port) for one in asked)),

@@ -177,9 +177,13 @@ def _ends(
 ) -> LinkEnds:
     _, relay = inventory.relays[over]
     allocation = recorded(inventory.allocations.relays.get(relay.id), "its public key", relay.id, "keys init")
-    public_key = recorded(allocation.public_key, "its public key", relay.id, "keys init")
+    announced = allocation.announced_key
+    public_key = recorded(
+        announced.public_key if announced else allocation.public_key, "its public key", relay.id, "keys init"
+    )
     held = site.successor if is_successor and plan.carrier != site.carrier else site
     current = held.tunnel_address if held and held.carrier == plan.carrier else None
     address = recorded(current, f"its tunnel address of {plan.carrier}", facility.id, "allocate")
-    endpoint = relay.wireguard_endpoint, port_dialled(facility, relay)
+    # Until the change is over no other port leads to the next key.
+    endpoint = relay.wireguard_endpoint, announced.port if announced else port_dialled(facility, relay)
     return LinkEnds(relay.id, public_key, endpoint, allocation.tunnel_address, address)

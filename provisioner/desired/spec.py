@@ -23,6 +23,8 @@ from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostNa
 SITE: Final = "site/"
 NEXT: Final = "next/"
 """What the names of a site's peers begin with: by its gateway's key, and by the one that follows."""
+LEFT: Final = "left/"
+"""How a plan begins the name of a site that is left with a key with which its relay answers no more."""
 TUNNEL = ALONE.tunnel
 RTSP_PORT = 8554
 RTSPS_PORT = 8322
@@ -187,15 +189,27 @@ class Peer:
     keepalive_s: int | None = None
 
 
+class SecondKey(NamedTuple):
+    """The key that follows a relay's own one, and the UDP port at which its own interface takes packets."""
+
+    public_key: str
+    port: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """The interface `wg-prov` (`wgp-…` on a shared centre): one address, one route a pool, never a route a peer."""
+    """The interface `wg-prov` (`wgp-…` on a shared centre): one address, one route a pool, never a route a peer.
+
+    While a relay changes its own key there is `wg-prov-next` beside it, with the key of `following` and in all else the
+    same; the host gives whoever is there a route of his own.
+    """
 
     address: IPv4Address
     listen_port: int | None
     routes: tuple[IPv4Network, ...]
     peers: tuple[Peer, ...]
     mtu: int = TUNNEL_MTU
+    following: SecondKey | None = None
 
 
 class HubDoor(NamedTuple):
@@ -218,6 +232,7 @@ class Firewall:
         ssh_port: the port that this is about.
         wireguard_port: where peers send WireGuard; a centre only ever sends first.
         further_ports: the UDP ports at which the same is taken, too.
+        second_port: the UDP port of the second tunnel, while a relay changes its own key.
         centres: on a relay, who may read from it.
         cameras: on a relay, the devices that it may reach, through the tunnel or in one of the networks of `routed`.
         onvif: on a relay, where its probe may ask devices about themselves.
@@ -242,6 +257,13 @@ class Firewall:
     hub: HubDoor | None = None
     further_ports: tuple[int, ...] = ()
     publishers: tuple[IPv4Network, ...] = ()
+    second_port: int | None = None
+
+    @property
+    def tunnel_ports(self) -> tuple[int, ...]:
+        """The UDP ports at which a relay takes WireGuard, the first tunnel's own one first; none on a centre."""
+        own = (self.wireguard_port,) if self.wireguard_port else ()
+        return *own, *self.further_ports, *((self.second_port,) if self.second_port else ())
 
     def management_of(self, version: int) -> tuple[AnyNetwork, ...]:
         """Those of the management networks that are of one family: 4 or 6."""

@@ -72,8 +72,25 @@ class PeerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondTunnelFacts:
+    """The live tunnel with the key that follows a relay's own one.
+
+    Attributes:
+        alike: whether it has the same peers as the first one.
+        moved: the peers whose later handshake was there, by public key, each with the moment of that.
+    """
+
+    public_key: str
+    listen_port: int
+    addresses: tuple[str, ...]
+    mtu: int
+    alike: bool
+    moved: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class TunnelFacts:
-    """The live tunnel, its peers by public key."""
+    """The live tunnel, its peers by public key, and the second one while a relay changes its own key."""
 
     public_key: str
     listen_port: int | None
@@ -81,6 +98,7 @@ class TunnelFacts:
     routes: tuple[str, ...]
     mtu: int
     peers: Mapping[str, PeerFacts]
+    following: SecondTunnelFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +483,21 @@ def _tunnel(tunnel: Fields | None) -> TunnelFacts | None:
         routes=tunnel.texts("routes"),
         mtu=tunnel.amount("mtu"),
         peers={key: _peer(peer) for key, peer in tunnel.named("peers")},
+        following=_following(tunnel.below_or_none("following")),
+    )
+
+
+def _following(second: Fields | None) -> SecondTunnelFacts | None:
+    if second is None:
+        return None
+    moved = second.below("moved")
+    return SecondTunnelFacts(
+        public_key=second.text("public_key"),
+        listen_port=second.amount("listen_port"),
+        addresses=second.texts("addresses"),
+        mtu=second.amount("mtu"),
+        alike=second.flag("alike"),
+        moved={key: moved.amount(key) for key in moved.names()},
     )
 
 

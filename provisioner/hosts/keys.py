@@ -42,11 +42,15 @@ class HostKeys:
         public_key: of its tunnel, in base64.
         hashes: of a relay's two passwords, by the names that they have in the lock.
         sealed: the tunnel's private key in a box; None where none was asked for.
+        following: the public key that follows; empty where none was asked for.
+        sealed_following: the private half of that in a box; None where none was asked for.
     """
 
     public_key: str
     hashes: Mapping[str, str] = field(default_factory=dict)
     sealed: SealedKey | None = None
+    following: str = ""
+    sealed_following: SealedKey | None = None
 
     @property
     def recorded(self) -> dict[str, object]:
@@ -101,8 +105,36 @@ def make_host_keys(
     return {host: keys for host, keys in made.items() if host not in foreign}, errors | foreign
 
 
+def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: str, recovery: str) -> HostKeys:
+    """Let a relay make the key that is to follow its own one, where it has none; it stays on the relay.
+
+    Args:
+        spec: the relay.
+        runner: carries the call.
+        program: the on-host program.
+        who: who does it.
+        recovery: the recovery key to which it is sealed; empty where there is none.
+
+    Raises:
+        HostError: it did not answer, or its answer cannot be read.
+    """
+    request: KeysRequest = {**_request(spec, who, recovery), "following": ""}
+    call = HostCall(spec, request, _left(spec, program))
+    keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], recovery, follows=True)
+    if keys.following == keys.public_key:
+        raise unreadable_answer(spec.id, "its next key is the one that it has")
+    return keys
+
+
 def restore_host_keys(
-    spec: HostSpec, runner: HostRunner, program: bytes, restored: RestoredKey, *, unproved: bool, who: str
+    spec: HostSpec,
+    runner: HostRunner,
+    program: bytes,
+    restored: RestoredKey,
+    *,
+    unproved: bool,
+    who: str,
+    following: RestoredKey | None = None,
 ) -> HostKeys:
     """Put a tunnel's private key on a host that stands in for a dead one, and let it make all other keys.
 
@@ -113,12 +145,16 @@ def restore_host_keys(
         restored: the key.
         unproved: whether it need not prove that it is the host that was managed before.
         who: who does it.
+        following: the key that follows, of a relay that died while it changed its own one.
 
     Raises:
         HostError: it did not answer or did not take the key, or its answer cannot be read.
     """
     request: KeysRequest = {**_request(spec, who, ""), "restores": restored.public_key}
     files = _left(spec, program) | {"tunnel-key": restored.private_key.reveal().encode() + b"\n"}
+    if following is not None:
+        request["following"] = following.public_key
+        files["next-key"] = following.private_key.reveal().encode() + b"\n"
     call = HostCall(spec, request, files, unproved=unproved)
     keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], "")
     if keys.public_key != restored.public_key:
@@ -165,7 +201,7 @@ def has_passwords(spec: HostSpec) -> bool:
     return spec.kind is HostKind.RELAY or spec.is_hub
 
 
-def _keys(spec: HostSpec, answer: HostAnswer, recovery: str) -> HostKeys:
+def _keys(spec: HostSpec, answer: HostAnswer, recovery: str, *, follows: bool = False) -> HostKeys:
     """What a host says of its keys, and the box if one was asked for.
 
     Raises:
@@ -179,7 +215,14 @@ def _keys(spec: HostSpec, answer: HostAnswer, recovery: str) -> HostKeys:
         public_key = _matching(fields, "public_key", _PUBLIC_KEY)
         sealed = fields.below_or_none("sealed") if recovery else None
         of_relay = {name: _matching(fields, name, _HASH) for name in hashes}
-        return HostKeys(public_key, of_relay, _sealed(sealed, public_key, recovery) if sealed else None)
+        own = _sealed(sealed, public_key, recovery) if sealed else None
+        if not follows:
+            return HostKeys(public_key, of_relay, own)
+        following = _matching(fields, "following", _PUBLIC_KEY)
+        box = fields.below_or_none("sealed_following") if recovery else None
+        return HostKeys(
+            public_key, of_relay, own, following, _sealed(box, following, recovery) if box is not None else None
+        )
 
     return parsed(spec.id, answer.document, parse)
 

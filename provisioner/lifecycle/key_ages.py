@@ -85,7 +85,8 @@ def key_ages(
         known = inventory.allocations.relays.get(name)
         if known and known.public_key:
             at = since.get(known.public_key)
-            ages.append(KeyAge(name, KeyKind.RELAY, KeyOrigin.RELAY, known.public_key, at))
+            changing = known.next_key.since if known.next_key else None
+            ages.append(KeyAge(name, KeyKind.RELAY, KeyOrigin.RELAY, known.public_key, at, changing=changing))
     return tuple(replace(age, due=(age.since + days).astimezone(VIETNAM).date()) if age.since else age for age in ages)
 
 

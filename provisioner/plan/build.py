@@ -198,12 +198,19 @@ def fleet_of(observed: Observed) -> Fleet:
         holders=_holders(chosen, observed.facts),
         served_sites=frozenset(site for spec in relays for site in sites_of(spec)),
         known_sites=frozenset(observed.inventory.facilities),
+        next_keys={
+            relay: of.next_key.public_key
+            for relay, of in observed.inventory.allocations.relays.items()
+            if of.next_key is not None
+        },
     )
 
 
-def _recorded_keys(inventory: Inventory) -> dict[str, str]:
-    """Each relay's public key by the lock."""
-    return {relay: of.public_key for relay, of in inventory.allocations.relays.items() if of.public_key}
+def _recorded_keys(inventory: Inventory) -> dict[str, frozenset[str]]:
+    """Each relay's public key by the lock, and its next one while it changes its own key."""
+    lock = inventory.allocations.relays
+    keys = {name: (of.public_key, of.next_key.public_key if of.next_key else None) for name, of in lock.items()}
+    return {name: frozenset(filter(None, of)) for name, of in keys.items() if any(of)}
 
 
 def _holders(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from provisioner.desired.spec import NEXT, SITE, HostKind, HostSpec
+from provisioner.desired.spec import LEFT, NEXT, SITE, HostKind, HostSpec
 from provisioner.plan.changes import Change, Impact, Resource, pending
 
 _FORMER = "former/"
@@ -100,8 +100,8 @@ def cut_of(spec: HostSpec, changes: Iterable[Change]) -> HostCut | None:
 
 
 def site_of_peer(name: str) -> str:
-    """The facility of a peer as a plan names it: by its key, by the one that follows, or by a former one."""
-    rest = next((name.removeprefix(kind) for kind in (SITE, NEXT, _FORMER) if name.startswith(kind)), "")
+    """The facility of a peer as a plan names it: by its key, that which follows, a former one, or as one left."""
+    rest = next((name.removeprefix(kind) for kind in (SITE, NEXT, LEFT, _FORMER) if name.startswith(kind)), "")
     return rest.partition("/")[0]
 
 

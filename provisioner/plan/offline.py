@@ -27,6 +27,7 @@ from provisioner.hosts.facts import (
     RuleAction,
     RuleDifference,
     RuntimeFacts,
+    SecondTunnelFacts,
     TunnelFacts,
     UnitFacts,
 )
@@ -192,7 +193,18 @@ def _tunnel(spec: HostSpec) -> TunnelFacts:
         routes=tuple(sorted(str(route) for route in tunnel.routes)),
         mtu=tunnel.mtu,
         peers={peer.public_key: _peer(spec, peer) for peer in tunnel.peers},
+        following=_second_tunnel(spec),
     )
+
+
+def _second_tunnel(spec: HostSpec) -> SecondTunnelFacts | None:
+    """The tunnel of a relay's next key, as if all had moved there: who has no host knows."""
+    tunnel, second = spec.tunnel, spec.tunnel.following
+    if second is None:
+        return None
+    moved = {peer.public_key: 1 for peer in tunnel.peers if peer.allowed_ips}
+    address = (f"{tunnel.address}/32",)
+    return SecondTunnelFacts(second.public_key, second.port, address, tunnel.mtu, alike=True, moved=moved)
 
 
 def _peer(spec: HostSpec, peer: Peer) -> PeerFacts:

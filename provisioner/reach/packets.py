@@ -247,9 +247,9 @@ _FITS: Final[Mapping[str, Callable[[Statement, NetPacket], bool]]] = {
     "ct": lambda s, p: ("established" if p.is_reply else "new") in s["states"].split(","),
     "direction": lambda s, p: p.is_reply == (s["side"] == "reply"),
     "uid": lambda s, p: s["user"] == p.user,
-    "iif": lambda s, p: s["interface"] == p.came_by,
-    "past": lambda s, p: s["other_than"] != p.came_by,
-    "oif": lambda s, p: s["out"] == p.leaves_by,
+    "iif": lambda s, p: f'"{p.came_by}"' in s["interface"],
+    "past": lambda s, p: f'"{p.came_by}"' not in s["other_than"],
+    "oif": lambda s, p: f'"{p.leaves_by}"' in s["out"],
     "pair": lambda _, p: p.protocol == "tcp",
     "port": lambda s, p: (s["protocol"], int(s["number"])) == (p.protocol, p.port),
     # Whoever sends chooses the port that he sends from.

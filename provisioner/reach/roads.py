@@ -106,7 +106,7 @@ def of_relay(spec: HostSpec) -> tuple[Service, ...]:
 def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
     """The ports of a service of a host: of video, encrypted or not, there may be two, of the tunnel more."""
     if service is Service.TUNNEL and spec.firewall is not None and spec.firewall.wireguard_port:
-        return spec.firewall.wireguard_port, *spec.firewall.further_ports
+        return spec.firewall.tunnel_ports
     if service is Service.VIDEO and spec.firewall is not None:
         return spec.firewall.hub.ports if spec.firewall.hub else spec.firewall.reader_ports
     return (_port(spec, service),)

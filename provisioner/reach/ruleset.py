@@ -40,8 +40,8 @@ _CHAIN = re.compile(r"^\tchain (\w+) \{\n\t\ttype (.*?); policy (\w+);\n(.*?)^\t
 _ELEMENTS = re.compile(r"^\t\telements = \{ (.*) \}$", re.MULTILINE)
 _RULE = re.compile(r'^(?P<matches>.*?)(?: (?P<verdict>accept|drop|dnat to :\d+))?(?: comment "(?P<comment>[^"]*)")?$')
 _MATCHES = re.compile(
-    r'(?P<ct>ct state (?P<states>[a-z,]+))|(?P<iif>iifname "(?P<interface>[^"]+)")|'
-    r'(?P<past>iifname != "(?P<other_than>[^"]+)")|(?P<oif>oifname "(?P<out>[^"]+)")'
+    r'(?P<ct>ct state (?P<states>[a-z,]+))|(?P<iif>iifname (?P<interface>"[^"]+"|\{[^}]+\}))|'
+    r'(?P<past>iifname != (?P<other_than>"[^"]+"|\{[^}]+\}))|(?P<oif>oifname (?P<out>"[^"]+"|\{[^}]+\}))'
     r"|(?P<icmp>(?P<icmp_family>icmp|icmpv6) type \{(?P<types>[^}]*)\})|(?P<l4>meta l4proto (?P<l4_protocol>\w+))"
     r"|(?P<pair>ip daddr \. tcp dport @(?P<pairs>\w+))|(?P<to>ip daddr (?P<address>[0-9.]+))"
     r"|(?P<member>ip daddr @(?P<members>\w+))"

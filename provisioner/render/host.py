@@ -6,7 +6,7 @@ import json
 
 from provisioner.base.errors import RenderError
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.names import UNITS, HostNames
+from provisioner.desired.names import SECOND_TUNNEL, UNITS, HostNames
 from provisioner.desired.spec import API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, RelayService, Tunnel
 from provisioner.desired.units import UNIT_MEDIAMTX
 from provisioner.inventory.model import MediamtxArtefact
@@ -69,12 +69,14 @@ def _json(document: object) -> bytes:
 def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tuple[RenderedFile, ...]:
     conf = fill(templates, "wireguard/wg-prov.conf.j2", {"listen_port": tunnel.listen_port, "peers": tunnel.peers})
     psks = "".join(f"{p.public_key} {p.psk.reveal()}\n" for p in tunnel.peers)
-    link = {
+    link: dict[str, object] = {
         "address": f"{tunnel.address}/32",
         "interface": names.tunnel,
         "mtu": tunnel.mtu,
         "routes": [str(route) for route in tunnel.routes],
     }
+    if tunnel.following is not None:
+        link["following"] = {"public_key": tunnel.following.public_key, "port": tunnel.following.port}
     return (
         RenderedFile(names.wg_file, conf, 0o640),
         RenderedFile(names.psk_file, psks.encode(), 0o600, secret=True),
@@ -109,6 +111,9 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         values |= {"relays": firewall.relays, "admitted": ADMITTED, "hub": firewall.hub}
         return RenderedFile(names.nft_file, fill(templates, template, values), 0o640)
     values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
+    second = firewall.second_port
+    values |= {"tunnels": [names.tunnel, SECOND_TUNNEL] if second else [names.tunnel]}
+    values |= {"tunnel_ports": [(firewall.wireguard_port, ""), *([(second, "-next")] if second else [])]}
     values |= {"onvif": firewall.onvif, "routed": firewall.routed, "further_ports": firewall.further_ports}
     values |= {"publishers": firewall.publishers, "publish_port": RTSPS_PORT}
     return RenderedFile(names.nft_file, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)

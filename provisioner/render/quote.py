@@ -71,6 +71,12 @@ def nft_text(value: str) -> str:
     return f'"{value}"'
 
 
+def nft_texts(values: Iterable[str]) -> str:
+    """One quoted name for nft, or a set of several."""
+    quoted = [nft_text(value) for value in values]
+    return quoted[0] if len(quoted) == 1 else f"{{ {', '.join(quoted)} }}"
+
+
 def nft_name(value: str) -> str:
     """A table's name for nft, which takes none in quotes: letters, figures, hyphens and dots, a letter first."""
     if not _NFT_NAME.fullmatch(value):
@@ -185,6 +191,7 @@ FILTERS = {
     "nft_list": nft_list,
     "nft_name": nft_name,
     "nft_text": nft_text,
+    "nft_texts": nft_texts,
     "wg": wg,
     "wg_list": wg_list,
     "systemd": systemd,

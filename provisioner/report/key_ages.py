@@ -58,14 +58,19 @@ def _ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[st
         command = f"provisioner keys rotate {' '.join(sites[:5])}"
         yield say(line, sites=say.counted(len(sites), "site"), names=some_of(sites, say), command=command)
     if relays:
-        line = marked("{relays} with a key that is overdue: {names}")
-        yield say(line, relays=say.counted(len(relays), "relay"), names=some_of(relays, say))
-    changing = sorted({age.owner for age in ages if age.changing})
+        line = marked("{relays} with a key that is overdue: {names}; change it: {command}")
+        command = f"provisioner keys rotate --relay {relays[0]} --port PORT"
+        yield say(line, relays=say.counted(len(relays), "relay"), names=some_of(relays, say), command=command)
+    changing = sorted({age.owner for age in ages if age.changing and age.kind is not KeyKind.RELAY})
     yield from change_lines(changing, say)
+    if moving := sorted({age.owner for age in ages if age.changing and age.kind is KeyKind.RELAY}):
+        line = marked("{relays} with a change of its own key under way: {names}; who has moved: {command}")
+        command = f"provisioner keys status --relay {moving[0]}"
+        yield say(line, relays=say.counted(len(moving), "relay"), names=some_of(moving, say), command=command)
     if unknown := sum(age.since is None for age in ages):
         line = marked("of {keys} it is not recorded since when it is in use")
         yield say(line, keys=say.counted(unknown, "key"))
-    if not (sites or relays or changing or unknown):
+    if not (sites or relays or changing or moving or unknown):
         yield say("no key is overdue")
 
 

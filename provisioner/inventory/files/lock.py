@@ -18,12 +18,16 @@ _HEADER = """\
 _ADOPTED = "# `adopted` is written by `provisioner hosts adopt`, too: hosts that are to be taken over, and from whom.\n"
 
 
+_NEXT_KEYS = "# `next_key` is written by `provisioner keys rotate --relay`: keys that follow relays' own ones.\n"
+
+
 def render_lock(allocations: Allocations) -> str:
     """The lock's text; entries are in the order of their names."""
     document = allocations.model_dump(mode="json", exclude_none=True)
     return (
         _HEADER
         + (_ADOPTED if "adopted" in document else "")
+        + (_NEXT_KEYS if any(relay.next_key for relay in allocations.relays.values()) else "")
         + render_mapping({key: _sorted(value) for key, value in document.items()})
     )
 

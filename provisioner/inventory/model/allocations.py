@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from provisioner.inventory.model.base import Model, Port, PublicKey, Slug, TunnelAddress, Version
+from provisioner.inventory.model.base import Day, Model, Port, PublicKey, Slug, TunnelAddress, Version
 
 SHORTEST_PREFIX: Final = 24
 LONGEST_PREFIX: Final = 29
@@ -49,6 +50,36 @@ CertificateText = Annotated[str, StringConstraints(pattern=r"^MI[A-Za-z0-9+/]{20
 """A certificate: DER in base64, a sequence of more than 127 bytes."""
 
 
+class OwnKeyStage(StrEnum):
+    """How far the change of a relay's own key is: whom the next key is told, and which interface has it."""
+
+    BEGUN = "begun"
+    """The relay answers with both, or is to; packages and centres have the present key. So it is as well while a change
+    is taken back."""
+    MOVING = "moving"
+    """The relay answers with both; packages and centres have the next key."""
+    ENDING = "ending"
+    """The next key is the relay's only one, or is to be."""
+
+
+class NextRelayKey(Model):
+    """The key that follows a relay's own one; `keys rotate --relay` writes it.
+
+    Attributes:
+        public_key: its public half.
+        port: the UDP port at which the relay answers with it.
+        since: the day on which the change began.
+        stage: how far it is.
+        sealed_key: the private half, sealed; None where the inventory has no recovery key.
+    """
+
+    public_key: PublicKey
+    port: Port
+    since: Day
+    stage: OwnKeyStage
+    sealed_key: SealedKey | None = None
+
+
 class RelayAllocation(Model):
     """What `allocate` and `keys init` recorded of a relay; `certificates` is what it shows readers, its own first."""
 
@@ -58,6 +89,28 @@ class RelayAllocation(Model):
     probe_hash: HashedSecret | None = None
     sealed_key: SealedKey | None = None
     certificates: tuple[CertificateText, ...] | None = None
+    next_key: NextRelayKey | None = None
+
+    @property
+    def own_key(self) -> PublicKey | None:
+        """The public key that its first interface is to have."""
+        ends = self.next_key is not None and self.next_key.stage is OwnKeyStage.ENDING
+        return self.next_key.public_key if self.next_key and ends else self.public_key
+
+    @property
+    def announced_key(self) -> NextRelayKey | None:
+        """The next key, where packages and centres have it; None where they have the present one."""
+        return self.next_key if self.next_key and self.next_key.stage is not OwnKeyStage.BEGUN else None
+
+    @property
+    def second_key(self) -> NextRelayKey | None:
+        """The key that has an interface of its own beside the first one; None where there is one interface."""
+        return self.next_key if self.next_key and self.next_key.stage is not OwnKeyStage.ENDING else None
+
+    def own_port(self, port: int) -> int:
+        """The UDP port that its first interface is to have, where its carrier's file says this one."""
+        ends = self.next_key is not None and self.next_key.stage is OwnKeyStage.ENDING
+        return self.next_key.port if self.next_key and ends else port
 
 
 class CentreAllocation(Model):

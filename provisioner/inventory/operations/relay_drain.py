@@ -23,6 +23,7 @@ from provisioner.inventory.operations.file_edit import (
     text_of_file,
 )
 from provisioner.inventory.operations.named import facility_file
+from provisioner.inventory.operations.own_key import refuse_changing
 from provisioner.inventory.operations.sign_off import claimed_by_all, refuse_claims
 from provisioner.inventory.signed import unsigned_by
 
@@ -67,12 +68,15 @@ def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
 
     Raises:
         UsageError: one of them is none, they are one, of two carriers, or one of them is emptied onto another one.
+        PolicyError: one of them changes its own key.
     """
     relays = frame.relays
     for name in (order.relay, order.to):
         if name not in relays:
             hint = did_you_mean(name, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
             raise UsageError(f"there is no relay {printable(name, _SHOWN)}", hint=hint, object=name)
+    for name in (order.relay, order.to):
+        refuse_changing(frame.allocations, name, "take part in a drain")
     (carrier, relay), (other, target) = relays[order.relay], relays[order.to]
     if order.relay == order.to:
         raise UsageError(f"{order.relay} cannot be emptied onto itself", hint="name another relay of its carrier")

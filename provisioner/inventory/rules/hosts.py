@@ -285,6 +285,11 @@ def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
         for name, host in hosts.items():
             if host.public_key:
                 yield host.public_key, "allocations", (kind, name, "public_key"), name
+    for name, relay in lock.relays.items():
+        # A call that was ended before its last write leaves the next key as the relay's own one, too.
+        if relay.next_key and relay.next_key.public_key != relay.public_key:
+            at: KeyPath = ("relays", name, "next_key", "public_key")
+            yield relay.next_key.public_key, "allocations", at, f"the next key of {name}"
     for owner, facility in view.facilities():
         if facility.public_key:
             yield facility.public_key, owner, ("gateway", "public_key"), f"the gateway of {facility.id}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from provisioner.base.diagnostics import Problem
-from provisioner.inventory.model import Operating, Relay, relays_of
+from provisioner.inventory.model import Operating, OwnKeyStage, Relay, relays_of
 from provisioner.inventory.rules.view import View
 
 _NEEDED_BY_THE_HOST: Final = {
@@ -36,13 +36,32 @@ def further_ports_are_free(view: View) -> Iterator[Problem]:
 
 
 def _why_not(relay: Relay, number: int, port: int) -> str:
-    if port == relay.wireguard_port:
-        return "it is its wireguard_port"
     if port in relay.further_wireguard_ports[:number]:
         return "it is named twice"
+    return unfit_port(relay, port)
+
+
+def unfit_port(relay: Relay, port: int) -> str:
+    """Why a relay cannot take WireGuard at a port beside its first one; empty where it can."""
+    if port == relay.wireguard_port:
+        return "it is its wireguard_port"
     if port == relay.ssh.port:
         return "it is the number of its SSH"
     return _OF_MEDIAMTX.get(port) or _NEEDED_BY_THE_HOST.get(port, "")
+
+
+def next_keys_have_ports(view: View) -> Iterator[Problem]:
+    """The next key of a relay answers at a port of its own, until it is the relay's only one."""
+    lock = view.inventory.allocations
+    for name, known in lock.relays.items():
+        if name not in view.inventory.relays or known.next_key is None:
+            continue
+        relay, following = view.inventory.relays[name][1], known.next_key
+        path = ("relays", name, "next_key")
+        if following.stage is not OwnKeyStage.ENDING and (why := unfit_port(relay, following.port)):
+            message = f"relay {name} cannot answer with its next key at port {following.port}: {why}"
+            hint = "take the carrier's file back as it was when the change of its key began"
+            yield view.problem("allocations", path, "wireguard-port-unfit", message, hint)
 
 
 def gateways_dial_what_is_offered(view: View) -> Iterator[Problem]:
@@ -67,4 +86,8 @@ def gateways_dial_what_is_offered(view: View) -> Iterator[Problem]:
                 yield view.problem(owner, ("gateway", "relay_port"), "relay-port-not-offered", message, hint)
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (further_ports_are_free, gateways_dial_what_is_offered)
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    further_ports_are_free,
+    gateways_dial_what_is_offered,
+    next_keys_have_ports,
+)

@@ -9,7 +9,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath
+from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, Peer
 from provisioner.hosts.facts import HostFacts, PathFacts, PeerFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.relay_file import settings_of
@@ -31,6 +31,7 @@ class Fleet:
         holders: by a peer's public key, the relays that were read and have it in their tunnels.
         served_sites: the facilities that some relay serves by the desired state.
         known_sites: the facilities of the inventory.
+        next_keys: by relay that changes its own key, its next public key.
     """
 
     serving: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Fleet:
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     served_sites: frozenset[str] = frozenset()
     known_sites: frozenset[str] = frozenset()
+    next_keys: Mapping[str, str] = field(default_factory=dict)
 
     def served_by(self, path: str) -> tuple[str, ...]:
         """The relays that serve a path by the desired state."""
@@ -99,6 +101,29 @@ class Comparison:
     def viewers(self) -> Mapping[str, int]:
         """Live readers by path."""
         return self.facts.viewers
+
+    @property
+    def takes_next_key(self) -> bool:
+        """Whether the plan ends the change of a relay's own key: the first tunnel takes key and port of the second."""
+        second = self.facts.tunnel.following if self.facts.tunnel else None
+        desired = self.spec.tunnel
+        return second is not None and desired.following is None and desired.listen_port == second.listen_port
+
+    def reached_by(self, *, second: bool) -> tuple[Peer, ...]:
+        """The peers of a relay that changes its own key that are at the second tunnel, or else at the first one."""
+        beside = self.facts.tunnel.following if self.facts.tunnel else None
+        moved = beside.moved if beside else {}
+        return tuple(
+            peer for peer in self.spec.tunnel.peers if peer.allowed_ips and (peer.public_key in moved) == second
+        )
+
+    @property
+    def left_by_key(self) -> tuple[Peer, ...]:
+        """The peers that the plan leaves with a key with which the relay answers no more."""
+        live, desired = self.facts.tunnel.following if self.facts.tunnel else None, self.spec.tunnel.following
+        if live is None or (live.public_key, live.listen_port) == desired:
+            return ()
+        return self.reached_by(second=not self.takes_next_key)
 
     @property
     def everybody(self) -> Audience:

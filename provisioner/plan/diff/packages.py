@@ -46,7 +46,7 @@ def pushing_sites_of(spec: HostSpec) -> list[str]:
 
 
 def former_keys(
-    specs: Sequence[HostSpec], facts: Mapping[str, HostFacts], recorded: Mapping[str, str]
+    specs: Sequence[HostSpec], facts: Mapping[str, HostFacts], recorded: Mapping[str, frozenset[str]]
 ) -> dict[str, str]:
     """By relay, the public key that it was known by, where that is not the one that it has by the inventory.
 
@@ -56,7 +56,7 @@ def former_keys(
     Args:
         specs: the hosts that were read.
         facts: of them.
-        recorded: each relay's public key by the lock.
+        recorded: each relay's public key by the lock; while it changes its own key the next one as well.
     """
     tunnels = {spec.id: facts[spec.id].tunnel for spec in specs if spec.relay}
     known = {relay: tunnel.public_key for relay, tunnel in tunnels.items() if tunnel is not None}
@@ -64,7 +64,7 @@ def former_keys(
         for peer in (peer for peer in spec.tunnel.peers if peer.name.startswith(_RELAY)):
             if key := _known_key(facts[spec.id], peer):
                 known[peer.name.removeprefix(_RELAY)] = key
-    return {relay: key for relay, key in known.items() if key and recorded.get(relay, key) != key}
+    return {relay: key for relay, key in known.items() if key and key not in recorded.get(relay, {key})}
 
 
 def _known_key(facts: HostFacts, peer: Peer) -> str:
@@ -122,6 +122,10 @@ def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
         if not peer.name.startswith(_SITE):
             continue
         site = peer.name.removeprefix(_SITE)
+        if at.takes_next_key:
+            if peer in at.reached_by(second=False):
+                yield SitePackageNeed(site, at.spec.id, "it was not seen with the relay's next key, the only one now")
+            continue
         reason = _other_place(at, site) or _other_relay_address(at) or _of_one_site(at, peer, live.get(peer.public_key))
         if reason:
             yield SitePackageNeed(site, at.spec.id, reason)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.spec import NEXT, SITE, Peer
+from provisioner.desired.spec import LEFT, NEXT, SITE, Peer
 from provisioner.hosts.facts import PeerFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 from provisioner.plan.diff.packages import psk_is_renewed
 
-_CENTRE = "centre/"
+_CENTRE, _RELAY = "centre/", "relay/"
 _SHORT = 8
 
 
@@ -41,6 +41,15 @@ def peer_changes(at: Comparison) -> Iterator[Change]:
             yield Change(at.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
     for public_key in sorted(strangers):
         yield _stranger(at, public_key, strangers[public_key])
+    yield from (_left(at, peer) for peer in at.left_by_key if peer.name.startswith(SITE))
+
+
+def _left(at: Comparison, peer: Peer) -> Change:
+    """A site that is left with a key with which its relay answers no more."""
+    impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
+    reason = "it has a key with which the relay answers no more: it is dark until its package is installed"
+    name = f"{LEFT}{peer.name.removeprefix(SITE)}"
+    return Change(at.spec.id, Resource.PEER, name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
 
 
 def _why_new(at: Comparison, peer: Peer) -> str:
@@ -96,6 +105,9 @@ def _listed(values: Iterable[str]) -> str:
 
 
 def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
+    if at.fleet.next_keys.get(peer.name.removeprefix(_RELAY)) in {peer.public_key, old}:
+        reason = f"public key {old} → {peer.public_key}: the relay changes its own key, and answers with both"
+        return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
     impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
     reason = f"public key {old} → {peer.public_key}"
     return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))

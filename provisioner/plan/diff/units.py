@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from provisioner.desired.names import UNITS, HostNames
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import SITE, HostSpec, Peer
 from provisioner.desired.units import UNIT_MEDIAMTX, units_of
 from provisioner.hosts.facts import HostFacts, UnitFacts
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.files import file_differences
+
+_NAMED = 5
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:
@@ -30,6 +32,7 @@ def _unit_change(at: Comparison, name: str) -> Change:
         return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
     hot: list[str] = _wrongs(names, name, state)
     cutting: list[str] = []
+    left: tuple[Peer, ...] = ()
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
     if own := [path for path in state.drop_ins if overrides_ours(at.spec, path)]:
@@ -37,14 +40,44 @@ def _unit_change(at: Comparison, name: str) -> Change:
     if name == names.unit_wg:
         cutting += _interface_wrongs(at, state)
         hot += _link_wrongs(at)
+        second, left = _second_wrongs(at)
+        hot += second
     if name == UNIT_MEDIAMTX:
         cutting += _relay_wrongs(at)
     if not (hot or cutting):
         return at.noop(Resource.UNIT, name, _as_desired(names, name))
     everybody = at.served_here if name == UNIT_MEDIAMTX else at.everybody
     impact, cut = (Impact.ALL, everybody) if cutting else (Impact.HOT, NOBODY)
+    if left:
+        impact, cut = Impact.ALL, at.everybody
     reason = "; ".join([*cutting, *hot])
     return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
+
+
+def _second_wrongs(at: Comparison) -> tuple[list[str], tuple[Peer, ...]]:
+    """What is to become of the tunnel with a relay's next key, and the centres that are without the relay by it."""
+    live, desired = at.facts.tunnel.following if at.facts.tunnel else None, at.spec.tunnel.following
+    if at.facts.tunnel is None or (live is None and desired is None):
+        return [], ()
+    if live is None:
+        port = desired.port if desired else 0
+        return [f"the relay's next key answers beside the present one, at port {port}"], ()
+    left = tuple(peer for peer in at.left_by_key if not peer.name.startswith(SITE))
+    without = [f"without the relay until they are applied: {_names(left)}"] if left else []
+    if at.takes_next_key:
+        port = live.listen_port
+        return [f"the relay's next key takes the place of the present one, at port {port}", *without], left
+    if desired is None:
+        return ["the relay's next key goes", *without], left
+    if (live.public_key, live.listen_port) != desired:
+        return ["the relay's next key is another one", *without], left
+    link = (live.addresses, live.mtu) == ((f"{at.spec.tunnel.address}/32",), at.spec.tunnel.mtu)
+    return ([] if live.alike and link else ["the second tunnel is not as the first one is"]), ()
+
+
+def _names(left: Sequence[Peer]) -> str:
+    more = ", …" if len(left) > _NAMED else ""
+    return ", ".join(peer.name for peer in left[:_NAMED]) + more
 
 
 def overrides_ours(spec: HostSpec, path: str) -> bool:
@@ -84,6 +117,8 @@ def _interface_wrongs(at: Comparison, state: UnitFacts) -> list[str]:
         return [*wrong, "the interface is not there"] if state.active == "active" else wrong
     if live.addresses != (f"{tunnel.address}/32",):
         wrong.append(f"address {', '.join(live.addresses) or 'none'} → {tunnel.address}/32")
+    if at.takes_next_key:
+        return wrong
     if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
         wrong.append(f"port {live.listen_port} → {tunnel.listen_port}")
     return wrong
