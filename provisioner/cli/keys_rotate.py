@@ -28,6 +28,7 @@ from provisioner.cli.results import applied_lines
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
 from provisioner.inventory.operations.file_edit import EditsOfMany, FileEdit
+from provisioner.inventory.operations.own_key import OwnKeyOrder
 from provisioner.pipeline import Planned
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.names import some_of
@@ -43,7 +44,23 @@ _LONGEST_WAIT_S: Final = 24 * 3600
 @click.command()
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option("--carrier", "carriers", multiple=True, metavar="CARRIER", help="All sites of this carrier.")
+@click.option("--relay", "relay", default="", metavar="RELAY", help="This relay's own key, instead of gateways' keys.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=None,
+    metavar="PORT",
+    help="With --relay: the UDP port at which it answers with its next key.",
+)
 @click.option("--finish", "finishes", is_flag=True, help="Begin none; go on with those that are under way.")
+@click.option("--cancel", "cancels", is_flag=True, help="With --relay: take the change back.")
+@click.option(
+    "--leave",
+    "leaves",
+    multiple=True,
+    metavar="FACILITY",
+    help="With --relay: end the change although this site has not moved; it is dark until somebody is there.",
+)
 @click.option(
     "--wait",
     "wait_s",
@@ -63,7 +80,11 @@ def rotate(
     facilities: tuple[str, ...],
     carriers: tuple[str, ...],
     *,
+    relay: str,
+    port: int | None,
     finishes: bool,
+    cancels: bool,
+    leaves: tuple[str, ...],
     wait_s: int,
     allows: tuple[str, ...],
     approval: str,
@@ -83,10 +104,20 @@ def rotate(
     Cuts nobody: a relay with other changes that would is left as it is (and so is one whose plan is refused). Ends with
     1 where a site was left as it is.
 
+    With --relay it is the relay's own key, by two calls and a visit at each site. The first one (--port) lets the relay
+    answer with a next key at a port of its own, beside its present one, and tells that key to its centres; packages
+    that are made from then on have it (site-package). Whoever installs one is reached there within a second. --finish
+    lets the next key be the only one; it is refused with the list of those that were not seen with it. --cancel takes
+    all of it back, likewise.
+
     Example: provisioner -i DIR keys rotate kcl-bg-001
     """
     refuse_both(dry_run=dry_run, commits=commits)
-    if not (facilities or carriers or finishes):
+    if not relay and (port or cancels or leaves):
+        raise UsageError("--port, --cancel and --leave are of a relay's own key", hint="name the relay: --relay RELAY")
+    if relay and (facilities or carriers or wait_s):
+        raise UsageError("a relay's own key is changed by itself", hint="leave facilities, --carrier and --wait out")
+    if not (facilities or carriers or finishes or relay):
         raise UsageError("whose keys?", hint="name facilities, or --carrier CARRIER; --finish goes on with all")
     order = KeyOrder(facilities, carriers, begins=not finishes)
     if commits:
@@ -94,6 +125,12 @@ def rotate(
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = KeyTerms(parse_allowances(allows), options, dry_run=dry_run)
+        if relay:
+            from provisioner.cli.keys_rotate_relay import rotate_relay  # noqa: PLC0415 (most calls are of gateways)
+
+            own = OwnKeyOrder(relay, port or 0, leaves)
+            ends = {"finishes": finishes, "cancels": cancels}
+            return rotate_relay(invocation, own, terms, stop, commits=commits, yes=yes, **ends)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=wait_s)
         outcome = rotate_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
     return _end(invocation, outcome, dry_run=dry_run)

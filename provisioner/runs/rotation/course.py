@@ -130,6 +130,7 @@ def rotate_keys(
     outcome = KeyOutcome(look, left_out=dict(look.left_out))
     course = _Course(sessions, edits, sites, terms, attendant, outcome, session)
     begins = look.at(KeyStage.NONE) if order.begins and named else ()
+    begins = course.without_busy_relays(begins)
     if not course.write(begins) or terms.dry_run:
         return course.outcome
     course.apply()
@@ -188,6 +189,18 @@ class _Course:
     @property
     def is_waiting(self) -> bool:
         return not self.outcome.interrupted and bool(self.outcome.look.at(KeyStage.STAGED))
+
+    def without_busy_relays(self, begins: Sequence[str]) -> tuple[str, ...]:
+        """Those whose relays change no key of their own: a gateway would have to follow both at once."""
+        lock = self.session.readable.inventory.allocations.relays
+        free = []
+        for name in begins:
+            busy = [r for r in self.outcome.look.relays.get(name, ()) if r in lock and lock[r].next_key is not None]
+            if busy:
+                self.outcome.left_out[name] = f"{busy[0]} changes its own key: let that end first"
+            else:
+                free.append(name)
+        return tuple(free)
 
     def look_again(self) -> None:
         self.session = self.sessions()

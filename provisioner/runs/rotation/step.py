@@ -6,15 +6,20 @@ from collections.abc import Callable
 
 from provisioner.base.errors import HostError, PolicyError
 from provisioner.pipeline import Planned, Session
-from provisioner.plan.changes import Impact
+from provisioner.plan.changes import Change, Impact
 from provisioner.plan.guards.measures import named
 
 Sessions = Callable[[], Session]
 """A new session: what was read of the inventory before an edit does not count after it."""
 
 
-def refusal_of(planned: Planned, relay: str) -> None:
-    """Refuse to apply a relay as a step of a change of keys.
+def refusal_of(planned: Planned, relay: str, *, spare: Callable[[Change], bool] = lambda _: False) -> None:
+    """Refuse to apply a host as a step of a change of keys.
+
+    Args:
+        planned: a plan of it.
+        relay: the host.
+        spare: which changes may cut somebody.
 
     Raises:
         HostError: it cannot be read.
@@ -27,7 +32,7 @@ def refusal_of(planned: Planned, relay: str) -> None:
     if planned.plan.refused:
         first = planned.plan.refused[0]
         raise PolicyError(first.message, hint=first.hint, object=first.host or relay)
-    cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank]
+    cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and not spare(c)]
     if cutting:
         names = sorted({f"{c.resource.value} {c.name}" for c in cutting})
         message = f"other changes of it would cut readers: {named(names)}; look at them, and apply them first"

@@ -16,6 +16,7 @@ from provisioner.hosts.observe import observe
 from provisioner.hosts.owner import is_free, owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostCall, UnprovedHostError, unanswered
 from provisioner.inventory.model import Inventory
+from provisioner.inventory.operations.own_key import refuse_changing
 from provisioner.pipeline import Session, refuse_foreign
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST
@@ -100,6 +101,7 @@ def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
     Raises:
         PolicyError: it does.
     """
+    refuse_changing(inventory.allocations, host, "be taken out of service")
     if host in inventory.relays:
         plans = ((name, plan) for name, of in session.loaded.outlines.items() for plan in (of.plan, of.successor))
         users = sorted({name for name, plan in plans if plan is not None and host in (plan.relay, plan.backup_relay)})

@@ -89,10 +89,11 @@ def endpoint_moved(
     _, of = inventory.relays[relay]
     if of.named_endpoint:
         return "", ""
-    now = endpoint_text(of.wireguard_endpoint, of.wireguard_port)
+    announced = inventory.allocations.relays[relay].announced_key
+    now = endpoint_text(of.wireguard_endpoint, announced.port if announced else of.wireguard_port)
     for centre in centres:
         tunnel = facts[centre.id].tunnel if centre.id in facts else None
-        peer = tunnel.peers.get(public_key) if tunnel else None
+        peer = tunnel.peers.get(announced.public_key if announced else public_key) if tunnel else None
         if peer is not None and peer.endpoint:
             return (f"{peer.endpoint} → {now}" if peer.endpoint != now else ""), centre.id
     return "", ""

@@ -90,7 +90,9 @@ def see_replacement(
     facts, errors = observe([called.spec], {relay: ()}, session.runner)
     host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
     live = host.tunnel.public_key if host and host.tunnel else ""
-    if live and live != former and host is not None and host.confirmed:
+    following = inventory.allocations.relays[relay].next_key
+    known = {former, following.public_key if following else former}
+    if live and live not in known and host is not None and host.confirmed:
         message = f"{relay} runs with a tunnel key that the lock does not have, {live[:_SHOWN]}…"
         hint = "take allocations.lock.yml back from Git as it was when that was made; or take everything of ours off"
         raise PolicyError(message, hint=f"{hint} it first: provisioner hosts decommission {relay}", object=relay)
@@ -137,8 +139,8 @@ def replace_relay(session: Session, replacement: Replacement, *, trusted: int, w
         raise HostError(errors[spec.id].message, hint=errors[spec.id].hint, object=spec.id)
     keys = made[spec.id]
     before = inventory.allocations
-    # The box of a former key opens nothing that anybody knows any more.
-    former = before.relays[spec.id].model_copy(update={"sealed_key": None})
+    # The box of a former key opens nothing that anybody knows any more, and a change of that key is over.
+    former = before.relays[spec.id].model_copy(update={"sealed_key": None, "next_key": None})
     without = before.model_copy(update={"relays": {**before.relays, spec.id: former}})
     if keys.public_key == before.relays[spec.id].public_key:
         without = before

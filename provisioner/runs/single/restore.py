@@ -8,7 +8,7 @@ from pathlib import Path
 
 from provisioner.base.errors import HostError, PolicyError
 from provisioner.base.recovery_key import RecoveryPair
-from provisioner.desired.recovery import box_of, opened
+from provisioner.desired.recovery import box_of, box_of_next, opened, opened_next
 from provisioner.hosts.keys import RestoredKey, restore_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.inventory.files.lock import write_lock
@@ -82,6 +82,7 @@ def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -
     called = called_relay(session, relay, "has nothing to be restored")
     inventory = called.inventory
     sealed = box_of(inventory.settings, inventory.allocations, relay)
+    box_of_next(inventory.allocations, relay)
     centres = centres_of(called)
     facts, errors = observe(
         [called.spec, *centres], dict.fromkeys([relay, *(c.id for c in centres)], ()), session.runner
@@ -119,10 +120,12 @@ def restore_relay(
     inventory, spec = restoration.called.inventory, restoration.called.spec
     private_key = opened(inventory.settings, inventory.allocations, spec.id, pair)
     key = RestoredKey(restoration.public_key, private_key)
+    second = opened_next(inventory.settings, inventory.allocations, spec.id, pair)
+    following = RestoredKey(*second) if second else None
     unproved = restoration.is_new and trusted > 0
     program = session.templates.host_program
     try:
-        made = restore_host_keys(spec, session.runner, program, key, unproved=unproved, who=who)
+        made = restore_host_keys(spec, session.runner, program, key, unproved=unproved, who=who, following=following)
     except HostError as error:
         refuse_foreign({spec.id: error})
         raise

@@ -405,6 +405,29 @@ def test_one_that_runs_with_another_key_stands_in_for_nobody(sealed: tuple[Termi
     assert (code, "stands in for nobody" in err) == (6, True)
 
 
+@pytest.mark.parametrize("stage", ["moving", "ending"])
+def test_a_relay_that_died_while_it_changed_its_key_gets_what_it_answered_with(
+    sealed: tuple[Terminal, RecoveryPair], monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    terminal, pair = sealed
+    code, out, err = terminal("keys", "rotate", "--relay", RELAY, "--port", "51999", "--yes")
+    assert code == 0, out + err
+    assert lock(terminal)["relays"][RELAY]["next_key"]["stage"] == "moving"
+    terminal.edit(LOCK, '"moving"', f'"{stage}"')
+    following = terminal.hosts.hosts[RELAY].next_key
+    host = die(terminal)
+    give(monkeypatch, paper(pair))
+    code, out, err = terminal("relay", "restore", RELAY, "--yes", *NEW)
+    assert code == 0, out + err
+    if stage == "moving":
+        assert (host.private_key, host.next_key) == (KEPT.private_key.reveal(), following)
+    else:
+        assert host.private_key == following
+    said = out + err
+    assert following not in said
+    assert KEPT.private_key.reveal() not in said
+
+
 def test_a_centre_has_nothing_to_be_restored(sealed: tuple[Terminal, RecoveryPair]) -> None:
     terminal, _ = sealed
     code, _, err = terminal("relay", "restore", "centre-hn", "--yes")

@@ -1,0 +1,159 @@
+"""A relay's own key is changed under readers at the centre, site by site; what is killed goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .deployment import Deployment
+from .held_readers import HeldReaders
+from .patience import stretched
+from .test_key_change import RELAY_SITES, SITE, longest, subs_of
+from .test_verify import all_up, verified
+from .topology import CENTRE, Gateway
+
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
+LONGEST_GAP = 2.0
+"""Seconds; what a change of a relay's key may keep a picture."""
+RELAY = SITE.relay
+USUAL_PORT, OTHER_PORT = 51820, 51999
+ROTATE = ("keys", "rotate", "--relay", RELAY)
+
+
+@pytest.fixture
+def noted(deployment: Deployment) -> Iterator[Deployment]:
+    """The deployment; the relay keeps the key that a test left it with, and so does the inventory."""
+    yield deployment
+    deployment.commit("the relay's key was changed")
+
+
+def rotated(deployment: Deployment, *words: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    """Go on with the change, and give the document."""
+    return deployment.document(*ROTATE, *words, "--yes", codes=codes)
+
+
+def tunnels_of(deployment: Deployment) -> dict[str, tuple[str, str]]:
+    """The live tunnels of the relay: public key and port by interface."""
+    shown = {}
+    for name in deployment.lab.exec(RELAY, ["wg", "show", "interfaces"]).stdout.split():
+        key = deployment.lab.exec(RELAY, ["wg", "show", name, "public-key"]).stdout.strip()
+        shown[name] = (key, deployment.lab.exec(RELAY, ["wg", "show", name, "listen-port"]).stdout.strip())
+    return shown
+
+
+def installed(deployment: Deployment, gateways: Sequence[Gateway]) -> None:
+    """Do the technicians' part: the packages as they are now."""
+    folder = deployment.lab.directory / f"moving-{time.monotonic_ns()}"
+    deployment.run("site-package", *(gateway.facility for gateway in gateways), "--out", str(folder))
+    for gateway in gateways:
+        deployment.lab.install_site_package(gateway.name, folder / gateway.facility)
+
+
+def test_a_relay_gets_another_key_and_no_picture_rests_for_long(noted: Deployment) -> None:
+    deployment, lab = noted, noted.lab
+    own = ("--limit", f"host={RELAY}")
+    before = tunnels_of(deployment)["wg-prov"]
+    first, *others = RELAY_SITES
+    paths = subs_of(RELAY_SITES)
+    with HeldReaders(deployment, RELAY, paths) as readers:
+        begun = rotated(deployment, "--port", str(OTHER_PORT))
+        gap_of_begin = longest(readers.finish())
+    following = begun["next_key"]
+    assert (begun["stage"], begun["answers"]) == ("moving", True), begun
+    assert tunnels_of(deployment) == {"wg-prov": before, "wg-prov-next": (following, str(OTHER_PORT))}
+    assert [name for name in begun["moved"] if name.startswith("centre/")] == [f"centre/{CENTRE.name}"], begun
+    refused = deployment.run(*ROTATE, "--finish", "--yes", check=False)
+    assert refused.returncode == 6, refused
+    assert all(f"site/{gateway.facility}" in refused.stderr for gateway in RELAY_SITES)
+    assert deployment.run("drift", check=False).returncode == 0
+
+    with HeldReaders(deployment, RELAY, paths) as readers:
+        installed(deployment, [first])
+        time.sleep(stretched(3))
+        gap_of_first = longest(readers.finish())
+    routes = json.loads(lab.exec(RELAY, ["ip", "-j", "route", "show", "dev", "wg-prov-next"]).stdout)
+    assert routes, "the site is reached where it is"
+    shown = deployment.document("keys", "status", "--relay", RELAY)
+    assert f"site/{first.facility}" in shown["moved"], shown
+    assert sorted(shown["waiting"]) == sorted(f"site/{gateway.facility}" for gateway in others), shown
+    assert deployment.run("drift", check=False).returncode == 0, "where a site is, is no drift"
+    assert deployment.run("prove", check=False).returncode == 0
+    assert all_up(verified(deployment, *own, until=all_up, tries=6))
+
+    # The host's programs end and begin anew with both: the sites go on where they are.
+    lab.exec(RELAY, ["systemctl", "restart", "provisioner-wg"])
+    assert set(tunnels_of(deployment)) == {"wg-prov", "wg-prov-next"}
+    assert all_up(verified(deployment, *own, until=all_up, tries=20))
+
+    if others:
+        installed(deployment, others)
+        time.sleep(stretched(3))
+    with HeldReaders(deployment, RELAY, paths) as readers:
+        done = rotated(deployment, "--finish")
+        time.sleep(stretched(2))
+        gap_of_end = longest(readers.finish())
+    assert done["over"], done
+    assert tunnels_of(deployment) == {"wg-prov": (following, str(OTHER_PORT))}
+    keys = lab.exec(RELAY, ["ls", "/etc/provisioner/keys"]).stdout.split()
+    assert "wg-prov.key" in keys
+    assert not [name for name in keys if name.endswith((".next", ".former"))], keys
+    assert deployment.run("drift", check=False).returncode == 0
+    assert all_up(verified(deployment, *own, until=all_up, tries=6))
+    print(  # noqa: T201
+        f"the longest gap of {len(paths)} held paths: {gap_of_begin:.2f} s at the beginning, {gap_of_first:.2f} s where"
+        f" a site moved, {gap_of_end:.2f} s at the end"
+    )
+    assert max(gap_of_begin, gap_of_first, gap_of_end) < stretched(LONGEST_GAP)
+
+
+def test_it_is_killed_half_way_and_goes_on_and_is_taken_back_before_that(noted: Deployment) -> None:
+    deployment = noted
+    paths = subs_of(RELAY_SITES)
+    before = tunnels_of(deployment)
+    port = USUAL_PORT if before["wg-prov"][1] == str(OTHER_PORT) else OTHER_PORT
+    with HeldReaders(deployment, RELAY, paths) as readers:
+        rotated(deployment, "--port", str(port))
+        back = rotated(deployment, "--cancel")
+        assert back["over"], back
+        assert tunnels_of(deployment) == before
+        _killed_after(deployment, 4.0, "--port", str(port))
+        begun = rotated(deployment, "--port", str(port))
+        assert (begun["stage"], begun["answers"]) == ("moving", True), begun
+        gap_of_begin = longest(readers.finish())
+    with HeldReaders(deployment, RELAY, paths) as readers:
+        installed(deployment, RELAY_SITES)
+        time.sleep(stretched(3))
+        gap_of_sites = longest(readers.finish())
+    with HeldReaders(deployment, RELAY, paths) as readers:
+        _killed_after(deployment, 5.0, "--finish")
+        # Whatever it had done by then, the lock says how it goes on: it waits for what is not confirmed. What it had
+        # ended already is ended.
+        done = deployment.run(*ROTATE, "--finish", "--yes", check=False)
+        assert done.returncode in {0, 2}, done
+        gap_of_end = longest(readers.finish())
+    assert tunnels_of(deployment) == {"wg-prov": (begun["next_key"], str(port))}
+    assert deployment.run("drift", check=False).returncode == 0
+    assert all_up(verified(deployment, "--limit", f"host={RELAY}", until=all_up, tries=6))
+    print(  # noqa: T201
+        f"the longest gap of {len(paths)} held paths, two calls killed: {gap_of_begin:.2f} s, {gap_of_sites:.2f} s,"
+        f" {gap_of_end:.2f} s"
+    )
+    assert max(gap_of_begin, gap_of_sites, gap_of_end) < stretched(LONGEST_GAP)
+
+
+def _killed_after(deployment: Deployment, seconds: float, *words: str) -> None:
+    program = str(Path(sys.executable).with_name("provisioner"))
+    call = [program, *ROTATE, *words, "--yes"]
+    with subprocess.Popen(call, env=deployment.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        time.sleep(stretched(seconds))
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    time.sleep(stretched(65) if deployment.run("status", check=False).returncode else 1)
