@@ -200,7 +200,7 @@ class House:
 
     def words(self) -> list[str]:
         """The commands that were called, without their options."""
-        known = {"validate", "plan", "apply", "verify", "drift", "nightly", "forge"}
+        known = {"validate", "policy", "plan", "apply", "verify", "drift", "nightly", "forge"}
         return [next(word for word in call.words if word in known) for call in self.program.calls]
 
 
@@ -382,9 +382,9 @@ def people_approve(house: House) -> None:
 def test_the_jobs_that_read_a_request_have_nothing_to_give_away(every: House) -> None:
     every.propose()
     assert every.on_request(), every.program.said
-    reading = [call for call in every.program.calls if {"validate", "plan"} & set(call.words)]
+    reading = [call for call in every.program.calls if {"validate", "policy", "plan"} & set(call.words)]
     telling = [call for call in every.program.calls if "forge" in call.words]
-    assert (len(reading), len(telling)) == (3, 2)
+    assert (len(reading), len(telling)) == (4, 2)
     # Whoever may push a branch to a project of GitLab may comment there: the token for that, and no other, is not kept.
     kept = (SSH_KEY, VAULT) if every.kind == "gitlab" else (TOKEN, SSH_KEY, VAULT)
     for call in reading:
