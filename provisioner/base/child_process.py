@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,7 @@ def run_quietly(
     timeout_s: float,
     most_bytes: int,
     most_written: int | None = None,
+    with_started: bool = False,
 ) -> Ended:
     """Run a program to its end, in the root folder.
 
@@ -104,6 +106,7 @@ def run_quietly(
         timeout_s: after which it is ended.
         most_bytes: how much it may say.
         most_written: how many bytes a file may have that it writes, or what it starts; None for any number.
+        with_started: whether what it started is ended with it; it cannot ask at the terminal then.
 
     Raises:
         OSError: it cannot be started.
@@ -120,14 +123,24 @@ def run_quietly(
             stderr=subprocess.PIPE,
             env=dict(environment),
             cwd="/",
+            start_new_session=with_started,
         ) as child:
             try:
                 if most_written is not None:
                     _bound_files(child, most_written)
                 return _read_to_end(child, list(argv), timeout_s, most_bytes)
             except BaseException:
-                child.kill()
+                _end(child, with_started=with_started)
                 raise
+
+
+def _end(child: Running, *, with_started: bool) -> None:
+    if with_started:
+        # It leads a session of its own, and is not waited for yet: the number is still its own.
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:
+        child.kill()
 
 
 def _bound_files(child: Running, most: int) -> None:

@@ -45,6 +45,8 @@ _SETTINGS: Final = {
     "push.recurseSubmodules": "no",
     "submodule.recurse": "false",
 }
+_OWN_SETTINGS: Final = {"http.followRedirects": "false"}
+"""Where no setting of a person's counts: the login is the named server's, and goes to no other that it names."""
 _SECRET_IN_URL: Final = re.compile(r"//[^/@\s]+@")
 
 
@@ -213,11 +215,19 @@ def _run(checkout: Checkout, remote: str, *arguments: str, access: RemoteAccess 
     else:
         own = access.environment
     environment = environment_outside(checkout) | own | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    chosen = _SETTINGS | ({} if access is None else _OWN_SETTINGS)
+    settings = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
     argv = ["git", "--no-pager", *settings, f"--git-dir={checkout.git_folder}", *arguments]
     try:
-        most_written = access.most_bytes if access else None
-        return run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES, most_written=most_written)
+        # A person's Git may ask at the terminal; ours never does, and nothing that it started outlives it.
+        return run_quietly(
+            argv,
+            environment,
+            timeout_s=_TIMEOUT_S,
+            most_bytes=_MOST_BYTES,
+            most_written=access.most_bytes if access else None,
+            with_started=access is not None,
+        )
     except OSError:
         raise UsageError("git cannot be run", hint="install git") from None
     except StillRunningError:
