@@ -20,6 +20,15 @@ _TIMEOUT_S: Final = 30
 _MOST_BYTES: Final = 64 * 1024
 _HINT: Final = "remove the clone's folder: it is made anew, and nothing is lost"
 _ANCESTOR, _NO_ANCESTOR = 0, 1
+_LEFT_BEHIND: Final = (
+    "*.lock",
+    "refs/**/*.lock",
+    "worktrees/*/*.lock",
+    "objects/pack/tmp_*",
+    "objects/pack/.tmp-*",
+    "objects/??/tmp_obj_*",
+)
+"""What a Git that was killed leaves: locks that hold up every later one, and objects that came in part."""
 
 
 def open_clone(folder: Path, url: str) -> Checkout:
@@ -29,6 +38,27 @@ def open_clone(folder: Path, url: str) -> Checkout:
         StateError: it cannot be made, or is somebody else's.
         UsageError: Git cannot be run.
     """
+    checkout = _opened(folder)
+    clear_left_behind(checkout)
+    run_git(checkout, "config", f"remote.{REMOTE}.url", url, hint=_HINT)
+    return checkout
+
+
+def clear_left_behind(clone: Checkout) -> None:
+    """Remove what a Git that was killed left in a clone; no other Git may be at work in it.
+
+    Raises:
+        StateError: something cannot be removed.
+    """
+    try:
+        for pattern in _LEFT_BEHIND:
+            for file in clone.git_folder.glob(pattern):
+                file.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(f"what was left in {clone.git_folder} stays: {error.strerror}", hint=_HINT) from None
+
+
+def _opened(folder: Path) -> Checkout:
     try:
         make_own_folder(folder)
     except OSError as error:
@@ -40,7 +70,6 @@ def open_clone(folder: Path, url: str) -> Checkout:
         checkout = checkout_of(folder)
     if checkout is None or checkout.top != folder.resolve():
         raise StateError(f"git made no clone in {folder}", hint=_HINT)
-    run_git(checkout, "config", f"remote.{REMOTE}.url", url, hint=_HINT)
     return checkout
 
 
@@ -105,9 +134,9 @@ def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
         UsageError: as `run_git`.
     """
     remove_tree(clone, folder)
-    run_git(
-        clone, "worktree", "add", "--quiet", "--force", "--detach", "--no-checkout", str(folder), commit, hint=_HINT
-    )
+    # Twice: one that was begun and cut off is still locked.
+    words = ("--quiet", "--force", "--force", "--detach", "--no-checkout")
+    run_git(clone, "worktree", "add", *words, str(folder), commit, hint=_HINT)
     tree = checkout_of(folder)
     if tree is None or tree.top != folder.resolve():
         raise StateError(f"git made no checkout in {folder}", hint=_HINT)

@@ -13,6 +13,7 @@ from provisioner.base.atomic_file import replace_file
 from provisioner.base.errors import NoticeError, StateError, UsageError
 from provisioner.base.git import Checkout, ask_git
 from provisioner.base.git_clone import (
+    clear_left_behind,
     commits_between,
     is_ancestor,
     make_tree,
@@ -119,8 +120,10 @@ class FollowedBranch:
 
         Raises:
             NoticeError: the remote was not reached, or refuses.
+            StateError: what a Git that was ended left here cannot be removed.
             UsageError: a file of secrets cannot be read, or Git cannot be run.
         """
+        clear_left_behind(self.clone)
         return fetch_branch(self.clone, self.access, self.settings.branch, TIP)
 
     def tip(self, commit: str, reached: str, signers: tuple[AllowedSigner, ...]) -> Tip:
