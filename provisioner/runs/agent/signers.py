@@ -31,6 +31,9 @@ _OTHER_HEADER: Final = b"gpgsig-sha256"
 _LINE: Final = re.compile(rf"(\S+)\s+(?:(.+?)\s+)?((?:{'|'.join(map(re.escape, KINDS))})\s+[A-Za-z0-9+/]+=*)(?:\s+.*)?")
 _OPTION: Final = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)', re.IGNORECASE)
 _MOMENT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?(Z?)")
+_PATTERNS: Final = re.compile(r"[A-Za-z0-9._@*?-]+(?:,[A-Za-z0-9._@*?-]+)*")
+"""Of namespaces: OpenSSH has `!` besides, which takes back what another pattern says."""
+_COMMITTER: Final = b"committer "
 _SHOWN: Final = 80
 
 
@@ -108,6 +111,8 @@ def _with_options(signer: AllowedSigner, text: str) -> AllowedSigner | None:
             raise ValueError("has options that cannot be understood")
         name, value, position = match[1].lower(), match[2], match.end()
         if name == "namespaces" and value is not None:
+            if not _PATTERNS.fullmatch(value):
+                raise ValueError("has namespaces that cannot be understood: write them as git,file")
             if not any(fnmatchcase(NAMESPACE, pattern) for pattern in value.split(",")):
                 return None
         elif name == "valid-after" and value is not None:
@@ -138,7 +143,9 @@ def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetim
     """
     armour, message = _parted(commit)
     if not armour:
-        return CommitVerdict(objection="is not signed")
+        is_odd = any(line.startswith(_HEADER) for line in commit.partition(b"\n\n")[0].split(b"\n"))
+        named = " as Git does it, once and below its committer" if is_odd else ""
+        return CommitVerdict(objection=f"is not signed{named}")
     try:
         signature = signature_of(unarmoured(armour))
     except SignatureFormError as error:
@@ -161,11 +168,14 @@ def _counted(of_key: list[AllowedSigner], now: datetime) -> CommitVerdict:
 
 
 def _parted(commit: bytes) -> tuple[bytes, bytes]:
-    """The armoured signature of a commit, and what it is over; no signature where there is none, or more than one."""
+    """The armoured signature of a commit, and what it is over; no signature where there is none, or more than one.
+
+    Nor where it stands above the committer: of what is below it there Git would not read all that was signed.
+    """
     head, blank, body = commit.partition(b"\n\n")
     armour: list[bytes] = []
     kept: list[bytes] = []
-    signatures, inside = 0, False
+    signatures, inside, is_below = 0, False, False
     for line in head.split(b"\n"):
         if inside and line.startswith(b" "):
             armour.append(line[1:])
@@ -175,8 +185,9 @@ def _parted(commit: bytes) -> tuple[bytes, bytes]:
         if inside:
             signatures += 1
             armour.append(value)
+            is_below = any(one.startswith(_COMMITTER) for one in kept)
         else:
             kept.append(line)
-    if signatures != 1:
+    if signatures != 1 or not is_below:
         return b"", commit
     return b"\n".join(armour) + b"\n", b"\n".join(kept) + blank + body

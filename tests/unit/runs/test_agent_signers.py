@@ -43,6 +43,11 @@ def test_a_commit_that_git_signed_counts_by_its_own_key_alone(tmp_path: Path, ki
     assert "no allowed signer's" in judge_commit(commit, others, NOW).objection
 
 
+def signature_in(commit: bytes) -> bytes:
+    """The header with the signature."""
+    return commit[commit.index(b"gpgsig ") : commit.index(b"\n\n") + 1]
+
+
 def ours() -> str:
     return public_line(OFFICE, "ed25519")
 
@@ -56,6 +61,11 @@ CASES: dict[str, tuple[Callable[[bytes], bytes], str, str]] = {
         lambda c: c.replace(b"gpgsig ", b"gpgsig-sha256 -\ngpgsig ", 1),
         "",
         "is not signed",
+    ),
+    "above its committer": (
+        lambda c: c.replace(signature_in(c), b"").replace(b"\nauthor ", b"\n" + signature_in(c) + b"author ", 1),
+        "",
+        "below its committer",
     ),
     "no SSH signature": (lambda c: c.replace(b"SSH SIGNATURE", b"PGP SIGNATURE"), "", "has a signature that"),
     "cut": (lambda c: c.replace(b" U1NIU0lH", b" ", 1), "", "has a signature that"),
@@ -112,6 +122,8 @@ def test_days_of_keys_and_the_option_words_are_read() -> None:
         'noc valid-after="soon" ssh-ed25519 KEY\n',
         'noc valid-after="20261301" ssh-ed25519 KEY\n',
         "noc namespaces ssh-ed25519 KEY\n",
+        'noc namespaces="!git,*" ssh-ed25519 KEY\n',
+        'noc namespaces="g[i]t" ssh-ed25519 KEY\n',
     ],
 )
 def test_a_file_that_is_not_understood_lets_nobody_in(text: str) -> None:
