@@ -23,7 +23,10 @@ from provisioner.history.records import canonical
 from provisioner.history.tables import commit_states, stored
 
 MOST: Final = 300
-"""So many commits are read, the newest words first, and beside them the one that was reached last."""
+"""So many commits are read, the newest words first, and beside them what counts however many came after."""
+_MOST_FAILED: Final = 50
+_FAILED: Final = canonical({"state": "failed"}).strip("{}")
+"""As it stands in a row's content, where no reason can say it: a quote in a text is written with a backslash."""
 REACHED: Final = "reached"
 _LONGEST: Final = 1000
 _TEXTS: Final = ("state", "cause", "reason", "rules", "signer", "run", "within", "proof")
@@ -87,7 +90,10 @@ def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
         newest = [_row(*row) for row in connection.execute(query.limit(MOST))]
         # However many came after it that were refused: what was reached is what all others are held against.
         reached = [_row(*row) for row in connection.execute(query.where(table.by_itself).limit(1))]
-    rows = {row.commit: row for row in (*newest, *reached) if row is not None}
+        # And what failed is not to be tried again.
+        has_failed = table.content.contains(_FAILED, autoescape=True)
+        failed = [_row(*row) for row in connection.execute(query.where(has_failed).limit(_MOST_FAILED))]
+    rows = {row.commit: row for row in (*newest, *reached, *failed) if row is not None}
     return tuple(rows.values())
 
 
