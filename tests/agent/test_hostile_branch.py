@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.errors import NoticeError
+from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.git_clone import open_clone
 from provisioner.base.git_remote import RemoteAccess, fetch_branch
 from provisioner.runs.agent.branch import TIP, FollowedBranch, believed
-from provisioner.runs.agent.decision import Line
+from provisioner.runs.agent.decision import Line, Tip
 from tests.agent.site import MERGER, STRANGER, Site, signs
 from tests.hostile import MERGE_REQUEST
 from tests.pipelines.git_server import git
@@ -110,6 +110,17 @@ def test_each_commit_of_the_branch_may_have_to_be_signed(site: Site) -> None:
     assert tip.line is Line.AHEAD
     assert f"stands on {unsigned[:12]}" in tip.objection
     assert every.tip(above, above, signers).objection == ""
+    # Also of a branch that was written anew, where that may be.
+    git(site.person, "reset", "-q", "--hard", reached)
+    git(site.person, *signs(MERGER), "commit", "-q", "--allow-empty", "-m", "apart")
+    apart = git(site.person, "rev-parse", "HEAD")
+    site.push("--force")
+    back = FollowedBranch(site.settings('signed = "each"\ngoes_back = true\n'), site.folder / "every")
+    assert back.fetch() == apart
+    assert back.tip(apart, above, signers) == Tip(apart, Line.APART)
+    tip = back.tip(above, apart, signers)
+    assert tip.line is Line.APART
+    assert f"stands on {unsigned[:12]}" in tip.objection
 
 
 def test_what_is_laid_out_of_other_commits_is_removed(site: Site, branch: FollowedBranch) -> None:
@@ -122,3 +133,24 @@ def test_what_is_laid_out_of_other_commits_is_removed(site: Site, branch: Follow
     assert root.exists()
     assert not (branch.folder / "trees" / first).exists()
     assert branch.laid_out(first).joinpath("inventory.yml").exists(), "and laid out again"
+
+
+def test_another_folder_of_a_commit_is_laid_out_anew(site: Site, branch: FollowedBranch) -> None:
+    (site.person / "live").mkdir()
+    for name in ("inventory.yml", "facilities"):
+        git(site.person, "mv", name, f"live/{name}")
+    site.commit()
+    commit = branch.fetch()
+    with pytest.raises(UsageError, match="holds no inventory"):
+        branch.laid_out(commit)
+    live = FollowedBranch(site.settings('folder = "live"\n'), branch.folder)
+    root = live.laid_out(commit)
+    assert (root.name, root.joinpath("inventory.yml").exists()) == ("live", True)
+    git(site.person, "mv", "live", "moved")
+    site.commit()
+    commit = live.fetch()
+    moved = FollowedBranch(site.settings('folder = "moved"\n'), branch.folder)
+    assert moved.laid_out(commit).joinpath("inventory.yml").exists()
+    with pytest.raises(UsageError, match="holds no inventory"):
+        live.laid_out(commit)
+    assert moved.laid_out(commit).joinpath("inventory.yml").exists()

@@ -151,6 +151,18 @@ def test_a_failed_commit_is_not_tried_again_by_itself(site: Site) -> None:
         host.dark.clear()
     assert site.round().step.act is Act.REST
     assert site.row(commit).state == "failed"
+    # Nor by a commit that is the same, with its signature written in another way.
+    twin = site.person / "twin"
+    twin.write_text(git(site.person, "cat-file", "commit", commit).replace("\n U1NI", "\n U1NI\n ") + "\n")
+    rewritten = git(site.person, "hash-object", "-t", "commit", "-w", str(twin))
+    git(site.person, "push", "-q", "--force", str(site.bare), f"{rewritten}:refs/heads/main")
+    writes = site.writes
+    end = site.round()
+    assert (end.tip, end.step.act, end.step.cause) == (rewritten, Act.REFUSE, CommitCause.SIGNATURE)
+    assert commit[:12] in end.step.reason
+    assert site.round().step.act is not Act.REFUSE
+    assert (site.writes, site.row(rewritten).state) == (writes, "refused")
+    git(site.person, "push", "-q", "--force", str(site.bare), f"{commit}:refs/heads/main")
     assert site.round(again=True).reached == commit
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ from provisioner.runs.agent.signers import (
     SignersFormError,
     allowed_signers,
     judge_commit,
+    signed_words,
 )
 
 TIP: Final = "refs/provisioner/agent/tip"
@@ -88,6 +89,13 @@ def secret_in(file: Path, what: str) -> Secret:
     return Secret(word)
 
 
+def _content_of(file: Path) -> bytes | None:
+    try:
+        return read_regular(file, most=_MOST_SECRET)
+    except OSError:
+        return None
+
+
 @dataclass
 class FollowedBranch:
     """A branch of a remote, in a clone that is the agent's alone.
@@ -130,7 +138,8 @@ class FollowedBranch:
         """A commit, held against what was reached and whose signatures count."""
         line = self._line(commit, reached)
         commits = [commit]
-        if self.settings.each and line is Line.AHEAD:
+        comes_in = line is Line.AHEAD or (line is Line.APART and self.settings.goes_back and self.has(reached))
+        if self.settings.each and comes_in:
             commits = commits_between(self.clone, reached, commit, most=_MOST_SIGNED + 1, first_parent=True)
         if len(commits) > _MOST_SIGNED:
             return Tip(commit, line, f"stands on more than {_MOST_SIGNED} commits that would have to be signed")
@@ -148,6 +157,18 @@ class FollowedBranch:
         except UsageError:
             return CommitVerdict(objection=f"has more than {MAX_COMMIT_BYTES // 2**20} MiB of words")
         return judge_commit(raw, signers, self.clock())
+
+    def twin(self, commit: str, others: Iterable[str]) -> str:
+        """The first of some other commits of which the same was signed as of one; empty where none is.
+
+        One signature can be written in several ways, and each is another commit: whoever can push can make them.
+        """
+
+        def words_of(one: str) -> bytes:
+            return signed_words(raw_commit(self.clone, one, MAX_COMMIT_BYTES))
+
+        known = [one for one in others if one != commit and self.has(one)]
+        return next((one for one in known if words_of(one) == words_of(commit)), "")
 
     def signer(self, commit: str) -> str:
         """Whose signature counted of a commit that was judged; empty of others."""
@@ -187,14 +208,15 @@ class FollowedBranch:
         """
         tree = self.folder / "trees" / commit
         root, whole = tree / self.settings.folder, tree.with_name(f"{commit}{_WHOLE}")
-        if whole.exists() and tree.is_dir():
+        laid = self.settings.folder.encode()
+        if tree.is_dir() and _content_of(whole) == laid:
             return root
         try:
             tree.parent.mkdir(mode=0o700, exist_ok=True)
             whole.unlink(missing_ok=True)
             make_tree(self.clone, tree, commit)
             lay_out_whole(root, commit)
-            replace_file(whole, b"")
+            replace_file(whole, laid)
         except OSError as error:
             hint = "make room there, or name another folder in PROVISIONER_STATE"
             raise StateError(f"{tree} cannot be laid out: {error.strerror}", hint=hint) from None

@@ -211,10 +211,19 @@ class AgentRounds:
             commit = self.branch.fetch()
             if not commit:
                 work.problems.append(f"{self.settings.remote} has no branch {self.settings.branch}")
-            return self.branch.tip(commit, reached, work.believed.signers) if commit else None
+            return self._judged(commit, reached, work) if commit else None
         except NoticeError as error:
             work.problems.append(error.message)
             return None
+
+    def _judged(self, commit: str, reached: str, work: _Work) -> Tip:
+        tip = self.branch.tip(commit, reached, work.believed.signers)
+        if tip.objection or tip.line is Line.SAME:
+            return tip
+        failed = [row.commit for row in work.rows.values() if row.state == CommitState.FAILED]
+        if not (twin := self.branch.twin(commit, failed)):
+            return tip
+        return replace(tip, objection=f"commit {commit[:12]} is {twin[:12]}, which failed, with its signature rewritten")
 
     # --- steps ------------------------------------------------------------------------------------
 

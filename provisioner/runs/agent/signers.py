@@ -160,6 +160,11 @@ def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetim
     return _counted(of_key, now)
 
 
+def signed_words(commit: bytes) -> bytes:
+    """What a commit's signature is over: the same of two commits that differ in the form of a signature alone."""
+    return _parted(commit)[1]
+
+
 def _counted(of_key: list[AllowedSigner], now: datetime) -> CommitVerdict:
     valid = [signer for signer in of_key if signer.counts(now)]
     if not valid:
