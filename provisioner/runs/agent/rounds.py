@@ -223,7 +223,9 @@ class AgentRounds:
         failed = [row.commit for row in work.rows.values() if row.state == CommitState.FAILED]
         if not (twin := self.branch.twin(commit, failed)):
             return tip
-        return replace(tip, objection=f"commit {commit[:12]} is {twin[:12]}, which failed, with its signature rewritten")
+        return replace(
+            tip, objection=f"commit {commit[:12]} is {twin[:12]}, which failed, with its signature rewritten"
+        )
 
     # --- steps ------------------------------------------------------------------------------------
 

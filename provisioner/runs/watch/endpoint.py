@@ -6,9 +6,10 @@ machine's own are refused, so that no web page can have a browser here read it u
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from ipaddress import ip_address
 from socketserver import ThreadingMixIn
@@ -22,17 +23,52 @@ from provisioner.base.printable import printable
 from provisioner.monitoring.sheet import exposition
 
 if TYPE_CHECKING:
+    from socketserver import _AfInetAddress as _Address
+    from socketserver import _RequestType as _Request
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 METRICS: Final = "/metrics"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _LONGEST_REQUEST_S: Final = 10
+_MOST_AT_ONCE: Final = 32
+"""So many requests are answered at once; whoever comes beyond them is hung up on."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, place: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        self._free = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        super().__init__(place, handler)
+
+    def process_request(self, request: _Request, client_address: _Address) -> None:
+        """Answer a request in a thread of its own, as long as there are not too many."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: _Request, client_address: _Address) -> None:
+        """Answer a request, and hang up on whoever takes too long over it, also a byte at a time."""
+        limit = threading.Timer(_LONGEST_REQUEST_S, _hang_up, [request])
+        limit.daemon = True
+        limit.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            limit.cancel()
+            self._free.release()
+
+    def handle_error(self, _request: _Request, _client_address: _Address) -> None:
+        """Say nothing of who came, and was slow or left."""
+
+
+def _hang_up(request: _Request) -> None:
+    if isinstance(request, socket.socket):
+        with suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(WSGIRequestHandler):
