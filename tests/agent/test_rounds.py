@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from provisioner.render.files import MEDIAMTX_FILE, POLICY_FILE
@@ -164,6 +166,16 @@ def test_a_failed_commit_is_not_tried_again_by_itself(site: Site) -> None:
     assert (site.writes, site.row(rewritten).state) == (writes, "refused")
     git(site.person, "push", "-q", "--force", str(site.bare), f"{commit}:refs/heads/main")
     assert site.round(again=True).reached == commit
+
+
+def test_a_clock_that_is_set_back_brings_no_older_commit_back(site: Site) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=3)
+    assert site.rounds(clock=lambda: ahead).round(due=True).reached
+    commit = site.commit("nothing to do")
+    assert site.round().reached == commit
+    # As another machine has it, which shares the history and remembers nothing.
+    (site.rounds().branch.folder / "reached").unlink()
+    assert site.round(due=False).reached == commit
 
 
 def test_a_host_that_goes_back_when_its_drift_is_corrected_is_left_to_people(site: Site) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,7 @@ from provisioner.runs.unfinished import Unfinished
 
 _MOST_WITHIN: Final = 100
 """Of so many commits that came in with a newer one it is written down that they did."""
+_NEXT: Final = timedelta(microseconds=1)
 _MOST_STEPS: Final = 12
 """More than any round has: the decision's laws say that each ends."""
 
@@ -363,10 +364,14 @@ class AgentRounds:
         proof: str = "",
     ) -> CommitRow:
         due = (("notes",) if self.settings.notes else ()) + (("forge",) if self.settings.forge else ())
+        at, last = self._clock(), reached_last(work.rows.values())
+        if state is CommitState.REACHED and last is not None:
+            # A clock that was set back makes no older commit the one that was reached last.
+            at = max(at, last.at + _NEXT)
         return CommitRow(
             commit,
             state.value,
-            self._clock(),
+            at,
             cause=cause.value if cause else "",
             reason=reason,
             rules=work.rules,
