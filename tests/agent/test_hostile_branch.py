@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.git_clone import open_clone
 from provisioner.base.git_remote import RemoteAccess, fetch_branch
+from provisioner.inventory.files.revision import commit_of
 from provisioner.runs.agent.branch import TIP, FollowedBranch, believed
 from provisioner.runs.agent.decision import Line, Tip
 from tests.agent.site import MERGER, STRANGER, Site, signs
@@ -154,3 +156,14 @@ def test_another_folder_of_a_commit_is_laid_out_anew(site: Site, branch: Followe
     with pytest.raises(UsageError, match="holds no inventory"):
         live.laid_out(commit)
     assert moved.laid_out(commit).joinpath("inventory.yml").exists()
+
+
+def test_a_clone_that_was_removed_is_made_anew_and_nothing_is_lost(site: Site, branch: FollowedBranch) -> None:
+    commit = branch.fetch()
+    branch.laid_out(commit)
+    branch.remember(commit)
+    shutil.rmtree(branch.folder / "clone")
+    anew = FollowedBranch(site.settings(), branch.folder)
+    assert anew.remembered() == commit
+    anew.fetch()
+    assert commit_of(anew.laid_out(commit)) == commit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Final
 
 from provisioner.base.atomic_file import replace_file
 from provisioner.base.errors import NoticeError, StateError, UsageError
-from provisioner.base.git import Checkout, ask_git
+from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.git_clone import (
     clear_left_behind,
     commits_between,
@@ -41,6 +42,7 @@ from provisioner.runs.agent.signers import (
 
 TIP: Final = "refs/provisioner/agent/tip"
 NOTES: Final = "refs/notes/provisioner-agent"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _MOST_SIGNED: Final = 1000
 _MOST_SECRET: Final = 4096
 _WHOLE: Final = ".whole"
@@ -209,7 +211,8 @@ class FollowedBranch:
         tree = self.folder / "trees" / commit
         root, whole = tree / self.settings.folder, tree.with_name(f"{commit}{_WHOLE}")
         laid = self.settings.folder.encode()
-        if tree.is_dir() and _content_of(whole) == laid:
+        checkout = checkout_of(tree)
+        if checkout is not None and checkout.top == tree.resolve() and _content_of(whole) == laid:
             return root
         try:
             tree.parent.mkdir(mode=0o700, exist_ok=True)
@@ -243,7 +246,7 @@ class FollowedBranch:
             word = read_regular(self.folder / "reached", most=_MOST_SECRET).decode().strip()
         except (OSError, UnicodeDecodeError):
             return ""
-        return word if word.isalnum() and self.has(word) else ""
+        return word if _COMMIT.fullmatch(word) else ""
 
     def remember(self, commit: str) -> None:
         """Remember a commit as reached, beside the history: who sets that back does not set this back.

@@ -205,7 +205,8 @@ class AgentRounds:
         remembered = self.branch.remembered()
         if not recorded or not remembered or self.settings.goes_back:
             return recorded or remembered
-        return self.branch.newer(remembered, recorded) if self.branch.has(recorded) else recorded
+        both = self.branch.has(recorded) and self.branch.has(remembered)
+        return self.branch.newer(remembered, recorded) if both else recorded
 
     def _tip(self, work: _Work, reached: str) -> Tip | None:
         try:
