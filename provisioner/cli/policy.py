@@ -34,6 +34,20 @@ def policy() -> None:
 
     Rules in policy/*.rego judge every plan beside the limits of inventory.yml; their tests stand beside them, in
     policy/*_test.rego.
+
+    A file begins with a package of its own and "import rego.v1", has a "deny contains …" or a "warn contains …", and
+    sees no other file and no data. Every name in it is declared (some, every, :=, an argument, a rule), every field
+    taken of input is one of `provisioner schema policy-input`, and a test is about one plan: "with input as …".
+
+    Rules may call functions of their own file, and these:
+
+    abs, array.concat, array.flatten, array.reverse, array.slice, ceil, concat, contains, count, endswith, floor,
+    format_int, glob.match, indexof, intersection, is_array, is_boolean, is_null, is_number, is_object, is_set,
+    is_string, lower, max, min, numbers.range, object.filter, object.get, object.keys, object.remove, object.subset,
+    object.union, product, regex.is_valid, regex.match, round, set, sort, split, sprintf, startswith,
+    strings.any_prefix_match, strings.any_suffix_match, strings.count, strings.reverse, substring, sum,
+    time.add_date, time.clock, time.date, time.diff, time.format, time.parse_rfc3339_ns, time.weekday, to_number,
+    trim, trim_left, trim_prefix, trim_right, trim_space, trim_suffix, type_name, union, upper.
     """
 
 

@@ -119,7 +119,7 @@ def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) 
             yield fault_at(one.first, f"{rule.name} is no test, and says a plan", "say it in the test itself")
     said = {tuple(word.text for word in one.expression) for one in replaced}
     if len(said) > 1:
-        yield fault_at(replaced[1].first, f"{rule.name} is about {len(said)} plans", _ONE)
+        yield fault_at(replaced[1].first, f"{rule.name} is about several plans", _ONE)
     own = {word.text for one in replaced for word in one.expression if word.kind is RegoWordKind.NAME}
     for number, word in enumerate(rule.words[:-1]):
         if rule.words[number + 1].text == ":=" and word.text in own:

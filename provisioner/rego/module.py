@@ -184,7 +184,7 @@ def _name_by_place(rule: RegoRule) -> str:
     return f"{rule.name}_at_{rule.head.line}"
 
 
-_FORM: Final = "docs/policy.md says which form rules have"
+_FORM: Final = "the form that rules have: provisioner policy --help"
 
 
 def fault_at(word: RegoWord, message: str, hint: str, code: str = "rego-form") -> RegoFault:

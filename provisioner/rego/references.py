@@ -197,7 +197,9 @@ class _Scope:
         if name in self.functions or name in ALLOWED or name == "set":
             return
         message = f"rules cannot call {name}: {_why_not(name)}"
-        hint = asked(nearest(name, sorted(ALLOWED | self.functions))) or "docs/policy.md lists what rules may call"
+        hint = (
+            asked(nearest(name, sorted(ALLOWED | self.functions))) or "what rules may call: provisioner policy --help"
+        )
         yield fault_at(chain.base, message, hint, "rego-function")
 
     def _of_steps(self, chain: _Chain, types: _Types) -> Iterator[RegoFault]:

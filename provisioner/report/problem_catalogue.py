@@ -614,9 +614,12 @@ _RECEIVERS: _Section = {
 _REGO: _Section = {
     "rego-form": (
         "A file of rules is no Rego, or not in the form that ours have.",
-        "Correct the place; docs/policy.md has the form.",
+        "Correct the place; `provisioner policy --help` has the form.",
     ),
-    "rego-function": ("A rule calls a function that none may.", "Use one of those in docs/policy.md."),
+    "rego-function": (
+        "A rule calls a function that none may.",
+        "Use one of those that `provisioner policy --help` lists.",
+    ),
     "rego-reference": (
         "A rule names what is not there, or compares a field with what it never is: it would never hold.",
         "Correct the name; `provisioner schema policy-input` has the fields.",

@@ -32,7 +32,7 @@ class Branch:
     def __init__(self, deployment: Deployment, folder: Path) -> None:
         self.deployment = deployment
         self.bare = folder / "inventory.git"
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self.bare)], check=True, timeout=60)
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self.bare)], check=True, timeout=stretched(60))
         (folder / "allowed-signers").write_text(f"merger {public_line('merger', 'ed25519')}\n", encoding="utf-8")
         (folder / "secret").write_text(SECRET, encoding="utf-8")
         self.file = folder / "agent.toml"
@@ -53,18 +53,18 @@ class Branch:
         (line,) = [line for line in self.journal.splitlines() if "listens on " in line]
         url = f"http://{line.partition('listens on ')[2]}/hook"
         request = urllib.request.Request(url, b"{}", {"X-Gitlab-Token": SECRET}, method="POST")
-        assert urllib.request.urlopen(request, timeout=30).status == 202  # noqa: S310
+        assert urllib.request.urlopen(request, timeout=stretched(30)).status == 202  # noqa: S310
 
     @property
     def journal(self) -> str:
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
-    def until_noted(self, commit: str, seconds: float) -> dict[str, Any]:
+    def until_noted(self, commit: str, limit: float) -> dict[str, Any]:
         """Wait until a note at the remote says that a commit was reached."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + limit
         asked = ["git", "-C", str(self.bare), "notes", f"--ref={NOTES}", "show", commit]
         while True:
-            done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=30)
+            done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=stretched(30))
             note = json.loads(done.stdout) if done.returncode == 0 else {}
             if note.get("state") == "reached":
                 return dict(note)

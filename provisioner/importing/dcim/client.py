@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from provisioner.base.attempt import Patience, ReachError, try_often
+from provisioner.base.counted import counted
 from provisioner.base.errors import NoticeError
 from provisioner.base.https import Advice, HttpAnswer, Request, exchange, taken
 from provisioner.base.json_document import Document
@@ -98,7 +99,7 @@ class DcimClient:
             try:
                 self._asked(Request("PATCH", f"{self.mapping.url.rstrip('/')}/api/{where}/", body))
             except ReachError as failure:
-                done = f"{first} of {len(changes)} sites were told"
+                done = f"{first} of {counted(len(changes), 'site')} told"
                 message = f"{self.server} was not told: {failure.reason}; {done}"
                 hint = (
                     "see that the custom fields of the mapping are there, for sites, and that the token may write them"

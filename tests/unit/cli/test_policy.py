@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.rego.functions import ALLOWED
 from tests.example_terminal import git
 from tests.hostile import MERGE_REQUEST
 from tests.rego_page import page_file
@@ -231,3 +232,10 @@ def test_rules_of_the_page_judge_an_older_revision_as_well(example: Terminal) ->
     holds("compare", plan)
     assert plan["rego"] == {"files": 1, "rules": 1, "denied": 0, "warned": 0, "failed": 0}
     assert not [change for change in plan["changes"] if change["resource"] == "trust"]
+
+
+def test_its_help_lists_every_function_that_rules_may_call(example: Terminal) -> None:
+    code, text, _ = example("policy", "--help", vault=False)
+    listed = text.partition("and these:")[2].partition("Options:")[0]
+    assert code == 0
+    assert {word.strip(".,") for word in listed.split()} == ALLOWED | {"set"}

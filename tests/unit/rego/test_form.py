@@ -108,7 +108,7 @@ def test_tests_are_about_one_plan_of_fields_that_there_are() -> None:
     assert of('test_a if count(deny) == 0 with input as {"changes": []}\n') == []
     assert "the plan has no chnges there" in of('test_a if count(deny) == 0 with input as {"chnges": []}\n')[0]
     assert (
-        "test_a is about 2 plans"
+        "test_a is about several plans"
         in of("test_a if {\n\tcount(deny) == 0 with input as {}\n\tcount(deny) == 1 with input as []\n}\n")[0]
     )
     assert "it replaces something else" in of("test_a if count(deny) == 0 with input.now as {}\n")[0]
