@@ -22,7 +22,15 @@ from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
-from provisioner.runs.rotation.look import KeyLook, KeyStage, by_relay, chosen_sites, look_at_keys, under_way
+from provisioner.runs.rotation.look import (
+    KeyLook,
+    KeyStage,
+    by_relay,
+    chosen_sites,
+    look_at_keys,
+    settled_facts,
+    under_way,
+)
 from provisioner.runs.rotation.record import record_rotated
 from provisioner.runs.rotation.step import Sessions, refusal_of
 from provisioner.runs.rotation.vault import draw_psks, drop_psks, tidy_psks
@@ -297,7 +305,7 @@ class _Course:
             return
         look = self.outcome.look
         pending = {c.facility for c in look.planned.plan.pending if c.facility} if look.planned else set()
-        read = set(look.planned.facts) if look.planned else set()
+        read = set(settled_facts(look.planned))
         unread = {relay for of in look.relays.values() for relay in of} - read
         over = [
             name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,7 +34,7 @@ class KeyStage(StrEnum):
     ENDING = "ending"
     """The file has the new key alone, and a relay may still have the former one."""
     UNREAD = "unread"
-    """A relay of it could not be read."""
+    """It is not known what a relay of it holds: it could not be read, or may go back to what it held before."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
     relays = {f.id: tuple(sorted({c.relay for c in _tunnelled(f)})) for f in facilities}
     hosts = frozenset(relay for of in relays.values() for relay in of if relay in session.state.hosts)
     planned = make_plan(session, Limit({"host": hosts}), allow=allow) if hosts else None
-    facts = planned.facts if planned else {}
+    facts = settled_facts(planned)
     stages = {}
     for facility in facilities:
         if shut := [relay for relay in relays[facility.id] if relay not in session.state.hosts]:
@@ -115,9 +115,22 @@ def look_at_keys(session: Session, sites: Collection[str], *, allow: Mapping[str
         else:
             stages[facility.id] = stage_of(facility, secrets, [facts.get(relay) for relay in relays[facility.id]])
             if stages[facility.id] is KeyStage.UNREAD:
-                unread = [relay for relay in relays[facility.id] if relay not in facts]
-                left_out[facility.id] = f"{', '.join(unread)} could not be read"
+                left_out[facility.id] = "; ".join(_not_settled(relays[facility.id], planned))
     return KeyLook(stages, relays, planned, left_out)
+
+
+def settled_facts(planned: Planned | None) -> Mapping[str, HostFacts]:
+    """What relays hold that wait for no word of a controller: what another one has now may be gone in a minute."""
+    return {host: facts for host, facts in planned.facts.items() if facts.armed is None} if planned else {}
+
+
+def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str]:
+    """Why it is not known what some of a gateway's relays hold."""
+    known = planned.facts if planned else {}
+    if unread := [relay for relay in relays if relay not in known]:
+        yield f"{', '.join(unread)} could not be read"
+    if armed := [relay for relay in relays if relay in known and known[relay].armed is not None]:
+        yield f"{', '.join(armed)} may go back to what was there before: a change waits for the word of its controller"
 
 
 def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | None]) -> KeyStage:
@@ -126,7 +139,8 @@ def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | 
     Args:
         facility: as its file says it.
         secrets: the vault.
-        relays: what each relay that carries it holds; None of one that could not be read.
+        relays: what each relay that carries it holds; None of one that could not be read, or may go back to what
+            it held before.
     """
     following = _following(facility)
     if following is None:

@@ -306,6 +306,24 @@ def _killed_at(call: KeyTerminal, number: int, monkeypatch: pytest.MonkeyPatch) 
     return False
 
 
+def test_what_a_relay_holds_counts_once_it_cannot_go_back_any_more(call: KeyTerminal) -> None:
+    """Its controller was killed: it has the next key now, and returns to what it had if nobody confirms."""
+    site, host = SITES[0], call.hosts.hosts[RELAY]
+    call(*ROTATE, site, "--yes")
+    call.note(site)
+    call(*FINISH)
+    host.armed = {"run": "20210601-1", "kind": "apply", "target": ""}
+    for speaks in ([], SITES[:1]):
+        call.speak(*speaks)
+        before = call.files()
+        code, document = call.document(*FINISH)
+        assert (code, stages(document)) == (1, {site: "unread"})
+        assert document["left_out"][site].startswith(f"{RELAY} may go back to what was there before")
+        assert call.files() == before
+    host.armed = None
+    assert stages(call.document(*FINISH)[1]) == {site: "none"}
+
+
 def test_the_inventory_is_valid_at_each_step(call: KeyTerminal) -> None:
     for step in (lambda: call(*ROTATE, SITES[0], "--yes"), lambda: call.note(SITES[0]), lambda: call(*FINISH)):
         step()
