@@ -25,7 +25,8 @@ _MOST_BYTES: Final = 64 * 1024
 _NOTHING: Final = 2
 """What `ls-remote --exit-code` ends with where nothing has such a name."""
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-_REFERENCE: Final = re.compile(r"^refs(?:/[A-Za-z0-9][A-Za-z0-9_-]*)+$")
+_REFERENCE: Final = re.compile(r"refs(?:/[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|/|$|lock(?:/|$)))*)+")
+"""Narrower than git-check-ref-format(1): nothing that a shell, a pattern or a pair of references would take apart."""
 _OF_THE_CALLER: Final = re.compile(
     r"^(?:HOME|XDG_CONFIG_HOME|SSH_AUTH_SOCK|GIT_ASKPASS|GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_CAINFO|GIT_SSL_CAPATH"
     r"|GIT_CONFIG_GLOBAL|GIT_CONFIG_COUNT|GIT_CONFIG_(?:KEY|VALUE)_\d{1,3}|(?:https?|no|all)_proxy)$",
@@ -76,6 +77,8 @@ class RemoteAccess:
         if self.ssh_key is not None:
             ssh += ["-i", str(self.ssh_key)]
         given = {
+            # Git's HTTP reads a file of logins (.netrc) at home, which whoever it belongs to never meant for this.
+            "HOME": "/nonexistent",
             "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -246,7 +249,12 @@ def _refuse_failed(done: Ended, checkout: Checkout, remote: str) -> None:
     raise NoticeError(f"git says of {remote}: {last}", hint=hint, object=remote)
 
 
+def is_reference(name: str) -> bool:
+    """Whether a name is one of a reference that is fetched or pushed here."""
+    return _REFERENCE.fullmatch(name) is not None
+
+
 def _checked(reference: str) -> str:
-    if not _REFERENCE.match(reference):
+    if not is_reference(reference):
         raise UsageError(f"{printable(reference, 100)!r} is no reference", hint="begin it with refs/")
     return reference

@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NoReturn
 
 from provisioner.base.errors import UsageError
+from provisioner.base.git_remote import is_reference
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.base.url import checked_url
 from provisioner.forge.place import ForgePlace, place_of
 from provisioner.history.records import canonical
 
-_BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:/[A-Za-z0-9][A-Za-z0-9_-]*)*")
 _ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SCP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_/~][A-Za-z0-9._/~-]*")
 _SSH: Final = re.compile(
@@ -140,7 +140,7 @@ def _refuse_kinds(values: Mapping[str, object], file: str) -> None:
 def _refuse_forms(values: Mapping[str, str], file: str) -> None:
     if not _ID.fullmatch(values["inventory"]):
         _refuse(f"{file}: inventory is no inventory's id", "write the id that stands in its inventory.yml")
-    if not _BRANCH.fullmatch(values.get("branch", "main")):
+    if not is_reference(f"refs/heads/{values.get('branch', 'main')}"):
         _refuse(f"{file}: branch is no branch's name", 'write it without refs/heads/, e.g. branch = "main"')
     folder = PurePosixPath(values.get("folder", "."))
     if folder.is_absolute() or ".." in folder.parts or ".git" in folder.parts:
@@ -152,6 +152,9 @@ def _refuse_forms(values: Mapping[str, str], file: str) -> None:
             "write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH or an absolute path; no login stands in it"
         )
         _refuse(f"{file}: remote is no address of a Git remote", hint)
+    if _is_ssh(values["remote"]) and (lacking := [name for name in ("ssh_key", "known_hosts") if name not in values]):
+        hint = "write the file, beside this one or whole: no key of the machine's users is taken"
+        _refuse(f"{file}: the remote is reached over SSH, and {lacking[0]} is missing", hint)
     if "webhook_secret" in values and "listen" not in values:
         _refuse(f"{file}: webhook_secret is there and listen is not", 'write where it listens, e.g. listen = "9465"')
 
@@ -169,6 +172,10 @@ def is_remote(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_ssh(remote: str) -> bool:
+    return remote.startswith("ssh://") or _SCP.fullmatch(remote) is not None
 
 
 def _forge(listed: object, file: str, folder: Path) -> dict[str, object]:

@@ -91,3 +91,9 @@ def test_nothing_that_asks_a_remote_outlives_the_question(tmp_path: Path, monkey
     with answering(head, hangs=True) as server:
         assert "did not answer git within" in fetch(tmp_path, server.port)
         assert server.ended.wait(SLOW_S / 6)
+
+
+@MERGE_REQUEST
+def test_a_file_of_logins_at_home_is_not_read() -> None:
+    """Without a home in the environment Git's HTTP takes the user's, as the machine's list of users has it."""
+    assert not Path(RemoteAccess().environment["HOME"]).exists()

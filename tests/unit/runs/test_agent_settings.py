@@ -10,6 +10,7 @@ from provisioner.base.errors import UsageError
 from provisioner.runs.agent.settings import is_remote, read_agent_settings
 
 LEAST = 'inventory = "vn"\nremote = "https://git.example.com/noc/inventory.git"\nsigners = "allowed-signers"\n'
+OVER_SSH = 'inventory = "vn"\nremote = "git@git.example.com:noc/inventory.git"\nsigners = "allowed-signers"\n'
 
 
 def test_files_lie_beside_it_and_all_else_has_its_usual_value() -> None:
@@ -23,6 +24,11 @@ def test_files_lie_beside_it_and_all_else_has_its_usual_value() -> None:
     assert settings.forge_token == Path("/etc/provisioner/t")
 
 
+@pytest.mark.parametrize("branch", ["main", "release-1.2", "noc/2021.5-night", "v1.lock.x"])
+def test_a_branch_is_called_as_branches_are(branch: str) -> None:
+    assert read_agent_settings(f'{LEAST}branch = "{branch}"', "agent.toml").branch == branch
+
+
 CASES = {
     "no TOML": ("inventory: vn", "write it in TOML"),
     "unknown": (LEAST + 'brunch = "main"', "did you mean branch?"),
@@ -34,6 +40,12 @@ CASES = {
     "a yes for a number": (LEAST + "remote_every = true", "remote_every is no number"),
     "no id": (LEAST.replace('"vn"', '"../vn"'), "inventory is no inventory's id"),
     "no branch": (LEAST + 'branch = "--upload-pack=x"', "branch is no branch's name"),
+    "a branch that is a pair": (LEAST + 'branch = "a:b"', "branch is no branch's name"),
+    "a branch that goes up": (LEAST + 'branch = "a/../b"', "branch is no branch's name"),
+    "a branch that is a lock": (LEAST + 'branch = "a.lock"', "branch is no branch's name"),
+    "a branch of a pattern": (LEAST + 'branch = "release-*"', "branch is no branch's name"),
+    "SSH without a key": (OVER_SSH, "ssh_key is missing"),
+    "SSH with somebody's known hosts": (OVER_SSH + 'ssh_key = "k"', "known_hosts is missing"),
     "a folder outside": (LEAST + 'folder = "../x"', "folder is none of the repository"),
     "Git's own": (LEAST + 'folder = "x/.git"', "folder is none of the repository"),
     "no rule": (LEAST + 'signed = "none"', "signed says nothing"),
