@@ -57,18 +57,24 @@ def installed(deployment: Deployment, gateways: Sequence[Gateway]) -> None:
         deployment.lab.install_site_package(gateway.name, folder / gateway.facility)
 
 
+def port_beside(tunnel: tuple[str, str]) -> int:
+    """The port of the two that a relay's tunnel has not: the tests of this file come in any order."""
+    return USUAL_PORT if tunnel[1] == str(OTHER_PORT) else OTHER_PORT
+
+
 def test_a_relay_gets_another_key_and_no_picture_rests_for_long(noted: Deployment) -> None:
     deployment, lab = noted, noted.lab
     own = ("--limit", f"host={RELAY}")
     before = tunnels_of(deployment)["wg-prov"]
+    port = port_beside(before)
     first, *others = RELAY_SITES
     paths = subs_of(RELAY_SITES)
     with HeldReaders(deployment, RELAY, paths) as readers:
-        begun = rotated(deployment, "--port", str(OTHER_PORT))
+        begun = rotated(deployment, "--port", str(port))
         gap_of_begin = longest(readers.finish())
     following = begun["next_key"]
     assert (begun["stage"], begun["answers"]) == ("moving", True), begun
-    assert tunnels_of(deployment) == {"wg-prov": before, "wg-prov-next": (following, str(OTHER_PORT))}
+    assert tunnels_of(deployment) == {"wg-prov": before, "wg-prov-next": (following, str(port))}
     assert [name for name in begun["moved"] if name.startswith("centre/")] == [f"centre/{CENTRE.name}"], begun
     refused = deployment.run(*ROTATE, "--finish", "--yes", check=False)
     assert refused.returncode == 6, refused
@@ -101,7 +107,7 @@ def test_a_relay_gets_another_key_and_no_picture_rests_for_long(noted: Deploymen
         time.sleep(stretched(2))
         gap_of_end = longest(readers.finish())
     assert done["over"], done
-    assert tunnels_of(deployment) == {"wg-prov": (following, str(OTHER_PORT))}
+    assert tunnels_of(deployment) == {"wg-prov": (following, str(port))}
     keys = lab.exec(RELAY, ["ls", "/etc/provisioner/keys"]).stdout.split()
     assert "wg-prov.key" in keys
     assert not [name for name in keys if name.endswith((".next", ".former"))], keys
@@ -118,7 +124,7 @@ def test_it_is_killed_half_way_and_goes_on_and_is_taken_back_before_that(noted: 
     deployment = noted
     paths = subs_of(RELAY_SITES)
     before = tunnels_of(deployment)
-    port = USUAL_PORT if before["wg-prov"][1] == str(OTHER_PORT) else OTHER_PORT
+    port = port_beside(before["wg-prov"])
     with HeldReaders(deployment, RELAY, paths) as readers:
         rotated(deployment, "--port", str(port))
         back = rotated(deployment, "--cancel")
