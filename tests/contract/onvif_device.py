@@ -160,12 +160,13 @@ class OnvifDevice:
         return (said["username"], said["response"]) == (self.user, wanted)
 
     def _time(self) -> str:
-        shown = datetime.fromtimestamp(self.now.timestamp() + self.zone_s, tz=UTC)
+        now = self.now
+        shown = datetime.fromtimestamp(now.timestamp() + self.zone_s, tz=UTC)
         moments = "".join(
             f"<tt:{name}><tt:Time><tt:Hour>{at.hour}</tt:Hour><tt:Minute>{at.minute}</tt:Minute>"
             f"<tt:Second>{at.second}</tt:Second></tt:Time><tt:Date><tt:Year>{at.year}</tt:Year>"
             f"<tt:Month>{at.month}</tt:Month><tt:Day>{at.day}</tt:Day></tt:Date></tt:{name}>"
-            for name, at in (("UTCDateTime", self.now), ("LocalDateTime", shown))
+            for name, at in (("UTCDateTime", now), ("LocalDateTime", shown))
         )
         return (
             f'<tds:GetSystemDateAndTimeResponse xmlns:tds="{_DEVICE}" xmlns:tt="{_SCHEMA}"><tds:SystemDateAndTime>'

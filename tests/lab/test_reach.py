@@ -20,6 +20,7 @@ from tests.hostile import GATEWAY
 from .deployment import Deployment, patient
 from .lab import Lab
 from .topology import CENTRE, GATEWAYS, JUMP, RELAYS, Gateway, Network
+from .tunnels import renew_tunnels
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 
@@ -244,6 +245,7 @@ def tried(deployment: Deployment, cells: Sequence[Mapping[str, Any]]) -> list[st
         rounds[*sender_of(places, cell), cell["from"]].append(cell)
     ports = count(45000)
     wrong: list[str] = []
+    renew_tunnels(lab)
     with harmful(lab, places):
         for (host, user, _), of in rounds.items():
             wrong += _sent(lab, places, (host, user), of, next(ports))
