@@ -8,7 +8,6 @@ an environment that is made for it.
 from __future__ import annotations
 
 import os
-import resource
 import selectors
 import signal
 import subprocess
@@ -28,6 +27,9 @@ StillRunningError = subprocess.TimeoutExpired
 _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _BLOCK: Final = 1 << 16
 _MOST_SAID: Final = 1 << 16
+_FILE_BLOCK: Final = 512
+"""What the shell's `ulimit -f` counts in, by POSIX."""
+_BOUND_FILES: Final = 'ulimit -f "$1" && shift && exec "$@"'
 # What makes an interpreter run more than the program that it was started for.
 _LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
 _LEADS_ELSEWHERE_BEGIN: Final = ("BASH_FUNC_", "GIT_", "PYTHON")
@@ -117,7 +119,7 @@ def run_quietly(
         given.write(stdin)
         given.seek(0)
         with subprocess.Popen(
-            [_program(argv[0], environment), *argv[1:]],
+            _bounded([_program(argv[0], environment), *argv[1:]], most_written),
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -126,8 +128,6 @@ def run_quietly(
             start_new_session=with_started,
         ) as child:
             try:
-                if most_written is not None:
-                    _bound_files(child, most_written)
                 return _read_to_end(child, list(argv), timeout_s, most_bytes)
             except BaseException:
                 _end(child, with_started=with_started)
@@ -143,10 +143,15 @@ def _end(child: Running, *, with_started: bool) -> None:
         child.kill()
 
 
-def _bound_files(child: Running, most: int) -> None:
-    """Let the system end a child, and what that starts from now on, that writes more into one file."""
-    with suppress(ProcessLookupError):
-        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (most, most))
+def _bounded(argv: list[str], most_written: int | None) -> list[str]:
+    """A program that the system ends, as all that it starts, where one writes more into one file.
+
+    A shell bounds itself and becomes the program: a bound that is set on a running program comes too late for what that
+    has started already.
+    """
+    if most_written is None:
+        return argv
+    return ["/bin/sh", "-c", _BOUND_FILES, "sh", str(most_written // _FILE_BLOCK), *argv]
 
 
 def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path, *, timeout_s: float) -> Ended:

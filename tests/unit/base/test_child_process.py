@@ -126,6 +126,16 @@ def test_a_program_that_does_not_end_is_ended() -> None:
         run_quietly(["sleep", "60"], small_environment(os.environ), timeout_s=0.2, most_bytes=99)
 
 
+@MERGE_REQUEST
+def test_what_a_program_starts_first_of_all_is_bound_in_what_it_writes_into_one_file(tmp_path: Path) -> None:
+    environment = small_environment(os.environ)
+    for number in range(20):
+        file = tmp_path / str(number)
+        argv = ["sh", "-c", f"head -c 300000 /dev/zero > {file} & wait $!"]
+        done = run_quietly(argv, environment, timeout_s=20, most_bytes=10, most_written=100_000)
+        assert (done.code != 0, file.stat().st_size) == (True, 99_840)
+
+
 def test_what_a_program_reads_and_writes_may_be_more_than_a_pipe_holds() -> None:
     given = os.urandom(2**20)
     done = run_quietly(["cat"], small_environment(os.environ), stdin=given, timeout_s=60, most_bytes=2**20)
