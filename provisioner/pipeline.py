@@ -68,8 +68,9 @@ from provisioner.plan.guards.rego import rego_refusals, rego_warnings, too_large
 from provisioner.plan.guards.rego_input import MOST_CHANGES, PlanForRego, rego_input
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
-from provisioner.render.site import SitePackage, render_closed_site, render_site
+from provisioner.render.site import SitePackage, render_closed_site, render_site, with_printed_sheets
 from provisioner.render.templates import Templates, load_templates
+from provisioner.render.validity import Validity
 from provisioner.verify.held import with_held
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
@@ -752,8 +753,13 @@ class SitePackages:
     digest_key: Secret | None = field(default=None, repr=False)
 
 
-def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
+def site_packages(session: Session, facilities: Sequence[str], valid: Validity) -> SitePackages:
     """The package of each named facility, or of every rendered one; that of a closed one takes its gateway down.
+
+    Args:
+        session: the inventory's.
+        facilities: which; none for every rendered one.
+        valid: the days on which they may be installed.
 
     Raises:
         UsageError: there is no such facility, or it is neither rendered nor closed.
@@ -793,9 +799,11 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
     packages = {
-        name: _package(inventory, secrets, rendered[name], session.templates)
-        if name in rendered
-        else render_closed_site(name, session.templates, _system_of(inventory, name))
+        name: with_printed_sheets(
+            _package(inventory, secrets, rendered[name], session.templates, valid)
+            if name in rendered
+            else render_closed_site(name, session.templates, _system_of(inventory, name))
+        )
         for name in chosen
         if name not in shut and name not in held.held
     }
@@ -803,12 +811,14 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
     return SitePackages(packages, shut, left_out, inventory, secrets.digest_key)
 
 
-def _package(inventory: Inventory, secrets: Secrets, facility: Facility, templates: Templates) -> SitePackage:
+def _package(
+    inventory: Inventory, secrets: Secrets, facility: Facility, templates: Templates, valid: Validity
+) -> SitePackage:
     spec = site_spec(inventory, secrets, facility)
     # What led to its devices before goes; what does now is the carrier's, and stands on the sheet.
-    down = render_closed_site(facility.id, templates, spec.system) if had_tunnel(inventory, facility) else None
-    files = render_site(spec, templates, down)
-    return SitePackage(files, takes_down=down is not None, system=spec.system, changes_key=spec.changes_key)
+    takes_down = had_tunnel(inventory, facility)
+    files = render_site(spec, templates, valid, takes_down=takes_down)
+    return SitePackage(files, takes_down, spec.system, spec.changes_key, valid.until)
 
 
 def _holds_secrets(facility: Facility) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
 from provisioner.base.certificate import new_certificate_key
+from provisioner.base.clock import VIETNAM
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
@@ -19,6 +20,7 @@ from provisioner.inventory.new_secrets import certified, recorded
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.templates import Templates, load_templates
+from provisioner.render.validity import Validity, valid_for
 from tests import inventories
 
 
@@ -26,6 +28,15 @@ from tests import inventories
 def templates() -> Templates:
     """The project's own templates."""
     return load_templates()
+
+
+VALID = Validity(date(2021, 6, 12), date(2021, 7, 12))
+"""The days of packages that nobody installs: the same at all times."""
+
+
+def valid_now() -> Validity:
+    """The days of a package that is made today."""
+    return valid_for(datetime.now(VIETNAM).date(), 30)
 
 
 def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[str, Any]:

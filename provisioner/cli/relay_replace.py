@@ -12,7 +12,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
-from provisioner.cli.context import Invocation
+from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.new_hardware import IF_NEW, listed, unproved
 from provisioner.cli.output import print_document, print_warning
@@ -22,6 +22,7 @@ from provisioner.cli.word import Place
 from provisioner.history.who import who, who_text
 from provisioner.pipeline import site_packages
 from provisioner.plan.guards.policy import TRUST, parse_allowances
+from provisioner.render.validity import USUAL_DAYS, valid_for
 from provisioner.report.names import some_of
 from provisioner.runs.packages import NOT_RECORDED_HINT, record_handed
 from provisioner.runs.single.replace import Replaced, Replacement, replace_relay, see_replacement
@@ -88,7 +89,7 @@ def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> 
     if not seen.sites:
         return {}
     session = session_of(invocation)
-    packages = site_packages(session, seen.sites)
+    packages = site_packages(session, seen.sites, valid_for(today(), USUAL_DAYS))
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)
     if left := record_handed(session, packages):

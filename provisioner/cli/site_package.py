@@ -8,14 +8,16 @@ import click
 
 from provisioner.base.json_document import Document
 from provisioner.cli.completion import facilities_like
-from provisioner.cli.context import Invocation
+from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
+from provisioner.inventory.model import GatewaySystem
 from provisioner.pipeline import SitePackages, site_packages
 from provisioner.render.site import SitePackage
+from provisioner.render.validity import MOST_DAYS, USUAL_DAYS, valid_for
 from provisioner.runs.packages import NOT_RECORDED_HINT, record_handed
 
 _MOST = 5
@@ -26,15 +28,28 @@ _MOST = 5
 @click.option(
     "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
+@click.option(
+    "--valid-days",
+    type=click.IntRange(1, MOST_DAYS),
+    default=USUAL_DAYS,
+    metavar="N",
+    help=f"For how many days after today it may be installed, at most {MOST_DAYS}; {USUAL_DAYS} if left out.",
+)
 @click.pass_obj
-def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path) -> int:
+def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path, valid_days: int) -> int:
     """Write what a technician installs on a site's gateway.
 
     One folder a facility, made for what its gateway runs (gateway.system: linux, routeros or openwrt), with
     install.sh or site.rsc: run as root on the gateway it brings up the tunnel and the port map, and prints
-    the public key that goes into the facility's file at gateway.public_key. setup.html is the technician's
-    sheet, in English and Vietnamese: what to do, and what the tests on site have to show. The package holds
-    the site's pre-shared key: hand it over by a channel that you trust, and remove it.
+    the public key that goes into the facility's file at gateway.public_key. For any other router that takes
+    a WireGuard file (gateway.system: wireguard) it is wg-prov.conf, and the rest is set by hand. setup.html
+    and setup.pdf are the technician's sheet, in English and Vietnamese: what to do, and what the tests on
+    site have to show. The package holds the site's pre-shared key: hand it over by a channel that you trust,
+    and remove it.
+
+    A package is valid for --valid-days; later it refuses to be installed, where the gateway's clock is right.
+    There is no way around that but a new package. What takes a gateway down never expires.
+
     The history keeps which relays it names, and when it was handed out, and no secret; status says which
     sites carry an older one. Once it is installed: gateway installed FACILITY.
 
@@ -46,7 +61,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     """
     invocation.refuse_proposed(folder)
     session = session_of(invocation)
-    packages = site_packages(session, facilities)
+    packages = site_packages(session, facilities, valid_for(today(), valid_days))
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)
     left = record_handed(session, packages)
@@ -70,11 +85,11 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
 def _what_to_do(facility: str, package: SitePackage) -> str:
     if package.is_sheet:
         return f"a sheet for whoever runs the carrier's network and the router of {facility}; nothing is installed"
-    run = f"{package.installed_by} on the gateway of {facility}, as root"
+    as_root = "" if package.system is GatewaySystem.WIREGUARD else ", as root"
+    run = f"{package.installed_by} on the gateway of {facility}{as_root}"
     if not package.takes_down:
-        return run
-    routed = any(file.path.endswith(".html") for file in package.files)
-    why = "the site is reached without a tunnel now" if routed else "the facility is closed"
+        return f"{run}, until {package.until}"
+    why = "the site is reached without a tunnel now" if package.until else "the facility is closed"
     return f"{run}; it takes the gateway down, since {why}"
 
 
@@ -83,6 +98,10 @@ def _document(folder: Path, packages: SitePackages) -> Document:
         "schema": "provisioner/site-package",
         "version": 1,
         "packages": {facility: str(folder / facility) for facility in packages.files},
+        "valid_until": {
+            facility: package.until.isoformat() if package.until else None
+            for facility, package in packages.files.items()
+        },
         "takes_down": [facility for facility, package in packages.files.items() if package.takes_down],
         "shut": {facility: list(files) for facility, files in packages.shut.items()},
         "held": held_documents(packages.held),

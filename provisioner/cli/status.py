@@ -13,7 +13,7 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.language import marked
 from provisioner.cli.completion import facilities_like
-from provisioner.cli.context import Invocation
+from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import HOSTS_KEEP, code_with_held, held_documents, print_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
@@ -98,7 +98,8 @@ def _status(
     sites = [one.facility for one in chosen]
     outlines = ((site.id, whole.loaded.outlines.get(site.id)) for site in sites)
     changing = {name: outline.next_key for name, outline in outlines if outline and outline.next_key is not None}
-    packages = package_standings(whole.inventory, read_packages(whole.place), whole.evidence, sites)
+    records = read_packages(whole.place)
+    packages = package_standings(whole.inventory, records, whole.evidence, sites, today=today())
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained, drains)
         document["packages"] = packages_document(packages)

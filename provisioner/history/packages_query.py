@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -47,6 +49,10 @@ def package_records(connection: Connection, inventory: str) -> tuple[dict[str, P
 def _add(packages: list[HandedPackage], one: HandedPackage) -> None:
     if not packages or packages[-1].digest != one.digest:
         packages.append(one)
+    elif packages[-1].until is not None:
+        # The same once more: who has the later one may install it for longer.
+        until = None if one.until is None else max(one.until, packages[-1].until)
+        packages[-1] = replace(packages[-1], until=until)
 
 
 def _handed(shown: Shown, by: str, said: Mapping[str, object]) -> HandedPackage:
@@ -54,7 +60,9 @@ def _handed(shown: Shown, by: str, said: Mapping[str, object]) -> HandedPackage:
     if not isinstance(relays, list):
         raise TypeError("a package lists its relays")
     named = tuple(NamedRelay(*(_text(relay[name]) for name in NamedRelay._fields)) for relay in relays)
-    return HandedPackage(shown, by, named, _text(said["digest"]), said["takes_down"] is True)
+    # Left out of what was recorded before packages had an end, and of those that have none.
+    until = date.fromisoformat(_text(said["valid_until"])) if said.get("valid_until") is not None else None
+    return HandedPackage(shown, by, named, _text(said["digest"]), said["takes_down"] is True, until)
 
 
 def _items(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ class HandedPackage:
         relays: the relays that it names; none where it takes the gateway down.
         digest: the hash over all that it says without secrets.
         takes_down: whether it takes the gateway out of service.
+        until: the last day on which it may be installed; none where it never ends, or nobody recorded that.
     """
 
     shown: Shown
@@ -50,6 +52,7 @@ class HandedPackage:
     relays: tuple[NamedRelay, ...]
     digest: str
     takes_down: bool = False
+    until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class PackageRecord:
     """What is recorded of a site's packages.
 
     Attributes:
-        handed: the packages that were handed out, the earliest first; one that says the same as the one before is that.
+        handed: the packages that were handed out, the earliest first; one that says the same as the one before is that,
+            valid until the later day of both.
         installed: when somebody said that one was installed, with its digest, the earliest first.
     """
 
@@ -74,12 +78,14 @@ class PackageState(StrEnum):
     Attributes:
         CURRENT: it carries what is desired: somebody said so, or its tunnel was seen by it.
         HANDED_OUT: the package that is desired was handed out, and nobody knows yet whether it is installed.
+        EXPIRED: it was handed out, its days are over, and nobody knows whether it was installed before.
         OLDER: the last package that was handed out is not what is desired now.
         NOT_RECORDED: no package is recorded.
     """
 
     CURRENT = "current"
     HANDED_OUT = "handed-out"
+    EXPIRED = "expired"
     OLDER = "older"
     NOT_RECORDED = "not-recorded"
 
@@ -124,7 +130,7 @@ class PackageStanding:
                 return ""
             case PackageState.HANDED_OUT:
                 return _command("gateway", "installed", self.facility)
-            case PackageState.OLDER | PackageState.NOT_RECORDED:
+            case PackageState.OLDER | PackageState.EXPIRED | PackageState.NOT_RECORDED:
                 return _command("site-package", self.facility, "--out", "DIR")
 
 
@@ -133,7 +139,13 @@ def _command(*words: str) -> str:
 
 
 def package_standing(
-    facility: str, record: PackageRecord, wanted: WantedPackage, checks: Iterable[LastCheck], connected: Shown | None
+    facility: str,
+    record: PackageRecord,
+    wanted: WantedPackage,
+    checks: Iterable[LastCheck],
+    connected: Shown | None,
+    *,
+    today: date | None = None,
 ) -> PackageStanding:
     """What is known of a site's package.
 
@@ -143,6 +155,7 @@ def package_standing(
         wanted: what is desired now.
         checks: the latest check of its paths on each relay.
         connected: when it was first seen connected, if it was.
+        today: the day in Vietnam; None where it does not matter whether a package expired.
     """
     names = tuple(one.relay for one in wanted.relays)
     if not record.handed:
@@ -154,7 +167,9 @@ def package_standing(
     if not _is_wanted(last, wanted):
         return PackageStanding(facility, PackageState.OLDER, former, last, since, names)
     if since is None:
-        return PackageStanding(facility, PackageState.HANDED_OUT, former, last, None, names)
+        is_over = today is not None and last.until is not None and today > last.until
+        state = PackageState.EXPIRED if is_over else PackageState.HANDED_OUT
+        return PackageStanding(facility, state, former, last, None, names)
     return PackageStanding(facility, PackageState.CURRENT, (), last, since, names)
 
 

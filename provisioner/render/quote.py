@@ -185,6 +185,20 @@ def html(value: object) -> str:
     return escape(str(value))
 
 
+_SCANNED_BYTES = 400
+"""How much one code holds that a telephone reads off paper of 34 mm without trouble."""
+
+
+def scanned(lines: Iterable[str]) -> str:
+    """The first lines that one code to scan holds; at least one."""
+    kept: list[str] = []
+    for line in lines:
+        if kept and len("\n".join([*kept, line]).encode()) > _SCANNED_BYTES:
+            break
+        kept.append(line)
+    return "\n".join(kept)
+
+
 FILTERS = {
     "flow": flow,
     "nft": nft,
@@ -199,4 +213,5 @@ FILTERS = {
     "comment": comment,
     "html": html,
     "ros": ros,
+    "scanned": scanned,
 }

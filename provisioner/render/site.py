@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -14,17 +15,19 @@ from provisioner.inventory.model.addresses import HostName
 from provisioner.render.files import RenderedFile
 from provisioner.render.jinja import fill
 from provisioner.render.media import pushed_lines
+from provisioner.render.site_files import (
+    ALONE_IN_A_CHANGE,
+    KEY_CHANGE,
+    NAMED,
+    PACKAGES,
+    SHEET_OF_CHANGE,
+    TAKE_DOWN,
+    TAKE_DOWN_SHEET,
+    PackageFile,
+    sheet_of,
+)
 from provisioner.render.templates import Templates
-
-
-class PackageFile(NamedTuple):
-    """One file of a site package: its name there, its template, its permission bits, and whether a secret is in it."""
-
-    name: str
-    template: str
-    mode: int
-    secret: bool = False
-
+from provisioner.render.validity import Validity
 
 _MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
     {
@@ -46,80 +49,10 @@ class _None(dict[object, tuple[object, ...]]):
 
 _NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
 """What the templates of routers ask for, of which each mode fills in its own."""
-_PROGRAMS = (
-    PackageFile("install.sh", "site/install.sh.j2", 0o755),
-    PackageFile("site-up", "site/site-up.j2", 0o755),
-    PackageFile("site-down", "site/site-down.j2", 0o755),
-    PackageFile("provisioner-site.service", "site/provisioner-site.service.j2", 0o644),
-)
-_NAMED = (
-    PackageFile("site-names", "site/site-names.j2", 0o755),
-    PackageFile("provisioner-site-names.service", "site/provisioner-site-names.service.j2", 0o644),
-    PackageFile("provisioner-site-names.timer", "site/provisioner-site-names.timer.j2", 0o644),
-)
-"""Of a site with a relay that is known by its name."""
-
-_MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600)),
-        GatewaySystem.ROUTEROS: (PackageFile("site.rsc", "site/site.rsc.j2", 0o600, secret=True),),
-        GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/install-openwrt.sh.j2", 0o755),),
-    }
-)
-"""Of a gateway that maps ports or addresses: the files are the same, and what is in them is not."""
-
-_PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: (
-            PackageFile("install.sh", "site/install-publish.sh.j2", 0o755),
-            PackageFile("site-publish", "site/site-publish.j2", 0o755),
-            PackageFile("provisioner-publish.service", "site/provisioner-publish.service.j2", 0o644),
-            PackageFile("publish.yml", "site/publish.yml.j2", 0o600, secret=True),
-        ),
-        # MediaMTX runs on no router: the rules refuse such a gateway.
-        GatewaySystem.ROUTEROS: (),
-        GatewaySystem.OPENWRT: (),
-    }
-)
-"""Of a gateway that pushes."""
-
-PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
-    {
-        Access.PULL_PORTMAP: _MAPPING,
-        Access.PULL_NAT_MAP: _MAPPING,
-        Access.ROUTED: MappingProxyType(dict.fromkeys(GatewaySystem, ())),
-        Access.PUBLISH: _PUSHING,
-    }
-)
-"""The files of a site package by access mode and by what its gateway runs, beside the sheet and those of the peers."""
-_SHEETS: Final[Mapping[Access, PackageFile]] = MappingProxyType(
-    {
-        mode: PackageFile("setup.html", f"site/{'setup' if mode.has_tunnel else f'setup-{mode}'}.html.j2", 0o644)
-        for mode in Access
-    }
-)
-"""What a technician has in hand; of a routed site that is all."""
-_KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
-        GatewaySystem.ROUTEROS: (
-            PackageFile("next-key.rsc", "site/next-key.rsc.j2", 0o600),
-            PackageFile("switch-key.rsc", "site/switch-key.rsc.j2", 0o600, secret=True),
-        ),
-        GatewaySystem.OPENWRT: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
-    }
-)
-"""What a package has besides while its gateway's key is changed; RouterOS's has nothing else to import."""
-_SHEET_OF_CHANGE: Final = PackageFile("setup.html", "site/change-key.html.j2", 0o644)
-_TAKE_DOWN: Final[Mapping[GatewaySystem, PackageFile]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: PackageFile("install.sh", "site/take-down.sh.j2", 0o755),
-        GatewaySystem.ROUTEROS: PackageFile("take-down.rsc", "site/take-down.rsc.j2", 0o600),
-        GatewaySystem.OPENWRT: PackageFile("install.sh", "site/take-down-openwrt.sh.j2", 0o755),
-    }
-)
 SUMS: Final = "SHA256SUMS"
 """The checksums of a package's other files, as sha256sum reads them."""
+MANIFEST: Final = "manifest.yml"
+"""Whose package it is, for which gateway, and until when."""
 
 
 class SitePackage(NamedTuple):
@@ -129,21 +62,26 @@ class SitePackage(NamedTuple):
         files: its files in the order of names.
         takes_down: whether it takes the gateway down.
         system: what its gateway runs.
+        changes_key: whether it changes the gateway's key.
+        until: the last day on which it may be installed; none where it only takes the gateway down.
     """
 
     files: tuple[RenderedFile, ...]
     takes_down: bool = False
     system: GatewaySystem = GatewaySystem.LINUX
     changes_key: bool = False
+    until: date | None = None
 
     @property
     def is_sheet(self) -> bool:
         """Whether nothing of it is installed, as of a site that has no tunnel and never had one."""
-        return not any(file.path.endswith((".sh", ".rsc")) for file in self.files)
+        return not (self.takes_down or any(file.path.endswith((".sh", ".rsc", ".conf")) for file in self.files))
 
     @property
     def installed_by(self) -> str:
         """What a technician does with it, e.g. `run install.sh in it`."""
+        if self.system is GatewaySystem.WIREGUARD:
+            return f"follow {'take-down' if self.takes_down else 'setup'}.html of it"
         if self.changes_key:
             is_routeros = self.system is GatewaySystem.ROUTEROS
             return "import next-key.rsc, later switch-key.rsc, of it" if is_routeros else "run change-key.sh in it"
@@ -154,25 +92,61 @@ class SitePackage(NamedTuple):
 
 
 def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:
-    """The package that takes the gateway of a closed facility out of service; no secret is in it.
+    """The package that takes the gateway of a closed facility out of service; no secret is in it, and it never expires.
 
     Raises:
         RenderError: the template lacks a value.
     """
-    name, template, mode, _ = _TAKE_DOWN[system]
-    script = fill(templates, template, {"facility": facility, "tunnel": TUNNEL})
-    return SitePackage((RenderedFile(name, script, mode),), takes_down=True, system=system)
+    files = _take_down_files(facility, templates, system)
+    manifest = {"facility": facility, "system": system.value, "does": "take-down", "relays": (), "valid": None}
+    return SitePackage(_listed([*files, _manifest(manifest, templates)]), takes_down=True, system=system)
+
+
+def _take_down_files(facility: str, templates: Templates, system: GatewaySystem) -> list[RenderedFile]:
+    values = {"facility": facility, "tunnel": TUNNEL, "system": system.value}
+    return [_filled(one, values, templates) for one in (*TAKE_DOWN[system], TAKE_DOWN_SHEET)]
+
+
+def _filled(one: PackageFile, values: Mapping[str, object], templates: Templates) -> RenderedFile:
+    return RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
+
+
+def _manifest(values: Mapping[str, object], templates: Templates) -> RenderedFile:
+    return _filled(PackageFile(MANIFEST, "site/manifest.yml.j2", 0o644), values, templates)
+
+
+def _listed(files: Iterable[RenderedFile]) -> tuple[RenderedFile, ...]:
+    """A package's files in the order of names, with their checksums."""
+    listed = sorted((file for file in files if file.path != SUMS), key=lambda f: f.path)
+    sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
+    return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))
+
+
+def with_printed_sheets(package: SitePackage) -> SitePackage:
+    """The package as it is handed out: codes to scan in its sheets, and each sheet as a PDF beside it.
+
+    Apart from `render_site`, as drawing takes a hundred times as long as all the rest.
+
+    Raises:
+        RenderError: a sheet has what the printed one cannot show.
+    """
+    # The libraries that draw take as long to import as all the rest.
+    from provisioner.render.printed_sheet import printed_sheet  # noqa: PLC0415
+
+    files = [one for file in package.files for one in (printed_sheet(file) if file.path.endswith(".html") else [file])]
+    return package._replace(files=_listed(files))
 
 
 def render_site(
-    spec: SiteSpec, templates: Templates, taken_down: SitePackage | None = None
+    spec: SiteSpec, templates: Templates, valid: Validity, *, takes_down: bool = False
 ) -> tuple[RenderedFile, ...]:
     """The site package, in the order of names.
 
     Args:
         spec: what the site's gateway should hold.
         templates: of the package.
-        taken_down: what takes a gateway of before down, and goes along.
+        valid: the days on which it may be installed.
+        takes_down: whether what takes a gateway of before down goes along.
 
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
@@ -196,21 +170,19 @@ def render_site(
         "next_key": spec.next_key,
         "tunnel": TUNNEL,
         "relays": spec.relays,
-        "takes_down": taken_down is not None,
+        "takes_down": takes_down,
+        "does": "change-key" if spec.changes_key else "install",
+        "valid": valid,
         "devices": spec.devices.listed,
         **spec.devices.template_values,
         **_pushing_values(spec, ends),
     }
-    named = _NAMED if goes_by_name and spec.links and spec.system is GatewaySystem.LINUX else ()
-    files = [
-        RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
-        for one in (*_scripts_of(spec), *named, _SHEET_OF_CHANGE if spec.changes_key else _SHEETS[spec.access])
-    ]
-    files += taken_down.files if taken_down else ()
+    named = NAMED if goes_by_name and spec.links and spec.system is GatewaySystem.LINUX else ()
+    sheet = SHEET_OF_CHANGE if spec.changes_key else sheet_of(spec.access, spec.system)
+    files = [_filled(one, values, templates) for one in (*_scripts_of(spec), *named, sheet)]
+    files += _take_down_files(spec.facility, templates, spec.system) if takes_down else []
     files += [file for link in spec.links for file in _peer_files(spec, link, values, templates)]
-    listed = sorted(files, key=lambda f: f.path)
-    sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
-    return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))
+    return _listed([*files, _manifest(values, templates)])
 
 
 def _push_ends(spec: SiteSpec) -> tuple[PushEnd, ...]:
@@ -240,15 +212,14 @@ def _scripts_of(spec: SiteSpec) -> tuple[PackageFile, ...]:
     usual = PACKAGES[spec.access][spec.system]
     if not spec.changes_key:
         return usual
-    # A router that imported the usual file would have the next pre-shared keys with its present key.
-    return _KEY_CHANGE[spec.system] if spec.system is GatewaySystem.ROUTEROS else (*usual, *_KEY_CHANGE[spec.system])
+    return KEY_CHANGE[spec.system] if spec.system in ALONE_IN_A_CHANGE else (*usual, *KEY_CHANGE[spec.system])
 
 
 def _peer_files(
     spec: SiteSpec, link: SiteLink, values: Mapping[str, object], templates: Templates
 ) -> Iterator[RenderedFile]:
     """What a relay is known by, in files of its own where the gateway puts them together."""
-    if spec.system is GatewaySystem.ROUTEROS:
+    if spec.system in ALONE_IN_A_CHANGE:
         return
     if spec.system is GatewaySystem.LINUX:
         peer = fill(templates, "site/peer.conf.j2", {**values, "link": link})

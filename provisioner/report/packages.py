@@ -27,6 +27,15 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
             names=some_of(waiting, say),
             command=f"provisioner gateway installed {' '.join(waiting[:_MOST])}",
         )
+    over = [one.facility for one in listed if one.state is PackageState.EXPIRED]
+    if over:
+        yield say(
+            "{sites}: the package that was handed out expired, and is not known to be installed: {names}; the next one"
+            " is: {command}",
+            sites=say.counted(len(over), "site"),
+            names=some_of(over, say),
+            command=f"provisioner site-package {' '.join(over[:_MOST])} --out DIR",
+        )
     unknown = [one.facility for one in listed if one.state is PackageState.NOT_RECORDED]
     if unknown:
         yield say(
@@ -86,4 +95,5 @@ def _handed(one: PackageStanding) -> Document | None:
         "by": one.handed.by,
         "relays": [named.relay for named in one.handed.relays],
         "takes_down": one.handed.takes_down,
+        "valid_until": one.handed.until.isoformat() if one.handed.until else None,
     }

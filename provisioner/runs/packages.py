@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
+from datetime import date
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
@@ -46,7 +47,7 @@ def record_handed(session: Session, packages: SitePackages) -> str:
     if inventory is None or not packages.files:
         return ""
     said = {
-        name: _package(inventory, name, takes_down=package.takes_down)
+        name: _package(inventory, name, takes_down=package.takes_down, until=package.until)
         for name, package in packages.files.items()
         if not package.is_sheet
     }
@@ -58,12 +59,13 @@ def record_handed(session: Session, packages: SitePackages) -> str:
     return record_run(session, Operation.SITE_PACKAGE, of_facilities(said), _document(said), key)
 
 
-def _package(inventory: Inventory, name: str, *, takes_down: bool) -> Document:
+def _package(inventory: Inventory, name: str, *, takes_down: bool, until: date | None = None) -> Document:
     facility = inventory.facilities.get(name)
     if takes_down or facility is None:
         return {"relays": [], "digest": _TAKEN_DOWN, "takes_down": True}
     relays = [one._asdict() for one in _named(inventory, facility)]
-    return {"relays": relays, "digest": package_digest(inventory, facility), "takes_down": False}
+    said: Document = {"relays": relays, "digest": package_digest(inventory, facility), "takes_down": False}
+    return said | ({"valid_until": until.isoformat()} if until else {})
 
 
 _TAKEN_DOWN = "taken-down"
@@ -173,6 +175,7 @@ def package_standings(
     facilities: Iterable[Facility],
     *,
     whole: bool = False,
+    today: date | None = None,
 ) -> tuple[PackageStanding, ...]:
     """How the packages of some facilities stand; those that need none, or cannot have one yet, are left out.
 
@@ -182,6 +185,7 @@ def package_standings(
         evidence: what was seen.
         facilities: which.
         whole: whether all that packages say is held against what is desired; else only the relays that they name.
+        today: the day in Vietnam; None where it does not matter whether a package expired.
     """
     standings = []
     for facility in facilities:
@@ -190,7 +194,7 @@ def package_standings(
         if wanted is None or (not wanted.relays and not record.handed):
             continue
         checks, connected = evidence.checks.get(facility.id, ()), evidence.connected.get(facility.id)
-        standings.append(package_standing(facility.id, record, wanted, checks, connected))
+        standings.append(package_standing(facility.id, record, wanted, checks, connected, today=today))
     return tuple(standings)
 
 

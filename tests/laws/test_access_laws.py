@@ -17,7 +17,8 @@ from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import NEEDS, allocate
 from provisioner.inventory.model import Access, Facility, Inventory
-from provisioner.render.site import PACKAGES, render_site
+from provisioner.render.site import render_site
+from provisioner.render.site_files import PACKAGES
 from provisioner.verify.network import UNANSWERED
 from tests import fleets, inventories
 
@@ -92,7 +93,7 @@ def test_no_two_devices_of_a_relay_are_found_at_one_address_and_port(inventory: 
 def test_a_site_package_names_every_device_of_the_site_by_its_own_address(inventory: Inventory) -> None:
     secrets = fleets.secrets_of(inventory)
     for facility in inventory.rendered_facilities:
-        package = render_site(site_spec(inventory, secrets, facility), fleets.templates())
+        package = render_site(site_spec(inventory, secrets, facility), fleets.templates(), fleets.VALID)
         text = b"\n".join(file.content for file in package if not file.secret).decode()
         # What a gateway pulls itself stands beside the login.
         text += "".join(f.content.decode() for f in package if f.path == "publish.yml").replace(":554/", " . 554")
@@ -118,7 +119,9 @@ def test_a_gateway_leads_what_a_relay_connects_to_to_that_device_and_no_other(in
 
 def _linux_map(inventory: Inventory, facility: Facility) -> dict[tuple[str, str], tuple[str, str]] | None:
     """Where a gateway leads an address and port, by its rules; an address that is the site's one is left out."""
-    package = render_site(site_spec(inventory, fleets.secrets_of(inventory), facility), fleets.templates())
+    package = render_site(
+        site_spec(inventory, fleets.secrets_of(inventory), facility), fleets.templates(), fleets.VALID
+    )
     rules = [file.content.decode() for file in package if file.path == "provisioner-site.nft"]
     if not rules:
         return None

@@ -102,7 +102,7 @@ def packaged(backup: str | None) -> tuple[set[str], str]:
     """The names of the files of a site's package, and its digest."""
     whole = fleets.complete(inventory_of(fleets.facility("kcl-bg-001", plan=plan(FIRST, backup))))
     site = whole.facilities["kcl-bg-001"]
-    rendered = render_site(site_spec(whole, fleets.secrets_of(whole), site), fleets.templates())
+    rendered = render_site(site_spec(whole, fleets.secrets_of(whole), site), fleets.templates(), fleets.VALID)
     return {file.path for file in rendered}, package_digest(whole, site)
 
 
@@ -120,7 +120,7 @@ def test_two_relays_that_reach_a_site_at_one_address_give_the_router_one(system:
     whole = fleets.complete(inventory_of(site))
     spec = site_spec(whole, fleets.secrets_of(whole), whole.facilities["kcl-bg-001"])
     text = b"".join(
-        file.content for file in render_site(spec, fleets.templates()) if not file.path.endswith("html")
+        file.content for file in render_site(spec, fleets.templates(), fleets.VALID) if not file.path.endswith("html")
     ).decode()
     added = [line for line in text.splitlines() if "address add address=" in line or "wg.addresses=" in line]
     assert len(added) == 1

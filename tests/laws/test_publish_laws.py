@@ -82,7 +82,7 @@ def test_a_package_has_the_passwords_that_its_relay_takes_and_nobody_elses(inven
     hashes = {user["user"]: user["pass"] for user in relay["authInternalUsers"]}
     secrets, everybody = fleets.secrets_of(inventory, CANARY), set[str]()
     for facility in inventory.rendered_facilities:
-        package = render_site(site_spec(inventory, secrets, facility), fleets.templates())
+        package = render_site(site_spec(inventory, secrets, facility), fleets.templates(), fleets.VALID)
         if facility.plan is None or not facility.plan.access.is_pushed:
             continue
         (secret,) = (file for file in package if file.secret)

@@ -67,7 +67,7 @@ sites = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.sampled_from(REL
 def packages(world: World, found: Inventory) -> dict[str, Any]:
     whole, secrets, _ = world.state(found)
     return {
-        name: render_site(site_spec(whole, secrets, facility), fleets.templates())
+        name: render_site(site_spec(whole, secrets, facility), fleets.templates(), fleets.VALID)
         for name, facility in whole.facilities.items()
     }
 

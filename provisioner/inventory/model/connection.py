@@ -270,6 +270,8 @@ class GatewaySystem(StrEnum):
     LINUX = "linux"
     ROUTEROS = "routeros"
     OPENWRT = "openwrt"
+    WIREGUARD = "wireguard"
+    """Another router that takes a WireGuard file; what that file cannot say is set by hand, as its sheet says."""
 
 
 class NextKey(Model):

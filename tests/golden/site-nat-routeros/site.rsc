@@ -2,6 +2,16 @@
 # Copy this file to the router and run: /import file-name=site.rsc
 # Safe to import again: the router's key is made once and kept. It holds the site's pre-shared keys: remove it afterwards.
 # The last line that it prints is the router's public key, which goes into the facility's file at gateway.public_key.
+# Valid until the end of 2021-07-12, by this router's clock; one that is before the day on which the package was
+# made is wrong, and says nothing. The clock says 2021-06-12, or jun/12/2021 before RouterOS 7.10.
+:local day [/system clock get date]
+:local number ""
+:if ([:pick $day 4 5] = "-") do={ :set number ([:pick $day 0 4] . [:pick $day 5 7] . [:pick $day 8 10]) }
+:if ([:pick $day 3 4] = "/") do={ :local month ([:find "janfebmaraprmayjunjulaugsepoctnovdec" [:pick $day 0 3]] / 3 * 2); :set number ([:pick $day 7 11] . [:pick "010203040506070809101112" $month ($month + 2)] . [:pick $day 4 6]) }
+:set number [:tonum $number]
+:if ([:typeof $number] != "num") do={ :set number 0 }
+:if ($number > 20210712) do={ :error "site.rsc: this package expired: it was valid until 2021-07-12, and the clock here says $day now; nothing was changed, ask the NOC of the carrier for a new package" }
+:if ($number < 20210612) do={ :put "site.rsc: the clock here cannot be trusted, it says $day now, and this package was made on 2021-06-12: whether it has expired was not checked; it is valid until 2021-07-12, so hold that against today, and set the clock" }
 :if ([:len [/interface find name="br-lan"]] = 0) do={ :error "site.rsc: this router has no interface br-lan: nothing was changed" }
 :if ([:len [/interface wireguard find name="wg-prov"]] = 0) do={ /interface wireguard add name="wg-prov" mtu=1380 comment="provisioner" }
 /interface wireguard set [find name="wg-prov"] mtu=1380

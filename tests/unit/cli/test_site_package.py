@@ -18,6 +18,13 @@ from tests.hostile import LOCAL_USER
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"
 SITE = "kcl-bg-002"
+SHEET = ("setup.html", "setup.pdf")
+DOWN = ("take-down.html", "take-down.pdf")
+
+
+def names(folder: Path) -> set[str]:
+    """The files of a package."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -44,7 +51,7 @@ def test_a_closed_facility_s_package_takes_its_gateway_down_and_needs_no_vault(
     assert run(["-i", str(root), "--output", "json", "site-package", SITE, "--out", str(tmp_path / "sites")], {}) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["packages"], document["takes_down"]) == ({SITE: str(tmp_path / "sites" / SITE)}, [SITE])
-    assert [p.name for p in (tmp_path / "sites" / SITE).rglob("*")] == ["install.sh"]
+    assert names(tmp_path / "sites" / SITE) == {"SHA256SUMS", "install.sh", "manifest.yml", *DOWN}
 
 
 def test_text_says_what_the_package_does(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +103,7 @@ def test_a_site_that_needs_no_tunnel_any_more_has_a_sheet_and_what_takes_its_gat
     capsys.readouterr()
     assert run(["-i", str(root), "site-package", SITE, "--out", str(tmp_path / "sites")], {}) == 0
     assert "takes the gateway down, since the site is reached without a tunnel now" in capsys.readouterr().out
-    assert {p.name for p in (tmp_path / "sites" / SITE).iterdir()} == {"SHA256SUMS", "install.sh", "setup.html"}
+    assert names(tmp_path / "sites" / SITE) == {"SHA256SUMS", "install.sh", "manifest.yml", *SHEET, *DOWN}
 
 
 def test_a_site_that_never_had_a_tunnel_has_a_sheet_alone_and_nothing_is_recorded(
@@ -111,7 +118,7 @@ def test_a_site_that_never_had_a_tunnel_has_a_sheet_alone_and_nothing_is_recorde
     said = f"a sheet for whoever runs the carrier's network and the router of {SITE}; nothing is installed\n"
     assert capsys.readouterr().out.endswith(said)
     sheet = (tmp_path / "sites" / SITE / "setup.html").read_text(encoding="utf-8")
-    assert {p.name for p in (tmp_path / "sites" / SITE).iterdir()} == {"SHA256SUMS", "setup.html"}
+    assert names(tmp_path / "sites" / SITE) == {"SHA256SUMS", "manifest.yml", *SHEET}
     assert "no tunnel" in sheet
     assert "không có đường hầm" in sheet
 

@@ -63,7 +63,7 @@ def test_the_units_of_a_gateway_are_no_more_exposed_than_they_must_be(tmp_path: 
     carrier = inventories.carrier(relays=[named])
     inventory = fleets.complete(inventories.inventory(carriers=[carrier], facilities=[fleets.facility()]))
     site = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities["kcl-bg-001"])
-    files = {f.path: f.content.decode() for f in render_site(site, fleets.templates())}
+    files = {f.path: f.content.decode() for f in render_site(site, fleets.templates(), fleets.VALID)}
     assert exposure("provisioner-site", files["provisioner-site.service"], tmp_path) <= 2.5
     assert exposure("provisioner-site-names", files["provisioner-site-names.service"], tmp_path) <= 2.5
 

@@ -81,7 +81,7 @@ def site() -> Iterator[Site]:
     cameras = [inventories.camera("cam-01", 11), inventories.camera("cam-02", 12, port=8554)]
     whole = fleets.complete(inventories.inventory(facilities=[fleets.facility(plan=plan, cameras=cameras)]))
     package = render_site(
-        site_spec(whole, fleets.secrets_of(whole), whole.facilities["kcl-bg-001"]), fleets.templates()
+        site_spec(whole, fleets.secrets_of(whole), whole.facilities["kcl-bg-001"]), fleets.templates(), fleets.VALID
     )
     files = {file.path: file.content.decode() for file in package}
     local = [

@@ -53,7 +53,7 @@ def scenario() -> tuple[dict[str, dict[str, bytes]], dict[str, bytes]]:
 def site_of(inventory: Inventory, facility: str) -> dict[str, bytes]:
     """A site's package."""
     spec = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities[facility])
-    return {file.path: file.content for file in render_site(spec, fleets.templates())}
+    return {file.path: file.content for file in render_site(spec, fleets.templates(), fleets.VALID)}
 
 
 def test_every_file_of_every_host_is_as_the_golden_tree(golden_tree: Golden) -> None:
@@ -68,7 +68,7 @@ def test_a_site_package_is_as_the_golden_tree(golden_tree: Golden) -> None:
     golden_tree("site-kcl-bg-002", site)
 
 
-@pytest.mark.parametrize("system", ["routeros", "openwrt"])
+@pytest.mark.parametrize("system", ["routeros", "openwrt", "wireguard"])
 def test_the_package_of_another_kind_of_router_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
     cameras = [inventories.channel("cam-01", 1), inventories.camera("cam-02", 30, make="axis")]
     gateway = inventories.facility("kcl-bg-002")["gateway"] | {"system": system, "lan_interface": "bridge"}
@@ -113,7 +113,7 @@ def _steady(content: bytes) -> bytes:
     return re.sub(rb'"destFingerprint": "[0-9a-f]{64}"', b'"destFingerprint": "FINGERPRINT"', content)
 
 
-@pytest.mark.parametrize("system", ["linux", "routeros", "openwrt"])
+@pytest.mark.parametrize("system", list(GatewaySystem))
 def test_the_package_of_a_site_that_maps_addresses_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
     gateway = inventories.facility("kcl-bg-002")["gateway"] | {"system": system}
     plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1", "access": "pull_nat_map"}
@@ -135,14 +135,14 @@ def test_the_package_of_a_site_that_maps_addresses_is_as_the_golden_tree(golden_
     golden_tree(f"site-nat-{system}", site_of(whole, "kcl-bg-002"))
 
 
-@pytest.mark.parametrize("system", ["routeros", "openwrt"])
+@pytest.mark.parametrize("system", ["routeros", "openwrt", "wireguard"])
 def test_the_package_that_takes_another_kind_down_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
     package = render_closed_site("kcl-bg-002", fleets.templates(), GatewaySystem(system))
     assert package.takes_down
     golden_tree(f"closed-site-{system}", {file.path: file.content for file in package.files})
 
 
-@pytest.mark.parametrize("system", ["linux", "routeros", "openwrt"])
+@pytest.mark.parametrize("system", list(GatewaySystem))
 def test_what_changes_a_gateway_s_key_is_as_the_golden_tree(golden_tree: Golden, system: str) -> None:
     following = {"since": "2021-06-01", "public_key": inventories.public_key("the next key")}
     gateway = inventories.facility("kcl-bg-002")["gateway"] | {"system": system, "next_key": following}
@@ -151,7 +151,7 @@ def test_what_changes_a_gateway_s_key_is_as_the_golden_tree(golden_tree: Golden,
     secrets, site = fleets.secrets_of(inventory), inventory.facilities["kcl-bg-002"]
     files = fleets.files_of(desired_state(inventory, secrets))["relay-viettel-1"]
     relay = {f.path.rpartition("/")[2]: f.content for f in files if f.path in {WG_FILE, PSK_FILE, TRUST_FILE}}
-    package = render_site(site_spec(inventory, secrets, site), fleets.templates())
+    package = render_site(site_spec(inventory, secrets, site), fleets.templates(), fleets.VALID)
     golden_tree(f"changing-key-{system}", relay | {f"package/{file.path}": file.content for file in package})
 
 
@@ -171,7 +171,9 @@ def asked_scenario() -> tuple[bytes, dict[str, bytes]]:
     secrets = fleets.secrets_of(inventory)
     files = fleets.files_of(desired_state(inventory, secrets))["relay-viettel-1"]
     rules = next(file.content for file in files if file.path == NFT_FILE)
-    package = render_site(site_spec(inventory, secrets, inventory.facilities["kcl-bg-002"]), fleets.templates())
+    package = render_site(
+        site_spec(inventory, secrets, inventory.facilities["kcl-bg-002"]), fleets.templates(), fleets.VALID
+    )
     return rules, {file.path: file.content for file in package}
 
 
@@ -200,7 +202,7 @@ def ipv6_scenario() -> dict[str, bytes]:
     hosts = fleets.files_of(desired_state(inventory, secrets))
     tree = {f"{host}{f.path}": f.content for host, files in hosts.items() for f in files if f.path in shown}
     for name, facility in inventory.facilities.items():
-        package = render_site(site_spec(inventory, secrets, facility), fleets.templates())
+        package = render_site(site_spec(inventory, secrets, facility), fleets.templates(), fleets.VALID)
         tree |= {f"site-{name}/{f.path}": f.content for f in package if not f.secret}
     return tree
 

@@ -97,7 +97,7 @@ def spec(following: str | None = None) -> SiteSpec:
 
 
 def texts_of(site: SiteSpec) -> dict[str, str]:
-    return {file.path: file.content.decode() for file in render_site(site, fleets.templates())}
+    return {file.path: file.content.decode() for file in render_site(site, fleets.templates(), fleets.valid_now())}
 
 
 @pytest.fixture

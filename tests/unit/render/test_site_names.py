@@ -33,7 +33,7 @@ def package(**changes: object) -> dict[str, bytes]:
     carrier = inventories.carrier(relays=[inventories.relay("relay-viettel-1", 11, **changes)])
     inventory = fleets.complete(inventories.inventory(carriers=[carrier], facilities=[fleets.facility()]))
     spec = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities["kcl-bg-001"])
-    return {file.path: file.content for file in render_site(spec, fleets.templates())}
+    return {file.path: file.content for file in render_site(spec, fleets.templates(), fleets.VALID)}
 
 
 @dataclass

@@ -47,7 +47,8 @@ class Gateway:
             (self.root / name).write_text(text)
 
     def run(self, *words: str, facility: str = SITE) -> subprocess.CompletedProcess[str]:
-        (script,) = render_closed_site(facility, fleets.templates()).files
+        files = render_closed_site(facility, fleets.templates()).files
+        (script,) = (file for file in files if file.path == "install.sh")
         text = script.content.decode()
         for folder in ("/etc/", "/usr/local/lib/", "/run/"):
             text = text.replace(folder, f"{self.root}{folder}")

@@ -10,6 +10,14 @@ keys=/etc/provisioner-site
 tunnel=prov_wg
 refuse() { echo "change-key.sh: $1" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || refuse "run me as root"
+# Valid until the end of 2021-07-12 in Vietnam, by this machine's clock; one that is before the day on which the
+# package was made is wrong, and says nothing.
+now=$(date +%s)
+if [ "$now" -ge 1626109200 ]; then
+	refuse 'this package expired: it was valid until 2021-07-12, and the clock here says '"$(date +%Y-%m-%d)"': nothing was changed; ask the carrier'"'"'s NOC for a new package'
+elif [ "$now" -lt 1623430800 ]; then
+	echo "${0##*/}: the clock here cannot be trusted, it says $(date +%Y-%m-%d)"' and this package was made on 2021-06-12: whether it has expired was not checked; it is valid until 2021-07-12, so hold that against today, and set the clock' >&2
+fi
 [ -s "$keys/wg.key" ] || refuse "this gateway has no key yet: nothing was changed"
 if [ "$(wg pubkey <"$keys/wg.key")" = gHHEpDamUeprrIR5QLOPRiTI06cBgEbZCjIwtyRYT/4= ]; then
 	echo "change-key.sh: this gateway has its new key already" >&2

@@ -26,6 +26,14 @@ if [ "${1:-}" = --remove ]; then
 	say "nothing of $facility is pushed from this machine any more; remove its packages too, they hold the logins"
 	exit 0
 fi
+# Valid until the end of 2021-07-12 in Vietnam, by this machine's clock; one that is before the day on which the
+# package was made is wrong, and says nothing.
+now=$(date +%s)
+if [ "$now" -ge 1626109200 ]; then
+	refuse 'this package expired: it was valid until 2021-07-12, and the clock here says '"$(date +%Y-%m-%d)"': nothing was changed; ask the carrier'"'"'s NOC for a new package'
+elif [ "$now" -lt 1623430800 ]; then
+	echo "${0##*/}: the clock here cannot be trusted, it says $(date +%Y-%m-%d)"' and this package was made on 2021-06-12: whether it has expired was not checked; it is valid until 2021-07-12, so hold that against today, and set the clock' >&2
+fi
 missing=
 for program in awk:mawk sha256sum:coreutils systemctl:systemd tar:tar; do
 	command -v "${program%%:*}" >/dev/null 2>&1 || missing="$missing ${program##*:}"

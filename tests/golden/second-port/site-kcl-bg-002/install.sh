@@ -5,12 +5,21 @@
 set -eu
 umask 077
 here=$(cd "$(dirname "$0")" && pwd)
-[ "$(id -u)" = 0 ] || { echo "install.sh: run me as root" >&2; exit 1; }
+refuse() { echo "install.sh: $1" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || refuse "run me as root"
+# Valid until the end of 2021-07-12 in Vietnam, by this machine's clock; one that is before the day on which the
+# package was made is wrong, and says nothing.
+now=$(date +%s)
+if [ "$now" -ge 1626109200 ]; then
+	refuse 'this package expired: it was valid until 2021-07-12, and the clock here says '"$(date +%Y-%m-%d)"': nothing was changed; ask the carrier'"'"'s NOC for a new package'
+elif [ "$now" -lt 1623430800 ]; then
+	echo "${0##*/}: the clock here cannot be trusted, it says $(date +%Y-%m-%d)"' and this package was made on 2021-06-12: whether it has expired was not checked; it is valid until 2021-07-12, so hold that against today, and set the clock' >&2
+fi
 missing=
 for program in wg:wireguard-tools nft:nftables ip:iproute2 systemctl:systemd; do
 	command -v "${program%%:*}" >/dev/null 2>&1 || missing="$missing ${program##*:}"
 done
-[ -z "$missing" ] || { echo "install.sh: missing packages; run: apt-get install -y$missing" >&2; exit 1; }
+[ -z "$missing" ] || refuse "missing packages; run: apt-get install -y$missing"
 mkdir -p /etc/provisioner-site /usr/local/lib/provisioner-site
 chmod 0700 /etc/provisioner-site
 # For the package that takes this gateway down when the facility closes.

@@ -7,6 +7,14 @@ umask 077
 here=$(cd "$(dirname "$0")" && pwd)
 refuse() { echo "install.sh: $1" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || refuse "run me as root"
+# Valid until the end of 2021-07-12 in Vietnam, by this machine's clock; one that is before the day on which the
+# package was made is wrong, and says nothing.
+now=$(date +%s)
+if [ "$now" -ge 1626109200 ]; then
+	refuse 'this package expired: it was valid until 2021-07-12, and the clock here says '"$(date +%Y-%m-%d)"': nothing was changed; ask the carrier'"'"'s NOC for a new package'
+elif [ "$now" -lt 1623430800 ]; then
+	echo "${0##*/}: the clock here cannot be trusted, it says $(date +%Y-%m-%d)"' and this package was made on 2021-06-12: whether it has expired was not checked; it is valid until 2021-07-12, so hold that against today, and set the clock' >&2
+fi
 command -v uci >/dev/null 2>&1 || refuse "this is no OpenWrt router: nothing was changed"
 command -v wg >/dev/null 2>&1 || refuse "missing package; run: opkg update && opkg install wireguard-tools"
 [ "$(uci -q get network.lan.device)" = br-lan ] \
