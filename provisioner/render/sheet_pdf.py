@@ -79,10 +79,17 @@ def _fits(article: list[Flowable]) -> bool:
 
 
 def _put(canvas: Canvas, article: list[Flowable]) -> None:
-    """Put an article on its page, or on several where it is too long for one."""
+    """Put an article on its page, or on several where it is too long for one.
+
+    Raises:
+        RenderError: a piece of it is longer than a page.
+    """
     left = list(article)
     while left:
+        before = len(left)
         _frame().addFromList(left, canvas)
+        if len(left) == before and not isinstance(left[0], Table):
+            raise RenderError("a sheet has a text that is longer than a page", object="setup.html")
         canvas.showPage()
 
 
