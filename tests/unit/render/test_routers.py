@@ -15,6 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from provisioner.base.errors import RenderError
 from provisioner.base.secret import Secret
@@ -354,3 +355,101 @@ def test_a_router_of_another_kind_needs_a_new_package_and_linux_ones_keep_theirs
     assert len(set(digests.values())) == len(GatewaySystem)
     plain = fleets.complete(inventories.inventory(facilities=[fleets.facility(SITE, 2)]))
     assert digests[GatewaySystem.LINUX] == package_digest(plain, plain.facilities[SITE])
+
+
+# --- any other router with WireGuard ---------------------------------------------------------------
+
+
+def settings_of(conf: str) -> list[tuple[str, str]]:
+    """The settings of a WireGuard file, by section and name."""
+    found, section = [], ""
+    for line in conf.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            name, value = line.split(" = ", 1)
+            found.append((f"{section}.{name}", value))
+    return found
+
+
+def test_a_wireguard_file_has_the_tunnel_and_no_private_key() -> None:
+    spec = spec_of("wireguard")
+    (link,) = spec.links
+    files = package("wireguard")
+    assert set(files) == {"SHA256SUMS", "manifest.yml", "setup.html", "wg-prov.conf"}
+    assert settings_of(files["wg-prov.conf"]) == [
+        ("Interface.Address", f"{link.address}/32"),
+        ("Interface.MTU", str(spec.mtu)),
+        ("Peer.PublicKey", link.relay_public_key),
+        ("Peer.PresharedKey", link.psk.reveal()),
+        ("Peer.AllowedIPs", f"{link.relay_address}/32"),
+        ("Peer.Endpoint", "203.0.113.11:51820"),
+        ("Peer.PersistentKeepalive", "25"),
+    ]
+    assert "PrivateKey" not in files["wg-prov.conf"], "it is born on the router"
+
+
+def test_wg_quick_reads_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "wg-prov.conf"
+    file.write_text(package("wireguard")["wg-prov.conf"])
+    file.chmod(0o600)
+    done = subprocess.run(["wg-quick", "strip", str(file)], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    kept = {line for line in done.stdout.splitlines() if " = " in line}
+    asked = {f"{name.partition('.')[2]} = {value}" for name, value in settings_of(file.read_text())}
+    assert asked - kept == {line for line in asked if line.startswith(("Address", "MTU"))}, "wg-quick sets these itself"
+
+
+def test_the_sheet_of_a_wireguard_router_says_what_is_set_by_hand() -> None:
+    spec = spec_of("wireguard")
+    (link,) = spec.links
+    english, vietnamese = package("wireguard")["setup.html"].split('<article lang="vi">')
+    for page in (english, vietnamese):
+        for device, port, address, own in spec.devices.listed:
+            assert re.search(rf">{port} [^<]*<code>{device}</code> {address} {own}<", page), device
+        for value in (f"{link.address}/32", str(spec.mtu), f"{link.relay_address}/32", str(link.relay_endpoint[0])):
+            assert f"<code>{value}</code>" in page
+        assert "masquerade" in page
+    assert "never the private one" in english
+    assert "không bao giờ gửi khóa riêng" in vietnamese
+
+
+def test_a_wireguard_router_that_changes_its_key_gets_the_next_pre_shared_key_for_a_tunnel_beside() -> None:
+    gateway = inventories.facility(SITE)["gateway"] | {"system": "wireguard", "next_key": {"since": "2021-06-01"}}
+    whole = fleets.complete(inventories.inventory(facilities=[fleets.facility(SITE, 2, gateway=gateway)]))
+    spec = site_spec(whole, fleets.secrets_of(whole), whole.facilities[SITE])
+    files = {file.path: file for file in render_site(spec, fleets.templates(), fleets.VALID)}
+    assert set(files) == {"SHA256SUMS", "manifest.yml", "setup.html", "next-key.conf"}
+    assert spec.links[0].psk.reveal() != spec_of("wireguard").links[0].psk.reveal()
+    assert ("Peer.PresharedKey", spec.links[0].psk.reveal()) in settings_of(files["next-key.conf"].content.decode())
+    assert "next-key.conf" in files["setup.html"].content.decode()
+
+
+def test_a_wireguard_router_is_taken_down_by_hand() -> None:
+    package = closed(GatewaySystem.WIREGUARD)
+    assert [file.path for file in package.files] == ["SHA256SUMS", "manifest.yml", "take-down.html"]
+    assert (package.installed_by, package.is_sheet) == ("follow take-down.html of it", False)
+
+
+@pytest.mark.parametrize("system", list(GatewaySystem))
+def test_a_package_says_whose_it_is_for_which_gateway_and_until_when(system: GatewaySystem) -> None:
+    files = {file.path: file.content for file in render_site(spec_of(system), fleets.templates(), fleets.VALID)}
+    assert yaml.safe_load(files["manifest.yml"]) == {
+        "facility": SITE,
+        "does": "install",
+        "system": system.value,
+        "relays": ["relay-viettel-1"],
+        "made_on": "2021-06-12",
+        "valid_until": "2021-07-12",
+    }
+    assert "Valid until the end of 2021-07-12" in files["setup.html"].decode()
+    assert "Có hiệu lực đến hết ngày 12/07/2021" in files["setup.html"].decode()
+
+
+@pytest.mark.parametrize("system", list(GatewaySystem))
+def test_the_checksums_are_ones_that_sha256sum_of_a_router_takes(tmp_path: Path, system: GatewaySystem) -> None:
+    for file in closed(system).files:
+        (tmp_path / file.path).write_bytes(file.content)
+    command = ["sha256sum", "-c", "--strict", "SHA256SUMS"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, ""), "no line that is not a sum: that of OpenWrt takes it for a fault"
