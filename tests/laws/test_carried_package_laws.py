@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +26,7 @@ RELAYS = [
 contents = st.lists(st.sampled_from(range(len(RELAYS))), min_size=1, max_size=2, unique_by=lambda n: RELAYS[n].relay)
 Content = tuple[NamedRelay, ...]
 packages = st.one_of(contents.map(lambda places: tuple(RELAYS[place] for place in sorted(places))), st.just(()))
+days = st.integers(0, 2).map(lambda more: START.date() + timedelta(days=more))
 steps = st.one_of(
     st.tuples(st.just("hand out"), packages), *(st.just((word, ())) for word in ("install", "say", "see"))
 )
@@ -95,6 +96,22 @@ def test_what_is_said_of_a_package_is_so(
         assert named <= set(standing.former)
     if site.handed and site.handed[-1].relays != wanted:
         assert standing.state is PackageState.OLDER
+
+
+@given(packages | st.none(), st.lists(steps, max_size=10), st.none() | packages, st.none() | days, days)
+def test_a_package_expires_only_while_nobody_knows_that_it_is_installed(
+    before: Content | None, story: list[tuple[str, Content]], other: Content | None, until: date | None, today: date
+) -> None:
+    site = Site(before)
+    for step in (("see", ()), *story):
+        site.take(*step)
+    wanted = WantedPackage(site.handed[-1].relays if other is None and site.handed else other or ())
+    record = PackageRecord(tuple(replace(one, until=until) for one in site.handed), tuple(site.said))
+    known = record, wanted, tuple(site.checks.values()), site.connected
+    timeless, now = package_standing("kcl-1", *known), package_standing("kcl-1", *known, today=today)
+    is_over = timeless.state is PackageState.HANDED_OUT and until is not None and today > until
+    assert now == (replace(timeless, state=PackageState.EXPIRED) if is_over else timeless)
+    assert not is_over or now.command == "provisioner site-package kcl-1 --out DIR"
 
 
 @given(packages, packages)

@@ -6,11 +6,13 @@ import json
 import sqlite3
 import zlib
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioner.cli.context import today
 from provisioner.history.place import state_place_of
 from tests.hostile import LOCAL_USER
 from tests.unit.cli.test_documents import holds
@@ -104,6 +106,27 @@ def test_a_package_is_recorded_without_a_secret_and_then_said_to_be_installed(de
     assert all(psk.encode() not in whole for psk in psks)
     code, document = desk.call.document("history", "verify")
     assert (code, document["faults"]) == (0, [])
+
+
+def test_a_package_that_expired_before_it_was_installed_is_told_until_there_is_another(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.hand_out(ONE, TWO)
+    assert desk.call("gateway", "installed", TWO)[0] == 0
+    until = today() + timedelta(days=30)
+    assert desk.standing(ONE)["handed_out"]["valid_until"] == until.isoformat()
+    (_, said), *_ = desk.recorded()
+    assert said["packages"][ONE]["valid_until"] == until.isoformat()
+    monkeypatch.setattr("provisioner.cli.status.today", lambda: until)
+    assert desk.standing(ONE)["standing"] == "handed-out"
+    monkeypatch.setattr("provisioner.cli.status.today", lambda: until + timedelta(days=1))
+    one = desk.standing(ONE)
+    assert (one["standing"], one["command"]) == ("expired", f"provisioner site-package {ONE} --out DIR")
+    assert desk.standing(TWO)["standing"] == "current", "what is installed goes on"
+    told = f"1 site: the package that was handed out expired, and is not known to be installed: {ONE}; the next one is:"
+    assert f"{told} provisioner site-package {ONE} --out DIR" in desk.lines()
+    desk.hand_out("--valid-days", "60", ONE)
+    assert desk.standing(ONE)["standing"] == "handed-out", "the same once more is valid for longer"
 
 
 def test_after_a_drain_status_lists_the_sites_that_still_name_the_old_relay(desk: Desk) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import stat
+import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from provisioner.cli.context import today
 from provisioner.cli.main import run
 from provisioner.inventory.files.edit import Flow, edited
 from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.model import Allocations
+from provisioner.inventory.model import Allocations, GatewaySystem
 from tests import inventories
 from tests.hostile import LOCAL_USER
 
@@ -83,6 +88,57 @@ def test_without_names_open_facilities_alone_have_packages(
     document = json.loads(capsys.readouterr().out)
     assert document["takes_down"] == []
     assert SITE not in document["packages"]
+
+
+VAULT = ".vault-password"
+KEY = re.compile(rb'(PresharedKey = |preshared-key=")[A-Za-z0-9+/]{43}=')
+
+
+@LOCAL_USER
+def test_what_is_secret_is_its_owner_s_alone_and_all_is_summed_up(root: Path, tmp_path: Path) -> None:
+    vault = {"ANSIBLE_VAULT_PASSWORD_FILE": str(root / VAULT)}
+    for system in GatewaySystem:
+        path = root / f"facilities/bac-giang/{SITE}.yml"
+        path.write_bytes(edited(path.read_bytes(), {("gateway", "system"): system.value}))
+        out = tmp_path / system.value
+        assert run(["-i", str(root), "site-package", SITE, "--out", str(out)], vault) == 0
+        folder = out / SITE
+        assert stat.S_IMODE(out.stat().st_mode) == stat.S_IMODE(folder.stat().st_mode) == 0o700
+        secret = {p for p in folder.rglob("*") if p.is_file() and is_secret(p)}
+        assert secret
+        assert {stat.S_IMODE(p.stat().st_mode) for p in secret} == {0o600}
+        assert {stat.S_IMODE(p.stat().st_mode) for p in folder.rglob("*") if p.is_dir()} <= {0o700}
+        sums = subprocess.run(
+            ["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert (sums.returncode, sums.stdout.count(": OK")) == (0, len(names(folder)) - 1)
+
+
+def is_secret(path: Path) -> bool:
+    """Whether a file has a pre-shared key: what the relay knows the gateway by, beside its public key."""
+    return path.suffix == ".psk" or KEY.search(path.read_bytes()) is not None
+
+
+def test_a_package_is_valid_for_as_many_days_as_were_asked_for(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vault = {"ANSIBLE_VAULT_PASSWORD_FILE": str(root / VAULT)}
+    for words, days in (((), 30), (("--valid-days", "3"), 3)):
+        out, until = tmp_path / f"for-{days}", (today() + timedelta(days=days)).isoformat()
+        assert run(["-i", str(root), "site-package", SITE, *words, "--out", str(out)], vault) == 0
+        assert f"run install.sh in it on the gateway of {SITE}, as root, until {until}\n" in capsys.readouterr().out
+        manifest = yaml.safe_load((out / SITE / "manifest.yml").read_text(encoding="utf-8"))
+        assert (manifest["made_on"], manifest["valid_until"]) == (today().isoformat(), until)
+    out = tmp_path / "document"
+    assert run(["-i", str(root), "--output", "json", "site-package", SITE, "--out", str(out)], vault) == 0
+    assert json.loads(capsys.readouterr().out)["valid_until"] == {SITE: (today() + timedelta(days=30)).isoformat()}
+
+
+@pytest.mark.parametrize("days", ["0", "366", "-1", "many"])
+def test_other_numbers_of_days_are_refused_and_nothing_is_written(root: Path, tmp_path: Path, days: str) -> None:
+    out = tmp_path / "sites"
+    assert run(["-i", str(root), "site-package", SITE, "--valid-days", days, "--out", str(out)], {}) == 2
+    assert not out.exists()
 
 
 def route(root: Path) -> None:
