@@ -64,13 +64,14 @@ _VARYING = {
     r"\bsha256:[0-9a-f]{64}\b": "sha256:…",
     r"\brun \d{8}T\d{6}Z-[0-9a-f]{6}\b": "run …",
     r"\b\d+\.\d\d s\b": "… s",
+    r", until \d{4}-\d\d-\d\d$": ", until …",
     r"\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\b": "…",
 }
 
 
 def comparable(text: str) -> str:
     for pattern, placeholder in _VARYING.items():
-        text = re.sub(pattern, placeholder, text)
+        text = re.sub(pattern, placeholder, text, flags=re.MULTILINE)
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
 
 

@@ -195,3 +195,11 @@ def test_chromium_prints_each_sheet_on_two_pages(tmp_path: Path) -> None:
             shown = pages(page.pdf(prefer_css_page_size=True))
             page.close()
             assert [("setup sheet" in one or "change of keys" in one) for one in shown] == [True, False], name
+
+
+@pytest.mark.parametrize("name", ["linux-1", "wireguard-1", "change-linux", "routed"])
+def test_the_vietnamese_page_says_relay_as_the_glossary_does(name: str) -> None:
+    page = render_site(spec_of(SHEETS[name]()), fleets.templates(), fleets.VALID)
+    (sheet,) = (file.content.decode() for file in page if file.path == "setup.html")
+    vietnamese = sheet.split('<article lang="vi">')[1]
+    assert vietnamese.count("chuyển tiếp") == vietnamese.count("máy chủ chuyển tiếp") > 0
