@@ -19,7 +19,7 @@ DATABASE: Final = "https://api.osv.dev/v1/querybatch"
 IN_ORDER, NOT_IN_ORDER, NOT_ASKED = 0, 1, 2
 
 FREE: Final = frozenset(
-    {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Unlicense"}
+    {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense"}
 )
 """Licences under which a package may be imported. MPL-2.0 binds its own files alone, and we change none of them."""
 

@@ -26,7 +26,7 @@ def printed_sheet(sheet: RenderedFile) -> list[RenderedFile]:
     """
     text = sheet.content.decode()
     pdf = sheet_pdf(text)
-    page = _CODE.sub(lambda found: found[1] + code_svg(unescape(found[2])), text)
+    page = _CODE.sub(lambda figure: figure[1] + code_svg(unescape(figure[2])), text)
     return [
         RenderedFile(sheet.path, page.encode(), sheet.mode, secret=sheet.secret),
         RenderedFile(f"{sheet.path.removesuffix('.html')}.pdf", pdf, sheet.mode, secret=sheet.secret),

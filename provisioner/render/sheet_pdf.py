@@ -134,17 +134,17 @@ class _Sheet(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin what a tag begins."""
-        told = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag in _BLOCKS:
-            self._block, self._kind = [], told.get("class", "")
+            self._block, self._kind = [], attributes.get("class", "")
         elif tag in _INLINE:
             self._text(_INLINE[tag])
         elif tag in _AROUND:
             self._around = tag
         else:
-            self._begin(tag, told)
+            self._begin(tag, attributes)
 
-    def _begin(self, tag: str, told: Mapping[str, str]) -> None:
+    def _begin(self, tag: str, attributes: Mapping[str, str]) -> None:
         match tag:
             case "article":
                 self.articles.append([])
@@ -157,7 +157,7 @@ class _Sheet(HTMLParser):
             case "tr":
                 self._rows.append([])
             case "figure":
-                self._code = told["data-text"]
+                self._code = attributes["data-text"]
             case _:
                 raise RenderError(f"a sheet has <{tag}>, which the printed one does not know", object="setup.html")
 
