@@ -151,7 +151,7 @@ def test_packages_have_the_next_key_only_once_the_relay_answers_with_it(call: Re
     def package() -> str:
         folder = call.root / f"out-{len(list(call.root.glob('out-*')))}"
         assert call("site-package", site, "--out", str(folder))[0] == 0
-        return "\n".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+        return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
 
     def refuse(operation: str, host: str) -> None:
         if (operation, host) == ("apply", RELAY):
