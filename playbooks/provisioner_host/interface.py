@@ -67,6 +67,18 @@ def sync(name: str, text: str) -> None:
         run(["wg", "syncconf", name, path])
 
 
+def begin_anew(name: str, text: str) -> None:
+    """Bring an interface to a text as if it had just been made: nothing that was seen of its peers is left.
+
+    For one that takes another key, with which no session is left anyway: what it tells of a peer is of that key then.
+
+    Raises:
+        Failed: `wg` refused it.
+    """
+    with private(text) as path:
+        run(["wg", "setconf", name, path])
+
+
 def shown(name: str, what: str) -> dict[str, str]:
     """What `wg` shows of each live peer, by public key; nothing where the interface is not up."""
     done = run(["wg", "show", name, what], check=False)
@@ -82,6 +94,13 @@ def handshakes(name: str) -> dict[str, int]:
 def places(name: str) -> dict[str, str]:
     """Where each live peer was seen last, by public key; empty where it never was."""
     return {key: "" if place == "(none)" else place for key, place in shown(name, "endpoints").items()}
+
+
+def public_key(name: str) -> str:
+    """The public half of an interface's own key; empty where it has none, or is not up."""
+    done = run(["wg", "show", name, "public-key"], check=False)
+    key = done.stdout.strip() if done.returncode == 0 else ""
+    return "" if key == "(none)" else key
 
 
 def dump(name: str) -> list[str] | None:

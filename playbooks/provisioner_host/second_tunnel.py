@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _KEY, _ALLOWED, _PORT = "PublicKey = ", "AllowedIPs = ", "ListenPort = "
 _CALLS_NOBODY, _CALLS = "PersistentKeepalive = off", "PersistentKeepalive = 25"
 _UNIT = "provisioner-wg-next"
-# How often is looked while there are two: no picture is missed for longer than this and a handshake take.
+# How often is looked, which is one name in a folder as long as there is one tunnel: while there are two no picture is
+# missed for longer than this and a handshake take.
 _LOOK_S = 0.5
-_IDLE_S = 2.0
 
 
 class FollowingKey(NamedTuple):
@@ -179,8 +179,29 @@ def forget_keys(before: FollowingKey | None) -> bool:
 # --- the interface --------------------------------------------------------------------------------
 
 
+def make(link: Mapping[str, Any], *, in_unit: bool = False) -> None:
+    """Make the second tunnel where there is none, without key, port and peers: what takes time before anybody is cut.
+
+    Args:
+        link: what is wanted of the first interface; the second one has the same address and size of packets.
+        in_unit: whether the tunnel's unit calls this: a program in user space lives on in it.
+
+    Raises:
+        Failed: a program refused.
+    """
+    if not is_up():
+        interface.make(paths.SECOND_TUNNEL, unit="" if in_unit else _UNIT)
+        interface.exactly(paths.SECOND_TUNNEL, {**link, "routes": []})
+
+
 def up(
-    conf: str, following: FollowingKey, link: Mapping[str, Any], known: Mapping[str, str], *, in_unit: bool = False
+    conf: str,
+    following: FollowingKey,
+    link: Mapping[str, Any],
+    known: Mapping[str, str],
+    *,
+    there: frozenset[str] = frozenset(),
+    in_unit: bool = False,
 ) -> None:
     """Bring the second tunnel up, or bring a running one to what is installed; nobody is cut.
 
@@ -190,6 +211,7 @@ def up(
         link: what is wanted of the first interface; the second one has the same address and size of packets.
         known: where peers were seen last, by public key. Whoever is known is called when the tunnel is made anew, as
             after a return: he may be one who moved, with a session that nobody has any more.
+        there: the peers that are known to be at it already, by public key: they are reached there at once.
         in_unit: whether the tunnel's unit calls this: a program in user space lives on in it.
 
     Raises:
@@ -197,15 +219,17 @@ def up(
     """
     if public_key_of(paths.WG_KEY_NEXT) != following.public_key:
         raise Failed("the next key of this relay is not the one that the inventory has: run keys rotate --relay again")
-    is_new = not is_up()
-    if is_new:
-        interface.make(paths.SECOND_TUNNEL, unit="" if in_unit else _UNIT)
+    make(link, in_unit=in_unit)
+    is_new = interface.public_key(paths.SECOND_TUNNEL) != following.public_key
     lines = [f"{_PORT}{following.port}" if line.startswith(_PORT) else line for line in conf.splitlines()]
     text = endpoints.with_endpoints("\n".join(lines) + "\n", known, {} if is_new else places())
-    # Its own routes are of those who are there.
-    interface.exactly(paths.SECOND_TUNNEL, {**link, "routes": interface.routes(paths.SECOND_TUNNEL)})
     if is_new:
         interface.sync(paths.SECOND_TUNNEL, calling(text))
+    if there:
+        commands, _ = steps(members_in(conf), there, frozenset(), address_of(link))
+        run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
+    # Its own routes are of those who are there.
+    interface.exactly(paths.SECOND_TUNNEL, {**link, "routes": interface.routes(paths.SECOND_TUNNEL)})
     interface.sync(paths.SECOND_TUNNEL, text)
 
 
@@ -229,12 +253,21 @@ def refuse_unlike(peers: frozenset[str]) -> None:
         raise Failed(f"the peers of {paths.SECOND_TUNNEL} differ: {min(differing)}")
 
 
-def calling(conf: str) -> str:
+def calling(conf: str, spare: frozenset[str] = frozenset()) -> str:
     """A tunnel's file by which every peer whose place is known is called at once. Pure.
 
     A keepalive that is set sends one, and with no session a greeting. The one of the file ends it.
+
+    Args:
+        conf: the file.
+        spare: the peers that are not called, by public key.
     """
-    return conf.replace(_CALLS_NOBODY, _CALLS)
+    key, lines = "", []
+    for line in conf.splitlines():
+        if line.startswith(_KEY):
+            key = line[len(_KEY) :]
+        lines.append(_CALLS if line == _CALLS_NOBODY and key not in spare else line)
+    return "\n".join(lines) + "\n"
 
 
 def is_up() -> bool:
@@ -328,6 +361,24 @@ def _seen_at(peer: PeerAnswer, second: PeerAnswer) -> PeerAnswer:
     }
 
 
+def there_of(
+    members: tuple[Member, ...], first: Mapping[str, int], second: Mapping[str, int], live: frozenset[str]
+) -> frozenset[str]:
+    """The peers that are to be reached at the second tunnel, by public key. Pure.
+
+    Those are there who were heard there later. Whoever was heard at neither is left where he is: a tunnel that has just
+    taken its key has heard nobody yet.
+
+    Args:
+        members: the peers with their networks.
+        first: the last handshake of each peer at the first tunnel, in seconds since 1970.
+        second: that at the second one.
+        live: the networks that have a route at the second one now.
+    """
+    unheard = (one for one in members if not first.get(one.public_key) and not second.get(one.public_key))
+    return moved_of(first, second) | {one.public_key for one in unheard if live.issuperset(one.networks)}
+
+
 def steps(
     members: tuple[Member, ...], there: frozenset[str], live: frozenset[str], source: str
 ) -> tuple[list[str], list[str]]:
@@ -351,6 +402,11 @@ def steps(
     return commands, [one.name for one in members if touched & set(one.networks)]
 
 
+def address_of(link: Mapping[str, Any]) -> str:
+    """The relay's own address in the tunnel, as a tunnel's file has it, without its length."""
+    return str(link["address"]).partition("/")[0]
+
+
 def move() -> list[str]:
     """Put a route to each peer's networks where it is: the names of those that have moved since the last look.
 
@@ -360,22 +416,20 @@ def move() -> list[str]:
     if not is_up():
         return []
     members = members_in(paths.WG_FILE.read_text())
-    there = moved_of(interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL))
-    source = str(json.loads(paths.TUNNEL_FILE.read_text())["address"]).partition("/")[0]
     live = frozenset(interface.routes(paths.SECOND_TUNNEL))
-    commands, names = steps(members, there, live, source)
+    there = there_of(members, interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL), live)
+    commands, names = steps(members, there, live, address_of(json.loads(paths.TUNNEL_FILE.read_text())))
     if commands:
         run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
     return names
 
 
 def moves() -> Iterator[list[str]]:
-    """Look for ever, often while there are two tunnels, and give who moved at each look."""
+    """Look for ever, and give who moved at each look."""
     while True:
         names: list[str] = []
-        changing = is_up()
-        if changing:
+        if is_up():
             with contextlib.suppress(Failed, OSError, ValueError, KeyError):  # the next look is soon
                 names = move()
         yield names
-        time.sleep(_LOOK_S if changing else _IDLE_S)
+        time.sleep(_LOOK_S)

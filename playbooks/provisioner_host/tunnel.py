@@ -87,6 +87,8 @@ def up(*, in_unit: bool = False) -> None:
 
     While a relay changes its own key the second tunnel goes with it. Where the first one takes another key it calls all
     its gateways, with which no session of the former key is left: they would wait up to 15 s before they greet anew.
+    Where it gives a key back that only follows from now on, those who were heard with that are at the second tunnel:
+    that is made before, so that nothing lies between their last packet at the one and their call from the other.
 
     Args:
         in_unit: whether the tunnel's unit calls this: what WireGuard runs in user space lives on in it.
@@ -98,7 +100,7 @@ def up(*, in_unit: bool = False) -> None:
     following = second_tunnel.wanted(link)
     text = spliced(paths.WG_FILE, paths.PSK_FILE)
     staying = frozenset(peers_in(text))
-    former = _live_key() if exists() else ""
+    former = interface.public_key(paths.TUNNEL) if exists() else ""
     if not exists():
         interface.make(paths.TUNNEL)
     if following is None:
@@ -107,25 +109,28 @@ def up(*, in_unit: bool = False) -> None:
         second_tunnel.down()
     present = endpoints.live()
     is_another_key = bool(former) and former != second_tunnel.public_key_of(paths.WG_KEY)
+    there: frozenset[str] = frozenset()
     if is_another_key:
         endpoints.keep({key: place for key, place in present.items() if place}, over=following is not None)
         present = {}
+        if following is not None and former == following.public_key:
+            there = frozenset(key for key, at in key_change.handshakes().items() if at)
+            second_tunnel.make(link, in_unit=in_unit)
     # A gateway that speaks with its next key already keeps its addresses.
     conf = key_change.settled(text, key_change.handshakes())
     known = endpoints.remember(present, staying)
     conf = endpoints.with_endpoints(conf, known, present)
-    interface.sync(paths.TUNNEL, second_tunnel.calling(conf) if is_another_key else conf)
-    interface.exactly(paths.TUNNEL, link)
     if is_another_key:
+        interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf, there))
+    else:
         interface.sync(paths.TUNNEL, conf)
+        interface.exactly(paths.TUNNEL, link)
     if following is not None:
         second = spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT)
-        second_tunnel.up(second, following, link, known, in_unit=in_unit)
-
-
-def _live_key() -> str:
-    done = run(["wg", "show", paths.TUNNEL, "public-key"], check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+        second_tunnel.up(second, following, link, known, there=there, in_unit=in_unit)
+    if is_another_key:
+        interface.exactly(paths.TUNNEL, link)
+        interface.sync(paths.TUNNEL, conf)
 
 
 def down() -> None:

@@ -78,6 +78,9 @@ class Machine:
                 return public(stdin) + "\n", 0
             case ["wg", "syncconf", name, path]:
                 return self._sync(name, Path(path).read_text())
+            case ["wg", "setconf", name, path]:
+                self.interfaces[name].seen, self.interfaces[name].places = {}, {}
+                return self._sync(name, Path(path).read_text())
             case ["wg", "show", name, what]:
                 return self._show(name, what)
         raise AssertionError(argv)
@@ -141,7 +144,7 @@ class Machine:
             return "", 1
         own = self.interfaces[name]
         if what == "public-key":
-            return public(own.key) + "\n", 0
+            return (public(own.key) if own.key else "(none)") + "\n", 0
         if what == "listen-port":
             return f"{own.port}\n", 0
         if what == "latest-handshakes":
@@ -279,7 +282,9 @@ def test_a_return_from_the_end_brings_both_tunnels_back_and_calls_those_who_had_
     begin(machine)
     heard(machine, "wg-prov-next", SITE, 101)
     finish(machine)
+    heard(machine, "wg-prov", SITE, 140)  # the other one was left, and does not know the next key
     machine.calls.clear()
+    machine.ran.clear()
     install(FIRST_PORT, FOLLOWING)  # the files go back first
     second_tunnel.give_back()
     assert (paths.WG_KEY.read_text(), paths.WG_KEY_NEXT.read_text()) == (OWN, NEXT)
@@ -290,8 +295,37 @@ def test_a_return_from_the_end_brings_both_tunnels_back_and_calls_those_who_had_
         "wg-prov-next": (NEXT, SECOND_PORT),
     }
     assert ("wg-prov-next", SITE, PLACES[SITE]) in machine.calls
+    assert ("wg-prov", OTHER, PLACES[OTHER]) in machine.calls
+    assert ("wg-prov", SITE, PLACES[SITE]) not in machine.calls, "its gateway does not know the former key any more"
     second_tunnel.give_back()
     assert paths.WG_KEY.read_text() == OWN, "once is enough"
+
+
+def test_in_a_return_nobody_waits_for_a_tunnel_to_be_made_nor_for_the_next_look(machine: Machine) -> None:
+    begin(machine)
+    heard(machine, "wg-prov-next", SITE, 101)
+    finish(machine)
+    heard(machine, "wg-prov", SITE, 140)
+    install(FIRST_PORT, FOLLOWING)
+    second_tunnel.give_back()
+    machine.ran.clear()
+    tunnel.up()
+    first, called = (_place_of(machine, words) for words in ("wg setconf wg-prov ", "wg syncconf wg-prov-next "))
+    assert _place_of(machine, "ip link add wg-prov-next ") < first, "made while the first one still serves"
+    between = machine.ran[first + 1 : called]
+    assert [words for words in between if not words.startswith(("wg pubkey", "wg show"))] == []
+    assert machine.ran[called + 1] == "ip -batch -", "its routes come with its key"
+    assert machine.interfaces["wg-prov-next"].routes == {"10.91.0.2/32", "10.99.1.0/24"}
+    # Nobody was heard yet by either: a look leaves them where they are, until somebody speaks.
+    assert second_tunnel.move() == []
+    heard(machine, "wg-prov-next", SITE, 200)
+    assert second_tunnel.move() == []
+    heard(machine, "wg-prov", SITE, 230)
+    assert second_tunnel.move() == ["site/kcl-bg-001"]
+
+
+def _place_of(machine: Machine, words: str) -> int:
+    return next(at for at, ran in enumerate(machine.ran) if ran.startswith(words))
 
 
 @pytest.mark.parametrize("written", ["nothing", "former"])
