@@ -130,7 +130,7 @@ def test_who_was_heard_by_neither_tunnel_is_left_where_he_is(
     for one in MEMBERS:
         was, is_now = first.get(one.public_key, 0), second.get(one.public_key, 0)
         led = set(one.networks) <= live
-        assert (one.public_key in there) == (is_now > 0 and is_now >= was or (was == is_now == 0 and led))
+        assert (one.public_key in there) == ((is_now > 0 and is_now >= was) or (was == is_now == 0 and led))
 
 
 @given(st.sets(st.sampled_from(KEYS)))

@@ -65,7 +65,9 @@ def _why_new(at: Comparison, peer: Peer) -> str:
 def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, PeerFacts]) -> str | None:
     """The live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
     own = {str(network) for network in peer.allowed_ips}
-    behind = {owner_of_path(path)[1] for ip in own for path in at.pulled_from(ip)}
+    # A hub pulls from relays: the facilities of a path are behind them, and none is one.
+    pulled_from = () if peer.name.startswith(_RELAY) else own
+    behind = {owner_of_path(path)[1] for ip in pulled_from for path in at.pulled_from(ip)}
     if behind - {peer.name.removeprefix(SITE)}:
         return None
     return next((key for key in sorted(strangers) if own & set(strangers[key].allowed_ips)), None)

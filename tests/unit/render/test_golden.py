@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 
 import pytest
 import yaml
@@ -11,8 +12,9 @@ import yaml
 from provisioner.base.errors import RenderError
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
-from provisioner.inventory.model import GatewaySystem, Inventory
-from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
+from provisioner.inventory.model import GatewaySystem, Inventory, NextRelayKey, OwnKeyStage
+from provisioner.inventory.operations.own_key import with_own_next_key
+from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
 from provisioner.render.site import render_closed_site, render_site
@@ -153,6 +155,40 @@ def test_what_changes_a_gateway_s_key_is_as_the_golden_tree(golden_tree: Golden,
     relay = {f.path.rpartition("/")[2]: f.content for f in files if f.path in {WG_FILE, PSK_FILE, TRUST_FILE}}
     package = render_site(site_spec(inventory, secrets, site), fleets.templates(), fleets.VALID)
     golden_tree(f"changing-key-{system}", relay | {f"package/{file.path}": file.content for file in package})
+
+
+def test_a_relay_in_the_middle_of_a_change_of_its_own_key_is_as_the_golden_tree(golden_tree: Golden) -> None:
+    """With a site that has a backup relay, one that maps addresses and one that pushes; and a hub reads."""
+    relays = [inventories.relay("relay-viettel-1", 11), inventories.relay("relay-viettel-2", 12)]
+    carrier = inventories.carrier(relays=relays, publishers={})
+    backed = inventories.facility()["plan"] | {"backup_relay": "relay-viettel-2"}
+    sites = [
+        fleets.facility(plan=backed),
+        fleets.of_mode("pull_nat_map", "kcl-bg-002"),
+        fleets.pushing("kcl-bg-003"),
+    ]
+    centres = [inventories.centre(hub={"address": "203.0.113.31"})]
+    usual = fleets.complete(inventories.inventory(carriers=[carrier], centres=centres, facilities=sites))
+    following = NextRelayKey(
+        public_key=inventories.public_key("the relay's next key"),
+        port=51999,
+        since=date(2021, 6, 1),
+        stage=OwnKeyStage.MOVING,
+    )
+    lock = with_own_next_key(usual.allocations, "relay-viettel-1", following)
+    inventory = inventories.with_lock(usual, lock)
+    named = (NFT_FILE, WG_FILE, TUNNEL_FILE, TRUST_FILE)
+    files = {
+        f"{host}/{file.path.rpartition('/')[2]}": file.content
+        for host, of in fleets.files_of(fleets.state_of(inventory)).items()
+        for file in of
+        if file.path in (named if host == "relay-viettel-1" else (WG_FILE,))
+    }
+    golden_tree(
+        "changing-relay-key",
+        files
+        | {f"package/{name}": content for name, content in site_of(inventory, "kcl-bg-001").items() if "peers" in name},
+    )
 
 
 def asked_scenario() -> tuple[bytes, dict[str, bytes]]:
