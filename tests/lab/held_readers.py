@@ -51,7 +51,11 @@ class Held:
 
 
 class HeldReaders:
-    """A context in which readers play; `finish` ends them and gives what they saw."""
+    """A context in which readers play; `finish` ends them and gives what they saw.
+
+    Attributes:
+        order: what their program is told.
+    """
 
     def __init__(
         self,
@@ -76,13 +80,13 @@ class HeldReaders:
             encrypted: whether by RTSPS.
         """
         self._lab = deployment.lab
-        self._order = _order(deployment, relay, paths, then) | {"silence": silence}
+        self.order = _order(deployment, relay, paths, then) | {"silence": silence}
         if viewer:
             session = Session(deployment.root, deployment.environment, today())
             secrets = session.secrets.carriers[session.state.hosts[relay].carriers[0]]
-            self._order |= {"user": f"viewer-{viewer}", "password": secrets.viewers[viewer].reveal()}
+            self.order |= {"user": f"viewer-{viewer}", "password": secrets.viewers[viewer].reveal()}
         if encrypted:
-            self._order |= {"port": RTSPS_PORT, "encrypted": True}
+            self.order |= {"port": RTSPS_PORT, "encrypted": True}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -92,7 +96,7 @@ class HeldReaders:
         command = ["docker", "exec", "--interactive", container, "python3", "-c", program]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         try:
-            self._tell(json.dumps(self._order).encode() + b"\n")
+            self._tell(json.dumps(self.order).encode() + b"\n")
             self._line(_START_SECONDS)
         except BaseException:
             self._end()

@@ -124,7 +124,9 @@ def begun(call: ShapeTerminal, *words: str) -> dict[str, Any]:
     return dict(document)
 
 
-of_shape = lambda name: pytest.mark.parametrize("call", [name], indirect=True)  # noqa: E731
+def of_shape(name: str) -> pytest.MarkDecorator:
+    """That a test is of an inventory of this shape."""
+    return pytest.mark.parametrize("call", [name], indirect=True)
 
 
 # --- a backup relay -------------------------------------------------------------------------------
