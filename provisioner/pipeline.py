@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
@@ -53,7 +53,15 @@ from provisioner.inventory.loader.held import ValidPart, valid_part
 from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import Facility, GatewaySystem, Inventory, InventorySecrets, MediamtxArtefact, Secrets
+from provisioner.inventory.model import (
+    CarrierSecrets,
+    Facility,
+    GatewaySystem,
+    Inventory,
+    InventorySecrets,
+    MediamtxArtefact,
+    Secrets,
+)
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
@@ -611,6 +619,7 @@ class KeysMade:
         unvouched: whether relays sealed nothing, as it was not to be seen who wrote it.
         digest_key: the vault's, by which what was done is recorded; None where that file stayed shut.
         drawn: the facilities whose pre-shared keys are new.
+        drawn_to_push: the facilities that push whose logins are new.
     """
 
     written: tuple[Path, ...]
@@ -625,6 +634,7 @@ class KeysMade:
     unvouched: bool = False
     digest_key: Secret | None = field(default=None, repr=False)
     drawn: tuple[str, ...] = ()
+    drawn_to_push: tuple[str, ...] = ()
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
@@ -681,14 +691,15 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: 
         recoverable,
         unvouched=recoverable and not recovery,
         digest_key=new.digest_key,
-        drawn=_drawn(old, new),
+        drawn=_drawn(old, new, lambda of: of.site_psks),
+        drawn_to_push=_drawn(old, new, lambda of: of.publish_keys),
     )
 
 
-def _drawn(old: Secrets, new: Secrets) -> tuple[str, ...]:
-    """The facilities whose pre-shared keys were drawn just now."""
-    known = {(carrier, name) for carrier, of in old.carriers.items() for name in of.site_psks}
-    every = {(carrier, name) for carrier, of in new.carriers.items() for name in of.site_psks}
+def _drawn(old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]) -> tuple[str, ...]:
+    """The facilities whose keys of a kind were drawn just now."""
+    known = {(carrier, name) for carrier, of in old.carriers.items() for name in keys_of(of)}
+    every = {(carrier, name) for carrier, of in new.carriers.items() for name in keys_of(of)}
     return tuple(sorted({name for _, name in every - known}))
 
 

@@ -58,7 +58,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
         print_document(_document(made))
     else:
         _print(made, invocation)
-    if made.hosts or made.drawn:
+    if made.hosts or made.drawn or made.drawn_to_push:
         from provisioner.history.records import Operation  # noqa: PLC0415 (hosts are asked while this is not there yet)
         from provisioner.runs.single.record import UNRECORDED_HINT, record_done  # noqa: PLC0415 (the same)
 
@@ -157,6 +157,7 @@ def _document(made: KeysMade) -> Document:
         "sealed": list(made.sealed),
         "unvouched": made.unvouched,
         "drawn": dict.fromkeys(made.drawn, ""),
+        "drawn_to_push": dict.fromkeys(made.drawn_to_push, ""),
         "held": held_documents(made.held),
     }
 

@@ -1,4 +1,4 @@
-"""When pre-shared keys were drawn, by the runs that say so; what cannot be read says nothing."""
+"""When the vault's keys of sites were drawn, by the runs that say so; what cannot be read says nothing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from provisioner.history.records import OF_KEYS, EntryKind
 from provisioner.history.rows import DAMAGE, plain_object, unpacked
 from provisioner.history.tables import documents, entries, moment, stored
 
-_DRAWN: Final = "drawn"
+PRE_SHARED: Final = "drawn"
+TO_PUSH: Final = "drawn_to_push"
 
 
-def psks_drawn(connection: Connection, inventory: str) -> dict[str, datetime]:
-    """By facility, when the pre-shared key that it has was drawn, as far as it was recorded.
+def keys_drawn(connection: Connection, inventory: str, what: str) -> dict[str, datetime]:
+    """By facility, when the key that it has was drawn, as far as it was recorded.
 
-    A run's document names the facilities under `drawn`, each with the moment where that is not the run's own.
+    Args:
+        connection: to the history.
+        inventory: whose it is.
+        what: under which name a run's document has the facilities, each with the moment where that is not the run's
+            own: `PRE_SHARED` or `TO_PUSH`.
     """
     kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
     ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
@@ -27,7 +32,7 @@ def psks_drawn(connection: Connection, inventory: str) -> dict[str, datetime]:
     drawn: dict[str, datetime] = {}
     for at, packed in connection.execute(query):
         try:
-            said = plain_object(unpacked(packed)).get(_DRAWN, {})
+            said = plain_object(unpacked(packed)).get(what, {})
             for facility, word in said.items() if isinstance(said, dict) else ():
                 drawn[str(facility)] = _moment(word) if word else moment(at)  # type: ignore[arg-type]
         except DAMAGE:

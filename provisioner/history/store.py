@@ -14,7 +14,7 @@ from provisioner.history.append import Entry, append, head_at, heads_of
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
 from provisioner.history.evidence_query import evidence
-from provisioner.history.keys_query import psks_drawn
+from provisioner.history.keys_query import PRE_SHARED, TO_PUSH, keys_drawn
 from provisioner.history.packages_query import package_records
 from provisioner.history.place import StatePlace
 from provisioner.history.records import (
@@ -231,7 +231,12 @@ class History:
     def psks_drawn(self) -> Mapping[str, datetime]:
         """By facility, when the pre-shared key that it has was drawn, as far as it was recorded."""
         with self._database.reading() as connection:
-            return psks_drawn(connection, self._mine)
+            return keys_drawn(connection, self._mine, PRE_SHARED)
+
+    def publish_keys_drawn(self) -> Mapping[str, datetime]:
+        """By facility, when the key of the logins by which it pushes was drawn, as far as it was recorded."""
+        with self._database.reading() as connection:
+            return keys_drawn(connection, self._mine, TO_PUSH)
 
     def verify_chain(self) -> ChainReport:
         """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""

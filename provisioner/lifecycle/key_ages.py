@@ -1,4 +1,4 @@
-"""How old the keys of tunnels are, as far as anybody recorded it, and when the next ones are due. Pure."""
+"""How old the keys of sites and relays are, as far as anybody recorded it, and when the next ones are due. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from provisioner.base.clock import VIETNAM
 from provisioner.inventory.model import Facility, Inventory
@@ -20,6 +21,8 @@ class KeyKind(StrEnum):
     """What a site and its relays share."""
     RELAY = "relay"
     """A relay's own pair."""
+    PUBLISH = "publish"
+    """Of what the logins of a site are made that pushes."""
 
 
 class KeyOrigin(StrEnum):
@@ -41,7 +44,7 @@ class KeyAge:
         owner: the facility or relay that it is of.
         kind: what it is for.
         origin: where its secret half was born.
-        key: its public half; empty of a pre-shared key.
+        key: its public half; empty of one that has none.
         since: since when it is in use; None where that is not recorded.
         due: the day on which the next one is due; None where that is not known.
         changing: since when a change of it is under way; None where none is.
@@ -65,14 +68,18 @@ class KeyAge:
 
 
 def key_ages(
-    inventory: Inventory, since: Mapping[str, datetime], psks_since: Mapping[str, datetime]
+    inventory: Inventory,
+    since: Mapping[str, datetime],
+    psks_since: Mapping[str, datetime],
+    pushing_since: Mapping[str, datetime] = MappingProxyType({}),
 ) -> tuple[KeyAge, ...]:
-    """Every key of a tunnel that hosts carry, in the order of owners; sites before relays.
+    """Every key by which sites and relays know one another, in the order of owners; sites before relays.
 
     Args:
         inventory: what is desired.
         since: when public keys came into its files.
         psks_since: by facility, when its pre-shared key was drawn.
+        pushing_since: by facility, when the key of the logins was drawn by which it pushes.
     """
     days = timedelta(days=inventory.settings.policy.key_days)
     sites = {
@@ -81,6 +88,10 @@ def key_ages(
         if connection.plan.access.has_tunnel
     }
     ages = [age for _, facility in sorted(sites.items()) for age in _of_site(facility, since, psks_since)]
+    pushing = {connection.facility.id for connection in inventory.connections if connection.plan.access.is_pushed}
+    ages += [
+        KeyAge(name, KeyKind.PUBLISH, KeyOrigin.CONTROLLER, "", pushing_since.get(name)) for name in sorted(pushing)
+    ]
     for name in sorted(inventory.relays):
         known = inventory.allocations.relays.get(name)
         if known and known.public_key:

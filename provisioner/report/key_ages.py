@@ -17,6 +17,7 @@ _KINDS: Final = {
     KeyKind.GATEWAY: marked("gateway's key"),
     KeyKind.SHARED: marked("pre-shared key"),
     KeyKind.RELAY: marked("relay's key"),
+    KeyKind.PUBLISH: marked("publish key"),
 }
 _ORIGINS: Final = {
     KeyOrigin.SITE: marked("born on the gateway"),
@@ -25,6 +26,7 @@ _ORIGINS: Final = {
 }
 _NOT_RECORDED: Final = marked("not recorded")
 _SHOWN: Final = 8
+_DRAWS_ANEW: Final = "provisioner keys init"
 
 
 def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:
@@ -51,12 +53,18 @@ def _row(age: KeyAge, now: datetime, today: date, say: Translator) -> tuple[str,
 
 def _ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[str]:
     due = [age for age in ages if age.is_due(today) and not age.changing]
-    sites = sorted({age.owner for age in due if age.kind is not KeyKind.RELAY})
+    sites = sorted({age.owner for age in due if age.kind in {KeyKind.GATEWAY, KeyKind.SHARED}})
     relays = sorted({age.owner for age in due if age.kind is KeyKind.RELAY})
     if sites:
         line = marked("{sites} with a key that is overdue: {names}; change it: {command}")
         command = f"provisioner keys rotate {' '.join(sites[:5])}"
         yield say(line, sites=say.counted(len(sites), "site"), names=some_of(sites, say), command=command)
+    if pushing := sorted({age.owner for age in due if age.kind is KeyKind.PUBLISH}):
+        line = marked(
+            "{sites} with logins to push that are overdue: {names}; take it out of publish_keys in the carrier's"
+            " secrets, then: {command}"
+        )
+        yield say(line, sites=say.counted(len(pushing), "site"), names=some_of(pushing, say), command=_DRAWS_ANEW)
     if relays:
         line = marked("{relays} with a key that is overdue: {names}; change it: {command}")
         command = f"provisioner keys rotate --relay {relays[0]} --port PORT"
@@ -70,7 +78,7 @@ def _ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[st
     if unknown := sum(age.since is None for age in ages):
         line = marked("of {keys} it is not recorded since when it is in use")
         yield say(line, keys=say.counted(unknown, "key"))
-    if not (sites or relays or changing or moving or unknown):
+    if not (sites or relays or pushing or changing or moving or unknown):
         yield say("no key is overdue")
 
 

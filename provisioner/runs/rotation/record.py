@@ -35,18 +35,18 @@ def known_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
         StateError: there is a history, and it cannot be read.
     """
     inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
-    drawn = _drawn(state_place_of(session.environment, inventory.settings.id))
-    return key_ages(inventory, keys_since(session.root), drawn), inventory.settings.policy.key_days
+    psks, to_push = _drawn(state_place_of(session.environment, inventory.settings.id))
+    return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
 
 
-def _drawn(place: StatePlace) -> dict[str, datetime]:
+def _drawn(place: StatePlace) -> tuple[dict[str, datetime], dict[str, datetime]]:
     if place.file and not place.file.exists():
-        return {}
+        return {}, {}
     # The database's library takes as long to import as all the rest.
     from provisioner.history.store import find_history  # noqa: PLC0415
 
     history = find_history(place)
     if history is None:
-        return {}
+        return {}, {}
     with closing(history):
-        return dict(history.psks_drawn())
+        return dict(history.psks_drawn()), dict(history.publish_keys_drawn())

@@ -72,6 +72,38 @@ def test_an_overdue_key_is_named_and_the_period_is_the_policy_s(call: KeyTermina
     assert call.document("keys", "status")[1]["rotate_after_days"] == 30
 
 
+def test_of_a_site_that_pushes_the_key_of_its_logins_is_watched(call: KeyTerminal) -> None:
+    call.edit("carriers/viettel.yml", "centres: [", "publishers: {}\ncentres: [")
+    for words in (
+        ("facility", "plan", SITES[0], "--access", "publish"),
+        ("sign-off", SITES[0], "--all-parties", "--source", "5"),
+        ("allocate",),
+        ("keys", "init"),
+    ):
+        code, out, err = call(*words)
+        assert code == 0, out + err
+    code, document = call.document("keys", "status", vault=False)
+    keys = by_name(document)
+    assert [kind for of, kind in keys if of == SITES[0]] == ["publish"], "it has no tunnel"
+    assert (keys[SITES[0], "publish"]["age_days"], keys[SITES[0], "publish"]["origin"]) == (0, "controller")
+    assert document["counts"]["publish"] == 1
+    # Keys that are there already stay, and so does their age.
+    since = keys[SITES[0], "publish"]["since"]
+    assert call("keys", "init")[0] == 0
+    assert by_name(call.document("keys", "status")[1])[SITES[0], "publish"]["since"] == since
+
+
+def test_logins_to_push_that_are_overdue_are_named_with_what_draws_others() -> None:
+    inventory = fleets.complete(inventories.inventory(facilities=[fleets.pushing(SITES[0], 1)]))
+    ages = key_ages(inventory, {}, {}, {SITES[0]: NOW - timedelta(days=366)})
+    (own,) = [age for age in ages if age.owner == SITES[0]]
+    assert (own.kind, own.is_due(date(2021, 6, 1))) == (KeyKind.PUBLISH, True)
+    lines = list(key_age_lines([own], NOW))
+    assert lines[-1].startswith(f"1 site with logins to push that are overdue: {SITES[0]}; ")
+    assert lines[-1].endswith("provisioner keys init")
+    assert "keys rotate" not in lines[-1], "it has no key of its own that would be changed so"
+
+
 @given(st.none() | st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_nothing_is_guessed(since: datetime | None) -> None:
     due = since.date() + timedelta(days=365) if since else None
