@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
 import click
 
+from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
@@ -15,8 +18,10 @@ from provisioner.cli.session import session_of
 from provisioner.runs.single.certificates import (
     CertificateWritten,
     RelayCertificate,
+    cancel_certificate,
     certificate_inventory,
     certificate_request,
+    finish_certificate,
     recorded_certificates,
     renew_certificate,
     set_certificate,
@@ -52,17 +57,45 @@ def list_(invocation: Invocation) -> int:
 
 @certificate.command()
 @click.argument("relay")
+@click.option("--finish", "finishes", is_flag=True, help="The next certificate takes the present one's place.")
+@click.option("--cancel", "cancels", is_flag=True, help="The present certificate stays, and no next one is known.")
+@click.option("--leave", "leaves", multiple=True, metavar="FACILITY", help="This site may be refused for a while.")
+@click.option("--at-once", is_flag=True, help="Whoever knows the present one alone is refused from the next apply on.")
 @click.pass_obj
-def renew(invocation: Invocation, relay: str) -> int:
+def renew(
+    invocation: Invocation, relay: str, *, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool
+) -> int:
     """Draw another key for a relay, and a certificate that it signs itself.
 
     The key goes into the vault, the certificate into allocations.lock.yml; the relay has both with the next apply, and
     who reads at the moment is not cut. Whoever knows the former one by its fingerprint is refused when he comes anew:
     tell him the new one first.
+    Where sites push to the relay it is the next one first: their packages name both certificates, and --finish lets the
+    relay show it once all of them are known to be installed (gateway installed); else it ends with 6 and lists them.
+    --at-once is for a key that somebody else has.
 
     Example: provisioner -i DIR certificate renew relay-viettel-1
     """
-    return _show(invocation, relay, renew_certificate(session_of(invocation), relay))
+    _refuse_flags(finishes=finishes, cancels=cancels, leaves=leaves, at_once=at_once)
+    session = session_of(invocation)
+    if cancels:
+        return _show(invocation, relay, cancel_certificate(session, relay), Became.CANCELLED)
+    if finishes:
+        return _show(invocation, relay, finish_certificate(session, relay, leaves=leaves))
+    written = renew_certificate(session, relay, at_once=at_once)
+    return _show(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
+
+
+def _refuse_flags(*, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool) -> None:
+    """Refuse words that say nothing together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if finishes + cancels + at_once > 1:
+        raise UsageError("--finish, --cancel and --at-once each mean another thing", hint="give one of them")
+    if leaves and not finishes:
+        raise UsageError("--leave is for the end", hint="give it with --finish")
 
 
 @certificate.command()
@@ -86,34 +119,71 @@ def request(invocation: Invocation, relay: str) -> int:
 @certificate.command("set")
 @click.argument("relay")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--at-once", is_flag=True, help="Whoever knows the present one alone is refused from the next apply on.")
 @click.pass_obj
-def set_(invocation: Invocation, relay: str, file: Path) -> int:
+def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> int:
     """Record the certificate that a CA signed for a relay.
 
     FILE is PEM: the relay's own certificate first, behind it those that signed it. It has to be of the relay's key,
-    for its address, and to count today. The relay shows it with the next apply.
+    for its address, and to count today. The relay shows it with the next apply; where sites push to it, as certificate
+    renew says.
 
     Example: provisioner -i DIR certificate set relay-viettel-1 relay-viettel-1.pem
     """
-    return _show(invocation, relay, set_certificate(session_of(invocation), relay, file))
+    written = set_certificate(session_of(invocation), relay, file, at_once=at_once)
+    return _show(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 
 
-def _show(invocation: Invocation, relay: str, written: CertificateWritten) -> int:
+class Became(StrEnum):
+    """What became of the certificate that was written."""
+
+    SHOWN = "shown"
+    """It is the relay's own one with the next apply."""
+    NEXT = "next"
+    """It is the next one, which the packages of sites that push have to name first."""
+    CANCELLED = "cancelled"
+    """It stays."""
+
+
+def _show(
+    invocation: Invocation,
+    relay: str,
+    written: CertificateWritten,
+    became: Became = Became.SHOWN,
+) -> int:
     if invocation.json:
         files = [str(path) for path in written.files]
         row = _row(RelayCertificate(relay, "", written.shown, 0), datetime.now(UTC))
-        del row["carrier"]
-        print_document({"schema": "provisioner/certificate", "version": 1, **row, "written": files})
+        del row["carrier"], row["next"]
+        more = {"became": became.value, "sites": list(written.sites), "written": files}
+        print_document({"schema": "provisioner/certificate", "version": 1, **row, **more})
         return 0
     for path in written.files:
         click.echo(f"wrote {path}")
-    click.echo(f"{relay} shows {written.shown.fingerprint} from the next apply on, until {_day(written.shown.until)}")
-    click.echo("next: commit, then provisioner plan")
+    for line in _ending(relay, written, became):
+        click.echo(line)
     return 0
 
 
+def _ending(relay: str, written: CertificateWritten, became: Became) -> Iterator[str]:
+    shown, named = written.shown, ", ".join(written.sites)
+    until = f"until {_day(shown.until)}"
+    if became is Became.NEXT:
+        yield f"{relay} is to show {shown.fingerprint} next, {until}; by now it shows its present one"
+        yield f"their packages have to name both: {named}"
+        yield f"next: commit, then provisioner site-package {' '.join(written.sites)} --out DIR"
+        yield "once they are installed: provisioner gateway installed FACILITY"
+        yield f"then: provisioner certificate renew {relay} --finish"
+    elif became is Became.CANCELLED:
+        yield f"{relay} goes on showing {shown.fingerprint}, {until}"
+        yield "next: commit; whoever has a package that names the other one needs none for this"
+    else:
+        yield f"{relay} shows {shown.fingerprint} from the next apply on, {until}"
+        yield "next: commit, then provisioner plan"
+
+
 def _row(one: RelayCertificate, now: datetime) -> Document:
-    shown = one.shown
+    shown, after = one.shown, one.following
     return {
         "relay": one.relay,
         "carrier": one.carrier,
@@ -121,6 +191,7 @@ def _row(one: RelayCertificate, now: datetime) -> Document:
         "until": shown.until.isoformat() if shown else None,
         "days_left": shown.days_left(now) if shown else None,
         "self_signed": shown.own if shown else None,
+        "next": {"fingerprint": after.fingerprint, "until": after.until.isoformat()} if after else None,
     }
 
 
@@ -130,7 +201,8 @@ def _line(one: RelayCertificate, now: datetime) -> str:
     signed = "signed by itself" if one.shown.own else "signed by a CA"
     ends = f"until {_day(one.shown.until)}, {signed}"
     warned = "; ends soon" if one.shown.days_left(now) <= one.warn_days else ""
-    return f"{one.relay}  {one.shown.fingerprint}  {ends}{warned}"
+    after = f"; next {one.following.fingerprint}" if one.following else ""
+    return f"{one.relay}  {one.shown.fingerprint}  {ends}{warned}{after}"
 
 
 def _day(moment: datetime) -> str:

@@ -32,6 +32,7 @@ from provisioner.inventory.model import (
     path_name,
 )
 from provisioner.inventory.moves import old_names
+from provisioner.inventory.new_secrets import shown_key_beside
 
 
 def hub_service(
@@ -143,5 +144,8 @@ def relay_certificate(
     """
     if carrier.certificates is None:
         return None
-    key = secret_of(carrier_secrets(secrets, carrier.id).certificate_keys, relay.id, "key of its certificate")
-    return encryption_of(carrier.certificates, key, relay_allocation(inventory, relay).certificates, relay.id)
+    known, entry = carrier_secrets(secrets, carrier.id), relay_allocation(inventory, relay)
+    key = shown_key_beside(known, entry, relay.id) or secret_of(
+        known.certificate_keys, relay.id, "key of its certificate"
+    )
+    return encryption_of(carrier.certificates, key, entry.certificates, relay.id)

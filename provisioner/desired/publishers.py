@@ -72,11 +72,15 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
 
 
 class PushPlace(NamedTuple):
-    """Where a site pushes, beside the login: a relay, its endpoint, and the certificate that it has to show."""
+    """Where a site pushes, beside the login: a relay, its endpoint, and the certificate that it has to show.
+
+    `following` is the certificate that it may show as well, as it is to be the next one; empty where there is none.
+    """
 
     relay: str
     endpoint: tuple[HostPlace, int]
     fingerprint: str
+    following: str = ""
 
 
 def push_places(inventory: Inventory, facility: Facility) -> tuple[PushPlace, ...]:
@@ -91,8 +95,10 @@ def push_places(inventory: Inventory, facility: Facility) -> tuple[PushPlace, ..
 
 def _place(inventory: Inventory, connection: Connection) -> PushPlace:
     _, relay = inventory.relays[connection.relay]
-    shown = shown_certificate(relay_allocation(inventory, relay).certificates, relay.id)
-    return PushPlace(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), shown.fingerprint)
+    entry = relay_allocation(inventory, relay)
+    shown, after = shown_certificate(entry.certificates, relay.id), entry.next_certificate
+    following = shown_certificate(after.certificates, relay.id).fingerprint if after else ""
+    return PushPlace(relay.id, (relay.wireguard_endpoint, RTSPS_PORT), shown.fingerprint, following)
 
 
 def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -> tuple[PushedStream, ...]:
@@ -115,4 +121,5 @@ def pushed_streams(inventory: Inventory, secrets: Secrets, facility: Facility) -
 
 
 def _end(place: PushPlace, key: Secret, path: str) -> PushEnd:
-    return PushEnd(*place, publisher_user(path), publish_password(key, path))
+    login = publisher_user(path), publish_password(key, path)
+    return PushEnd(place.relay, place.endpoint, place.fingerprint, *login, place.following)

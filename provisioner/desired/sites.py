@@ -133,7 +133,8 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     devices = ACCESS[plan.access].device_map(facility, site).template_values
     if plan.access.is_pushed:
         pushed = [[path, device, at] for path, device, at in streams_of_site(facility)]
-        places = _plain(push_places(inventory, facility))
+        # Without a next certificate packages that were handed out before stay the ones they are.
+        places = [_plain(place if place.following else place[:-1]) for place in push_places(inventory, facility)]
         return _digest(["site-package", facility.id, *lan, places, _plain(devices), pushed, _program(inventory)])
     return _digest(["site-package", facility.id, *lan, _plain(ends), _plain(devices)])
 

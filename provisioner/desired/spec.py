@@ -482,13 +482,17 @@ class SiteLink:
 
 
 class PushEnd(NamedTuple):
-    """Where a site pushes a stream: a relay, its endpoint, the certificate that it has to show, and the login."""
+    """Where a site pushes a stream: a relay, its endpoint, the certificate that it has to show, and the login.
+
+    `following` is the certificate that it may show as well, as it is to be the next one; empty where there is none.
+    """
 
     relay: str
     endpoint: tuple[HostPlace, int]
     fingerprint: str
     user: str
     password: Secret
+    following: str = ""
 
 
 class PushedStream(NamedTuple):

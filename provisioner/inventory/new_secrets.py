@@ -65,6 +65,8 @@ def completed(
         )
         pushing = sorted(name for name in _pushing(inventory, carrier.id) if name not in held)
         known = tidied(known, inventory)
+        shown = {relay.id for relay in carrier.relays if carrier.certificates}
+        known = with_shown_keys(known, inventory.allocations, shown)
         kept = {name: psk for name, psk in known.site_psks.items() if name in held}
         carriers[carrier.id] = CarrierSecrets(
             readers={c: known.readers.get(c) or _random() for c in sorted(carrier.centres)},
@@ -73,7 +75,8 @@ def completed(
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
-            certificate_keys={r.id: _certificate_key(known, r.id) for r in carrier.relays if carrier.certificates},
+            certificate_keys={r: known.certificate_keys.get(r) or new_certificate_key() for r in sorted(shown)},
+            next_certificate_keys={r: key for r, key in known.next_certificate_keys.items() if r in shown},
             viewers={v.id: known.viewers.get(v.id) or _random() for v in inventory.viewers_of(carrier)},
             host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
             next_psks={name: psk for name, psk in known.next_psks.items() if name in held or name in sites},
@@ -152,8 +155,28 @@ def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret |
     return keys | {host: known.host_keys[host] for host in hosts if host in known.host_keys}
 
 
-def _certificate_key(known: CarrierSecrets, relay: str) -> Secret:
-    return known.certificate_keys.get(relay) or new_certificate_key()
+def with_shown_keys(known: CarrierSecrets, lock: Allocations, relays: Collection[str]) -> CarrierSecrets:
+    """A carrier's secrets where a next certificate that the lock has as the present one brings its key along. Pure.
+
+    The lock alone says which certificate counts, so that its key is the right one whenever the vault is tidied.
+
+    Args:
+        known: what the vault holds.
+        lock: what is recorded.
+        relays: those of which this is done.
+    """
+    over = {name: key for name in relays if (key := shown_key_beside(known, lock.relays.get(name), name))}
+    if not over:
+        return known
+    following = {name: key for name, key in known.next_certificate_keys.items() if name not in over}
+    keys = {**known.certificate_keys, **over}
+    return known.model_copy(update={"certificate_keys": keys, "next_certificate_keys": following})
+
+
+def shown_key_beside(known: CarrierSecrets, entry: RelayAllocation | None, relay: str) -> Secret | None:
+    """The key that the vault still has as a relay's next one, and that its present certificate is of; else none."""
+    following = known.next_certificate_keys.get(relay)
+    return following if following is not None and entry is not None and _fits(entry, following) else None
 
 
 def certified(inventory: Inventory, secrets: Secrets, now: datetime) -> Allocations:

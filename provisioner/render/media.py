@@ -59,6 +59,11 @@ def pushed_lines(streams: Iterable[PushedStream]) -> str:
     )
 
 
+def known_pairs(ends: Iterable[PushEnd]) -> tuple[tuple[str, str], ...]:
+    """The certificates of each relay whose next one a gateway knows beside the present one: those two."""
+    return tuple(sorted({(end.fingerprint, end.following) for end in ends if end.following}))
+
+
 def _pushed_settings(stream: PushedStream) -> dict[str, object]:
     forward = [{"dest": _address_of(end, stream.path), "destFingerprint": end.fingerprint} for end in stream.ends]
     return {"source": source_url(stream.source)} | _PULLED | {"forward": forward}

@@ -14,7 +14,7 @@ from provisioner.inventory.model import Access, GatewaySystem
 from provisioner.inventory.model.addresses import HostName
 from provisioner.render.files import RenderedFile
 from provisioner.render.jinja import fill
-from provisioner.render.media import pushed_lines
+from provisioner.render.media import known_pairs, pushed_lines
 from provisioner.render.site_files import (
     ALONE_IN_A_CHANGE,
     KEY_CHANGE,
@@ -202,6 +202,7 @@ def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, obj
     return {
         "push_places": ends,
         "path_lines": pushed_lines(spec.pushed),
+        "known_pairs": known_pairs(ends),
         "artefact": spec.artefact,
         "builds": sums,
         "origin": f"mediamtx_v{spec.artefact.version}_linux_$arch.tar.gz of the release",

@@ -249,6 +249,18 @@ def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageSta
     )
 
 
+def carrying_what_is_desired(session: Session, inventory: Inventory, facilities: Collection[str]) -> frozenset[str]:
+    """Those of some facilities whose gateways are known to carry the package that is desired now.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    records, evidence = _known(session)
+    sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
+    standings = package_standings(inventory, records, evidence, sites, whole=True)
+    return frozenset(one.facility for one in standings if one.state is PackageState.CURRENT)
+
+
 def _known(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
     """What is recorded of packages, and what was seen of their sites; that is read where there is a package."""
     place = state_place_of(session.environment, load_settings(session.root).id)

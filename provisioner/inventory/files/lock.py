@@ -18,6 +18,7 @@ _HEADER = """\
 _ADOPTED = "# `adopted` is written by `provisioner hosts adopt`, too: hosts that are to be taken over, and from whom.\n"
 
 
+_NEXT_CERTIFICATES = "# `next_certificate` is written by `provisioner certificate renew`: what relays show next.\n"
 _NEXT_KEYS = "# `next_key` is written by `provisioner keys rotate --relay`: keys that follow relays' own ones.\n"
 
 
@@ -27,6 +28,7 @@ def render_lock(allocations: Allocations) -> str:
     return (
         _HEADER
         + (_ADOPTED if "adopted" in document else "")
+        + (_NEXT_CERTIFICATES if any(relay.next_certificate for relay in allocations.relays.values()) else "")
         + (_NEXT_KEYS if any(relay.next_key for relay in allocations.relays.values()) else "")
         + render_mapping({key: _sorted(value) for key, value in document.items()})
     )

@@ -36,7 +36,15 @@ _PURPOSE: Final = b"provisioner, known secrets"
 _ROOM: Final = 64 * 1024
 """What is kept is filled up to a multiple of this: its length says nothing about how many passwords are a factory's."""
 _MOST: Final = 8
-_BY_ID: Final = ("readers", "site_psks", "host_keys", "viewers", "certificate_keys", "publish_keys")
+_BY_ID: Final = (
+    "readers",
+    "site_psks",
+    "host_keys",
+    "viewers",
+    "certificate_keys",
+    "next_certificate_keys",
+    "publish_keys",
+)
 _A_KEY: Final = Secret("-")
 
 # Dictionaries: what is found out goes from process to process, and no read-only view of one does.
@@ -119,20 +127,13 @@ def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
 
 def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
     """A carrier's secrets that stand in for those of a file."""
-    readers, site_psks, host_keys, viewers, certificate_keys, publish_keys = (
-        dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID
-    )
+    by_id = {name: dict.fromkeys(facts.keys.get(name, ()), _A_KEY) for name in _BY_ID}
     following = {name: NextPsk.model_construct(psk=_A_KEY, follows=key) for name, key in facts.following.items()}
-    return CarrierSecrets.model_construct(
-        readers=readers,
-        site_psks=site_psks,
-        host_keys=host_keys,
-        viewers=viewers,
-        certificate_keys=certificate_keys,
-        publish_keys=publish_keys,
+    whole = CarrierSecrets.model_construct(
         centre_psks={relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.centre_psks.items()},
         next_psks=following,
     )
+    return whole.model_copy(update=by_id)
 
 
 class ShutByPassword(NamedTuple):

@@ -71,7 +71,9 @@ _SHARED = ""
 _Opened = tuple[bytes | KnownFile]
 _MANY = 8
 """From so many files on, other processes help."""
-_OF_SOME: Final = frozenset({"certificate_keys", "hubs", "next_psks", "publish_keys", "viewers"})
+_OF_SOME: Final = frozenset(
+    {"certificate_keys", "hubs", "next_certificate_keys", "next_psks", "publish_keys", "viewers"}
+)
 """What only some carriers have: it is in no other one's file."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 

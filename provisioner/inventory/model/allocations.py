@@ -50,6 +50,18 @@ CertificateText = Annotated[str, StringConstraints(pattern=r"^MI[A-Za-z0-9+/]{20
 """A certificate: DER in base64, a sequence of more than 127 bytes."""
 
 
+class NextCertificate(Model):
+    """The certificate that a relay is to show next; `certificate renew` writes it where sites push to the relay.
+
+    Attributes:
+        certificates: as the relay's own: what it shows first, and behind it those that signed it.
+        since: the day on which it was made or recorded.
+    """
+
+    certificates: tuple[CertificateText, ...] = Field(min_length=1)
+    since: Day
+
+
 class OwnKeyStage(StrEnum):
     """How far the change of a relay's own key is: whom the next key is told, and which interface has it."""
 
@@ -81,7 +93,10 @@ class NextRelayKey(Model):
 
 
 class RelayAllocation(Model):
-    """What `allocate` and `keys init` recorded of a relay; `certificates` is what it shows readers, its own first."""
+    """What `allocate` and `keys init` recorded of a relay; `certificates` is what it shows readers, its own first.
+
+    The packages of sites that push name `next_certificate` beside that, until it takes its place.
+    """
 
     tunnel_address: TunnelAddress
     public_key: PublicKey | None = None
@@ -89,6 +104,7 @@ class RelayAllocation(Model):
     probe_hash: HashedSecret | None = None
     sealed_key: SealedKey | None = None
     certificates: tuple[CertificateText, ...] | None = None
+    next_certificate: NextCertificate | None = None
     next_key: NextRelayKey | None = None
 
     @property

@@ -37,9 +37,10 @@ class CarrierSecrets(Model):
     `readers` is by centre; `site_psks` by facility; `centre_psks` by relay, then centre. `host_keys` has the digest
     keys of the hosts that are this carrier's alone, so that its engineers need no password but their own. `viewers`
     has the passwords of those who read at centres with a login of their own, `certificate_keys` the private keys of
-    the certificates that relays show readers, `next_psks` by facility what goes with the next key of a gateway whose
-    key is changed (`keys rotate`), `publish_keys` by facility that of which the passwords are made by which a site
-    pushes its streams; files of carriers without any lack them.
+    the certificates that relays show readers, `next_certificate_keys` those of the ones that relays are to show next,
+    `next_psks` by facility what goes with the next key of a gateway whose key is changed (`keys rotate`),
+    `publish_keys` by facility that of which the passwords are made by which a site pushes its streams; files of
+    carriers without any lack them.
     """
 
     readers: dict[Slug, SecretText] = {}
@@ -48,6 +49,7 @@ class CarrierSecrets(Model):
     host_keys: dict[Slug, SecretText] = {}
     viewers: dict[Slug, SecretText] = {}
     certificate_keys: dict[Slug, SecretText] = {}
+    next_certificate_keys: dict[Slug, SecretText] = {}
     next_psks: dict[Slug, NextPsk] = {}
     publish_keys: dict[Slug, SecretText] = {}
 

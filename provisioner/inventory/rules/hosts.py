@@ -218,7 +218,13 @@ def certificates_last(view: View) -> Iterator[Problem]:
 def _of_certificate(
     view: View, kind: str, host: str, entry: RelayAllocation | CentreAllocation, tls: ReaderTls
 ) -> Iterator[Problem]:
-    path = (kind, host, "certificates")
+    path: KeyPath = (kind, host, "certificates")
+    after = entry.next_certificate if isinstance(entry, RelayAllocation) else None
+    if after and not _is_certificate(after.certificates[0]):
+        message = f"{host}: what is recorded as its next certificate is none"
+        hint = f"take the file back from Git; or take it back: provisioner certificate renew {host} --cancel"
+        at = (kind, host, "next_certificate")
+        yield view.problem("allocations", at, "certificate-broken", message, hint, severity=Severity.ERROR)
     try:
         shown = read_certificate(entry.certificates[0]) if entry.certificates else None
     except ValueError:
@@ -231,6 +237,14 @@ def _of_certificate(
         message = f"{host}: the certificate that it shows readers {words}"
         hint = f"run `provisioner certificate renew {host}`, or have one signed, and apply"
         yield view.problem("allocations", path, "certificate-ends", message, hint, severity=Severity.WARNING)
+
+
+def _is_certificate(text: str) -> bool:
+    try:
+        read_certificate(text)
+    except ValueError:
+        return False
+    return True
 
 
 def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:

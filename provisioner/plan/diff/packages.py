@@ -142,7 +142,7 @@ def _of_pushing_sites(at: Comparison) -> Iterator[SitePackageNeed]:
             continue
         changed, live = at.pushes_changed.get(path.name), at.live_paths.get(path.name)
         if is_shown_anew and live is not None:
-            needed[path.facility] = "its relay shows another certificate, and the site refuses it"
+            needed[path.facility] = "its relay shows another certificate, which a package refuses that does not name it"
         elif changed is not None and changed.is_renewed:
             needed.setdefault(path.facility, "the login by which it pushes is another one")
         elif live is None and path.facility in at.known_sites:

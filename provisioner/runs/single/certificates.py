@@ -1,11 +1,18 @@
-"""The certificates that relays show readers: which there are, another one, and those that a CA signed."""
+"""The certificates that relays show readers: which there are, another one, and those that a CA signed.
+
+Where sites push to a relay another certificate is the next one first: their packages name both until it takes the
+present one's place, as they would refuse one that no package names.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
 
 from provisioner.base.certificate import (
     ReaderCertificate,
@@ -16,7 +23,8 @@ from provisioner.base.certificate import (
     self_signed,
     signing_request,
 )
-from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.clock import VIETNAM
+from provisioner.base.errors import InventoryError, PolicyError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
@@ -24,19 +32,23 @@ from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import (
+    Allocations,
     Carrier,
     CarrierSecrets,
     CentreAllocation,
     HubSecrets,
     Inventory,
     InventorySecrets,
+    NextCertificate,
     ReaderTls,
     RelayAllocation,
     Secrets,
 )
+from provisioner.inventory.new_secrets import with_shown_keys
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.pipeline import Session
+from provisioner.runs.packages import carrying_what_is_desired
 
 _BROKEN = "certificate-broken"
 _MOST_BYTES = 64 * 1024
@@ -51,12 +63,15 @@ class RelayCertificate:
         relay: its id, or a hub's; `carrier` is its carrier's, empty of a hub.
         shown: the certificate; None where none is recorded.
         warn_days: how many days before its end people are warned.
+        following: the one that it is to show next, which the packages of sites that push name as well; None where
+            there is none.
     """
 
     relay: str
     carrier: str
     shown: ReaderCertificate | None
     warn_days: int
+    following: ReaderCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +79,27 @@ class CertificateWritten:
     """What was written.
 
     Attributes:
-        shown: the relay's certificate from now on.
+        shown: the certificate that was written: the relay's own one with the next apply, or its next one.
         files: the files of the inventory that are other ones now.
+        sites: the sites that push to the relay, where this is its next one, and their packages have to name it.
     """
 
     shown: ReaderCertificate
     files: tuple[Path, ...]
+    sites: tuple[str, ...] = ()
 
 
 def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
     """The certificates of all hosts that have to show one, relays and hubs, in the order of their ids."""
     lock = inventory.allocations
     listed = [
-        RelayCertificate(name, carrier.id, _shown(lock.relays.get(name)), carrier.certificates.warn_days)
+        RelayCertificate(
+            name,
+            carrier.id,
+            _shown(lock.relays.get(name)),
+            carrier.certificates.warn_days,
+            _following(lock.relays.get(name)),
+        )
         for name, (carrier, _) in inventory.relays.items()
         if carrier.certificates is not None
     ]
@@ -95,6 +118,14 @@ def _shown(entry: RelayAllocation | CentreAllocation | None) -> ReaderCertificat
         return None
 
 
+def _following(entry: RelayAllocation | None) -> ReaderCertificate | None:
+    try:
+        after = entry.next_certificate if entry else None
+        return read_certificate(after.certificates[0]) if after else None
+    except ValueError:
+        return None
+
+
 def certificate_inventory(session: Session) -> Inventory:
     """The inventory, valid but for what `keys init` and this are there to mend.
 
@@ -104,40 +135,120 @@ def certificate_inventory(session: Session) -> Inventory:
     return session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN}).inventory
 
 
-def renew_certificate(session: Session, relay: str, now: datetime | None = None) -> CertificateWritten:
+def renew_certificate(
+    session: Session, relay: str, now: datetime | None = None, *, at_once: bool = False
+) -> CertificateWritten:
     """Draw another key for a relay, and have it sign its own certificate.
 
-    Readers that know the former one by its fingerprint have to be told of the new one; nobody who reads is cut.
+    Readers that know the former one by its fingerprint have to be told of the new one; nobody who reads is cut. Where
+    sites push to the relay it is the next one until `finish_certificate`.
 
     Args:
         session: the inventory.
         relay: the relay's id.
         now: the moment; this one if left out.
+        at_once: whether the relay is to show it with the next apply, whoever knows the former one alone.
 
     Raises:
-        UsageError: there is no such relay, or its carrier's readers come without encryption.
+        UsageError: there is no such relay, its carrier's readers come without encryption, or there is a next one.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     asked = _asked(session, relay)
-    key = new_certificate_key()
-    made = self_signed(key, relay, asked.address, now or datetime.now(UTC), asked.tls.days)
-    # The key first: a certificate without its key would be one that nobody can show.
-    vault = _keep_key(session, asked, key)
-    return CertificateWritten(read_certificate(made), (vault, _recorded(session, asked, (made,))))
+    asked.refuse_next()
+    moment = now or datetime.now(UTC)
+    if not asked.sites or at_once:
+        key = new_certificate_key()
+        made = self_signed(key, relay, asked.address, moment, asked.tls.days)
+        # The key first: a certificate without its key would be one that nobody can show.
+        vault = _keep_key(session, asked, key)
+        return CertificateWritten(read_certificate(made), (vault, _recorded(session, asked, (made,))))
+    # One that a call drew which was ended before it wrote the lock goes on.
+    key = asked.next_key or new_certificate_key()
+    made = self_signed(key, relay, asked.address, moment, asked.tls.days)
+    vault = _keep_carrier(session, asked, {"next_certificate_keys": {**asked.tidied.next_certificate_keys, relay: key}})
+    lock = _recorded_next(session, asked, (made,), moment)
+    return CertificateWritten(read_certificate(made), (vault, lock), asked.sites)
+
+
+def finish_certificate(session: Session, relay: str, *, leaves: Collection[str] = ()) -> CertificateWritten:
+    """Let a relay's next certificate take its present one's place: the relay shows it with the next apply.
+
+    Args:
+        session: the inventory.
+        relay: the relay's id.
+        leaves: facilities that need not have a package that names it.
+
+    Raises:
+        UsageError: there is no such relay, or it has no next certificate.
+        PolicyError: of sites that push it is not known that their package names it, with the list of them.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+        StateError: what is recorded of packages cannot be read.
+    """
+    asked = _asked(session, relay)
+    after = asked.following
+    for name in leaves:
+        if name not in asked.inventory.facilities:
+            raise UsageError(f"there is no facility {name} to be left", object=name)
+    if after is None:
+        if asked.entry.certificates and asked.tidied != asked.known:  # a call was ended before it tidied the vault
+            return CertificateWritten(read_certificate(asked.entry.certificates[0]), (_keep_carrier(session, asked),))
+        asked.refuse_none()
+    else:
+        has_it = carrying_what_is_desired(session, asked.inventory, asked.sites)
+        if waiting := [name for name in asked.sites if name not in has_it and name not in leaves]:
+            message = f"{len(waiting)} of {relay} are not known to have a package with its next certificate:"
+            hint = (
+                "they would be refused when they come anew: hand packages out (provisioner site-package FACILITY --out"
+                " DIR) and say which are installed (provisioner gateway installed FACILITY); a site that may be refused"
+                " until somebody is there: --leave FACILITY"
+            )
+            raise PolicyError(f"{message} {', '.join(waiting)}", hint=hint, object=relay)
+    chain = after.certificates if after else ()
+    # The lock first: it says which certificate counts, and with it which key.
+    files = [_recorded(session, asked, chain)]
+    over = with_shown_keys(asked.known, _with_entry(asked, {"certificates": chain}), {relay})
+    if over != asked.known:
+        files.append(_keep_carrier(session, asked, dict(over)))
+    return CertificateWritten(read_certificate(chain[0]), tuple(files))
+
+
+def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
+    """Let a relay's present certificate stay: there is no next one any more.
+
+    Raises:
+        UsageError: there is no such relay, or it has no next certificate.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+    """
+    asked = _asked(session, relay)
+    if asked.following is None and asked.next_key is None:
+        asked.refuse_none()
+    shown = read_certificate(asked.entry.certificates[0]) if asked.entry.certificates else None
+    if shown is None:
+        raise InventoryError(f"{relay} has no certificate yet", hint=_RUN_KEYS, object=relay)
+    files = [_recorded(session, asked, asked.entry.certificates or ())] if asked.following else []
+    if asked.next_key is not None:
+        keys = {name: key for name, key in asked.tidied.next_certificate_keys.items() if name != relay}
+        files.append(_keep_carrier(session, asked, {"next_certificate_keys": keys}))
+    return CertificateWritten(shown, tuple(files), asked.sites)
 
 
 def certificate_request(session: Session, relay: str) -> str:
     """What a CA is asked to sign for a relay: a request with the relay's id and address, by the key in the vault.
+
+    Where the relay has a next certificate with a key of its own, it is that one's.
 
     Raises:
         UsageError: there is no such relay, or its carrier's readers come without encryption.
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened or has no key.
     """
     asked = _asked(session, relay)
-    return signing_request(asked.key, relay, asked.address)
+    key = asked.next_key if asked.following else None
+    return signing_request(key or asked.key, relay, asked.address)
 
 
-def set_certificate(session: Session, relay: str, file: Path, now: datetime | None = None) -> CertificateWritten:
+def set_certificate(
+    session: Session, relay: str, file: Path, now: datetime | None = None, *, at_once: bool = False
+) -> CertificateWritten:
     """Record the certificate that a CA signed for a relay's key, with those behind it.
 
     Args:
@@ -145,16 +256,18 @@ def set_certificate(session: Session, relay: str, file: Path, now: datetime | No
         relay: the relay's id.
         file: PEM, the relay's own certificate first.
         now: the moment; this one if left out.
+        at_once: as of `renew_certificate`.
 
     Raises:
         UsageError: there is no such relay, the file cannot be read, or holds what is not the relay's.
         InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
     """
     asked = _asked(session, relay)
+    following = asked.next_key if asked.following else None
     try:
         chain = chain_in(read_regular(file, most=_MOST_BYTES))
         shown = read_certificate(chain[0])
-        own_key = key_of(asked.key)
+        own_key = key_of(following or asked.key)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name a PEM file") from None
     except ValueError as error:
@@ -173,6 +286,9 @@ def set_certificate(session: Session, relay: str, file: Path, now: datetime | No
         hint = f"have this signed as it is: provisioner certificate request {relay}"
     if refusal:
         raise UsageError(f"{file}: {refusal}", hint=hint, object=relay)
+    if asked.sites and not at_once:
+        return CertificateWritten(shown, (_recorded_next(session, asked, chain, moment),), asked.sites)
+    asked.refuse_next()
     return CertificateWritten(shown, (_recorded(session, asked, chain),))
 
 
@@ -189,6 +305,52 @@ class _Asked:
     host: str
 
     @property
+    def known(self) -> CarrierSecrets:
+        """What the vault holds of the relay's carrier; nothing of a hub's."""
+        return (self.secrets.carriers.get(self.carrier.id) if self.carrier else None) or CarrierSecrets()
+
+    @property
+    def tidied(self) -> CarrierSecrets:
+        """The same with the key of the relay's present certificate in its place."""
+        return with_shown_keys(self.known, self.inventory.allocations, {self.host} if self.carrier else set())
+
+    @property
+    def following(self) -> NextCertificate | None:
+        """What it is to show next."""
+        return self.entry.next_certificate if isinstance(self.entry, RelayAllocation) else None
+
+    @property
+    def next_key(self) -> Secret | None:
+        """The key of that, where it has one of its own."""
+        return self.tidied.next_certificate_keys.get(self.host)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The facilities that push to it, and know it by its certificate alone."""
+        pushed = (c for c in self.inventory.connections if c.relay == self.host and c.plan.access.is_pushed)
+        return tuple(sorted({connection.facility.id for connection in pushed}))
+
+    def refuse_next(self) -> None:
+        """Refuse to do at once what would leave a next certificate beside it.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if self.following is not None:
+            since, words = self.following.since.isoformat(), f"provisioner certificate renew {self.host}"
+            message = f"{self.host} has a next certificate since {since}, which packages of sites that push name"
+            raise UsageError(message, hint=f"{words} --finish; or take it back: {words} --cancel", object=self.host)
+
+    def refuse_none(self) -> NoReturn:
+        """Refuse what is of a next certificate, where there is none.
+
+        Raises:
+            UsageError: always.
+        """
+        hint = f"draw one: provisioner certificate renew {self.host}"
+        raise UsageError(f"{self.host} has no next certificate", hint=hint, object=self.host)
+
+    @property
     def key(self) -> Secret:
         """The key of its certificate.
 
@@ -196,8 +358,7 @@ class _Asked:
             InventoryError: there is none yet.
         """
         if self.carrier:
-            of_carrier = self.secrets.carriers.get(self.carrier.id)
-            key = of_carrier.certificate_keys.get(self.host) if of_carrier else None
+            key = self.tidied.certificate_keys.get(self.host)
         else:
             hub = self.secrets.hubs.get(self.host)
             key = hub.certificate_key if hub else None
@@ -231,11 +392,7 @@ def _asked(session: Session, host: str) -> _Asked:
 def _keep_key(session: Session, asked: _Asked, key: Secret) -> Path:
     """Write a new key into the vault: the file that has it."""
     if asked.carrier is not None:
-        name = asked.carrier.id
-        own = asked.secrets.carriers.get(name) or CarrierSecrets()
-        renewed = own.model_copy(update={"certificate_keys": {**own.certificate_keys, asked.host: key}})
-        write_carrier_secrets(session.root, name, renewed, session.passwords)
-        return session.root / f"secrets/carriers/{name}.yml"
+        return _keep_carrier(session, asked, {"certificate_keys": {**asked.tidied.certificate_keys, asked.host: key}})
     if asked.secrets.digest_key is None:
         raise InventoryError("the vault holds no digest key", hint=_RUN_KEYS, object=asked.host)
     of_hub = (asked.secrets.hubs.get(asked.host) or HubSecrets()).model_copy(update={"certificate_key": key})
@@ -245,9 +402,32 @@ def _keep_key(session: Session, asked: _Asked, key: Secret) -> Path:
     return session.root / "secrets/inventory.yml"
 
 
+def _keep_carrier(session: Session, asked: _Asked, changes: Mapping[str, object] = MappingProxyType({})) -> Path:
+    """Write the secrets of a relay's carrier, tidied, into the vault: the file that has them."""
+    name = asked.carrier.id if asked.carrier else ""
+    whole = asked.tidied.model_copy(update=dict(changes))
+    write_carrier_secrets(session.root, name, whole, session.passwords)
+    return session.root / f"secrets/carriers/{name}.yml"
+
+
 def _recorded(session: Session, asked: _Asked, chain: tuple[str, ...]) -> Path:
+    """Record what a host shows; of a relay, that there is no next one."""
+    nothing = {"next_certificate": None} if asked.carrier else {}
+    return _written(session, asked, {"certificates": chain, **nothing})
+
+
+def _recorded_next(session: Session, asked: _Asked, chain: tuple[str, ...], moment: datetime) -> Path:
+    since = moment.astimezone(VIETNAM).date()
+    return _written(session, asked, {"next_certificate": NextCertificate(certificates=chain, since=since)})
+
+
+def _written(session: Session, asked: _Asked, changes: Mapping[str, object]) -> Path:
+    return write_lock(session.root, _with_entry(asked, changes))
+
+
+def _with_entry(asked: _Asked, changes: Mapping[str, object]) -> Allocations:
     lock = asked.inventory.allocations
-    entry = asked.entry.model_copy(update={"certificates": chain})
+    entry = asked.entry.model_copy(update=dict(changes))
     kind = "relays" if asked.carrier else "centres"
     entries = {**getattr(lock, kind), asked.host: entry}
-    return write_lock(session.root, lock.model_copy(update={kind: entries}))
+    return lock.model_copy(update={kind: entries})
