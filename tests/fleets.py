@@ -9,13 +9,22 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
-from provisioner.base.certificate import new_certificate_key
+from provisioner.base.certificate import new_certificate_key, self_signed
 from provisioner.base.clock import VIETNAM
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import allocate
-from provisioner.inventory.model import CarrierSecrets, Credentials, HubSecrets, Inventory, NextPsk, Secrets, device_of
+from provisioner.inventory.model import (
+    CarrierSecrets,
+    Credentials,
+    HubSecrets,
+    Inventory,
+    NextCertificate,
+    NextPsk,
+    Secrets,
+    device_of,
+)
 from provisioner.inventory.new_secrets import certified, recorded
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
@@ -93,6 +102,16 @@ def complete(inventory: Inventory, held: Collection[str] = ()) -> Inventory:
     hubs = any(centre.hub for centre in inventory.centres.values())
     encrypted = hubs or any(carrier.certificates for carrier in inventory.carriers.values())
     return inventories.with_lock(whole, certified(whole, secrets_of(whole), CERTIFIED_AT)) if encrypted else whole
+
+
+def with_next_certificate(inventory: Inventory, relay: str) -> Inventory:
+    """The same with another certificate that a relay is to show next, of a key of its own."""
+    lock = inventory.allocations
+    entry = lock.relays[relay]
+    made = self_signed(certificate_key(f"the next one of {relay}"), relay, entry.tunnel_address, CERTIFIED_AT, 730)
+    following = NextCertificate(certificates=(made,), since=CERTIFIED_AT.date())
+    changed = entry.model_copy(update={"next_certificate": following})
+    return inventories.with_lock(inventory, lock.model_copy(update={"relays": {**lock.relays, relay: changed}}))
 
 
 CERTIFIED_AT = datetime(2021, 5, 1, tzinfo=UTC)

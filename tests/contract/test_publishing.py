@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import signal
+import socket
 import ssl
+import subprocess
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
@@ -16,17 +23,20 @@ from provisioner.desired.publishers import publish_password
 from provisioner.desired.spec import MediaPath, PushedStream, PushEnd, StreamSource, User
 from provisioner.desired.users import publisher_user
 from provisioner.inventory.model import Access, StreamName
-from provisioner.render.media import path_lines, pushed_lines, user_settings
+from provisioner.render.jinja import fill
+from provisioner.render.media import known_pairs, path_lines, pushed_lines, user_settings
+from provisioner.render.templates import load_templates
 from provisioner_host import publishers, sessions
 from provisioner_host import relay as host_relay
 from tests.hostile import GATEWAY
 
 from .conftest import STANDIN
 from .reader import Dialogue
-from .relay import API_PASSWORD, LATE, free_port, wait_for
+from .relay import API_PASSWORD, LATE, WRITE_GAP, free_port, wait_for
 from .test_revoked_sessions import line, users
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .camera import CameraYard
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.contract
 
+PROGRAM: Final = "/usr/local/lib/provisioner-publish/mediamtx"
 KEY, NEXT_KEY = Secret("the-site-s-key"), Secret("another-key")
 OWN, SECOND, OTHER = (f"hn/{place}/sub" for place in ("site-a/cam-1", "site-a/cam-2", "site-b/cam-1"))
 SDP: Final = (
@@ -48,15 +59,20 @@ class Site:
 
     def __init__(self, start_relay: StartRelay, yard: CameraYard, folder: Path) -> None:
         self._start, self.port = start_relay, free_port()
-        key, since = new_certificate_key(), datetime.now(UTC) - timedelta(days=1)
-        certificate = self_signed(key, "relay-1", IPv4Address("10.91.0.1"), since, 30)
-        self.fingerprint, file = read_certificate(certificate).fingerprint, folder / "readers.pem"
-        file.write_text(server_file(key, [certificate]).reveal())
+        file = self.file = folder / "readers.pem"
+        self.fingerprint, shown = drawn()
+        self.show(shown)
         self.camera = yard.camera(user="admin", password="right-1")
         own: Document = {"rtspEncryption": "optional", "rtspsAddress": f"0.0.0.0:{self.port}"}
         own |= {"rtspServerKey": str(file), "rtspServerCert": str(file), "logStructured": True}
         lines = path_lines(_path(name) for name in (OWN, SECOND, OTHER))
         self.relay: Relay = start_relay(yaml.safe_load(lines), authInternalUsers=self.users(KEY), **own)
+
+    def show(self, text: str) -> None:
+        """Let the relay show a certificate, as hosts do: by a rename."""
+        beside = self.file.with_name("beside.pem")
+        beside.write_text(text)
+        beside.replace(self.file)
 
     def users(self, key: Secret) -> list[Document]:
         """The relay's users, where its sites push by a key."""
@@ -72,9 +88,40 @@ class Site:
         streams = [PushedStream(path, "cam-1", source, (self._end(path, shown, key),)) for path in paths]
         return self._start(yaml.safe_load(pushed_lines(streams)), rtsp=False, logStructured=True)
 
-    def _end(self, path: str, fingerprint: str, key: Secret) -> PushEnd:
+    def _end(self, path: str, fingerprint: str, key: Secret, following: str = "") -> PushEnd:
         place = IPv4Address("127.0.0.1"), self.port
-        return PushEnd("relay-1", place, fingerprint, publisher_user(path), publish_password(key, path))
+        return PushEnd("relay-1", place, fingerprint, publisher_user(path), publish_password(key, path), following)
+
+    @contextmanager
+    def scripted(self, program: Path, folder: Path, following: str, *paths: str) -> Iterator[Callable[[], str]]:
+        """A gateway as its package runs it, which knows a next certificate beside the present one: what it writes."""
+        source = StreamSource(IPv4Address("127.0.0.1"), self.camera.port, "/s", "admin", Secret("right-1"))
+        ends = [self._end(path, self.fingerprint, KEY, following) for path in paths]
+        streams = [PushedStream(path, "cam-1", source, (end,)) for path, end in zip(paths, ends, strict=True)]
+        values = {"path_lines": pushed_lines(streams), "known_pairs": known_pairs(ends)}
+        (folder / "publish.yml").write_bytes(fill(load_templates(), "site/publish.yml.j2", values))
+        text = fill(load_templates(), "site/site-publish.j2", {}).decode()
+        (folder / "site-publish").write_text(text.replace(PROGRAM, str(program)))
+        env = {"PATH": os.environ["PATH"], "RUNTIME_DIRECTORY": str(folder)}
+        with (folder / "log").open("w") as log:
+            running = subprocess.Popen(
+                ["sh", str(folder / "site-publish")], env=env, stdout=log, stderr=log, start_new_session=True
+            )
+            try:
+                yield (folder / "log").read_text
+            finally:
+                os.killpg(running.pid, signal.SIGKILL)
+                running.wait(10)
+
+    def pushed_as(self, path: str) -> str:
+        """The connection by which a path comes; empty where it does not."""
+        source = self.relay.path(path)["source"]
+        return str(source["id"]) if source else ""
+
+    def cut(self, path: str) -> None:
+        """End the connection by which a path comes, as a line that breaks does."""
+        kicked = self.relay.api(f"/v3/rtspssessions/kick/{self.pushed_as(path)}", method="POST")
+        assert kicked.status == 200
 
     def comes(self, path: str) -> bool:
         """Whether the relay has a stream of a path."""
@@ -82,6 +129,13 @@ class Site:
 
 
 PATHS: Final = (OWN, SECOND, OTHER)
+
+
+def drawn() -> tuple[str, str]:
+    """A certificate of a key that is drawn now: its fingerprint, and what a server reads."""
+    key, since = new_certificate_key(), datetime.now(UTC) - timedelta(days=1)
+    certificate = self_signed(key, "relay-1", IPv4Address("10.91.0.1"), since, 30)
+    return read_certificate(certificate).fingerprint, server_file(key, [certificate]).reveal()
 
 
 def _path(name: str) -> MediaPath:
@@ -162,6 +216,39 @@ def test_a_gateway_tells_no_login_to_who_shows_another_certificate(site: Site) -
     wait_for(lambda: "fingerprint does not match" in other.log())
     assert not site.comes(OWN)
     assert "failed to authenticate" not in site.relay.log()
+
+
+def test_a_relay_that_shows_its_next_certificate_cuts_nobody_and_is_known_to_who_comes_anew(
+    site: Site, engine: Engine, tmp_path: Path
+) -> None:
+    following, text = drawn()
+    with site.scripted(engine.program, tmp_path, following, OWN, SECOND) as log:
+        wait_for(lambda: site.comes(OWN) and site.comes(SECOND))
+        first, second = site.pushed_as(OWN), site.pushed_as(SECOND)
+        time.sleep(WRITE_GAP)
+        site.show(text)
+        wait_for(lambda: shown_at(site.port) == following)
+        time.sleep(1)
+        assert (site.pushed_as(OWN), site.pushed_as(SECOND)) == (first, second), "nobody is cut"
+        site.cut(OWN)
+        began = time.monotonic()
+        wait_for(lambda: site.comes(OWN) and site.pushed_as(OWN) != first)
+        print(f"a path was there again by the next certificate after {time.monotonic() - began:.1f} s")  # noqa: T201
+        assert site.pushed_as(SECOND) == second, "no other path is touched"
+        said = log()
+    assert f"the relay of {OWN} shows its other certificate" in said
+    assert f"the relay of {SECOND} shows" not in said
+    # The device is not asked anew for it.
+    assert said.count(f"[path {OWN}] stream is available") == 1
+    assert publish_password(KEY, OWN).reveal() not in said
+
+
+def shown_at(port: int) -> str:
+    """The fingerprint of the certificate that whoever comes now is shown."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 5) as plain, context.wrap_socket(plain) as link:
+        return hashlib.sha256(link.getpeercert(binary_form=True) or b"").hexdigest()
 
 
 def test_an_older_login_is_refused_and_the_relay_knows_from_where(site: Site) -> None:
