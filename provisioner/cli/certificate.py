@@ -15,6 +15,7 @@ from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
 from provisioner.cli.session import session_of
+from provisioner.runs.packages import carrying_what_is_desired
 from provisioner.runs.single.certificates import (
     CertificateWritten,
     RelayCertificate,
@@ -81,7 +82,7 @@ def renew(
     if cancels:
         return _show(invocation, relay, cancel_certificate(session, relay), Became.CANCELLED)
     if finishes:
-        return _show(invocation, relay, finish_certificate(session, relay, leaves=leaves))
+        return _show(invocation, relay, finish_certificate(session, relay, carrying_what_is_desired, leaves=leaves))
     written = renew_certificate(session, relay, at_once=at_once)
     return _show(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 

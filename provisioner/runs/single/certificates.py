@@ -6,7 +6,7 @@ present one's place, as they would refuse one that no package names.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -48,7 +48,6 @@ from provisioner.inventory.new_secrets import with_shown_keys
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
 from provisioner.pipeline import Session
-from provisioner.runs.packages import carrying_what_is_desired
 
 _BROKEN = "certificate-broken"
 _MOST_BYTES = 64 * 1024
@@ -170,12 +169,19 @@ def renew_certificate(
     return CertificateWritten(read_certificate(made), (vault, lock), asked.sites)
 
 
-def finish_certificate(session: Session, relay: str, *, leaves: Collection[str] = ()) -> CertificateWritten:
+Carrying = Callable[[Session, Inventory, Collection[str]], Collection[str]]
+"""Tells which of some facilities are known to carry the package that is desired now."""
+
+
+def finish_certificate(
+    session: Session, relay: str, carrying: Carrying, *, leaves: Collection[str] = ()
+) -> CertificateWritten:
     """Let a relay's next certificate take its present one's place: the relay shows it with the next apply.
 
     Args:
         session: the inventory.
         relay: the relay's id.
+        carrying: tells whose package names it.
         leaves: facilities that need not have a package that names it.
 
     Raises:
@@ -194,7 +200,7 @@ def finish_certificate(session: Session, relay: str, *, leaves: Collection[str] 
             return CertificateWritten(read_certificate(asked.entry.certificates[0]), (_keep_carrier(session, asked),))
         asked.refuse_none()
     else:
-        has_it = carrying_what_is_desired(session, asked.inventory, asked.sites)
+        has_it = carrying(session, asked.inventory, asked.sites)
         if waiting := [name for name in asked.sites if name not in has_it and name not in leaves]:
             message = f"{len(waiting)} of {relay} are not known to have a package with its next certificate:"
             hint = (
