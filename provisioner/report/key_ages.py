@@ -61,8 +61,8 @@ def _ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[st
         yield say(line, sites=say.counted(len(sites), "site"), names=some_of(sites, say), command=command)
     if pushing := sorted({age.owner for age in due if age.kind is KeyKind.PUBLISH}):
         line = marked(
-            "{sites} with logins to push that are overdue: {names}; take it out of publish_keys in the carrier's"
-            " secrets, then: {command}"
+            "{sites} with logins to push that are overdue: {names}; take their keys out of publish_keys in the"
+            " carrier's secrets, then: {command}"
         )
         yield say(line, sites=say.counted(len(pushing), "site"), names=some_of(pushing, say), command=_DRAWS_ANEW)
     if relays:
