@@ -14,6 +14,7 @@ from provisioner.desired.sites import site_spec
 from provisioner.inventory.model import Inventory
 from provisioner.render.site import render_site
 from tests import fleets, inventories
+from tests.hostile import GATEWAY
 
 RELAY, SITE = "relay-viettel-1", "kcl-bg-001"
 PROGRAM = "/usr/local/lib/provisioner-publish/mediamtx"
@@ -110,6 +111,7 @@ def test_a_path_to_which_the_relay_showed_its_next_certificate_goes_on_by_that_a
     gateway.until(lambda: set(gateway.pins().values()) == {present})
 
 
+@GATEWAY
 def test_nobody_else_is_taken_for_the_relay(gateway: Publishing, inventory: Inventory) -> None:
     present, following = certificates(inventory)
     first, second = sorted(gateway.pins())
