@@ -13,9 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.certificate import read_certificate
 from provisioner.base.secret import Secret
 from provisioner.desired.publishers import publish_password
-from provisioner.desired.sites import site_spec
+from provisioner.desired.sites import package_digest, site_spec
 from provisioner.inventory.model import Inventory
 from provisioner.render.host import render_host
 from provisioner.render.site import render_site
@@ -52,6 +53,30 @@ def rendered(inventory: Inventory) -> dict[str, str]:
     (spec,) = (spec for spec in state.hosts.values() if spec.relay)
     files = render_host(spec, fleets.templates())
     return {f.path.rpartition("/")[2]: f.content.decode() for f in files if f.path != spec.names.host_program}
+
+
+@settings(max_examples=30)
+@given(inventory=fleets_that_push(), changing=st.booleans())
+def test_a_gateway_knows_a_next_certificate_beside_the_present_one_and_no_other_package_is_another_one(
+    inventory: Inventory, *, changing: bool
+) -> None:
+    (relay,) = inventory.relays
+    after = fleets.with_next_certificate(inventory, relay) if changing else inventory
+    secrets = fleets.secrets_of(after)
+    for name, facility in after.facilities.items():
+        pushes = any(connection.plan.access.is_pushed for connection in facility.connections)
+        before = package_digest(inventory, inventory.facilities[name])
+        assert (package_digest(after, facility) != before) == (changing and pushes)
+        files = {
+            file.path: file.content for file in render_site(site_spec(after, secrets, facility), fleets.templates())
+        }
+        known = [line.split()[1:] for line in files.get("publish.yml", b"").decode().splitlines() if "#known" in line]
+        entry = after.allocations.relays[relay]
+        chains = (entry.certificates, entry.next_certificate.certificates if entry.next_certificate else ())
+        expected = [read_certificate(chain[0]).fingerprint for chain in chains if chain]
+        assert known == ([expected] if changing and pushes else [])
+    # What hosts have is as it was.
+    assert fleets.files_of(fleets.state_of(after)) == fleets.files_of(fleets.state_of(inventory))
 
 
 @settings(max_examples=60)

@@ -210,6 +210,10 @@ def finish_certificate(
             )
             raise PolicyError(f"{message} {', '.join(waiting)}", hint=hint, object=relay)
     chain = after.certificates if after else ()
+    if read_certificate(chain[0]).key not in {key_of(key) for key in (asked.next_key, asked.key) if key}:
+        hint = f"take it back, and draw another one: provisioner certificate renew {relay} --cancel"
+        message = f"the vault has no key of the certificate that {relay} is to show next"
+        raise InventoryError(message, hint=hint, object=relay)
     # The lock first: it says which certificate counts, and with it which key.
     files = [_recorded(session, asked, chain)]
     over = with_shown_keys(asked.known, _with_entry(asked, {"certificates": chain}), {relay})

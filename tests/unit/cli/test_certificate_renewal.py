@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.vault import VaultPasswords
-from provisioner.inventory.loader.secrets import read_secrets
+from provisioner.inventory.loader.secrets import read_secrets, write_carrier_secrets
 from provisioner.runs.single import certificates
 from tests.example_terminal import EXAMPLE
 from tests.hostile import LOCAL_USER
@@ -163,6 +163,17 @@ def test_it_is_taken_back_and_what_is_done_at_once_waits_for_that(call: ShapeTer
     call.done(*RENEW, "--at-once")
     assert recorded(call)[0] != present
     assert recorded(call)[1] == ""
+
+
+def test_a_next_certificate_whose_key_nobody_has_is_not_shown(call: ShapeTerminal) -> None:
+    present = live(call)
+    call.done(*RENEW)
+    env = {"ANSIBLE_VAULT_PASSWORD_FILE": str(call.file(".vault-password"))}
+    without = vault(call).model_copy(update={"next_certificate_keys": {}})
+    write_carrier_secrets(call.root / EXAMPLE, "viettel", without, VaultPasswords.from_environment(env))
+    code, _, err = call(*FINISH, "--leave", PUSHING)
+    assert (code != 0, "the vault has no key of the certificate" in err) == (True, True), err
+    assert recorded(call)[0] == present
 
 
 def test_a_site_that_may_be_refused_is_left(call: ShapeTerminal) -> None:
