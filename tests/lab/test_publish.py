@@ -18,7 +18,10 @@ from tests import inventories
 from tests.hostile import GATEWAY
 
 from .deployment import Deployment, patient
+from .held_readers import HeldReaders
+from .patience import stretched
 from .test_access import BESIDE, OF_CARRIER, ONLY, SITE, install
+from .test_key_change import LONGEST_GAP, longest, subs_of
 from .test_reach import proved, tried
 from .test_verify import all_up, causes, verified
 from .topology import Network
@@ -222,6 +225,30 @@ def test_a_login_that_is_renewed_is_named_by_the_plan_and_the_old_one_is_refused
     found = verified(pushing, *ONLY, until=all_up, tries=12)
     assert all_up(found), found["incidents"]
     assert ask(pushing, [(relay, 8322, "ANNOUNCE", name, *login, True)]) == [401]
+
+
+def test_a_relay_shows_its_next_certificate_and_no_stream_that_is_pushed_is_cut(pushing: Deployment) -> None:
+    verified(pushing, *ONLY, until=all_up, tries=12)
+    lab, renew = pushing.lab, ("certificate", "renew", SITE.relay)
+    pushing.run(*renew)
+    refused = pushing.run(*renew, "--finish", check=False)
+    assert (refused.returncode, SITE.facility in refused.stderr) == (6, True), refused
+    put(pushing)
+    pushing.run("gateway", "installed", SITE.facility)
+    assert all_up(verified(pushing, *ONLY, until=all_up, tries=12))
+    with HeldReaders(pushing, SITE.relay, subs_of([SITE])) as readers:
+        pushing.run(*renew, "--finish")
+        done = pushing.document("apply", "--yes", *_ALLOWED, *patient(90))
+        assert done["outcome"] == "applied", done
+        time.sleep(stretched(3))
+        gap = longest(readers.finish())
+    print(f"the longest gap of pushed paths while their relay shows another certificate: {gap:.2f} s")  # noqa: T201
+    assert gap < stretched(LONGEST_GAP)
+    # Whoever comes anew is shown the other one, and knows it.
+    lab.exec(SITE.relay, ["systemctl", "restart", "provisioner-mediamtx"])
+    found = verified(pushing, *ONLY, until=all_up, tries=12)
+    assert all_up(found), found["incidents"]
+    assert "shows its other certificate" in lab.exec(SITE.name, ["journalctl", "-u", UNIT, "-o", "cat"]).stdout
 
 
 def test_what_prove_says_of_sites_that_push_is_so_by_packets(pushing: Deployment) -> None:
