@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provisioner_host.wire import LinkAnswer, PeerAnswer, RouteAnswer, TunnelAnswer
 
 _READ = "Unable to modify interface"
+_PORT = "ListenPort = "
 _MOST_ROUTES = 20
 
 
@@ -119,7 +120,7 @@ def up(*, in_unit: bool = False) -> None:
     # A gateway that speaks with its next key already keeps its addresses.
     conf = key_change.settled(text, key_change.handshakes())
     known = endpoints.remember(present, staying)
-    conf = endpoints.with_endpoints(conf, known, present)
+    conf = with_port(endpoints.with_endpoints(conf, known, present), _own_port())
     if is_another_key:
         interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf, there))
     else:
@@ -131,6 +132,23 @@ def up(*, in_unit: bool = False) -> None:
     if is_another_key:
         interface.exactly(paths.TUNNEL, link)
         interface.sync(paths.TUNNEL, conf)
+
+
+def with_port(conf: str, port: int) -> str:
+    """A tunnel's file with the port that the interface has already, where it names none, as a centre's. Pure.
+
+    WireGuard would take another one. Whoever sends to the former one is not heard before he has heard from the new one,
+    and a centre that only reads says nothing to its relays for up to 25 s.
+    """
+    if not port or any(line.startswith(_PORT) for line in conf.splitlines()):
+        return conf
+    return conf.replace("[Interface]\n", f"[Interface]\n{_PORT}{port}\n", 1)
+
+
+def _own_port() -> int:
+    done = run(["wg", "show", paths.TUNNEL, "listen-port"], check=False)
+    text = done.stdout.strip()
+    return int(text) if done.returncode == 0 and text.isdigit() else 0
 
 
 def down() -> None:
@@ -146,10 +164,7 @@ def live_link() -> LinkAnswer:
 
 def listened_ports() -> frozenset[int]:
     """The ports on which the live tunnels take packets."""
-    done = run(["wg", "show", paths.TUNNEL, "listen-port"], check=False)
-    text = done.stdout.strip()
-    first = int(text) if done.returncode == 0 and text.isdigit() else None
-    return frozenset(port for port in (first, second_tunnel.listens_on()) if port)
+    return frozenset(port for port in (_own_port(), second_tunnel.listens_on()) if port)
 
 
 def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:

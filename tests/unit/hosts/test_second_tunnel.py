@@ -119,7 +119,8 @@ class Machine:
     def _sync(self, name: str, text: str) -> tuple[str, int]:
         own, key = self.interfaces[name], ""
         values = dict(line.split(" = ", 1) for line in text.partition("[Peer]")[0].splitlines() if " = " in line)
-        port = int(values["ListenPort"])
+        # Without one WireGuard takes any that is free, also where it has one.
+        port = int(values["ListenPort"]) if "ListenPort" in values else max(40000, own.port + 1)
         if any(other.port == port for at, other in self.interfaces.items() if at != name):
             return "Address already in use", 1
         own.key, own.port, own.peers, own.called = values["PrivateKey"], port, [], []
@@ -379,6 +380,19 @@ def test_a_kept_state_of_another_step_is_not_returned_to(machine: Machine, tmp_p
         second_tunnel.refuse_other_state(former)
     with pytest.raises(Failed, match="at another step of its change"):
         second_tunnel.refuse_other_state(None)
+
+
+def test_a_tunnel_whose_file_names_no_port_keeps_the_one_that_it_has(machine: Machine) -> None:
+    tunnel.down()
+    text = _CONF.format(port=FIRST_PORT, site=SITE, other=OTHER).replace(f"ListenPort = {FIRST_PORT}\n", "")
+    paths.WG_FILE.write_text(text)
+    tunnel.up()
+    port = machine.interfaces["wg-prov"].port
+    assert port >= 40000
+    for another in (text, text.replace("10.91.0.4/32", "10.91.0.5/32")):
+        paths.WG_FILE.write_text(another)
+        tunnel.up()
+        assert machine.interfaces["wg-prov"].port == port, "who sends to it is heard on"
 
 
 def test_down_takes_both_and_at_boot_both_come_in_the_unit(machine: Machine) -> None:
