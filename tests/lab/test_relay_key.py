@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,40 @@ def test_it_is_killed_half_way_and_goes_on_and_is_taken_back_before_that(noted: 
         f" {gap_of_end:.2f} s"
     )
     assert max(gap_of_begin, gap_of_sites, gap_of_end) < stretched(LONGEST_GAP)
+
+
+def test_a_return_from_the_end_rests_no_path_for_long(noted: Deployment) -> None:
+    """The call that ends the change is killed once the relay has the next key alone, and before its word."""
+    deployment = noted
+    paths = subs_of(RELAY_SITES)
+    port = port_beside(tunnels_of(deployment)["wg-prov"])
+    begun = rotated(deployment, "--port", str(port))
+    installed(deployment, RELAY_SITES)
+    time.sleep(stretched(3))
+    both, gaps = tunnels_of(deployment), []
+    for _ in range(2):
+        with HeldReaders(deployment, RELAY, paths) as readers:
+            _killed_once(deployment, lambda: set(tunnels_of(deployment)) == {"wg-prov"}, "--finish")
+            until = time.monotonic() + stretched(110)
+            while tunnels_of(deployment) != both:
+                assert time.monotonic() < until, "it returns by itself"
+                time.sleep(0.5)
+            time.sleep(stretched(5))
+            gaps.append(longest(readers.finish()))
+    assert rotated(deployment, "--finish")["over"]
+    assert tunnels_of(deployment) == {"wg-prov": (begun["next_key"], str(port))}
+    print(f"the longest gap of {len(paths)} held paths, {len(gaps)} returns: {max(gaps):.2f} s")  # noqa: T201
+    assert max(gaps) < stretched(LONGEST_GAP), gaps
+
+
+def _killed_once(deployment: Deployment, is_so: Callable[[], bool], *words: str) -> None:
+    program = str(Path(sys.executable).with_name("provisioner"))
+    call = [program, *ROTATE, *words, "--yes"]
+    with subprocess.Popen(call, env=deployment.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while not is_so():
+            assert running.poll() is None, running.communicate()
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
 
 
 def _killed_after(deployment: Deployment, seconds: float, *words: str) -> None:
