@@ -166,17 +166,23 @@ def test_a_return_from_the_end_rests_no_path_for_long(noted: Deployment) -> None
     both, gaps = tunnels_of(deployment), []
     for _ in range(2):
         with HeldReaders(deployment, RELAY, paths) as readers:
-            _killed_once(deployment, lambda: set(tunnels_of(deployment)) == {"wg-prov"}, "--finish")
+            _killed_once(deployment, lambda: "wg-prov-next" not in _interfaces(deployment), "--finish")
             until = time.monotonic() + stretched(110)
-            while tunnels_of(deployment) != both:
+            reached = ["ip", "route", "show", "dev", "wg-prov-next"]
+            while not deployment.lab.exec(RELAY, reached, check=False).stdout.strip():
                 assert time.monotonic() < until, "it returns by itself"
                 time.sleep(0.5)
             time.sleep(stretched(5))
+            assert tunnels_of(deployment) == both
             gaps.append(longest(readers.finish()))
     assert rotated(deployment, "--finish")["over"]
     assert tunnels_of(deployment) == {"wg-prov": (begun["next_key"], str(port))}
     print(f"the longest gap of {len(paths)} held paths, {len(gaps)} returns: {max(gaps):.2f} s")  # noqa: T201
     assert max(gaps) < stretched(LONGEST_GAP), gaps
+
+
+def _interfaces(deployment: Deployment) -> list[str]:
+    return deployment.lab.exec(RELAY, ["wg", "show", "interfaces"]).stdout.split()
 
 
 def _killed_once(deployment: Deployment, is_so: Callable[[], bool], *words: str) -> None:

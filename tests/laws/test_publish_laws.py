@@ -68,7 +68,8 @@ def test_a_gateway_knows_a_next_certificate_beside_the_present_one_and_no_other_
         before = package_digest(inventory, inventory.facilities[name])
         assert (package_digest(after, facility) != before) == (changing and pushes)
         files = {
-            file.path: file.content for file in render_site(site_spec(after, secrets, facility), fleets.templates())
+            file.path: file.content
+            for file in render_site(site_spec(after, secrets, facility), fleets.templates(), fleets.VALID)
         }
         known = [line.split()[1:] for line in files.get("publish.yml", b"").decode().splitlines() if "#known" in line]
         entry = after.allocations.relays[relay]

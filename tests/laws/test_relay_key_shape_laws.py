@@ -66,7 +66,7 @@ def usual_files() -> dict[str, dict[str, bytes]]:
 
 def package(inventory: Inventory, facility: str) -> dict[str, bytes]:
     spec = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities[facility])
-    return {file.path: file.content for file in render_site(spec, fleets.templates())}
+    return {file.path: file.content for file in render_site(spec, fleets.templates(), fleets.VALID)}
 
 
 def told(at: Stages, relay: str) -> bool:

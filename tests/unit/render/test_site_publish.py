@@ -25,7 +25,7 @@ class Publishing:
 
     def __init__(self, folder: Path, inventory: Inventory) -> None:
         spec = site_spec(inventory, fleets.secrets_of(inventory), inventory.facilities[SITE])
-        package = {file.path: file.content.decode() for file in render_site(spec, fleets.templates())}
+        package = {file.path: file.content.decode() for file in render_site(spec, fleets.templates(), fleets.VALID)}
         self.conf, self._said = folder / "mediamtx.yml", folder / "said"
         (folder / "publish.yml").write_text(package["publish.yml"])
         (folder / "mediamtx").write_text(f"#!/bin/sh\nexec tail -n +1 -f {self._said}\n")
