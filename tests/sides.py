@@ -10,7 +10,7 @@ from typing import Any
 
 from provisioner.desired.names import HostNames
 from provisioner.hosts.runner import HostAnswer, HostCall
-from tests.simulated import SimulatedHost, SimulatedHosts
+from tests.simulated import SimulatedHost, SimulatedHosts, spec_of
 
 _OF_A_SIDE = re.compile(
     r"(?<=/)provisioner(?=/)|\bprovisioner(?=-(?:nft|wg|revert)\.service)|(?<=table inet )provisioner\b"
@@ -29,7 +29,7 @@ class SharedHosts(SimulatedHosts):
         name, ours = f"{call.spec.id}.{call.spec.side}", HostNames(call.spec.side).ours
         plain = replace(
             call,
-            spec=replace(call.spec, id=name, side=""),
+            spec=replace(spec_of(call), id=name, side=""),
             request=json.loads(json.dumps(call.request).replace(ours, HostNames().ours)),
         )
         answer = super()._answer(plain)

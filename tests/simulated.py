@@ -21,7 +21,7 @@ from typing import Any
 
 from provisioner.base.recovery_key import pair_of
 from provisioner.desired.owner import owner_in
-from provisioner.desired.spec import MediaPath
+from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
 from provisioner.hosts.owner import is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
@@ -283,9 +283,15 @@ def _json(host: SimulatedHost, path: str) -> object:
     return json.loads(host.files[path][0]) if path in host.files else None
 
 
+def spec_of(call: HostCall) -> HostSpec:
+    """The host's whole desired state, which a real one is not shown."""
+    assert isinstance(call.spec, HostSpec)
+    return call.spec
+
+
 def _inside(call: HostCall) -> str | None:
     """An address from which SSH may come: where the controller is, unless a test says otherwise."""
-    firewall = call.spec.firewall
+    firewall = spec_of(call).firewall
     return str(next(iter(firewall.management_networks[0].hosts()))) if firewall else None
 
 
@@ -389,14 +395,14 @@ def _go_live(host: SimulatedHost, call: HostCall) -> None:
     host.rules = host.files[NFT_FILE][0] if NFT_FILE in host.files else None
     host.settle()
     before = (host.link or {}).get("following")
-    host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
+    host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": spec_of(call).tunnel.listen_port or 1}
     if (after := host.link.get("following")) is not None:
         assert after["public_key"] == _public_key(host.next_key), "the next key is born on the host"
     elif before is not None:
         if host.link["port"] == before["port"]:  # it takes the first one's place
             host.public_key, host.private_key = before["public_key"], host.next_key
         host.next_key, host.moved = "", {}
-    host.units = set(units_of(call.spec))
+    host.units = set(units_of(spec_of(call)))
     host.overriding = [path for path in host.overriding if not host_units.of_ours(path)]
     if call.request["program"]:
         host.programs.add(call.request["program"]["path"])
@@ -451,7 +457,7 @@ def _look(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
 
 def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     """Tell what a look sees: every path gives the picture that the inventory declares, but those that are dark."""
-    wanted, live = {path.name: path for path in call.spec.paths}, _paths(_state(host))
+    wanted, live = {path.name: path for path in spec_of(call).paths}, _paths(_state(host))
     paths = {}
     for asked in (call.request.get("gate") or {}).get("paths", ()):
         path = wanted[asked["name"]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from tests.simulated import SimulatedHosts, sources_of
+from tests.simulated import SimulatedHosts, sources_of, spec_of
 
 
 class WatchedHosts(SimulatedHosts):
@@ -21,7 +21,7 @@ class WatchedHosts(SimulatedHosts):
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Answer every call; a probe with what a relay and a centre would tell of such cameras."""
-        self._specs |= {call.spec.id: call.spec for call in calls}
+        self._specs |= {call.spec.id: spec_of(call) for call in calls}
         own = {"probe": self._probed, "flow": self._flows}
         others = [call for call in calls if call.request["operation"] not in own]
         answers = super().call(others, timeout_s=timeout_s)
@@ -42,8 +42,10 @@ class WatchedHosts(SimulatedHosts):
             return answer
         document: dict[str, Any] = {"facts": answer.document, "facts_error": "", "seconds": 1.0}
         tunnel = {
-            "routes": [str(route) for route in call.spec.tunnel.routes],
-            "peers": {peer.public_key: _peer([str(ip) for ip in peer.allowed_ips]) for peer in call.spec.tunnel.peers},
+            "routes": [str(route) for route in spec_of(call).tunnel.routes],
+            "peers": {
+                peer.public_key: _peer([str(ip) for ip in peer.allowed_ips]) for peer in spec_of(call).tunnel.peers
+            },
         }
         if "relay" in call.request:
             document["relay"] = self._relay(call, tunnel)
@@ -59,9 +61,9 @@ class WatchedHosts(SimulatedHosts):
             "api_error": "",
             "tunnel": tunnel,
             "devices": [{"address": a, "port": p, "outcome": "ok", "seconds": 0.01} for a, p in sorted(devices)],
-            "paths": {path.name: self._sent(path) for path in call.spec.paths if path.name in asked},
+            "paths": {path.name: self._sent(path) for path in spec_of(call).paths if path.name in asked},
             "errors": {},
-            "sources": sources_of([p for p in call.spec.paths if p.name in asked and not p.on_demand], self.silent),
+            "sources": sources_of([p for p in spec_of(call).paths if p.name in asked and not p.on_demand], self.silent),
         }
 
     def _sent(self, path: MediaPath) -> dict[str, Any]:

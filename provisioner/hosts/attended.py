@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from provisioner.desired.spec import HostSpec
+from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import HostAnswer, HostCall
 
 
@@ -40,7 +40,7 @@ class OpenRunner(Protocol):
         """An answer for every call, in the order in which they come."""
         ...
 
-    def expect(self, specs: Sequence[HostSpec]) -> None:
+    def expect(self, specs: Sequence[CallTarget]) -> None:
         """Start for calls to these hosts that are about to come."""
         ...
 
@@ -75,7 +75,7 @@ class AttendedRunner:
             for host, operation in asked.items():
                 self._watcher.answered(operation, host, "")
 
-    def expect(self, specs: Sequence[HostSpec]) -> None:
+    def expect(self, specs: Sequence[CallTarget]) -> None:
         """Start for calls to these hosts that are about to come."""
         self._runner.expect(specs)
 

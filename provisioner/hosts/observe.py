@@ -50,12 +50,12 @@ def observe(
     facts: dict[str, HostFacts] = {}
     errors: dict[str, HostError] = {}
     with without_collector():
-        for call in calls:
+        for spec in specs:
             try:
-                answered = _facts(call.spec, answers[call.spec.id], between)
-                facts[call.spec.id] = replace(answered, proved=False, trust=None, policy=None) if unproved else answered
+                answered = _facts(spec, answers[spec.id], between)
+                facts[spec.id] = replace(answered, proved=False, trust=None, policy=None) if unproved else answered
             except HostError as error:
-                errors[call.spec.id] = error
+                errors[spec.id] = error
     return facts, errors
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.desired.owner import Owner
-from provisioner.desired.spec import HostSpec
+from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
 _NOT_PROVED = UNPROVED.partition(";")[0]
 
 
-def is_open(spec: HostSpec, owner: Owner | None) -> bool:
+def is_open(spec: CallTarget, owner: Owner | None) -> bool:
     """Whether a host that has not proved itself may be taken for new, if somebody says so.
 
     Args:
@@ -29,16 +29,16 @@ def is_open(spec: HostSpec, owner: Owner | None) -> bool:
     return spec.adopted is not None and owner.claim == spec.adopted.claim
 
 
-def is_free(spec: HostSpec, owner: Owner) -> bool:
+def is_free(spec: CallTarget, owner: Owner) -> bool:
     """Whether there is nobody to take a host over from: by its mark it is this inventory's, or was let go."""
     return not owner.shape and (owner.released or _is_own(spec, owner))
 
 
-def _is_own(spec: HostSpec, owner: Owner) -> bool:
+def _is_own(spec: CallTarget, owner: Owner) -> bool:
     return spec.owner is not None and owner.is_same(spec.owner)
 
 
-def claims_of(spec: HostSpec) -> list[list[str]]:
+def claims_of(spec: CallTarget) -> list[list[str]]:
     """The same as a list for who stands between: inventory, key and moment of each mark that is no hindrance.
 
     An empty moment with an inventory is any moment; all empty is what has no mark.
@@ -47,7 +47,7 @@ def claims_of(spec: HostSpec) -> list[list[str]]:
     return own + ([[spec.adopted.inventory, spec.adopted.key, spec.adopted.at]] if spec.adopted else [])
 
 
-def judged(spec: HostSpec, answer: HostAnswer) -> HostAnswer:
+def judged(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
     """An answer, with whose the host is in its words where it is another one's."""
     if answer.outcome is not CallOutcome.UNPROVED or is_open(spec, answer.owner):
         return answer
@@ -58,7 +58,7 @@ def judged(spec: HostSpec, answer: HostAnswer) -> HostAnswer:
     return replace(answer, error=f"{said}{adopt}", foreign=True)
 
 
-def owner_to_mark(spec: HostSpec) -> OwnerToMark | None:
+def owner_to_mark(spec: CallTarget) -> OwnerToMark | None:
     """What a host's mark is to say of whose it is."""
     owner = spec.owner
     return {"inventory": owner.inventory, "key": owner.key, "host": spec.id} if owner else None

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError
 from provisioner.desired.owner import Owner
-from provisioner.desired.spec import HostSpec
+from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.unreachable import unreachable_by
 
 
@@ -33,7 +33,7 @@ class HostCall:
             so for this plan.
     """
 
-    spec: HostSpec
+    spec: CallTarget
     # One of `wire.Request`. `Any`: whoever carries it is not to know their parts, and a host in a test looks into them.
     request: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
@@ -113,7 +113,7 @@ class StreamingRunner(Protocol):
 class ExpectingRunner(Protocol):
     """A `HostRunner` that takes a while to start, and can do so before there is a call."""
 
-    def expect(self, specs: Sequence[HostSpec]) -> None:
+    def expect(self, specs: Sequence[CallTarget]) -> None:
         """Start for calls to these hosts that are about to come; nothing is sent to them before."""
         ...
 
@@ -168,7 +168,7 @@ FOREIGN_HINTS: Final = {
 """What is to be done about a host that is somebody else's in another shape; empty where it may be adopted."""
 
 
-def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
+def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
     place = f"{spec.id} ({spec.place})"
     if answer.foreign and answer.owner is not None:

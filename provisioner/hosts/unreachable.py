@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provisioner.base.printable import printable
-from provisioner.desired.spec import HostSpec
+from provisioner.hosts.call_target import CallTarget
 
 _LONGEST_READ = 4_000
 _LONGEST_SHOWN = 120
@@ -160,7 +160,7 @@ DIRECT: Final = Way()
 """Without a jump host, to one that is known by its key."""
 
 
-def way_to(spec: HostSpec) -> Way:
+def way_to(spec: CallTarget) -> Way:
     """How ssh goes to a host."""
     jump = spec.jump
     jump_signed = jump is not None and jump.ssh.host_key is None

@@ -13,9 +13,9 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
 from provisioner.base.errors import HostError
-from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.play import MAX_WORKERS, Play
 from provisioner.hosts.ansible.proof import Proofs
+from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates
 
@@ -52,7 +52,7 @@ class AnsibleRunner:
             self._closed = True
         _close_all(self._plays)
 
-    def expect(self, specs: Sequence[HostSpec]) -> None:
+    def expect(self, specs: Sequence[CallTarget]) -> None:
         """Start for calls to these hosts that are about to come; no connection is made before.
 
         Raises:

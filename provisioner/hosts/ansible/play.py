@@ -29,7 +29,6 @@ from provisioner.base.child_process import (
 from provisioner.base.errors import HostError
 from provisioner.base.printable import printable
 from provisioner.desired.owner import NOTHING, owner_in
-from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
@@ -43,6 +42,7 @@ from provisioner.hosts.ansible.ssh_config import (
     refuse_unsafe,
     ssh_files,
 )
+from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.owner import judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
@@ -73,7 +73,7 @@ class Play:
     """
 
     def __init__(
-        self, specs: Sequence[HostSpec], templates: Templates, environment: Mapping[str, str], proofs: Proofs
+        self, specs: Sequence[CallTarget], templates: Templates, environment: Mapping[str, str], proofs: Proofs
     ) -> None:
         for spec in specs:
             refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
@@ -97,7 +97,7 @@ class Play:
 
     # --- calls --------------------------------------------------------------------------------------
 
-    def takes(self, spec: HostSpec) -> bool:
+    def takes(self, spec: CallTarget) -> bool:
         """Whether a worker waits for a call to this host, as the inventory has it now."""
         return self._free.get(spec.id) == place_of(spec) and self.alive
 
@@ -216,7 +216,7 @@ class Play:
         with (folder / "said").open("wb") as said:
             return start_module(_CHILD, [str(folder), playbooks, str(workers)], own, folder, said)
 
-    def _lay_out(self, specs: Sequence[HostSpec], environment: Mapping[str, str]) -> None:
+    def _lay_out(self, specs: Sequence[CallTarget], environment: Mapping[str, str]) -> None:
         folder = self._folder
         for name in ("inventory", "boxes", "answers", "failures", "home", LINKS, KNOWN_HOSTS):
             (folder / name).mkdir(mode=0o700)

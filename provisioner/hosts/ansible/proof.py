@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from provisioner.base.secret import proof_of, seal_of
-from provisioner.desired.spec import HostSpec
+from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.owner import claims_of
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner.inventory.model import JumpHost, Ssh
@@ -28,7 +28,7 @@ Place = tuple[str, Ssh, JumpHost | None]
 """The address, how it is logged in to and what it is known by, and the jump host on the way there."""
 
 
-def place_of(spec: HostSpec) -> Place:
+def place_of(spec: CallTarget) -> Place:
     """Where a host is called, and what it is known by there."""
     return str(spec.address), spec.ssh, spec.jump
 
@@ -73,5 +73,5 @@ class Proofs:
         if outcome is CallOutcome.ANSWERED and not self._known(call.spec):
             (self._accepted if call.unproved else self._proved).add(place_of(call.spec))
 
-    def _known(self, spec: HostSpec) -> bool:
+    def _known(self, spec: CallTarget) -> bool:
         return place_of(spec) in self._proved | self._accepted

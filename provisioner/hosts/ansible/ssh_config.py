@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from provisioner.base.errors import HostError
-from provisioner.desired.spec import HostSpec
+from provisioner.hosts.call_target import CallTarget
 from provisioner.inventory.model import Ssh
 from provisioner.inventory.model.addresses import HostName, is_host_name
 from provisioner.inventory.model.base import HOST_KEY_FORM
@@ -81,7 +81,7 @@ class OwnKey:
     certificate: str | None = None
 
 
-def ssh_files(specs: Sequence[HostSpec], folder: Path, key: OwnKey | None) -> SshFiles:
+def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> SshFiles:
     """What ssh is told of some hosts.
 
     Args:

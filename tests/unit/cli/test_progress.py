@@ -21,9 +21,9 @@ from provisioner.cli.progress import Progress, ProgressForm, onlookers
 from provisioner.cli.progress.display import TerminalRows
 from provisioner.cli.progress.sentences import line_of, rows_of
 from provisioner.cli.progress.underway import Expected, Underway
-from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation, Recorded, Run
 from provisioner.hosts.attended import AttendedRunner
+from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.runs.journal import UsualTime, usual_time
 from tests.pseudo_terminal import Screen
@@ -278,7 +278,7 @@ class Three:
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         raise NotImplementedError
 
-    def expect(self, specs: Sequence[HostSpec]) -> None:
+    def expect(self, specs: Sequence[CallTarget]) -> None:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -306,7 +306,7 @@ class Watcher:
 
 def test_whoever_watches_is_told_of_each_host_once_and_of_silent_ones_at_the_end() -> None:
     watcher = Watcher()
-    specs = [cast("HostSpec", SimpleNamespace(id=f"host-{n}")) for n in range(3)]
+    specs = [cast("CallTarget", SimpleNamespace(id=f"host-{n}")) for n in range(3)]
     requests: list[dict[str, Any]] = [
         {"operation": "observe"},
         {"operation": "look", "gate": {"paths": [{}, {}]}},
