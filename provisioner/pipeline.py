@@ -33,7 +33,7 @@ from provisioner.desired.sites import closed_sites, had_tunnel, site_spec
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
-from provisioner.hosts.attended import AttendedRunner, CallsWatcher
+from provisioner.hosts.attended import AttendedRunner, CallsWatcher, OpenRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.keys import HostKeys, make_host_keys
@@ -92,6 +92,9 @@ from provisioner.verify.wanted import select
 
 T = TypeVar("T")
 
+NODES = "PROVISIONER_NODES"
+"""Names the file of nodes, where calls to some carriers' hosts go by one."""
+
 WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
 """The time in which paths are verified."""
 _Asked = tuple[dict[str, T], dict[str, HostError]]
@@ -123,10 +126,17 @@ class Session:
     @cached_property
     def runner(self) -> HostRunner:
         """The carrier of calls to hosts."""
-        runner = AnsibleRunner(self.templates, self.environment)
+        runner = self._routed(AnsibleRunner(self.templates, self.environment))
         if self.watcher is None or not isinstance(runner, StreamingRunner):
             return runner
         return AttendedRunner(runner, self.watcher)
+
+    def _routed(self, local: AnsibleRunner) -> OpenRunner:
+        if not self.environment.get(NODES):
+            return local
+        from provisioner.nodes.service import routed  # noqa: PLC0415 (its libraries take their time)
+
+        return routed(local, self.environment, self.root)
 
     @cached_property
     def passwords(self) -> VaultPasswords:

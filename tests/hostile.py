@@ -23,10 +23,12 @@ CAMERA: Final = pytest.mark.hostile("camera")
 VIEWER: Final = pytest.mark.hostile("viewer")
 CENTRE: Final = pytest.mark.hostile("centre")
 RELAY: Final = pytest.mark.hostile("relay")
+NODE: Final = pytest.mark.hostile("node")
+"""The node of another carrier, the broker between, or somebody who has its disk."""
 LOCAL_USER: Final = pytest.mark.hostile("local user")
 """Somebody with an account on the controller's machine or on a host, who is neither the engineer nor root."""
 
-ATTACKERS: Final = ("merge request", "gateway", "camera", "viewer", "centre", "relay", "local user")
+ATTACKERS: Final = ("merge request", "gateway", "camera", "viewer", "centre", "relay", "node", "local user")
 _ROOT: Final = Path(__file__).parents[1]
 
 

@@ -41,6 +41,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "metrics": ("provisioner.cli.metrics", "metrics", "Tell Prometheus what the last verification found."),
     "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write rules, routes and a dashboard for alerts."),
     "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, report, and tell whom it concerns."),
+    "node": ("provisioner.cli.node", "node", "Call hosts from inside their carrier's network."),
     "notify": ("provisioner.cli.notify", "notify", "Tell receivers what the last verification found."),
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "policy": ("provisioner.cli.policy", "policy", "Test Rego rules that judge plans; show what they see."),

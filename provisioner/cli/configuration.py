@@ -97,6 +97,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "language": Setting("PROVISIONER_LANGUAGE", partial(_word, tuple(language.value for language in Language))),
     "pager": Setting("PROVISIONER_PAGER", _text),
     "ssh_key": Setting("PROVISIONER_SSH_KEY", _path),
+    "nodes": Setting("PROVISIONER_NODES", _path),
     "vault_password_file": Setting(_VAULT[0], _path),
     "vault_identities": Setting(_VAULT[1], partial(_listed, ",", _identity)),
     "contacts": Setting("PROVISIONER_CONTACTS", _path),

@@ -1,6 +1,7 @@
-"""The systemd units that the Debian package brings, for inventories by name: none is enabled.
+"""The systemd units that the Debian package brings, for inventories and carriers by name: none is enabled.
 
-`%i` is the inventory's folder below `/srv/provisioner`, and what is its own below `/etc/provisioner`.
+`%i` is the inventory's folder below `/srv/provisioner`, and what is its own below `/etc/provisioner`; of a node it is
+the carrier's id.
 """
 
 from __future__ import annotations
@@ -47,6 +48,28 @@ WatchdogSec=2min
 # Hosts on their way are brought to the end of their wave.
 TimeoutStopSec=15min
 """
+_NODE: Final = "provisioner-node@"
+_NODE_HEAD: Final = f"""\
+[Unit]
+Description=Node of the carrier {_NAME}: its hosts are called from here
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=notify
+User=provisioner
+ExecStart={PROGRAM} node run /etc/provisioner-node/{_NAME}/node.toml
+Restart=always
+RestartSec=10
+WatchdogSec=2min
+# What was begun is carried to its end.
+TimeoutStopSec=15min
+StateDirectory=provisioner-node/{_NAME}
+StateDirectoryMode=0700
+RuntimeDirectory=provisioner-node/{_NAME}
+RuntimeDirectoryMode=0700
+Environment=XDG_RUNTIME_DIR=%t/provisioner-node/{_NAME}
+"""
 _WATCH_FOOT: Final = """
 [Install]
 WantedBy=multi-user.target
@@ -69,6 +92,9 @@ def units() -> Mapping[str, str]:
     agent = _AGENT_HEAD + shut_in + _WATCH_FOOT
     texts = {f"{_NIGHT}.service": service, f"{_NIGHT}.timer": timer, f"{_WATCH}.service": watch}
     texts[f"{_AGENT}.service"] = agent
+    # No vault, no inventory, no history: a node has none of them.
+    apart = service[service.index("UMask=") :]
+    texts[f"{_NODE}.service"] = _NODE_HEAD + apart + _WATCH_FOOT
     return {name: _instance(text) for name, text in texts.items()}
 
 

@@ -169,6 +169,17 @@ def test_a_night_and_a_watch_are_shut_in_alike() -> None:
     assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet="} <= shut_in[0]
 
 
+def test_a_node_is_shut_in_as_they_are_and_has_no_secret_of_an_inventory() -> None:
+    texts = units()
+    node, watch = (settings(texts[f"provisioner-{name}@.service"]) for name in ("node", "watch"))
+    folders = ("StateDirectory", "CacheDirectory", "RuntimeDirectory", "ReadWritePaths")
+    own = ("LoadCredential=", "Environment=", "WatchdogSec", "TimeoutStopSec", *folders)
+    assert {line for line in node if not line.startswith(own)} == {
+        line for line in watch if not line.startswith((*own, "#"))
+    }
+    assert "StateDirectory=provisioner-node/%i" in node
+
+
 def settings(unit: str) -> set[str]:
     """What a service may do and has: all of it but what it runs and when it is run again."""
     service = unit.partition("[Service]\n")[2].partition("\n[Install]")[0]
@@ -188,7 +199,10 @@ def settings(unit: str) -> set[str]:
 def test_nothing_of_one_inventory_is_anothers() -> None:
     for name, text in units().items():
         assert "INVENTORY" not in text, name
-        if name.endswith(".service"):
+        if name == "provisioner-node@.service":
+            assert "node run /etc/provisioner-node/%i/node.toml" in text
+            assert "LoadCredential" not in text
+        elif name.endswith(".service"):
             assert ("-i /srv/provisioner/%i " in text) or ("agent /etc/provisioner-agent/%i/" in text)
             assert set(re.findall(r"^LoadCredential=.*:(.*)$", text, re.MULTILINE)) == {
                 "/etc/provisioner/%i/vault-password",

@@ -21,6 +21,7 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "PROVISIONER_STATE": "Where runs are recorded: a folder, or the URL of a PostgreSQL database.",
     "PROVISIONER_CONTACTS": "The folder of contacts.",
     "PROVISIONER_SSH_KEY": "The file of the SSH key, or of its public half where the agent has the other.",
+    "PROVISIONER_NODES": "The file that says which carriers have a node, and where the broker is.",
     "PROVISIONER_ARTEFACTS": "Folders, separated by colons, from which MediaMTX may be taken.",
     "PROVISIONER_ARTEFACT_MIRRORS": "Hosts, separated by commas, that may be asked for MediaMTX at any address.",
     "PROVISIONER_APPROVAL": "What approved a change, for the record.",

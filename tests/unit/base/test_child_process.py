@@ -26,6 +26,7 @@ DOOR = PACKAGE / "base/child_process.py"
 FORKS = {"os.fork": "hosts/ansible/child.py", "concurrent.futures": "base/parallel.py"}
 # Threads and one loop of events; no process begins by them.
 THREADS = {
+    "nodes/jetstream.py": {"asyncio"},
     "runs/nightly/notices.py": {"concurrent.futures"},
     "runs/watch/run.py": {"concurrent.futures"},
     "web/app.py": {"asyncio"},

@@ -1,0 +1,246 @@
+"""Calls that a carrier's node carries, as a `HostRunner`: sent as a unit, asked for again, and given up in time.
+
+No answer is never taken for a failure of a host: it is as one that could not be reached, of which the next look says
+what it is. A unit names the last moment at which it may be begun, so that one that lies about does nothing later.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets as random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from provisioner import __version__
+from provisioner.base.errors import HostError
+from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.nodes.envelope import EnvelopeError, EnvelopeHeader, EnvelopeKind, open_envelope, seal_envelope
+from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey
+from provisioner.nodes.mailbox import Mailbox, MailboxError
+from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_unit, report_in
+
+_RECEIVE_S: Final = 0.5
+_SOON_S: Final = 0.5
+"""An answer that is missing when all is over was lost on its way, or comes behind."""
+_NO_UNIT: Final = "0" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class NodePace:
+    """How long a controller waits for nodes, in seconds.
+
+    Attributes:
+        begin: within so many a unit is begun, or never.
+        ask: a unit of which nothing was heard for so long is asked for again; each time twice as long.
+        most_ask: but never longer than this.
+        margin: beyond the time of the calls themselves: for Ansible at the node, and for the way.
+    """
+
+    begin: float = 15.0
+    ask: float = 3.0
+    most_ask: float = 24.0
+    margin: float = 20.0
+
+
+@dataclass
+class _Waiting:
+    """A unit of which reports are waited for."""
+
+    carrier: str
+    reports: queue.SimpleQueue[UnitReport | MailboxError] = field(default_factory=queue.SimpleQueue)
+
+
+class NodeRunner:
+    """Carries calls to hosts of carriers by their nodes.
+
+    Args:
+        mailbox: the way to the nodes.
+        key: our keys.
+        nodes: each carrier's node.
+        pace: how long they are waited for.
+    """
+
+    def __init__(
+        self, mailbox: Mailbox, key: ExchangeKey, nodes: Mapping[str, PublicExchangeKey], pace: NodePace | None = None
+    ) -> None:
+        self._mailbox, self._key, self._nodes, self._pace = mailbox, key, nodes, pace or NodePace()
+        self._senders = {node.name: node for node in nodes.values()}
+        self._session = random.token_hex(16)
+        self._waiting: dict[str, _Waiting] = {}
+        self._used: set[str] = set()
+        self._lock = threading.Lock()
+        self._listener: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id."""
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def expect(self, specs: Sequence[CallTarget]) -> None:
+        """Nothing is to be done: a node keeps what it has begun."""
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """An answer for every call, in the order in which they come; all calls are of one carrier's hosts."""
+        (carrier,) = {call.spec.carriers[0] for call in calls}
+        unit = random.token_hex(16)
+        waiting = _Waiting(carrier)
+        with self._lock:
+            self._waiting[unit] = waiting
+            self._used.add(carrier)
+        try:
+            yield from self._carried(unit, waiting, calls, timeout_s)
+        finally:
+            with self._lock:
+                del self._waiting[unit]
+
+    def close(self) -> None:
+        """End the session: nodes keep nothing of it."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        for carrier in sorted(self._used):
+            try:
+                self._send(EnvelopeKind.END, carrier, _NO_UNIT, b"")
+            except MailboxError:
+                continue
+        if self._listener is not None:
+            self._listener.join()
+        self._mailbox.close()
+
+    # --- a unit -------------------------------------------------------------------------------------
+
+    def _carried(
+        self, unit: str, waiting: _Waiting, calls: Sequence[HostCall], timeout_s: float
+    ) -> Iterator[HostAnswer]:
+        missing = {call.spec.id for call in calls}
+        pace, begun = self._pace, time.monotonic()
+        until, begin_by = begun + timeout_s + pace.margin, time.time() + pace.begin
+        payload = pack_unit(__version__, calls, timeout_s)
+        reason, is_sent, is_taken = "", False, False
+        ask_s, next_ask, hint = pace.ask, begun, ""
+        while missing and not reason and time.monotonic() < until:
+            if time.monotonic() >= next_ask:
+                failure, hint = self._ask(waiting.carrier, unit, b"" if is_taken else payload, begin_by)
+                # A broker that is gone later on may come back: what was begun goes on without it.
+                reason = "" if is_sent else failure
+                hint = hint if reason else _hint(waiting.carrier)
+                is_sent = True
+                next_ask, ask_s = time.monotonic() + ask_s, min(2 * ask_s, pace.most_ask)
+                continue
+            report = _next(waiting, min(next_ask, until))
+            if report is None:
+                is_late = not is_taken and time.time() > begin_by + pace.ask
+                reason = _not_taken(waiting.carrier, pace) if is_late else ""
+                continue
+            is_taken, ask_s = True, pace.ask
+            next_ask = time.monotonic() + (ask_s if report.state is UnitState.GOING else min(ask_s, _SOON_S))
+            for answer in report.answers:
+                if answer.host in missing:
+                    missing.discard(answer.host)
+                    yield answer
+            reason = _ending(waiting.carrier, report)
+        why = reason or f"the node of {waiting.carrier} gave no answer within {timeout_s:.0f} s"
+        for host in sorted(missing):
+            yield HostAnswer(host, CallOutcome.UNREACHABLE, error=why, hint=hint)
+
+    def _ask(self, carrier: str, unit: str, payload: bytes, begin_by: float) -> tuple[str, str]:
+        """Send a unit, or ask for one that was taken; why that is not possible and what to do, else nothing."""
+        try:
+            self._listen()
+            kind = EnvelopeKind.UNIT if payload else EnvelopeKind.ASK
+            self._send(kind, carrier, unit, payload, begin_by if payload else 0.0)
+        except HostError as error:
+            return error.message, error.hint or ""
+        return "", ""
+
+    def _send(self, kind: EnvelopeKind, carrier: str, unit: str, payload: bytes, until: float = 0.0) -> None:
+        node = self._nodes[carrier]
+        header = EnvelopeHeader(
+            kind=kind,
+            carrier=carrier,
+            sender=self._key.public.name,
+            recipient=node.name,
+            unit=unit,
+            session=self._session,
+            sent=time.time(),
+            until=until,
+            reply=self._mailbox.own,
+        )
+        self._mailbox.send(carrier, seal_envelope(header, payload, self._key, node))
+
+    # --- reports ------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                raise MailboxError("no host is called any more: the command ends")
+            if self._listener is None:
+                self._listener = threading.Thread(target=self._receive, daemon=True)
+                self._listener.start()
+
+    def _receive(self) -> None:
+        while not self._closed.is_set():
+            try:
+                message = self._mailbox.receive(_RECEIVE_S)
+            except MailboxError as error:
+                self._tell_all(error)
+                self._closed.wait(_RECEIVE_S)
+                continue
+            if message is not None:
+                self._take(message)
+
+    def _take(self, message: bytes) -> None:
+        """Hand on a report to whoever waits for it; what is none, or of another node, is passed over."""
+        try:
+            header, payload = open_envelope(message, self._key, self._senders)
+        except EnvelopeError:
+            return
+        with self._lock:
+            waiting = self._waiting.get(header.unit)
+        if waiting is None or header.kind is not EnvelopeKind.REPORT or header.session != self._session:
+            return
+        if header.sender != self._nodes[waiting.carrier].name:
+            return
+        try:
+            waiting.reports.put(report_in(payload))
+        except UnitError as error:
+            waiting.reports.put(UnitReport(UnitState.LOST, reason=f"its report cannot be read: {error}"))
+
+    def _tell_all(self, error: MailboxError) -> None:
+        with self._lock:
+            waiting = list(self._waiting.values())
+        for one in waiting:
+            one.reports.put(error)
+
+
+def _next(waiting: _Waiting, until: float) -> UnitReport | None:
+    """The next report; None where none comes in time. A way that is broken is asked for again."""
+    try:
+        report = waiting.reports.get(timeout=max(0.01, until - time.monotonic()))
+    except queue.Empty:
+        return None
+    return None if isinstance(report, MailboxError) else report
+
+
+def _ending(carrier: str, report: UnitReport) -> str:
+    """Why nothing more comes of a unit after a report; empty where more may."""
+    match report.state:
+        case UnitState.REFUSED:
+            return f"the node of {carrier} refuses: {report.reason}"
+        case UnitState.LOST:
+            return f"the node of {carrier} began it and ended since: what became of it only the host knows"
+        case _:
+            return ""
+
+
+def _not_taken(carrier: str, pace: NodePace) -> str:
+    return f"the node of {carrier} did not take it within {pace.begin:.0f} s, and will not begin it any more"
+
+
+def _hint(carrier: str) -> str:
+    unit = f"provisioner-node@{carrier}"
+    return f"see whether the node of {carrier} runs and reaches the broker: systemctl status {unit} there"

@@ -1,0 +1,323 @@
+"""The way over NATS JetStream: both ends dial out to a broker, and each may write and read its own subjects alone.
+
+Units lie in one stream, which a node's consumer takes from; reports in another one. Both are on the broker's disk for a
+few minutes, sealed. The library speaks asyncio: it has a thread of its own here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import secrets as random
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from provisioner.base.printable import printable
+from provisioner.nodes.frames import Joiner, cut
+from provisioner.nodes.mailbox import MailboxError
+from provisioner.nodes.subjects import (
+    CONTROLLER,
+    REPORTS,
+    REPORTS_SUBJECT,
+    UNITS,
+    UNITS_SUBJECT,
+    inbox_of,
+    node_name,
+)
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.js.client import JetStreamContext
+
+T = TypeVar("T")
+
+_CONNECT_S: Final = 5.0
+_SEND_S: Final = 5.0
+_FETCH_S: Final = 2.0
+_AGAIN_S: Final = 1.0
+_LIES_S: Final = 600.0
+_MOST_LYING: Final = 1024**3
+"""Of each stream. A broker counts it once more while it is asked for one that is there."""
+_SHOWN: Final = 200
+_HINT: Final = "see whether the broker runs, and whether the certificates and the addresses in the file are right"
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is, and how we are known there.
+
+    Attributes:
+        url: `tls://HOST:PORT`; `nats://` on this machine alone.
+        ca: the certificates by which it is known; None where nothing is encrypted.
+        certificate: ours, with its chain.
+        certificate_key: its key.
+    """
+
+    url: str
+    ca: Path | None = None
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What one end reads, and what its messages to somebody are called; `prepare` makes what is not there yet."""
+
+    name: str
+    own: str
+    stream: str
+    consumer: str
+    subject_of: Callable[[str], str]
+    prepare: Callable[[JetStreamContext], Awaitable[None]]
+
+
+class JetStreamMailbox:
+    """One end of the way; nothing is dialled before it is used."""
+
+    def __init__(self, broker: Broker, end: _End) -> None:
+        for library in ("asyncio", "nats"):
+            # What nobody takes of a library's log goes to standard error.
+            logging.getLogger(library).addHandler(logging.NullHandler())
+        self._broker, self._end = broker, end
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._come: queue.SimpleQueue[bytes | MailboxError] = queue.SimpleQueue()
+        self._is_closed = False
+
+    @property
+    def own(self) -> str:
+        """Where answers are to be sent."""
+        return self._end.own
+
+    def send(self, to: str, message: bytes) -> None:
+        """Hand over a message: the broker has it on its disk.
+
+        Raises:
+            MailboxError: it was not taken.
+        """
+        client, subject = self._connected(), self._end.subject_of(to)
+        for part in cut(message):
+            self._run(client.jetstream().publish(subject, part, timeout=_SEND_S), _SEND_S + 1)
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """The next message; None where none comes in time.
+
+        Raises:
+            MailboxError: the broker is not reached.
+        """
+        self._connected()
+        try:
+            come = self._come.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if isinstance(come, MailboxError):
+            raise come
+        return come
+
+    def close(self) -> None:
+        """End it."""
+        with self._lock:
+            self._is_closed = True
+            if not self._thread.is_alive():
+                self._loop.close()
+                return
+            with contextlib.suppress(MailboxError):
+                self._run(self._end_all(), _CONNECT_S)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    async def _end_all(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+        if self._client is not None:
+            await self._client.close()
+
+    # --- the connection -----------------------------------------------------------------------------
+
+    def _connected(self) -> Client:
+        with self._lock:
+            if self._is_closed:
+                raise MailboxError("the way to the nodes is closed")
+            if self._client is None:
+                if not self._thread.is_alive():
+                    self._thread.start()
+                self._client = self._run(self._connect(), 2 * _CONNECT_S)
+            return self._client
+
+    async def _connect(self) -> Client:
+        import nats  # noqa: PLC0415 (it takes its time)
+
+        first = self._loop.create_future()
+
+        async def failed(error: Exception) -> None:
+            """What the library would write to standard error; a call that fails has a failure of its own."""
+            if not first.done():
+                first.set_exception(error)
+
+        dialling = self._loop.create_task(
+            nats.connect(
+                self._broker.url,
+                name="provisioner",
+                tls=self._encryption(),
+                connect_timeout=int(_CONNECT_S),
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                inbox_prefix=inbox_of(self._end.name),
+                error_cb=failed,
+            )
+        )
+        # The library dials on for ever. A person who waits is told of the first failure.
+        await asyncio.wait({dialling, first}, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
+        if not dialling.done():
+            dialling.cancel()
+            if first.done():
+                await first
+            raise TimeoutError
+        first.cancel()
+        client = await dialling
+        try:
+            await self._end.prepare(client.jetstream())
+        except BaseException:
+            await client.close()
+            raise
+        self._reader = self._loop.create_task(self._read(client))
+        return client
+
+    def _encryption(self) -> ssl.SSLContext | None:
+        broker = self._broker
+        if broker.ca is None:
+            return None
+        context = ssl.create_default_context(cafile=str(broker.ca))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if broker.certificate is not None:
+            context.load_cert_chain(str(broker.certificate), str(broker.certificate_key))
+        return context
+
+    async def _read(self, client: Client) -> None:
+        """Take messages for as long as the connection is used; what goes wrong is told, and tried again."""
+        joiner, subscription = Joiner(), None
+        while not client.is_closed:
+            try:
+                if subscription is None:
+                    stream = client.jetstream()
+                    subscription = await stream.pull_subscribe_bind(self._end.consumer, stream=self._end.stream)
+                for message in await subscription.fetch(1, timeout=_FETCH_S):
+                    await message.ack()
+                    if (whole := joiner.add(message.data)) is not None:
+                        self._come.put(whole)
+            except TimeoutError:
+                if not client.is_connected:
+                    self._come.put(MailboxError(f"the broker {self._place} is not reached", hint=_HINT))
+                    await asyncio.sleep(_AGAIN_S)
+            except Exception as error:  # noqa: BLE001 (the library has errors of many kinds, and all mean one thing)
+                subscription = None
+                self._come.put(self._failure(error))
+                await asyncio.sleep(_AGAIN_S)
+
+    def _run(self, work: Coroutine[object, object, T], timeout_s: float) -> T:
+        """Have something done in the library's thread.
+
+        Raises:
+            MailboxError: it did not work, or not in time.
+        """
+        doing = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return doing.result(timeout_s)
+        except MailboxError:
+            raise
+        except Exception as error:  # noqa: BLE001 (as above)
+            doing.cancel()
+            raise self._failure(error) from None
+
+    @property
+    def _place(self) -> str:
+        return printable(self._broker.url.partition("://")[2], _SHOWN)
+
+    def _failure(self, error: Exception) -> MailboxError:
+        from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError  # noqa: PLC0415
+
+        if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+            said = "gives no answer"
+        elif isinstance(error, (NoStreamResponseError, ServiceUnavailableError)):
+            said = "has no JetStream, or not the streams of provisioner"
+        elif isinstance(error, APIError):
+            said = f"refuses: {printable(error.description or type(error).__name__, _SHOWN)}"
+        elif isinstance(error, ssl.SSLError):
+            said = f"is not the one that the file names: {printable(str(error.reason), _SHOWN)}"
+        else:
+            said = f"is not reached: {printable(' '.join(str(error).split()) or type(error).__name__, _SHOWN)}"
+        return MailboxError(f"the broker {self._place} {said}", hint=_HINT)
+
+
+def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMailbox:
+    """A controller's end; the streams, and each node's consumer, are made where they are not there."""
+    own = f"controller-{random.token_hex(8)}"
+
+    async def prepare(stream: JetStreamContext) -> None:
+        await _make_streams(stream)
+        for carrier in carriers:
+            await _make_consumer(stream, UNITS, node_name(carrier), f"{UNITS_SUBJECT}.{carrier}", lasts=True)
+        await _make_consumer(stream, REPORTS, own, f"{REPORTS_SUBJECT}.*.{own}", lasts=False)
+
+    return JetStreamMailbox(broker, _End(CONTROLLER, own, REPORTS, own, lambda to: f"{UNITS_SUBJECT}.{to}", prepare))
+
+
+def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
+    """A node's end; what it reads from is made by the controller."""
+
+    async def prepare(_: JetStreamContext) -> None:
+        return
+
+    name = node_name(carrier)
+    return JetStreamMailbox(
+        broker, _End(name, name, UNITS, name, lambda to: f"{REPORTS_SUBJECT}.{carrier}.{to}", prepare)
+    )
+
+
+async def _make_streams(stream: JetStreamContext) -> None:
+    from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig  # noqa: PLC0415
+
+    for name, subject, retention in (
+        (UNITS, f"{UNITS_SUBJECT}.*", RetentionPolicy.WORK_QUEUE),
+        (REPORTS, f"{REPORTS_SUBJECT}.*.*", RetentionPolicy.LIMITS),
+    ):
+        await stream.add_stream(
+            StreamConfig(
+                name=name,
+                subjects=[subject],
+                retention=retention,
+                storage=StorageType.FILE,
+                discard=DiscardPolicy.NEW,
+                max_age=_LIES_S,
+                max_bytes=_MOST_LYING,
+            )
+        )
+
+
+async def _make_consumer(stream: JetStreamContext, of: str, name: str, subject: str, *, lasts: bool) -> None:
+    from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415
+
+    await stream.add_consumer(
+        of,
+        ConsumerConfig(
+            name=name,
+            durable_name=name if lasts else None,
+            filter_subject=subject,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=30,
+            deliver_policy=DeliverPolicy.ALL,
+            inactive_threshold=None if lasts else _LIES_S,
+        ),
+    )

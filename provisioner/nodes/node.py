@@ -1,0 +1,333 @@
+"""A carrier's node: takes units, carries their calls inside its network, and reports. Each unit is begun once at most.
+
+What was begun stands on the node's disk before the first host hears of it, by the unit's id alone. The same unit again
+asks how far it is: what is kept of it is told once more.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from provisioner import __version__
+from provisioner.base.clock import local_time
+from provisioner.base.errors import ProvisionerError
+from provisioner.hosts.attended import OpenRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.nodes.begun_units import BegunUnits
+from provisioner.nodes.envelope import EnvelopeError, EnvelopeHeader, EnvelopeKind, open_envelope, seal_envelope
+from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey
+from provisioner.nodes.mailbox import Mailbox, MailboxError
+from provisioner.nodes.node_rules import NodeRules, apart
+from provisioner.nodes.unit import CallUnit, CarriedCall, UnitError, UnitReport, UnitState, pack_report, unit_in
+
+_FURTHEST_S: Final = 120.0
+"""No unit may be begun later than so long after it was sent."""
+_EARLY_S: Final = 30.0
+_KEPT_S: Final = 300.0
+_IDLE_S: Final = 300.0
+_MOST_UNITS: Final = 64
+_STILL_S: Final = 2.0
+_RECEIVE_S: Final = 0.5
+
+
+@dataclass
+class _Carrying:
+    """A unit that was begun since the node started."""
+
+    header: EnvelopeHeader
+    answers: list[HostAnswer] = field(default_factory=list)
+    state: UnitState = UnitState.GOING
+    reported: float = 0.0
+    ended: float = 0.0
+
+
+@dataclass
+class _CarriedSession:
+    """What carries the calls of one session."""
+
+    runner: OpenRunner
+    used: float
+    units: int = 0
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
+class NodeParts:
+    """What a node works with.
+
+    Attributes:
+        mailbox: the way to controllers.
+        key: its keys.
+        controllers: whose units it carries, by the names of their keys.
+        rules: which of their calls.
+        begun: which units it has begun.
+        runner: makes what carries the calls of a session inside the network.
+        folder: makes a folder that is its own, in memory, for what is too large to be handed on.
+        tell: takes a line for the log.
+    """
+
+    mailbox: Mailbox
+    key: ExchangeKey
+    controllers: Mapping[str, PublicExchangeKey]
+    rules: NodeRules
+    begun: BegunUnits
+    runner: Callable[[], OpenRunner]
+    folder: Callable[[], Path]
+    tell: Callable[[str], None]
+
+
+class Node:
+    """One node, from its start to its end."""
+
+    def __init__(self, parts: NodeParts) -> None:
+        self._parts = parts
+        self._units: dict[str, _Carrying] = {}
+        self._refused: dict[str, tuple[float, str]] = {}
+        self._sessions: dict[tuple[str, str], _CarriedSession] = {}
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._is_deaf = False
+
+    def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
+        """Work until somebody says stop; what was begun by then is carried to its end.
+
+        Args:
+            stop: set when the node is to end.
+            alive: called every moment while it lives.
+        """
+        while not stop.is_set():
+            self.step()
+            alive()
+        for thread in self._threads:
+            thread.join()
+        self._close_sessions(lambda _: True)
+
+    def step(self) -> None:
+        """Take what has come, and tell how far units are."""
+        try:
+            message = self._parts.mailbox.receive(_RECEIVE_S)
+            self._hears()
+        except MailboxError as error:
+            if not self._is_deaf:
+                self._parts.tell(f"{error.message}; tried again")
+            self._is_deaf = True
+            time.sleep(_RECEIVE_S)
+            message = None
+        if message is not None:
+            self._take(message)
+        self._keep()
+
+    def _hears(self) -> None:
+        if self._is_deaf:
+            self._parts.tell("the broker is reached again")
+        self._is_deaf = False
+
+    # --- what comes ---------------------------------------------------------------------------------
+
+    def _take(self, message: bytes) -> None:
+        try:
+            header, payload = open_envelope(message, self._parts.key, self._parts.controllers)
+        except EnvelopeError as error:
+            self._parts.tell(f"a message is passed over: {error}")
+            return
+        if header.carrier != self._parts.rules.carrier:
+            self._parts.tell(f"a message is passed over: it is for the node of {header.carrier}")
+        elif header.kind is EnvelopeKind.END:
+            self._end_session(header)
+        elif header.kind is EnvelopeKind.ASK:
+            self._tell_of(header)
+        elif header.kind is EnvelopeKind.UNIT and not self._tell_of(header):
+            self._take_unit(header, payload)
+
+    def _tell_of(self, header: EnvelopeHeader) -> bool:
+        """Tell all that is kept of a unit that was begun; False where it was not."""
+        if (carrying := self._known(header)) is not None:
+            self._report(header, carrying.state, list(carrying.answers))
+        elif header.unit in self._parts.begun:
+            self._report(header, UnitState.LOST)
+        else:
+            return False
+        return True
+
+    def _take_unit(self, header: EnvelopeHeader, payload: bytes) -> None:
+        _, known = self._refused.get(header.unit, (0.0, ""))
+        if reason := known or self._untimely(header):
+            self._refuse(header, reason)
+        else:
+            try:
+                self._begin(header, unit_in(payload))
+            except (UnitError, ProvisionerError) as error:
+                self._refuse(header, str(error))
+
+    def _known(self, header: EnvelopeHeader) -> _Carrying | None:
+        with self._lock:
+            carrying = self._units.get(header.unit)
+        # Whoever else may write units learns nothing of this one.
+        same = carrying is not None and carrying.header.sender == header.sender
+        return carrying if same else None
+
+    def _untimely(self, header: EnvelopeHeader) -> str:
+        now = time.time()
+        if now > header.until:
+            late = f"it was to be begun until {_moment(header.until)}, and by the node's clock it is"
+            return f"{late} {_moment(now)}: see whether the clocks agree, or what held it up"
+        if header.sent > now + _EARLY_S or header.until > header.sent + _FURTHEST_S:
+            return f"it is of {_moment(header.sent)}, and by the node's clock it is {_moment(now)}"
+        with self._lock:
+            going = sum(one.state is UnitState.GOING for one in self._units.values())
+        return f"it carries {going} units already" if going >= _MOST_UNITS else ""
+
+    def _refuse(self, header: EnvelopeHeader, reason: str) -> None:
+        # Once refused it stays so: nobody is to hear that a unit is refused which is begun after all.
+        if header.unit not in self._refused:
+            self._parts.tell(f"unit {header.unit[:8]} is refused: {reason}")
+        self._refused[header.unit] = (time.monotonic(), reason)
+        self._report(header, UnitState.REFUSED, reason=reason)
+
+    def _begin(self, header: EnvelopeHeader, unit: CallUnit) -> None:
+        if reason := apart(__version__, unit.version):
+            raise UnitError(reason)
+        self._parts.begun.add(header.unit, time.time())
+        carrying = _Carrying(header)
+        with self._lock:
+            self._units[header.unit] = carrying
+        operations = ", ".join(sorted({str(call.request.get("operation", "script")) for call in unit.calls}))
+        hosts = ", ".join(sorted(call.host.id for call in unit.calls))
+        self._parts.tell(f"unit {header.unit[:8]} is begun: {operations} on {hosts}")
+        self._report(header, UnitState.GOING)
+        thread = threading.Thread(target=self._carry, args=(carrying, unit))
+        self._threads = [*(one for one in self._threads if one.is_alive()), thread]
+        thread.start()
+
+    # --- a unit -------------------------------------------------------------------------------------
+
+    def _carry(self, carrying: _Carrying, unit: CallUnit) -> None:
+        missing = {call.host.id for call in unit.calls}
+        error = "the node's run ended without an answer"
+        try:
+            for answer in self._answers(carrying.header, unit):
+                missing.discard(answer.host)
+                self._answered(carrying, [answer], UnitState.GOING)
+        except ProvisionerError as failure:
+            error = failure.message
+        except Exception as failure:  # noqa: BLE001 (a thread's end must reach whoever waits for it)
+            error = f"{type(failure).__name__} at the node while hosts were called"
+        left = [HostAnswer(host, CallOutcome.UNREACHABLE, error=error) for host in sorted(missing)]
+        self._answered(carrying, left, UnitState.OVER)
+        self._parts.tell(f"unit {carrying.header.unit[:8]} is over" + (f": {error}" if missing else ""))
+
+    def _answers(self, header: EnvelopeHeader, unit: CallUnit) -> Iterator[HostAnswer]:
+        allowed = []
+        for call in unit.calls:
+            if refusal := self._parts.rules.refusal(call):
+                self._parts.tell(f"unit {header.unit[:8]}: {call.host.id} is refused: {refusal}")
+                error = f"the node of {header.carrier} refuses: {refusal}"
+                yield HostAnswer(call.host.id, CallOutcome.FAILED, error=error)
+            else:
+                allowed.append(call)
+        if allowed:
+            with self._session(header) as runner, self._laid(allowed) as calls:
+                yield from runner.stream(calls, timeout_s=unit.timeout_s)
+
+    @contextmanager
+    def _laid(self, calls: Iterable[CarriedCall]) -> Iterator[list[HostCall]]:
+        """The calls, their artefacts laid where a runner reads them."""
+        folder: Path | None = None
+        places: dict[bytes, Path] = {}
+        try:
+            laid = []
+            for call in calls:
+                if call.artefact is not None and call.artefact not in places:
+                    folder = folder or self._parts.folder()
+                    places[call.artefact] = folder / str(len(places))
+                    places[call.artefact].write_bytes(call.artefact)
+                laid.append(call.host_call(None if call.artefact is None else places[call.artefact]))
+            yield laid
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _answered(self, carrying: _Carrying, answers: list[HostAnswer], state: UnitState) -> None:
+        with self._lock:
+            carrying.answers += answers
+            carrying.state = state
+            carrying.ended = time.monotonic() if state is UnitState.OVER else 0.0
+        self._report(carrying.header, state, answers)
+
+    def _report(
+        self, header: EnvelopeHeader, state: UnitState, answers: Iterable[HostAnswer] = (), *, reason: str = ""
+    ) -> None:
+        controller = self._parts.controllers[header.sender]
+        report = UnitReport(state, tuple(answers), reason, __version__)
+        written = EnvelopeHeader(
+            kind=EnvelopeKind.REPORT,
+            carrier=header.carrier,
+            sender=self._parts.key.public.name,
+            recipient=controller.name,
+            unit=header.unit,
+            session=header.session,
+            sent=time.time(),
+        )
+        with self._lock:
+            if (carrying := self._units.get(header.unit)) is not None:
+                carrying.reported = time.monotonic()
+        # What does not get through is asked for again.
+        with suppress(MailboxError):
+            sealed = seal_envelope(written, pack_report(report), self._parts.key, controller)
+            self._parts.mailbox.send(header.reply, sealed)
+
+    # --- what is kept -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _session(self, header: EnvelopeHeader) -> Iterator[OpenRunner]:
+        name = (header.sender, header.session)
+        with self._lock:
+            if (session := self._sessions.get(name)) is None:
+                session = self._sessions[name] = _CarriedSession(self._parts.runner(), time.monotonic())
+            session.units += 1
+        try:
+            yield session.runner
+        finally:
+            with self._lock:
+                session.units -= 1
+                session.used = time.monotonic()
+
+    def _end_session(self, header: EnvelopeHeader) -> None:
+        with self._lock:
+            if (session := self._sessions.get((header.sender, header.session))) is not None:
+                session.is_over = True
+
+    def _keep(self) -> None:
+        """Say of what goes on that it does, and forget what nobody asks for any more."""
+        now = time.monotonic()
+        with self._lock:
+            quiet = [
+                one.header
+                for one in self._units.values()
+                if one.state is UnitState.GOING and one.reported < now - _STILL_S
+            ]
+            for unit in [unit for unit, one in self._units.items() if one.ended and one.ended < now - _KEPT_S]:
+                del self._units[unit]
+        self._refused = {unit: one for unit, one in self._refused.items() if one[0] > now - _KEPT_S}
+        for header in quiet:
+            self._report(header, UnitState.GOING)
+        self._close_sessions(lambda one: not one.units and (one.is_over or one.used < now - _IDLE_S))
+
+    def _close_sessions(self, is_due: Callable[[_CarriedSession], bool]) -> None:
+        with self._lock:
+            due = [name for name, one in self._sessions.items() if is_due(one)]
+            sessions = [self._sessions.pop(name) for name in due]
+        for session in sessions:
+            session.runner.close()
+
+
+def _moment(seconds: float) -> str:
+    return local_time(datetime.fromtimestamp(seconds, tz=UTC))

@@ -1,0 +1,202 @@
+"""The files that say which carriers have a node, for a controller, and what a node carries, for it. Pure."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Final, NoReturn
+
+from provisioner.base.errors import UsageError
+from provisioner.base.json_document import Document
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.base.url import is_loopback
+from provisioner.inventory.model.addresses import is_host_name
+from provisioner.nodes.exchange_key import PublicExchangeKey, public_exchange_key
+from provisioner.nodes.jetstream import Broker
+from provisioner.nodes.node_rules import NodeRules
+
+_ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_URL: Final = re.compile(r"(tls|nats)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+_BROKER: Final = ("broker", "ca", "certificate", "certificate_key")
+_OF_CONTROLLER: Final = {*_BROKER, "key", "nodes"}
+_OF_NODE: Final = {
+    *_BROKER,
+    "key",
+    "carrier",
+    "controllers",
+    "networks",
+    "names",
+    "changes",
+    "scripts",
+    "ssh_key",
+    "state",
+}
+_SHOWN: Final = 80
+_EXAMPLE: Final = 'e.g. broker = "tls://broker.example.com:4222"'
+_LINE: Final = "write the line that `provisioner node key FILE` prints there"
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """Which carriers have a node, and how they are reached.
+
+    Attributes:
+        broker: the broker.
+        key: the file with the controller's own keys.
+        nodes: each carrier's node.
+    """
+
+    broker: Broker
+    key: Path
+    nodes: Mapping[str, PublicExchangeKey]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What a node carries, and for whom.
+
+    Attributes:
+        broker: the broker.
+        key: the file with the node's own keys.
+        controllers: whose units it carries.
+        rules: which of their calls.
+        ssh_key: the key by which hosts are logged in to; None where the agent has it.
+        state: the folder in which it remembers what it has begun.
+    """
+
+    broker: Broker
+    key: Path
+    controllers: tuple[PublicExchangeKey, ...]
+    rules: NodeRules
+    ssh_key: Path | None
+    state: Path
+
+
+def read_controller_settings(text: str, file: str) -> ControllerSettings:
+    """The settings of a controller's file; names of files in it are taken from its own folder.
+
+    Raises:
+        UsageError: it is not as such files are.
+    """
+    values = _read(text, file, _OF_CONTROLLER, ("broker", "key", "nodes"))
+    nodes = values["nodes"]
+    if not isinstance(nodes, dict) or not nodes:
+        _refuse(f"{file}: nodes names no node", 'write [nodes] and below it e.g. vnpt = "provisioner-exchange-1 …"')
+    listed = {}
+    for carrier, line in nodes.items():
+        if not _ID.fullmatch(carrier):
+            _refuse(f"{file}: nodes.{printable(carrier, _SHOWN)} is no carrier's id", "write ids of the inventory")
+        listed[carrier] = _public(line, f"{file}: nodes.{carrier}", "at that node")
+    if len({node.name for node in listed.values()}) < len(listed):
+        _refuse(f"{file}: two carriers have one node's key", "each carrier has a node of its own")
+    return ControllerSettings(_broker(values, file), _path(values, file, "key"), listed)
+
+
+def read_node_settings(text: str, file: str) -> NodeSettings:
+    """The settings of a node's file; names of files in it are taken from its own folder.
+
+    Raises:
+        UsageError: it is not as such files are.
+    """
+    values = _read(text, file, _OF_NODE, ("broker", "key", "carrier", "controllers", "networks", "state"))
+    carrier = values["carrier"]
+    if not isinstance(carrier, str) or not _ID.fullmatch(carrier):
+        _refuse(f"{file}: carrier is no carrier's id", 'write the id of the inventory, e.g. carrier = "vnpt"')
+    controllers = tuple(
+        _public(line, f"{file}: controllers", "at the controller") for line in _texts(values, file, "controllers")
+    )
+    if not controllers:
+        _refuse(f"{file}: controllers names none", _LINE)
+    networks = []
+    for text_of in _texts(values, file, "networks"):
+        try:
+            networks.append(ip_network(text_of))
+        except ValueError:
+            _refuse(f"{file}: {printable(text_of, _SHOWN)} is no network", 'write e.g. networks = ["10.20.0.0/24"]')
+    names = _texts(values, file, "names") if "names" in values else []
+    if unsound := [name for name in names if not is_host_name(name)]:
+        _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no host name", 'write e.g. names = ["relay.example.com"]')
+    rules = NodeRules(
+        carrier,
+        tuple(networks),
+        frozenset(names),
+        changes=_switch(values, file, "changes", default=True),
+        scripts=_switch(values, file, "scripts", default=False),
+    )
+    ssh_key = _path(values, file, "ssh_key") if "ssh_key" in values else None
+    return NodeSettings(
+        _broker(values, file), _path(values, file, "key"), controllers, rules, ssh_key, _path(values, file, "state")
+    )
+
+
+def is_carrier(text: str) -> bool:
+    """Whether a text may be a carrier's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def _read(text: str, file: str, known: set[str], required: tuple[str, ...]) -> Document:
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        _refuse(f"{file}: {printable(str(error), _SHOWN)}", f"write it in TOML, {_EXAMPLE}")
+    for name in values:
+        if name not in known:
+            hint = did_you_mean(name, sorted(known), f"the settings are: {', '.join(sorted(known))}")
+            _refuse(f"{file}: {printable(name, _SHOWN)} is no setting", hint)
+    for name in required:
+        if name not in values:
+            _refuse(f"{file}: {name} is missing", f"the settings are: {', '.join(sorted(known))}; {_EXAMPLE}")
+    return values
+
+
+def _broker(values: Document, file: str) -> Broker:
+    url = values["broker"]
+    match = _URL.fullmatch(url) if isinstance(url, str) else None
+    if match is None or not 0 < int(match[3]) < 1 << 16:
+        _refuse(f"{file}: broker is no address of a broker", f"write tls://HOST:PORT, {_EXAMPLE}")
+    files = {name: _path(values, file, name) if name in values else None for name in _BROKER[1:]}
+    if match[1] == "nats":
+        if not is_loopback(match[2].strip("[]")):
+            _refuse(f"{file}: broker is reached without encryption", f"write tls://HOST:PORT, {_EXAMPLE}")
+        return Broker(url)
+    for name, path in files.items():
+        if path is None:
+            _refuse(f"{file}: {name} is missing", "write the file, beside this one or whole: PEM, by the broker's CA")
+    return Broker(url, **files)
+
+
+def _public(line: object, place: str, where: str) -> PublicExchangeKey:
+    try:
+        return public_exchange_key(line if isinstance(line, str) else "")
+    except ValueError:
+        _refuse(f"{place} is no public exchange key", f"{_LINE}, {where}")
+
+
+def _texts(values: Document, file: str, name: str) -> list[str]:
+    listed = values[name]
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        _refuse(f"{file}: {name} is no list of texts", f'write {name} = ["…"]')
+    return listed
+
+
+def _path(values: Document, file: str, name: str) -> Path:
+    text = values[name]
+    if not isinstance(text, str) or not text or not text.isprintable():
+        _refuse(f"{file}: {name} is no file's name", f'write {name} = "…", beside this file or whole')
+    return Path(file).absolute().parent / text
+
+
+def _switch(values: Document, file: str, name: str, *, default: bool) -> bool:
+    value = values.get(name, default)
+    if not isinstance(value, bool):
+        _refuse(f"{file}: {name} is neither true nor false", f"write {name} = true, or false")
+    return value
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise UsageError(message, hint=hint)

@@ -1,0 +1,268 @@
+"""A unit: calls to hosts of one carrier that a node carries together, and what it says of them. Pure.
+
+Everything in it has passed a seal and a signature; it is parsed as strictly all the same, as the other end may be of
+another version.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from provisioner.base.canonical import canonical_json
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
+from provisioner.nodes.carried_host import CarriedHost, host_document, host_in, owner_document, owner_in
+
+SPEAKS: Final = 1
+"""The form of units and reports; one that both ends have not in common is no basis for work."""
+_LENGTH: Final = struct.Struct(">I")
+_MOST_CALLS: Final = 1000
+_MOST_SECONDS: Final = 24 * 3600
+_LONGEST: Final = 2000
+
+
+class UnitError(ValueError):
+    """A unit or a report is not as such are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedCall:
+    """A call as it travels; `artefact` is the large file's content, all else as in a `HostCall`."""
+
+    host: CarriedHost
+    request: Document = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
+    artefact: bytes | None = field(repr=False, default=None)
+    shares: bool = False
+    unproved: bool = False
+    since: str = ""
+    script: ShellScript | None = None
+
+    def host_call(self, artefact: Path | None) -> HostCall:
+        """The call, with its artefact where that was laid."""
+        return HostCall(
+            self.host,
+            self.request,
+            self.files,
+            artefact,
+            shares=self.shares,
+            unproved=self.unproved,
+            since=self.since,
+            script=self.script,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallUnit:
+    """Some calls, carried together.
+
+    Attributes:
+        version: the controller's.
+        timeout_s: how long the calls may take.
+        calls: them; at most one to a host.
+    """
+
+    version: str
+    timeout_s: float
+    calls: tuple[CarriedCall, ...]
+
+
+class UnitState(StrEnum):
+    """How far a unit is.
+
+    Attributes:
+        GOING: it was begun.
+        OVER: every call has its answer.
+        REFUSED: nothing of it was or will be done.
+        LOST: it was begun, and the node has ended since: what became of its calls only the hosts know.
+    """
+
+    GOING = "going"
+    OVER = "over"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitReport:
+    """What a node says of a unit: how far it is, why it is refused, and the answers that it brings along."""
+
+    state: UnitState
+    answers: tuple[HostAnswer, ...] = ()
+    reason: str = ""
+    version: str = ""
+
+
+# --- units ----------------------------------------------------------------------------------------
+
+
+def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float) -> bytes:
+    """A unit as bytes.
+
+    Raises:
+        OSError: an artefact cannot be read.
+    """
+    contents = _Contents()
+    document: Document = {
+        "speaks": SPEAKS,
+        "version": version,
+        "timeout_s": timeout_s,
+        "calls": [_call_document(call, contents) for call in calls],
+    }
+    written = canonical_json(document | {"sizes": [len(part) for part in contents.parts]})
+    return b"".join([_LENGTH.pack(len(written)), written, *contents.parts])
+
+
+def unit_in(payload: bytes) -> CallUnit:
+    """The unit of such bytes.
+
+    Raises:
+        UnitError: it is none, or of another form.
+    """
+    document, parts = _read(payload)
+    if (speaks := document.get("speaks")) != SPEAKS:
+        version = printable(str(document.get("version", "unknown")), 40)
+        raise UnitError(
+            f"it is of form {printable(str(speaks), 20)} (provisioner {version}), and this node has {SPEAKS}"
+        )
+    try:
+        calls = tuple(_call_in(one, parts) for one in document["calls"])
+        unit = CallUnit(str(document["version"]), float(document["timeout_s"]), calls)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        raise UnitError("it is not as units are") from None
+    hosts = {call.host.id for call in unit.calls}
+    if not 0 < len(calls) <= _MOST_CALLS or len(hosts) != len(calls) or not 0 < unit.timeout_s <= _MOST_SECONDS:
+        raise UnitError("it is not as units are")
+    return unit
+
+
+class _Contents:
+    """Contents that travel beside the document, each once."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self._numbers: dict[bytes, int] = {}
+
+    def add(self, content: bytes) -> int:
+        if content not in self._numbers:
+            self._numbers[content] = len(self.parts)
+            self.parts.append(content)
+        return self._numbers[content]
+
+
+def _call_document(call: HostCall, contents: _Contents) -> Document:
+    script = call.script
+    return {
+        "host": host_document(call.spec),
+        "request": contents.add(canonical_json(call.request)),
+        "files": {name: contents.add(content) for name, content in call.files.items()},
+        "artefact": contents.add(call.artefact.read_bytes()) if call.artefact else None,
+        "shares": call.shares,
+        "unproved": call.unproved,
+        "since": call.since,
+        "script": {"text": contents.add(script.text.encode()), "as_root": script.as_root} if script else None,
+    }
+
+
+def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
+    request, script, artefact = orjson.loads(parts[document["request"]]), document["script"], document["artefact"]
+    if not isinstance(request, dict):
+        raise TypeError("a request is no object")
+    return CarriedCall(
+        host=host_in(document["host"]),
+        request=request,
+        files={str(name): parts[number] for name, number in document["files"].items()},
+        artefact=None if artefact is None else parts[artefact],
+        shares=document["shares"] is True,
+        unproved=document["unproved"] is True,
+        since=str(document["since"]),
+        script=None if script is None else ShellScript(parts[script["text"]].decode(), script["as_root"] is True),
+    )
+
+
+def _read(payload: bytes) -> tuple[Document, list[bytes]]:
+    try:
+        (length,) = _LENGTH.unpack_from(payload)
+        document = orjson.loads(payload[_LENGTH.size : _LENGTH.size + length])
+        parts, at = [], _LENGTH.size + length
+        for size in document["sizes"]:
+            parts.append(payload[at : at + size])
+            at += size
+        is_whole = at == len(payload) and all(size >= 0 for size in document["sizes"])
+    except (struct.error, KeyError, TypeError, ValueError):
+        raise UnitError("it is not as units are") from None
+    if not is_whole:
+        raise UnitError("it is cut off")
+    return document, parts
+
+
+# --- reports --------------------------------------------------------------------------------------
+
+
+def pack_report(report: UnitReport) -> bytes:
+    """A report as bytes."""
+    return canonical_json(
+        {
+            "speaks": SPEAKS,
+            "version": report.version,
+            "state": report.state.value,
+            "reason": report.reason,
+            "answers": [_answer_document(answer) for answer in report.answers],
+        }
+    )
+
+
+def report_in(payload: bytes) -> UnitReport:
+    """The report of such bytes; what is said of failures in it may be printed.
+
+    Raises:
+        UnitError: it is none.
+    """
+    try:
+        document = orjson.loads(payload)
+        if document["speaks"] != SPEAKS:
+            raise UnitError("it is of another form")
+        return UnitReport(
+            UnitState(document["state"]),
+            tuple(_answer_in(one) for one in document["answers"]),
+            printable(str(document["reason"]), _LONGEST),
+            printable(str(document["version"]), _LONGEST),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UnitError("it is not as reports are") from None
+
+
+def _answer_document(answer: HostAnswer) -> Document:
+    return {
+        "host": answer.host,
+        "outcome": answer.outcome.value,
+        "document": dict(answer.document),
+        "error": answer.error,
+        "hint": answer.hint,
+        "owner": owner_document(answer.owner),
+        "foreign": answer.foreign,
+        "bare": answer.bare,
+    }
+
+
+def _answer_in(document: Document) -> HostAnswer:
+    if not isinstance(document["document"], dict):
+        raise TypeError("an answer is no object")
+    return HostAnswer(
+        host=str(document["host"]),
+        outcome=CallOutcome(document["outcome"]),
+        document=document["document"],
+        error=printable(str(document["error"]), _LONGEST),
+        hint=printable(str(document["hint"]), _LONGEST),
+        owner=owner_in(document["owner"]),
+        foreign=document["foreign"] is True,
+        bare=document["bare"] is True,
+    )

@@ -1,0 +1,1 @@
+"""Nodes: what travels, what is carried, and what is refused."""

@@ -1,0 +1,124 @@
+"""A real nats-server of the tests' own: TLS, an account an end, its store on disk, gone afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from provisioner.nodes.authority import CertifiedKey, issued, new_authority
+from provisioner.nodes.broker_file import BrokerFiles, broker_configuration
+from provisioner.nodes.controller import NodePace, NodeRunner
+from provisioner.nodes.exchange_key import new_exchange_key
+from provisioner.nodes.jetstream import Broker, JetStreamMailbox, controller_mailbox, node_mailbox
+from provisioner.nodes.subjects import CONTROLLER, node_name
+from tests.nodes.carrying import CountingHosts, Working, node_at_work
+
+CARRIERS: Final = ("viettel", "vnpt")
+_START_S: Final = 20
+PACE: Final = NodePace(begin=10.0, ask=1.0, most_ask=4.0, margin=10.0)
+
+
+def server_program() -> str:
+    """The program of Debian's nats-server; empty where this machine has none."""
+    return shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/bin") or ""
+
+
+class BrokerServer:
+    """A broker, and the files of those that dial in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.store = folder / "store"
+        now = datetime.now(UTC)
+        self.authority = new_authority(now)
+        (folder / "ca.pem").write_text(self.authority.certificate)
+        self.write("broker", issued(self.authority, "broker", ["127.0.0.1", "localhost"], now, 2))
+        for name in (CONTROLLER, *map(node_name, CARRIERS)):
+            self.write(name, issued(self.authority, name, [], now, 2))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        files = BrokerFiles(
+            str(folder / "ca.pem"), str(folder / "broker.pem"), str(folder / "broker.key"), str(self.store)
+        )
+        self.configuration = folder / "nats.conf"
+        self.configuration.write_text(broker_configuration(CARRIERS, files, f"127.0.0.1:{self.port}"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def write(self, name: str, one: CertifiedKey) -> None:
+        """Write an end's certificate and key."""
+        (self.folder / f"{name}.pem").write_text(one.certificate)
+        (self.folder / f"{name}.key").write_text(one.key.reveal())
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"tls://127.0.0.1:{self.port}"
+
+    def broker(self, name: str) -> Broker:
+        """The broker as one of its ends knows it."""
+        return Broker(self.url, self.folder / "ca.pem", self.folder / f"{name}.pem", self.folder / f"{name}.key")
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [server_program(), "-c", str(self.configuration)], stdout=log, stderr=log, cwd=self.folder
+            )
+        until = time.monotonic() + _START_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                assert time.monotonic() < until, (self.folder / "log").read_text()
+                assert self._process.poll() is None, (self.folder / "log").read_text()
+                time.sleep(0.05)
+            else:
+                return
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(20)
+            self._process = None
+
+    def controller(self) -> JetStreamMailbox:
+        """A controller's end."""
+        return controller_mailbox(self.broker(CONTROLLER), ["vnpt"])
+
+    @contextmanager
+    def both_ends(
+        self, *, hosts: CountingHosts | None = None, pace: NodePace = PACE
+    ) -> Iterator[tuple[NodeRunner, Working]]:
+        """A controller and the node of VNPT."""
+        key, mailbox = new_exchange_key(), node_mailbox(self.broker(node_name("vnpt")), "vnpt")
+        try:
+            with node_at_work(mailbox, [key], self.folder, hosts=hosts) as working:
+                runner = NodeRunner(self.controller(), key, {"vnpt": working.key.public}, pace)
+                try:
+                    yield runner, working
+                finally:
+                    runner.close()
+        finally:
+            mailbox.close()
+
+
+@contextmanager
+def broker_of(folder: Path) -> Iterator[BrokerServer]:
+    """A broker that runs."""
+    server = BrokerServer(folder / "broker")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.end()

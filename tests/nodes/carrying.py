@@ -1,0 +1,142 @@
+"""Hosts that count what they are asked, and a node at work in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from tempfile import mkdtemp
+
+from provisioner.base.secret import Secret
+from provisioner.desired.owner import Owner
+from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.nodes.begun_units import BegunUnits
+from provisioner.nodes.carried_host import CarriedHost
+from provisioner.nodes.controller import NodePace, NodeRunner
+from provisioner.nodes.exchange_key import ExchangeKey, new_exchange_key
+from provisioner.nodes.mailbox import Mailbox
+from provisioner.nodes.node import Node, NodeParts
+from provisioner.nodes.node_rules import NodeRules
+from tests.nodes.mailboxes import MemoryMailbox, Post
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI"
+NETWORK = IPv4Network("192.0.2.0/24")
+RULES = NodeRules("vnpt", (NETWORK,))
+QUICK = NodePace(begin=3.0, ask=0.2, most_ask=0.4, margin=5.0)
+
+
+def host_of(
+    number: int, carriers: tuple[str, ...] = ("vnpt",), address: str = "", jump: JumpHost | None = None
+) -> CarriedHost:
+    """A relay of a carrier."""
+    return CarriedHost(
+        id=f"relay-{number}",
+        carriers=carriers,
+        address=IPv4Address(address) if address else NETWORK[number + 1],
+        ssh=Ssh(user="noc", host_key=HOST_KEY),
+        jump=jump,
+        side="",
+        identity=Secret(f"identity-of-{number}"),
+        owner=Owner("vn", "0" * 32, "2026-11-28T00:00:00Z", host=f"relay-{number}"),
+        adopted=None,
+    )
+
+
+def call_of(host: CallTarget, number: int = 0, operation: str = "observe") -> HostCall:
+    """A call with a number, by which it is counted."""
+    return HostCall(host, {"operation": operation, "number": number}, {"nft": b"table" * 3})
+
+
+@dataclass
+class CountingHosts:
+    """Hosts in the place of real ones: each call is counted, answered with its own number, and takes a moment."""
+
+    done: Counter[tuple[str, int]] = field(default_factory=Counter)
+    calls: list[HostCall] = field(default_factory=list)
+    takes_s: float = 0.0
+    silent: frozenset[str] = frozenset()
+    closed: int = 0
+    artefacts: list[bytes] = field(default_factory=list)
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call."""
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """An answer for every call, in their order."""
+        for call in calls:
+            time.sleep(self.takes_s)
+            self.calls.append(call)
+            self.artefacts += [call.artefact.read_bytes()] if call.artefact else []
+            if call.spec.id in self.silent:
+                error = f"no answer within {timeout_s:.0f} s"
+                yield HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error=error)
+                continue
+            number = call.request["number"]
+            self.done[call.spec.id, number] += 1
+            yield HostAnswer(call.spec.id, CallOutcome.ANSWERED, {"number": number})
+
+    def expect(self, specs: Sequence[CallTarget]) -> None:
+        """Nothing has to be started."""
+
+    def close(self) -> None:
+        """Count it."""
+        self.closed += 1
+
+
+@dataclass
+class Working:
+    """A node at work."""
+
+    node: Node
+    key: ExchangeKey
+    hosts: CountingHosts
+    lines: list[str]
+
+
+@contextmanager
+def node_at_work(
+    mailbox: Mailbox,
+    controllers: Sequence[ExchangeKey],
+    folder: Path,
+    *,
+    key: ExchangeKey | None = None,
+    hosts: CountingHosts | None = None,
+    rules: NodeRules = RULES,
+) -> Iterator[Working]:
+    """A node in a thread of its own, until the end."""
+    hosts, key, lines = hosts or CountingHosts(), key or new_exchange_key(), list[str]()
+    begun = BegunUnits(folder / "begun", time.time())
+    runner: Callable[[], CountingHosts] = lambda: hosts  # noqa: E731 (one for all sessions)
+    names = {one.public.name: one.public for one in controllers}
+    parts = NodeParts(mailbox, key, names, rules, begun, runner, lambda: Path(mkdtemp(dir=folder)), lines.append)
+    node, stop = Node(parts), threading.Event()
+    thread = threading.Thread(target=node.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield Working(node, key, hosts, lines)
+    finally:
+        stop.set()
+        thread.join(30)
+        begun.close()
+
+
+@contextmanager
+def both_ends(
+    post: Post, folder: Path, *, hosts: CountingHosts | None = None, rules: NodeRules = RULES, pace: NodePace = QUICK
+) -> Iterator[tuple[NodeRunner, Working]]:
+    """A controller and the node of VNPT over a way in memory."""
+    key = new_exchange_key()
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], folder, hosts=hosts, rules=rules) as working:
+        runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": working.key.public}, pace)
+        try:
+            yield runner, working
+        finally:
+            runner.close()

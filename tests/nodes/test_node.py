@@ -1,0 +1,278 @@
+"""A node: each unit once, in time, for whom it believes, and only what its own file allows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from ipaddress import IPv6Network
+from pathlib import Path
+
+import pytest
+
+from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
+from provisioner.inventory.model import JumpHost, Ssh
+from provisioner.inventory.model.addresses import HostName
+from provisioner.nodes import controller as controller_module
+from provisioner.nodes import node as node_module
+from provisioner.nodes.carried_host import CarriedHost
+from provisioner.nodes.controller import NodePace, NodeRunner
+from provisioner.nodes.exchange_key import new_exchange_key
+from provisioner.nodes.node_rules import NodeRules, apart
+from provisioner.nodes.unit import CarriedCall
+from tests.hostile import NODE
+from tests.nodes.carrying import (
+    HOST_KEY,
+    NETWORK,
+    QUICK,
+    RULES,
+    CountingHosts,
+    both_ends,
+    call_of,
+    host_of,
+    node_at_work,
+)
+from tests.nodes.mailboxes import MemoryMailbox, Post
+
+
+@NODE
+def test_a_unit_that_is_sent_again_is_not_carried_again(tmp_path: Path) -> None:
+    post, hosts = Post(), CountingHosts()
+    with both_ends(post, tmp_path, hosts=hosts) as (runner, working):
+        runner.call([call_of(host_of(1))], timeout_s=5)
+        sent = list(post.seen)
+        for part in sent:
+            post.put("vnpt", part)
+        # Put together anew, the same envelopes in other parts.
+        again = MemoryMailbox(post, "eavesdropper")
+        for part in sent:
+            post.put("eavesdropper", part)
+        while (message := again.receive(0.1)) is not None:
+            again.send("vnpt", message)
+        time.sleep(1)
+        assert runner.call([call_of(host_of(2))], timeout_s=5)["relay-2"].outcome is CallOutcome.ANSWERED
+        assert sum("is begun" in line for line in working.lines) == 2
+    assert set(hosts.done.values()) == {1}
+
+
+@NODE
+def test_a_node_that_was_started_anew_carries_nothing_that_it_has_begun(tmp_path: Path) -> None:
+    post, hosts, key, own = Post(), CountingHosts(takes_s=0.3), new_exchange_key(), new_exchange_key()
+    runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": own.public}, QUICK)
+    answers = list[HostAnswer]()
+    asking = threading.Thread(
+        target=lambda: answers.extend(runner.stream([call_of(host_of(n)) for n in range(3)], timeout_s=10))
+    )
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path, key=own, hosts=hosts) as first:
+        asking.start()
+        while not first.hosts.done:
+            time.sleep(0.01)
+        sent = list(post.seen)
+    done = sum(hosts.done.values())
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path, key=own, hosts=hosts) as second:
+        for part in sent:
+            post.put("vnpt", part)
+        asking.join(30)
+        time.sleep(0.5)
+        assert not [line for line in second.lines if "is begun" in line]
+    runner.close()
+    assert sum(hosts.done.values()) == done
+    assert len(answers) == 3
+
+
+class MuteMailbox(MemoryMailbox):
+    """The end of a node whose messages get nowhere."""
+
+    def send(self, to: str, message: bytes) -> None:
+        """Lose it."""
+
+
+def test_a_controller_that_asks_for_what_a_dead_node_has_begun_is_told_so(tmp_path: Path) -> None:
+    post, key, own = Post(), new_exchange_key(), new_exchange_key()
+    runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": own.public}, QUICK)
+    hosts, came = CountingHosts(takes_s=1.0), list[HostAnswer]()
+    asking = threading.Thread(target=lambda: came.extend(runner.stream([call_of(host_of(1))], timeout_s=20)))
+    with node_at_work(MuteMailbox(post, "vnpt"), [key], tmp_path, key=own, hosts=hosts) as first:
+        asking.start()
+        while not any("is begun" in line for line in first.lines):
+            time.sleep(0.01)
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path, key=own):
+        asking.join(20)
+    runner.close()
+    (answer,) = came
+    assert answer.outcome is CallOutcome.UNREACHABLE
+    assert "only the host knows" in answer.error
+
+
+@NODE
+@pytest.mark.parametrize("until", [-1.0, 500.0])
+def test_what_comes_too_late_or_counts_too_long_is_not_begun_and_the_clock_is_told(
+    tmp_path: Path, until: float
+) -> None:
+    hosts = CountingHosts()
+    with both_ends(Post(), tmp_path, hosts=hosts, pace=replace(QUICK, begin=until)) as (runner, _):
+        answer = runner.call([call_of(host_of(1))], timeout_s=5)["relay-1"]
+    assert not hosts.done
+    assert answer.outcome is CallOutcome.UNREACHABLE
+    assert "by the node's clock it is" in answer.error
+    assert "the node of vnpt refuses: " in answer.error
+
+
+def test_without_a_node_a_unit_is_given_up_and_never_begun_later(tmp_path: Path) -> None:
+    post, key, own = Post(), new_exchange_key(), new_exchange_key()
+    runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": own.public}, replace(QUICK, begin=0.3))
+    begun = time.monotonic()
+    answer = runner.call([call_of(host_of(1))], timeout_s=60)["relay-1"]
+    assert time.monotonic() - begun < 10
+    assert answer.outcome is CallOutcome.UNREACHABLE
+    assert "did not take it within 0 s, and will not begin it any more" in answer.error
+    assert "systemctl status provisioner-node@vnpt" in answer.hint
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path, key=own) as late:
+        time.sleep(1)
+        assert not late.hosts.done
+    runner.close()
+
+
+@NODE
+def test_whom_a_node_does_not_know_it_does_nothing_for(tmp_path: Path) -> None:
+    post, known, stranger = Post(), new_exchange_key(), new_exchange_key()
+    with node_at_work(MemoryMailbox(post, "vnpt"), [known], tmp_path) as working:
+        runner = NodeRunner(
+            MemoryMailbox(post, "controller-2"), stranger, {"vnpt": working.key.public}, replace(QUICK, begin=0.5)
+        )
+        answer = runner.call([call_of(host_of(1))], timeout_s=5)["relay-1"]
+        runner.close()
+        assert answer.outcome is CallOutcome.UNREACHABLE
+        assert "a message is passed over: it is signed by nobody who is known here" in working.lines
+    assert not working.hosts.done
+
+
+@NODE
+def test_reports_of_another_node_are_nobodys(tmp_path: Path) -> None:
+    post, key = Post(), new_exchange_key()
+    with (
+        node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path) as right,
+        node_at_work(MemoryMailbox(post, "vnpt"), [key], tmp_path / "..") as wrong,
+    ):
+        nodes = {"vnpt": right.key.public, "viettel": wrong.key.public}
+        runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, nodes, QUICK)
+        assert runner.call([call_of(host_of(1))], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
+        runner.close()
+    assert not wrong.hosts.done
+
+
+JUMP = JumpHost(address=NETWORK[9], ssh=Ssh(user="noc", host_key=HOST_KEY))
+ELSEWHERE = JumpHost.model_validate({"address": "203.0.113.9", "ssh": {"user": "noc", "host_key": HOST_KEY}})
+NAMED = JumpHost(address=HostName("jump.example.com"), ssh=Ssh(user="noc", host_key=HOST_KEY))
+LOOKS = replace(RULES, changes=False)
+SCRIPT = ShellScript("id", as_root=True)
+
+
+def carried(host: CarriedHost, operation: str = "observe", script: ShellScript | None = None) -> CarriedCall:
+    return CarriedCall(host, {"operation": operation}, script=script)
+
+
+@NODE
+@pytest.mark.parametrize(
+    ("call", "rules", "reason"),
+    [
+        (carried(host_of(1, ("viettel",))), RULES, "it is no host of vnpt alone"),
+        (carried(host_of(1, ("vnpt", "viettel"))), RULES, "it is no host of vnpt alone"),
+        (carried(host_of(1, ())), RULES, "it is no host of vnpt alone"),
+        (
+            carried(host_of(1, address="203.0.113.7")),
+            RULES,
+            "203.0.113.7 is in none of the networks of the node's file",
+        ),
+        (carried(host_of(1, jump=ELSEWHERE)), RULES, "203.0.113.9 is in none of the networks of the node's file"),
+        (carried(host_of(1, jump=NAMED)), RULES, "jump.example.com is in none of the networks of the node's file"),
+        (carried(host_of(1, jump=NAMED)), replace(RULES, names=frozenset({"jump.example.com"})), ""),
+        (carried(host_of(1, jump=JUMP)), RULES, ""),
+        (carried(host_of(1)), replace(RULES, networks=(IPv6Network("::/0"),)), "192.0.2.2 is in none of the networks"),
+        *((carried(host_of(1), look), LOOKS, "") for look in ("observe", "probe", "flow", "status")),
+        *(
+            (carried(host_of(1), change), LOOKS, f"the node's file allows looks alone, and this is {change}")
+            for change in ("keys", "remove", "release", "apply", "rollback", "look", "confirm", "abort", "None")
+        ),
+        (carried(host_of(1), script=SCRIPT), RULES, "the node's file allows no scripts"),
+        (carried(host_of(1), script=SCRIPT), replace(RULES, scripts=True), ""),
+        (carried(host_of(1), script=SCRIPT), replace(LOOKS, scripts=True), "the node's file allows looks alone"),
+    ],
+)
+def test_a_nodes_own_file_has_the_last_word(call: CarriedCall, rules: NodeRules, reason: str) -> None:
+    said = rules.refusal(call)
+    assert said.startswith(reason)
+    assert bool(said) == bool(reason)
+
+
+@NODE
+def test_a_call_that_is_refused_hides_no_other(tmp_path: Path) -> None:
+    hosts = CountingHosts()
+    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, working):
+        calls = [call_of(host_of(1, address="203.0.113.7")), call_of(host_of(2))]
+        answers = runner.call(calls, timeout_s=5)
+    assert answers["relay-2"].outcome is CallOutcome.ANSWERED
+    assert answers["relay-1"].outcome is CallOutcome.FAILED
+    assert answers["relay-1"].error.startswith("the node of vnpt refuses: 203.0.113.7 is in none of the networks")
+    assert [name for name, _ in hosts.done] == ["relay-2"]
+    assert any("relay-1 is refused" in line for line in working.lines)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "older"),
+    [
+        ("1.4.0", "1.4.9", ""),
+        ("1.4.0", "1.5.0", ""),
+        ("1.4.0", "1.3.2", ""),
+        ("1.4.0", "1.6.0", "the node"),
+        ("1.4.0", "1.2.9", "the controller"),
+        ("1.4.0", "2.4.0", "the node"),
+        ("1.4.0", "1.x", "the controller"),
+    ],
+)
+def test_one_minor_apart_works_and_more_names_who_is_older(own: str, other: str, older: str) -> None:
+    said = apart(own, other)
+    assert said.endswith(f"install a newer one at {older}") if older else not said
+
+
+def test_a_controller_two_minors_newer_is_refused_by_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller_module, "__version__", "1.6.0")
+    monkeypatch.setattr(node_module, "__version__", "1.4.0")
+    hosts = CountingHosts()
+    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, _):
+        error = runner.call([call_of(host_of(1))], timeout_s=5)["relay-1"].error
+    assert error == (
+        "the node of vnpt refuses: the controller has provisioner 1.6.0 and the node 1.4.0: install a newer one"
+        " at the node"
+    )
+    assert not hosts.done
+
+
+def test_a_session_that_ends_leaves_nothing_open_at_the_node(tmp_path: Path) -> None:
+    post, hosts = Post(), CountingHosts()
+    with both_ends(post, tmp_path, hosts=hosts) as (runner, _):
+        runner.call([call_of(host_of(1))], timeout_s=5)
+        runner.call([call_of(host_of(2))], timeout_s=5)
+        assert hosts.closed == 0
+        runner.close()
+        until = time.monotonic() + 10
+        while not hosts.closed and time.monotonic() < until:
+            time.sleep(0.05)
+        assert hosts.closed == 1
+
+
+def test_an_artefact_is_gone_from_the_node_once_it_was_handed_on(tmp_path: Path) -> None:
+    artefact, hosts = tmp_path / "mediamtx", CountingHosts()
+    artefact.write_bytes(b"program")
+    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, _):
+        runner.call([replace(call_of(host_of(1)), artefact=artefact)], timeout_s=5)
+    assert hosts.artefacts == [b"program"]
+    assert not hosts.calls[0].artefact or not hosts.calls[0].artefact.exists()
+
+
+def test_a_long_call_is_told_to_go_on_and_is_asked_for_no_more_than_that(tmp_path: Path) -> None:
+    post, hosts = Post(), CountingHosts(takes_s=3.5)
+    with both_ends(post, tmp_path, hosts=hosts, pace=NodePace(begin=1.0, ask=3.0)) as (runner, _):
+        assert runner.call([call_of(host_of(1))], timeout_s=20)["relay-1"].outcome is CallOutcome.ANSWERED
+        # The unit, that it is begun, that it goes on, the answer, that all is over.
+        assert len(post.seen) == 5

@@ -1,0 +1,109 @@
+"""The files of a controller and of a node: a mistake is said with the file, the setting and what to write."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from provisioner.base.errors import UsageError
+from provisioner.nodes.exchange_key import ExchangeKey
+from provisioner.nodes.settings import read_controller_settings, read_node_settings
+
+LINE: Final = ExchangeKey(b"1" * 32).public.line
+OTHER: Final = ExchangeKey(b"2" * 32).public.line
+DIALS: Final = (
+    'broker = "tls://broker.example.com:4222"\nca = "ca.pem"\ncertificate = "c.pem"\ncertificate_key = "/k"\n'
+)
+NODE: Final = (
+    f'{DIALS}key = "node.key"\ncarrier = "vnpt"\ncontrollers = ["{LINE}"]\n'
+    'networks = ["10.0.0.0/24", "2001:db8::/64"]\n'
+    'state = "state"\n'
+)
+CONTROLLER: Final = f'{DIALS}key = "own.key"\n[nodes]\nvnpt = "{LINE}"\n'
+
+
+def test_a_nodes_file_says_what_it_carries_and_names_files_beside_itself() -> None:
+    settings = read_node_settings(
+        f'{NODE}ssh_key = "ssh"\nnames = ["relay.example.com"]\nchanges = false\nscripts = true\n', "/etc/n/node.toml"
+    )
+    assert (settings.key, settings.state, settings.ssh_key) == (
+        Path("/etc/n/node.key"),
+        Path("/etc/n/state"),
+        Path("/etc/n/ssh"),
+    )
+    assert (settings.broker.ca, settings.broker.certificate_key) == (Path("/etc/n/ca.pem"), Path("/k"))
+    assert settings.rules.networks == (ip_network("10.0.0.0/24"), ip_network("2001:db8::/64"))
+    assert sorted(settings.rules.names) == ["relay.example.com"]
+    assert (settings.rules.changes, settings.rules.scripts) == (False, True)
+    assert [one.line for one in settings.controllers] == [LINE]
+
+
+def test_what_a_nodes_file_leaves_out_allows_changes_and_no_scripts() -> None:
+    rules = read_node_settings(NODE, "node.toml").rules
+    assert (rules.carrier, rules.changes, rules.scripts, rules.names) == ("vnpt", True, False, frozenset())
+
+
+def test_a_controllers_file_says_which_carriers_have_a_node() -> None:
+    settings = read_controller_settings(CONTROLLER, "/etc/p/nodes.toml")
+    assert {carrier: node.line for carrier, node in settings.nodes.items()} == {"vnpt": LINE}
+    assert settings.key == Path("/etc/p/own.key")
+
+
+def test_a_broker_on_this_machine_may_be_reached_without_encryption() -> None:
+    text = CONTROLLER.replace(DIALS, 'broker = "nats://127.0.0.1:4222"\n')
+    assert read_controller_settings(text, "nodes.toml").broker.ca is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("carrier = ", "carriers = ", "node.toml: carriers is no setting"),
+        ('carrier = "vnpt"\n', "", "node.toml: carrier is missing"),
+        ('carrier = "vnpt"', 'carrier = "../x"', "node.toml: carrier is no carrier's id"),
+        ("tls://", "nats://", "node.toml: broker is reached without encryption"),
+        ("tls://broker.example.com:4222", "https://broker.example.com", "node.toml: broker is no address of a broker"),
+        (":4222", ":70000", "node.toml: broker is no address of a broker"),
+        ('ca = "ca.pem"\n', "", "node.toml: ca is missing"),
+        ('certificate = "c.pem"\n', "", "node.toml: certificate is missing"),
+        (LINE, LINE[:-4], "node.toml: controllers is no public exchange key"),
+        (f'["{LINE}"]', "[]", "node.toml: controllers names none"),
+        (f'["{LINE}"]', "7", "node.toml: controllers is no list of texts"),
+        ("10.0.0.0/24", "10.0.0.1/24", "node.toml: 10.0.0.1/24 is no network"),
+        ('state = "state"', "state = 7", "node.toml: state is no file's name"),
+        ('state = "state"', 'state = "s"\nchanges = "yes"', "node.toml: changes is neither true nor false"),
+        ('state = "state"', 'state = "s"\nnames = ["a b"]', "node.toml: a b is no host name"),
+        ("broker =", "broker", "node.toml: "),
+    ],
+)
+def test_a_nodes_file_with_a_mistake_is_refused_with_the_place(before: str, after: str, message: str) -> None:
+    assert before in NODE
+    with pytest.raises(UsageError) as refused:
+        read_node_settings(NODE.replace(before, after), "node.toml")
+    assert refused.value.message.startswith(message)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (f'[nodes]\nvnpt = "{LINE}"\n', "nodes = 7\n", "nodes.toml: nodes names no node"),
+        (f'vnpt = "{LINE}"\n', "", "nodes.toml: nodes names no node"),
+        ("vnpt =", '"a.b" =', "nodes.toml: nodes.a.b is no carrier's id"),
+        (LINE, "7", "nodes.toml: nodes.vnpt is no public exchange key"),
+        (
+            f'vnpt = "{LINE}"\n',
+            f'vnpt = "{LINE}"\nviettel = "{LINE}"\n',
+            "nodes.toml: two carriers have one node's key",
+        ),
+        (f'vnpt = "{LINE}"\n', f'vnpt = "{OTHER}"\nvnpt = "{LINE}"\n', "nodes.toml: "),
+    ],
+)
+def test_a_controllers_file_with_a_mistake_is_refused_with_the_place(before: str, after: str, message: str) -> None:
+    assert before in CONTROLLER
+    with pytest.raises(UsageError) as refused:
+        read_controller_settings(CONTROLLER.replace(before, after), "nodes.toml")
+    assert refused.value.message.startswith(message)
+    assert refused.value.hint
