@@ -33,7 +33,7 @@ def test_the_package_is_as_its_figures_and_layers_say() -> None:
 
 
 def test_the_package_stays_within_what_was_agreed() -> None:
-    """22 rooms, 85 arrows, and after that: availability, monitoring, notices, pages, reachability, forges, Rego, nodes."""
+    """22 rooms, 85 arrows, then: availability, monitoring, notices, pages, reachability, forges, Rego, nodes."""
     figures = house_of(ROOT, "provisioner").figures
     assert figures["rooms"] <= 27
     assert figures["arrows"] <= 133
