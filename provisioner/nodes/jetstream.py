@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 _CONNECT_S: Final = 5.0
 _SEND_S: Final = 5.0
+_CLOSE_S: Final = 2.0
 _FETCH_S: Final = 2.0
 _AGAIN_S: Final = 1.0
 _LIES_S: Final = 600.0
@@ -139,10 +140,14 @@ class JetStreamMailbox:
     async def _end_all(self) -> None:
         if self._reader is not None:
             self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
         if self._client is not None:
-            await self._client.close()
+            # It waits for what it began, and some of that for ever where the broker is gone.
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._client.close(), _CLOSE_S)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     # --- the connection -----------------------------------------------------------------------------
 
