@@ -76,16 +76,18 @@ class Controller:
         """Write what every host should hold, for the sides that the product is compared with."""
         self._child("tests.bench.rollout.wanted", str(folder), *self.hosts.names)
 
-    def apply(self, *, outcome: str) -> Usage:
-        """Apply to every relay, gates and all; give what the command cost.
+    def apply(self, *, outcome: str, nodes: Path | None = None) -> Usage:
+        """Apply to every relay, gates and all, by a node where `nodes` names one; give what the command cost.
 
         Raises:
             BenchError: it failed, or had another outcome than the one that is to be measured.
         """
         limits = [word for host in self.hosts.names for word in ("--limit", f"host={host}")]
-        usage = run(
-            [self._program, "--output", "json", "apply", "--yes", *limits], self.environment, timeout_s=_TIMEOUT_S
-        )
+        environment = self.environment | ({"PROVISIONER_NODES": str(nodes)} if nodes else {})
+        if nodes:
+            del environment["PROVISIONER_SSH_KEY"]
+        argv = [self._program, "--output", "json", "apply", "--yes", *limits]
+        usage = run(argv, environment, timeout_s=_TIMEOUT_S)
         told: dict[str, Any] = json.loads(usage.output)
         if told["outcome"] != outcome or {host["host"] for host in told["hosts"]} != set(self.hosts.names):
             raise BenchError(f"the apply should end with {outcome}: {usage.output[-2000:]}")

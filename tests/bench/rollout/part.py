@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.bench.figures import Part
 from tests.bench.rollout.busy import busy_cores
 from tests.bench.rollout.controller import Controller
 from tests.bench.rollout.hosts import RelayHosts, limit_advice, room_for_hosts
+from tests.bench.rollout.node_side import node_beside
 from tests.bench.rollout.plain_side import PlainRole
 from tests.bench.rollout.pyinfra_side import Pyinfra, install
 from tests.bench.rollout.table import Cost, Found, Round, part
@@ -36,6 +38,7 @@ class _Fleet:
     role: PlainRole
     pyinfra: Pyinfra | None
     wanted: Path
+    nodes: Path | None
 
     def take_wanted(self) -> None:
         """Write down for the other sides what is wanted now; no part of what is measured."""
@@ -69,8 +72,10 @@ def measure(counts: Sequence[int], rounds: int, minutes: float, say: Callable[[s
         budget = Budget(minutes * 60 * (count + _FIXED) / weights)
         before = busy_cores()
         say(f"rollout: {fits} hosts, engine {engine.name}; other work keeps {before:.2f} cores busy; starting")
-        with RelayHosts.start(fits) as hosts:
-            fleet = _deploy(hosts, engine, program)
+        with RelayHosts.start(fits) as hosts, ExitStack() as beside:
+            fleet = _deploy(hosts, engine, program, beside)
+            if fleet.nodes is None:
+                notes.append("no apply by a node was measured: nats-server is missing")
             say(f"rollout: deployed, {budget.left:.0f} s left for {rounds} rounds")
             done = budget.repeat(partial(_round, fleet, say), rounds)
         yield part(Found(fits, engine.name, done), (before, busy_cores()), notes)
@@ -84,13 +89,14 @@ def _pyinfra(say: Callable[[str], None]) -> tuple[Path | None, list[str]]:
         return None, ["pyinfra was not measured: it could not be installed"]
 
 
-def _deploy(hosts: RelayHosts, engine: Engine, program: Path | None) -> _Fleet:
+def _deploy(hosts: RelayHosts, engine: Engine, program: Path | None, beside: ExitStack) -> _Fleet:
     """Bring the hosts to the inventory for the first time."""
     controller = Controller(hosts, engine)
     controller.deploy()
     wanted = hosts.directory / "wanted"
     pyinfra = Pyinfra(hosts, wanted, program) if program else None
-    return _Fleet(controller, PlainRole(hosts, wanted), pyinfra, wanted)
+    nodes = beside.enter_context(node_beside(controller))
+    return _Fleet(controller, PlainRole(hosts, wanted), pyinfra, wanted, nodes)
 
 
 def _round(fleet: _Fleet, say: Callable[[str], None]) -> Round:
@@ -115,7 +121,14 @@ def _round(fleet: _Fleet, say: Callable[[str], None]) -> Round:
     unchanged = {
         side.name: meter.take(f"{side.name}, unchanged", partial(side.run, changes=False)) for side in fleet.others
     }
-    return Round(transaction, _told(transaction.usage), whole, nothing, changed, unchanged)
+    by_node = []
+    if fleet.nodes is not None:
+        inventory.change_small()
+        by_node = [
+            meter.take(f"whole apply by a node, {name}", partial(controller.apply, outcome=outcome, nodes=fleet.nodes))
+            for name, outcome in (("changed", "applied"), ("nothing to do", "nothing-to-do"))
+        ]
+    return Round(transaction, _told(transaction.usage), whole, nothing, changed, unchanged, tuple(by_node))
 
 
 class _Meter:

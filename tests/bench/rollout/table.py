@@ -18,6 +18,7 @@ PYINFRA: Final = "pyinfra"
 TARGET_HOSTS: Final = 20
 _TARGET_S: Final = 0.25
 _TARGET_RATIO: Final = 20
+_TARGET_NODE: Final = 1.2
 _CHANGE: Final = "with a change"
 _NONE: Final = "without a change"
 
@@ -40,6 +41,7 @@ class Round:
         nothing: applies that find nothing to do.
         changed: the other sides with the whole change.
         unchanged: the other sides without a change.
+        by_node: an apply of the small change by a node, and one that finds nothing to do; none without a broker.
     """
 
     transaction: Cost
@@ -48,6 +50,7 @@ class Round:
     nothing: list[Cost]
     changed: dict[str, Cost]
     unchanged: dict[str, Cost]
+    by_node: tuple[Cost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,15 @@ class _Table:
             ratios += _ratios(_NONE, side, idle, {"observation call": figures[:2], "whole apply": nothing})
             with_change += theirs
             without += idle
+        if all(r.by_node for r in rounds):
+            name = "whole apply by a node"
+            far = [self._processes(g, name, [r.by_node[n] for r in rounds]) for n, g in enumerate((_CHANGE, _NONE))]
+            ratios += [
+                Ratio(f"{group}: by a node / from here, wall clock", theirs[0], ours[0])
+                for group, theirs, ours in zip((_CHANGE, _NONE), far, (changed, nothing), strict=True)
+            ]
+            with_change += far[0]
+            without += far[1]
         return [*figures, *with_change, *without], ratios
 
     def _calls(self) -> list[Figure]:
@@ -140,6 +152,11 @@ def _verdicts(found: Found, figures: Sequence[Figure], ratios: Sequence[Ratio], 
     call = next(f for f in figures if f.name == "transaction call, wall clock").median
     lines = [_judged(f"transaction call {call:.2f} s a host, target {_TARGET_S} or less", good=call <= _TARGET_S)]
     for ratio in ratios:
+        if ratio.name == f"{_CHANGE}: by a node / from here, wall clock":
+            value = median(ratio.top.values) / median(ratio.bottom.values)
+            lines.append(
+                _judged(f"{ratio.name}: {value:.2f}, target {_TARGET_NODE} or less", good=value <= _TARGET_NODE)
+            )
         if not ratio.name.endswith("call, wall clock"):
             continue
         value = median(ratio.top.values) / median(ratio.bottom.values)
@@ -160,6 +177,7 @@ _NOTES: Final = (
     "whole apply with a change: load, observe, plan, waves, gates, confirm, fresh plan; of one on-demand path a host",
     "ordinary role and pyinfra: the same files, rules, tunnel, relay with read-back and units; our next plan is empty",
     "ordinary role and pyinfra: neither checks aside, saves the state before, or returns by itself",
+    "whole apply by a node: the same command, its calls over a broker; node and broker beside it count for no CPU",
     "controller CPU: user and system seconds of the process and all that it started; the hosts' share is not in it",
     "CPU on the host: of all its processes, less what the idle hosts took just before the round; cores are shared here",
 )
