@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,10 +109,15 @@ def dump(name: str) -> list[str] | None:
     return dumped.stdout.splitlines() if dumped.returncode == 0 else None
 
 
+def address_of(link: Mapping[str, Any]) -> str:
+    """The host's own address in the tunnel, as a tunnel's file has it, without its length."""
+    return str(link["address"]).partition("/")[0]
+
+
 def exactly(name: str, link: Mapping[str, Any]) -> None:
     """Leave an interface with this address, these routes and this MTU, and no others, in one go."""
     now = live_link(name)
-    source = link["address"].partition("/")[0]
+    source = address_of(link)
     commands = [
         f"link set {name} mtu {link['mtu']} up",
         *(f"address del {a} dev {name}" for a in sorted(set(now["addresses"]) - {link["address"]})),
@@ -120,6 +125,15 @@ def exactly(name: str, link: Mapping[str, Any]) -> None:
         *(f"route del {r} dev {name}" for r in sorted(set(now["routes"]) - set(link["routes"]))),
         *(f"route replace {r} dev {name} src {source}" for r in link["routes"]),
     ]
+    batch(commands)
+
+
+def batch(commands: Sequence[str]) -> None:
+    """Have `ip` do several things in one go.
+
+    Raises:
+        Failed: it refused one.
+    """
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
 

@@ -226,8 +226,8 @@ def up(
     if is_new:
         interface.sync(paths.SECOND_TUNNEL, calling(text))
     if there:
-        commands, _ = steps(members_in(conf), there, frozenset(), address_of(link))
-        run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
+        commands, _ = steps(members_in(conf), there, frozenset(), interface.address_of(link))
+        interface.batch(commands)
     # Its own routes are of those who are there.
     interface.exactly(paths.SECOND_TUNNEL, {**link, "routes": interface.routes(paths.SECOND_TUNNEL)})
     interface.sync(paths.SECOND_TUNNEL, text)
@@ -402,11 +402,6 @@ def steps(
     return commands, [one.name for one in members if touched & set(one.networks)]
 
 
-def address_of(link: Mapping[str, Any]) -> str:
-    """The relay's own address in the tunnel, as a tunnel's file has it, without its length."""
-    return str(link["address"]).partition("/")[0]
-
-
 def move() -> list[str]:
     """Put a route to each peer's networks where it is: the names of those that have moved since the last look.
 
@@ -418,9 +413,9 @@ def move() -> list[str]:
     members = members_in(paths.WG_FILE.read_text())
     live = frozenset(interface.routes(paths.SECOND_TUNNEL))
     there = there_of(members, interface.handshakes(paths.TUNNEL), interface.handshakes(paths.SECOND_TUNNEL), live)
-    commands, names = steps(members, there, live, address_of(json.loads(paths.TUNNEL_FILE.read_text())))
+    commands, names = steps(members, there, live, interface.address_of(json.loads(paths.TUNNEL_FILE.read_text())))
     if commands:
-        run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
+        interface.batch(commands)
     return names
 
 
