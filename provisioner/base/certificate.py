@@ -72,20 +72,31 @@ def self_signed(key: Secret, host: str, address: IPv4Address, now: datetime, day
     from cryptography import x509  # noqa: PLC0415
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
 
-    private, name = _private(key), _name(host)
+    private, name = _private(key), common_name(host)
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - EARLIER)
-        .not_valid_after(now + timedelta(days=days))
+        certificate_begun(name, name, private, now, days)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(private, hashes.SHA256())
     )
     return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
+
+
+def certificate_begun(
+    name: x509.Name, issuer: x509.Name, private: EllipticCurvePrivateKey, now: datetime, days: int
+) -> x509.CertificateBuilder:
+    """A certificate as far as all have it: whose it is, by whom, of which key, and for so many days from now on."""
+    from cryptography import x509  # noqa: PLC0415
+
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - EARLIER)
+        .not_valid_after(now + timedelta(days=days))
+    )
 
 
 def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
@@ -99,7 +110,7 @@ def signing_request(key: Secret, host: str, address: IPv4Address) -> str:
 
     request = (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(_name(host))
+        .subject_name(common_name(host))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), critical=False)
         .sign(_private(key), hashes.SHA256())
     )
@@ -203,10 +214,11 @@ def _key_digest(public: object) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def _name(host: str) -> x509.Name:
+def common_name(text: str) -> x509.Name:
+    """A name of one part, as certificates have it."""
     from cryptography import x509  # noqa: PLC0415
 
-    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
 def _addresses(certificate: x509.Certificate) -> tuple[str, ...]:

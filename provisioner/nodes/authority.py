@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from provisioner.base.certificate import EARLIER
+from provisioner.base.certificate import certificate_begun, common_name
 from provisioner.base.secret import Secret
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def new_authority(now: datetime) -> CertifiedKey:
     from cryptography import x509  # noqa: PLC0415 (it takes its time)
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
 
-    private, name = _new_key(), _name(_COMMON_NAME)
+    private, name = _new_key(), common_name(_COMMON_NAME)
     certificate = (
-        _builder(name, name, private, now, AUTHORITY_DAYS)
+        certificate_begun(name, name, private, now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs=True), critical=True)
         .sign(private, hashes.SHA256())
@@ -87,7 +87,7 @@ def _signed(
     private = _new_key()
     usage = ExtendedKeyUsageOID.SERVER_AUTH if places else ExtendedKeyUsageOID.CLIENT_AUTH
     builder = (
-        _builder(_name(name), own.subject, private, *valid)
+        certificate_begun(common_name(name), own.subject, private, *valid)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -95,22 +95,6 @@ def _signed(
     if places:
         builder = builder.add_extension(x509.SubjectAlternativeName([_place(one) for one in places]), critical=False)
     return _as_pem(builder.sign(signer, hashes.SHA256()), private)
-
-
-def _builder(
-    name: x509.Name, issuer: x509.Name, private: EllipticCurvePrivateKey, now: datetime, days: int
-) -> x509.CertificateBuilder:
-    from cryptography import x509  # noqa: PLC0415
-
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - EARLIER)
-        .not_valid_after(now + timedelta(days=days))
-    )
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:
@@ -136,13 +120,6 @@ def _place(text: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(text))
     except ValueError:
         return x509.DNSName(text)
-
-
-def _name(text: str) -> x509.Name:
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.x509.oid import NameOID  # noqa: PLC0415
-
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 def _new_key() -> EllipticCurvePrivateKey:
