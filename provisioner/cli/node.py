@@ -119,7 +119,7 @@ def node_broker(
     Example: provisioner node broker /etc/provisioner-broker --place broker.example.com --carrier vnpt
     """
     from provisioner.nodes.broker_folder import BrokerOrders, write_broker_folder  # noqa: PLC0415
-    from provisioner.nodes.settings import is_carrier  # noqa: PLC0415
+    from provisioner.nodes.subjects import is_carrier  # noqa: PLC0415
 
     if unsound := [one for one in carriers if not is_carrier(one)]:
         hint = "write ids of the inventory, e.g. vnpt"

@@ -19,6 +19,7 @@ import orjson
 from provisioner.base.canonical import canonical_json
 from provisioner.base.json_document import Document
 from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey
+from provisioner.nodes.subjects import is_carrier
 
 _MAGIC: Final = b"PVN1"
 _LENGTH: Final = struct.Struct(">I")
@@ -28,9 +29,7 @@ _LABEL: Final = b"provisioner:envelope:1\0"
 _NONCE: Final = bytes(12)
 """A key seals one envelope alone, so that its nonce may be a constant."""
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
-_CARRIER: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _REPLY: Final = re.compile(r"[A-Za-z0-9-]{0,64}")
-_LONGEST: Final = 63
 
 
 class EnvelopeError(ValueError):
@@ -145,8 +144,8 @@ def _taken_apart(message: bytes) -> tuple[EnvelopeHeader, bytes, bytes, bytes]:
 def _header(document: Document) -> EnvelopeHeader:
     header = EnvelopeHeader(**{**document, "kind": EnvelopeKind(document["kind"])})
     names = (header.sender, header.recipient, header.unit, header.session)
-    sound = all(_NAME.fullmatch(name) for name in names) and len(header.carrier) <= _LONGEST
-    if not sound or not _CARRIER.fullmatch(header.carrier) or not _REPLY.fullmatch(header.reply):
+    sound = all(_NAME.fullmatch(name) for name in names) and _REPLY.fullmatch(header.reply)
+    if not sound or not is_carrier(header.carrier):
         raise EnvelopeError("its header is none")
     if not float(header.sent) > 0 or not float(header.until) >= 0:
         raise EnvelopeError("its header is none")

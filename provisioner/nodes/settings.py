@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -12,15 +11,15 @@ from typing import Final, NoReturn
 
 from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
-from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
+from provisioner.base.toml_settings import toml_settings
 from provisioner.base.url import is_loopback
 from provisioner.inventory.model.addresses import is_host_name
 from provisioner.nodes.exchange_key import PublicExchangeKey, public_exchange_key
 from provisioner.nodes.jetstream import Broker
 from provisioner.nodes.node_rules import NodeRules
+from provisioner.nodes.subjects import is_carrier
 
-_ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _URL: Final = re.compile(r"(tls|nats)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 _BROKER: Final = ("broker", "ca", "certificate", "certificate_key")
 _OF_CONTROLLER: Final = {*_BROKER, "key", "nodes"}
@@ -89,7 +88,7 @@ def read_controller_settings(text: str, file: str) -> ControllerSettings:
         _refuse(f"{file}: nodes names no node", 'write [nodes] and below it e.g. vnpt = "provisioner-exchange-1 …"')
     listed = {}
     for carrier, line in nodes.items():
-        if not _ID.fullmatch(carrier):
+        if not is_carrier(carrier):
             _refuse(f"{file}: nodes.{printable(carrier, _SHOWN)} is no carrier's id", "write ids of the inventory")
         listed[carrier] = _public(line, f"{file}: nodes.{carrier}", "at that node")
     if len({node.name for node in listed.values()}) < len(listed):
@@ -105,7 +104,7 @@ def read_node_settings(text: str, file: str) -> NodeSettings:
     """
     values = _read(text, file, _OF_NODE, ("broker", "key", "carrier", "controllers", "networks", "state"))
     carrier = values["carrier"]
-    if not isinstance(carrier, str) or not _ID.fullmatch(carrier):
+    if not isinstance(carrier, str) or not is_carrier(carrier):
         _refuse(f"{file}: carrier is no carrier's id", 'write the id of the inventory, e.g. carrier = "vnpt"')
     controllers = tuple(
         _public(line, f"{file}: controllers", "at the controller") for line in _texts(values, file, "controllers")
@@ -134,20 +133,8 @@ def read_node_settings(text: str, file: str) -> NodeSettings:
     )
 
 
-def is_carrier(text: str) -> bool:
-    """Whether a text may be a carrier's id."""
-    return _ID.fullmatch(text) is not None
-
-
 def _read(text: str, file: str, known: set[str], required: tuple[str, ...]) -> Document:
-    try:
-        values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        _refuse(f"{file}: {printable(str(error), _SHOWN)}", f"write it in TOML, {_EXAMPLE}")
-    for name in values:
-        if name not in known:
-            hint = did_you_mean(name, sorted(known), f"the settings are: {', '.join(sorted(known))}")
-            _refuse(f"{file}: {printable(name, _SHOWN)} is no setting", hint)
+    values = toml_settings(text, file, known, _EXAMPLE)
     for name in required:
         if name not in values:
             _refuse(f"{file}: {name} is missing", f"the settings are: {', '.join(sorted(known))}; {_EXAMPLE}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 UNITS: Final = "provisioner-units"
@@ -11,6 +12,15 @@ REPORTS: Final = "provisioner-reports"
 UNITS_SUBJECT: Final = "provisioner.units"
 REPORTS_SUBJECT: Final = "provisioner.reports"
 CONTROLLER: Final = "controller"
+
+
+_CARRIER: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+"""As the inventory has ids."""
+
+
+def is_carrier(text: str) -> bool:
+    """Whether a text may be a carrier's id."""
+    return _CARRIER.fullmatch(text) is not None
 
 
 def node_name(carrier: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,8 +11,8 @@ from typing import Final, NoReturn
 
 from provisioner.base.errors import UsageError
 from provisioner.base.git_remote import is_reference
-from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
+from provisioner.base.toml_settings import toml_settings
 from provisioner.base.url import checked_url
 from provisioner.forge.place import ForgePlace, place_of
 from provisioner.history.records import canonical
@@ -104,14 +103,7 @@ def read_agent_settings(text: str, file: str) -> AgentSettings:
     Raises:
         UsageError: it is not as such files are.
     """
-    try:
-        values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        _refuse(f"{file}: {printable(str(error), _SHOWN)}", f"write it in TOML, {_EXAMPLE}")
-    for name in values:
-        if name not in _KNOWN:
-            hint = did_you_mean(name, sorted(_KNOWN), f"the settings are: {', '.join(sorted(_KNOWN))}")
-            _refuse(f"{file}: {printable(name, _SHOWN)} is no setting", hint)
+    values = toml_settings(text, file, _KNOWN, _EXAMPLE)
     _refuse_kinds(values, file)
     for name in _REQUIRED:
         if name not in values:
