@@ -92,7 +92,7 @@ from provisioner.verify.wanted import select
 
 T = TypeVar("T")
 
-NODES = "PROVISIONER_NODES"
+_NODES = "PROVISIONER_NODES"
 """Names the file of nodes, where calls to some carriers' hosts go by one."""
 
 WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
@@ -132,11 +132,11 @@ class Session:
         return AttendedRunner(runner, self.watcher)
 
     def _routed(self, local: AnsibleRunner) -> OpenRunner:
-        if not self.environment.get(NODES):
+        if not (named := self.environment.get(_NODES)):
             return local
         from provisioner.nodes.service import routed  # noqa: PLC0415 (its libraries take their time)
 
-        return routed(local, self.environment, self.root)
+        return routed(local, Path(named), self.root)
 
     @cached_property
     def passwords(self) -> VaultPasswords:

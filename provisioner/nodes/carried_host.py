@@ -64,8 +64,8 @@ def host_in(document: Document) -> CarriedHost:
         jump=None if jump is None else JumpHost.model_validate(jump),
         side=_text(document["side"]),
         identity=Secret(_text(document["identity"])),
-        owner=owner_in(document["owner"]),
-        adopted=owner_in(document["adopted"]),
+        owner=carried_owner(document["owner"]),
+        adopted=carried_owner(document["adopted"]),
     )
 
 
@@ -74,7 +74,7 @@ def owner_document(owner: Owner | None) -> Document | None:
     return asdict(owner) if owner else None
 
 
-def owner_in(document: Document | None) -> Owner | None:
+def carried_owner(document: Document | None) -> Owner | None:
     """The owner of a document.
 
     Raises:

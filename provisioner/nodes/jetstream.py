@@ -68,12 +68,19 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What one end reads, and what its messages to somebody are called; `prepare` makes what is not there yet."""
+    """One end of the way.
+
+    Attributes:
+        name: what it is called at the broker.
+        own: where answers are to be sent, and the consumer that it takes messages by.
+        stream: in which they lie.
+        subject_of: what a message to somebody is called.
+        prepare: makes what is not there yet.
+    """
 
     name: str
     own: str
     stream: str
-    consumer: str
     subject_of: Callable[[str], str]
     prepare: Callable[[JetStreamContext], Awaitable[None]]
 
@@ -217,7 +224,7 @@ class JetStreamMailbox:
             try:
                 if subscription is None:
                     stream = client.jetstream()
-                    subscription = await stream.pull_subscribe_bind(self._end.consumer, stream=self._end.stream)
+                    subscription = await stream.pull_subscribe_bind(self._end.own, stream=self._end.stream)
                 for message in await subscription.fetch(1, timeout=_FETCH_S):
                     await message.ack()
                     if (whole := joiner.add(message.data)) is not None:
@@ -276,7 +283,7 @@ def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMail
             await _make_consumer(stream, UNITS, node_name(carrier), f"{UNITS_SUBJECT}.{carrier}", lasts=True)
         await _make_consumer(stream, REPORTS, own, f"{REPORTS_SUBJECT}.*.{own}", lasts=False)
 
-    return JetStreamMailbox(broker, _End(CONTROLLER, own, REPORTS, own, lambda to: f"{UNITS_SUBJECT}.{to}", prepare))
+    return JetStreamMailbox(broker, _End(CONTROLLER, own, REPORTS, lambda to: f"{UNITS_SUBJECT}.{to}", prepare))
 
 
 def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
@@ -286,9 +293,7 @@ def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
         return
 
     name = node_name(carrier)
-    return JetStreamMailbox(
-        broker, _End(name, name, UNITS, name, lambda to: f"{REPORTS_SUBJECT}.{carrier}.{to}", prepare)
-    )
+    return JetStreamMailbox(broker, _End(name, name, UNITS, lambda to: f"{REPORTS_SUBJECT}.{carrier}.{to}", prepare))
 
 
 async def _make_streams(stream: JetStreamContext) -> None:

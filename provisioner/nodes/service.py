@@ -28,26 +28,21 @@ from provisioner.nodes.routed import RoutedRunner
 from provisioner.nodes.settings import NodeSettings, read_controller_settings, read_node_settings
 from provisioner.render.templates import load_templates
 
-VARIABLE: Final = "PROVISIONER_NODES"
 _MOST_SETTINGS: Final = 256 * 1024
 _BEGUN: Final = "begun-units"
 
 
-def routed(local: OpenRunner, environment: Mapping[str, str], inventory: Path) -> OpenRunner:
-    """What carries calls where `PROVISIONER_NODES` names a file of nodes; without it what carries them from here.
+def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
+    """What carries calls where a file names nodes.
 
     Args:
         local: carries calls from here.
-        environment: the caller's.
+        file: it, as `PROVISIONER_NODES` names it.
         inventory: its folder: nothing that is proposed there says which way calls go.
 
     Raises:
         UsageError: the file cannot be read, is not as such files are, or is a part of the inventory's checkout.
     """
-    named = environment.get(VARIABLE, "")
-    if not named:
-        return local
-    file = Path(named)
     if is_proposed(file, inventory):
         raise UsageError(
             f"{file} is a part of the inventory's checkout: whoever proposes a change would choose the nodes",

@@ -19,7 +19,7 @@ from provisioner.base.canonical import canonical_json
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
-from provisioner.nodes.carried_host import CarriedHost, host_document, host_in, owner_document, owner_in
+from provisioner.nodes.carried_host import CarriedHost, carried_owner, host_document, host_in, owner_document
 
 SPEAKS: Final = 1
 """The form of units and reports; one that both ends have not in common is no basis for work."""
@@ -262,7 +262,7 @@ def _answer_in(document: Document) -> HostAnswer:
         document=document["document"],
         error=printable(str(document["error"]), _LONGEST),
         hint=printable(str(document["hint"]), _LONGEST),
-        owner=owner_in(document["owner"]),
+        owner=carried_owner(document["owner"]),
         foreign=document["foreign"] is True,
         bare=document["bare"] is True,
     )
