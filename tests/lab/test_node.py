@@ -13,8 +13,6 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from provisioner.nodes.exchange_key import make_exchange_key
-from provisioner.nodes.subjects import CONTROLLER, node_name
 from tests.hostile import NODE
 from tests.nodes.broker import BrokerServer, broker_of
 from tests.processes import end, started
@@ -62,14 +60,9 @@ def node(deployment: Deployment, tmp_path: Path) -> Iterator[NodeOfTheLab]:
         lab.exec(host, ["sh", "-c", f"cat > {KEYS}"], stdin=public)
     try:
         with broker_of(tmp_path) as broker:
-            controller, own = make_exchange_key(tmp_path / "controller.key"), make_exchange_key(tmp_path / "node.key")
-            (tmp_path / "node.toml").write_text(
-                _dials(broker, node_name(CARRIER)) + _node(deployment, controller.public.line)
-            )
-            (tmp_path / "nodes.toml").write_text(
-                f'{_dials(broker, CONTROLLER)}key = "controller.key"\n[nodes]\n{CARRIER} = "{own.public.line}"\n'
-            )
-            deployment.variables["PROVISIONER_NODES"] = str(tmp_path / "nodes.toml")
+            networks = [lab.subnet(Network.MGMT)]
+            nodes = broker.write_files(tmp_path, CARRIER, networks, tmp_path / "ssh_key")
+            deployment.variables["PROVISIONER_NODES"] = str(nodes)
             one = NodeOfTheLab(deployment, broker, tmp_path / "node.toml", tmp_path / "node.log")
             process = one.start()
             try:
@@ -80,22 +73,6 @@ def node(deployment: Deployment, tmp_path: Path) -> Iterator[NodeOfTheLab]:
         deployment.variables.clear()
         for host in hosts:
             lab.exec(host, ["mv", f"{KEYS}.kept", KEYS])
-
-
-def _dials(broker: BrokerServer, name: str) -> str:
-    folder = broker.folder
-    return (
-        f'broker = "{broker.url}"\nca = "{folder}/ca.pem"\n'
-        f'certificate = "{folder}/{name}.pem"\ncertificate_key = "{folder}/{name}.key"\n'
-    )
-
-
-def _node(deployment: Deployment, controller: str) -> str:
-    network = deployment.lab.subnet(Network.MGMT)
-    return (
-        f'carrier = "{CARRIER}"\nkey = "node.key"\ncontrollers = ["{controller}"]\nnetworks = ["{network}"]\n'
-        'ssh_key = "ssh_key"\nstate = "state"\n'
-    )
 
 
 @NODE

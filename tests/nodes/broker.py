@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Final
 from provisioner.nodes.authority import CertifiedKey, issued, new_authority
 from provisioner.nodes.broker_file import BrokerFiles, broker_configuration
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.exchange_key import new_exchange_key
+from provisioner.nodes.exchange_key import make_exchange_key, new_exchange_key
 from provisioner.nodes.jetstream import Broker, JetStreamMailbox, controller_mailbox, node_mailbox
 from provisioner.nodes.subjects import CONTROLLER, node_name
+from tests.alarms import free_port
 from tests.nodes.carrying import CountingHosts, Working, node_at_work
 
 CARRIERS: Final = ("viettel", "vnpt")
@@ -44,9 +45,7 @@ class BrokerServer:
         self.write("broker", issued(self.authority, "broker", ["127.0.0.1", "localhost"], now, 2))
         for name in (CONTROLLER, *map(node_name, CARRIERS)):
             self.write(name, issued(self.authority, name, [], now, 2))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         files = BrokerFiles(
             str(folder / "ca.pem"), str(folder / "broker.pem"), str(folder / "broker.key"), str(self.store)
         )
@@ -67,6 +66,26 @@ class BrokerServer:
     def broker(self, name: str) -> Broker:
         """The broker as one of its ends knows it."""
         return Broker(self.url, self.folder / "ca.pem", self.folder / f"{name}.pem", self.folder / f"{name}.key")
+
+    def dials(self, name: str) -> str:
+        """What an end's file says of the broker, and of how it is known there."""
+        one = self.broker(name)
+        return (
+            f'broker = "{one.url}"\nca = "{one.ca}"\n'
+            f'certificate = "{one.certificate}"\ncertificate_key = "{one.certificate_key}"\n'
+        )
+
+    def write_files(self, folder: Path, carrier: str, networks: Sequence[object], ssh_key: Path) -> Path:
+        """Write `node.toml` of a carrier's node and what a controller has, whose name is given; with fresh keys."""
+        ours, its = make_exchange_key(folder / "controller.key"), make_exchange_key(folder / "node.key")
+        (folder / "node.toml").write_text(
+            f'{self.dials(node_name(carrier))}carrier = "{carrier}"\nkey = "node.key"\n'
+            f'controllers = ["{ours.public.line}"]\nnetworks = {[str(one) for one in networks]}\n'
+            f'ssh_key = "{ssh_key}"\nstate = "state"\n'
+        )
+        nodes = folder / "nodes.toml"
+        nodes.write_text(f'{self.dials(CONTROLLER)}key = "controller.key"\n[nodes]\n{carrier} = "{its.public.line}"\n')
+        return nodes
 
     def start(self) -> None:
         """Start it, and wait until it listens."""

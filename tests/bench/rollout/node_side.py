@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
-from provisioner.nodes.exchange_key import make_exchange_key
-from provisioner.nodes.subjects import CONTROLLER, node_name
 from tests.bench.rollout.controller import Controller
 from tests.bench.rollout.inventory import CARRIER
 from tests.nodes.broker import broker_of, server_program
@@ -27,22 +25,11 @@ def node_beside(controller: Controller) -> Iterator[Path | None]:
     folder.mkdir(mode=0o700)
     try:
         with broker_of(folder) as broker:
-            ours, its = make_exchange_key(folder / "controller.key"), make_exchange_key(folder / "node.key")
-            dials = f'broker = "{broker.url}"\nca = "{broker.folder}/ca.pem"\n'
-            own = '{0}certificate = "{1}/{2}.pem"\ncertificate_key = "{1}/{2}.key"\n'
-            networks = sorted({str(ip_network(address)) for address in controller.hosts.addresses.values()})
-            (folder / "node.toml").write_text(
-                f"{own.format(dials, broker.folder, node_name(CARRIER))}"
-                f'carrier = "{CARRIER}"\nkey = "node.key"\ncontrollers = ["{ours.public.line}"]\n'
-                f'networks = {networks}\nssh_key = "{controller.hosts.ssh_key}"\nstate = "state"\n'
-            )
-            (folder / "nodes.toml").write_text(
-                f"{own.format(dials, broker.folder, CONTROLLER)}"
-                f'key = "controller.key"\n[nodes]\n{CARRIER} = "{its.public.line}"\n'
-            )
+            networks = sorted(map(ip_network, controller.hosts.addresses.values()), key=str)
+            nodes = broker.write_files(folder, CARRIER, networks, controller.hosts.ssh_key)
             program = Path(sys.executable).with_name("provisioner")
             kept = {name: controller.environment[name] for name in ("PATH", "XDG_RUNTIME_DIR")}
             with beside([program, "node", "run", folder / "node.toml"], folder / "log", environment=kept, patience=60):
-                yield folder / "nodes.toml"
+                yield nodes
     finally:
         shutil.rmtree(folder, ignore_errors=True)
