@@ -113,7 +113,6 @@ def keep_commit_states(place: StatePlace, rows: Collection[CommitRow]) -> None:
     if database is None:
         raise TypeError("a database that may be made is there")
     with closing(database), database.writing() as connection:
-        commit_states.create(connection, checkfirst=True)
         for row in rows:
             _replace(connection, place.inventory, row)
 

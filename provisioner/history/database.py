@@ -14,28 +14,19 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from provisioner import __version__
 from provisioner.base.errors import StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
+from provisioner.base.printable import printable
 from provisioner.history.place import VARIABLE, StatePlace
 from provisioner.history.rows import DAMAGE, DamagedRecordError
-from provisioner.history.tables import (
-    PRUNED_SCHEMA,
-    SCHEMA,
-    entries,
-    metadata,
-    month_sums,
-    path_memories,
-    schema,
-    seals,
-    verdicts,
-    view_references,
-)
+from provisioner.history.schema_revision import BEFORE, KNOWN, REVISION, bring_up, revision_of
+from provisioner.history.tables import PRUNED_SCHEMA, SCHEMA, schema
 
 _WAIT_S = 30
+_SHOWN = 20
 _TO_WRITE = "provisioner_to_write"
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
-# The first table, and those that a later version brought: a database of before lacks some.
-_MILESTONES = (entries, seals, path_memories, view_references, verdicts, month_sums)
 _URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 _LOGIN = re.compile(r"[^\s\"']*@")
 _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
@@ -129,21 +120,18 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
         database = Database(place, _engine(place))
     with ExitStack() as opened:
         opened.callback(database.close)
-        made = _tables_of(database)
-        if entries.name not in made and not create:
-            return None
-        if create and not {table.name for table in _MILESTONES} <= made:
-            with database.writing() as connection:
-                _create(connection)
         with database.reading() as connection:
-            _refuse_other(connection, place)
+            revision = revision_of(connection)
+            if revision is not None:
+                _refuse_other(connection, place, revision)
+        if revision is None and not create:
+            return None
+        if create and revision != REVISION:
+            with database.writing() as connection:
+                _alone(connection, "schema")
+                bring_up(connection)
         opened.pop_all()
     return database
-
-
-def _tables_of(database: Database) -> set[str]:
-    with database.reading() as connection:
-        return {table.name for table in _MILESTONES if has_table(connection, table)}
 
 
 def has_table(connection: Connection, table: Table) -> bool:
@@ -151,15 +139,14 @@ def has_table(connection: Connection, table: Table) -> bool:
     return inspect(connection).has_table(table.name)
 
 
-def _create(connection: Connection) -> None:
-    """Make the tables that are missing; where two processes begin at once, the second finds them made."""
-    _alone(connection, "schema")
-    metadata.create_all(connection)
-    if connection.scalar(select(schema.c.version)) is None:
-        connection.execute(schema.insert().values(version=SCHEMA))
-
-
-def _refuse_other(connection: Connection, place: StatePlace) -> None:
+def _refuse_other(connection: Connection, place: StatePlace, revision: str) -> None:
+    """Refuse a database that a newer version of provisioner has brought further, or recorded in otherwise."""
+    if revision not in KNOWN | {BEFORE}:
+        raise StateError(
+            f"the history in {place.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
+            f" provisioner {__version__} knows them up to {REVISION}",
+            hint="install the version of provisioner that other machines with this history have",
+        )
     version = connection.scalar(select(schema.c.version))
     if version not in {SCHEMA, PRUNED_SCHEMA}:
         own = f"{SCHEMA} and {PRUNED_SCHEMA}"

@@ -161,7 +161,6 @@ def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolde
     with database.holding() as connection:
         is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
         with database.writing() as other:
-            leases.create(other, checkfirst=True)
             before = _row(other, inventory, name)
             if is_ours:
                 _replace(other, inventory, name, holder)

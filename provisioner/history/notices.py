@@ -65,7 +65,6 @@ def keep_notice(place: StatePlace, receiver: str, document: Document, at: dateti
     row = {"inventory": place.inventory, "receiver": receiver, "at": at, "packed": packed, "seal": seal}
     own = notices.c.inventory == place.inventory, notices.c.receiver == receiver
     with closing(database), database.writing() as connection:
-        notices.create(connection, checkfirst=True)
         connection.execute(delete(notices).where(*own))
         connection.execute(insert(notices).values(**row))
 

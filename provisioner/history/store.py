@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 from provisioner.history.append import Entry, append, head_at, heads_of
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
+from provisioner.history.epochs import take_epochs
 from provisioner.history.evidence_query import evidence
 from provisioner.history.keys_query import PRE_SHARED, TO_PUSH, keys_drawn
 from provisioner.history.packages_query import package_records
@@ -98,6 +99,15 @@ class History:
                 columns = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
                 connection.execute(insert(holdings).values(**own, **columns))
         return self._remembered(head, lost)
+
+    def take_epochs(self, run: str, seen: Mapping[str, int], at: datetime) -> dict[str, int]:
+        """Take the epochs of hosts for a run that is about to change them (`history.epochs`).
+
+        Raises:
+            StateError: they cannot be taken; then nothing may be changed.
+        """
+        with self._database.writing() as connection:
+            return take_epochs(connection, self._mine, run, seen, at)
 
     def _lost(self, connection: Connection) -> Head | None:
         last = remembered(self.place)

@@ -135,6 +135,9 @@ metadata = MetaData()
 
 schema = Table("provisioner_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
+migrations = Table("provisioner_migrations", metadata, Column("version_num", String(32), primary_key=True))
+"""Alembic's: the revision of these tables (`history.schema_revision`)."""
+
 entries = Table(
     "provisioner_entries",
     metadata,
@@ -311,3 +314,14 @@ commit_states = Table(
 
 `by_itself` is of those that were reached, and not with a newer one: the last of them is asked for.
 """
+
+host_epochs = Table(
+    "provisioner_host_epochs",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("host", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, nullable=False),
+    Column("run", TextColumn(63), nullable=False),
+    Column("at", MomentColumn, nullable=False),
+)
+"""How often a run has begun to change a host, and the last that did: a host takes no run with a lower number."""

@@ -262,6 +262,8 @@ def test_a_database_of_an_older_version_is_read_and_made_whole_by_who_records(hi
     assert database is not None
     with database.writing() as connection:
         connection.execute(text("DROP TABLE provisioner_seals"))
+        connection.execute(text("DROP TABLE provisioner_migrations"))
+        connection.execute(text("DROP TABLE provisioner_host_epochs"))
     database.close()
     old = find_history(replace(history.place, keys=KEYS))
     assert old is not None

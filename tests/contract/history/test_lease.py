@@ -132,6 +132,8 @@ def test_a_record_of_before_gets_its_table_when_it_is_needed(sealed: StatePlace)
     assert database is not None
     with closing(database), database.writing() as connection:
         connection.execute(text("DROP TABLE provisioner_notices"))
+        connection.execute(text("DROP TABLE provisioner_migrations"))
+        connection.execute(text("DROP TABLE provisioner_host_epochs"))
     assert read_notices(sealed, ["noc"]) == ReadNotices()
     keep_notice(sealed, "noc", {"a": 1}, make.START)
     assert read_notices(sealed, ["noc"]).documents == {"noc": {"a": 1}}

@@ -229,6 +229,8 @@ def test_a_month_with_a_damaged_row_has_no_sums(sealed: StatePlace) -> None:
 
 def test_a_database_of_before_gets_them_with_the_next_record(sealed: StatePlace) -> None:
     tamper(sealed, "DROP TABLE provisioner_month_sums")
+    tamper(sealed, "DROP TABLE provisioner_migrations")
+    tamper(sealed, "DROP TABLE provisioner_host_epochs")
     assert (summed(sealed), keep(sealed), faults(sealed)) == ({}, 0, [])
     record(sealed, SPRING.until, {ONE: UP})
     assert keep(sealed) == 4

@@ -74,6 +74,8 @@ def test_nothing_is_made_to_read(place: StatePlace) -> None:
 def test_a_database_of_before_has_no_memories_until_one_is_written(sealed: StatePlace) -> None:
     open_history(sealed).close()
     tamper(sealed, "DROP TABLE provisioner_path_memories")
+    tamper(sealed, "DROP TABLE provisioner_migrations")
+    tamper(sealed, "DROP TABLE provisioner_host_epochs")
     assert memories(sealed, [ONE]).documents == {}
     remember(sealed, ONE)
     assert memories(sealed, [ONE]).documents == {ONE: {"times": 1}}

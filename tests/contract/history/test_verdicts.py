@@ -132,6 +132,8 @@ def test_nothing_is_made_to_read_and_a_database_of_before_has_none(place: StateP
     assert find_history(place) is None
     open_history(place).close()
     tamper(place, "DROP TABLE provisioner_verdicts")
+    tamper(place, "DROP TABLE provisioner_migrations")
+    tamper(place, "DROP TABLE provisioner_host_epochs")
     assert dict(read_since(place)) == {}
     assert faults(place) == []
     record(place, 0, ALL_UP)

@@ -53,6 +53,8 @@ def test_nothing_is_made_to_read(place: StatePlace) -> None:
 def test_a_database_of_before_has_no_references_until_one_is_accepted(sealed: StatePlace) -> None:
     open_history(sealed).close()
     tamper(sealed, "DROP TABLE provisioner_view_references")
+    tamper(sealed, "DROP TABLE provisioner_migrations")
+    tamper(sealed, "DROP TABLE provisioner_host_epochs")
     assert read_references(sealed, [ONE]).documents == {}
     add_references(sealed, {ONE: {"is": 1}}, make.START)
     assert read_references(sealed, [ONE]).documents == {ONE: {"is": 1}}

@@ -133,6 +133,8 @@ def test_a_host_that_does_not_answer_is_named(controller: RecordingController) -
 def test_entries_of_an_older_version_are_counted_and_no_fault(controller: RecordingController) -> None:
     with controller.tampered() as connection:
         connection.execute("DROP TABLE provisioner_seals")
+        connection.execute("DROP TABLE provisioner_migrations")
+        connection.execute("DROP TABLE provisioner_host_epochs")
         hash_anew(connection, unkeyed)
     forget_here(controller)
     checked = controller.check()

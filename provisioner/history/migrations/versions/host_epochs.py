@@ -1,0 +1,23 @@
+"""The epoch of each host: how often a run has begun to change it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from alembic import op
+from sqlalchemy import BigInteger, Column, String
+
+revision: Final = "2"
+down_revision: Final = "1"
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "provisioner_host_epochs",
+        Column("inventory", String(63), primary_key=True),
+        Column("host", String(63), primary_key=True),
+        Column("number", BigInteger, nullable=False),
+        Column("run", String(63), nullable=False),
+        Column("at", BigInteger, nullable=False),
+    )
