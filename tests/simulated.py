@@ -26,6 +26,7 @@ from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
 from provisioner.hosts.owner import is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
+from provisioner_host import epoch as host_epoch
 from provisioner_host import escrow as host_escrow
 from provisioner_host import files as host_files
 from provisioner_host import held as host_held
@@ -35,7 +36,7 @@ from provisioner_host import relay as host_relay
 from provisioner_host import saved_texts
 from provisioner_host import tunnel as host_tunnel
 from provisioner_host import units as host_units
-from provisioner_host.wire import Tombstones
+from provisioner_host.wire import HostEpoch, Tombstones
 
 File = tuple[bytes, int, str, str]
 GENERATIONS = 3
@@ -89,6 +90,7 @@ class SimulatedHost:
     runs_without_file: bool = False
     overriding: list[str] = field(default_factory=list)
     writes: int = 0
+    epoch: HostEpoch | None = None
 
     def settle(self) -> None:
         """Bring the tunnel to its file, each site's addresses at the peer that spoke last, as the host's unit does."""
@@ -234,6 +236,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "keys": {},
         "firewall": {"present": host.rules is not None, "differences": _differences(host, intended)},
         "owner": host.owner,
+        "epoch": host.epoch["number"] if host.epoch else 0,
         "trust": _json(host, TRUST_FILE),
         "policy": _json(host, POLICY_FILE),
     }
@@ -354,8 +357,8 @@ def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:
 def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     request = call.request
     answer = {"cause": "", "steps": [{"name": "all", "seconds": 0.1}], "run": request["run"]}
-    if host.armed is not None:
-        return answer | {"outcome": "locked", "cause": f"run {host.armed['run']} waits"}
+    if (ended := _not_begun(host, call)) is not None:
+        return answer | ended
     facts = _observe(host, call)
     if facts["live_digest"] != request["expected_live_digest"]:
         return answer | {"outcome": "stale", "facts": facts}
@@ -375,6 +378,19 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     host.armed = {"run": request["run"], "kind": "apply", "target": ""}
     host.elsewhere = list(request["elsewhere"])
     return answer | {"outcome": "armed", "before": host.before}
+
+
+def _not_begun(host: SimulatedHost, call: HostCall) -> dict[str, Any] | None:
+    """Tell why a run does not begin, as a host does before anything else; else take its epoch."""
+    request = call.request
+    run, number = str(request["run"]), request.get("epoch")
+    if overtaken := host_epoch.refusal(host.epoch, run, number):
+        return {"outcome": "stale", "cause": overtaken}
+    if host.armed is not None:
+        return {"outcome": "locked", "cause": f"run {host.armed['run']} waits"}
+    if number is not None:
+        host.epoch = {"number": number, "run": run, "who": str(request["who"]), "at": "2021-05-20T00:00:00Z"}
+    return None
 
 
 def _kept(host: SimulatedHost, call: HostCall) -> dict[str, bytes]:
@@ -587,8 +603,8 @@ def _status(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
 
 def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     run, target = str(call.request["run"]), str(call.request["target"])
-    if host.armed is not None:
-        return _answer(run, "locked", f"run {host.armed['run']} waits")
+    if (ended := _not_begun(host, call)) is not None:
+        return _answer(run, ended["outcome"], ended["cause"])
     kept = dict(host.generations)
     if not target and host.generations:
         target = host.generations[-1][0]

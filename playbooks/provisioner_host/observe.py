@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from provisioner_host import (
     dead_man,
+    epoch,
     files,
     firewall,
     held,
@@ -65,6 +66,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         "armed": dead_man.armed(),
         "generations": last_good.generations(),
         "owner": owner.mark(),
+        "epoch": epoch.number(),
         "keys": {p.name: p.exists() for p in (paths.WG_KEY, paths.API_PASSWORD, paths.PROBE_PASSWORD, paths.IDENTITY)},
         "firewall": {"present": False, "differences": []},
         "trust": files.read_json(paths.TRUST_FILE),

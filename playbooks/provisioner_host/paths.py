@@ -37,6 +37,8 @@ POLICY_FILE = ETC / "policy.json"
 MANIFEST = STATE / "manifest.json"
 # Whose the host is: bundle.py reads it by the same name.
 OWNER = STATE / "owner.json"
+# The number of the run that has begun to change the host last.
+EPOCH = STATE / "epoch.json"
 LAST_GOOD = STATE / "last-good"
 GENERATIONS = STATE / "generations"
 TOMBSTONES = STATE / "tombstones.json"

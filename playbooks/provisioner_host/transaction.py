@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import dead_man, files, last_good, lease, lockout, paths, tombstones
+from provisioner_host import dead_man, epoch, files, last_good, lease, lockout, paths, tombstones
 from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
@@ -184,12 +184,17 @@ def begin(change: Transaction) -> ChangeAnswer | None:
     if past is not None and past["outcome"] != "armed":
         # A bundle is sealed for ever: what was done once is not done again for who kept it.
         return change.answer("refused", f"run {change.run_id} is over on this host: {past['outcome']}")
+    number = change.request.get("epoch")
+    if overtaken := epoch.refusal(epoch.held(), change.run_id, number):
+        receipt = change.receipt("stale", overtaken) if past is None else ""
+        return change.answer("stale", overtaken, receipt=receipt)
     armed = dead_man.armed()
     if armed is not None and armed["due"] > lease.now() - 5:
         holder = lease.sentence(lease.holder())
         cause = f"run {armed['run']} waits for its confirmation" + (f": {holder}" if holder else "")
         return change.answer("locked", cause, holder=lease.holder())
     note = lease.take(change.run_id, change.who, OPERATION_S)
+    epoch.take(change.run_id, change.who, number)
     change.notes += [note] if note else []
     if armed is not None:
         cause = dead_man.cause_of(armed)

@@ -299,6 +299,7 @@ class ChangeRequest(TypedDict):
         sentinel: the path that shows that MediaMTX has read its file; empty without a relay.
         record: the entry with which the run began; receipt and manifest keep it.
         owner: whose the host is once an apply is confirmed.
+        epoch: of what begins a change, the number of the run among all that change this host.
     """
 
     run: str
@@ -310,6 +311,7 @@ class ChangeRequest(TypedDict):
     program: ProgramToInstall | None
     record: NotRequired[RecordHead | None]
     owner: NotRequired[OwnerToMark]
+    epoch: NotRequired[int]
 
 
 class ApplyRequest(ChangeRequest):
@@ -684,6 +686,7 @@ class FactsAnswer(TypedDict):
     firewalls: NotRequired[list[str]]
     receipts: NotRequired[list[RecordHead]]
     owner: NotRequired[dict[str, Any] | None]
+    epoch: NotRequired[int]
     beside: NotRequired[list[dict[str, Any]]]
     held: NotRequired[HeldAnswer]
     quarantine: NotRequired[dict[str, QuarantineAnswer]]
@@ -693,6 +696,15 @@ class FactsAnswer(TypedDict):
     way_out: NotRequired[WayOutAnswer | None]
     ports_taken: NotRequired[list[PortAnswer]]
     live_digest: str
+
+
+class HostEpoch(TypedDict):
+    """Which run began to change this host last: its number among all that did, who made it, and when."""
+
+    number: int
+    run: str
+    who: str
+    at: str
 
 
 class ReleaseAnswer(TypedDict):

@@ -61,6 +61,7 @@ class Job:
         rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
             newest run that the host keeps a state of.
         carrier: the other relays of this relay's carrier: what the host loses to them is not revoked.
+        epoch: the run's number among all that change the host (`history.epochs`); None where nothing is recorded.
     """
 
     spec: HostSpec
@@ -72,6 +73,7 @@ class Job:
     changes: tuple[Change, ...] = ()
     rollback: str | None = None
     carrier: tuple[HostSpec, ...] = ()
+    epoch: int | None = None
 
     @property
     def unproved(self) -> bool:
@@ -135,11 +137,13 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
         "lift": sorted(job.spec.lifted),
     }
+    if job.epoch is not None:
+        request["epoch"] = job.epoch
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved)
 
 
 def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:
-    return {
+    request: RollbackRequest = {
         "operation": "rollback",
         **_common(job, run_id, options),
         "target": target,
@@ -149,6 +153,9 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "gate": _look(job, job.touched.read, (), _BEFORE_S) if options.gate else None,
         "held": sorted(job.spec.held_names),
     }
+    if job.epoch is not None:
+        request["epoch"] = job.epoch
+    return request
 
 
 def look_call(

@@ -14,7 +14,8 @@ REVISION: Final = "2"
 KNOWN: Final = frozenset({"1", REVISION})
 BEFORE: Final = ""
 """Of a database that was made before revisions were counted."""
-_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+"""Where the steps are."""
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -47,5 +48,5 @@ def _migrate(connection: Connection) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     command.upgrade(config, "head")

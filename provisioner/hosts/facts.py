@@ -248,6 +248,7 @@ class HostFacts:
         ssh_peer: the address from which the host saw the controller come, empty where it did not say.
         owner: whose it is by its mark; None where it has none.
         beside: by their marks, the inventories that have sides of their own on it.
+        epoch: the number of the run that began to change it last (`history.epochs`); 0 where none did.
         proved: whether it has proved that it is the host that was managed before.
         trust: what it was trusted for when it was applied last; None where it never was.
         policy: what held plans back then.
@@ -280,6 +281,7 @@ class HostFacts:
     ssh_peer: str = ""
     owner: Owner | None = None
     beside: tuple[Owner, ...] = ()
+    epoch: int = 0
     proved: bool = True
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
@@ -342,6 +344,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         ssh_peer=_address(machine.values.get("ssh_peer")),
         owner=owner_of(answer.values["owner"]) if answer.has("owner") else None,
         beside=tuple(map(owner_of, answer.list_of("beside")[:_MOST_BESIDE])) if answer.has("beside") else (),
+        epoch=answer.number("epoch") if answer.has("epoch") else 0,
         trust=_trust(answer.below_or_none("trust")),
         policy=_policy(answer.below_or_none("policy")),
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),

@@ -44,6 +44,14 @@ class RunLog:
         self._history.begin(self.run, hosts, digest(canonical(intent.plain())))
         self._events.add(self.run.id, _event(JournalStep("", "run", "begin", intent.plain())))
 
+    def epochs(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Take the run's epochs of hosts, by what was seen on each (`history.epochs`).
+
+        Raises:
+            StateError: they cannot be recorded; then nothing may be changed.
+        """
+        return self._history.take_epochs(self.run.id, seen, datetime.now(UTC))
+
     def write(self, step: JournalStep) -> None:
         """Write one step down."""
         with self._lock:

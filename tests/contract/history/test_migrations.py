@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import make_url, text
+from sqlalchemy import Connection, make_url, text
 
 from provisioner.base.errors import StateError
 from provisioner.history import schema_revision
@@ -65,7 +65,7 @@ def differences(place: StatePlace) -> list[object]:
 
 def test_what_is_known_here_is_what_there_are_steps_to() -> None:
     config = Config()
-    config.set_main_option("script_location", str(schema_revision._MIGRATIONS))
+    config.set_main_option("script_location", str(schema_revision.MIGRATIONS))
     steps = ScriptDirectory.from_config(config)
     assert {step.revision for step in steps.walk_revisions()} == KNOWN
     assert steps.get_heads() == [REVISION]
@@ -107,7 +107,7 @@ def test_two_that_begin_at_once_bring_it_up_once(old: StatePlace) -> None:
 def test_a_step_that_breaks_off_leaves_it_as_it_was(old: StatePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate = schema_revision._migrate
 
-    def broken(connection: schema_revision.Connection) -> None:
+    def broken(connection: Connection) -> None:
         migrate(connection)
         raise KeyboardInterrupt
 
