@@ -37,8 +37,8 @@ def refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
     """
     if last is None or number is None or number > last["number"] or (number, run) == (last["number"], last["run"]):
         return ""
-    by = f"run {last['run']} ({last.get('who') or 'somebody'}) has begun here since {last.get('at') or 'then'}"
-    return f"{by}, with epoch {last['number']}, and this one has {number}: plan anew"
+    began = f"run {last['run']} of {last.get('who') or 'somebody'} began here at {last.get('at') or 'some time'}"
+    return f"{began} with epoch {last['number']}, and this one has epoch {number}"
 
 
 def take(run: str, who: str, number: int | None) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import make_url, text
 
 from provisioner.base.errors import StateError
 from provisioner.history import schema_revision
@@ -105,13 +106,13 @@ def test_two_that_begin_at_once_bring_it_up_once(old: StatePlace) -> None:
 
 
 def test_a_step_that_breaks_off_leaves_it_as_it_was(old: StatePlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    migrate = schema_revision._migrate
+    upgrade = command.upgrade
 
-    def broken(connection: Connection) -> None:
-        migrate(connection)
+    def broken(config: Config, to: str) -> None:
+        upgrade(config, to)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(schema_revision, "_migrate", broken)
+    monkeypatch.setattr(command, "upgrade", broken)
     with pytest.raises(KeyboardInterrupt):
         open_history(old)
     assert revision(old) == ""
