@@ -14,7 +14,6 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from provisioner import __version__
 from provisioner.base.errors import StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.base.printable import printable
@@ -144,7 +143,7 @@ def _refuse_other(connection: Connection, place: StatePlace, revision: str) -> N
     if revision not in KNOWN | {BEFORE}:
         raise StateError(
             f"the history in {place.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
-            f" provisioner {__version__} knows them up to {REVISION}",
+            f" this program knows them up to {REVISION}",
             hint="install the version of provisioner that other machines with this history have",
         )
     version = connection.scalar(select(schema.c.version))

@@ -23,8 +23,8 @@ def revision_of(connection: Connection) -> str | None:
     there = inspect(connection)
     if not there.has_table(entries.name):
         return None
-    found = connection.scalar(select(migrations.c.version_num)) if there.has_table(migrations.name) else None
-    return BEFORE if found is None else str(found)
+    number = connection.scalar(select(migrations.c.version_num)) if there.has_table(migrations.name) else None
+    return BEFORE if number is None else str(number)
 
 
 def bring_up(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from provisioner.hosts.document import Fields, UnreadableError, parsed
 from provisioner.hosts.surroundings import Surroundings, surroundings_in
 from provisioner.inventory.model import ApprovedChanges
 
+_MOST_EPOCHS = 10**12
 _MOST_ROUTES = 20
 RuleAction = Literal["create", "update", "delete"]
 _MOST_RECEIPTS = 100
@@ -344,7 +345,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         ssh_peer=_address(machine.values.get("ssh_peer")),
         owner=owner_of(answer.values["owner"]) if answer.has("owner") else None,
         beside=tuple(map(owner_of, answer.list_of("beside")[:_MOST_BESIDE])) if answer.has("beside") else (),
-        epoch=answer.number("epoch") if answer.has("epoch") else 0,
+        epoch=_epoch(answer),
         trust=_trust(answer.below_or_none("trust")),
         policy=_policy(answer.below_or_none("policy")),
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),
@@ -357,6 +358,14 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         routes_elsewhere=_routes(answer) if answer.has("routes_elsewhere") else (),
         surroundings=surroundings_in(answer),
     )
+
+
+def _epoch(answer: Fields) -> int:
+    number = answer.amount("epoch") if answer.has("epoch") else 0
+    # The next one has to be a number of the database's; no host has been changed so often.
+    if number > _MOST_EPOCHS:
+        raise UnreadableError(f"{answer.place_of('epoch')} is more than any host can have had")
+    return number
 
 
 def _routes(answer: Fields) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import dead_man, epoch, files, last_good, lease, paths, transaction
+from provisioner_host import dead_man, epoch, files, last_good, lease, paths, tombstones, transaction
 from provisioner_host.transaction import Transaction
 from tests.hostile import RELAY
 
@@ -30,7 +30,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "write_json", write)
     monkeypatch.setattr(files, "folder", lambda path, _mode: path.mkdir(exist_ok=True))
     monkeypatch.setattr(dead_man, "armed", lambda: None)
-    monkeypatch.setattr(transaction.tombstones, "bury_late", list)
+    monkeypatch.setattr(tombstones, "bury_late", list)
     return tmp_path
 
 

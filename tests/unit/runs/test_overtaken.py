@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.hostile import RELAY as RELAY_HOSTILE
 from tests.recorded import RecordingController, recording_controller
 
 RELAY = "relay-viettel-1"
@@ -81,7 +83,11 @@ def test_an_apply_that_comes_late_changes_nothing_though_the_host_is_as_it_was(
 def test_a_rollback_that_comes_late_changes_nothing(first: RecordingController, second: RecordingController) -> None:
     relay = first.hosts.hosts[RELAY]
     stop_unit(first)
-    hangs_before(first, "rollback", lambda: [second.run(*APPLY)].clear())
+
+    def taken_over() -> None:
+        assert second.run(*APPLY).code == 0
+
+    hangs_before(first, "rollback", taken_over)
     before = relay.writes
     late = first.run("--output", "json", "rollback", RELAY, "--yes")
     assert late.code == 8, late
@@ -98,3 +104,17 @@ def test_each_run_has_a_higher_one_whichever_controller_it_is_of(
         assert relay.epoch is not None
         numbers.append(relay.epoch["number"])
     assert numbers == sorted(set(numbers))
+
+
+@RELAY_HOSTILE
+@pytest.mark.parametrize("number", [-1, 10**12 + 1, 2**63 - 1, 2**80, "7", 1.5, True])
+def test_a_host_whose_number_is_none_holds_back_itself_alone(first: RecordingController, number: Any) -> None:
+    relay, other = first.hosts.hosts[RELAY], first.hosts.hosts["relay-vnpt-1"]
+    stop_unit(first)
+    other.units.discard("provisioner-nft.service")
+    relay.epoch = {"number": number, "run": "x", "who": "", "at": ""}
+    done = first.run(*APPLY)
+    outcomes = {one["host"]: one["outcome"] for one in done.document["hosts"]}
+    assert (done.code, outcomes["relay-vnpt-1"]) == (5, "applied")
+    assert "provisioner-nft.service" not in relay.units
+    assert "epoch" in str(done.document), done.document
