@@ -10,7 +10,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -244,10 +244,15 @@ class Deployment:
         vars(session)["runner"] = DirectRunner(self.lab, session.templates)
         return session
 
-    def apply_directly(self, gate: GateRules) -> Applied:
-        """Apply the inventory as it is now, past SSH and Ansible, with a path gate of these rules."""
+    def apply_directly(self, gate: GateRules, *, meanwhile: Callable[[], None] = lambda: None) -> Applied:
+        """Apply the inventory as it is now, past SSH and Ansible, with a path gate of these rules.
+
+        `meanwhile` is done between the plan and the apply.
+        """
         session = self.direct_session()
-        return apply_plan(session, _planned(session), options=_with(gate))
+        planned = _planned(session)
+        meanwhile()
+        return apply_plan(session, planned, options=_with(gate))
 
     def lift_quarantine(self) -> None:
         """Have every camera that refused its password asked again."""

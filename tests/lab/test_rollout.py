@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -16,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import GateRules, HostOutcome
+from provisioner.apply import GateRules, HostOutcome, NotStartedBecause
 from provisioner.history.event_log import EventLog
-from provisioner.history.place import state_place_of
+from provisioner.history.place import VARIABLE, state_place_of
 from provisioner.history.store import open_history
 from tests.hostile import LOCAL_USER
 
@@ -173,6 +174,29 @@ def test_a_second_controller_is_told_who_holds_the_host(deployment: Deployment) 
         first.wait(stretched(120))
         assert first.returncode == 7
     assert disarmed(deployment)
+
+
+@pytest.mark.soak
+def test_a_controller_that_was_taken_over_from_changes_nothing(deployment: Deployment) -> None:
+    flush = ["nft", "delete", "table", "inet", "provisioner"]
+    deployment.lab.exec(RELAY, flush)
+    other = {VARIABLE: str(deployment.lab.directory / "state-of-another")}
+
+    def taken_over() -> None:
+        deployment.variables |= other
+        deployment.run("apply", "--yes", *ONLY)
+        deployment.variables.pop(VARIABLE)
+        deployment.lab.exec(RELAY, flush)
+
+    late = deployment.apply_directly(GateRules(), meanwhile=taken_over)
+    (relay,) = [result for result in late.results if result.host == RELAY]
+    assert (relay.outcome, relay.refusal) == (HostOutcome.NOT_STARTED, NotStartedBecause.STALE)
+    assert " began here at " in relay.cause
+    assert deployment.lab.exec(RELAY, ["nft", "list", "tables"]).stdout.count("inet provisioner") == 0
+    receipt = deployment.lab.exec(RELAY, ["cat", f"/var/lib/provisioner/receipts/{late.run}.json"]).stdout
+    assert json.loads(receipt)["outcome"] == "stale"
+    deployment.run("apply", "--yes")
+    assert deployment.run("drift").returncode == 0
 
 
 def test_a_killed_controller_leaves_nothing_here_and_its_run_is_taken_up(deployment: Deployment) -> None:
