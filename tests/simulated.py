@@ -384,10 +384,13 @@ def _not_begun(host: SimulatedHost, call: HostCall) -> dict[str, Any] | None:
     """Tell why a run does not begin, as a host does before anything else; else take its epoch."""
     request = call.request
     run, number = str(request["run"]), request.get("epoch")
+    if (past := host.receipts.get(run)) is not None:
+        return {"outcome": "refused", "cause": f"run {run} is over on this host: {past[0]}"}
     if overtaken := host_epoch.refusal(host.epoch, run, number):
         return {"outcome": "stale", "cause": overtaken}
     if host.armed is not None:
-        return {"outcome": "locked", "cause": f"run {host.armed['run']} waits"}
+        holder = {"run": host.armed["run"], "who": "somebody", "since": "", "due": 60.0}
+        return {"outcome": "locked", "cause": f"run {host.armed['run']} waits", "holder": holder}
     if number is not None:
         host.epoch = {"number": number, "run": run, "who": str(request["who"]), "at": "2021-05-20T00:00:00Z"}
     return None
@@ -604,7 +607,7 @@ def _status(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
 def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     run, target = str(call.request["run"]), str(call.request["target"])
     if (ended := _not_begun(host, call)) is not None:
-        return _answer(run, ended["outcome"], ended["cause"])
+        return _answer(run, ended["outcome"], ended["cause"]) | ended
     kept = dict(host.generations)
     if not target and host.generations:
         target = host.generations[-1][0]

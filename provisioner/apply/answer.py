@@ -129,6 +129,7 @@ class ChangeReport:
 
     Attributes:
         refusal: what it was refused for, None where it was not.
+        holder: the run that holds a host which is locked; empty where that is not said.
         facts: the host as it is, of a change that is confirmed or refused as stale.
         before: the look before the switch.
         after: a look after it.
@@ -140,6 +141,7 @@ class ChangeReport:
     cause: str = ""
     receipt: str = ""
     refusal: CheckRefusal | None = None
+    holder: str = ""
     steps: tuple[StepTime, ...] = ()
     notes: tuple[str, ...] = ()
     facts: HostFacts | None = None
@@ -162,11 +164,13 @@ def _answer(host: str, answer: Fields) -> ChangeReport:
     state = _word(answer, "outcome", ChangeState)
     # What else an answer brings is read only where it counts.
     has_facts = state in {ChangeState.APPLIED, ChangeState.STALE} and answer.has("facts")
+    holder = answer.below_or_none("holder") if state is ChangeState.LOCKED else None
     return ChangeReport(
         state=state,
         cause=answer.sentence("cause", ""),
         receipt=answer.sentence("receipt", ""),
         refusal=_word(answer, "refusal", CheckRefusal) if answer.has("refusal") else None,
+        holder=holder.text("run") if holder else "",
         steps=tuple(map(_step, _each(answer, "steps")[:_MOST_STEPS])),
         notes=answer.sentences("notes", _MOST_NOTES),
         facts=facts_in(host, answer.below("facts")) if has_facts else None,

@@ -198,6 +198,10 @@ class HostChange:
             case Phase.STATUS, ChangeState.NOT_STARTED if not self._sent and not self._abort:
                 self.phase = Phase.START
                 return [JournalStep(self.host, "status", report.state.value)], 0.0
+            case Phase.START, ChangeState.LOCKED if report.holder == self.run_id:
+                # The first call is there already: another controller of this run sent it, or it came twice.
+                self.phase = Phase.STATUS
+                return [JournalStep(self.host, "start", "begun already")], _RETRY_S
             case Phase.STATUS, ChangeState.BUSY if not self._too_long_busy():
                 return [], _RETRY_S
             case _:

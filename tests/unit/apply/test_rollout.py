@@ -43,6 +43,23 @@ def test_hosts_of_later_waves_are_not_started_after_a_failure_unless_it_is_allow
     assert RELAY in done.cause or ended == "done"
 
 
+class LateHosts(SimulatedHosts):
+    """Hosts that a call reaches which a controller sent before it was killed, right before the same one of the next."""
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Carry a first call twice; the first one's answer is nobody's."""
+        if any(call.request["operation"] == "apply" for call in calls):
+            super().call(calls, timeout_s=timeout_s)
+        return super().call(calls, timeout_s=timeout_s)
+
+
+def test_a_host_that_its_own_run_holds_already_is_asked_how_far_it_is() -> None:
+    controller = Controller(hosts=LateHosts())
+    done = controller.run(controller.jobs(state(SITES)))
+    assert {r.host: r.outcome for r in done.results} == {RELAY: HostOutcome.APPLIED, CENTRE: HostOutcome.APPLIED}
+    assert {host.receipts["run-1"][0] for host in controller.hosts.hosts.values()} == {"applied"}
+
+
 def test_a_pause_leaves_later_waves_for_the_next_call() -> None:
     controller = Controller()
     jobs = controller.jobs(state(SITES))
