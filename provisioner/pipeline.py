@@ -131,6 +131,11 @@ class Session:
             return runner
         return AttendedRunner(runner, self.watcher)
 
+    @property
+    def by_nodes(self) -> bool:
+        """Whether hosts of some carriers are called by a node of theirs."""
+        return bool(self.environment.get(_NODES))
+
     def _routed(self, local: AnsibleRunner) -> OpenRunner:
         if not (named := self.environment.get(_NODES)):
             return local

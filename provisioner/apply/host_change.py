@@ -162,6 +162,8 @@ class HostChange:
         if answer.outcome is CallOutcome.UNPROVED and self.phase is Phase.START:
             # Nothing was sent to it: there is nothing to ask for afterwards.
             return self._end(HostOutcome.NOT_STARTED, answer.error, refusal=NotStartedBecause.HOST), 0.0
+        if answer.outcome is CallOutcome.REFUSED and self.phase is Phase.START:
+            return self._end(HostOutcome.NOT_STARTED, answer.error, refusal=NotStartedBecause.NODE), 0.0
         if answer.outcome is not CallOutcome.ANSWERED:
             return self._unanswered(answer.error)
         try:

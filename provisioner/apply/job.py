@@ -61,6 +61,7 @@ class Job:
         rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
             newest run that the host keeps a state of.
         carrier: the other relays of this relay's carrier: what the host loses to them is not revoked.
+        warrant: the plan and who approved it, for a carrier whose own people have to (`plan.kept.warrant`).
         epoch: the run's number among all that change the host (`history.epochs`); None where nothing is recorded.
     """
 
@@ -74,6 +75,7 @@ class Job:
     rollback: str | None = None
     carrier: tuple[HostSpec, ...] = ()
     epoch: int | None = None
+    warrant: bytes = field(repr=False, default=b"")
 
     @property
     def unproved(self) -> bool:
@@ -139,7 +141,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     }
     if job.epoch is not None:
         request["epoch"] = job.epoch
-    return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved)
+    return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved, warrant=job.warrant)
 
 
 def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:

@@ -25,6 +25,7 @@ class EndClass(StrEnum):
     STALE = "stale"
     LOCK_OUT = "lock-out"
     FOREIGN = "foreign"
+    NODE = "node"
     UNKNOWN = "unknown"
     HELD_BACK = "held-back"
     APPLIED = "applied"
@@ -38,6 +39,7 @@ _REFUSALS = {
     NotStartedBecause.LOCK_OUT: EndClass.LOCK_OUT,
     NotStartedBecause.HOST: EndClass.UNKNOWN,
     NotStartedBecause.FOREIGN: EndClass.FOREIGN,
+    NotStartedBecause.NODE: EndClass.NODE,
     NotStartedBecause.HELD_BACK: EndClass.HELD_BACK,
 }
 _OUTCOMES = {
@@ -70,6 +72,9 @@ _AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
     ),
     EndClass.FOREIGN: lambda hosts, names: (
         f"{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt"
+    ),
+    EndClass.NODE: lambda hosts, names: (
+        f"{hosts} not carried by the node of its carrier, untouched: {names}; do what its line says, or ask its people"
     ),
     EndClass.UNKNOWN: lambda hosts, names: (
         f"{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again"

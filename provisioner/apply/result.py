@@ -32,6 +32,7 @@ class NotStartedBecause(StrEnum):
     HOST = "host"
     HELD_BACK = "held-back"
     FOREIGN = "foreign"
+    NODE = "node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def _code(result: HostResult) -> int:
             NotStartedBecause.LOCK_OUT: 6,
             NotStartedBecause.HOST: 5,
             NotStartedBecause.FOREIGN: 6,
+            NotStartedBecause.NODE: 6,
             NotStartedBecause.HELD_BACK: 0,
         }
         return refused.get(result.refusal, 7)

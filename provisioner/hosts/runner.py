@@ -31,6 +31,8 @@ class HostCall:
             yet. It holds no secret, and nothing is proved before or by it.
         unproved: whether it may go to a host that does not prove that it is the one that it was: somebody has said
             so for this plan.
+        warrant: of a change, the plan that it is of and who approved that (`plan.kept.warrant`), for a carrier whose
+            own people have to; who calls a host itself has no use for it.
     """
 
     spec: CallTarget
@@ -42,6 +44,7 @@ class HostCall:
     unproved: bool = False
     since: str = ""
     script: ShellScript | None = None
+    warrant: bytes = field(repr=False, default=b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class CallOutcome(StrEnum):
     FAILED = "failed"
     UNPROVED = "unproved"
     """It did not prove that it is the host that it was: nothing was sent to it."""
+    REFUSED = "refused"
+    """Its carrier's node does not carry the call, by its own people's word: nothing was sent to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +198,9 @@ def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
             hint=answer.hint or unreachable_by(answer.error).hint,
             object=spec.id,
         )
+    if answer.outcome is CallOutcome.REFUSED:
+        hint = "its carrier's people say in the node's file what is carried: ask them"
+        return HostError(f"{place}: {answer.error}", hint=answer.hint or hint, object=spec.id)
     return HostError(
         f"{spec.id} could not be read: {answer.error}",
         hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.9 or later) work",

@@ -21,6 +21,7 @@ from provisioner.base.clock import local_time
 from provisioner.base.errors import ProvisionerError
 from provisioner.hosts.attended import OpenRunner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.nodes.approved_moments import NodeApprovals
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.envelope import EnvelopeError, EnvelopeHeader, EnvelopeKind, open_envelope, seal_envelope
 from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey
@@ -72,6 +73,7 @@ class NodeParts:
         runner: makes what carries the calls of a session inside the network.
         folder: makes a folder that is its own, in memory, for what is too large to be handed on.
         tell: takes a line for the log.
+        approvals: which changes the carrier's own people have to have approved; None asks nobody.
     """
 
     mailbox: Mailbox
@@ -82,6 +84,7 @@ class NodeParts:
     runner: Callable[[], OpenRunner]
     folder: Callable[[], Path]
     tell: Callable[[str], None]
+    approvals: NodeApprovals | None = None
 
 
 class Node:
@@ -227,15 +230,19 @@ class Node:
     def _answers(self, header: EnvelopeHeader, unit: CallUnit) -> Iterator[HostAnswer]:
         allowed = []
         for call in unit.calls:
-            if refusal := self._parts.rules.refusal(call):
+            if refusal := self._parts.rules.refusal(call) or self._unapproved(call):
                 self._parts.tell(f"unit {header.unit[:8]}: {call.host.id} is refused: {refusal}")
                 error = f"the node of {header.carrier} refuses: {refusal}"
-                yield HostAnswer(call.host.id, CallOutcome.FAILED, error=error)
+                yield HostAnswer(call.host.id, CallOutcome.REFUSED, error=error)
             else:
                 allowed.append(call)
         if allowed:
             with self._session(header) as runner, self._laid(allowed) as calls:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
+
+    def _unapproved(self, call: CarriedCall) -> str:
+        """Why a call is not carried for want of an approval; what is approved is remembered before it is carried."""
+        return "" if self._parts.approvals is None else self._parts.approvals.refusal(call, datetime.now(UTC))
 
     @contextmanager
     def _laid(self, calls: Iterable[CarriedCall]) -> Iterator[list[HostCall]]:

@@ -19,6 +19,7 @@ from provisioner.base.sd_notify import ServiceNotice
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.attended import OpenRunner
+from provisioner.nodes.approved_moments import ApprovedMoments, NodeApprovals
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.controller import NodeRunner
 from provisioner.nodes.exchange_key import read_exchange_key
@@ -30,6 +31,7 @@ from provisioner.render.templates import load_templates
 
 _MOST_SETTINGS: Final = 256 * 1024
 _BEGUN: Final = "begun-units"
+_APPROVED: Final = "approved-moments"
 
 
 def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
@@ -84,6 +86,9 @@ class NodeService:
             controllers={one.name: one for one in settings.controllers},
             rules=settings.rules,
             begun=begun,
+            approvals=NodeApprovals(settings.approvals, ApprovedMoments(settings.state / _APPROVED))
+            if settings.approvals
+            else None,
             runner=self._runner,
             folder=lambda: make_private_folder(self.environment),
             tell=self.tell,

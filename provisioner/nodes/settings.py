@@ -12,9 +12,11 @@ from typing import Final, NoReturn
 from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
+from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.toml_settings import toml_settings
 from provisioner.base.url import is_loopback
 from provisioner.inventory.model.addresses import is_host_name
+from provisioner.nodes.approved_changes import ApprovalRules, NodeApprover
 from provisioner.nodes.exchange_key import PublicExchangeKey, public_exchange_key
 from provisioner.nodes.jetstream import Broker
 from provisioner.nodes.node_rules import NodeRules
@@ -34,7 +36,11 @@ _OF_NODE: Final = {
     "scripts",
     "ssh_key",
     "state",
+    "approvals",
 }
+_OF_APPROVALS: Final = {"inventory", "people", "valid_hours", "approvers"}
+_MOST_HOURS: Final = 24 * 366
+_WEEK: Final = 168
 _SHOWN: Final = 80
 _EXAMPLE: Final = 'e.g. broker = "tls://broker.example.com:4222"'
 _LINE: Final = "write the line that `provisioner node key FILE` prints there"
@@ -66,6 +72,7 @@ class NodeSettings:
         rules: which of their calls.
         ssh_key: the key by which hosts are logged in to; None where the agent has it.
         state: the folder in which it remembers what it has begun.
+        approvals: which changes the carrier's own people have to have approved; None asks nobody.
     """
 
     broker: Broker
@@ -74,6 +81,7 @@ class NodeSettings:
     rules: NodeRules
     ssh_key: Path | None
     state: Path
+    approvals: ApprovalRules | None = None
 
 
 def read_controller_settings(text: str, file: str) -> ControllerSettings:
@@ -129,8 +137,50 @@ def read_node_settings(text: str, file: str) -> NodeSettings:
     )
     ssh_key = _path(values, file, "ssh_key") if "ssh_key" in values else None
     return NodeSettings(
-        _broker(values, file), _path(values, file, "key"), controllers, rules, ssh_key, _path(values, file, "state")
+        _broker(values, file),
+        _path(values, file, "key"),
+        controllers,
+        rules,
+        ssh_key,
+        _path(values, file, "state"),
+        _approvals(values["approvals"], file) if "approvals" in values else None,
     )
+
+
+def _approvals(values: object, file: str) -> ApprovalRules:
+    if not isinstance(values, dict) or not {"inventory", "approvers"} <= set(values) <= _OF_APPROVALS:
+        names = ", ".join(sorted(_OF_APPROVALS))
+        _refuse(f"{file}: [approvals] is not as it should be", f"it has {names}; inventory and approvers are needed")
+    inventory = values["inventory"]
+    if not isinstance(inventory, str) or not is_carrier(inventory):
+        _refuse(f"{file}: approvals.inventory is no inventory's id", 'write it, e.g. inventory = "example"')
+    approvers = tuple(_approver(line, file) for line in _texts(values, file, "approvers"))
+    keys, ids = {one.key.blob for one in approvers}, {one.id for one in approvers}
+    if len(keys) < len(approvers):
+        _refuse(f"{file}: approvals.approvers has one key twice", "each person has keys of his or her own")
+    people = _count(values, file, "people", 1)
+    if people > len(ids):
+        _refuse(f"{file}: approvals.people is {people}, of {len(ids)} approvers", "name more of them, or ask for fewer")
+    return ApprovalRules(inventory, people, _count(values, file, "valid_hours", _WEEK), approvers)
+
+
+def _approver(line: str, file: str) -> NodeApprover:
+    person, _, key = line.partition(" ")
+    try:
+        public = public_key_of(" ".join(key.split()[:2]))
+    except SignatureFormError:
+        public = None
+    if public is None or not is_carrier(person):
+        hint = 'write the id and the key of signers.yml, e.g. approvers = ["noc-vnpt-1 ssh-ed25519 AAAA…"]'
+        _refuse(f"{file}: {printable(line, _SHOWN)} is no approver", hint)
+    return NodeApprover(person, public)
+
+
+def _count(values: Document, file: str, name: str, default: int) -> int:
+    value = values.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST_HOURS:
+        _refuse(f"{file}: approvals.{name} is no such number", f"write a whole one, e.g. {name} = {default}")
+    return value
 
 
 def _read(text: str, file: str, known: set[str], required: tuple[str, ...]) -> Document:

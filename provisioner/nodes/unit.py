@@ -45,6 +45,7 @@ class CarriedCall:
     unproved: bool = False
     since: str = ""
     script: ShellScript | None = None
+    warrant: bytes = field(repr=False, default=b"")
 
     def host_call(self, artefact: Path | None) -> HostCall:
         """The call, with its artefact where that was laid."""
@@ -168,12 +169,14 @@ def _call_document(call: HostCall, contents: _Contents) -> Document:
         "shares": call.shares,
         "unproved": call.unproved,
         "since": call.since,
+        "warrant": contents.add(call.warrant) if call.warrant else None,
         "script": {"text": contents.add(script.text.encode()), "as_root": script.as_root} if script else None,
     }
 
 
 def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
     request, script, artefact = orjson.loads(parts[document["request"]]), document["script"], document["artefact"]
+    warrant = document.get("warrant")  # a controller of before brings none
     if not isinstance(request, dict):
         raise TypeError("a request is no object")
     return CarriedCall(
@@ -185,6 +188,7 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
         unproved=document["unproved"] is True,
         since=str(document["since"]),
         script=None if script is None else ShellScript(parts[script["text"]].decode(), script["as_root"] is True),
+        warrant=b"" if warrant is None else parts[warrant],
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from provisioner import __version__
 from provisioner.base.canonical import canonical_json
-from provisioner.base.secret import keyed_digest
+from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import HostSpec
 from provisioner.plan.changes import Change
 from provisioner.render.files import RenderedFile
@@ -48,13 +48,18 @@ class Basis:
         return _sha256(document)
 
     @property
+    def changing(self) -> dict[str, str]:
+        """By host that changes, the digest over what is to be done there."""
+        return {host: digest for host, digest in self.planned.items() if digest != _NOTHING}
+
+    @property
     def meaning(self) -> str:
         """A digest over what is done: on the hosts that change what they are to hold and each change, and with what.
 
         Another commit, an edit that moves nothing on those hosts and what is seen of hosts that do not change are not
         in it, so that what was approved stays approved where only those are others.
         """
-        changing = {host: digest for host, digest in self.planned.items() if digest != _NOTHING}
+        changing = self.changing
         return _sha256(
             {
                 "templates": self.templates,
@@ -81,8 +86,24 @@ _NOTHING = planned_digest(())
 
 def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
     """A digest over all that a host should hold; keyed, as some of it is secret."""
-    state = hashlib.sha256()
+    return content_digest(spec.digest_key, files, program_sums(spec))
+
+
+def program_sums(spec: HostSpec) -> dict[str, str]:
+    """The checksums of a relay's program by architecture; none of a host that has none."""
+    return {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
+
+
+def content_digest(digest_key: Secret, files: Iterable[RenderedFile], programs: Mapping[str, str]) -> str:
+    """A digest over what a host holds: its files, and the checksums of its program by architecture.
+
+    Args:
+        digest_key: the host's; without it nobody can guess a secret from the digest.
+        files: the files.
+        programs: the checksums; empty of a host without a relay.
+    """
+    state = hashlib.sha256(canonical_json(dict(programs)) if programs else b"")
     for file in sorted(files, key=lambda file: file.path):
         head = f"{file.path}\0{file.mode:o}\0{file.owner}:{file.group}\0{len(file.content)}\0"
         state.update(head.encode() + file.content)
-    return keyed_digest(spec.digest_key, state.digest())
+    return keyed_digest(digest_key, state.digest())

@@ -19,6 +19,7 @@ from provisioner.plan.guards.programs import needs_program
 from provisioner.plan.seen import first_few
 from provisioner.runs.applied import Applied
 from provisioner.runs.approvals.before_apply import refuse_unapproved
+from provisioner.runs.approvals.warrants import plan_warrant
 from provisioner.runs.execution import carry_out, new_run, with_program
 from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
@@ -63,6 +64,7 @@ def apply_plan(
         changes={job.spec.id: job.changes for job in jobs},
         max_failed=options.rollout.max_failed,
         cuts={job.spec.id: cut for job in jobs if (cut := cut_of(job.spec, job.changes))},
+        warrant=plan_warrant(session, saved, options.folder),
     )
     run = replace(new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
     others = _others(planned, stale, reviewed=saved is not None)

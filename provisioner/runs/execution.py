@@ -80,7 +80,7 @@ def carry_out(
             log.write(JournalStep("", "run", "resumed", {"who": rollout.who}))
         rollout = replace(rollout, record=_on_hosts(log.head()))
         epochs = log.epochs({job.spec.id: job.facts.epoch for job in jobs if job.facts is not None})
-        jobs = [replace(job, epoch=epochs.get(job.spec.id)) for job in jobs]
+        jobs = [replace(job, epoch=epochs.get(job.spec.id), warrant=intent.warrant) for job in jobs]
         wanted = to_silence(session, run, intent, jobs, silences)
         with Silencer(attended(log, session.watcher), wanted) as journal:
             done = roll_out(

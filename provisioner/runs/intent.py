@@ -35,6 +35,7 @@ class _PlainIntent(TypedDict):
     rollback: dict[str, str]
     max_failed: int
     cuts: NotRequired[dict[str, dict[str, object]]]
+    warrant: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Intent:
         changes: the plan's changes by host, for the path gate.
         rollback: by host, the run whose change is undone; empty for an apply.
         cuts: by host, what its change cuts; hosts that cut nothing are not in it.
+        warrant: the plan and who approved it, for carriers whose own people have to; empty where nobody did.
     """
 
     basis: Basis
@@ -55,6 +57,7 @@ class Intent:
     rollback: Mapping[str, str] = field(default_factory=dict)
     max_failed: int = 0
     cuts: Mapping[str, HostCut] = field(default_factory=dict)
+    warrant: bytes = b""
 
     def plain(self) -> dict[str, object]:
         """The intent as plain values for the journal."""
@@ -66,7 +69,7 @@ class Intent:
             "rollback": dict(self.rollback),
             "max_failed": self.max_failed,
             "cuts": {host: cut.plain() for host, cut in self.cuts.items()},
-        }
+        } | ({"warrant": self.warrant.decode()} if self.warrant else {})
 
 
 def intent_of(plain: Mapping[str, object]) -> Intent:
@@ -91,6 +94,7 @@ def intent_of(plain: Mapping[str, object]) -> Intent:
         max_failed=int(own["max_failed"]),
         # A run that an older version began says nothing of it.
         cuts={host: cut_from(host, cut) for host, cut in own.get("cuts", {}).items()},
+        warrant=own.get("warrant", "").encode(),
     )
 
 

