@@ -75,7 +75,7 @@ def test_a_nodes_file_says_whose_approvals_it_asks_for() -> None:
         ("[approvals]\n", "approvals = 7\n", "node.toml: "),
         ('"example"', '"../x"', "node.toml: approvals.inventory is no inventory's id"),
         ("noc-2 ", "", "node.toml: ssh-ed25519 AAAA"),
-        ("SECOND", "ssh-ed25519 AAAA", "node.toml: noc-2 ssh-ed25519 AAAA is no approver"),
+        ("SECOND", "ssh-ed25519 AAAA", "node.toml: noc-2 ssh-ed25519 AAAA a comment is no approver"),
         ("SECOND", "FIRST", "node.toml: approvals.approvers has one key twice"),
         ("approvers = [", "people = 3\napprovers = [", "node.toml: approvals.people is 3, of 2 approvers"),
         ("approvers = [", "people = true\napprovers = [", "node.toml: approvals.people is no such number"),
