@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import queue
+import re
 import secrets as random
 import ssl
 import threading
@@ -47,6 +48,10 @@ _MOST_LYING: Final = 1024**3
 """Of each stream. A broker counts it once more while it is asked for one that is there."""
 _SHOWN: Final = 200
 _HINT: Final = "see whether the broker runs, and whether the certificates and the addresses in the file are right"
+_FULL: Final = re.compile("no space left|error creating store|storage resources|maximum bytes|limits exceeded")
+"""What it says of a disk, or of a bound of its file, that leaves no room for what is to be kept."""
+_ROOM: Final = "make room for 3 GiB in the folder that store_dir of its file names, and let max_file_store allow them"
+_HUNG: Final = "see whether it runs; one whose disk was full may hang: make room in its store_dir, and restart it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,8 @@ class JetStreamMailbox:
         self._client: Client | None = None
         self._reader: asyncio.Task[None] | None = None
         self._come: queue.SimpleQueue[bytes | MailboxError] = queue.SimpleQueue()
+        self._refusal: MailboxError | None = None
+        self._refusals = 0
         self._is_closed = False
 
     @property
@@ -114,7 +121,17 @@ class JetStreamMailbox:
         """
         client, subject = self._connected(), self._end.subject_of(to)
         for part in cut(message):
-            self._run(client.jetstream().publish(subject, part, timeout=_SEND_S), _SEND_S + 1)
+            self._run(self._publish(client.jetstream(), subject, part), _SEND_S + 1)
+
+    async def _publish(self, stream: JetStreamContext, subject: str, part: bytes) -> None:
+        from nats.js.errors import NoStreamResponseError  # noqa: PLC0415
+
+        try:
+            await stream.publish(subject, part, timeout=_SEND_S)
+        except NoStreamResponseError:
+            # Its store may be a new one, in which nothing is any more that was made there.
+            await self._end.prepare(stream)
+            await stream.publish(subject, part, timeout=_SEND_S)
 
     def receive(self, timeout_s: float) -> bytes | None:
         """The next message; None where none comes in time.
@@ -126,6 +143,8 @@ class JetStreamMailbox:
         try:
             come = self._come.get(timeout=timeout_s)
         except queue.Empty:
+            if self._refusal is not None:
+                raise self._refusal from None
             return None
         if isinstance(come, MailboxError):
             raise come
@@ -177,6 +196,8 @@ class JetStreamMailbox:
             """What the library would write to standard error; a call that fails has a failure of its own."""
             if not first.done():
                 first.set_exception(error)
+            elif "permissions violation" in str(error).lower():
+                self._refused(error)
 
         dialling = self._loop.create_task(
             nats.connect(
@@ -221,15 +242,18 @@ class JetStreamMailbox:
         """Take messages for as long as the connection is used; what goes wrong is told, and tried again."""
         joiner, subscription = Joiner(), None
         while not client.is_closed:
+            before = self._refusals
             try:
                 if subscription is None:
                     stream = client.jetstream()
                     subscription = await stream.pull_subscribe_bind(self._end.own, stream=self._end.stream)
                 for message in await subscription.fetch(1, timeout=_FETCH_S):
+                    self._refusal = None
                     await message.ack()
                     if (whole := joiner.add(message.data)) is not None:
                         self._come.put(whole)
             except TimeoutError:
+                self._refusal = self._refusal if self._refusals > before else None
                 if not client.is_connected:
                     self._come.put(MailboxError(f"the broker {self._place} is not reached", hint=_HINT))
                     await asyncio.sleep(_AGAIN_S)
@@ -237,6 +261,12 @@ class JetStreamMailbox:
                 subscription = None
                 self._come.put(self._failure(error))
                 await asyncio.sleep(_AGAIN_S)
+
+    def _refused(self, error: Exception) -> None:
+        """Keep that the broker refuses what this end has to do, until it does so no more."""
+        self._refusals += 1
+        said = f"does not let {self._end.name} do what it has to: {printable(str(error), _SHOWN)}"
+        self._refusal = MailboxError(f"the broker {self._place} {said}", hint=_HINT)
 
     def _run(self, work: Coroutine[object, object, T], timeout_s: float) -> T:
         """Have something done in the library's thread.
@@ -260,8 +290,11 @@ class JetStreamMailbox:
     def _failure(self, error: Exception) -> MailboxError:
         from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError  # noqa: PLC0415
 
+        hint = _HINT
         if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-            said = "gives no answer"
+            said, hint = "gives no answer", _HUNG
+        elif isinstance(error, APIError) and _FULL.search(error.description or ""):
+            said, hint = f"has no room: {printable(error.description or '', _SHOWN)}", _ROOM
         elif isinstance(error, (NoStreamResponseError, ServiceUnavailableError)):
             said = "has no JetStream, or not the streams of provisioner"
         elif isinstance(error, APIError):
@@ -270,7 +303,7 @@ class JetStreamMailbox:
             said = f"is not the one that the file names: {printable(str(error.reason), _SHOWN)}"
         else:
             said = f"is not reached: {printable(' '.join(str(error).split()) or type(error).__name__, _SHOWN)}"
-        return MailboxError(f"the broker {self._place} {said}", hint=_HINT)
+        return MailboxError(f"the broker {self._place} {said}", hint=hint)
 
 
 def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMailbox:

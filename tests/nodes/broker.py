@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -32,11 +32,20 @@ def server_program() -> str:
     return shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/bin") or ""
 
 
+_SMALL_DISK: Final = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'
+
+
+def may_have_disks() -> bool:
+    """Whether this machine gives a process a small disk of its own."""
+    words = ["unshare", "-rm", "sh", "-c", _SMALL_DISK, "/mnt", "true"]
+    return subprocess.run(words, capture_output=True, check=False, timeout=30).returncode == 0
+
+
 class BrokerServer:
-    """A broker, and the files of those that dial in."""
+    """A broker, and the files of those that dial in; `has_small_disk` has its store on 4 MiB."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.has_small_disk = folder, False
         folder.mkdir(parents=True)
         self.store = folder / "store"
         now = datetime.now(UTC)
@@ -89,10 +98,12 @@ class BrokerServer:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
+        words = [server_program(), "-c", str(self.configuration)]
+        if self.has_small_disk:
+            self.store.mkdir(exist_ok=True)
+            words = ["unshare", "-rm", "sh", "-c", _SMALL_DISK, str(self.store), *words]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [server_program(), "-c", str(self.configuration)], stdout=log, stderr=log, cwd=self.folder
-            )
+            self._process = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder)
         until = time.monotonic() + _START_S
         while True:
             try:
@@ -110,6 +121,29 @@ class BrokerServer:
             self._process.send_signal(number)
             self._process.wait(20)
             self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let nothing get through for a while, as if the network were cut: nobody is told that it is."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Let there be no room on its small disk, for a while."""
+        assert self._process is not None
+        ballast = Path(f"/proc/{self._process.pid}/root{self.store}/ballast")
+        with ballast.open("wb", buffering=0) as out, suppress(OSError):
+            while True:
+                out.write(bytes(4096))
+        try:
+            yield
+        finally:
+            ballast.unlink(missing_ok=True)
 
     def controller(self) -> JetStreamMailbox:
         """A controller's end."""

@@ -41,6 +41,11 @@ def kill(process: int) -> None:
     os.waitpid(process, 0)
 
 
+def waited(process: int) -> int:
+    """The exit code of one, once it has ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
 def ended(process: int) -> int | None:
     """The exit code of one that has ended; None where it goes on."""
     found, status = os.waitpid(process, os.WNOHANG)
