@@ -39,8 +39,8 @@ FACILITIES: Final = 10_000
 CAMERAS: Final = 100_000
 _CARRIERS: Final = ("viettel", "vnpt")
 _LARGE: Final = {"ho-chi-minh": 9, "ha-noi": 8, "bac-giang": 7, "bac-ninh": 5, "hai-duong": 4, "da-nang": 3}
-_PATHS_A_RELAY: Final = 1150
-_MAX_PATHS: Final = 1400
+_ROOM: Final = 250
+"""So many paths more than its share a relay may carry."""
 _ID: Final = "national"
 
 
@@ -55,6 +55,7 @@ class Country:
         recorded: the share of facilities whose cameras stand behind recorders: those have fewer logins.
         password: of the vault; without one there are no encrypted files.
         apart: whether logins stand in files of carriers, under vault ids of their own, all with that password.
+        streams_a_relay: how many streams, of cameras of every stage, a province has a further relay for.
     """
 
     facilities: int = FACILITIES
@@ -64,6 +65,7 @@ class Country:
     recorded: float = 0.3
     password: bytes | None = None
     apart: bool = False
+    streams_a_relay: int = 1150
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _shares(chance: random.Random, country: Country) -> Iterator[Province]:
     for number, (slug, count) in enumerate(zip(slugs, counts, strict=True)):
         own = tuple(sizes[start : start + count])
         start += count
-        relays = max(1, ceil(2 * sum(own) / _PATHS_A_RELAY))
+        relays = max(1, ceil(2 * sum(own) / country.streams_a_relay))
         carrier = _CARRIERS[number % 2]
         yield Province(number, slug, own, carrier, tuple(f"relay-{slug}-{n}" for n in range(1, relays + 1)))
 
@@ -305,7 +307,7 @@ def _signing_keys(share: Province, country: Country) -> dict[Party, Ed25519Priva
 
 
 def _write_settings(root: Path, shares: Sequence[Province], country: Country) -> None:
-    relays = {carrier: list(_relays(carrier, shares)) for carrier in _CARRIERS}
+    relays = {carrier: list(_relays(carrier, shares, country.streams_a_relay + _ROOM)) for carrier in _CARRIERS}
     documents: dict[str, Any] = {
         "inventory.yml": inventories.settings(id=_ID),
         "instructions.yml": {"version": 1, "instructions": list(_orders(shares))},
@@ -331,12 +333,12 @@ def _signers(shares: Sequence[Province], country: Country) -> dict[str, Any]:
     return listed
 
 
-def _relays(carrier: str, shares: Sequence[Province]) -> Iterator[dict[str, Any]]:
+def _relays(carrier: str, shares: Sequence[Province], most: int) -> Iterator[dict[str, Any]]:
     second = 18 + _CARRIERS.index(carrier)
     names = [name for share in shares if share.carrier == carrier for name in share.relays]
     for number, name in enumerate(names):
         address = f"198.{second}.{number // 250}.{number % 250 + 1}"
-        yield inventories.relay(name, number, address=address, max_paths=_MAX_PATHS)
+        yield inventories.relay(name, number, address=address, max_paths=most)
 
 
 def _orders(shares: Sequence[Province]) -> Iterator[dict[str, Any]]:

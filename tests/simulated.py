@@ -23,9 +23,19 @@ from provisioner.base.recovery_key import pair_of
 from provisioner.desired.owner import owner_in
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
+from provisioner.hosts.observe import observe_request
 from provisioner.hosts.owner import is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
+from provisioner.render.files import (
+    MEDIAMTX_FILE,
+    NFT_FILE,
+    POLICY_FILE,
+    PSK_FILE,
+    TRUST_FILE,
+    TUNNEL_FILE,
+    WG_FILE,
+    RenderedFile,
+)
 from provisioner_host import epoch as host_epoch
 from provisioner_host import escrow as host_escrow
 from provisioner_host import files as host_files
@@ -209,6 +219,21 @@ def _public_key(private_key: str) -> str:
 
 def _nothing(_operation: str, _host: str) -> None:
     """Break nothing."""
+
+
+def installed(spec: HostSpec, files: Sequence[RenderedFile]) -> SimulatedHost:
+    """A host that holds what it should, as a confirmed apply leaves it."""
+    request, _ = observe_request(spec, files)
+    contents = {file.path: (file.content, file.mode, file.owner, file.group) for file in files}
+    host = SimulatedHost(files=contents, identity=spec.identity.reveal(), manifest={"files": sorted(contents)})
+    host.ssh_peer = str(next(iter(spec.firewall.management_networks[0].hosts()))) if spec.firewall else ""
+    _go_live(host, HostCall(spec, {"program": {"path": request["program"]} if request["program"] else None}))
+    return host
+
+
+def facts_of(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    """A host's facts, as the on-host program describes what it holds."""
+    return _observe(host, call)
 
 
 def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:

@@ -156,8 +156,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
         asked = wanted.get("onvif")
         asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
-        own = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
-        look.take(limits.sample_s, own if wanted.get("read", True) else {}, awaits=True)
+        look.take(limits.sample_s, _to_read(wanted, paths), awaits=True)
         devices = trying.result()
         account = asking.result() if asking else None
     with spans.of("again"):
@@ -186,6 +185,17 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         if any(not path["port"] for path in paths.values()):
             answer["publishing"] = publishers.seen(_LOG_S + time.monotonic() - limits.begun)
         return answer if account is None else {**answer, "onvif": account}
+
+
+def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str, PathToProbe]:
+    """The paths that are read here, if any are: who is read by a centre is not, unless to try.
+
+    Where samples are all that is asked of what is always pulled, what is not is read, and of a relay one at least.
+    """
+    own = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
+    if wanted.get("samples_suffice"):
+        own = {name: path for name, path in own.items() if path["on_demand"]} or dict(list(own.items())[:1])
+    return own if wanted.get("read", True) else {}
 
 
 def _devices_of(paths: Iterable[PathToProbe]) -> set[reach.DeviceAddress]:

@@ -208,12 +208,14 @@ class DeviceToAsk(TypedDict):
 class RelayToProbe(TypedDict):
     """The paths of a relay to probe, in the order in which they are read while there is time; `read` may be false.
 
-    `onvif` are devices that are asked about themselves.
+    `samples_suffice` leaves those unread that are always pulled: samples say of them all that is asked. `onvif` are
+    devices that are asked about themselves.
     """
 
     address: str
     paths: list[PathToProbe]
     read: NotRequired[bool]
+    samples_suffice: NotRequired[bool]
     onvif: NotRequired[list[DeviceToAsk]]
 
 

@@ -21,10 +21,11 @@ Which levels there are, and which are about what, stands in the table of `levels
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.picture.check import report_of
 from provisioner.verify.picture.rules import State
 from provisioner.verify.quarantine import quarantine_check
-from provisioner.verify.reference import References, references_beside, references_by_site
+from provisioner.verify.reference import References, SiteReferences, references_beside, references_by_site
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.under_change import settings_seen
 from provisioner.verify.wanted import PathToCheck
@@ -47,6 +48,7 @@ from provisioner.verify.wholes import as_wholes
 _NO_EVIDENCE = "no evidence"
 _NO_MEMORIES: Memories = MappingProxyType({})
 _NO_REFERENCES: Mapping[str, References] = MappingProxyType({})
+_NO_SITES: SiteReferences = MappingProxyType({})
 
 
 class _CheckedLevel(NamedTuple):
@@ -54,6 +56,18 @@ class _CheckedLevel(NamedTuple):
 
     level: Level
     check: Check
+
+
+class Judged(NamedTuple):
+    """The verdicts on some paths, each by itself: what is one thing is not put together yet.
+
+    Attributes:
+        verdicts: of every path.
+        quarantined: those that count in the place of the others.
+    """
+
+    verdicts: tuple[PathVerdict, ...]
+    quarantined: tuple[PathVerdict, ...]
 
 
 def judge(
@@ -79,16 +93,52 @@ def judge(
         references: what people accepted of pictures, by the path's name.
         once: the paths that only centres were to read: what these saw stands for what a reader on the relay would have.
     """
+    sites = references_by_site(references)
+    return put_together(
+        [
+            judge_each(
+                targets,
+                evidence,
+                drift,
+                checked_at,
+                asked=asked,
+                memories=memories,
+                references=references,
+                sites=sites,
+                once=once,
+            )
+        ],
+        targets,
+    )
+
+
+def judge_each(
+    targets: Sequence[PathToCheck],
+    evidence: Mapping[str, HostEvidence],
+    drift: Mapping[str, Sequence[Change]],
+    checked_at: datetime,
+    *,
+    asked: int | None = None,
+    memories: Memories = _NO_MEMORIES,
+    references: Mapping[str, References] = _NO_REFERENCES,
+    sites: SiteReferences = _NO_SITES,
+    once: Collection[str] = (),
+) -> Judged:
+    """The verdict on each path by itself, as `judge` has it before it puts together what is one thing.
+
+    It takes a relay with all that is asked about of its paths, and with the centres that read them: what other relays
+    say is no evidence of these. `sites` are all references by site.
+    """
     levels = tuple(level for level in LEVELS if asked is None or level.number <= asked)
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
     for target in targets:
         siblings[target.relay.id, target.path.facility].add(device_of(target.path))
+    beside = {site: frozenset(devices) for site, devices in siblings.items()}
     specs = {target.relay.id: target.relay for target in targets}
     relays = {host: one.relay for host, one in evidence.items() if host in specs and one.relay is not None}
     origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
-    sites = references_by_site(references)
     verdicts, quarantined = [], []
-    for target in sorted(targets, key=lambda one: (one.path.name, one.relay.id)):
+    for target in targets:
         host = evidence.get(target.relay.id)
         if host is None or host.relay is None:
             verdicts.append(_without_evidence(target, host))
@@ -98,7 +148,7 @@ def judge(
             relay=host.relay,
             hosts=evidence,
             drift=drift,
-            siblings=frozenset(siblings[target.relay.id, target.path.facility]),
+            siblings=beside[target.relay.id, target.path.facility],
             origins=origins[target.relay.id],
             once=target.path.name in once,
             at=checked_at,
@@ -110,6 +160,15 @@ def judge(
         verdicts.append(_judged(case, levels, checked_at))
         if (quarantine := quarantine_check(case)) is not None:
             quarantined.append(_judged(case, levels, checked_at, quarantine))
+    return Judged(tuple(verdicts), tuple(quarantined))
+
+
+def put_together(judged: Iterable[Judged], targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
+    """The verdicts on all paths of one look, in the order of names, each with the object that is broken as a whole."""
+    parts = list(judged)
+    verdicts, quarantined = (
+        sorted((one for part in parts for one in part[kind]), key=attrgetter("path", "relay")) for kind in (0, 1)
+    )
     kept = {(one.path, one.relay): one for one in as_wholes(quarantined, targets)}
     return tuple(kept.get((one.path, one.relay), one) for one in as_wholes(verdicts, targets))
 

@@ -47,6 +47,7 @@ class ProbeLimits:
         asks_again: whether with a login, too, that they refused before.
         once: the paths that their relay need not read where a centre looks at them.
         tried: of these the ones that it reads for a key frame all the same, so that it is known that it could.
+        samples_suffice: whether no picture of what is always pulled is asked for: then relays read the rest alone.
     """
 
     deadline_s: float | None = None
@@ -58,6 +59,7 @@ class ProbeLimits:
     asks_again: bool = False
     once: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
+    samples_suffice: bool = False
 
     def is_once(self, one: PathToCheck) -> bool:
         """Whether a path is read by its centres alone: what their looks see stands for its relay."""
@@ -156,6 +158,8 @@ def _base(observe: ObserveCall, limits: ProbeLimits, wanted: list[PathToCheck]) 
 
 def _relay(spec: HostSpec, wanted: list[PathToCheck], limits: ProbeLimits, *, read: bool) -> wire.RelayToProbe:
     asked: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(one, limits) for one in wanted]}
+    if limits.samples_suffice:
+        asked["samples_suffice"] = True
     return asked if read else {**asked, "read": False}
 
 

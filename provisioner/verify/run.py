@@ -7,7 +7,8 @@ starting from one that is down (`verify.standing`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -18,17 +19,19 @@ from provisioner.desired.spec import ReaderEncryption
 from provisioner.hosts.condition import Condition, ending_certificate, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
-from provisioner.plan.changes import Change, pending
+from provisioner.plan.changes import Change
 from provisioner.verify.accounts import DeviceAccount
 from provisioner.verify.devices import by_device, device_reports, with_account
-from provisioner.verify.evidence import HostEvidence, parse_evidence
+from provisioner.verify.evidence import HostEvidence
+from provisioner.verify.gathering import Gathering, Heard, JudgesRelay
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
-from provisioner.verify.judge import is_proved, judge, not_reached
+from provisioner.verify.judge import Judged, is_proved, judge_each, not_reached, put_together
 from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import Window, in_window, window_meanwhile, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
 from provisioner.verify.picture.due import looks_at
+from provisioner.verify.reference import references_by_site
 from provisioner.verify.requests import ObserveCall, ProbeLimits, one_a_relay, paths_by_host, probe_calls, taking_turns
 from provisioner.verify.result import (
     CameraSample,
@@ -55,7 +58,7 @@ _OVERHEAD_S = 20.0
 _OVERHEAD_SHARE = 0.25
 # A second look that has less time than this tells nothing.
 _SHORTEST_LOOK_S: Final = 10.0
-# Below this level no picture is asked for, so that nothing is read.
+# Below this level nothing is read; up to it what is always pulled is not, as no picture of it is asked for.
 _LOWEST_READ: Final = 4
 
 
@@ -90,7 +93,7 @@ def verify(
     windows = _Windows(orders.windows, orders.changes(started))
     hosts_of = (spec for one in measured for spec in (one.relay, *one.centres))
     tls = {spec.id: spec.media.certificate for spec in hosts_of if spec.media}
-    hosts = tuple(_report(e, first.drift, (started, first.at), tls.get(e.host)) for e in first.evidence.values())
+    hosts = tuple(_report(one, (started, first.at), tls.get(host)) for host, one in first.heard.items())
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
     verdicts = [_settled(target, rounds, orders, windows, reports) for target in measured]
@@ -98,7 +101,7 @@ def verify(
     verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     return VerifyResult(
-        engine=_engine_of(first.evidence.values()),
+        engine=engine_name([one.version for one in first.heard.values() if one.version is not None]),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
@@ -127,12 +130,11 @@ def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One visit to hosts: what they answered, and the verdict on each path by that alone."""
+    """One visit to hosts: what is kept of their answers, and the verdict on each path by those alone."""
 
     begun: datetime
     at: datetime
-    evidence: Mapping[str, HostEvidence]
-    drift: Mapping[str, tuple[Change, ...]]
+    heard: Mapping[str, Heard]
     verdicts: Mapping[tuple[str, str], PathVerdict]
     waits: Waits
     once: frozenset[str] = frozenset()
@@ -141,7 +143,7 @@ class _Round:
     @property
     def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
         """What devices told of themselves, by relay and device."""
-        return {host: one.relay.accounts for host, one in self.evidence.items() if one.relay is not None}
+        return {host: one.accounts for host, one in self.heard.items() if one.read is not None}
 
     def of(self, target: PathToCheck) -> PathVerdict | None:
         """The verdict on a path; None where this visit was not about it."""
@@ -152,12 +154,11 @@ class _Round:
 
         A relay that cannot read at all says so of each: nobody would know where trouble is once there is some.
         """
-        verdict, host = self.of(target), self.evidence.get(target.relay.id)
-        if verdict is None or host is None or host.relay is None:
+        verdict, host = self.of(target), self.heard.get(target.relay.id)
+        if verdict is None or host is None or host.read is None:
             return False
-        reads = host.relay.reads
-        is_read = target.path.name in reads and target.path.name not in self.tried
-        cannot = any(reads[name].is_refused for name in self.tried & reads.keys())
+        is_read = target.path.name in host.read and target.path.name not in self.tried
+        cannot = bool(self.tried & host.refused)
         return not is_read and (cannot or not is_proved(verdict))
 
     def with_second(self, second: _Round) -> _Round:
@@ -241,19 +242,44 @@ class _Looking:
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
         self.orders.onlooker.asked(paths_by_host(asked))
-        answers, waits = _answers(self.runner, calls, timeout_s, self.orders.onlooker)
-        finished = self.watch.now()
-        # A runner that lost a host has not heard of it: that is no evidence either.
-        missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
-        evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
-        evidence = {**(before.evidence if before else {}), **evidence}
-        drift = {e.host: tuple(self.compare(e.facts)) for e in evidence.values() if e.facts is not None}
-        level, memories, known = self.orders.level, self.orders.memories, self.orders.references
-        pulled = with_logins_in_use(targets, {e.host: e.facts for e in evidence.values() if e.facts is not None})
         once = frozenset(target.path.name for target in asked if self._reads and limits.is_once(target))
-        verdicts = judge(pulled, evidence, drift, finished, asked=level, memories=memories, references=known, once=once)
-        by_path = {(one.path, one.relay): one for one in verdicts}
-        return _Round(begun, finished, evidence, drift, by_path, waits, once, limits.tried)
+        timed = _TimedAnswers(self.runner, self.orders.onlooker, self.watch)
+        judging = self._judging(once, lambda: timed.at or begun)
+        gathering = Gathering(targets, _centres_asked(asked), self.compare, judging, _of_before(before))
+        for answer in timed.of(calls, timeout_s):
+            gathering.take(answer)
+        # A runner that lost a host has not heard of it: that is no evidence either.
+        for call in calls:
+            gathering.take(HostAnswer(call.spec.id, CallOutcome.FAILED, error="there is no answer"))
+        verdicts = {(one.path, one.relay): one for one in put_together(gathering.judged, targets)}
+        heard = {**(before.heard if before else {}), **gathering.heard}
+        heard = dict(sorted(heard.items()))
+        return _Round(begun, timed.at or begun, heard, verdicts, timed.waits, once, limits.tried)
+
+    def _judging(self, once: frozenset[str], now: Callable[[], datetime]) -> JudgesRelay:
+        """Who judges a relay's paths, when its evidence is there; `once` are those that only centres read."""
+        known = self.orders.references
+        sites = references_by_site(known)
+
+        def judged(
+            targets: Sequence[PathToCheck],
+            evidence: Mapping[str, HostEvidence],
+            drift: Mapping[str, Sequence[Change]],
+        ) -> Judged:
+            facts = {host: one.facts for host, one in evidence.items() if one.facts is not None}
+            return judge_each(
+                with_logins_in_use(targets, facts),
+                evidence,
+                drift,
+                now(),
+                asked=self.orders.level,
+                memories=self.orders.memories,
+                references=known,
+                sites=sites,
+                once=once,
+            )
+
+        return judged
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.
@@ -295,6 +321,7 @@ class _Looking:
     def _limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
         again = self.orders.asks_again
         limits = replace(self.limits, looks=self._looks(targets), asks=self.asks, asks_again=again)
+        limits = replace(limits, samples_suffice=self.orders.level == _LOWEST_READ)
         if left_s is None:
             return limits
         probe_s = max(1.0, left_s - min(_OVERHEAD_S, left_s * _OVERHEAD_SHARE))
@@ -318,29 +345,53 @@ def _of_answering(target: PathToCheck, before: _Round | None) -> PathToCheck:
     """A path with those of its centres that answered a moment ago."""
     if before is None:
         return target
-    answered = {host for host, one in before.evidence.items() if one.outcome is CallOutcome.ANSWERED}
+    answered = {host for host, one in before.heard.items() if one.evidence.outcome is CallOutcome.ANSWERED}
     return replace(target, centres=tuple(centre for centre in target.centres if centre.id in answered))
 
 
-def _answers(
-    runner: HostRunner, calls: Sequence[HostCall], timeout_s: float, onlooker: Onlooker
-) -> tuple[dict[str, HostAnswer], Waits]:
-    """Every host's answer, and how long it took."""
-    begun = time.monotonic()
-    came = (
-        runner.stream(calls, timeout_s=timeout_s)
-        if isinstance(runner, StreamingRunner)
-        else runner.call(calls, timeout_s=timeout_s).values()
-    )
-    answers: dict[str, HostAnswer] = {}
-    waits: dict[str, HostWait] = {}
-    for answer in came:
-        seconds = time.monotonic() - begun
-        answers[answer.host] = answer
-        there = answer.outcome is CallOutcome.ANSWERED
-        waits[answer.host] = host_wait(answer.host, answer.document, seconds if there else None)
-        onlooker.answered(answer.host, answer.outcome.value, seconds)
-    return answers, Waits(asked_s=time.monotonic() - begun, hosts=waits)
+def _centres_asked(asked: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]:
+    """By relay, the centres that are asked for its paths."""
+    centres: dict[str, set[str]] = defaultdict(set)
+    for target in asked:
+        centres[target.relay.id].update(centre.id for centre in target.centres)
+    return {relay: frozenset(of_relay) for relay, of_relay in centres.items()}
+
+
+def _of_before(before: _Round | None) -> Mapping[str, HostEvidence]:
+    """What hosts said that did not answer a moment ago: they are not asked again."""
+    heard = before.heard if before is not None else {}
+    return {host: one.evidence for host, one in heard.items() if one.evidence.outcome is not CallOutcome.ANSWERED}
+
+
+class _TimedAnswers:
+    """The answers of hosts as they come, and how long each took; `at` is when the last one came, or none more."""
+
+    def __init__(self, runner: HostRunner, onlooker: Onlooker, watch: Timepiece) -> None:
+        self._runner, self._onlooker, self._watch = runner, onlooker, watch
+        self.waits = Waits()
+        self.at: datetime | None = None
+
+    def of(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
+        """Every answer that comes."""
+        begun, waits = time.monotonic(), dict[str, HostWait]()
+        for answer in self._coming(calls, timeout_s):
+            seconds = time.monotonic() - begun
+            there = answer.outcome is CallOutcome.ANSWERED
+            waits[answer.host] = host_wait(answer.host, answer.document, seconds if there else None)
+            self._onlooker.answered(answer.host, answer.outcome.value, seconds)
+            yield answer
+        self.waits = Waits(asked_s=time.monotonic() - begun, hosts=waits)
+
+    def _coming(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
+        if not isinstance(self._runner, StreamingRunner):
+            answers = self._runner.call(calls, timeout_s=timeout_s)
+            self.at = self._watch.now()
+            yield from answers.values()
+            return
+        for answer in self._runner.stream(calls, timeout_s=timeout_s):
+            self.at = self._watch.now()
+            yield answer
+        self.at = self._watch.now()
 
 
 def _end_of(started: datetime, orders: Orders) -> datetime | None:
@@ -396,31 +447,16 @@ def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _W
                 yield look
 
 
-def _engine_of(evidence: Iterable[HostEvidence]) -> str:
-    """The name of what serves the paths, as the running program names itself, else as the installed one does."""
-    versions = []
-    for facts in (e.facts for e in evidence):
-        if facts is not None:
-            running = facts.runtime.version if facts.runtime else ""
-            versions.append(running or (facts.program.version if facts.program else ""))
-    return engine_name(versions)
-
-
-def _report(
-    evidence: HostEvidence,
-    drift: Mapping[str, tuple[Change, ...]],
-    asked: tuple[datetime, datetime],
-    tls: ReaderEncryption | None,
-) -> HostReport:
-    changes = drift.get(evidence.host)
+def _report(heard: Heard, asked: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
+    evidence = heard.evidence
     return HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
-        drift=None if changes is None else pending(changes),
+        drift=heard.drift,
         findings=(
             *findings(evidence.disks, evidence.clock, *asked),
-            *other_firewalls(evidence.facts.firewalls if evidence.facts else ()),
+            *other_firewalls(heard.firewalls),
             *ending_certificate(evidence.host, tls, asked[1]),
         ),
     )
