@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import click
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.document_parts import indented_parts
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.json_document import Document
 from provisioner.base.language import ENGLISH, Translator
@@ -23,7 +24,9 @@ _WORDS = re.compile(r"[^ -~\n]+")
 
 def print_document(document: Mapping[str, object]) -> None:
     """Print one JSON document on standard output; what no terminal may be sent stands in it as a number."""
-    click.echo(_WORDS.sub(_json_escaped, json.dumps(document, ensure_ascii=False, indent=2)))
+    for part in indented_parts(document):
+        click.echo(_WORDS.sub(_json_escaped, part), nl=False)
+    click.echo()
 
 
 def _json_escaped(words: re.Match[str]) -> str:

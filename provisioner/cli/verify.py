@@ -22,7 +22,7 @@ from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import end_calls, expect_hosts
 from provisioner.report.text import text_report
-from provisioner.verify.document import verify_document
+from provisioner.verify.document import verify_in_parts
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.orders import Orders
 from provisioner.verify.picture.due import Looks
@@ -132,7 +132,7 @@ def verify(
     files = VerifyFiles(html, junit, markdown)
     unwritten = write_files(result, files, Verdict(fail_on), color=invocation.color, say=invocation.say)
     if invocation.json:
-        print_document(verify_document(result))
+        print_document(verify_in_parts(result))
     else:
         # click takes the colours out where they are not wanted.
         click.echo(text_report(result, detail=detail, color=True, say=invocation.say), nl=False, color=invocation.color)

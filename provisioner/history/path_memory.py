@@ -6,11 +6,13 @@ open, so that a row that somebody else wrote, or one of another path, is not tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Insert, Result, Select, delete, select
@@ -58,13 +60,30 @@ def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | N
     Raises:
         StateError: there is a history, and it cannot be read.
     """
-    database = open_database(place, create=False)
-    if database is None:
+    each = each_memory(place, paths)
+    if each is None:
         return None
-    with closing(database):
-        documents = {path: _document(place, path, row) for path, row in _read(database, place, paths).items()}
+    documents = dict(each)
     unread = sorted(path for path, document in documents.items() if document is None)
     return ReadMemories({path: one for path, one in documents.items() if one is not None}, tuple(unread))
+
+
+def each_memory(place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str, Document | None]] | None:
+    """The same, one path after the other as it is read: a country's documents are not needed together.
+
+    A document is None where the row is none that this program wrote.
+
+    Raises:
+        StateError: as `read_memories`, while it is read, too.
+    """
+    database = open_database(place, create=False)
+    return None if database is None else _each(database, place, paths)
+
+
+def _each(database: Database, place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str, Document | None]]:
+    with closing(database), database.reading() as connection:
+        for path, row in _rows(connection, place.inventory, paths):
+            yield path, _document(place, path, row)
 
 
 def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at: datetime) -> None:
@@ -84,22 +103,44 @@ def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at
         raise TypeError("a database that may be made is there")
     with closing(database):
         # A country's memories take seconds to be made: others can write until they are.
-        before = _read(database, place, paths)
-        rows = {path: _row(place, path, change(path, _document(place, path, before.get(path))), at) for path in paths}
+        made, before = dict[str, _Made](), dict[str, bytes]()
+        with database.reading() as connection:
+            for path, row in _rows(connection, place.inventory, paths):
+                before[path] = _known_by(row)
+                made[path] = _made(place, path, change(path, _document(place, path, row)))
+        for path in paths:
+            if path not in made:
+                made[path] = _made(place, path, change(path, None))
         with database.writing() as connection:
-            for path, row in _rows(connection, place.inventory, paths).items():
-                if row != before.get(path):
-                    rows[path] = _row(place, path, change(path, _document(place, path, row)), at)
-            if rows:
-                connection.execute(_upsert(connection), list(rows.values()))
+            for path, row in _rows(connection, place.inventory, paths):
+                if _known_by(row) != before.get(path):
+                    made[path] = _made(place, path, change(path, _document(place, path, row)))
+            upsert, each = _upsert(connection), iter(made.items())
+            while some := list(islice(each, _PART)):
+                connection.execute(upsert, [_row(place, path, of_path, at) for path, of_path in some])
             old = path_memories.c.inventory == place.inventory, path_memories.c.at < at - FORGOTTEN_AFTER
             connection.execute(delete(path_memories).where(*old))
 
 
-def _row(place: StatePlace, path: str, document: Document, at: datetime) -> dict[str, object]:
+class _Made(NamedTuple):
+    """A memory's text and its seal."""
+
+    content: str
+    seal: str
+
+
+def _made(place: StatePlace, path: str, document: Document) -> _Made:
     text = canonical_json(document).decode()
-    seal = place.keys.seal(_message(place.inventory, path, text))
-    return {"inventory": place.inventory, "path": path, "at": at, "content": text, "seal": seal}
+    return _Made(text, place.keys.seal(_message(place.inventory, path, text)))
+
+
+def _known_by(row: Row) -> bytes:
+    """By what a row is known again: a country's rows are not kept until they are written."""
+    return hashlib.sha256(repr(row).encode(errors="surrogatepass")).digest()
+
+
+def _row(place: StatePlace, path: str, made: _Made, at: datetime) -> dict[str, object]:
+    return {"inventory": place.inventory, "path": path, "at": at, "content": made.content, "seal": made.seal}
 
 
 def _upsert(connection: Connection) -> Insert:
@@ -113,27 +154,22 @@ def _upsert(connection: Connection) -> Insert:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _read(database: Database, place: StatePlace, paths: Collection[str]) -> dict[str, Row]:
-    with database.reading() as connection:
-        return _rows(connection, place.inventory, paths) if has_table(connection, path_memories) else {}
-
-
-def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> dict[str, Row]:
-    """The rows of paths as they are stored: nothing is taken for what it should be."""
+def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> Iterator[tuple[str, Row]]:
+    """The rows of paths as they are stored, each as it is read: nothing is taken for what it should be."""
+    if not has_table(connection, path_memories):
+        return
     of_inventory = _select().where(path_memories.c.inventory == inventory)
     if len(paths) > _MOST_NAMED:
-        return _of(connection.execute(of_inventory), paths)
+        yield from _of(connection.execute(of_inventory), paths)
+        return
     named = sorted(paths)
-    parts = (named[start : start + _PART] for start in range(0, len(named), _PART))
-    rows: dict[str, Row] = {}
-    for part in parts:
-        rows |= _of(connection.execute(of_inventory.where(path_memories.c.path.in_(part))), part)
-    return rows
+    for part in (named[start : start + _PART] for start in range(0, len(named), _PART)):
+        yield from _of(connection.execute(of_inventory.where(path_memories.c.path.in_(part))), part)
 
 
-def _of(rows: Result[object, object, object], paths: Collection[str]) -> dict[str, Row]:
+def _of(rows: Result[object, object, object], paths: Collection[str]) -> Iterator[tuple[str, Row]]:
     wanted = frozenset(paths)
-    return {path: (content, seal) for path, content, seal in rows if isinstance(path, str) and path in wanted}
+    return ((path, (content, seal)) for path, content, seal in rows if isinstance(path, str) and path in wanted)
 
 
 def _select() -> Select[object, object, object]:

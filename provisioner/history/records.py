@@ -175,7 +175,8 @@ class Ending:
     """What became of a run.
 
     Attributes:
-        document: the command's own JSON document; no secret is ever in one.
+        document: the command's own JSON document, of which a long list may be made while it is written down; no secret
+            is ever in one.
         holdings: what hosts were shown to hold; of a host that is not named nothing new is known.
         checks: what was shown of facilities.
         swept: what was seen of each path.
@@ -314,12 +315,12 @@ def begun_content(run: Run, hosts: Iterable[str], intent: str = "") -> BegunCont
     return cast("BegunContent", content | {"intent": intent} if intent else content)
 
 
-def ended_content(run: Run, ending: Ending, verdicts: str = "") -> EndedContent:
+def ended_content(run: Run, ending: Ending, verdicts: str = "", document: str | None = None) -> EndedContent:
     """What the last entry of a run says; large parts stand elsewhere, and their hashes here."""
     content = {
         **_run_content(run, EntryKind.ENDED, ending.finished),
         "outcome": ending.outcome,
-        "document": None if ending.document is None else digest(canonical(ending.document)),
+        "document": document,
         "checks": checks_digest(ending.checks),
         "holdings": {h.host: [moment_text(h.at), h.held_digest, h.exact] for h in ending.holdings},
     }

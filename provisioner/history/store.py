@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from provisioner.history.epochs import take_epochs
 from provisioner.history.evidence_query import evidence
 from provisioner.history.keys_query import PRE_SHARED, TO_PUSH, keys_drawn
 from provisioner.history.packages_query import package_records
+from provisioner.history.packed_document import packed_document
 from provisioner.history.place import StatePlace
 from provisioner.history.records import (
     BegunContent,
@@ -27,7 +27,6 @@ from provisioner.history.records import (
     Recorded,
     Run,
     begun_content,
-    canonical,
     ended_content,
     recorded_of,
 )
@@ -82,14 +81,15 @@ class History:
         """Record what became of a run, all of it or nothing: the entry as others keep it."""
         with self._database.writing() as connection:
             sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
-            content = ended_content(run, ending, sweep.digest)
+            document = None if ending.document is None else packed_document(ending.document)
+            content = ended_content(run, ending, sweep.digest, document.digest if document else None)
             lost = self._lost(connection)
             head = append(connection, self.place, Entry(run, EntryKind.ENDED, ending.finished, content))
             keep_sweep(connection, self.place, head.number, sweep)
             own = {"inventory": self._mine, "number": head.number}
-            if ending.document is not None:
-                packed = zlib.compress(canonical(ending.document).encode())
-                connection.execute(insert(documents).values(inventory=self._mine, run=run.id, packed=packed))
+            if document is not None:
+                row = {"inventory": self._mine, "run": run.id, "packed": document.packed}
+                connection.execute(insert(documents).values(**row))
             if ending.checks:
                 names = ("facility", "relay", "content", "at", "pulled", "checked", "proved")
                 rows = [own | {name: getattr(check, name) for name in names} for check in ending.checks]

@@ -11,13 +11,14 @@ from types import MappingProxyType
 
 from provisioner import __version__
 from provisioner.availability.since import PathSince
+from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.desired.limit import Limit
 from provisioner.history.git_notes import note_head
 from provisioner.history.month_sums_kept import keep_month_sums
-from provisioner.history.path_memory import read_memories, remember_paths
+from provisioner.history.path_memory import each_memory, remember_paths
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
 from provisioner.history.verdicts import read_since
@@ -28,7 +29,7 @@ from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of
 from provisioner.runs.journal import expect_usual_time, state_place
 from provisioner.runs.meanwhile.windows import changes_since
 from provisioner.verify.acceptance import acceptances
-from provisioner.verify.document import verify_document
+from provisioner.verify.document import verify_in_parts
 from provisioner.verify.in_a_row import REMEMBERED
 from provisioner.verify.kept import swept_paths
 from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
@@ -81,14 +82,19 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
     """
     place = state_place(session)
     try:
-        read = read_memories(place, paths)
+        read = each_memory(place, paths)
+        if read is None:
+            return Recalled(reason=f"no run was ever recorded in {place.shown}")
+        known, unread = {}, 0
+        with without_collector():
+            for path, document in read:
+                if document is None or (memory := memory_from(document)) is None:
+                    unread += 1
+                else:
+                    known[path] = memory
     except StateError as error:
         return Recalled(reason=error.message)
-    if read is None:
-        return Recalled(reason=f"no run was ever recorded in {place.shown}")
-    memories = {path: memory_from(document) for path, document in read.documents.items()}
-    known = {path: memory for path, memory in memories.items() if memory is not None}
-    return Recalled(known, unread=len(read.unread) + len(memories) - len(known))
+    return Recalled(known, unread=unread)
 
 
 def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> VerifyResult:
@@ -109,7 +115,8 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
     orders = replace(orders, memories=recalled.memories, forgot=forgot, references=accepted)
     orders = replace(orders, changes=lambda since: changes_since(session, since))
-    result = verify_inventory(session, limit, orders)
+    with without_collector():
+        result = verify_inventory(session, limit, orders)
     reports = {path: report for path in names if (report := report_on(accepted.get(path, ())))}
     return replace(result, references=reports, before=_before(session, result))
 
@@ -185,7 +192,8 @@ def remember(session: Session, result: VerifyResult) -> None:
         return memory_document(remembered(memory or NOTHING, looks[path]))
 
     if looks:
-        remember_paths(state_place(session), looks.keys(), change, result.finished_at)
+        with without_collector():
+            remember_paths(state_place(session), looks.keys(), change, result.finished_at)
 
 
 def _narrowed(sample: str | None, level: int | None) -> tuple[str, ...]:
@@ -233,7 +241,7 @@ def record_verification(
     ending = Ending(
         finished=result.finished_at,
         outcome=_OUTCOMES[exit_code(result)],
-        document=verify_document(result),
+        document=verify_in_parts(result),
         holdings=shown_of_hosts(session.state, contents, result),
         checks=shown_of_facilities(session.state, contents, result),
         swept=swept_paths(result, whole=not narrowed),

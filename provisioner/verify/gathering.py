@@ -108,6 +108,11 @@ class Gathering:
         self.judged: list[Judged] = []
         """The verdicts so far, a relay's together."""
 
+    @property
+    def kept(self) -> frozenset[str]:
+        """The hosts of which all that they said is still there: a relay waits for it."""
+        return frozenset(self._evidence)
+
     def take(self, answer: HostAnswer) -> None:
         """Take a host's answer, and judge the relays for which it was the last one."""
         host = answer.host

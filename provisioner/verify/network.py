@@ -9,6 +9,7 @@ has none to send answers within 10 s.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -25,6 +26,8 @@ from provisioner.verify.result import Cause, Layer
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 _HANDSHAKE_S = 180
 _CHANGES_NAMED = 3
+# A relay has a network a site, and asks of each of its paths.
+_KNOWN_PLACES = 4_096
 # ICMP's codes of a destination that is not reached: its network, host, port, and three ways to be forbidden.
 _NO_NETWORK, _NO_HOST, _NO_PORT = 0, 1, 3
 _PROHIBITED = frozenset({9, 10, 13})
@@ -426,6 +429,7 @@ def _element_of(case: Case) -> SetElement:
     return SetElement(ElementSet.CAMERAS, device_value(*case.device))
 
 
+@lru_cache(_KNOWN_PLACES)
 def _covers(network: str, address: str) -> bool:
     try:
         return ip_address(address) in ip_network(network)

@@ -97,6 +97,8 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
         memory: what earlier runs left.
         looks: the verdicts of this run's looks.
     """
+    if not memory.suspects and not any(look.picture and look.picture.seen for look in looks):
+        return verdict
     checked = [_look(look, "", maintenance=False) for look in looks if look.checked_at is not None]
     seen = {one.kind: one for look in looks if look.picture for one in look.picture.seen}
     lasts = (one for one in remembered(memory, checked).suspects if lasting(one))

@@ -147,3 +147,47 @@ def test_paths_with_a_stream_are_read_first_else_in_the_order_in_which_they_are_
     limits = probe.ProbeBudget(request())
     probe.reads_of_relay("10.91.0.1", paths, (first, {}), limits)  # type: ignore[arg-type]
     assert read == ["b", "a", "c", "d"]
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({}, {NAME, OTHER}),
+        ({"samples_suffice": True}, {OTHER}),
+        ({"read": False, "samples_suffice": True}, set()),
+    ],
+)
+def test_where_samples_suffice_only_what_is_pulled_on_demand_is_read(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], read: set[str]
+) -> None:
+    asked = set[str]()
+
+    def reads(_address: str, paths: dict[str, Any], *_rest: object) -> dict[str, Any]:
+        asked.update(paths)
+        return {name: READS[name] for name in paths}
+
+    monkeypatch.setattr(probe, "reads_of_relay", reads)
+    wanted = request()
+    wanted["relay"] = {**wanted["relay"], **changes}  # type: ignore[typeddict-item]  # keys of its own
+    evidence = probe.probe(wanted, Path())["relay"]["paths"]
+    assert asked == read
+    assert {name for name, path in evidence.items() if path["read"]} == read
+    assert all(path["samples"][1] is not None for path in evidence.values())
+
+
+@pytest.mark.usefixtures("host")
+def test_a_relay_of_which_all_is_pulled_reads_one_path_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def reads(_address: str, paths: dict[str, Any], *_rest: object) -> dict[str, Any]:
+        asked.extend(paths)
+        return {name: READS[name] for name in paths}
+
+    monkeypatch.setattr(probe, "reads_of_relay", reads)
+    wanted = request()
+    wanted["relay"]["samples_suffice"] = True
+    for path in wanted["relay"]["paths"]:
+        path["on_demand"] = False
+    probe.probe(wanted, Path())
+    assert asked == [NAME]

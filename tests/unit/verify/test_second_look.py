@@ -233,7 +233,11 @@ def test_below_the_picture_nothing_is_read() -> None:
     assert hosts.calls[0][0].request["relay"]["read"] is False
     hosts = Hosts(well())
     run(hosts, level=4)
-    assert "read" not in hosts.calls[0][0].request["relay"]
+    relay = hosts.calls[0][0].request["relay"]
+    assert ("read" in relay, relay["samples_suffice"]) == (False, True)
+    hosts = Hosts(well())
+    run(hosts, level=5)
+    assert "samples_suffice" not in hosts.calls[0][0].request["relay"]
 
 
 def test_a_failure_below_the_asked_level_is_one() -> None:
