@@ -94,12 +94,12 @@ class Hosts:
     def _become(self, held: HeldHost, port: int, files: Mapping[str, bytes]) -> None:
         """Put a host's own kernel and devices in the place of this machine's."""
         dark, begun = self.shadows.dark(held), time.time()
-        # The process is that host from now on.
-        relay.API_PORT, relay.API_PASSWORD = port, self.password  # type: ignore[misc]
-        probe.PROBE_PASSWORD = self.password  # type: ignore[misc]
         cut = {path.address for path in held.paths.values() if self.shadows.is_cut(path)}
         gone = {(held.paths[name].address, held.paths[name].port) for name in dark}
         kernel: list[tuple[Any, str, Any]] = [
+            (relay, "API_PORT", port),
+            (relay, "API_PASSWORD", self.password),
+            (probe, "PROBE_PASSWORD", self.password),
             (observe, "observe", lambda request, _folder: facts_of(held.host, _call(request, files))),
             (reach, "live_tunnel", lambda _key: _tunnel(held, cut, begun)),
             (reach, "connect_all", lambda devices, _timeout, _mark=0: [_connected(d, gone) for d in sorted(devices)]),
