@@ -23,7 +23,6 @@ from provisioner.plan.changes import Change
 from provisioner.verify.accounts import DeviceAccount
 from provisioner.verify.devices import by_device, device_reports, with_account
 from provisioner.verify.evidence import HostEvidence
-from provisioner.verify.gathering import Gathering, Heard, JudgesRelay
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
 from provisioner.verify.judge import Judged, is_proved, judge_each, not_reached, put_together
 from provisioner.verify.levels import HIGHEST, PICTURES
@@ -44,6 +43,7 @@ from provisioner.verify.result import (
 )
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled, with_lasting
+from provisioner.verify.visit_answers import HeardHost, JudgesRelay, VisitAnswers
 from provisioner.verify.waits import HostWait, Waits, host_wait, together
 from provisioner.verify.wanted import PathToCheck, with_logins_in_use
 
@@ -134,7 +134,7 @@ class _Round:
 
     begun: datetime
     at: datetime
-    heard: Mapping[str, Heard]
+    heard: Mapping[str, HeardHost]
     verdicts: Mapping[tuple[str, str], PathVerdict]
     waits: Waits
     once: frozenset[str] = frozenset()
@@ -245,14 +245,14 @@ class _Looking:
         once = frozenset(target.path.name for target in asked if self._reads and limits.is_once(target))
         timed = _TimedAnswers(self.runner, self.orders.onlooker, self.watch)
         judging = self._judging(once, lambda: timed.at or begun)
-        gathering = Gathering(targets, _centres_asked(asked), self.compare, judging, _of_before(before))
+        gathered = VisitAnswers(targets, _centres_asked(asked), self.compare, judging, _of_before(before))
         for answer in timed.of(calls, timeout_s):
-            gathering.take(answer)
+            gathered.take(answer)
         # A runner that lost a host has not heard of it: that is no evidence either.
         for call in calls:
-            gathering.take(HostAnswer(call.spec.id, CallOutcome.FAILED, error="there is no answer"))
-        verdicts = {(one.path, one.relay): one for one in put_together(gathering.judged, targets)}
-        heard = {**(before.heard if before else {}), **gathering.heard}
+            gathered.take(HostAnswer(call.spec.id, CallOutcome.FAILED, error="there is no answer"))
+        verdicts = {(one.path, one.relay): one for one in put_together(gathered.judged, targets)}
+        heard = {**(before.heard if before else {}), **gathered.heard}
         heard = dict(sorted(heard.items()))
         return _Round(begun, timed.at or begun, heard, verdicts, timed.waits, once, limits.tried)
 
@@ -447,7 +447,7 @@ def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _W
                 yield look
 
 
-def _report(heard: Heard, asked: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
+def _report(heard: HeardHost, asked: tuple[datetime, datetime], tls: ReaderEncryption | None) -> HostReport:
     evidence = heard.evidence
     return HostReport(
         host=evidence.host,

@@ -13,10 +13,10 @@ from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Change
 from provisioner.verify.evidence import HostEvidence, parse_evidence
-from provisioner.verify.gathering import Gathering, JudgesRelay
 from provisioner.verify.judge import Judged, judge, judge_each, put_together
 from provisioner.verify.requests import ProbeLimits, probe_calls
 from provisioner.verify.result import PathVerdict
+from provisioner.verify.visit_answers import JudgesRelay, VisitAnswers
 from provisioner.verify.wanted import PathToCheck, select
 
 from .test_verify_laws import worlds
@@ -50,11 +50,11 @@ def judging(asked: int | None) -> JudgesRelay:
 
 def gathering(
     targets: Sequence[PathToCheck], asked: int | None, changes: Sequence[Change], *, centres: bool = True
-) -> Gathering:
+) -> VisitAnswers:
     """What takes the answers of a visit to these paths."""
     relays = {target.relay.id for target in targets}
     of_relay = dict.fromkeys(relays, frozenset({CENTRE} if centres else ()))
-    return Gathering(
+    return VisitAnswers(
         targets, of_relay, lambda facts: [c for c in changes if c.host == facts.host], judging(asked), before={}
     )
 

@@ -24,7 +24,7 @@ Compare = Callable[[HostFacts], Iterable[Change]]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardHost:
     """What is kept of a host's answer.
 
     Attributes:
@@ -46,10 +46,10 @@ class Heard:
     refused: frozenset[str] = frozenset()
 
 
-def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> Heard:
+def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardHost:
     """What is kept of what a host says."""
     facts, relay = evidence.facts, evidence.relay
-    heard = Heard(replace(evidence, facts=None, relay=None, centre=None), drift=drift)
+    heard = HeardHost(replace(evidence, facts=None, relay=None, centre=None), drift=drift)
     if facts is not None:
         running = facts.runtime.version if facts.runtime else ""
         version = running or (facts.program.version if facts.program else "")
@@ -73,7 +73,7 @@ class JudgesRelay(Protocol):
         ...
 
 
-class Gathering:
+class VisitAnswers:
     """The answers of one visit.
 
     Args:
@@ -103,7 +103,7 @@ class Gathering:
         self._compare, self._judge, self._before = compare, judge, before
         self._evidence: dict[str, HostEvidence] = {}
         self._drift: dict[str, tuple[Change, ...]] = {}
-        self.heard: dict[str, Heard] = {}
+        self.heard: dict[str, HeardHost] = {}
         """By host, what is kept of its answer."""
         self.judged: list[Judged] = []
         """The verdicts so far, a relay's together."""
