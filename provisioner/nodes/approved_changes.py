@@ -7,7 +7,6 @@ host is to hold from the very files that it is about to send.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -161,7 +160,7 @@ def _unplanned(call: CarriedCall, warrant: Warrant) -> str:
     programs = warrant.programs.get(host, {})
     if content_digest(key, _files(call), programs) != warrant.basis.desired.get(host):
         return "what it is to hold is not what the plan that was approved says"
-    if call.artefact is not None and hashlib.sha256(call.artefact).hexdigest() not in programs.values():
+    if call.artefact_sha256 and call.artefact_sha256 not in programs.values():
         return "the program that comes along is none of the plan that was approved"
     if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
         return "it would skip a check that every change has"

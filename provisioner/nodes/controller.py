@@ -54,6 +54,10 @@ class _Waiting:
     reports: queue.SimpleQueue[UnitReport | MailboxError] = field(default_factory=queue.SimpleQueue)
 
 
+class _LacksError(Exception):
+    """The node does not keep a file that it said it keeps."""
+
+
 class NodeRunner:
     """Carries calls to hosts of carriers by their nodes.
 
@@ -72,6 +76,7 @@ class NodeRunner:
         self._session = random.token_hex(16)
         self._waiting: dict[str, _Waiting] = {}
         self._used: set[str] = set()
+        self._kept: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
         self._closed = threading.Event()
@@ -86,16 +91,11 @@ class NodeRunner:
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in the order in which they come; all calls are of one carrier's hosts."""
         (carrier,) = {call.spec.carriers[0] for call in calls}
-        unit = random.token_hex(16)
-        waiting = _Waiting(carrier)
-        with self._lock:
-            self._waiting[unit] = waiting
-            self._used.add(carrier)
         try:
-            yield from self._carried(unit, waiting, calls, timeout_s)
-        finally:
-            with self._lock:
-                del self._waiting[unit]
+            yield from self._carried(carrier, calls, timeout_s, self._kept.get(carrier, frozenset()))
+        except _LacksError:
+            # It let go of a file meanwhile: nothing was begun, and everything goes along.
+            yield from self._carried(carrier, calls, timeout_s, frozenset())
 
     def close(self) -> None:
         """End the session: nodes keep nothing of it."""
@@ -114,12 +114,30 @@ class NodeRunner:
     # --- a unit -------------------------------------------------------------------------------------
 
     def _carried(
-        self, unit: str, waiting: _Waiting, calls: Sequence[HostCall], timeout_s: float
+        self, carrier: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str]
+    ) -> Iterator[HostAnswer]:
+        """The answers of a unit.
+
+        Raises:
+            _LacksError: the node would have to have a file that did not go along; nothing was begun.
+        """
+        unit, waiting = random.token_hex(16), _Waiting(carrier)
+        with self._lock:
+            self._waiting[unit] = waiting
+            self._used.add(carrier)
+        try:
+            yield from self._waited_for(unit, waiting, calls, timeout_s, keeps)
+        finally:
+            with self._lock:
+                del self._waiting[unit]
+
+    def _waited_for(
+        self, unit: str, waiting: _Waiting, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str]
     ) -> Iterator[HostAnswer]:
         missing = {call.spec.id for call in calls}
+        payload = pack_unit(__version__, calls, timeout_s, keeps)
         pace, begun = self._pace, time.monotonic()
         until, begin_by = begun + timeout_s + pace.margin, time.time() + pace.begin
-        payload = pack_unit(__version__, calls, timeout_s)
         reason, is_sent, is_taken = "", False, False
         ask_s, next_ask, hint = pace.ask, begun, ""
         while missing and not reason and time.monotonic() < until:
@@ -137,6 +155,10 @@ class NodeRunner:
                 reason = _not_taken(waiting.carrier, pace) if is_late else ""
                 continue
             is_taken, ask_s = True, pace.ask
+            with self._lock:
+                self._kept[waiting.carrier] = report.keeps
+            if report.lacks and keeps:
+                raise _LacksError
             next_ask = time.monotonic() + (ask_s if report.state is UnitState.GOING else min(ask_s, _SOON_S))
             for answer in report.answers:
                 if answer.host in missing:

@@ -25,6 +25,7 @@ from provisioner.nodes.approved_moments import NodeApprovals
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.envelope import EnvelopeError, EnvelopeHeader, EnvelopeKind, open_envelope, seal_envelope
 from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey
+from provisioner.nodes.kept_artefacts import KeptArtefacts
 from provisioner.nodes.mailbox import Mailbox, MailboxError
 from provisioner.nodes.node_rules import NodeRules, apart
 from provisioner.nodes.unit import CallUnit, CarriedCall, UnitError, UnitReport, UnitState, pack_report, unit_in
@@ -73,6 +74,7 @@ class NodeParts:
         runner: makes what carries the calls of a session inside the network.
         folder: makes a folder that is its own, in memory, for what is too large to be handed on.
         tell: takes a line for the log.
+        artefacts: the large files that it keeps.
         approvals: which changes the carrier's own people have to have approved; None asks nobody.
     """
 
@@ -84,6 +86,7 @@ class NodeParts:
     runner: Callable[[], OpenRunner]
     folder: Callable[[], Path]
     tell: Callable[[str], None]
+    artefacts: KeptArtefacts
     approvals: NodeApprovals | None = None
 
 
@@ -166,7 +169,11 @@ class Node:
             self._refuse(header, reason)
         else:
             try:
-                self._begin(header, unit_in(payload))
+                unit = unit_in(payload)
+                if lacks := self._lacking(unit):
+                    self._refuse(header, "it has to bring a file along that the node does not keep any more", lacks)
+                else:
+                    self._begin(header, unit)
             except (UnitError, ProvisionerError) as error:
                 self._refuse(header, str(error))
 
@@ -188,12 +195,19 @@ class Node:
             going = sum(one.state is UnitState.GOING for one in self._units.values())
         return f"it carries {going} units already" if going >= _MOST_UNITS else ""
 
-    def _refuse(self, header: EnvelopeHeader, reason: str) -> None:
+    def _lacking(self, unit: CallUnit) -> frozenset[str]:
+        """Keep the large files that a unit brings along: the checksums of those that it does not, and nobody has."""
+        for content in {call.artefact for call in unit.calls if call.artefact is not None}:
+            self._parts.artefacts.add(content)
+        needed = {call.artefact_sha256 for call in unit.calls if call.artefact is None and call.artefact_sha256}
+        return frozenset(needed - self._parts.artefacts.names) if needed else frozenset()
+
+    def _refuse(self, header: EnvelopeHeader, reason: str, lacks: frozenset[str] = frozenset()) -> None:
         # Once refused it stays so: nobody is to hear that a unit is refused which is begun after all.
         if header.unit not in self._refused:
             self._parts.tell(f"unit {header.unit[:8]} is refused: {reason}")
         self._refused[header.unit] = (time.monotonic(), reason)
-        self._report(header, UnitState.REFUSED, reason=reason)
+        self._report(header, UnitState.REFUSED, reason=reason, lacks=lacks)
 
     def _begin(self, header: EnvelopeHeader, unit: CallUnit) -> None:
         if reason := apart(__version__, unit.version):
@@ -248,19 +262,26 @@ class Node:
     def _laid(self, calls: Iterable[CarriedCall]) -> Iterator[list[HostCall]]:
         """The calls, their artefacts laid where a runner reads them."""
         folder: Path | None = None
-        places: dict[bytes, Path] = {}
+        places: dict[str, Path] = {"": Path()}
         try:
             laid = []
             for call in calls:
-                if call.artefact is not None and call.artefact not in places:
+                sha256 = call.artefact_sha256
+                if sha256 not in places:
                     folder = folder or self._parts.folder()
-                    places[call.artefact] = folder / str(len(places))
-                    places[call.artefact].write_bytes(call.artefact)
-                laid.append(call.host_call(None if call.artefact is None else places[call.artefact]))
+                    places[sha256] = folder / str(len(places))
+                    places[sha256].write_bytes(self._artefact(call))
+                laid.append(call.host_call(places[sha256] if sha256 else None))
             yield laid
         finally:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _artefact(self, call: CarriedCall) -> bytes:
+        content = call.artefact if call.artefact is not None else self._parts.artefacts.content(call.artefact_sha256)
+        if content is None:
+            raise UnitError("a file that the node kept is not there any more, or was changed")
+        return content
 
     def _answered(self, carrying: _Carrying, answers: list[HostAnswer], state: UnitState) -> None:
         with self._lock:
@@ -270,10 +291,16 @@ class Node:
         self._report(carrying.header, state, answers)
 
     def _report(
-        self, header: EnvelopeHeader, state: UnitState, answers: Iterable[HostAnswer] = (), *, reason: str = ""
+        self,
+        header: EnvelopeHeader,
+        state: UnitState,
+        answers: Iterable[HostAnswer] = (),
+        *,
+        reason: str = "",
+        lacks: frozenset[str] = frozenset(),
     ) -> None:
         controller = self._parts.controllers[header.sender]
-        report = UnitReport(state, tuple(answers), reason, __version__)
+        report = UnitReport(state, tuple(answers), reason, __version__, self._parts.artefacts.names, lacks)
         written = EnvelopeHeader(
             kind=EnvelopeKind.REPORT,
             carrier=header.carrier,

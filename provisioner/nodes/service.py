@@ -24,6 +24,7 @@ from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.controller import NodeRunner
 from provisioner.nodes.exchange_key import read_exchange_key
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
+from provisioner.nodes.kept_artefacts import KeptArtefacts
 from provisioner.nodes.node import Node, NodeParts
 from provisioner.nodes.routed import RoutedRunner
 from provisioner.nodes.settings import NodeSettings, read_controller_settings, read_node_settings
@@ -31,6 +32,7 @@ from provisioner.render.templates import load_templates
 
 _MOST_SETTINGS: Final = 256 * 1024
 _BEGUN: Final = "begun-units"
+_ARTEFACTS: Final = "artefacts"
 _APPROVED: Final = "approved-moments"
 
 
@@ -92,6 +94,7 @@ class NodeService:
             runner=self._runner,
             folder=lambda: make_private_folder(self.environment),
             tell=self.tell,
+            artefacts=KeptArtefacts(settings.state / _ARTEFACTS),
         )
         try:
             self.tell(f"the node of {settings.rules.carrier} works, with {settings.broker.url}")

@@ -6,6 +6,8 @@ another version.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,8 @@ _LENGTH: Final = struct.Struct(">I")
 _MOST_CALLS: Final = 1000
 _MOST_SECONDS: Final = 24 * 3600
 _LONGEST: Final = 2000
+_MOST_KEPT: Final = 100
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class UnitError(ValueError):
@@ -35,12 +39,18 @@ class UnitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CarriedCall:
-    """A call as it travels; `artefact` is the large file's content, all else as in a `HostCall`."""
+    """A call as it travels; all else than here as in a `HostCall`.
+
+    Attributes:
+        artefact: the large file's content; None where there is none, or the node has to have it.
+        artefact_sha256: its checksum; empty where there is none.
+    """
 
     host: CarriedHost
     request: Document = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     artefact: bytes | None = field(repr=False, default=None)
+    artefact_sha256: str = ""
     shares: bool = False
     unproved: bool = False
     since: str = ""
@@ -94,24 +104,41 @@ class UnitState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnitReport:
-    """What a node says of a unit: how far it is, why it is refused, and the answers that it brings along."""
+    """What a node says of a unit.
+
+    Attributes:
+        state: how far it is.
+        answers: those that it brings along.
+        reason: why it is refused.
+        version: the node's.
+        keeps: the checksums of the large files that the node has.
+        lacks: of one that is refused, those that it would have to have: the same calls with all content may go.
+    """
 
     state: UnitState
     answers: tuple[HostAnswer, ...] = ()
     reason: str = ""
     version: str = ""
+    keeps: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
 
 
 # --- units ----------------------------------------------------------------------------------------
 
 
-def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float) -> bytes:
+def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str] = frozenset()) -> bytes:
     """A unit as bytes.
+
+    Args:
+        version: the controller's.
+        calls: the calls.
+        timeout_s: how long they may take.
+        keeps: the checksums of large files that the node has: these do not travel.
 
     Raises:
         OSError: an artefact cannot be read.
     """
-    contents = _Contents()
+    contents = _Contents(keeps)
     document: Document = {
         "speaks": SPEAKS,
         "version": version,
@@ -148,9 +175,21 @@ def unit_in(payload: bytes) -> CallUnit:
 class _Contents:
     """Contents that travel beside the document, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeps: frozenset[str]) -> None:
         self.parts: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
+        self._keeps = keeps
+        self._artefacts: dict[Path, tuple[int | None, str]] = {}
+
+    def add_artefact(self, path: Path | None) -> tuple[int | None, str]:
+        """A large file's number, where it has to travel, and its checksum."""
+        if path is None:
+            return None, ""
+        if path not in self._artefacts:
+            content = path.read_bytes()
+            sha256 = hashlib.sha256(content).hexdigest()
+            self._artefacts[path] = None if sha256 in self._keeps else self.add(content), sha256
+        return self._artefacts[path]
 
     def add(self, content: bytes) -> int:
         if content not in self._numbers:
@@ -161,11 +200,13 @@ class _Contents:
 
 def _call_document(call: HostCall, contents: _Contents) -> Document:
     script = call.script
+    artefact, sha256 = contents.add_artefact(call.artefact)
     return {
         "host": host_document(call.spec),
         "request": contents.add(canonical_json(call.request)),
         "files": {name: contents.add(content) for name, content in call.files.items()},
-        "artefact": contents.add(call.artefact.read_bytes()) if call.artefact else None,
+        "artefact": artefact,
+        "artefact_sha256": sha256,
         "shares": call.shares,
         "unproved": call.unproved,
         "since": call.since,
@@ -175,15 +216,19 @@ def _call_document(call: HostCall, contents: _Contents) -> Document:
 
 
 def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
-    request, script, artefact = orjson.loads(parts[document["request"]]), document["script"], document["artefact"]
+    request, script, number = orjson.loads(parts[document["request"]]), document["script"], document["artefact"]
     warrant = document.get("warrant")  # a controller of before brings none
-    if not isinstance(request, dict):
-        raise TypeError("a request is no object")
+    artefact = None if number is None else parts[number]
+    sha256 = "" if artefact is None else hashlib.sha256(artefact).hexdigest()
+    said = document.get("artefact_sha256", sha256)
+    if not isinstance(request, dict) or (artefact is not None and said != sha256) or not (not said or is_sha256(said)):
+        raise TypeError("a request is no object, or a file is not the one that is named")
     return CarriedCall(
         host=host_in(document["host"]),
         request=request,
         files={str(name): parts[number] for name, number in document["files"].items()},
-        artefact=None if artefact is None else parts[artefact],
+        artefact=artefact,
+        artefact_sha256=said,
         shares=document["shares"] is True,
         unproved=document["unproved"] is True,
         since=str(document["since"]),
@@ -219,6 +264,8 @@ def pack_report(report: UnitReport) -> bytes:
             "version": report.version,
             "state": report.state.value,
             "reason": report.reason,
+            "keeps": sorted(report.keeps),
+            "lacks": sorted(report.lacks),
             "answers": [_answer_document(answer) for answer in report.answers],
         }
     )
@@ -239,9 +286,20 @@ def report_in(payload: bytes) -> UnitReport:
             tuple(_answer_in(one) for one in document["answers"]),
             printable(str(document["reason"]), _LONGEST),
             printable(str(document["version"]), _LONGEST),
+            _sums(document.get("keeps", ())),  # a node of before says nothing of these
+            _sums(document.get("lacks", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UnitError("it is not as reports are") from None
+
+
+def is_sha256(text: object) -> bool:
+    """Whether a text is a SHA-256 as hexadecimal digits."""
+    return isinstance(text, str) and _SHA256.fullmatch(text) is not None
+
+
+def _sums(listed: Sequence[object]) -> frozenset[str]:
+    return frozenset(str(one) for one in listed[:_MOST_KEPT] if is_sha256(one))
 
 
 def _answer_document(answer: HostAnswer) -> Document:

@@ -21,6 +21,7 @@ from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.carried_host import CarriedHost
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.exchange_key import ExchangeKey, new_exchange_key
+from provisioner.nodes.kept_artefacts import KeptArtefacts
 from provisioner.nodes.mailbox import Mailbox
 from provisioner.nodes.node import Node, NodeParts
 from provisioner.nodes.node_rules import NodeRules
@@ -115,8 +116,9 @@ def node_at_work(
     hosts, key, lines = hosts or CountingHosts(), key or new_exchange_key(), list[str]()
     begun = BegunUnits(folder / "begun", time.time())
     runner: Callable[[], CountingHosts] = lambda: hosts  # noqa: E731 (one for all sessions)
+    kept = KeptArtefacts(folder / "artefacts")
     names = {one.public.name: one.public for one in controllers}
-    parts = NodeParts(mailbox, key, names, rules, begun, runner, lambda: Path(mkdtemp(dir=folder)), lines.append)
+    parts = NodeParts(mailbox, key, names, rules, begun, runner, lambda: Path(mkdtemp(dir=folder)), lines.append, kept)
     node, stop = Node(parts), threading.Event()
     thread = threading.Thread(target=node.run, args=(stop,), daemon=True)
     thread.start()

@@ -227,7 +227,7 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
     "another inventory's host": lambda call: with_request(
         call, owner={"inventory": "other", "key": "0" * 32, "host": RELAY}
     ),
-    "another program": lambda call: replace(call, artefact=b"\x7fELF"),
+    "another program": lambda call: replace(call, artefact=b"\x7fELF", artefact_sha256="0" * 64),
     "another host": lambda call: replace(call, host=replace(call.host, id="relay-vnpt-2")),
     "the plan's word for another host": lambda call: replace(call, host=replace(call.host, id=OTHER)),
     "no approval": lambda call: replace(call, warrant=b""),

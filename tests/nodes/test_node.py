@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 import time
 from dataclasses import replace
@@ -18,6 +20,7 @@ from provisioner.nodes import node as node_module
 from provisioner.nodes.carried_host import CarriedHost
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.exchange_key import new_exchange_key
+from provisioner.nodes.kept_artefacts import KeptArtefacts
 from provisioner.nodes.node_rules import NodeRules, apart
 from provisioner.nodes.unit import CarriedCall
 from tests.hostile import NODE
@@ -268,6 +271,70 @@ def test_an_artefact_is_gone_from_the_node_once_it_was_handed_on(tmp_path: Path)
         runner.call([replace(call_of(host_of(1)), artefact=artefact)], timeout_s=5)
     assert hosts.artefacts == [b"program"]
     assert not hosts.calls[0].artefact or not hosts.calls[0].artefact.exists()
+
+
+def test_a_large_file_comes_once_and_is_kept_for_who_comes_next(tmp_path: Path) -> None:
+    artefact, hosts, post = tmp_path / "mediamtx", CountingHosts(), Post()
+    artefact.write_bytes(bytes(range(256)) * 4000)
+    call = replace(call_of(host_of(1)), artefact=artefact)
+    with both_ends(post, tmp_path, hosts=hosts) as (runner, _):
+        for _ in range(3):
+            assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
+        travelled = sum(len(part) for part in post.seen)
+    assert hosts.artefacts == [artefact.read_bytes()] * 3
+    assert travelled < 2 * artefact.stat().st_size
+    again = Post()
+    with both_ends(again, tmp_path, hosts=hosts) as (runner, _):
+        # Of a node that was started anew a controller hears what it keeps with its first look.
+        runner.call([call_of(host_of(2))], timeout_s=5)
+        assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
+        assert sum(len(part) for part in again.seen) < artefact.stat().st_size
+    assert len(hosts.artefacts) == 4
+
+
+@NODE
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_a_kept_file_that_is_not_there_any_more_is_sent_anew_or_the_call_not_carried(
+    tmp_path: Path, change: str
+) -> None:
+    artefact, hosts = tmp_path / "mediamtx", CountingHosts()
+    artefact.write_bytes(b"program" * 1000)
+    call = replace(call_of(host_of(1)), artefact=artefact)
+    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, _):
+        runner.call([call], timeout_s=5)
+        (kept,) = (tmp_path / "artefacts").iterdir()
+        if change == "gone":
+            kept.unlink()
+        else:
+            kept.write_bytes(b"another")
+        answers = [runner.call([call], timeout_s=5)["relay-1"].outcome for _ in range(2)]
+    # What was changed is found out once it is read: it goes, and comes whole with the next call.
+    assert answers == [CallOutcome.ANSWERED if change == "gone" else CallOutcome.UNREACHABLE, CallOutcome.ANSWERED]
+    assert set(hosts.artefacts) == {artefact.read_bytes()}
+
+
+def test_a_node_keeps_the_files_that_were_used_last(tmp_path: Path) -> None:
+    kept = KeptArtefacts(tmp_path / "artefacts")
+    for number in range(4):
+        kept.add(bytes([number]))
+        os.utime(tmp_path / "artefacts" / sha256(bytes([number])), (number, number))
+    assert kept.content(sha256(b"\0")) == b"\0"
+    kept.add(b"one more")
+    assert kept.names == {sha256(one) for one in (b"\0", b"\2", b"\3", b"one more")}
+    assert kept.content(sha256(b"\1")) is None
+
+
+def test_a_disk_that_keeps_nothing_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / "artefacts").write_text("no folder", encoding="utf-8")
+    artefact, hosts = tmp_path / "mediamtx", CountingHosts()
+    artefact.write_bytes(b"program")
+    with both_ends(Post(), tmp_path, hosts=hosts) as (runner, _):
+        call = replace(call_of(host_of(1)), artefact=artefact)
+        assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def test_a_long_call_is_told_to_go_on_and_is_asked_for_no_more_than_that(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -18,6 +20,7 @@ from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_report
 from tests.hostile import NODE
 from tests.nodes.carrying import HOST_KEY, host_of
 
+CASES = Path(__file__).parents[1] / "cases/nodes"
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -116,3 +119,76 @@ def test_what_a_node_says_of_failures_is_printable() -> None:
     (came,) = report_in(pack_report(UnitReport(UnitState.OVER, (answer,), "\x1b]0;title\x07"))).answers
     assert came.error.isprintable()
     assert len(came.error) < 2100
+
+
+# --- the release before -----------------------------------------------------------------------------
+
+
+def test_a_node_of_now_reads_what_a_controller_of_before_packed() -> None:
+    unit = unit_in((CASES / "unit-of-before.bin").read_bytes())
+    first, second, third = unit.calls
+    assert (unit.version, unit.timeout_s) == ("0.1.0", 60.0)
+    assert (first.request, first.files, first.artefact) == (
+        {"operation": "apply", "run": "run-1"},
+        {"0": b"table", "nft": b"table"},
+        b"program",
+    )
+    assert (first.shares, first.unproved, first.warrant) == (True, True, b"")
+    assert first.artefact_sha256 == hashlib.sha256(b"program").hexdigest()
+    assert second.host.jump is not None
+    assert (str(second.host.jump.address), second.since) == ("jump.example.com", "run-1")
+    assert third.script == ShellScript("true\n", as_root=True)
+
+
+def test_a_controller_of_now_reads_what_a_node_of_before_said() -> None:
+    report = report_in((CASES / "report-of-before.bin").read_bytes())
+    assert (report.state, report.version, report.keeps, report.lacks) == (
+        UnitState.OVER,
+        "0.1.0",
+        frozenset(),
+        frozenset(),
+    )
+    first, second, third = report.answers
+    assert (first.outcome, first.document) == (CallOutcome.ANSWERED, {"outcome": "armed"})
+    assert second.owner is not None
+    assert (second.outcome, second.owner.inventory, second.foreign) == (CallOutcome.UNPROVED, "other", True)
+    assert (third.outcome, third.hint, third.bare) == (CallOutcome.UNREACHABLE, "look", True)
+
+
+@pytest.mark.parametrize("name", ["unit-of-before.bin", "report-of-before.bin"])
+def test_what_was_written_before_is_a_part_of_what_is_written_now(name: str) -> None:
+    """Names that a release knew keep their meaning: an end of before finds all that it reads."""
+    before = (CASES / name).read_bytes()
+    now = pack_again(before) if name.startswith("unit") else pack_report(report_in(before))
+    assert fields(before) <= fields(now)
+
+
+def pack_again(before: bytes) -> bytes:
+    unit = unit_in(before)
+    return pack_unit(unit.version, [call.host_call(None) for call in unit.calls], unit.timeout_s)
+
+
+def fields(packed: bytes) -> set[str]:
+    """The names of all fields, by where they are."""
+    (length,) = struct.unpack_from(">I", packed)
+    whole = packed if packed[:1] == b"{" else packed[4 : 4 + length]
+    return set(_fields(orjson.loads(whole), ""))
+
+
+def _fields(value: object, place: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield f"{place}/{name}"
+            yield from _fields(inner, f"{place}/{name}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _fields(inner, f"{place}[]")
+
+
+def test_a_large_file_that_is_not_the_one_that_is_named_is_none(tmp_path: Path) -> None:
+    artefact = tmp_path / "mediamtx"
+    artefact.write_bytes(b"program")
+    packed = pack_unit("0.1.0", [HostCall(host_of(1), {}, artefact=artefact)], 1)
+    assert packed.count(b"program") == 1
+    with pytest.raises(UnitError, match="not as units are"):
+        unit_in(packed.replace(b"program", b"another"))
