@@ -12,7 +12,9 @@ from typing import Final
 
 from provisioner.base.canonical import canonical_json
 from provisioner.nodes.subjects import (
+    API,
     CONTROLLER,
+    DOMAIN,
     REPORTS,
     REPORTS_SUBJECT,
     UNITS,
@@ -47,11 +49,13 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
         _user(
             node_name(carrier),
             [
-                f"$JS.API.CONSUMER.MSG.NEXT.{UNITS}.{node_name(carrier)}",
+                *_asked(f"CONSUMER.MSG.NEXT.{UNITS}.{node_name(carrier)}"),
                 f"$JS.ACK.{UNITS}.{node_name(carrier)}.>",
-                f"{REPORTS_SUBJECT}.{carrier}.*",
+                f"{REPORTS_SUBJECT}.*.*",
             ],
             [f"{inbox_of(node_name(carrier))}.>"],
+            # Through a carrier's own broker a message gets only where the whole of what is listened to is permitted.
+            [f"{REPORTS_SUBJECT}.{other}.*" for other in carriers if other != carrier],
         )
         for carrier in carriers
     ]
@@ -59,6 +63,7 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
         "# The broker between a controller and the nodes of carriers. Written by `provisioner node broker`.",
         f"listen: {_quoted(listen)}",
         "jetstream {",
+        f"  domain: {DOMAIN}",
         f"  store_dir: {_quoted(files.store)}",
         f"  max_file_store: {_MOST_BYTES}",
         "}",
@@ -78,19 +83,27 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
 
 
 def _controller_publishes(carriers: Sequence[str]) -> list[str]:
-    made = [f"$JS.API.STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
-    made += [f"$JS.API.CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
-    made += [f"$JS.API.CONSUMER.CREATE.{UNITS}.>", f"$JS.API.CONSUMER.CREATE.{REPORTS}.>"]
-    takes = [f"$JS.API.CONSUMER.MSG.NEXT.{REPORTS}.*", f"$JS.ACK.{REPORTS}.>"]
-    return [*made, *takes, f"{UNITS_SUBJECT}.*"]
+    made = [f"STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
+    made += [f"CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
+    made += [f"CONSUMER.CREATE.{UNITS}.>", f"CONSUMER.CREATE.{REPORTS}.>", f"CONSUMER.MSG.NEXT.{REPORTS}.*"]
+    return [*(one for asked in made for one in _asked(asked)), f"$JS.ACK.{REPORTS}.>", f"{UNITS_SUBJECT}.*"]
 
 
-def _user(name: str, publishes: Sequence[str], subscribes: Sequence[str]) -> str:
+def _asked(what: str) -> tuple[str, str]:
+    """What is asked of the broker, by its name and without it: it turns the one into the other before it looks."""
+    return f"{API}.{what}", f"$JS.API.{what}"
+
+
+def _user(name: str, publishes: Sequence[str], subscribes: Sequence[str], never: Sequence[str] = ()) -> str:
+    denied = f", deny: [{_listed(never)}]" if never else ""
     return (
-        f"    {{ user: {_quoted(f'CN={name}')}, permissions: {{"
-        f" publish: {{ allow: [{', '.join(map(_quoted, publishes))}] }},"
-        f" subscribe: {{ allow: [{', '.join(map(_quoted, subscribes))}] }} }} }}"
+        f"    {{ user: {_quoted(f'CN={name}')}, permissions: {{ publish: {{ allow: [{_listed(publishes)}]{denied} }},"
+        f" subscribe: {{ allow: [{_listed(subscribes)}] }} }} }}"
     )
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(map(_quoted, texts))
 
 
 def _quoted(text: str) -> str:

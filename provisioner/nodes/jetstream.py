@@ -24,6 +24,7 @@ from provisioner.nodes.frames import Joiner, cut
 from provisioner.nodes.mailbox import MailboxError
 from provisioner.nodes.subjects import (
     CONTROLLER,
+    DOMAIN,
     REPORTS,
     REPORTS_SUBJECT,
     UNITS,
@@ -121,7 +122,7 @@ class JetStreamMailbox:
         """
         client, subject = self._connected(), self._end.subject_of(to)
         for part in cut(message):
-            self._run(self._publish(client.jetstream(), subject, part), _SEND_S + 1)
+            self._run(self._publish(client.jetstream(domain=DOMAIN), subject, part), _SEND_S + 1)
 
     async def _publish(self, stream: JetStreamContext, subject: str, part: bytes) -> None:
         from nats.js.errors import NoStreamResponseError  # noqa: PLC0415
@@ -221,7 +222,7 @@ class JetStreamMailbox:
         first.cancel()
         client = await dialling
         try:
-            await self._end.prepare(client.jetstream())
+            await self._end.prepare(client.jetstream(domain=DOMAIN))
         except BaseException:
             await client.close()
             raise
@@ -245,7 +246,7 @@ class JetStreamMailbox:
             before = self._refusals
             try:
                 if subscription is None:
-                    stream = client.jetstream()
+                    stream = client.jetstream(domain=DOMAIN)
                     subscription = await stream.pull_subscribe_bind(self._end.own, stream=self._end.stream)
                 for message in await subscription.fetch(1, timeout=_FETCH_S):
                     self._refusal = None

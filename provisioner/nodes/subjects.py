@@ -12,7 +12,10 @@ REPORTS: Final = "provisioner-reports"
 UNITS_SUBJECT: Final = "provisioner.units"
 REPORTS_SUBJECT: Final = "provisioner.reports"
 CONTROLLER: Final = "controller"
-
+DOMAIN: Final = "provisioner"
+"""The broker's own name, by which it is asked through brokers of carriers, too (leaf nodes)."""
+API: Final = f"$JS.{DOMAIN}.API"
+"""Below what the broker is asked for streams and what lies in them."""
 
 _CARRIER: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 """As the inventory has ids."""

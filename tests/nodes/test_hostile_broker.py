@@ -25,7 +25,7 @@ from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.exchange_key import new_exchange_key
 from provisioner.nodes.jetstream import JetStreamMailbox, controller_mailbox, node_mailbox
 from provisioner.nodes.mailbox import MailboxError
-from provisioner.nodes.subjects import CONTROLLER, REPORTS, UNITS, node_name
+from provisioner.nodes.subjects import API, CONTROLLER, REPORTS, UNITS, node_name
 from tests.hostile import NODE
 from tests.nodes.broker import BrokerServer, broker_of
 from tests.nodes.carrying import CountingHosts, call_of, host_of
@@ -68,12 +68,12 @@ def test_a_node_neither_reads_nor_writes_what_is_another_carriers(broker: Broker
         assert runner.call([call_of(host_of(2))], timeout_s=20)["relay-2"].outcome is CallOutcome.ANSWERED
     assert came == []
     kinds = [sum(f"violation for {kind}" in one.lower() for one in refused) for kind in ("subscription", "publish")]
-    assert kinds == [len(_SUBSCRIBED), len(_PUBLISHED)], refused
+    assert kinds == [len(SUBSCRIBED), len(PUBLISHED)], refused
     sys.stderr.write(f"a node of another carrier: {sum(kinds)} tries, all refused by the broker\n")
 
 
 _OTHER: Final = node_name("vnpt")
-_SUBSCRIBED: Final = (
+SUBSCRIBED: Final = (
     "provisioner.units.vnpt",
     "provisioner.units.*",
     "provisioner.>",
@@ -84,28 +84,31 @@ _SUBSCRIBED: Final = (
     "$JS.>",
     "$JS.EVENT.>",
 )
-_PUBLISHED: Final = (
+_ASKED: Final = (
+    f"CONSUMER.MSG.NEXT.{UNITS}.{_OTHER}",
+    f"CONSUMER.MSG.NEXT.{REPORTS}.controller-1",
+    f"CONSUMER.INFO.{UNITS}.{_OTHER}",
+    f"CONSUMER.CREATE.{UNITS}",
+    f"CONSUMER.DURABLE.CREATE.{UNITS}.mine",
+    f"CONSUMER.DELETE.{UNITS}.{_OTHER}",
+    f"CONSUMER.NAMES.{UNITS}",
+    f"STREAM.INFO.{UNITS}",
+    f"STREAM.MSG.GET.{UNITS}",
+    f"DIRECT.GET.{REPORTS}",
+    f"STREAM.UPDATE.{UNITS}",
+    f"STREAM.PURGE.{UNITS}",
+    f"STREAM.DELETE.{REPORTS}",
+    "STREAM.CREATE.MINE",
+    "STREAM.NAMES",
+    "INFO",
+)
+PUBLISHED: Final = (
     "provisioner.units.vnpt",
     "provisioner.units.viettel",
     "provisioner.reports.vnpt.controller-1",
     "_INBOX.controller.1",
     f"$JS.ACK.{UNITS}.{_OTHER}.1.1.1.1.1",
-    f"$JS.API.CONSUMER.MSG.NEXT.{UNITS}.{_OTHER}",
-    f"$JS.API.CONSUMER.MSG.NEXT.{REPORTS}.controller-1",
-    f"$JS.API.CONSUMER.INFO.{UNITS}.{_OTHER}",
-    f"$JS.API.CONSUMER.CREATE.{UNITS}",
-    f"$JS.API.CONSUMER.DURABLE.CREATE.{UNITS}.mine",
-    f"$JS.API.CONSUMER.DELETE.{UNITS}.{_OTHER}",
-    f"$JS.API.CONSUMER.NAMES.{UNITS}",
-    f"$JS.API.STREAM.INFO.{UNITS}",
-    f"$JS.API.STREAM.MSG.GET.{UNITS}",
-    f"$JS.API.DIRECT.GET.{REPORTS}",
-    f"$JS.API.STREAM.UPDATE.{UNITS}",
-    f"$JS.API.STREAM.PURGE.{UNITS}",
-    f"$JS.API.STREAM.DELETE.{REPORTS}",
-    "$JS.API.STREAM.CREATE.MINE",
-    "$JS.API.STREAM.NAMES",
-    "$JS.API.INFO",
+    *(f"{api}.{asked}" for api in ("$JS.API", API) for asked in _ASKED),
 )
 
 
@@ -116,9 +119,9 @@ async def _tried(broker: BrokerServer, refused: list[str]) -> list[bytes]:
         came.append(message.data)
 
     async with dialled(broker, node_name("viettel"), refused) as client:
-        for subject in _SUBSCRIBED:
+        for subject in SUBSCRIBED:
             await client.subscribe(subject, cb=keep)
-        for subject in _PUBLISHED:
+        for subject in PUBLISHED:
             await client.publish(subject, b"forged", reply=f"_INBOX.{node_name('viettel')}.1")
         await client.flush()
         await asyncio.sleep(WAIT_S)
