@@ -43,14 +43,16 @@ def source_of(module: Any) -> str:
     return str(module.__loader__.get_source(module.__name__))
 
 
-def run(command: Sequence[str], request: bytes, until: float, hear: Callable[[Iterator[bytes]], None]) -> str:
+def run(command: Sequence[str], request: bytes, until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
     """Run a program, have its lines heard as they come, and return what it complained of.
+
+    Who has heard all that it wants waits neither for the program's end nor for complaints: there are none then.
 
     Args:
         command: the program, confined.
         request: one line, for its standard input.
         until: when nothing more is heard, on the monotonic clock.
-        hear: takes the lines.
+        hear: takes the lines; whether it has heard all.
     """
     process = subprocess.Popen(
         list(command),
@@ -63,8 +65,7 @@ def run(command: Sequence[str], request: bytes, until: float, hear: Callable[[It
         complaint = _Complaint(process.stderr)
         # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
         threading.Thread(target=_hand_out, args=(process.stdin, request), daemon=True).start()
-        hear(_lines(process.stdout, until))
-        return complaint.text()
+        return "" if hear(_lines(process.stdout, until)) else complaint.text()
 
 
 def _hand_out(stdin: IO[bytes] | None, request: bytes) -> None:

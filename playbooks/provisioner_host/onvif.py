@@ -91,7 +91,7 @@ def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, A
     listed = [device for device in devices if device["name"] in logins]
     turns = [_turn(device, logins[device["name"]]) for device in listed]
 
-    def hear(lines: Iterator[bytes]) -> None:
+    def hear(lines: Iterator[bytes]) -> bool:
         for number, answer in answered(lines, len(listed)):
             name = listed[number]["name"]
             login = logins[name]
@@ -101,6 +101,7 @@ def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, A
                 answer["detail"] = PROFILES_REFUSED
             answers[name] = _without_login(answer, login)
             _remember(login, answer)
+        return False
 
     answers |= {device["name"]: {"outcome": "not run"} for device in listed}
     if listed and (complaint := _asked_confined(turns, until, hear)):
@@ -122,7 +123,7 @@ def _turn(device: DeviceToAsk, login: _Login) -> AskingTurn:
     }
 
 
-def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], None]) -> str:
+def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
     """Ask, and return why that could not be done; no word of the confined part's own, which holds logins."""
     if refusal := sandbox.refusal():
         return refusal

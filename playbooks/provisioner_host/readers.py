@@ -102,10 +102,11 @@ def read_all(
     """
     waiting = set(range(len(turns)))
 
-    def once(number: int, answer: ReadAnswer) -> None:
+    def once(number: int, answer: ReadAnswer) -> bool:
         if number in waiting:
             waiting.discard(number)
             done(number, answer)
+        return not waiting
 
     why = _read_confined(logins, _request(logins, turns, times, looks), times, once) if turns else ""
     for turn in sorted(waiting):
@@ -113,17 +114,19 @@ def read_all(
 
 
 def _read_confined(
-    logins: Mapping[str, Login], request: bytes, times: ReadTimes, done: Callable[[int, ReadAnswer], None]
+    logins: Mapping[str, Login], request: bytes, times: ReadTimes, done: Callable[[int, ReadAnswer], bool]
 ) -> str:
-    """Read, and return what the confined part complained of."""
+    """Read, and return what the confined part complained of; `done` says whether that was the last read.
+
+    After that the confined part only takes leave of the relays, for which nobody waits.
+    """
     from provisioner_host import sandbox  # noqa: PLC0415 (the confined part has no such module)
 
     if refusal := sandbox.refusal():
         return refusal
 
-    def hear(lines: Iterator[bytes]) -> None:
-        for turn, answer in answered(lines):
-            done(turn, answer)
+    def hear(lines: Iterator[bytes]) -> bool:
+        return any(done(turn, answer) for turn, answer in answered(lines))
 
     said = confined.run(command(logins, times), request, times.until + _GRACE_S, hear)
     for login in logins.values():

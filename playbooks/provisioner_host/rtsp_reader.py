@@ -38,12 +38,13 @@ _NOT_STARTED = {126, 127}
 _SHOWN = 300
 # ffmpeg's last lines, which it prints with or without an error.
 _NO_ERROR = ("frame=", "video:", "size=")
-# Enough to learn what a stream is when its description does not say it; the key frame itself ends the read.
+# Enough to learn what a stream is when its description does not say it, for who copies packets. Who only decodes needs
+# not know it before: its key frame ends the read, and says the rest.
 _PROBE_BYTES = 500_000
 # A stream can make ffmpeg complain of every slice of every picture, and say that it is as large as it likes.
 _MOST_SAID = 2_000_000
 _MOST_PIXELS = 7680 * 4320
-_ANALYZE_US = 500_000
+_ANALYZE_US, _AT_ONCE_US = 500_000, 1
 _NETWORK = "rtsp,rtp,tcp"
 _ENCRYPTED = f"{_NETWORK},tls"
 # How long ffmpeg may take to close what it reads and writes.
@@ -67,8 +68,14 @@ class Login:
         """What its addresses begin with."""
         return "rtsps" if self.fingerprint else "rtsp"
 
-    def script(self, path: str, timeout_s: float) -> str:
-        """The `ffconcat` script that reads a path. Every part is percent-encoded, so nothing can end the line."""
+    def script(self, path: str, timeout_s: float, *, copies: bool = False) -> str:
+        """The `ffconcat` script that reads a path. Every part is percent-encoded, so nothing can end the line.
+
+        Args:
+            path: the path's name.
+            timeout_s: how long it may take.
+            copies: whether packets are copied, too, and not only decoded.
+        """
         who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return (
             "ffconcat version 1.0\n"
@@ -76,7 +83,7 @@ class Login:
             "option rtsp_transport tcp\n"
             "option allowed_media_types video\n"
             f"option timeout {round(timeout_s * 1_000_000)}\n"
-            f"option analyzeduration {_ANALYZE_US}\n"
+            f"option analyzeduration {_ANALYZE_US if copies else _AT_ONCE_US}\n"
             f"option probesize {_PROBE_BYTES}\n"
             "option fpsprobesize 0\n"
         )
@@ -141,7 +148,8 @@ def _read_once(
     look: PictureLook | None = None,
 ) -> ReadAnswer:
     protocols = _ENCRYPTED if login.fingerprint else _NETWORK
-    return read_script(login.script(path, timeout_s), timeout_s, wrap, look, protocols)
+    script = login.script(path, timeout_s, copies=look is not None)
+    return read_script(script, timeout_s, wrap, look, protocols)
 
 
 def _scrubbed(result: ReadAnswer, login: Login) -> ReadAnswer:

@@ -51,6 +51,14 @@ def test_each_answer_goes_to_its_turn_and_what_is_not_answered_was_not_run(monke
     assert answers == {0: failed, 1: {"not_run": "the readers ended before it was read"}, 2: GOOD}
 
 
+def test_nobody_waits_for_a_program_that_has_told_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It would take leave of relays for as long as it may run.
+    told = saying(*([number, GOOD] for number in range(len(TURNS))))
+    leaving = f"{told}; sys.stdout.flush(); sys.stderr.write('a complaint'); import time; time.sleep(3600)"
+    answers = read_with(monkeypatch, leaving, seconds=3600)
+    assert answers == dict.fromkeys(range(len(TURNS)), GOOD)
+
+
 @CAMERA
 @pytest.mark.parametrize(
     "said",
