@@ -13,7 +13,7 @@ from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, ApplyTransaction, begin
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import ApplyRequest, ChangeAnswer, FactsAnswer, LookAnswer
+    from provisioner_host.wire import ApplyRequest, ChangeAnswer, FactsAnswer
 
 
 def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
@@ -44,17 +44,20 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         if change.request["observe"].get("held"):
             change.step("keep what is held", lambda: held.keep(change))
         change.step("keep what is quarantined", lambda: quarantine.keep(change))
-        before = change.step("paths before", lambda: _look(change))
-        if not switch.is_silent(change) and _hangs(facts, before):
+        look = change.step("paths before", lambda: _look(change))
+        if not switch.is_silent(change) and _hangs(facts, look):
             lease.release(change.run_id)
             return change.answer(
                 "stale", f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more", facts=facts
             )
-        change.step("save last-good", lambda: last_good.save(_owned(change, facts), _state(facts)))
-        change.had_programs = frozenset((facts["manifest"] or {}).get("programs", ()))
-        preflight.install_program(change)
-        preflight.check(change, facts)
-        before = change.step("paths at the switch", lambda: gate.latest(before))
+        try:
+            change.step("save last-good", lambda: last_good.save(_owned(change, facts), _state(facts)))
+            change.had_programs = frozenset((facts["manifest"] or {}).get("programs", ()))
+            preflight.install_program(change)
+            preflight.check(change, facts)
+        finally:
+            look.wait()
+        before = change.step("paths at the switch", look.end)
     except Failed as error:
         preflight.uninstall_program(change)
         return change.refused(error)
@@ -76,21 +79,19 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
     return change.answer("armed", before=before, receipt=receipt)
 
 
-def _look(change: ApplyTransaction) -> LookAnswer:
+def _look(change: ApplyTransaction) -> gate.LookBefore:
     """How the paths are; a relay that does not answer is asked nothing, as each question would wait in vain."""
-    if switch.is_silent(change):
-        return {"sessions": gate.sessions(answers=False), "relay": None}
-    return gate.look(change.request["gate"])
+    return gate.LookBefore(change.request["gate"], answers=not switch.is_silent(change))
 
 
-def _hangs(facts: FactsAnswer, before: LookAnswer) -> bool:
+def _hangs(facts: FactsAnswer, before: gate.LookBefore) -> bool:
     """Whether MediaMTX runs and does not answer: only a restart helps, which cuts all, so that the plan has to say it.
 
     One whose own unit the plan restarts anyway is asked nothing of before.
     """
     unit = facts["units"].get(paths.UNIT_MEDIAMTX)
     runs = unit is not None and unit["active"] == "active" and facts.get("relay") is not None
-    return runs and before["sessions"]["paths"] is None
+    return runs and before.sessions["paths"] is None
 
 
 def _owned(change: ApplyTransaction, facts: FactsAnswer) -> list[str]:

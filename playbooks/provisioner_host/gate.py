@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import threading
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import firewall, last_good, quarantine, reach, relay, source_log, tunnel, units
+from provisioner_host import files, firewall, last_good, quarantine, reach, relay, source_log, tunnel, units
 from provisioner_host.files import canonical
-from provisioner_host.paths import LAST_GOOD, MEDIAMTX_FILE, PROBE_TABLE, SENTINEL_PREFIX, TABLE, UNIT_MEDIAMTX
+from provisioner_host.paths import (
+    LAST_GOOD,
+    MEDIAMTX_FILE,
+    PROBE_TABLE,
+    RUN,
+    SENTINEL_PREFIX,
+    STREAMS,
+    TABLE,
+    UNIT_MEDIAMTX,
+)
 from provisioner_host.shell import Failed, run, scrub
 
 if TYPE_CHECKING:
@@ -33,6 +46,12 @@ _LOG_S = 60
 # It tries every 5 s, and 10 s is the longest that one try takes.
 _PORT_S = 4.0
 _TRIES_S = 20
+# What was observed longer ago says nothing of a stream that has stopped since.
+_MOMENT_S = 4.0
+# A look that is asked for early begins when it should; the switch was renewed for longer than this.
+_LONGEST_WAIT_S = 5.0
+# Most cameras send a picture in this time; of those that have not is sampled again, ever later.
+_SOON_S = 0.1
 
 
 _STILL: ReadAnswer = {"error": "no frame: nothing comes from its source", "status": None}
@@ -48,11 +67,76 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
         request: what is looked at.
         switched: whether last-good is the state before a switch that has been made.
     """
+    waited_s = max(0.0, min(request.get("wait_s", 0.0), _LONGEST_WAIT_S)) if request is not None else 0.0
+    time.sleep(waited_s)
     now = sessions()
     if switched:
         now["changed"] = _changed()
-    asks = request is not None and bool(request["paths"] or request["away"])
-    return {"sessions": now, "relay": _evidence(request, switched=switched) if request and asks else None}
+    relay_ = _evidence(request, switched=switched) if request and _asks(request) else None
+    return {"sessions": now, "relay": relay_, "waited_s": waited_s}
+
+
+def _asks(request: GateRequest) -> bool:
+    return bool(request["paths"] or request["away"])
+
+
+class LookBefore:
+    """The look before a switch: sessions at once, and reads that go on beside what is checked meanwhile.
+
+    Args:
+        request: what is looked at.
+        answers: whether the relay answers; of one that does not nothing is read.
+    """
+
+    def __init__(self, request: GateRequest | None, *, answers: bool) -> None:
+        self.sessions = sessions(answers=answers)
+        self._relay: RelayEvidenceAnswer | None = None
+        self._error: BaseException | None = None
+        asked = request if request and answers and _asks(request) else None
+        self._reading = threading.Thread(target=self._read, args=(asked,)) if asked else None
+        if self._reading:
+            self._reading.start()
+
+    def _read(self, request: GateRequest) -> None:
+        try:
+            self._relay = _evidence(request, switched=False)
+        except BaseException as error:  # noqa: BLE001 (it is raised where the look ends)
+            self._error = error
+
+    def wait(self) -> None:
+        """Wait until nothing is read any more."""
+        if self._reading:
+            self._reading.join()
+
+    def end(self) -> LookAnswer:
+        """What it showed, with the sessions as they are now.
+
+        Raises:
+            Failed, OSError: it could not be looked at.
+        """
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return latest({"sessions": self.sessions, "relay": self._relay})
+
+
+def note_streams(listed: list[dict[str, Any]]) -> None:
+    """Keep how streams are now, as the host is observed for a plan: a change that follows at once knows which flow."""
+    kept = {"at": time.time(), "paths": {item["name"]: _stream(item) for item in listed}}
+    # What cannot be kept is seen over the look alone.
+    with contextlib.suppress(OSError):
+        files.folder(RUN, 0o700)
+        beside = STREAMS.with_name(f".{STREAMS.name}.{os.getpid()}")
+        beside.write_bytes(canonical(kept))
+        beside.replace(STREAMS)
+
+
+def _noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
+    """How streams were a moment ago, and when that was; None where nothing was kept then."""
+    kept = files.read_json(STREAMS)
+    if not isinstance(kept, dict) or not isinstance(kept.get("at"), float) or not isinstance(kept.get("paths"), dict):
+        return None
+    return (kept["at"], kept["paths"]) if 0 < now - kept["at"] <= _MOMENT_S else None
 
 
 def latest(before: LookAnswer) -> LookAnswer:
@@ -62,12 +146,15 @@ def latest(before: LookAnswer) -> LookAnswer:
         paths, at = _paths(), time.time()
     except (Failed, OSError, KeyError):
         return before
+    since = earlier["at"]
+    then: dict[str, list[Any]] = {n: [p["since"], p["bytes"]] for n, p in (earlier["paths"] or {}).items()}
+    if (noted := _noted_streams(at)) is not None and noted[0] < since:
+        since, then = noted[0], {**then, **noted[1]}
     for name, path in paths.items():
-        was = (earlier["paths"] or {}).get(name)
-        path["flowed"] = was is not None and was["since"] == path["since"] and path["bytes"] > was["bytes"]
+        was = then.get(name)
+        path["flowed"] = was is not None and was[0] == path["since"] and path["bytes"] > was[1]
     # By the two moments of this host's clock; one that jumped back tells nothing.
-    over_s = max(0.0, at - earlier["at"])
-    return {**before, "sessions": {**earlier, "paths": paths, "at": at, "over_s": over_s}}
+    return {**before, "sessions": {**earlier, "paths": paths, "at": at, "over_s": max(0.0, at - since)}}
 
 
 def sessions(*, answers: bool = True) -> SessionsAnswer:
@@ -109,13 +196,18 @@ def _paths() -> dict[str, SessionAnswer]:
     return {p["name"]: _path(p) for p in listed if not p["name"].startswith(SENTINEL_PREFIX)}
 
 
+def _stream(item: dict[str, Any]) -> tuple[str, int]:
+    """Since when a path has its stream, empty where it has none, and how much has come in it."""
+    return str(item.get("availableTime") or "") if item.get("available") else "", int(item.get("inboundBytes") or 0)
+
+
 def _path(item: dict[str, Any]) -> SessionAnswer:
     """What counts of a path: `online` and `onlineTime` stay as they were when a camera is lost (measured on 1.20.1)."""
-    available = bool(item.get("available"))
+    since, received = _stream(item)
     return {
-        "available": available,
-        "since": str(item.get("availableTime") or "") if available else "",
-        "bytes": int(item.get("inboundBytes") or 0),
+        "available": bool(item.get("available")),
+        "since": since,
+        "bytes": received,
         "flowed": False,
         "readers": sorted(str(reader.get("id", "")) for reader in item.get("readers") or ()),
     }
@@ -186,13 +278,14 @@ def _evidence(request: GateRequest, *, switched: bool) -> RelayEvidenceAnswer:
     limits = probe.ProbeBudget(request)
     paths = {p["name"]: p for p in request["paths"]}
     away = {p["name"]: p for p in request["away"]}
-    first, error = probe.sample(paths)
-    if paths:
-        time.sleep(limits.sample_s)
-    second, later = probe.sample(paths) if paths else (first, error)
-    still = {n: _STILL for n in paths if switched and _stands_still(first.get(n), second.get(n))}
+    seen = _Samples(paths, lambda: probe.sample(paths), limits.sample_s)
+    if paths and switched:
+        seen.follow()
+    still = {n: _STILL for n in paths if switched and _stands_still(seen.first.get(n), seen.last.get(n))}
     moving = {name: path for name, path in paths.items() if name not in still}
-    reads = probe.reads_of_relay(request["address"], moving, (first, second), limits) if moving else {}
+    reads = probe.reads_of_relay(request["address"], moving, (seen.first, seen.last), limits) if moving else {}
+    if paths and not switched:
+        seen.follow()
     try:
         unit = str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
     except (Failed, KeyError):
@@ -200,12 +293,39 @@ def _evidence(request: GateRequest, *, switched: bool) -> RelayEvidenceAnswer:
     errors = source_log.last_errors(paths, _LOG_S) if paths else {}
     return {
         "unit": unit,
-        "api_error": scrub(later or error),
+        "api_error": scrub(seen.error),
         "tunnel": {"routes": [], "peers": {}},
         "devices": reach.connect_all({(p["address"], p["port"]) for p in away.values() if p["port"]}, _PORT_S),
         "paths": {
-            name: {"samples": [first.get(name), second.get(name)], "read": (reads | still).get(name)} for name in paths
+            name: {"samples": [seen.first.get(name), seen.last.get(name)], "read": (reads | still).get(name)}
+            for name in paths
         },
         "sources": None,
         "errors": errors | (source_log.last_errors(away, _TRIES_S) if away else {}),
     }
+
+
+class _Samples:
+    """A first sample of paths, and one later: as soon as all are there and grow, or when their time is over."""
+
+    def __init__(
+        self, names: Iterable[str], take: Callable[[], tuple[dict[str, SampleAnswer], str]], longest_s: float
+    ) -> None:
+        self._names, self._take, self._until = tuple(names), take, time.monotonic() + longest_s
+        self.first, self.error = take()
+        self.last: dict[str, SampleAnswer] = {}
+
+    def follow(self) -> None:
+        """Sample until all that was there has grown, and what was not has come; a second is what the slowest take."""
+        pause = _SOON_S
+        while True:
+            time.sleep(max(0.0, min(pause, self._until - time.monotonic())))
+            self.last, error = self._take()
+            self.error = error or self.error
+            if error or all(map(self._flows, self._names)) or time.monotonic() >= self._until:
+                return
+            pause *= 1.5
+
+    def _flows(self, name: str) -> bool:
+        now = self.last.get(name)
+        return now is not None and now["available"] and not _stands_still(self.first.get(name), now)

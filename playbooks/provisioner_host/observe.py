@@ -13,6 +13,7 @@ from provisioner_host import (
     epoch,
     files,
     firewall,
+    gate,
     held,
     key_change,
     last_good,
@@ -161,7 +162,7 @@ def _add_quarantine(facts: FactsAnswer, kept: held.Held, key: str) -> None:
 
 
 def _runtime() -> RuntimeAnswer | None:
-    now = relay.runtime()
+    now = relay.runtime(gate.note_streams)
     if now is not None:
         now["readers"] = sessions.readers()
     return now

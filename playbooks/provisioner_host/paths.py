@@ -55,6 +55,8 @@ LEASE = RUN / "lease.json"
 WATCHED = RUN / "watched"
 # What was found out since the boot and holds as long as what it was found out from is the same.
 KNOWN = RUN / "known"
+# How streams were when the host was observed last.
+STREAMS = RUN / "streams.json"
 
 USER = "mediamtx"
 # Who reads streams and tries programs: it owns nothing, and may read no file of ours.

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -245,14 +245,19 @@ def reader_sessions() -> list[dict[str, Any]]:
     return listed
 
 
-def runtime() -> RuntimeAnswer | None:
-    """What the running relay says of itself: version, start, sentinel, viewers by path."""
+def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> RuntimeAnswer | None:
+    """What the running relay says of itself: version, start, sentinel, viewers by path.
+
+    Args:
+        note: gets the paths as they are listed.
+    """
     try:
         info = api("/v3/info")
         listed = api("/v3/paths/list?itemsPerPage=1000000")["items"]
     except (Failed, FileNotFoundError, KeyError):
         return None
     names = [item["name"] for item in listed]
+    note(listed)
     return {
         "version": info.get("version", ""),
         "started": info.get("started", ""),

@@ -178,11 +178,13 @@ class GateRequest(LimitsRequest):
     """A look at paths around a change; `address` is the relay's own in the tunnel.
 
     Keys:
+        wait_s: it begins so long after the host got it: what takes it there goes on meanwhile.
         paths: those that are read.
         away: those whose cameras' ports are tried, and of which MediaMTX's last words are asked.
     """
 
     address: str
+    wait_s: NotRequired[float]
     paths: list[PathToRead]
     away: list[PathToRead]
 
@@ -1344,10 +1346,11 @@ class SessionsAnswer(TypedDict):
 
 
 class LookAnswer(TypedDict):
-    """One look; `relay` is null where no path was read."""
+    """One look; `relay` is null where no path was read. `waited_s` was waited before it, as it was asked for."""
 
     sessions: SessionsAnswer
     relay: RelayEvidenceAnswer | None
+    waited_s: NotRequired[float]
 
 
 class Lease(TypedDict):

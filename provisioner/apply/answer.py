@@ -117,10 +117,14 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a host: its sessions, and the evidence about the paths that were read; each None where not looked."""
+    """One look at a host: its sessions, and the evidence about the paths that were read; each None where not looked.
+
+    `waited_s` is how long the host waited before it; 0 of a program that does not wait.
+    """
 
     sessions: Sessions | None = None
     relay: RelayEvidence | None = None
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,7 @@ def _look(look: Fields | None) -> Look:
     return Look(
         sessions=_sessions(sessions) if sessions and sessions.values else None,
         relay=relay_evidence(relay) if relay else None,
+        waited_s=look.measure("waited_s") if look.has("waited_s") else 0.0,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from math import ceil
 
 from provisioner.apply.answer import ChangeReport, ChangeState, CheckRefusal, StepTime, parse_report
 from provisioner.apply.gate import Decision, GateVerdict, decide
@@ -34,6 +35,8 @@ _CALL_TIMEOUT_S = 60.0
 # What is to be confirmed later than this after the first look is confirmed over another new connection.
 _ANEW_S = 10.0
 _GATE = "path gate: "
+# A look is sent so long before it is to begin: what takes it to the host and starts there goes on meanwhile.
+_EARLY_S = 0.3
 # A host that keeps answering what cannot be understood is not asked for ever.
 _UNCLEAR_ANSWERS = 3
 # From the arming a host waits so long at most, however often the switch is renewed (`dead_man.py`): then it has
@@ -93,7 +96,11 @@ class HostChange:
         self._next: Decision | None = None
         self._watch = Watch()
         self._looking_since: float | None = None
-        self._asked = 0.0
+        # When the last look was asked for, and how long the host was to wait with it; when the next one is to begin,
+        # how long its call is held back until it is sent, and how long before that moment.
+        self._asked = self._wait_s = 0.0
+        self._look_at = self._held_s = 0.0
+        self._early_s = _EARLY_S
         self._heard = options.clock()
         # A gate that has failed stays so: whoever looks again may see another picture.
         gate_failed = f"{_GATE}{before.gate_failed}" if before is not None and before.gate_failed else ""
@@ -129,10 +136,12 @@ class HostChange:
                 self._sent = True
                 return first_call(job, run, options), TRANSACTION_TIMEOUT_S
             case Phase.LOOK:
-                self._asked = options.clock()
+                self._asked, self._held_s = options.clock() + self._held_s, 0.0
+                self._wait_s = ceil(max(0.0, self._look_at - self._asked) * 1000) / 1000
                 if self._looking_since is None:
                     self._looking_since = self._asked
-                return look_call(job, run, options, self._read(), self._away()), look_seconds(options)
+                call = look_call(job, run, options, self._read(), self._away(), wait_s=self._wait_s)
+                return call, look_seconds(options)
             case Phase.ABORT:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
             case _:
@@ -248,6 +257,11 @@ class HostChange:
         begun = self._looking_since if self._looking_since is not None else self._heard
         assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
         seen = paths_in(self.job.spec, self._touched.read, report.after)
+        if report.after.waited_s >= self._wait_s and self._heard >= self._asked + self._wait_s:
+            self._asked += self._wait_s
+        else:
+            # Its program, a node's own perhaps, looks as soon as it is asked.
+            self._early_s = 0.0
         self._watch = self._watch.after(seen, self._asked - begun)
         decision = decide(self._touched, self._watch, self._heard - begun, self.options.gate)
         self._notes += decision.notes
@@ -258,7 +272,9 @@ class HostChange:
         match decision.verdict:
             case GateVerdict.WAIT:
                 self._next = decision
-                return [], decision.again_s
+                self._look_at = self._heard + decision.again_s
+                self._held_s = max(0.0, decision.again_s - self._early_s)
+                return [], self._held_s
             case GateVerdict.FAIL:
                 return [self._go_back(decision.cause)], 0.0
             case _:

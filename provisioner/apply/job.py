@@ -161,10 +161,27 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
 
 
 def look_call(
-    job: Job, run_id: str, options: RolloutOptions, read: Iterable[MediaPath], away: Iterable[MediaPath]
+    job: Job,
+    run_id: str,
+    options: RolloutOptions,
+    read: Iterable[MediaPath],
+    away: Iterable[MediaPath],
+    *,
+    wait_s: float = 0.0,
 ) -> HostCall:
-    """The call that renews the switch, reads paths, and tries devices of others; over a connection since the change."""
+    """The call that renews the switch, reads paths, and tries devices of others; over a connection since the change.
+
+    Args:
+        job: the host and what it should hold.
+        run_id: the run.
+        options: how the rollout runs.
+        read: the paths that are read.
+        away: those whose devices are tried.
+        wait_s: the host looks so long after it got the call.
+    """
     look = _look(job, read, away, options.confirm_s * _LOOK_SHARE)
+    if wait_s:
+        look["wait_s"] = wait_s
     request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
     return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
 

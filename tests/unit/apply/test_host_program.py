@@ -264,21 +264,30 @@ def test_a_restart_does_not_wait_for_a_program_that_never_ends(monkeypatch: pyte
 
 
 def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = []
+    asked: list[object] = []
+    answer: dict[str, Any] = {"paths": None}
 
-    def see(asked: object) -> dict[str, object]:
-        looked.append(asked)
-        return {"sessions": {"paths": {}}, "relay": None}
+    def sessions(*, answers: bool = True) -> dict[str, Any]:
+        asked.append(answers)
+        return answer
 
-    monkeypatch.setattr(gate, "look", see)
-    change = ApplyTransaction(cast("Any", {"restart": [paths.UNIT_MEDIAMTX], "gate": {"paths": [1]}}), tmp_path)
-    assert apply_module._look(change)["sessions"]["paths"] is None  # noqa: SLF001
-    assert looked == []
+    def evidence(request: object, *, switched: bool) -> None:
+        asked.append((request, switched))
+
+    monkeypatch.setattr(gate, "sessions", sessions)
+    monkeypatch.setattr(gate, "_evidence", evidence)
+    request = {"paths": [1], "away": []}
+    change = ApplyTransaction(cast("Any", {"restart": [paths.UNIT_MEDIAMTX], "gate": request}), tmp_path)
+    hung = apply_module._look(change)  # noqa: SLF001
+    hung.wait()
+    assert asked == [False]
     change.request["restart"] = []
-    apply_module._look(change)  # noqa: SLF001
-    assert looked == [{"paths": [1]}]
+    apply_module._look(change).wait()  # noqa: SLF001
+    assert asked[1:] == [True, (request, False)]
     facts = _facts_of() | {"relay": {}}
-    assert apply_module._hangs(facts, cast("Any", {"sessions": {"paths": None}}))  # noqa: SLF001
-    assert not apply_module._hangs(facts, cast("Any", {"sessions": {"paths": {}}}))  # noqa: SLF001
+    assert apply_module._hangs(facts, hung)  # noqa: SLF001
+    answer = {"paths": {}}
+    well = apply_module._look(change)  # noqa: SLF001
+    assert not apply_module._hangs(facts, well)  # noqa: SLF001
     facts["units"][paths.UNIT_MEDIAMTX]["active"] = "inactive"
-    assert not apply_module._hangs(facts, cast("Any", {"sessions": {"paths": None}}))  # noqa: SLF001
+    assert not apply_module._hangs(facts, hung)  # noqa: SLF001

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import firewall, gate, last_good, probe, reach, relay, source_log, tunnel, units
+from provisioner_host import files, firewall, gate, last_good, probe, reach, relay, source_log, tunnel, units
 from provisioner_host.paths import MEDIAMTX_FILE
 from provisioner_host.shell import Failed
 from provisioner_host.wire import GateRequest, PathToRead
@@ -108,6 +108,38 @@ def test_what_flowed_just_before_a_switch_is_told_and_that_it_was_seen_for_how_l
     }
     assert (sessions["at"], sessions["over_s"]) == (102.5, 2.5)
     assert sessions["peers"] == before["sessions"]["peers"]
+
+
+@pytest.mark.parametrize(
+    ("observed_at", "over_s", "flows"), [(99.6, 2.4, True), (97.9, 0.5, False)], ids=["a moment ago", "too long ago"]
+)
+def test_what_flowed_since_the_host_was_observed_a_moment_ago_is_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, observed_at: float, over_s: float, *, flows: bool
+) -> None:
+    monkeypatch.setattr(gate, "STREAMS", tmp_path / "streams.json")
+    monkeypatch.setattr(files, "folder", lambda *_: None)
+    clock = iter([observed_at, 101.5, 102.0, 102.2])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    host.paths = [path("hn/slow/sub", 1000), path("hn/still/sub", 1000)]
+    gate.note_streams(host.paths)
+    host.paths[0]["inboundBytes"] = 2000
+    sessions = gate.latest(gate.look(None))["sessions"]
+    assert {name: path["flowed"] for name, path in (sessions["paths"] or {}).items()} == {
+        "hn/slow/sub": flows,
+        "hn/still/sub": False,
+    }
+    assert round(sessions["over_s"], 3) == over_s
+
+
+def test_what_was_kept_of_streams_and_cannot_be_read_says_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gate, "STREAMS", tmp_path / "streams.json")
+    clock = iter([101.5, 102.0])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    (tmp_path / "streams.json").write_text('{"at": 101.0, "paths": [')
+    host.paths = [path("hn/a/sub", 1000)]
+    assert gate.latest(gate.look(None))["sessions"]["over_s"] == 0.5
 
 
 @pytest.mark.usefixtures("host")
@@ -214,6 +246,74 @@ def test_after_a_switch_a_stream_that_stands_still_is_not_read_for_its_whole_tim
         "error": "no frame: nothing comes from its source",
         "status": None,
     }
+
+
+class Reading:
+    """A relay whose paths come and grow as they are sampled, and what was done in which order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, samples: Sequence[dict[str, int]]) -> None:
+        self.done: list[str] = []
+        self._samples, self._now = iter(samples), 0.0
+        monkeypatch.setattr(probe, "sample", self.sample)
+        monkeypatch.setattr(probe, "reads_of_relay", self.reads)
+        monkeypatch.setattr(units, "states", lambda names: {unit: {"active": "active"} for unit in names})
+        monkeypatch.setattr(source_log, "last_errors", lambda _paths, _since: {})
+        monkeypatch.setattr(time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "monotonic", lambda: self._now)
+
+    def sample(self, _paths: Any) -> Any:
+        self.done.append("sample")
+        there = {"available": True, "online": True, "damaged": 0, "tracks": []}
+        return {name: {**there, "inbound_bytes": received} for name, received in next(self._samples).items()}, ""
+
+    def reads(self, _address: str, paths: Any, *_: Any) -> dict[str, Any]:
+        self.done.append(f"read {', '.join(sorted(paths))}")
+        return {}
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+        if seconds:
+            self.done.append("sleep")
+
+
+ASKED: list[PathToRead] = [{"name": name, "on_demand": False, "address": "", "port": 0} for name in ("a", "b")]
+
+
+@pytest.mark.usefixtures("host")
+def test_before_a_switch_paths_are_read_at_once_and_sampled_again_only_once_they_are_known_to_flow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading = Reading(monkeypatch, [{"a": 1, "b": 1}, {"a": 2, "b": 2}])
+    gate.look({**request(paths=ASKED), "sample_s": 1})
+    assert reading.done == ["sample", "read a, b", "sleep", "sample"]
+
+
+@pytest.mark.usefixtures("host")
+def test_after_a_switch_paths_are_read_as_soon_as_all_have_come_back_and_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading(monkeypatch, [{"a": 1}, {"a": 2}, {"a": 3, "b": 1}])
+    gate.look({**request(paths=ASKED), "sample_s": 1}, switched=True)
+    assert reading.done == ["sample", *["sleep", "sample"] * 2, "read a, b"]
+
+
+@pytest.mark.usefixtures("host")
+def test_what_does_not_come_back_is_waited_for_a_second_and_then_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading = Reading(monkeypatch, [{"a": 1}, *[{"a": 2}] * 20])
+    gate.look({**request(paths=ASKED), "sample_s": 1}, switched=True)
+    assert reading.done[-1] == "read a, b"
+    assert 3 <= reading.done.count("sample") <= 6
+
+
+@pytest.mark.usefixtures("host")
+def test_a_look_begins_when_it_should_and_a_host_waits_for_none_longer_than_its_switch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for wait_s in (0.3, 3600.0, -1.0):
+        gate.look({**request(), "wait_s": wait_s}, switched=True)
+    assert slept == [0.3, 5.0, 0.0]
 
 
 @pytest.mark.usefixtures("host")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -154,6 +156,48 @@ class WatchedCarrier:
             self.travelled.append((operation, call.shares, call.since))
             self._controller.clock.now += self._look_s if operation == "look" else 0.0
         return self._controller.hosts.call(calls, timeout_s=timeout_s)
+
+
+class WaitingHosts:
+    """Hosts in memory whose looks take a second, and begin when they are asked to, or at once as an older program's."""
+
+    def __init__(self, controller: Controller, *, waits: bool) -> None:
+        self._controller, self._waits = controller, waits
+        self.looks: list[tuple[float, float]] = []
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id."""
+        clock = self._controller.clock
+        for call in calls:
+            if call.request["operation"] == "look":
+                wait_s = call.request["gate"].get("wait_s", 0.0)
+                clock.now += wait_s if self._waits else 0.0
+                self.looks.append((wait_s, clock.now))
+                clock.now += 1.0
+        answers = self._controller.hosts.call(calls, timeout_s=timeout_s)
+        if self._waits and calls[0].request["operation"] == "look":
+            return {h: replace(a, document=_waited(a.document, wait_s)) for h, a in answers.items()}
+        return answers
+
+
+def _waited(document: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    return {**document, "after": {**document["after"], "waited_s": seconds}}
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "an older program"])
+def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(*, waits: bool) -> None:
+    controller = Controller()
+    jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
+    hosts = WaitingHosts(controller, waits=waits)
+    done = roll_out(jobs, "run-1", hosts, controller.options(), MemoryJournal())
+    assert [r.outcome for r in done.results] == [HostOutcome.APPLIED]
+    (first_wait_s, first), *_, (_, last) = hosts.looks
+    assert first_wait_s == 0.0
+    assert last - first >= 3.0 - 0.1  # the clock moves by a hundredth whenever somebody looks at it
+    waited = [wait_s for wait_s, _ in hosts.looks if wait_s]
+    assert len(waited) == 1
+    assert 0 < waited[0] <= 0.3
+    assert len(hosts.looks) == (2 if waits else 3)
 
 
 @pytest.mark.parametrize(("look_s", "which"), [(1.0, "the looks'"), (30.0, "another")])
