@@ -32,7 +32,8 @@ from provisioner.desired.required import run_key
 from provisioner.desired.sites import closed_sites, had_tunnel, site_spec
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
-from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.ansible.begun import BegunAnsible
+from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.attended import AttendedRunner, CallsWatcher, OpenRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.introduced import introduced_hosts
@@ -110,6 +111,7 @@ class Session:
         today: the day on which designations have to hold.
         watcher: who is told how far calls to hosts are.
         known_in: a revision; a plan logs in only to hosts that it has so; empty trusts the inventory itself.
+        begun: what calls hosts, where it was begun before.
     """
 
     root: Path
@@ -117,6 +119,7 @@ class Session:
     today: date
     watcher: CallsWatcher | None = field(default=None, repr=False, compare=False)
     known_in: str = ""
+    begun: BegunAnsible | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def templates(self) -> Templates:
@@ -126,7 +129,10 @@ class Session:
     @cached_property
     def runner(self) -> HostRunner:
         """The carrier of calls to hosts."""
-        runner = self._routed(AnsibleRunner(self.templates, self.environment))
+        local = AnsibleRunner(self.templates, self.environment)
+        if self.begun is not None:
+            local.goes_on_with(self.begun)
+        runner = self._routed(local)
         if self.watcher is None or not isinstance(runner, StreamingRunner):
             return runner
         return AttendedRunner(runner, self.watcher)

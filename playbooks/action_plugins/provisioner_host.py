@@ -20,6 +20,7 @@ import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ _PART, _PARTS_AT_ONCE = 64 * 1024, 32
 _ANSWER = re.compile(rb"[ -~]*")
 # A connection that may be shared waits so long for the next call; ssh(1) takes the first value of an option.
 SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
+
+# So long a connection to a jump host is waited for that was begun before; then each call says what is wrong itself.
+JUMP_S = 1.0
 
 # All that ssh says where nothing came of a host behind a jump host, and it does not know why.
 _NOTHING_CAME = re.compile(
@@ -98,11 +102,13 @@ _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
 
 class ActionModule(ActionBase):
-    """`provisioner_host: {box: FOLDER, answers: FOLDER, link: SOCKET, alone: FILE, stays: BOOL, side: NAME}`.
+    """`provisioner_host: {box, answers, link, over, alone, key, stays, side}`: places, a switch and a name.
 
     All of it is on the controller's tmpfs; `link` is what sockets of shared connections begin with, a number follows;
-    `alone` is the configuration of ssh without connections to jump hosts that are open already; `side` is whose side of
-    a shared host the calls are for, empty where it is not shared.
+    `over` is the socket of a connection to a jump host that has been begun, empty where there is none on the way;
+    `alone` is the configuration of ssh without connections to jump hosts that are open already; `key` has the words for
+    ssh that name the key to log in with; `side` is whose side of a shared host the calls are for, empty where it is not
+    shared.
     """
 
     TRANSFERS_FILES = False
@@ -112,10 +118,11 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         self._side = str(self._task.args["side"])
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
-        own = self._connection.get_option("ssh_args")
+        own = self._connection.get_option("ssh_args") + Path(self._task.args["key"]).read_text(encoding="utf-8")
         # Of two files ssh(1) takes the last.
         alone = f"{own} -F {shlex.quote(self._task.args['alone'])}"
         with (box / "calls").open(encoding="ascii") as calls:
+            _wait_for(self._task.args["over"])
             while line := calls.readline():
                 number, way = line.split()
                 link = f"{self._task.args['link']}.{way}"
@@ -199,6 +206,13 @@ class ActionModule(ActionBase):
             said = _last_word(done.get("stderr")) or _last_word(done["stdout"]) or "it said nothing"
             return _failure("failed", f"the host gave no answer (code {done['rc']}): {said}")
         return str(done["stdout"][len(MARK) :]).encode("ascii", "replace")
+
+
+def _wait_for(socket: str) -> None:
+    """Wait for a connection to a jump host that has been begun: many that make one of their own are turned away."""
+    until = time.monotonic() + JUMP_S
+    while socket and not Path(socket).exists() and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def _taken(path: Path) -> bytes | None:

@@ -28,10 +28,12 @@ from provisioner.cli.commands import COMMANDS
 from provisioner.cli.completion import INSTRUCTION, complete
 from provisioner.cli.configuration import OUTPUT, read_configuration
 from provisioner.cli.context import state_dir
+from provisioner.cli.early import begin
 from provisioner.cli.lazy import LazyGroup, UnknownCommandError
 from provisioner.cli.output import error_document, hint_line, print_document, print_error
 from provisioner.cli.terminal import open_standard_streams, safe_streams
 from provisioner.cli.word import UnknownWordError
+from provisioner.runs import early
 
 _INTERNAL = 70
 _LONGEST = 600
@@ -64,7 +66,11 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Vietnamese letters is no reason to stop
-    sys.exit(run(sys.argv[1:], os.environ))
+    begin(sys.argv[1:], os.environ)
+    try:
+        sys.exit(run(sys.argv[1:], os.environ))
+    finally:
+        early.end()
 
 
 def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from provisioner.cli.context import Invocation, today
 from provisioner.pipeline import Session
+from provisioner.runs import early
 
 
 def session_of(invocation: Invocation) -> Session:
     """A session whose calls to hosts are watched by whoever looks on at the command."""
-    return Session(invocation.inventory, invocation.env, today(), invocation.progress)
+    return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early.begun())

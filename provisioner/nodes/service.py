@@ -16,7 +16,7 @@ from provisioner.base.own_folder import make_own_folder
 from provisioner.base.proposed_files import is_proposed
 from provisioner.base.regular_file import read_regular
 from provisioner.base.sd_notify import ServiceNotice
-from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.attended import OpenRunner
 from provisioner.nodes.approved_moments import ApprovedMoments, NodeApprovals

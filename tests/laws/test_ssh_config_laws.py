@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
+from provisioner.hosts.ansible.begun import CONFIG
 from provisioner.hosts.ansible.play import own_key
-from provisioner.hosts.ansible.ssh_config import ALONE, CONFIG, KNOWN_HOSTS, LINKS, OwnKey, ssh_files
+from provisioner.hosts.ansible.ssh_config import ALONE, KNOWN_HOSTS, LINKS, OwnKey, ssh_files
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.inventory.model.addresses import HOST_NAME_FORM, HostName
 from tests.hostile import MERGE_REQUEST

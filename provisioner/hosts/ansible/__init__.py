@@ -1,5 +1,1 @@
-"""The only door to ansible-runner."""
-
-from provisioner.hosts.ansible.door import AnsibleRunner
-
-__all__ = ["AnsibleRunner"]
+"""The only door to ansible-runner: `door.AnsibleRunner`."""

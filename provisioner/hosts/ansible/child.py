@@ -18,14 +18,11 @@ import select
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-import ansible_runner
-
 from provisioner.base.child_process import start_silently
-from provisioner.hosts.ansible.ssh_config import CONFIG
+from provisioner.hosts.ansible.begun import CONFIG, ENVIRONMENT, FAILURES, HOSTS, HOSTS_PIPE, JUMPS, OUTCOME
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST_ERROR = 2000
@@ -57,6 +54,8 @@ def main(private: str, playbooks: str, forks: str) -> int:
 
 
 def _carry(folder: Path, playbooks: str, forks: int) -> None:
+    import ansible_runner  # noqa: PLC0415 (who watches does without it)
+
     def on_event(event: _Event) -> bool:
         kind = event.get("event", "")
         if kind in {"runner_on_unreachable", "runner_on_failed"}:
@@ -64,34 +63,44 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
             result = data.get("res") or {}
             said = str(result.get("msg") or result.get("censored") or "no reason given")
             failure = {"kind": kind.removeprefix("runner_on_"), "error": said[:_LONGEST_ERROR]}
-            beside = folder / "failures" / f".{data['host']}"
+            beside = folder / FAILURES / f".{data['host']}"
             beside.write_text(json.dumps(failure))
-            beside.replace(folder / "failures" / data["host"])
+            beside.replace(folder / FAILURES / data["host"])
         return False  # nothing is kept on disk
 
-    environment = json.loads((folder / "environment.json").read_text())
-    _open_jumps(folder, environment)
     done = ansible_runner.run(
         private_data_dir=str(folder),
         project_dir=playbooks,
         playbook="operation.yml",
-        inventory=str(folder / "inventory/hosts.json"),
-        envvars=environment,
+        inventory=str(folder / HOSTS_PIPE),
+        envvars=json.loads((folder / ENVIRONMENT).read_text()),
         event_handler=on_event,
         quiet=True,
         forks=forks,
     )
-    (folder / "outcome.json").write_text(json.dumps({"status": done.status}))
+    (folder / OUTCOME).write_text(json.dumps({"status": done.status}))
 
 
-def _open_jumps(folder: Path, environment: Mapping[str, str]) -> None:
+def _go_on(folder: Path) -> None:
+    """The hosts are known: have Ansible read them, and begin the connections to jump hosts."""
+    if os.fork() == 0:
+        try:
+            # Opened when Ansible opens it; where it never does this process ends with the others.
+            (folder / HOSTS_PIPE).write_bytes((folder / HOSTS).read_bytes())
+        finally:
+            os._exit(0)
+    _open_jumps(folder)
+
+
+def _open_jumps(folder: Path) -> None:
     """Begin a connection to each jump host, over which calls go as soon as it is there.
 
     So fifty workers that begin at once do not knock at one sshd together, which would turn some away (MaxStartups).
     Where there is none each call makes its own, and says what is wrong.
     """
+    environment = json.loads((folder / ENVIRONMENT).read_text())
     own = {name: environment[name] for name in ("LC_ALL", "PATH", "SSH_AUTH_SOCK") if name in environment}
-    for name in json.loads((folder / "jumps.json").read_text()):
+    for name in json.loads((folder / JUMPS).read_text()):
         with contextlib.suppress(OSError):
             start_silently(
                 ["ssh", "-F", str(folder / CONFIG), "-o", "ControlMaster=yes", "-N", "-T", name], own, folder
@@ -100,7 +109,7 @@ def _open_jumps(folder: Path, environment: Mapping[str, str]) -> None:
 
 def _watch(pid: int, folder: Path) -> int:
     """Wait for the end of what carries, or of the controller; after that one's leave neither files nor processes."""
-    carrying = os.pidfd_open(pid)
+    carrying, waits = os.pidfd_open(pid), True
     while True:
         ready, _, _ = select.select([0, carrying], [], [])
         if carrying in ready:
@@ -109,6 +118,9 @@ def _watch(pid: int, folder: Path) -> int:
             return code
         if not os.read(0, 1024):
             break
+        if waits:
+            waits = False
+            _go_on(folder)
     # What still writes into the folder goes first; hosts finish what they have begun without us.
     _end_all_below(os.getpid())
     os.waitpid(pid, 0)

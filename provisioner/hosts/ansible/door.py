@@ -13,7 +13,8 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible.play import MAX_WORKERS, Play
+from provisioner.hosts.ansible.begun import MAX_WORKERS, BegunAnsible
+from provisioner.hosts.ansible.play import Play
 from provisioner.hosts.ansible.proof import Proofs
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
@@ -39,12 +40,17 @@ class AnsibleRunner:
 
     def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:
         self._templates = templates
+        self._begun: BegunAnsible | None = None
         self._environment = environment
         self._plays: list[Play] = []
         self._proofs = Proofs()
         self._lock = threading.Lock()
         self._closed = False
         weakref.finalize(self, _close_all, self._plays)
+
+    def goes_on_with(self, begun: BegunAnsible) -> None:
+        """Have the first play go on with Ansible that was begun before."""
+        self._begun = begun
 
     def close(self) -> None:
         """End all plays, and remove what has travelled; hosts in flight finish by themselves. No call comes after."""
@@ -63,7 +69,7 @@ class AnsibleRunner:
             new = [spec for spec in specs if not any(play.takes(spec) for play in self._plays)]
             # A larger play's workers end after one call, so that it has to know its calls.
             if new and len(new) <= MAX_WORKERS:
-                self._plays.append(Play(new, self._templates, self._environment, self._proofs))
+                self._plays.append(self._play(new))
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """An answer for every call, by host id.
@@ -101,9 +107,13 @@ class AnsibleRunner:
             self._refuse_closed()
             plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
             if new := [call.spec for call in calls if call.spec.id not in plays]:
-                self._plays.append(Play(new, self._templates, self._environment, self._proofs))
+                self._plays.append(self._play(new))
                 plays |= {spec.id: self._plays[-1] for spec in new}
             return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
+
+    def _play(self, specs: Sequence[CallTarget]) -> Play:
+        begun = self._begun if self._begun is not None and self._begun.is_taken(self._environment) else None
+        return Play(specs, self._templates, self._environment, self._proofs, begun=begun)
 
     def _refuse_closed(self) -> None:
         """Start nothing that nobody would end.

@@ -9,32 +9,29 @@ workers read its end and stop.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
-import shutil
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from provisioner.base.child_process import (
-    Running,
-    StillRunningError,
-    search_path,
-    small_environment,
-    start_module,
-)
 from provisioner.base.errors import HostError
 from provisioner.base.printable import printable
 from provisioner.desired.owner import NOTHING, owner_in
+from provisioner.hosts.ansible.begun import (
+    CONFIG,
+    FAILURES,
+    HOSTS,
+    JUMPS,
+    MAX_WORKERS,
+    OUTCOME,
+    SAID,
+    BegunAnsible,
+)
 from provisioner.hosts.ansible.bundle import write_bundle
-from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
 from provisioner.hosts.ansible.ssh_config import (
     ALONE,
-    CONFIG,
     KNOWN_HOSTS,
     LINKS,
     LONGEST_SOCKET,
@@ -47,16 +44,13 @@ from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_jso
 from provisioner.hosts.owner import judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.hosts.unreachable import DIRECT, Way, unreachable_by, way_to
-from provisioner.render.templates import Templates, data_folder
+from provisioner.render.templates import Templates
 
-# A worker is a process; a play of more hosts has its workers take one call each, and end.
-MAX_WORKERS = 50
-_CHILD = "provisioner.hosts.ansible.child"
 # More connections to one host than this are not shared: each call has its own then.
 _MOST_SHARED = 99
-# What is to end by itself has that long on a busy machine; what is killed first leaves files behind.
-_GRACE_S = 10.0
 _LONGEST_ERROR = 600
+# Words for ssh that name the key, so that it says where there is none; they stand in no variable of Ansible's.
+KEY = "ssh_key_words"
 
 
 class Play:
@@ -67,13 +61,20 @@ class Play:
         templates: holds the on-host program's sources.
         environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent has it.
         proofs: which hosts have proved themselves before.
+        begun: Ansible, where it was begun before; this play ends it.
 
     Raises:
         HostError: there is no tmpfs for secrets, or a host's name or address may not reach Ansible.
     """
 
     def __init__(
-        self, specs: Sequence[CallTarget], templates: Templates, environment: Mapping[str, str], proofs: Proofs
+        self,
+        specs: Sequence[CallTarget],
+        templates: Templates,
+        environment: Mapping[str, str],
+        proofs: Proofs,
+        *,
+        begun: BegunAnsible | None = None,
     ) -> None:
         for spec in specs:
             refuse_unsafe(spec.id, spec.ssh.user, *([spec.side] if spec.side else []))
@@ -86,14 +87,15 @@ class Play:
         self._number = 0
         self._since: dict[str, dict[str, int]] = {spec.id: {} for spec in specs}
         self._pipes: dict[str, int] = {}
-        self._folder = make_private_folder(environment)
+        self._ansible = begun or BegunAnsible(environment)
+        self._folder, self._child = self._ansible.folder, self._ansible.process
         try:
             self._lay_out(specs, environment)
-            self._child = self._start(min(len(specs), MAX_WORKERS), environment)
         except BaseException:
             self._close_pipes()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._ansible.close()
             raise
+        self._ansible.tell_hosts()
 
     # --- calls --------------------------------------------------------------------------------------
 
@@ -158,7 +160,7 @@ class Play:
 
     def failure(self, host: str) -> HostAnswer | None:
         """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
-        path = self._folder / "failures" / host
+        path = self._folder / FAILURES / host
         return answer_in(host, _read_bounded(path), self._ways[host]) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
@@ -180,9 +182,9 @@ class Play:
             HostError: it did not work at all.
         """
         code = self._child.poll()
-        if code is None or (code == 0 and (self._folder / "outcome.json").exists()):
+        if code is None or (code == 0 and (self._folder / OUTCOME).exists()):
             return
-        said = _read_bounded(self._folder / "said").decode(errors="replace").strip().splitlines()[-1:]
+        said = _read_bounded(self._folder / SAID).decode(errors="replace").strip().splitlines()[-1:]
         raise HostError(
             f"ansible-runner did not work: {_one_line(' '.join(said))}",
             hint="install provisioner again: ansible-core and ansible-runner come with it",
@@ -192,35 +194,18 @@ class Play:
         """End Ansible and remove all that travelled; hosts in flight finish by themselves."""
         self._free = {}
         self._close_pipes()
-        if self._child.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._child.stdin.close()
-        with contextlib.suppress(StillRunningError):
-            self._child.wait(_GRACE_S)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._ansible.close()
 
     def _close_pipes(self) -> None:
         for pipe in self._pipes.values():
             os.close(pipe)
         self._pipes = {}
 
-    def _start(self, workers: int, environment: Mapping[str, str]) -> Running:
-        folder = self._folder
-        playbooks = str(data_folder("playbooks"))
-        own = {"HOME": str(folder / "home"), **_isolated(environment)}
-        # A session of its own: Ctrl-C at the terminal reaches us, and we decide what it means for hosts in flight.
-        # The pipe to it says whether we live: at its end the child removes the private folder and ends, too.
-        with (folder / "said").open("wb") as said:
-            return start_module(_CHILD, [str(folder), playbooks, str(workers)], own, folder, said)
-
     def _lay_out(self, specs: Sequence[CallTarget], environment: Mapping[str, str]) -> None:
-        folder = self._folder
-        for name in ("inventory", "boxes", "answers", "failures", "home", LINKS, KNOWN_HOSTS):
+        folder, key = self._folder, own_key(environment)
+        for name in ("boxes", "answers", LINKS, KNOWN_HOSTS):
             (folder / name).mkdir(mode=0o700)
-        hosts = {}
+        ssh, hosts = ssh_files(specs, folder, key), {}
         for number, spec in enumerate(specs):
             link = folder / LINKS / str(number)
             self._shares = self._shares and len(f"{link}.{_MOST_SHARED}") <= LONGEST_SOCKET
@@ -230,6 +215,7 @@ class Play:
                 "ansible_port": spec.ssh.port,
                 "ansible_user": spec.ssh.user,
                 "link": str(link),
+                "over": ssh.over.get(spec.id, ""),
                 "side": spec.side,
             }
             self._open_box(spec.id)
@@ -237,16 +223,16 @@ class Play:
             "boxes": str(folder / "boxes"),
             "answers": str(folder / "answers"),
             "alone": str(folder / ALONE),
+            "key": str(folder / KEY),
             "stays": self._stays,
         }
-        (folder / "inventory/hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
-        ssh = ssh_files(specs, folder, own_key(environment))
+        (folder / HOSTS).write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
         (folder / CONFIG).write_text(ssh.config)
         (folder / ALONE).write_text(ssh.alone)
-        (folder / "jumps.json").write_text(json.dumps(ssh.jumps))
+        (folder / KEY).write_text(f" -i {shlex.quote(key.path)}" if key else "")
+        (folder / JUMPS).write_text(json.dumps(ssh.jumps))
         for name, known in ssh.known_hosts.items():
             (folder / KNOWN_HOSTS / name).write_text(known)
-        (folder / "environment.json").write_text(json.dumps(_ansible_environment(folder, environment)))
 
     def _open_box(self, host: str) -> None:
         box = self._folder / "boxes" / host
@@ -298,12 +284,6 @@ def _one_line(text: str) -> str:
     return printable(" ".join(text.split()), _LONGEST_ERROR)
 
 
-def _isolated(environment: Mapping[str, str]) -> dict[str, str]:
-    """What Ansible and its children find programs by; no Python among them takes modules from where it is started."""
-    path = f"{Path(sys.executable).parent}:{search_path(environment)}"
-    return small_environment(environment) | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
-
-
 def own_key(environment: Mapping[str, str]) -> OwnKey | None:
     """The one key to log in with; None where any of the agent's may.
 
@@ -315,21 +295,3 @@ def own_key(environment: Mapping[str, str]) -> OwnKey | None:
     path = os.path.abspath(named)  # noqa: PTH100 (a link to a key stays one)
     certificate = path.removesuffix(".pub") + "-cert.pub"
     return OwnKey(path, certificate if path.endswith(".pub") and Path(certificate).exists() else None)
-
-
-def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    words = ["-F", shlex.quote(str(folder / CONFIG))]
-    if key := own_key(environment):
-        words += ["-i", shlex.quote(key.path)]  # so that ssh says where there is none
-    variables = {
-        "ANSIBLE_CONFIG": str(data_folder("playbooks") / "ansible.cfg"),
-        "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_HOST_KEY_CHECKING": "True",
-        "ANSIBLE_LOCAL_TEMP": str(folder / "home/tmp"),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_SSH_ARGS": " ".join(words),
-        **_isolated(environment),
-    }
-    if agent := environment.get("SSH_AUTH_SOCK"):
-        variables["SSH_AUTH_SOCK"] = agent
-    return variables

@@ -29,7 +29,7 @@ _NO_PATH = re.compile(r'["\\$\x00-\x1f\x7f]')
 # ssh starts the one for a jump host by a shell, and names its configuration there without quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 _MOST_PORT = 65_535
-CONFIG, ALONE, KNOWN_HOSTS, LINKS = "ssh_config", "ssh_config.alone", "known_hosts", "links"
+ALONE, KNOWN_HOSTS, LINKS = "ssh_config.alone", "known_hosts", "links"
 LONGEST_SOCKET = 107 - 20
 """What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment."""
 
@@ -60,12 +60,14 @@ class SshFiles:
         alone: the same with a connection to the jump host for each call, which says why a host is not reached.
         known_hosts: what each host and jump host is known by, by its name.
         jumps: the names of the jump hosts.
+        over: by the name of a host behind one, the socket of the connection to it that may be open.
     """
 
     config: str
     alone: str
     known_hosts: Mapping[str, str]
     jumps: tuple[str, ...]
+    over: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,12 @@ def ssh_files(specs: Sequence[CallTarget], folder: Path, key: OwnKey | None) -> 
     blocks = {leg.name: _block(leg, folder / KNOWN_HOSTS) for leg in legs}
     last = ["Host *", *_of_all(key)]
     alone = _text([*blocks.values(), last])
-    for name in jump_names:
-        if len(link := str(folder / LINKS / name)) <= LONGEST_SOCKET:
-            blocks[name].append(f"ControlPath {_quoted(link)}")
-    return SshFiles(_text([*blocks.values(), last]), alone, {leg.name: _known(leg) for leg in legs}, jump_names)
+    links = {name: link for name in jump_names if len(link := str(folder / LINKS / name)) <= LONGEST_SOCKET}
+    for name, link in links.items():
+        blocks[name].append(f"ControlPath {_quoted(link)}")
+    over = {leg.name: links[leg.over] for leg in legs if leg.over in links}
+    known = {leg.name: _known(leg) for leg in legs}
+    return SshFiles(_text([*blocks.values(), last]), alone, known, jump_names, over)
 
 
 def _text(blocks: Iterable[list[str]]) -> str:

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible import AnsibleRunner, door, play
+from provisioner.hosts.ansible import door, play
+from provisioner.hosts.ansible.begun import BegunAnsible
+from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall
 from tests import fleets
 from tests.unit.apply.world import state
@@ -28,7 +30,7 @@ _CALL = """
 import sys
 from dataclasses import replace
 from ipaddress import IPv4Address
-from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.runner import HostCall
 from tests import fleets
 from tests.unit.apply.world import state
@@ -161,6 +163,45 @@ def test_what_is_expected_is_carried_by_what_has_started_already(runner: Ansible
     assert plays_at_work(runtime) == [at_work]
     assert answers["one"].outcome is CallOutcome.UNREACHABLE
     assert set(answers) == {"one"}
+
+
+def starts_of_ansible(runtime: Path) -> int:
+    """How many programs of Ansible run that are not workers of another one."""
+    return sum("ansible-playbook -i" in line for line in processes_of(runtime))
+
+
+def test_what_was_begun_before_hosts_were_known_carries_their_calls(runtime: Path) -> None:
+    environment = {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"}
+    begun = BegunAnsible(environment)
+    (at_work,) = plays_at_work(runtime)
+    carrier, other = (AnsibleRunner(fleets.templates(), environment) for _ in range(2))
+    carrier.goes_on_with(begun)
+    other.goes_on_with(begun)
+    answers = carrier.call([observation("one")], timeout_s=30)
+    assert plays_at_work(runtime) == [at_work]
+    # Whoever takes it has it alone.
+    more = other.call([observation("one")], timeout_s=30)
+    assert {answer.outcome for answer in (*answers.values(), *more.values())} == {CallOutcome.UNREACHABLE}
+    assert len(plays_at_work(runtime)) == 2
+    for runner in (carrier, other):
+        runner.close()
+    assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
+    runtime.rmdir()
+
+
+def test_what_was_begun_for_nobody_calls_nobody_and_leaves_nothing(runtime: Path) -> None:
+    environment = {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"}
+    begun = BegunAnsible(environment)
+    end = time.monotonic() + 30
+    while not starts_of_ansible(runtime):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    # One that would be started otherwise today is not taken.
+    assert not begun.is_taken({**environment, "SSH_AUTH_SOCK": "/run/agent"})
+    begun.close()
+    assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
+    assert not begun.is_taken(environment)
+    runtime.rmdir()
 
 
 def test_a_host_whose_place_has_changed_is_called_at_its_new_one(runner: AnsibleRunner, runtime: Path) -> None:

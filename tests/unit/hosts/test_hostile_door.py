@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.ansible import AnsibleRunner, door
+from provisioner.hosts.ansible import door
+from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.document import LONGEST_ANSWER, MOST_PARTS, read_json
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests import fleets

@@ -16,7 +16,7 @@ import pytest
 
 from provisioner.base.secret import Secret, identity_key, owner_fingerprint
 from provisioner.desired.owner import UNMARKED, Owner, owner_in
-from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner_host import bundle, dead_man, files, lease, owner, paths
 from provisioner_host.shell import Failed

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from provisioner.apply import Job, RolloutOptions
 from provisioner.apply.job import first_call
 from provisioner.base.secret import Secret, identity_key, proof_of, seal_of
-from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.ansible.proof import Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner.inventory.model import JumpHost
