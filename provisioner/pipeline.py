@@ -471,6 +471,9 @@ def _observed(
 
     What was said covers all that is to be trusted: a number that is meant for something else never reaches a stranger.
     """
+    if isinstance(session.runner, ExpectingRunner):
+        # While their files are rendered.
+        session.runner.expect(hosts)
     first = facts, errors = observe(hosts, session.files, session.runner)
     unproved = _unproved(hosts, errors)
     if not unproved or _number_trusted_anew(session, hosts, facts, now) + len(unproved) > trusted:

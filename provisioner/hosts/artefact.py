@@ -19,7 +19,6 @@ from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
 from provisioner.base.regular_file import open_regular
 from provisioner.hosts.elf import architecture_of
-from provisioner.hosts.mirror import MirrorError, Mirrors, download
 from provisioner.inventory.model import MediamtxArtefact
 
 FOLDERS: Final = "PROVISIONER_ARTEFACTS"
@@ -40,7 +39,7 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
     """
     place = _place(artefact, arch, environment)
     if place.address and not place.path.exists():
-        _download(place.address, place.path, place.checksum, Mirrors.from_environment(environment))
+        _download(place.address, place.path, place.checksum, environment)
     return _checked(place)
 
 
@@ -169,7 +168,11 @@ def _cache(environment: Mapping[str, str]) -> Path:
     return folder
 
 
-def _download(address: str, target: Path, checksum: str, mirrors: Mirrors) -> None:
+def _download(address: str, target: Path, checksum: str, environment: Mapping[str, str]) -> None:
+    # Only here: what speaks HTTPS takes a tenth of a second, which each apply would pay.
+    from provisioner.hosts.mirror import MirrorError, Mirrors, download  # noqa: PLC0415
+
+    mirrors = Mirrors.from_environment(environment)
     handle, beside = tempfile.mkstemp(dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
