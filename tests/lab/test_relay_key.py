@@ -202,4 +202,20 @@ def _killed_after(deployment: Deployment, seconds: float, *words: str) -> None:
         time.sleep(stretched(seconds))
         running.send_signal(signal.SIGKILL)
         running.communicate()
-    time.sleep(stretched(65) if deployment.run("status", check=False).returncode else 1)
+    _until_free(deployment)
+
+
+def _until_free(deployment: Deployment) -> None:
+    """Wait until no host is held by the run that was killed: each returns by itself, or its lease ends."""
+    end = time.monotonic() + stretched(240)
+    while held := [host for host in (RELAY, CENTRE.name) if _is_held(deployment, host)]:
+        assert time.monotonic() < end, held
+        time.sleep(1)
+
+
+def _is_held(deployment: Deployment, host: str) -> bool:
+    state = "cat /run/provisioner/lease.json 2>/dev/null || echo null; echo; cut -d' ' -f1 /proc/uptime"
+    lease, uptime = deployment.lab.exec(host, ["sh", "-c", state]).stdout.rsplit("\n", 2)[:2]
+    is_armed = deployment.lab.exec(host, ["test", "-e", "/var/lib/provisioner/armed.json"], check=False).returncode == 0
+    document = json.loads(lease)
+    return is_armed or (document is not None and document["due"] > float(uptime))
