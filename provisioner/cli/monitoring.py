@@ -31,6 +31,7 @@ _USUAL = ScrapePlaces()
 @click.option(
     "--alertmanager", default=_USUAL.alertmanager, show_default=True, metavar="ADDRESS:PORT", help="Where alerts go."
 )
+@click.option("--agent", "agents", multiple=True, metavar="ADDRESS:PORT", help="An agent's metrics. May repeat.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.pass_obj
 def monitoring(
@@ -39,10 +40,9 @@ def monitoring(
     folder: Path,
     *,
     webhooks: tuple[str, ...],
-    watch: str,
-    node: str,
-    alertmanager: str,
     force: bool,
+    agents: tuple[str, ...],
+    **places: str,
 ) -> int:
     """Write what Prometheus, Alertmanager and Grafana need to watch camera paths.
 
@@ -54,7 +54,8 @@ def monitoring(
     """
     invocation.refuse_proposed(folder)
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
-    files = kit(ScrapePlaces(_endpoint(watch), _endpoint(node), _endpoint(alertmanager)), addresses)
+    asked = {name: _endpoint(place) for name, place in places.items()}
+    files = kit(ScrapePlaces(**asked, agents=tuple(map(_endpoint, agents))), addresses)
     _write(folder, files, force=force)
     if invocation.json:
         print_document({"schema": "provisioner/monitoring", "version": 1, "files": [str(folder / n) for n in files]})

@@ -41,6 +41,7 @@ def rules_file() -> str:
     groups: list[Document] = [
         {"name": "provisioner-watch", "interval": "5s", "rules": [*_watch_records(), *_watch_alerts()]},
         {"name": "provisioner-night", "interval": "1m", "rules": [*_night_records(), *_night_alerts()]},
+        {"name": "provisioner-agent", "interval": "1m", "rules": [*_agent_alerts()]},
     ]
     return "# Written by `provisioner monitoring`.\n" + yaml.safe_dump(
         {"groups": groups}, sort_keys=False, width=120, allow_unicode=True
@@ -270,4 +271,88 @@ def _night_alerts() -> Iterator[Document]:
             "There are more paths than one file may have series; those that are up are left out.",
             "Split the inventory by carrier, each with a metrics file of its own",
         ),
+    )
+
+
+# --- what agents tell ---------------------------------------------------------------------------------
+
+
+def _agent_alerts() -> Iterator[Document]:
+    """Of agents that stand by what they know of the branch is of before: the one that leads says it."""
+    leading = "and on (inventory, instance) provisioner_agent_leads == 1"
+    look = "provisioner -i DIR history, and the agent's journal"
+    yield _alert(
+        "ProvisionerAgentDown",
+        'up{job="provisioner-agent"} == 0',
+        WARNING,
+        (
+            "the agent at {{ $labels.instance }} does not answer",
+            "Where no other one leads, nothing that is merged reaches hosts.",
+            "systemctl status provisioner-agent@NAME on that machine",
+        ),
+        wait="2m",
+    )
+    yield _alert(
+        "ProvisionerNobodyLeads",
+        "max by (inventory) (provisioner_agent_leads) == 0",
+        CRITICAL,
+        (
+            "no agent of {{ $labels.inventory }} leads",
+            "Whoever has the lease is none of those that are asked, or hangs: nothing that is merged reaches hosts.",
+            "See who has it: the agents' journals name the holder",
+        ),
+        wait="5m",
+    )
+    yield _alert(
+        "ProvisionerRemoteSilent",
+        f"(time() - provisioner_agent_remote_timestamp_seconds > 900) {leading}",
+        WARNING,
+        (
+            "the agent has not heard of its branch for {{ $value | humanizeDuration }}",
+            "Its remote does not answer, or does not let it in: nothing that is merged is seen.",
+            "See the agent's journal, and fetch from its machine by hand",
+        ),
+    )
+    yield _alert(
+        "ProvisionerCommitRefused",
+        f'(provisioner_agent_tip{{state="refused"}} == 1) {leading}',
+        TICKET,
+        (
+            "the newest commit is refused: {{ $labels.cause }}",
+            "Hosts stay as the commit before has them.",
+            look,
+        ),
+    )
+    yield _alert(
+        "ProvisionerCommitFailed",
+        f'(provisioner_agent_tip{{state="failed"}} == 1) {leading}',
+        WARNING,
+        (
+            "the newest commit could not be applied: {{ $labels.cause }}",
+            "A host refused or returned, or was not reached: it is not tried again by itself without end.",
+            look,
+        ),
+        wait="5m",
+    )
+    yield _alert(
+        "ProvisionerCommitWaits",
+        "(time() - provisioner_agent_tip_since_timestamp_seconds > 86400) and on (inventory, instance)"
+        f' (provisioner_agent_tip{{state="waiting"}} == 1) {leading}',
+        TICKET,
+        (
+            "the newest commit has waited for {{ $value | humanizeDuration }}",
+            "Somebody has to approve or allow it, or a freeze lasts.",
+            "provisioner -i DIR plan says who has to approve",
+        ),
+    )
+    yield _alert(
+        "ProvisionerDriftStays",
+        f"max without (instance, job) (provisioner_agent_drift {leading}) > 0",
+        TICKET,
+        (
+            "{{ $labels.host }} differs from what the agent reached, impact {{ $labels.impact }}",
+            "The agent corrects by itself what `policy.drift` lets it; this it only tells.",
+            "provisioner -i DIR plan --limit host={{ $labels.host }}",
+        ),
+        wait="1h",
     )

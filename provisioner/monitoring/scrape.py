@@ -15,11 +15,12 @@ WATCH_PORT: Final = 9464
 
 @dataclass(frozen=True, slots=True)
 class ScrapePlaces:
-    """Where Prometheus finds what, each as `address:port`."""
+    """Where Prometheus finds what, each as `address:port`; of an inventory there may be several agents, or none."""
 
     watch: str = f"127.0.0.1:{WATCH_PORT}"
     node: str = "127.0.0.1:9100"
     alertmanager: str = "127.0.0.1:9093"
+    agents: tuple[str, ...] = ()
 
 
 def prometheus_file(places: ScrapePlaces) -> str:
@@ -43,9 +44,14 @@ def prometheus_file(places: ScrapePlaces) -> str:
                 "params": {"collect[]": ["textfile"]},
                 "static_configs": [_below(places.node)],
             },
+            *([_agents(places.agents)] if places.agents else []),
         ],
     }
     return "# Written by `provisioner monitoring`.\n" + yaml.safe_dump(config, sort_keys=False, width=120)
+
+
+def _agents(places: tuple[str, ...]) -> Document:
+    return {"job_name": "provisioner-agent", "static_configs": [{"targets": list(places)}]}
 
 
 def _targets(place: str) -> Document:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.monitoring.catalogue import NIGHT, WATCH
+from provisioner.monitoring.catalogue import AGENT, NIGHT, WATCH
 from provisioner.monitoring.dashboard import dashboard_file
 from provisioner.monitoring.kit import kit
 from provisioner.monitoring.routes import EVERYTHING, routes_file
@@ -35,14 +35,14 @@ def rules() -> list[dict[str, Any]]:
 
 
 def test_promtool_takes_configuration_and_rules(tmp_path: Path) -> None:
-    for name, text in kit(ScrapePlaces(), ADDRESSES).items():
+    for name, text in kit(ScrapePlaces(agents=("127.0.0.1:9465", "192.0.2.7:9465")), ADDRESSES).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     printed = checked("promtool", "check", "config", str(tmp_path / "prometheus.yml"))
     assert f"{len(rules())} rules found" in printed
     checked("amtool", "check-config", str(tmp_path / "alertmanager.yml"))
 
 
-@pytest.mark.parametrize("group", ["watch", "night"])
+@pytest.mark.parametrize("group", ["watch", "night", "agent"])
 def test_rules_do_what_they_say(group: str, tmp_path: Path) -> None:
     """Each group by itself: a night is a day long, and a watch's rules are counted every five seconds."""
     alone = {"groups": [groups()[f"provisioner-{group}"]]}
@@ -53,7 +53,7 @@ def test_rules_do_what_they_say(group: str, tmp_path: Path) -> None:
 
 
 def test_every_alert_is_tried_and_says_what_to_do() -> None:
-    tried = "".join((HERE / f"{group}_rules.yml").read_text(encoding="utf-8") for group in ("watch", "night"))
+    tried = "".join((HERE / f"{group}_rules.yml").read_text(encoding="utf-8") for group in ("watch", "night", "agent"))
     for rule in rules():
         if "alert" in rule:
             assert rule["alert"] in tried, rule["alert"]
@@ -65,7 +65,8 @@ NAMES = re.compile(r"\bprovisioner[:_][a-z_:]+\b")
 
 
 def known_names() -> set[str]:
-    return {metric.name for metric in (*NIGHT, *WATCH)} | {rule["record"] for rule in rules() if "record" in rule}
+    metrics = (*NIGHT, *WATCH, *AGENT)
+    return {metric.name for metric in metrics} | {rule["record"] for rule in rules() if "record" in rule}
 
 
 def test_rules_ask_for_metrics_that_there_are() -> None:
