@@ -1,4 +1,4 @@
-"""What `scripts/bench` runs: `offline`, `national`, `nights`, `page`, `picture`, `rollout`, or all of them."""
+"""What `scripts/bench` runs: `offline`, `national`, `country`, `nights`, `page`, `picture`, `rollout`, or all of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.bench.offline import measure as measure_offline
 _CAUTION: Final = (
     "wall clock is only as good as the machine is quiet; with a load above its cores, read CPU seconds instead"
 )
-_PARTS: Final = ("offline", "national", "nights", "page", "picture", "rollout")
+_PARTS: Final = ("offline", "national", "country", "nights", "page", "picture", "rollout")
 _HOSTS: Final = (2, 8, 20)
 
 
@@ -74,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     offline.add_argument("--cameras", type=int, action="append", help="size of the inventory; may be repeated")
     national = parser.add_argument_group("national")
     national.add_argument(
-        "--size", type=int, action="append", help="cameras of the country, also for page; may be repeated (100000)"
+        "--size",
+        type=int,
+        action="append",
+        help="cameras of the country, also for page; for country its paths (100,000 and 300,000); may be repeated",
     )
     national.add_argument("--apart", action="store_true", help="carriers have vault files and ids of their own")
     national.add_argument("--tree", type=Path, default=Path(), metavar="DIR", help="measure that tree's commands")
@@ -97,35 +100,60 @@ def _counts(text: str) -> tuple[int, ...]:
 
 
 def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
-    if name == "offline":
-        yield measure_offline(options.cameras or SIZES, options.runs, options.seed, progress)
-        return
-    if name == "nights":
-        yield measure_nights(options.paths, options.nights, options.runs, options.seed, progress)
-        return
-    if name == "national":
-        for size in options.size or [CAMERAS]:
-            keep = options.keep / str(size) if options.keep else None
-            wanted = Wanted(size, options.seed, options.runs, options.apart, options.tree.resolve(), keep)
-            part = measure_national(wanted, progress)
-            if options.markdown:
-                for line in ("", *markdown(part)):
-                    say(line)
-            yield part
-        return
-    if name == "page":
-        from tests.bench.page import measure as measure_page  # noqa: PLC0415 (the same)
+    """The parts of a name. What only one of them needs is imported there: a child is a copy of this process until it
+    starts, and its peak memory tells.
+    """
+    yield from {
+        "offline": _offline,
+        "national": _national,
+        "country": _country,
+        "nights": _nights,
+        "page": _page,
+        "picture": _picture,
+        "rollout": _rollout,
+    }[name](options)
 
-        for size in options.size or [CAMERAS]:
-            yield measure_page(size, options.runs, options.seed, progress)
-        return
-    if name == "picture":
-        from tests.bench.picture import measure as measure_picture  # noqa: PLC0415 (the same)
 
-        yield measure_picture(options.runs, progress)
-        return
-    # Not before it is needed: a child is a copy of this process until it starts, and its peak memory tells.
-    from tests.bench.rollout.part import measure  # noqa: PLC0415
+def _offline(options: argparse.Namespace) -> Iterator[Part]:
+    yield measure_offline(options.cameras or SIZES, options.runs, options.seed, progress)
+
+
+def _nights(options: argparse.Namespace) -> Iterator[Part]:
+    yield measure_nights(options.paths, options.nights, options.runs, options.seed, progress)
+
+
+def _national(options: argparse.Namespace) -> Iterator[Part]:
+    for size in options.size or [CAMERAS]:
+        keep = options.keep / str(size) if options.keep else None
+        wanted = Wanted(size, options.seed, options.runs, options.apart, options.tree.resolve(), keep)
+        part = measure_national(wanted, progress)
+        if options.markdown:
+            for line in ("", *markdown(part)):
+                say(line)
+        yield part
+
+
+def _country(options: argparse.Namespace) -> Iterator[Part]:
+    from tests.bench import country  # noqa: PLC0415 (see above)
+
+    yield country.measure(options.size or country.PATHS, options.seed, progress, options.keep)
+
+
+def _page(options: argparse.Namespace) -> Iterator[Part]:
+    from tests.bench.page import measure as measure_page  # noqa: PLC0415 (see above)
+
+    for size in options.size or [CAMERAS]:
+        yield measure_page(size, options.runs, options.seed, progress)
+
+
+def _picture(options: argparse.Namespace) -> Iterator[Part]:
+    from tests.bench.picture import measure as measure_picture  # noqa: PLC0415 (see above)
+
+    yield measure_picture(options.runs, progress)
+
+
+def _rollout(options: argparse.Namespace) -> Iterator[Part]:
+    from tests.bench.rollout.part import measure  # noqa: PLC0415 (see above)
 
     yield from measure(options.hosts, options.rounds, options.minutes, progress)
 

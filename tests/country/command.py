@@ -11,12 +11,16 @@ import os
 import resource
 import sys
 import time
+from typing import Final
 
 from provisioner import pipeline
 from provisioner.cli.main import run
 from provisioner.nodes import service
 from provisioner.verify.orders import Timepiece
 from tests.country.carrier import CountryCarrier
+
+_WHATEVER: Final = "--whatever-is-found"
+"""Before the words: it ends with 0 as well where paths are down."""
 
 
 def main() -> int:
@@ -34,7 +38,9 @@ def main() -> int:
         (pipeline, "WATCH", Timepiece(usual.now, pause)),
     ):
         setattr(module, name, double)
-    code = run(sys.argv[1:], os.environ)
+    words = sys.argv[1:]
+    whatever = words[:1] == [_WHATEVER]
+    code = run(words[1:] if whatever else words, os.environ)
     own, below = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     told = {
         "seconds": round(time.monotonic() - begun, 2),
@@ -43,7 +49,7 @@ def main() -> int:
         "mib": round(own.ru_maxrss / 1024),
     }
     sys.stderr.write(f"\n{json.dumps(told)}\n")
-    return code
+    return 0 if whatever and code == 1 else code
 
 
 if __name__ == "__main__":

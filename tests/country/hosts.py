@@ -51,11 +51,13 @@ class Shadows:
         one_camera_in: of so many cameras one is unplugged.
         one_site_in: of so many sites one has lost its line.
         hosts: hosts that cannot be reached.
+        record: where each answer is kept, by the host's id; nowhere where it is empty.
     """
 
     one_camera_in: int = 0
     one_site_in: int = 0
     hosts: frozenset[str] = frozenset()
+    record: str = ""
 
     def dark(self, held: HeldHost) -> frozenset[str]:
         """The paths of a relay that bring nothing."""
@@ -209,7 +211,10 @@ class _Served(socketserver.StreamRequestHandler):
         hosts = self.server.hosts  # type: ignore[attr-defined]  # `_Server` has them
         self.wfile.write(ANSWERED)
         self.wfile.close()
-        lay_answer(Path(asked["answer"]), document_of(hosts, asked["host"], Path(asked["bundle"])))
+        document = document_of(hosts, asked["host"], Path(asked["bundle"]))
+        if hosts.shadows.record:
+            lay_answer(Path(hosts.shadows.record) / asked["host"], document)
+        lay_answer(Path(asked["answer"]), document)
 
 
 def document_of(hosts: Hosts, host: str, bundle: Path) -> dict[str, Any]:
@@ -276,7 +281,7 @@ def _main(arguments: Sequence[str]) -> None:
     folder, place, *words = arguments
     dark = dict(word.split("=", 1) for word in words)
     hosts = frozenset(filter(None, dark.get("hosts", "").split(",")))
-    shadows = Shadows(int(dark.get("camera", 0)), int(dark.get("site", 0)), hosts)
+    shadows = Shadows(int(dark.get("camera", 0)), int(dark.get("site", 0)), hosts, dark.get("record", ""))
     serve(Ground(Path(folder)), Path(place), shadows)
 
 

@@ -1,0 +1,164 @@
+"""What a verification of a country costs, beside taking the same answers apart and keeping them all.
+
+The hosts are simulated (`tests/country`): the program on them is the real one, and asks a Control API whose pages are
+the stand-in's. They share the machine with the command, so that its wall clock has their work in it; its CPU and its
+memory are its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench.child import BenchError, Usage, run
+from tests.bench.figures import Figure, Part, Ratio
+from tests.country.carrier import PLACE
+from tests.country.ground import Ground
+
+PATHS: Final = (100_000, 300_000)
+PLAIN: Final = "plain, all answers kept"
+FIRST, NEXT, UP_TO_5 = "first night", "next night", "next night, level 5"
+_ROOT: Final = Path(__file__).parents[2]
+_START_S: Final = 120
+_TIMEOUT_S: Final = 1200
+_TAIL: Final = 4 << 20
+_VISIT: Final = re.compile(r'"visit": ([0-9.]+)')
+_SHADOWS: Final = ("camera=170", "site=1000")
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """A verification: what it cost, and how long the longest visit of a host was."""
+
+    usage: Usage
+    visit_s: float
+
+
+def measure(
+    sizes: Sequence[int], seed: int, say: Callable[[str], None], keep: Path | None = None, levels: int = 4
+) -> Part:
+    """Lay a country of each size, and measure.
+
+    Args:
+        sizes: how many paths.
+        seed: of the countries.
+        say: takes what goes on.
+        keep: where the countries are written, and used again if they are there.
+        levels: up to which level the hosts are asked.
+    """
+    figures: list[Figure] = []
+    for paths in sizes:
+        with tempfile.TemporaryDirectory(prefix="provisioner-bench-") as folder:
+            figures += _measured(Ground((keep or Path(folder)) / str(paths)), paths, seed, levels, say)
+    return Part(f"country: a verification up to level {levels}, seed {seed}", tuple(figures), _ratios(figures), _NOTES)
+
+
+def _measured(ground: Ground, paths: int, seed: int, level: int, say: Callable[[str], None]) -> list[Figure]:
+    group = f"{paths:,} paths"
+    if not ground.hosts.exists():
+        say(f"country: laying {group}")
+        size = ["--paths", str(paths), "--seed", str(seed)]
+        run([sys.executable, "-m", "tests.country.ground", str(ground.folder), *size], _own(), cwd=_ROOT, timeout_s=600)
+    with tempfile.TemporaryDirectory(prefix="provisioner-bench-") as state:
+        answers = Path(state) / "answers"
+        answers.mkdir()
+        with hosts_at_work(ground, Path(state), [*_SHADOWS, f"record={answers}"]) as place:
+            figures: list[Figure] = []
+            for name in (FIRST, NEXT):
+                say(f"country: {name}, {group}")
+                figures += _figures(group, name, verified(ground, Path(state), place, level))
+        say(f"country: {PLAIN}, {group}")
+        plain = run([sys.executable, "-m", "tests.bench.plain_answers", str(answers)], _own(), cwd=_ROOT)
+    return [*figures, *_costs(group, PLAIN, plain)]
+
+
+def verified(ground: Ground, state: Path, place: Path, level: int) -> Visited:
+    """Run the real command over the simulated hosts; that some paths are down is no failure of it."""
+    out = state / "verify.json"
+    words = ["-i", str(ground.root), "--output", "json", "verify", "--level", str(level), "--once"]
+    command = [sys.executable, "-m", "tests.country.command", "--whatever-is-found", *words]
+    environment = ground.environment(state) | _own() | {PLACE: str(place)}
+    usage = run(["/bin/sh", "-c", 'exec "$@" >"$0"', str(out), *command], environment, cwd=_ROOT, timeout_s=_TIMEOUT_S)
+    with out.open("rb") as document:
+        document.seek(max(0, out.stat().st_size - _TAIL))
+        visits = _VISIT.findall(document.read().decode(errors="replace"))
+    return Visited(usage, max(map(float, visits)))
+
+
+@contextmanager
+def hosts_at_work(ground: Ground, folder: Path, words: Sequence[str] = ()) -> Iterator[Path]:
+    """The process of the hosts, and the socket at which it answers.
+
+    Raises:
+        BenchError: it does not begin.
+    """
+    place = folder / "hosts"
+    command = [sys.executable, "-m", "tests.country.hosts", str(ground.folder), str(place), *words]
+    process = subprocess.Popen(command, env=_own(), cwd=_ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until = time.monotonic() + _START_S
+        while not place.exists():
+            if process.poll() is not None or time.monotonic() > until:
+                raise BenchError("the simulated hosts do not begin")
+            time.sleep(0.05)
+        yield place
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _own() -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    return own | {"PYTHONPATH": f"{_ROOT}:{_ROOT / 'playbooks'}"}
+
+
+def _figures(group: str, name: str, visited: Visited) -> list[Figure]:
+    beside = visited.usage.seconds - visited.visit_s
+    return [
+        *_costs(group, name, visited.usage),
+        Figure(group, f"{name}, longest visit of a host", "s", (visited.visit_s,)),
+        Figure(group, f"{name}, wall clock without it", "s", (beside,)),
+    ]
+
+
+def _costs(group: str, name: str, usage: Usage) -> list[Figure]:
+    return [
+        Figure(group, f"{name}, wall clock", "s", (usage.seconds,)),
+        Figure(group, f"{name}, CPU", "s", (usage.cpu,)),
+        Figure(group, f"{name}, memory", "MiB", (usage.mib,)),
+    ]
+
+
+def _ratios(figures: Sequence[Figure]) -> tuple[Ratio, ...]:
+    named = {(figure.group, figure.name): figure for figure in figures}
+    groups = list(dict.fromkeys(figure.group for figure in figures))
+    beside = [
+        Ratio(f"{group}: {NEXT} / plain, {unit}", named[group, f"{NEXT}, {unit}"], named[group, f"{PLAIN}, {unit}"])
+        for group in groups
+        for unit in ("CPU", "memory")
+    ]
+    slope = [
+        Ratio(f"{group} / {groups[0]}, {unit}", named[group, f"{NEXT}, {unit}"], named[groups[0], f"{NEXT}, {unit}"])
+        for group in groups[1:]
+        for unit in ("CPU", "memory")
+    ]
+    return (*beside, *slope)
+
+
+_NOTES: Final = (
+    "the real command, a process of its own: it loads inventory and vault, asks, judges, prints JSON, records",
+    "one camera in 170 is unplugged, one site in 1,000 has lost its line; --once, so that no minute is waited",
+    "hosts share the machine: wall clock has their work in it, CPU and memory have not",
+    f"{PLAIN}: json.loads of every answer of the last night, all of them kept, one document of them dumped",
+    "Ansible and ssh are not in it: `rollout` says what they cost a host",
+)
