@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,7 +75,7 @@ _ANSWERED = re.compile(r"\bHTTP/1\.\d \d{3}\b")
 
 
 class ProbeBudget:
-    """How long and how many at once."""
+    """How long, how many at once, and at how many processors."""
 
     def __init__(self, request: LimitsRequest) -> None:
         self.begun = time.monotonic()
@@ -83,10 +84,12 @@ class ProbeBudget:
         self.sample_s = request["sample_s"]
         self.connect_s = request.get("connect_s", 5.0)
         self.read_s = request["read_s"]
+        share = request.get("cpu_share")
+        self.cores = None if share is None else share * (os.cpu_count() or 1)
 
     def reads(self) -> readers.ReadTimes:
         """How many reads at once, how long each, and until when."""
-        return readers.ReadTimes(self.readers, self.read_s, self.until)
+        return readers.ReadTimes(self.readers, self.read_s, self.until, self.cores)
 
 
 class Spans:

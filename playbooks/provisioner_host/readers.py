@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner_host import (
     batch_decoder,
     confined,
+    cpu_budget,
     http_digest,
     logins,
     nal_units,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 # The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
 _SHIPPED = (
+    cpu_budget,
     logins,
     shell,
     confined,
@@ -78,10 +80,13 @@ Turn = tuple[str, str]
 
 
 class ReadTimes:
-    """How many reads at once, how long each until its key frame, and until when on the monotonic clock."""
+    """How many reads at once, how long each until its key frame, and until when on the monotonic clock.
 
-    def __init__(self, readers: int, read_s: float, until: float) -> None:
-        self.readers, self.read_s, self.until = readers, read_s, until
+    `cores` are the processors of whose time they may take all; None for no bound.
+    """
+
+    def __init__(self, readers: int, read_s: float, until: float, cores: float | None = None) -> None:
+        self.readers, self.read_s, self.until, self.cores = readers, read_s, until, cores
 
 
 def read_all(
@@ -162,6 +167,7 @@ def _request(
         "readers": times.readers,
         "read_s": times.read_s,
         "until": times.until,
+        "cores": times.cores,
     }
     return json.dumps(request).encode() + b"\n"
 
@@ -216,7 +222,7 @@ def serve(request: ReadersRequest) -> None:
     # Nobody of the same user looks into this process, which holds the logins.
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
     logins = {name: Login(*parts) for name, parts in request["logins"].items()}
-    alone = threading.Lock()
+    alone, budget = threading.Lock(), cpu_budget.CpuBudget(request["cores"])
 
     def say(line: bytes) -> None:
         with alone:
@@ -225,7 +231,11 @@ def serve(request: ReadersRequest) -> None:
 
     def one(turn: int) -> None:
         name, path = request["turns"][turn]
-        read = _read(logins[name], path, request, request["looks"].get(str(turn)))
+        budget.begin(request["until"])
+        try:
+            read = _read(logins[name], path, request, request["looks"].get(str(turn)))
+        finally:
+            budget.end()
         say(json.dumps([turn, read]).encode() + b"\n")
 
     def each(turns: Sequence[int], readers: int) -> None:

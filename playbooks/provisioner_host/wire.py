@@ -116,13 +116,17 @@ class ReleaseRequest(TypedDict):
 
 
 class LimitsRequest(TypedDict):
-    """How long reads of paths may take, in seconds, and how many may run at once."""
+    """How long reads of paths may take, in seconds, and how many may run at once.
+
+    `cpu_share` is which share of the host's processors they may take; left out where there is no bound.
+    """
 
     deadline_s: float
     max_readers: int
     sample_s: float
     read_s: float
     connect_s: NotRequired[float]
+    cpu_share: NotRequired[float]
 
 
 class LookToTake(TypedDict):
@@ -875,7 +879,7 @@ class ReadersRequest(TypedDict):
 
     A login is an address, a port, a user, a password and, where it is encrypted, a certificate's fingerprint; a turn
     is a login's name and a path. `looks` are by a turn's number. `until` is on the monotonic clock, which all processes
-    of a host share.
+    of a host share. `cores` are the processors of whose time readers may take all; null for no bound.
     """
 
     modules: list[list[str]]
@@ -885,6 +889,7 @@ class ReadersRequest(TypedDict):
     readers: int
     read_s: float
     until: float
+    cores: float | None
 
 
 class AskingTurn(TypedDict):

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.users import centre_user
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
 _FIXED_S = 120.0
 _PER_PATH_S = 4.0
 _LONGEST_S = 1800.0
+# A relay is there for those who watch: so much of its processors readers of a visit may take, and no more.
+CPU_SHARE: Final = 0.5
 # A site's line is planned for the streams that are always pulled; main streams come on top while they are read.
 _AT_ONE_SITE = 8
 
@@ -100,6 +102,7 @@ def probe_calls(
         request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
             request["relay"] = _relay(spec, of_relay[host], limits, read=read)
+            request["cpu_share"] = CPU_SHARE
             if limits.asks and (devices := _devices(spec, of_relay[host], again=limits.asks_again)):
                 request["relay"]["onvif"] = devices
         if of_centre[host]:

@@ -1,4 +1,4 @@
-"""What `scripts/bench` runs: `offline`, `national`, `country`, `nights`, `page`, `picture`, `rollout`, or all of them."""
+"""What `scripts/bench` runs: the parts of `_PARTS`, one of them or all."""
 
 from __future__ import annotations
 
@@ -100,8 +100,10 @@ def _counts(text: str) -> tuple[int, ...]:
 
 
 def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
-    """The parts of a name. What only one of them needs is imported there: a child is a copy of this process until it
-    starts, and its peak memory tells.
+    """The parts of a name.
+
+    What only one of them needs is imported there: a child is a copy of this process until it starts, and its peak
+    memory tells.
     """
     yield from {
         "offline": _offline,

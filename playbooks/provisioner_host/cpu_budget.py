@@ -1,0 +1,68 @@
+"""How much of a host's processors its readers may take: by beginning fewer, never by slowing down who has begun.
+
+A reader that is held back in the midst of its look would see pictures come late, which is a fault that nobody has.
+"""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Callable
+
+# So many CPU seconds may be taken at once: a visit to some dozens of paths takes as long as ever.
+AT_ONCE_S = 10.0
+# What a reader takes, as long as none has ended.
+_FIRST_GUESS_S = 0.3
+_PAUSE_S = 0.05
+
+
+def taken_s() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    parts = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(part.ru_utime + part.ru_stime for part in parts)
+
+
+class CpuBudget:
+    """CPU seconds that grow with the time that passes.
+
+    Args:
+        cores: how many processors' time may be taken; None for no bound.
+        taken: CPU seconds that were taken so far.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        cores: float | None,
+        taken: Callable[[], float] = taken_s,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cores, self._taken, self._clock = cores, taken, clock
+        self._begun, self._before = clock(), taken()
+        self._going, self._ended = 0, 0
+        self._lock, self._turns = threading.Lock(), threading.Lock()
+
+    def begin(self, until: float) -> None:
+        """Wait until one more reader may begin, in the order in which they ask; no longer than until then."""
+        with self._turns:
+            while self._clock() < until and not self._may_begin():
+                time.sleep(_PAUSE_S)
+            with self._lock:
+                self._going += 1
+
+    def end(self) -> None:
+        """One of them has ended."""
+        with self._lock:
+            self._going -= 1
+            self._ended += 1
+
+    def _may_begin(self) -> bool:
+        """Whether what was taken, with what those that go on will take, leaves room for one more."""
+        if self._cores is None:
+            return True
+        with self._lock:
+            going, ended = self._going, self._ended
+        taken = self._taken() - self._before
+        each = taken / ended if ended else _FIRST_GUESS_S
+        return taken + (going + 1) * each <= AT_ONCE_S + self._cores * (self._clock() - self._begun)
