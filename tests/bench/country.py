@@ -27,10 +27,12 @@ from tests.country.ground import Ground
 
 PATHS: Final = (100_000, 300_000)
 PLAIN: Final = "plain, all answers kept"
-FIRST, NEXT, UP_TO_5 = "first night", "next night", "next night, level 5"
+_NIGHTS: Final = ("first night", "next night")
+_LEVEL: Final = 4
 _ROOT: Final = Path(__file__).parents[2]
 _START_S: Final = 120
 _TIMEOUT_S: Final = 1200
+_HEAD: Final = 1 << 14
 _TAIL: Final = 4 << 20
 _VISIT: Final = re.compile(r'"visit": ([0-9.]+)')
 _SHADOWS: Final = ("camera=170", "site=1000")
@@ -38,14 +40,15 @@ _SHADOWS: Final = ("camera=170", "site=1000")
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """A verification: what it cost, and how long the longest visit of a host was."""
+    """A verification: what it cost, how long the longest visit of a host was, how many paths it measured."""
 
     usage: Usage
     visit_s: float
+    measured: int
 
 
 def measure(
-    sizes: Sequence[int], seed: int, say: Callable[[str], None], keep: Path | None = None, levels: int = 4
+    sizes: Sequence[int], seed: int, say: Callable[[str], None], keep: Path | None = None, nights: int = 2
 ) -> Part:
     """Lay a country of each size, and measure.
 
@@ -54,16 +57,17 @@ def measure(
         seed: of the countries.
         say: takes what goes on.
         keep: where the countries are written, and used again if they are there.
-        levels: up to which level the hosts are asked.
+        nights: how many, one after the other; the last one is held against the plain way.
     """
     figures: list[Figure] = []
     for paths in sizes:
         with tempfile.TemporaryDirectory(prefix="provisioner-bench-") as folder:
-            figures += _measured(Ground((keep or Path(folder)) / str(paths)), paths, seed, levels, say)
-    return Part(f"country: a verification up to level {levels}, seed {seed}", tuple(figures), _ratios(figures), _NOTES)
+            figures += _measured(Ground((keep or Path(folder)) / str(paths)), paths, seed, nights, say)
+    title = f"country: a verification up to level {_LEVEL}, seed {seed}"
+    return Part(title, tuple(figures), _ratios(figures, _NIGHTS[nights - 1]), _NOTES)
 
 
-def _measured(ground: Ground, paths: int, seed: int, level: int, say: Callable[[str], None]) -> list[Figure]:
+def _measured(ground: Ground, paths: int, seed: int, nights: int, say: Callable[[str], None]) -> list[Figure]:
     group = f"{paths:,} paths"
     if not ground.hosts.exists():
         say(f"country: laying {group}")
@@ -74,25 +78,40 @@ def _measured(ground: Ground, paths: int, seed: int, level: int, say: Callable[[
         answers.mkdir()
         with hosts_at_work(ground, Path(state), [*_SHADOWS, f"record={answers}"]) as place:
             figures: list[Figure] = []
-            for name in (FIRST, NEXT):
+            for name in _NIGHTS[:nights]:
                 say(f"country: {name}, {group}")
-                figures += _figures(group, name, verified(ground, Path(state), place, level))
+                figures += _figures(group, name, verified(ground, Path(state), place))
         say(f"country: {PLAIN}, {group}")
         plain = run([sys.executable, "-m", "tests.bench.plain_answers", str(answers)], _own(), cwd=_ROOT)
     return [*figures, *_costs(group, PLAIN, plain)]
 
 
-def verified(ground: Ground, state: Path, place: Path, level: int) -> Visited:
+def verified(ground: Ground, state: Path, place: Path) -> Visited:
     """Run the real command over the simulated hosts; that some paths are down is no failure of it."""
     out = state / "verify.json"
-    words = ["-i", str(ground.root), "--output", "json", "verify", "--level", str(level), "--once"]
+    words = ["-i", str(ground.root), "--output", "json", "verify", "--level", str(_LEVEL), "--once"]
     command = [sys.executable, "-m", "tests.country.command", "--whatever-is-found", *words]
     environment = ground.environment(state) | _own() | {PLACE: str(place)}
     usage = run(["/bin/sh", "-c", 'exec "$@" >"$0"', str(out), *command], environment, cwd=_ROOT, timeout_s=_TIMEOUT_S)
     with out.open("rb") as document:
+        head = document.read(_HEAD).decode(errors="replace")
         document.seek(max(0, out.stat().st_size - _TAIL))
         visits = _VISIT.findall(document.read().decode(errors="replace"))
-    return Visited(usage, max(map(float, visits)))
+    every, measured = _number_in(head, "paths"), _number_in(head, "measured")
+    if measured != every:
+        raise BenchError(f"{measured} of {every} paths were measured: the simulated hosts do not work")
+    return Visited(usage, max(map(float, visits)), measured)
+
+
+def _number_in(text: str, name: str) -> int:
+    """A number in the beginning of a document.
+
+    Raises:
+        BenchError: it is not there.
+    """
+    if (matched := re.search(rf'"{name}": ([0-9]+)', text)) is None:
+        raise BenchError(f"the document does not say {name}")
+    return int(matched[1])
 
 
 @contextmanager
@@ -126,6 +145,7 @@ def _figures(group: str, name: str, visited: Visited) -> list[Figure]:
     beside = visited.usage.seconds - visited.visit_s
     return [
         *_costs(group, name, visited.usage),
+        Figure(group, f"{name}, paths measured", "paths", (visited.measured,)),
         Figure(group, f"{name}, longest visit of a host", "s", (visited.visit_s,)),
         Figure(group, f"{name}, wall clock without it", "s", (beside,)),
     ]
@@ -139,16 +159,16 @@ def _costs(group: str, name: str, usage: Usage) -> list[Figure]:
     ]
 
 
-def _ratios(figures: Sequence[Figure]) -> tuple[Ratio, ...]:
+def _ratios(figures: Sequence[Figure], night: str) -> tuple[Ratio, ...]:
     named = {(figure.group, figure.name): figure for figure in figures}
     groups = list(dict.fromkeys(figure.group for figure in figures))
     beside = [
-        Ratio(f"{group}: {NEXT} / plain, {unit}", named[group, f"{NEXT}, {unit}"], named[group, f"{PLAIN}, {unit}"])
+        Ratio(f"{group}: {night} / plain, {unit}", named[group, f"{night}, {unit}"], named[group, f"{PLAIN}, {unit}"])
         for group in groups
         for unit in ("CPU", "memory")
     ]
     slope = [
-        Ratio(f"{group} / {groups[0]}, {unit}", named[group, f"{NEXT}, {unit}"], named[groups[0], f"{NEXT}, {unit}"])
+        Ratio(f"{group} / {groups[0]}, {unit}", named[group, f"{night}, {unit}"], named[groups[0], f"{night}, {unit}"])
         for group in groups[1:]
         for unit in ("CPU", "memory")
     ]

@@ -78,7 +78,8 @@ def lay(ground: Ground, paths: int, seed: int = 1, streams_a_relay: int = STREAM
     national.generate(ground.root, country)
     session = Session(ground.root, ground.environment(ground.folder / "state"), national.TODAY)
     held = {spec.id: _held(spec, session) for spec in session.state.hosts.values()}
-    ground.hosts.write_bytes(pickle.dumps(held, protocol=pickle.HIGHEST_PROTOCOL))
+    plain = {host: (one.host, one.paths) for host, one in held.items()}
+    ground.hosts.write_bytes(pickle.dumps(plain, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def _held(spec: HostSpec, session: Session) -> HeldHost:
@@ -100,11 +101,12 @@ def _sent(path: MediaPath) -> SentPath:
 
 def hosts_in(ground: Ground) -> dict[str, HeldHost]:
     """The hosts that were laid."""
-    held: dict[str, HeldHost] = pickle.loads(ground.hosts.read_bytes())  # noqa: S301 (written by `lay`)
-    return held
+    plain = pickle.loads(ground.hosts.read_bytes())  # noqa: S301 (written by `lay`)
+    return {host: HeldHost(*one) for host, one in plain.items()}
 
 
-def _main() -> None:
+def main() -> None:
+    """Lay the country that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.country.ground", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--paths", type=int, default=PATHS)
@@ -114,4 +116,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    main()

@@ -22,6 +22,7 @@ from provisioner.hosts.runner import HostAnswer, HostCall
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.controller import NodeRunner
 from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey, new_exchange_key
+from provisioner.nodes.kept_artefacts import KeptArtefacts
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
 from provisioner.nodes.node import Node, NodeParts
 from provisioner.nodes.node_rules import NodeRules
@@ -93,6 +94,7 @@ def node_of(
         runner=lambda: hosts,
         folder=lambda: Path(mkdtemp(dir=folder)),
         tell=lambda _line: None,
+        artefacts=KeptArtefacts(folder / f"artefacts-{carrier}"),
     )
     thread = threading.Thread(target=Node(parts).run, args=(stop,), daemon=True)
     thread.start()

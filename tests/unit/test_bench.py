@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import fleet, nights, picture, planning
+from tests.bench import country, fleet, nights, picture, planning
 
 _CAMERAS = 60
 
@@ -45,3 +45,18 @@ def test_a_year_of_nights_is_measured_at_any_size() -> None:
     assert figures["all time, the largest province, CPU"].least > 0
     assert figures["database after retention"].least <= figures["database before retention"].least
     assert figures["verdicts, one night, packed"].least > 0
+
+
+def test_a_country_is_verified_over_simulated_hosts_and_measured(tmp_path: Path) -> None:
+    """The real command, the program on hosts that asks an API page by page, and the record: at a district's size."""
+    part = country.measure([63], 1, lambda _: None, tmp_path, nights=1)
+    named = {figure.name: figure.least for figure in part.figures}
+    # A path has grown no sooner than two seconds after its first sample.
+    assert named["first night, longest visit of a host"] >= 2.0
+    assert named["first night, wall clock"] > named["first night, longest visit of a host"]
+    assert named["first night, paths measured"] > 50
+    assert min(named.values()) > 0
+    assert {ratio.name for ratio in part.ratios} == {
+        "63 paths: first night / plain, CPU",
+        "63 paths: first night / plain, memory",
+    }
