@@ -22,8 +22,8 @@ from provisioner.hosts.runner import HostAnswer, HostCall
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.controller import NodeRunner
 from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey, new_exchange_key
-from provisioner.nodes.kept_artefacts import KeptArtefacts
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
+from provisioner.nodes.kept_artefacts import KeptArtefacts
 from provisioner.nodes.node import Node, NodeParts
 from provisioner.nodes.node_rules import NodeRules
 from provisioner.nodes.routed import RoutedRunner
