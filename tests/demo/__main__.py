@@ -14,7 +14,9 @@ from tests.lab.engine import Engine, find_engine
 from tests.lab.errors import LabError
 from tests.lab.image import image
 from tests.lab.lab import Lab
+from tests.nodes.broker import server_program
 
+from .carriers import LACKING, CarriersStory
 from .errors import DemoError
 from .screen import Screen, line
 from .story import OUT, Story, what_next
@@ -28,7 +30,11 @@ def main() -> int:
         prog="scripts/demo", description="Show the whole on one machine, with the real commands."
     )
     parser.add_argument("--keep", action="store_true", help="leave lab and pages running, say what to try next")
-    keep: bool = parser.parse_args().keep
+    parser.add_argument("--carriers", action="store_true", help="show a carrier that only its node reaches, instead")
+    chosen = parser.parse_args()
+    keep, carriers = bool(chosen.keep), bool(chosen.carriers)
+    if keep and carriers:
+        parser.error("--keep and --carriers do not go together")
     # A shell's background jobs inherit an ignored SIGINT: here both mean "clean up and end".
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _as_interrupt)
@@ -36,7 +42,10 @@ def main() -> int:
     try:
         daemon = DockerDaemon.ensure()
         try:
-            _demo(screen, keep=keep)
+            if carriers:
+                _demo_of_carriers(screen)
+            else:
+                _demo(screen, keep=keep)
         finally:
             _end(daemon)
     except (DemoError, LabError) as error:
@@ -85,6 +94,28 @@ def _demo(screen: Screen, *, keep: bool) -> None:
             _ignore_signals()
             story.end_pages()
             lab.stop()
+
+
+def _demo_of_carriers(screen: Screen) -> None:
+    if not server_program():
+        raise DemoError(LACKING)
+    engine = find_engine()
+    _tell_engine(engine)
+    with screen.waiting("making the image of the lab's hosts"):
+        image()
+    with screen.waiting("booting seven hosts"):
+        lab = Lab.start()
+    story = CarriersStory(lab, engine, screen)
+    try:
+        line(f"lab {lab.run} is up after {screen.seconds:.0f} s")
+        story.tell()
+        line()
+        line(f"engine: {engine.name}")
+        line(f"demo: all as it should be, {screen.seconds:.0f} s in total")
+    finally:
+        _ignore_signals()
+        story.end()
+        lab.stop()
 
 
 def _tell_engine(engine: Engine) -> None:

@@ -107,6 +107,26 @@ def test_pages_that_are_kept_stay_open_until_what_is_printed_ends_them() -> None
     assert_nothing_is_left_of(run)
 
 
+@pytest.mark.soak
+def test_a_carrier_that_lets_nobody_in_is_changed_and_proved_by_its_node() -> None:
+    demo = [*DEMO, "--carriers"]
+    done = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=stretched(SECONDS), check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert re.search(r"^  \S+:22: (timed out|.*No route to host|.*unreachable)$", done.stdout, re.MULTILINE)
+    told = [
+        r"^\$ nats-server -c \S+ &$",
+        r"^\$ provisioner node run \S+ &  # on VNPT's machine$",
+        r"is begun: apply on relay-vnpt-1$",
+        r"^\$ provisioner drift$",
+        r"^\$ provisioner verify$",
+        r"^demo: all as it should be, \d+ s in total$",
+    ]
+    places = [[match.start() for match in re.finditer(one, done.stdout, re.MULTILINE)] for one in told]
+    assert all(places), [one for one, found in zip(told, places, strict=True) if not found]
+    assert [found[-1] for found in places] == sorted(found[-1] for found in places)
+    assert_nothing_is_left_of(run_of(done.stdout))
+
+
 @pytest.mark.parametrize(
     ("kind", "at"),
     [
