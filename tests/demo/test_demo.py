@@ -112,7 +112,7 @@ def test_a_carrier_that_lets_nobody_in_is_changed_and_proved_by_its_node() -> No
     demo = [*DEMO, "--carriers"]
     done = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=stretched(SECONDS), check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    assert re.search(r"^  \S+:22: (timed out|.*No route to host|.*unreachable)$", done.stdout, re.MULTILINE)
+    assert re.search(r"^  \S+:22: no SSH server answers ", done.stdout, re.MULTILINE)
     told = [
         r"^\$ nats-server -c \S+ &$",
         r"^\$ provisioner node run \S+ &  # on VNPT's machine$",
