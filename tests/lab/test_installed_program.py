@@ -163,7 +163,7 @@ def test_the_bundle_is_at_work(release: Path, system: str, shared: Path, deploym
     mounted = (*volume(shared, "/shared"), *volume(bundle, f"/bundle/{bundle.name}"))
     with booted(system, deployment.lab, *mounted) as call:
         call("sh", "-euc", f"tar -C /opt -xf /bundle/{bundle.name}; chmod -R go-w /opt/provisioner-*; ls -d /opt/*")
-        call("sh", "-euc", f"/opt/provisioner-*/install --prefix /usr/local; useradd -u {OWNER} operator")
+        call("sh", "-euc", f"/opt/provisioner-*/install --prefix /usr/local; useradd -u {OWNER} engineer")
         is_at_work(lambda *argv: call(*argv, user=str(OWNER)), deployment)
 
 
@@ -237,7 +237,7 @@ def test_the_debian_package_and_its_agent_are_at_work(
     with booted(system, deployment.lab, *mounted) as call:
         call("dpkg", "-i", f"/deb/{package.name}")
         call("systemd-sysusers", "provisioner.conf")
-        call("sh", "-euc", f"useradd -u {OWNER} operator")
+        call("sh", "-euc", f"useradd -u {OWNER} engineer")
         is_at_work(lambda *argv: call(*argv, user=str(OWNER)), deployment)
         remote = Remote(deployment, call, shared)
         first = remote.merge("as it is")
