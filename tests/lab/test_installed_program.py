@@ -168,11 +168,15 @@ def test_the_bundle_is_at_work(release: Path, system: str, shared: Path, deploym
 
 
 def test_the_image_is_at_work(loaded: str, shared: Path, deployment: Deployment) -> None:
+    state = shared / "state"
+    state.mkdir(mode=0o700)
+    os.chown(state, OWNER, OWNER)
     words = [word for pair in variables("/shared").items() for word in ("--env", "=".join(pair))]
     lab = deployment.lab
 
     def call(_program: str, *argv: str) -> str:
         options = (*SHUT_IN, *network(lab), *labels(lab), *volume(shared, "/shared"), *words)
+        options += volume(state, "/var/lib/provisioner")
         return docker("run", "--rm", *options, loaded, *argv, timeout=stretched(400)).stdout
 
     is_at_work(call, deployment)
@@ -242,9 +246,11 @@ def test_the_debian_package_and_its_agent_are_at_work(
         remote = Remote(deployment, call, shared)
         first = remote.merge("as it is")
         configure(call, shared)
-        call("systemctl", "enable", "--now", "provisioner-agent@lab.service")
+        call("systemctl", "enable", "--now", "provisioner-agent@lab.service", check=False)
         # Type=notify: the command above ends once the agent has said that it is ready.
-        until(call, "systemctl", "is-active", "provisioner-agent@lab", says="active")
+        assert call("systemctl", "is-active", "provisioner-agent@lab", check=False).strip() == "active", (
+            remote.journal()
+        )
         remote.until_noted(first)
         seconds = merged_and_proved(remote)
         killed_is_back(call, remote)
