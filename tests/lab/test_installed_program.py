@@ -264,10 +264,14 @@ def test_the_debian_package_and_its_agent_are_at_work(
 
 def configure(call: Shell, shared: Path) -> None:
     """Lay the agent's files as docs/agent.md says."""
-    text = 'inventory = "lab"\nremote = "/srv/inventory.git"\nsigners = "allowed-signers"\nremote_every = 2\n'
+    text = 'inventory = "lab"\nremote = "/srv/inventory.git"\nsigners = "allowed-signers"\nremote_every = 5\n'
     (shared / "agent.toml").write_text(text, encoding="utf-8")
     (shared / "allowed-signers").write_text(f"merger {public_line('merger', 'ed25519')}\n", encoding="utf-8")
+    # The unit sees the disk read-only; a remote of one's own machine is the one thing that is not as users have it.
+    drop_in = "/etc/systemd/system/provisioner-agent@.service.d"
     for line in (
+        f"mkdir -p {drop_in}; printf '[Service]\nReadWritePaths=/srv/inventory.git\n' > {drop_in}/remote.conf",
+        "systemctl daemon-reload",
         "install -d -m 0750 -g provisioner /etc/provisioner-agent/lab",
         "install -m 0640 -g provisioner /shared/agent.toml /shared/allowed-signers /etc/provisioner-agent/lab/",
         "install -d -m 0700 /etc/provisioner/lab",
