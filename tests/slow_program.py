@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from provisioner import pipeline
 from provisioner.cli.main import main
 from provisioner.desired.spec import HostSpec
+from provisioner.hosts.ansible.begun import BegunAnsible
 from provisioner.hosts.runner import HostAnswer, HostCall
 from tests.simulated import SimulatedHosts
 
@@ -22,6 +23,10 @@ class SlowHosts(SimulatedHosts):
         for call in calls:
             time.sleep(self.delay_s)
             yield self.call([call], timeout_s=timeout_s)[call.spec.id]
+
+    def goes_on_with(self, begun: BegunAnsible) -> None:
+        """Let what was begun end: these hosts are not called by it."""
+        begun.close()
 
     def expect(self, specs: Sequence[HostSpec]) -> None:
         """Start nothing."""

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NoReturn
 
+from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
@@ -160,7 +161,8 @@ def _approvals(values: object, file: str) -> ApprovalRules:
         _refuse(f"{file}: approvals.approvers has one key twice", "each person has keys of his or her own")
     people = _count(values, file, "people", 1)
     if people > len(ids):
-        _refuse(f"{file}: approvals.people is {people}, of {len(ids)} approvers", "name more of them, or ask for fewer")
+        asked = f"{file}: approvals.people is {people}, of {counted(len(ids), 'approver')}"
+        _refuse(asked, "name more of them, or ask for fewer")
     return ApprovalRules(inventory, people, _count(values, file, "valid_hours", _WEEK), approvers)
 
 

@@ -36,12 +36,12 @@ def plan_of(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ..
     return [change for spec in chosen for change in changes_of(spec, files[spec.id], facts[spec.id])]
 
 
-def apply_all(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ...] = ()) -> None:
+def apply_all(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ...] = (), run: str = "run-1") -> None:
     files = fleets.files_of(desired)
     chosen = [spec for host, spec in desired.hosts.items() if host in (only or tuple(desired.hosts))]
     facts, _ = observe(chosen, files, hosts)
     jobs = [Job(spec, files[spec.id], facts[spec.id], facts[spec.id].live_digest) for spec in chosen]
-    assert {result.outcome for result in apply(jobs, "run-1", hosts)} == {HostOutcome.APPLIED}
+    assert {result.outcome for result in apply(jobs, run, hosts)} == {HostOutcome.APPLIED}
 
 
 def pending(changes: list[Change]) -> list[Change]:
@@ -53,7 +53,7 @@ def pending(changes: list[Change]) -> list[Change]:
 def test_after_an_apply_a_fresh_plan_is_empty(old: dict[str, int], new: dict[str, int]) -> None:
     hosts = SimulatedHosts()
     apply_all(state(old), hosts)
-    apply_all(state(new), hosts)
+    apply_all(state(new), hosts, run="run-2")
     assert pending(plan_of(state(new), hosts)) == []
 
 

@@ -26,7 +26,6 @@ from tests.watched import WatchedHosts
 
 RELAY, OTHER = "relay-vnpt-1", "relay-viettel-1"
 ALLOW = ("--allow", "trust=9")
-NOW = datetime.now(UTC)
 
 
 class KilledError(BaseException):
@@ -179,9 +178,11 @@ def approved(tmp_path_factory: pytest.TempPathFactory) -> CarriedCall:
     return call
 
 
-def refused(call: CarriedCall, asked: ApprovalRules | None = None, now: datetime = NOW, **last: datetime) -> str:
+def refused(
+    call: CarriedCall, asked: ApprovalRules | None = None, later: timedelta = timedelta(), **last: datetime
+) -> str:
     named = {host.replace("_", "-"): at for host, at in last.items()}
-    return approval_verdict(call, asked or rules("noc-1", "noc-2"), named, now).refusal
+    return approval_verdict(call, asked or rules("noc-1", "noc-2"), named, datetime.now(UTC) + later).refusal
 
 
 def with_request(call: CarriedCall, **parts: Any) -> CarriedCall:
@@ -266,15 +267,17 @@ def test_each_count_is_of_people_and_of_keys(approved: CarriedCall) -> None:
 
 
 def test_an_approval_counts_for_its_hours_and_not_before_it_is_given(approved: CarriedCall) -> None:
-    assert not refused(approved, now=NOW + timedelta(hours=167))
-    assert "lets it count for 168 h" in refused(approved, now=NOW + timedelta(hours=169))
-    assert "yet to come" in refused(approved, now=NOW - timedelta(minutes=6))
+    assert not refused(approved, later=timedelta(hours=167))
+    assert "lets it count for 168 h" in refused(approved, later=timedelta(hours=169))
+    assert "yet to come" in refused(approved, later=-timedelta(minutes=20))
 
 
 def test_nothing_older_comes_after_something_newer(approved: CarriedCall) -> None:
-    assert not refused(approved, relay_vnpt_1=NOW - timedelta(hours=1))
-    assert "is older than what was carried to it last" in refused(approved, relay_vnpt_1=NOW + timedelta(hours=1))
-    assert not refused(approved, relay_vnpt_2=NOW + timedelta(hours=1)), "each host for itself"
+    assert not refused(approved, relay_vnpt_1=datetime.now(UTC) - timedelta(hours=1))
+    assert "is older than what was carried to it last" in refused(
+        approved, relay_vnpt_1=datetime.now(UTC) + timedelta(hours=1)
+    )
+    assert not refused(approved, relay_vnpt_2=datetime.now(UTC) + timedelta(hours=1)), "each host for itself"
 
 
 def test_an_approval_of_another_inventory_is_refused(approved: CarriedCall) -> None:
@@ -285,7 +288,7 @@ def test_an_approval_of_another_inventory_is_refused(approved: CarriedCall) -> N
 
 
 def test_moments_outlive_the_node(tmp_path: Path) -> None:
-    at = NOW.replace(microsecond=0)
+    at = datetime.now(UTC).replace(microsecond=0)
     ApprovedMoments(tmp_path / "moments").add(RELAY, at)
     again = ApprovedMoments(tmp_path / "moments")
     again.add(OTHER, at + timedelta(seconds=1))
@@ -303,4 +306,4 @@ def test_what_cannot_be_remembered_is_not_carried(approved: CarriedCall, tmp_pat
     moments = ApprovedMoments(tmp_path / "moments")
     (tmp_path / "moments").mkdir()
     with pytest.raises(StateError, match="cannot be written"):
-        NodeApprovals(rules("noc-1"), moments).refusal(approved, NOW)
+        NodeApprovals(rules("noc-1"), moments).refusal(approved, datetime.now(UTC))
