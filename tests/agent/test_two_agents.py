@@ -133,5 +133,5 @@ def test_a_stream_of_commits_is_settled_while_agents_die(site: Site, monkeypatch
 @pytest.mark.skipif(server_programs() is None, reason="this machine has no PostgreSQL server")
 def test_over_postgresql_a_longer_stream_is_settled(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with started_server() as server, pair(site, server.new_database(), monkeypatch) as both:
-        stream(both, 20, 8, 6)
+        stream(both, 120, 48, 6)
         assert Path(both.site.folder / "journal-0").exists()
