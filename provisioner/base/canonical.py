@@ -7,6 +7,11 @@ import json
 import orjson
 
 
+def canonical_text(value: object) -> str:
+    """A plain value as one text, the same for equal values; a number that is none raises ValueError."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def canonical_json(value: object) -> bytes:
     """A plain value as JSON: the same value is the same bytes, whatever the order of its keys.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from provisioner.base.canonical import canonical_text
 from provisioner.base.json_document import Document
 
 _AT_ONCE: Final = 500
@@ -44,9 +45,9 @@ def canonical_parts(document: Mapping[str, object]) -> Iterator[str]:
     for number, (name, value) in enumerate(sorted(document.items())):
         yield f"{',' if number else ''}{_plain(name)}:"
         if isinstance(value, LongList):
-            yield from _listed(value, _canonical, ",", ("[", "]"))
+            yield from _listed(value, canonical_text, ",", ("[", "]"))
         else:
-            yield _canonical(value)
+            yield canonical_text(value)
     yield "}"
 
 
@@ -70,7 +71,3 @@ def _laid_out(value: object) -> str:
 def _further(text: str, by: int) -> str:
     """A text that stands further right, but for its first line; no text in it has an end of a line."""
     return text.replace("\n", "\n" + " " * by)
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -7,7 +7,6 @@ killed, or runs now: what its hosts hold is not known.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from enum import StrEnum
 from typing import NotRequired, TypedDict, cast
 
 from provisioner.availability.kept import SweptPaths
+from provisioner.base.canonical import canonical_text
 from provisioner.base.clock import aware
 
 
@@ -286,7 +286,7 @@ def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
 
 def canonical(value: object) -> str:
     """A plain value as one text, the same for equal values."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return canonical_text(value)
 
 
 def digest(text: str) -> str:

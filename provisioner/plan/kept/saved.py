@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from provisioner.base.canonical import canonical_text
 from provisioner.base.errors import StalePlanError
 from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
@@ -63,8 +64,7 @@ def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret, maker: Pl
 
 def _seal(whole: Document, key: Secret) -> str:
     """The seal: an HMAC over everything else in the document."""
-    text = json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return "hmac-sha256:" + hmac.digest(key.reveal().encode(), text.encode(), "sha256").hex()
+    return "hmac-sha256:" + hmac.digest(key.reveal().encode(), canonical_text(whole).encode(), "sha256").hex()
 
 
 def _pretty(whole: Document) -> str:
