@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
-from provisioner.history.database import has_table, open_database
+from provisioner.history.database import has_table, made_database, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical
 from provisioner.history.tables import commit_states, stored
@@ -109,9 +109,7 @@ def keep_commit_states(place: StatePlace, rows: Collection[CommitRow]) -> None:
     Raises:
         StateError: it cannot be written.
     """
-    database = open_database(place, create=True)
-    if database is None:
-        raise TypeError("a database that may be made is there")
+    database = made_database(place)
     with closing(database), database.writing() as connection:
         for row in rows:
             _replace(connection, place.inventory, row)

@@ -133,6 +133,18 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
     return database
 
 
+def made_database(place: StatePlace) -> Database:
+    """Open the database of a place to write to it; what is missing is made.
+
+    Raises:
+        StateError: as `open_database`.
+    """
+    database = open_database(place, create=True)
+    if database is None:
+        raise TypeError("a database that may be made is there")
+    return database
+
+
 def has_table(connection: Connection, table: Table) -> bool:
     """Whether the database has a table: versions of before know fewer."""
     return inspect(connection).has_table(table.name)

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from provisioner.base.errors import LockedError, StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.base.printable import printable
-from provisioner.history.database import Database, open_database
+from provisioner.history.database import Database, made_database
 from provisioner.history.place import StatePlace
 from provisioner.history.tables import leases, stored
 
@@ -98,9 +98,7 @@ def _lease(place: StatePlace, name: str, holder: LeaseHolder) -> Iterator[HeldLe
         with _in_folder(place.file.parent / f"{name}.lease", place.inventory, name, holder) as lease:
             yield lease
         return
-    database = open_database(place, create=True)
-    if database is None:
-        raise TypeError("a database that may be made is there")
+    database = made_database(place)
     with closing(database), _on_server(database, place.inventory, name, holder) as lease:
         yield lease
 

@@ -18,7 +18,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from provisioner.base.json_document import Document
-from provisioner.history.database import has_table, open_database
+from provisioner.history.database import has_table, made_database, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical
 from provisioner.history.tables import notices, stored
@@ -57,9 +57,7 @@ def keep_notice(place: StatePlace, receiver: str, document: Document, at: dateti
     Raises:
         StateError: it cannot be written; then it is told the same again.
     """
-    database = open_database(place, create=True)
-    if database is None:
-        raise TypeError("a database that may be made is there")
+    database = made_database(place)
     packed = zlib.compress(canonical(document).encode())
     seal = place.keys.seal(_message(place.inventory, receiver, packed))
     row = {"inventory": place.inventory, "receiver": receiver, "at": at, "packed": packed, "seal": seal}

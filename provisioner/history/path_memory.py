@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from provisioner.base.canonical import canonical_json
 from provisioner.base.json_document import Document
-from provisioner.history.database import Database, has_table, open_database
+from provisioner.history.database import Database, has_table, made_database, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.tables import path_memories, stored
 
@@ -98,9 +98,7 @@ def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at
     Raises:
         StateError: it cannot be written.
     """
-    database = open_database(place, create=True)
-    if database is None:
-        raise TypeError("a database that may be made is there")
+    database = made_database(place)
     with closing(database):
         # A country's memories take seconds to be made: others can write until they are.
         made, before = dict[str, _Made](), dict[str, bytes]()

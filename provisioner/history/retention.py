@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from provisioner.history.append import Entry, append
-from provisioner.history.database import has_table, open_database
+from provisioner.history.database import has_table, made_database, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.records import Cut, Ending, EntryKind, Operation, Run, ended_content
 from provisioner.history.remembered import remember
@@ -135,9 +135,7 @@ def prune(place: StatePlace, run: Run, at: datetime, cut: Cut) -> tuple[HeldClas
         if not history.verify_chain().whole:
             raise DamagedRecordError(f"the history in {place.shown} is damaged: nothing may leave it")
     before = held_classes(place, cut)
-    database = open_database(place, create=True)
-    if database is None:
-        raise TypeError("a database that may be made is there")
+    database = made_database(place)
     with closing(database):
         with database.writing() as connection:
             _leave(connection, place, cut)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from provisioner.history.append import Entry, append, head_at, heads_of
 from provisioner.history.chain import ChainReport, checked
-from provisioner.history.database import Database, open_database
+from provisioner.history.database import Database, made_database, open_database
 from provisioner.history.epochs import take_epochs
 from provisioner.history.evidence_query import evidence
 from provisioner.history.keys_query import PRE_SHARED, TO_PUSH, keys_drawn
@@ -266,9 +266,7 @@ def open_history(place: StatePlace) -> History:
     Raises:
         StateError: it cannot be opened.
     """
-    database = open_database(place, create=True)
-    if database is None:
-        raise TypeError("a database that may be made is there")
+    database = made_database(place)
     return History(database)
 
 

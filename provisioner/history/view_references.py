@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import Connection, func, insert, select
 
 from provisioner.base.json_document import Document
-from provisioner.history.database import has_table, open_database
+from provisioner.history.database import has_table, made_database, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical
 from provisioner.history.tables import stored, view_references
@@ -60,9 +60,7 @@ def add_references(place: StatePlace, accepted: Mapping[str, Document], at: date
     Raises:
         StateError: it cannot be written.
     """
-    database = open_database(place, create=True)
-    if database is None:
-        raise TypeError("a database that may be made is there")
+    database = made_database(place)
     with closing(database), database.writing() as connection:
         own = view_references.c.inventory == place.inventory
         highest = connection.execute(select(func.max(view_references.c.number)).where(own)).scalar() or 0
