@@ -5,10 +5,9 @@ Who was taken over from, while his controller hung or his message lay about, has
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
-from provisioner_host import files, paths
+from provisioner_host import files, lease, paths
 
 if TYPE_CHECKING:
     from provisioner_host.wire import HostEpoch
@@ -44,6 +43,5 @@ def refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
 def take(run: str, who: str, number: int | None) -> None:
     """Remember a run's number, before anything is changed for it."""
     if number is not None:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         files.folder(paths.STATE, 0o700)
-        files.write_json(paths.EPOCH, {"number": number, "run": run, "who": who, "at": at})
+        files.write_json(paths.EPOCH, {"number": number, "run": run, "who": who, "at": lease.moment()})

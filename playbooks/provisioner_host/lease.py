@@ -85,7 +85,7 @@ def take(run: str, who: str, seconds: float) -> str:
         note = f"took over the lease of {held['who']}, run {held['run']}, that was held since {held['since']}"
     elif held is None and paths.LEASE.exists():
         note = "took over a lease that could not be read"
-    since = held["since"] if held is not None and held["run"] == run else _clock()
+    since = held["since"] if held is not None and held["run"] == run else moment()
     files.folder(paths.RUN, 0o700)
     files.write_json(paths.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
     return note
@@ -106,5 +106,6 @@ def release(run: str) -> None:
             paths.LEASE.unlink(missing_ok=True)
 
 
-def _clock() -> str:
+def moment() -> str:
+    """The moment by this host's clock, in UTC, as people read it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

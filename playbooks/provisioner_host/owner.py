@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,7 @@ def _write(owner: OwnerToMark, run: str, who: str, *, released: bool = False) ->
         "inventory": owner["inventory"],
         "key": owner["key"],
         "host": owner["host"][:_WORD],
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "at": lease.moment(),
         "run": run[:_WORD],
         "who": who[:_PERSON],
     }

@@ -80,7 +80,7 @@ def prove(change: ApplyTransaction) -> None:
     tried = tried_first(wanted, quarantine.live_file())
     if not tried:
         return
-    begun, since = time.time(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    begun, since = time.time(), lease.moment()
     _put(change, without_logins(wanted, tried.keys(), since, tried))
     refused = _refused(tried, begun)
     if refused:

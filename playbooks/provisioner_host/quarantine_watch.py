@@ -162,7 +162,7 @@ def _take_out(due: Mapping[str, frozenset[str]]) -> list[str] | None:
         return []
     if relay.gap_left() > 0:
         return None
-    text = taken_out(live, due, _flowing(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    text = taken_out(live, due, _flowing(), lease.moment())
     _rewrite(text)
     return sorted(name for name, _ in pulled - quarantine.pulled_in(text))
 
