@@ -129,7 +129,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         contents["identity"] = identity_content(job.spec)
     request: ApplyRequest = {
         "operation": "apply",
-        **_common(job, run_id, options),
+        **_common(job, run_id, options, begins=True),
         "files": {file.path: _file(number, file) for number, file in enumerate(job.files)},
         "observe": observed,
         "expected_live_digest": job.expected,
@@ -139,15 +139,13 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
         "lift": sorted(job.spec.lifted),
     }
-    if job.epoch is not None:
-        request["epoch"] = job.epoch
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved, warrant=job.warrant)
 
 
 def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:
-    request: RollbackRequest = {
+    return {
         "operation": "rollback",
-        **_common(job, run_id, options),
+        **_common(job, run_id, options, begins=True),
         "target": target,
         "digest_key": job.spec.digest_key.reveal(),
         "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
@@ -155,9 +153,6 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "gate": _look(job, job.touched.read, (), _BEFORE_S) if options.gate else None,
         "held": sorted(job.spec.held_names),
     }
-    if job.epoch is not None:
-        request["epoch"] = job.epoch
-    return request
 
 
 def look_call(
@@ -308,7 +303,7 @@ def _file(number: int, file: RenderedFile) -> FileToPut:
     return {"content": str(number), "mode": file.mode, "owner": file.owner, "group": file.group}
 
 
-def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
+def _common(job: Job, run_id: str, options: RolloutOptions, *, begins: bool = False) -> ChangeRequest:
     spec = job.spec
     relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
     program: ProgramToInstall | None = None
@@ -330,4 +325,6 @@ def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
     }
     if (owner := owner_to_mark(spec)) is not None:
         request["owner"] = owner
+    if begins and job.epoch is not None:
+        request["epoch"] = job.epoch
     return request
