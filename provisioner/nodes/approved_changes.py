@@ -18,7 +18,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.ssh_signature import SshPublicKey
 from provisioner.nodes.unit import CarriedCall
 from provisioner.plan.basis import content_digest
-from provisioner.plan.guards.approval_file import Approval, ApprovalFormError, key_that_signed
+from provisioner.plan.guards.approval_file import Approval, ApprovalFormError, key_that_signed, moment_text
 from provisioner.plan.kept.warrant import Warrant, WarrantError, warrant_in
 from provisioner.render.files import RenderedFile
 
@@ -112,8 +112,8 @@ def _of_apply(call: CarriedCall, rules: ApprovalRules, last: datetime | None, no
     at = max(counted.values())
     if last is not None and at < last:
         return ApprovalVerdict(
-            f"what was approved at {_moment(at)} is older than what was carried to it last, of {_moment(last)}: have"
-            " the plan approved anew"
+            f"what was approved at {moment_text(at)} is older than what was carried to it last, of {moment_text(last)}:"
+            " have the plan approved anew"
         )
     return ApprovalVerdict(at=at)
 
@@ -180,10 +180,6 @@ def _files(call: CarriedCall) -> list[RenderedFile]:
 
 def _people(rules: ApprovalRules) -> str:
     return "an approval of its own people" if rules.people == 1 else f"approvals of {rules.people} of its own people"
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _shown(text: str) -> str:

@@ -13,6 +13,7 @@ from provisioner.base.errors import StateError
 from provisioner.base.regular_file import read_regular
 from provisioner.nodes.approved_changes import ApprovalRules, approval_verdict
 from provisioner.nodes.unit import CarriedCall
+from provisioner.plan.guards.approval_file import moment_text
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -58,7 +59,7 @@ class ApprovedMoments(Mapping[str, datetime]):
             return
         moments = self._moments | {host: at}
         try:
-            text = "".join(f"{one} {moment:{_FORM}}\n" for one, moment in sorted(moments.items()))
+            text = "".join(f"{one} {moment_text(moment)}\n" for one, moment in sorted(moments.items()))
             replace_file(self._file, text.encode())
         except OSError as error:
             hint = "nothing is changed without it: see that the disk has room and that the folder is the node's own"

@@ -37,11 +37,11 @@ class KeptArtefacts:
         except OSError:
             return frozenset()
 
-    def add(self, content: bytes) -> None:
-        """Keep a file, and let go of those that nobody used for longest."""
+    def add(self, sha256: str, content: bytes) -> None:
+        """Keep a file that has this checksum, and let go of those that nobody used for longest."""
         with suppress(OSError):
             make_own_folder(self._folder)
-            replace_file(self._folder / hashlib.sha256(content).hexdigest(), content)
+            replace_file(self._folder / sha256, content)
             used = sorted((self._folder / name for name in self.names), key=lambda path: path.stat().st_mtime)
             for old in used[:-_MOST]:
                 old.unlink()

@@ -197,8 +197,9 @@ class Node:
 
     def _lacking(self, unit: CallUnit) -> frozenset[str]:
         """Keep the large files that a unit brings along: the checksums of those that it does not, and nobody has."""
-        for content in {call.artefact for call in unit.calls if call.artefact is not None}:
-            self._parts.artefacts.add(content)
+        brought = {call.artefact_sha256: call.artefact for call in unit.calls if call.artefact is not None}
+        for sha256, content in brought.items():
+            self._parts.artefacts.add(sha256, content)
         needed = {call.artefact_sha256 for call in unit.calls if call.artefact is None and call.artefact_sha256}
         return frozenset(needed - self._parts.artefacts.names) if needed else frozenset()
 

@@ -316,10 +316,10 @@ def test_a_kept_file_that_is_not_there_any_more_is_sent_anew_or_the_call_not_car
 def test_a_node_keeps_the_files_that_were_used_last(tmp_path: Path) -> None:
     kept = KeptArtefacts(tmp_path / "artefacts")
     for number in range(4):
-        kept.add(bytes([number]))
+        kept.add(sha256(bytes([number])), bytes([number]))
         os.utime(tmp_path / "artefacts" / sha256(bytes([number])), (number, number))
     assert kept.content(sha256(b"\0")) == b"\0"
-    kept.add(b"one more")
+    kept.add(sha256(b"one more"), b"one more")
     assert kept.names == {sha256(one) for one in (b"\0", b"\2", b"\3", b"one more")}
     assert kept.content(sha256(b"\1")) is None
 

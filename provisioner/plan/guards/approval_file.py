@@ -67,12 +67,17 @@ class Approval:
     @property
     def at_text(self) -> str:
         """The moment as it is signed."""
-        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return moment_text(self.at)
 
     @property
     def file_name(self) -> str:
         """What its file is called: a second one of the same person for the same plan takes its place."""
         return f"{file_stem(self.meaning)}-{self.approver}.json"
+
+
+def moment_text(at: datetime) -> str:
+    """A moment as approvals have it."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def file_stem(meaning: str) -> str:
