@@ -7,17 +7,17 @@ from itertools import takewhile
 from typing import Final
 
 from provisioner.cli.commands import COMMANDS
+from provisioner.cli.configuration import SETTINGS
 from provisioner.runs import early
 
 _CALLS: Final = frozenset({"apply", "drift", "nightly", "plan", "verify"})
 # With one of these words it calls nobody, or need not.
 _CALLS_NOBODY: Final = frozenset({"--against", "--help", "--offline", "-h", "diff", "fetch", "push"})
-_NODES: Final = "PROVISIONER_NODES"
 
 
 def begin(arguments: Sequence[str], env: Mapping[str, str]) -> None:
     """Begin what calls hosts, if the command calls them from here."""
     words = list(takewhile(lambda word: word != "--", arguments))
     command = next((word for word in words if word in COMMANDS), "")
-    if command in _CALLS and not _CALLS_NOBODY & set(words) and not env.get(_NODES):
+    if command in _CALLS and not _CALLS_NOBODY & set(words) and not env.get(SETTINGS["nodes"].variable):
         early.begin(env)
