@@ -42,6 +42,10 @@ def strays(connection: Connection, inventory: str, ended: set[int], runs: set[st
         for run in _each(connection, table, "run", inventory):
             if run not in runs:
                 yield f"there is {what} of a run that has no entry ({_shown(run)})"
+    inventories = _inventories(connection, entries)
+    for table, what in (*tables, (documents, "documents"), (events, "a journal")):
+        for other in sorted(_shown(name) for name in _inventories(connection, table) - inventories):
+            yield f"there are rows of {what} of an inventory that has no entry ({other})"
     there = set(_each(connection, entries, "number", inventory))
     for number in seals_of(connection, inventory):
         if number not in there:
@@ -55,3 +59,8 @@ def _shown(value: object) -> str:
 def _each(connection: Connection, table: Table, name: str, inventory: str) -> list[object]:
     raw = stored(table.c[name])
     return list(connection.scalars(select(raw).where(table.c.inventory == inventory).distinct()))
+
+
+def _inventories(connection: Connection, table: Table) -> set[object]:
+    """Whose rows a table has: of a row that was put down to somebody else the one who had it would not know."""
+    return set(connection.scalars(select(stored(table.c.inventory)).distinct()))

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,9 +24,12 @@ from tests.bench.child import BenchError, Usage, run
 from tests.bench.figures import Figure, Part, Ratio
 from tests.country.carrier import PLACE
 from tests.country.ground import Ground
+from tests.nodes.broker import CARRIERS, broker_of, server_program
+from tests.processes import beside
 
 PATHS: Final = (100_000, 300_000)
 PLAIN: Final = "plain, all answers kept"
+BY_NODES: Final = "by two nodes"
 _NIGHTS: Final = ("first night", "next night")
 _LEVEL: Final = 4
 _ROOT: Final = Path(__file__).parents[2]
@@ -35,6 +38,7 @@ _TIMEOUT_S: Final = 1200
 _HEAD: Final = 1 << 14
 _TAIL: Final = 4 << 20
 _VISIT: Final = re.compile(r'"visit": ([0-9.]+)')
+_NETWORKS: Final = "198.18.0.0/15"
 _SHADOWS: Final = ("camera=170", "site=1000")
 
 
@@ -86,12 +90,16 @@ def _measured(ground: Ground, paths: int, seed: int, nights: int, say: Callable[
     return [*figures, *_costs(group, PLAIN, plain)]
 
 
-def verified(ground: Ground, state: Path, place: Path) -> Visited:
-    """Run the real command over the simulated hosts; that some paths are down is no failure of it."""
+def verified(ground: Ground, state: Path, place: Path, nodes: Path | None = None) -> Visited:
+    """Run the real command over the simulated hosts, by the nodes of a file where there is one.
+
+    That some paths are down is no failure of it.
+    """
     out = state / "verify.json"
     words = ["-i", str(ground.root), "--output", "json", "verify", "--level", str(_LEVEL), "--once"]
     command = [sys.executable, "-m", "tests.country.command", "--whatever-is-found", *words]
     environment = ground.environment(state) | _own() | {PLACE: str(place)}
+    environment |= {"PROVISIONER_NODES": str(nodes)} if nodes else {}
     usage = run(["/bin/sh", "-c", 'exec "$@" >"$0"', str(out), *command], environment, cwd=_ROOT, timeout_s=_TIMEOUT_S)
     with out.open("rb") as document:
         head = document.read(_HEAD).decode(errors="replace")
@@ -134,6 +142,18 @@ def hosts_at_work(ground: Ground, folder: Path, words: Sequence[str] = ()) -> It
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@contextmanager
+def two_nodes(ground: Ground, folder: Path, place: Path) -> Iterator[Path]:
+    """A broker and the nodes of both carriers, which call the simulated hosts: the file that names them."""
+    with broker_of(folder) as broker, ExitStack() as running:
+        nodes = broker.write_both(folder, [_NETWORKS])
+        for carrier in CARRIERS:
+            words = [sys.executable, "-m", "tests.country.command", "node", "run", folder / carrier / "node.toml"]
+            environment = ground.environment(folder) | _own() | {PLACE: str(place)}
+            running.enter_context(beside(words, folder / f"{carrier}.log", environment=environment))
+        yield nodes
 
 
 def _own() -> dict[str, str]:

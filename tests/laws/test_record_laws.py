@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from provisioner.history.place import FILE
@@ -106,6 +106,7 @@ def write(connection: sqlite3.Connection, place: tuple[str, int, int], value: ob
     as_text=st.booleans(),
     reader=st.sampled_from(_READERS),
 )
+@example(place=("events", -1, 0), value="somebody-else", as_text=False, reader=("status",))
 def test_a_row_that_somebody_wrote_is_a_fault_of_the_record_and_no_defect(
     recorded: Recorded, place: tuple[str, int, int], value: object, reader: tuple[str, ...], *, as_text: bool
 ) -> None:

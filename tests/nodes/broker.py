@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,14 +86,25 @@ class BrokerServer:
 
     def write_files(self, folder: Path, carrier: str, networks: Sequence[object], ssh_key: Path) -> Path:
         """Write `node.toml` of a carrier's node and what a controller has, whose name is given; with fresh keys."""
-        ours, its = make_exchange_key(folder / "controller.key"), make_exchange_key(folder / "node.key")
-        (folder / "node.toml").write_text(
-            f'{self.dials(node_name(carrier))}carrier = "{carrier}"\nkey = "node.key"\n'
-            f'controllers = ["{ours.public.line}"]\nnetworks = {[str(one) for one in networks]}\n'
-            f'ssh_key = "{ssh_key}"\nstate = "state"\n'
-        )
+        return self._write(folder, {carrier: folder}, networks, f'ssh_key = "{ssh_key}"\n')
+
+    def write_both(self, folder: Path, networks: Sequence[object]) -> Path:
+        """Write `CARRIER/node.toml` of each carrier's node and what a controller has; hosts in memory ask for no key."""
+        return self._write(folder, {carrier: folder / carrier for carrier in CARRIERS}, networks)
+
+    def _write(self, folder: Path, places: Mapping[str, Path], networks: Sequence[object], further: str = "") -> Path:
+        ours, lines = make_exchange_key(folder / "controller.key"), list[str]()
+        for carrier, place in places.items():
+            place.mkdir(exist_ok=True)
+            its = make_exchange_key(place / "node.key")
+            lines.append(f'{carrier} = "{its.public.line}"\n')
+            (place / "node.toml").write_text(
+                f'{self.dials(node_name(carrier))}carrier = "{carrier}"\nkey = "node.key"\n'
+                f'controllers = ["{ours.public.line}"]\nnetworks = {[str(one) for one in networks]}\n'
+                f'{further}state = "state"\n'
+            )
         nodes = folder / "nodes.toml"
-        nodes.write_text(f'{self.dials(CONTROLLER)}key = "controller.key"\n[nodes]\n{carrier} = "{its.public.line}"\n')
+        nodes.write_text(f'{self.dials(CONTROLLER)}key = "controller.key"\n[nodes]\n{"".join(lines)}')
         return nodes
 
     def start(self) -> None:

@@ -19,8 +19,6 @@ from provisioner.cli.main import run as command
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.nodes import service
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.exchange_key import make_exchange_key
-from provisioner.nodes.subjects import CONTROLLER, node_name
 from tests.example_terminal import EXAMPLE, ExampleTerminal, applied
 from tests.nodes.broker import CARRIERS, BrokerServer, broker_of
 from tests.nodes.own_process import begun, kill
@@ -54,18 +52,7 @@ class Carriers:
         self.folder = terminal.root
         self._nodes: dict[str, int] = {}
         self.since = datetime.now(UTC)
-        ours, lines = make_exchange_key(self.folder / "controller.key"), list[str]()
-        for carrier in CARRIERS:
-            place = self.folder / carrier
-            place.mkdir()
-            its = make_exchange_key(place / "node.key")
-            lines.append(f'{carrier} = "{its.public.line}"\n')
-            (place / "node.toml").write_text(
-                f'{broker.dials(node_name(carrier))}carrier = "{carrier}"\nkey = "node.key"\n'
-                f'controllers = ["{ours.public.line}"]\nnetworks = {_NETWORKS}\nstate = "state"\n'
-            )
-        text = f'{broker.dials(CONTROLLER)}key = "controller.key"\n[nodes]\n{"".join(lines)}'
-        (self.folder / "nodes.toml").write_text(text)
+        self._file = broker.write_both(self.folder, _NETWORKS)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -74,7 +61,7 @@ class Carriers:
             "HOME": str(self.folder),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password",
-            "PROVISIONER_NODES": str(self.folder / "nodes.toml"),
+            "PROVISIONER_NODES": str(self._file),
         }
 
     # --- what runs --------------------------------------------------------------------------------
