@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, Table, select
 
@@ -42,10 +42,7 @@ def strays(connection: Connection, inventory: str, ended: set[int], runs: set[st
         for run in _each(connection, table, "run", inventory):
             if run not in runs:
                 yield f"there is {what} of a run that has no entry ({_shown(run)})"
-    inventories = _inventories(connection, entries)
-    for table, what in (*tables, (documents, "documents"), (events, "a journal")):
-        for other in sorted(_shown(name) for name in _inventories(connection, table) - inventories):
-            yield f"there are rows of {what} of an inventory that has no entry ({other})"
+    yield from _of_nobody(connection, (*tables, (documents, "documents"), (events, "a journal")))
     there = set(_each(connection, entries, "number", inventory))
     for number in seals_of(connection, inventory):
         if number not in there:
@@ -61,6 +58,13 @@ def _each(connection: Connection, table: Table, name: str, inventory: str) -> li
     return list(connection.scalars(select(raw).where(table.c.inventory == inventory).distinct()))
 
 
+def _of_nobody(connection: Connection, tables: Iterable[tuple[Table, str]]) -> Iterator[str]:
+    """Name the rows that are put down to somebody who has no entry: the one whose they were would not miss them."""
+    known = _inventories(connection, entries)
+    for table, what in tables:
+        for other in sorted(_shown(name) for name in _inventories(connection, table) - known):
+            yield f"there are rows of {what} of an inventory that has no entry ({other})"
+
+
 def _inventories(connection: Connection, table: Table) -> set[object]:
-    """Whose rows a table has: of a row that was put down to somebody else the one who had it would not know."""
     return set(connection.scalars(select(stored(table.c.inventory)).distinct()))

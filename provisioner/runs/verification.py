@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -14,11 +13,10 @@ from provisioner.availability.since import PathSince
 from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.errors import StateError, UsageError
-from provisioner.base.json_document import Document
 from provisioner.desired.limit import Limit
 from provisioner.history.git_notes import note_head
 from provisioner.history.month_sums_kept import keep_month_sums
-from provisioner.history.path_memory import each_memory, remember_paths
+from provisioner.history.path_memory import each_memory
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
 from provisioner.history.verdicts import read_since
@@ -28,15 +26,15 @@ from provisioner.pipeline import Session, new_run_id, paths_to_verify, verify_in
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
 from provisioner.runs.journal import expect_usual_time, state_place
 from provisioner.runs.meanwhile.windows import changes_since
+from provisioner.runs.proofs import ProofsSoFar, remember_looks
 from provisioner.verify.acceptance import acceptances
 from provisioner.verify.document import verify_in_parts
 from provisioner.verify.in_a_row import REMEMBERED
 from provisioner.verify.kept import swept_paths
-from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
+from provisioner.verify.memory import Memories, memory_from
 from provisioner.verify.orders import Orders
 from provisioner.verify.reference import References, references_document, references_from, report_on
-from provisioner.verify.result import Accepted, PathLook, Verdict, VerifyResult, exit_code
-from provisioner.verify.standing import remembered
+from provisioner.verify.result import Accepted, Verdict, VerifyResult, exit_code
 
 
 class NoteError(StateError):
@@ -115,8 +113,10 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
     orders = replace(orders, memories=recalled.memories, forgot=forgot, references=accepted)
     orders = replace(orders, changes=lambda since: changes_since(session, since))
+    proofs = ProofsSoFar(state_place(session))
     with without_collector():
-        result = verify_inventory(session, limit, orders)
+        result = verify_inventory(session, limit, replace(orders, keep=proofs.take))
+    result = replace(result, looks=(*proofs.unwritten, *result.looks))
     reports = {path: report for path in names if (report := report_on(accepted.get(path, ())))}
     return replace(result, references=reports, before=_before(session, result))
 
@@ -183,17 +183,7 @@ def remember(session: Session, result: VerifyResult) -> None:
     Raises:
         StateError: it cannot be written; what was found stays true.
     """
-    looks: dict[str, list[PathLook]] = defaultdict(list)
-    for look in result.looks:
-        looks[look.path].append(look)
-
-    def change(path: str, known: Document | None) -> Document:
-        memory = memory_from(known) if known is not None else None
-        return memory_document(remembered(memory or NOTHING, looks[path]))
-
-    if looks:
-        with without_collector():
-            remember_paths(state_place(session), looks.keys(), change, result.finished_at)
+    remember_looks(state_place(session), result.looks, result.finished_at)
 
 
 def _narrowed(sample: str | None, level: int | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
 from provisioner.verify.picture.due import Looks
 from provisioner.verify.reference import References
+from provisioner.verify.result import PathLook
 from provisioner.verify.rotation import Share
 
 
@@ -22,6 +23,11 @@ def _say_nothing(_sentence: str) -> None:
 def _no_changes(_since: datetime) -> tuple[Window, ...]:
     """Know of no change of a host."""
     return ()
+
+
+def _keep_none(_looks: Sequence[PathLook]) -> bool:
+    """Keep nothing: all looks are in the result."""
+    return False
 
 
 class Onlooker(Protocol):
@@ -73,6 +79,8 @@ class Orders:
         references: what people accepted of pictures, by the path's name, of whole facilities.
         say: tells a person what is waited for.
         onlooker: is told of each host when it is asked, and when it has answered.
+        keep: takes what looks proved, once a relay is judged and while others are still asked; says whether it did,
+            and what it took is not in the result.
     """
 
     level: int | None = None
@@ -88,6 +96,7 @@ class Orders:
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
     onlooker: Onlooker = _NOBODY
+    keep: Callable[[Sequence[PathLook]], bool] = _keep_none
 
 
 EVERYTHING = Orders()

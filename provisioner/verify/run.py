@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
@@ -39,6 +40,7 @@ from provisioner.verify.result import (
     PathLook,
     PathVerdict,
     Scope,
+    Verdict,
     VerifyResult,
 )
 from provisioner.verify.rotation import Chosen, by_need, sample_of
@@ -86,7 +88,7 @@ def verify(
     started = watch.now()
     chosen = sample_of(targets, orders.sample, started) if orders.sample else None
     measured = chosen.targets if chosen else tuple(targets)
-    look = _Looking(runner, observe, compare, watch, limits, orders, _end_of(started, orders))
+    look = _Looking(runner, observe, compare, watch, limits, orders, _end_of(started, orders), orders.changes(started))
     first = look.at(measured)
     second = replace(look, changes=orders.changes(started)).again(measured, first)
     rounds = [first, *([second] if second else [])]
@@ -130,7 +132,11 @@ def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One visit to hosts: what is kept of their answers, and the verdict on each path by those alone."""
+    """One visit to hosts: what is kept of their answers, and the verdict on each path by those alone.
+
+    Attributes:
+        kept: the paths whose looks somebody has taken already, with their relays.
+    """
 
     begun: datetime
     at: datetime
@@ -139,6 +145,7 @@ class _Round:
     waits: Waits
     once: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
+    kept: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def accounts(self) -> Mapping[str, Mapping[str, DeviceAccount]]:
@@ -163,8 +170,8 @@ class _Round:
 
     def with_second(self, second: _Round) -> _Round:
         """This visit with a second one to some of its paths, of which that counts."""
-        verdicts = {**self.verdicts, **second.verdicts}
-        return replace(self, at=second.at, verdicts=verdicts, waits=together((self.waits, second.waits)))
+        verdicts, kept = {**self.verdicts, **second.verdicts}, self.kept - second.verdicts.keys() | second.kept
+        return replace(self, at=second.at, verdicts=verdicts, waits=together((self.waits, second.waits)), kept=kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +188,10 @@ class _Windows:
         """
         declared = window_over(target, self.declared, at or visit.at)
         return declared or window_meanwhile(target, self.changes, visit.begun, visit.at)
+
+    def meanwhile(self, target: PathToCheck, begun: datetime, until: datetime) -> bool:
+        """Whether a path was in any of them between two moments."""
+        return window_meanwhile(target, (*self.declared, *self.changes), begun, until) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +255,8 @@ class _Looking:
         self.orders.onlooker.asked(paths_by_host(asked))
         once = frozenset(target.path.name for target in asked if self._reads and limits.is_once(target))
         timed = _TimedAnswers(self.runner, self.orders.onlooker, self.watch)
-        judging = self._judging(once, lambda: timed.at or begun)
+        kept = set[tuple[str, str]]()
+        judging = self._judging(once, lambda: timed.at or begun, partial(self._keep, begun, kept))
         gathered = VisitAnswers(targets, _centres_asked(asked), self.compare, judging, _of_before(before))
         for answer in timed.of(calls, timeout_s):
             gathered.take(answer)
@@ -254,20 +266,40 @@ class _Looking:
         verdicts = {(one.path, one.relay): one for one in put_together(gathered.judged, targets)}
         heard = {**(before.heard if before else {}), **gathered.heard}
         heard = dict(sorted(heard.items()))
-        return _Round(begun, timed.at or begun, heard, verdicts, timed.waits, once, limits.tried)
+        return _Round(begun, timed.at or begun, heard, verdicts, timed.waits, once, limits.tried, frozenset(kept))
 
-    def _judging(self, once: frozenset[str], now: Callable[[], datetime]) -> JudgesRelay:
+    def _keep(
+        self, begun: datetime, kept: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: Judged
+    ) -> None:
+        """Hand on what a relay's visit proved: what hangs on other relays changes nothing of that."""
+        asked = {(target.path.name, target.relay.id): target for target in targets}
+        looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.orders.windows, self.changes)
+        for one in judged.verdicts:
+            target = asked[one.path, one.relay]
+            look = look_of(one, target, maintenance=False) if one.verdict is Verdict.UP else None
+            # What is said of a path in a window hangs on how long that lasts.
+            if look and not windows.meanwhile(target, begun, look.at):
+                looks[one.path, one.relay] = look
+        if looks and self.orders.keep(tuple(looks.values())):
+            kept |= looks.keys()
+
+    def _judging(
+        self,
+        once: frozenset[str],
+        now: Callable[[], datetime],
+        keep: Callable[[Sequence[PathToCheck], Judged], None],
+    ) -> JudgesRelay:
         """Who judges a relay's paths, when its evidence is there; `once` are those that only centres read."""
         known = self.orders.references
         sites = references_by_site(known)
 
-        def judged(
+        def of_relay(
             targets: Sequence[PathToCheck],
             evidence: Mapping[str, HostEvidence],
             drift: Mapping[str, Sequence[Change]],
         ) -> Judged:
             facts = {host: one.facts for host, one in evidence.items() if one.facts is not None}
-            return judge_each(
+            judged = judge_each(
                 with_logins_in_use(targets, facts),
                 evidence,
                 drift,
@@ -278,8 +310,10 @@ class _Looking:
                 sites=sites,
                 once=once,
             )
+            keep(targets, judged)
+            return judged
 
-        return judged
+        return of_relay
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.
@@ -442,6 +476,8 @@ def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], windows: _W
     for one in rounds:
         for target in targets:
             verdict = one.of(target)
+            if (target.path.name, target.relay.id) in one.kept:
+                continue
             window = windows.over(target, one)
             if verdict is not None and (look := look_of(verdict, target, maintenance=window is not None)):
                 yield look

@@ -1,0 +1,159 @@
+"""What a verification proves while it goes on: there when it is killed, and the same at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from provisioner import pipeline
+from provisioner.base.errors import StateError
+from provisioner.base.json_document import Document
+from provisioner.history.path_memory import read_memories
+from provisioner.history.records import Operation
+from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.runs import execution, proofs, verification
+from provisioner.runs.journal import state_place
+from provisioner.runs.proofs import ProofsSoFar
+from provisioner.verify.orders import Timepiece
+from tests.watched import WatchedHosts
+
+from .test_verification import Controller
+
+SILENT: Final = "bac-giang/kcl-bg-001/cam-02/sub"
+OF_VNPT: Final = "quang-ninh/kcl-qn-001/cam-01/sub"
+LAST: Final = "relay-vnpt-1"
+
+
+class KilledError(BaseException):
+    """The controller is killed."""
+
+
+class HostsOneByOne(WatchedHosts):
+    """Hosts that answer one after the other, one of them last; the controller is killed before a host's answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.killed_before = ""
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """An answer for every call."""
+        for call in sorted(calls, key=lambda call: (call.spec.id == LAST, call.spec.id)):
+            if call.spec.id == self.killed_before and call.request["operation"] == "probe":
+                raise KilledError
+            yield from self.call([call], timeout_s=timeout_s).values()
+
+    def expect(self, specs: Sequence[CallTarget]) -> None:
+        """Nothing has to be started."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch) -> Controller:
+    """A controller on whose hosts everything is applied."""
+    hosts, program = HostsOneByOne(), folder / "mediamtx"
+    folder.mkdir(exist_ok=True)
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
+    monkeypatch.setattr(verification, "ProofsSoFar", partial(ProofsSoFar, every_s=every_s))
+    controller = Controller(folder, hosts)
+    assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
+    return controller
+
+
+def memories(controller: Controller) -> Mapping[str, Document]:
+    """What is remembered of all paths, by their names."""
+    session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 1))
+    read = read_memories(state_place(session), [path.name for _, path in session.state.paths])
+    assert read is not None
+    return read.documents
+
+
+def at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time be one that stands, but for what is waited for."""
+    now = [datetime(2021, 6, 1, 1, 0, tzinfo=UTC)]
+
+    def pause(seconds: float) -> None:
+        now[0] += timedelta(seconds=seconds)
+
+    monkeypatch.setattr(pipeline, "WATCH", Timepiece(lambda: now[0], pause))
+
+
+NIGHTS: Final = (
+    (set[str](), ""),
+    ({SILENT}, ""),
+    (set[str](), LAST),
+    ({SILENT, OF_VNPT}, ""),
+    ({SILENT}, "relay-viettel-1"),
+    (set[str](), ""),
+)
+"""Of each night: the paths that are silent, and the host that does not answer."""
+
+
+def test_what_is_remembered_does_not_hang_on_when_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = []
+    for name, every_s in (("as it goes", 0.0), ("at the end", 3600.0)):
+        at_the_same_time(monkeypatch)
+        controller = controller_of(tmp_path / name, every_s, monkeypatch)
+        nights = []
+        for silent, gone in NIGHTS:
+            controller.hosts.silent = silent
+            for host, one in controller.hosts.hosts.items():
+                one.reachable = host != gone
+            pipeline.WATCH.pause(20_000)
+            controller.run("verify")
+            nights.append(memories(controller))
+        left.append(nights)
+    assert left[0] == left[1]
+    failing = [night[SILENT].get("failing") for night in left[0]]
+    assert [one is not None for one in failing] == [False, True, False, True, True, False]
+
+
+def test_a_verification_that_is_killed_leaves_what_it_had_proved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller = controller_of(tmp_path, 0.0, monkeypatch)
+    assert controller.run("verify") == 0
+    before = memories(controller)
+    pipeline.WATCH.pause(86_400)
+    controller.hosts.silent = {SILENT}
+    monkeypatch.setattr(controller.hosts, "killed_before", LAST)
+    with pytest.raises(KilledError):
+        controller.run("verify")
+    after = memories(controller)
+    session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 1))
+    every = {path.name: host.id for host, path in session.state.paths}
+    # What failed waits for the end: what is said of it hangs on what else is found.
+    proved = {name for name in every if after[name] != before[name]}
+    assert proved == {name for name, relay in every.items() if relay != LAST and name != SILENT}
+    with closing(controller.history) as history:
+        assert [run.run.operation for run in history.runs()].count(Operation.VERIFY) == 1
+    assert controller.run("history", "verify") == 0
+
+
+def test_a_record_that_cannot_be_written_meanwhile_is_told_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    controller = controller_of(tmp_path, 0.0, monkeypatch)
+    tried = []
+
+    def refused(*_arguments: object) -> None:
+        tried.append(1)
+        raise StateError("the disk is full", hint="make room")
+
+    monkeypatch.setattr(proofs, "remember_paths", refused)
+    capsys.readouterr()
+    assert controller.run("verify") == 0
+    # Once while it goes on, once at the end, whose sentence is the one that is read.
+    assert len(tried) == 2
+    assert "what it saw of paths is not remembered: the disk is full" in capsys.readouterr().err
