@@ -85,6 +85,10 @@ def _measured(ground: Ground, paths: int, seed: int, nights: int, say: Callable[
             for name in _NIGHTS[:nights]:
                 say(f"country: {name}, {group}")
                 figures += _figures(group, name, verified(ground, Path(state), place))
+            if server_program():
+                say(f"country: {BY_NODES}, {group}")
+                with two_nodes(ground, Path(state), place) as nodes:
+                    figures += _figures(group, BY_NODES, verified(ground, Path(state), place, nodes))
         say(f"country: {PLAIN}, {group}")
         plain = run([sys.executable, "-m", "tests.bench.plain_answers", str(answers)], _own(), cwd=_ROOT)
     return [*figures, *_costs(group, PLAIN, plain)]
@@ -200,5 +204,6 @@ _NOTES: Final = (
     "one camera in 170 is unplugged, one site in 1,000 has lost its line; --once, so that no minute is waited",
     "hosts share the machine: wall clock has their work in it, CPU and memory have not",
     f"{PLAIN}: json.loads of every answer of the last night, all of them kept, one document of them dumped",
+    f"{BY_NODES}: the last night once more, over a nats-server and a node of each carrier, all on this machine",
     "Ansible and ssh are not in it: `rollout` says what they cost a host",
 )
