@@ -154,7 +154,8 @@ def two_nodes(ground: Ground, folder: Path, place: Path) -> Iterator[Path]:
     with broker_of(folder) as broker, ExitStack() as running:
         nodes = broker.write_both(folder, [_NETWORKS])
         for carrier in CARRIERS:
-            words = [sys.executable, "-m", "tests.country.command", "node", "run", folder / carrier / "node.toml"]
+            file = str(folder / carrier / "node.toml")
+            words = [sys.executable, "-m", "tests.country.command", "node", "run", file]
             environment = ground.environment(folder) | _own() | {PLACE: str(place)}
             running.enter_context(beside(words, folder / f"{carrier}.log", environment=environment))
         yield nodes

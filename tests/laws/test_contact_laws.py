@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.diagnostics import Severity
@@ -51,6 +51,7 @@ words = st.text("abcđeêghiknoơuưyĐÊàáảãạ ắếộ", min_size=1, ma
 
 @settings(max_examples=400)
 @given(cells)
+@example("\x85ÐY")
 def test_a_reader_never_fails_and_gives_a_value_or_one_error(cell: object) -> None:
     for read in READERS:
         reading = read(cell)

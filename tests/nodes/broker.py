@@ -89,7 +89,7 @@ class BrokerServer:
         return self._write(folder, {carrier: folder}, networks, f'ssh_key = "{ssh_key}"\n')
 
     def write_both(self, folder: Path, networks: Sequence[object]) -> Path:
-        """Write `CARRIER/node.toml` of each carrier's node and what a controller has; hosts in memory ask for no key."""
+        """Write `CARRIER/node.toml` of each carrier's node and what a controller has; hosts in memory need no key."""
         return self._write(folder, {carrier: folder / carrier for carrier in CARRIERS}, networks)
 
     def _write(self, folder: Path, places: Mapping[str, Path], networks: Sequence[object], further: str = "") -> Path:

@@ -57,6 +57,8 @@ def read_legacy(text: str) -> Legacy | None:
     repaired = _read_mojibake(composed)
     if repaired is not None:
         return Legacy(LegacyEncoding.MOJIBAKE, repaired)
+    # An end of a line that these code pages do not have hides nothing of the rest.
+    composed = "".join(" " if letter.isspace() and letter not in _LATIN else letter for letter in composed)
     if not _LATIN.issuperset(composed):
         return None  # a letter that no 8-bit code page of these holds: it is Unicode
     words = [word for word in _WORD.findall(composed) if not word.isascii() and word.casefold() not in _UNITS]

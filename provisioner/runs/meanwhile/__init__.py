@@ -1,1 +1,1 @@
-"""What goes on while a run changes hosts: alerts about what it cuts are silenced, and its paths are in maintenance."""
+"""What goes on while a run does: alerts of what it cuts are silenced, its paths in maintenance, proofs are kept."""

@@ -18,9 +18,10 @@ from provisioner.history.path_memory import read_memories
 from provisioner.history.records import Operation
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.runs import execution, proofs, verification
+from provisioner.runs import execution, verification
 from provisioner.runs.journal import state_place
-from provisioner.runs.proofs import ProofsSoFar
+from provisioner.runs.meanwhile import proofs
+from provisioner.runs.meanwhile.proofs import ProofsSoFar
 from provisioner.verify.orders import Timepiece
 from tests.watched import WatchedHosts
 
