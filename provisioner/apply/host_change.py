@@ -293,14 +293,20 @@ class HostChange:
         outcome, refusal = _ENDS[report.state]
         cause = report.cause
         if refusal is NotStartedBecause.STALE:
-            names = ", ".join(moved_facts(self.job.facts, report.facts)) or cause or "something the plan rests on"
-            cause = f"the host has moved since the plan was made: {names}"
+            cause = self._stale(report)
         if report.state is ChangeState.REFUSED and report.refusal is CheckRefusal.LOCK_OUT:
             refusal = NotStartedBecause.LOCK_OUT
         if outcome is not HostOutcome.APPLIED and self._lost and self._lost not in cause:
             cause = f"{cause} ({self._lost})" if cause else self._lost
         facts = report.facts if outcome is HostOutcome.APPLIED else None
         return self._end(outcome, cause, refusal=refusal, receipt=report.receipt, facts=facts)
+
+    def _stale(self, report: ChangeReport) -> str:
+        """Why a plan does not fit a host any more; one that another run has taken over says nothing of itself."""
+        if report.facts is None and report.cause:
+            return f"another run has taken the host over: {report.cause}"
+        names = ", ".join(moved_facts(self.job.facts, report.facts)) or report.cause or "something the plan rests on"
+        return f"the host has moved since the plan was made: {names}"
 
     def _unanswered(self, error: str) -> tuple[list[JournalStep], float]:
         """No answer: the host may have switched. It is asked until it must have returned by itself."""

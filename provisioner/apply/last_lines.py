@@ -65,7 +65,8 @@ _AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
         f"{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again"
     ),
     EndClass.STALE: lambda hosts, names: (
-        f"{hosts} moved since the plan was made: {names}; make a new plan: provisioner plan --out FILE"
+        f"{hosts} moved since the plan was made, or taken over by another run: {names};"
+        " make a new plan: provisioner plan --out FILE"
     ),
     EndClass.LOCK_OUT: lambda hosts, names: (
         f"{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again"

@@ -73,6 +73,7 @@ def test_an_apply_that_comes_late_changes_nothing_though_the_host_is_as_it_was(
     late = first.run(*APPLY)
     (host,) = [one for one in late.document["hosts"] if one["host"] == RELAY]
     assert (late.code, host["outcome"]) == (8, "not-started")
+    assert host["cause"].startswith("another run has taken the host over: run ")
     assert " began here at " in host["cause"]
     assert "provisioner-nft.service" not in relay.units, "what the plan would have mended is as it was"
     # Who plans anew sees what was taken, and goes on.
