@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, case, insert, select
+from sqlalchemy import Connection, Select, case, insert, select
 
 from provisioner.base.errors import StateError
 from provisioner.history.database import open_database
@@ -68,23 +68,8 @@ class EventLog:
 
     def add(self, run: str, event: Event) -> None:
         """Write one step down; it is durable afterwards. Its seal holds it and all steps before in their order."""
-        column = "before" if event.state == BEGIN else "after"
-        row = {"inventory": self._mine, "run": run, "at": event.at, "host": event.host, "step": event.step}
         with self._database.writing() as connection:
-            last = connection.execute(self._steps(run).order_by(events.c.sequence.desc()).limit(1)).first()
-            sequence, previous = self._after(run, last[0], last[4]) if last else (1, "")
-            seal = self._keys.seal(_message(self._mine, run, sequence, previous, event))
-            outcome = canonical({**event.detail, "state": event.state, **({_SEAL: seal} if seal else {})})
-            connection.execute(insert(events).values(**row, sequence=sequence, **{column: outcome}))
-
-    def _after(self, run: str, sequence: object, outcome: object) -> tuple[int, str]:
-        """The number of the step that comes after one, and that one's seal; empty where it has none to be read."""
-        if not isinstance(sequence, int):
-            raise self._damaged(run, 1, "has a number that is none")
-        try:
-            return sequence + 1, str(plain_object(str(outcome)).get(_SEAL, ""))
-        except DAMAGE:
-            return sequence + 1, ""
+            add_step(connection, self._database.place, run, event)
 
     def of(self, run: str) -> tuple[Event, ...]:
         """A run's steps in order.
@@ -119,21 +104,51 @@ class EventLog:
         return steps
 
     def _steps(self, run: str) -> Select[object, object, object, object, object]:
-        """The steps of a run as they are stored: nothing is taken for what it should be."""
-        # A step has one of the two; with both, one of them would be read by nobody.
-        of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)
-        outcome = stored(case(of_begun, of_done))
-        where = stored(events.c.host), stored(events.c.step)
-        query = select(stored(events.c.sequence), stored(events.c.at), *where, outcome)
-        return query.where(events.c.inventory == self._mine, events.c.run == run)
+        return _steps(self._mine, run)
 
     def _damaged(self, run: str, number: int, what: str) -> DamagedRecordError:
-        message = f"the history in {self._database.place.shown} is damaged: step {number} of run {run} {what}"
-        return DamagedRecordError(message, object=run)
+        return _damaged(self._database.place, run, number, what)
 
     def digest_of(self, run: str) -> str:
         """The hash over a run's steps; the run's document holds it, and the chain holds the document's."""
         return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
+
+
+def add_step(connection: Connection, place: StatePlace, run: str, event: Event) -> None:
+    """Add a step to a run's, within what is being written; its seal holds it and all before in their order."""
+    query = _steps(place.inventory, run).order_by(events.c.sequence.desc()).limit(1)
+    last = connection.execute(query).first()
+    sequence, previous = _after(place, run, last[0], last[4]) if last else (1, "")
+    seal = place.keys.seal(_message(place.inventory, run, sequence, previous, event))
+    outcome = canonical({**event.detail, "state": event.state, **({_SEAL: seal} if seal else {})})
+    row = {"inventory": place.inventory, "run": run, "at": event.at, "host": event.host, "step": event.step}
+    column = "before" if event.state == BEGIN else "after"
+    connection.execute(insert(events).values(**row, sequence=sequence, **{column: outcome}))
+
+
+def _after(place: StatePlace, run: str, sequence: object, outcome: object) -> tuple[int, str]:
+    """The number of the step that comes after one, and that one's seal; empty where it has none to be read."""
+    if not isinstance(sequence, int):
+        raise _damaged(place, run, 1, "has a number that is none")
+    try:
+        return sequence + 1, str(plain_object(str(outcome)).get(_SEAL, ""))
+    except DAMAGE:
+        return sequence + 1, ""
+
+
+def _steps(inventory: str, run: str) -> Select[object, object, object, object, object]:
+    """The steps of a run as they are stored: nothing is taken for what it should be."""
+    # A step has one of the two; with both, one of them would be read by nobody.
+    of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)
+    outcome = stored(case(of_begun, of_done))
+    where = stored(events.c.host), stored(events.c.step)
+    query = select(stored(events.c.sequence), stored(events.c.at), *where, outcome)
+    return query.where(events.c.inventory == inventory, events.c.run == run)
+
+
+def _damaged(place: StatePlace, run: str, number: int, what: str) -> DamagedRecordError:
+    message = f"the history in {place.shown} is damaged: step {number} of run {run} {what}"
+    return DamagedRecordError(message, object=run)
 
 
 def _step(sequence: object, at: object, host: object, step: object, outcome: object) -> tuple[int, Event, str]:

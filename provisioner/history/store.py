@@ -13,6 +13,7 @@ from provisioner.history.append import Entry, append, head_at, heads_of
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, made_database, open_database
 from provisioner.history.epochs import take_epochs
+from provisioner.history.event_log import Event, add_step
 from provisioner.history.evidence_query import evidence
 from provisioner.history.keys_query import PRE_SHARED, TO_PUSH, keys_drawn
 from provisioner.history.packages_query import package_records
@@ -65,8 +66,14 @@ class History:
         """Return the connections."""
         self._database.close()
 
-    def begin(self, run: Run, hosts: Iterable[str], intent: str = "") -> Head:
+    def begin(self, run: Run, hosts: Iterable[str], intent: str = "", first: Event | None = None) -> Head:
         """Record that a run begins, which hosts it is about to change, and a hash of how: the entry as others keep it.
+
+        Args:
+            run: the run.
+            hosts: the hosts.
+            intent: the hash.
+            first: the first step of its journal: both are there, or neither.
 
         Raises:
             StateError: it cannot be recorded; then nothing may be changed.
@@ -75,6 +82,8 @@ class History:
             content = begun_content(run, hosts, intent)
             lost = self._lost(connection)
             head = append(connection, self.place, Entry(run, EntryKind.BEGUN, run.started, content))
+            if first is not None:
+                add_step(connection, self.place, run.id, first)
         return self._remembered(head, lost)
 
     def end(self, run: Run, ending: Ending) -> Head:

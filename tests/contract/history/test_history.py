@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
+from provisioner.history import store
 from provisioner.history.database import open_database
 from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace
@@ -73,6 +74,30 @@ def test_a_run_is_told_as_it_was_recorded(history: History) -> None:
     assert history.document("run-1") == {"hosts": ["Bắc Giang"]}
     assert history.document("run-9") is None
     assert [told.run.id for told in history.runs(limit=1)] == ["run-2"]
+
+
+def test_a_run_and_the_beginning_of_its_journal_are_there_together_or_neither_is(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, first = (
+        make.run(1, Operation.APPLY),
+        Event(make.ending(1).finished, "", "run", "begin", {"hosts": ["relay-1"]}),
+    )
+
+    class KilledError(BaseException):
+        """The controller is killed."""
+
+    def killed(*_arguments: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as context:
+        context.setattr(store, "add_step", killed)
+        with pytest.raises(KilledError):
+            history.begin(run, ["relay-1"], first=first)
+    assert history.runs() == ()
+    history.begin(run, ["relay-1"], first=first)
+    with closing(EventLog(history.place)) as log:
+        assert log.of(run.id) == (first,)
 
 
 def test_a_run_that_was_killed_has_no_end(history: History) -> None:
