@@ -41,6 +41,7 @@ def new_authority(now: datetime) -> CertifiedKey:
         certificate_begun(name, name, private, now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
         .sign(private, hashes.SHA256())
     )
     return _as_pem(certificate, private)
@@ -91,6 +92,9 @@ def _signed(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        # Whoever reads certificates strictly, as Python 3.13 does by itself, wants both of these.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
     if places:
         builder = builder.add_extension(x509.SubjectAlternativeName([_place(one) for one in places]), critical=False)
