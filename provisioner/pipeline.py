@@ -34,8 +34,9 @@ from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible.begun import BegunAnsible
 from provisioner.hosts.ansible.door import AnsibleRunner
-from provisioner.hosts.attended import AttendedRunner, CallsWatcher, OpenRunner
+from provisioner.hosts.attended import AttendedRunner, CallsWatcher
 from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.keys import HostKeys, make_host_keys
 from provisioner.hosts.observe import observe, observe_request
@@ -66,6 +67,7 @@ from provisioner.inventory.model import (
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
+from provisioner.nodes.way import NODES, routed_by
 from provisioner.plan import NOT_KNOWN, Basis, HostItems, Plan, PlanMaker, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
@@ -93,12 +95,22 @@ from provisioner.verify.wanted import select
 
 T = TypeVar("T")
 
-_NODES = "PROVISIONER_NODES"
-"""Names the file of nodes, where calls to some carriers' hosts go by one."""
-
 WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
 """The time in which paths are verified."""
 _Asked = tuple[dict[str, T], dict[str, HostError]]
+
+
+def key_askers(environment: Mapping[str, str], root: Path) -> HostRunner:
+    """Who asks hosts which key they show: this machine, and hosts of a carrier that has a node that node.
+
+    Args:
+        environment: the caller's (where programs are, the file of nodes).
+        root: the inventory's folder; it need not be there yet.
+
+    Raises:
+        UsageError: the file of nodes cannot be used.
+    """
+    return routed_by(environment, HostKeyScans(environment), root)
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,7 @@ class Session:
         local = AnsibleRunner(self.templates, self.environment)
         if self.begun is not None:
             local.goes_on_with(self.begun)
-        runner = self._routed(local)
+        runner = routed_by(self.environment, local, self.root)
         if self.watcher is None or not isinstance(runner, StreamingRunner):
             return runner
         return AttendedRunner(runner, self.watcher)
@@ -140,14 +152,7 @@ class Session:
     @property
     def by_nodes(self) -> bool:
         """Whether hosts of some carriers are called by a node of theirs."""
-        return bool(self.environment.get(_NODES))
-
-    def _routed(self, local: AnsibleRunner) -> OpenRunner:
-        if not (named := self.environment.get(_NODES)):
-            return local
-        from provisioner.nodes.service import routed  # noqa: PLC0415 (its libraries take their time)
-
-        return routed(local, Path(named), self.root)
+        return bool(self.environment.get(NODES))
 
     @cached_property
     def passwords(self) -> VaultPasswords:

@@ -23,7 +23,7 @@ from provisioner.inventory.model.addresses import is_host_name
 from provisioner.inventory.model.settings import ProvinceScheme
 from provisioner.inventory.operations.answers import EXAMPLE, OptionAnswer, place_of, read_answers
 from provisioner.inventory.operations.first_files import RELEASE, RELEASE_SHA256, Beginning, FirstHost
-from provisioner.runs.begin import Begun, NewPlaces, begin, shown_key
+from provisioner.runs.begin import Begun, KeyAskers, NewPlaces, begin
 
 _SHOWN = 80
 _SSH_PORT = "22"
@@ -83,10 +83,10 @@ def init(
 ) -> int:
     """Begin an inventory: its commented files, its vault's password, its Git repository.
 
-    In a terminal it asks for what it needs and was not told, and shows each host's SSH key for you to compare.
-    Elsewhere name the keys with --host-key, as keys or as fingerprints. With --from a file has the answers, by the
-    options' names. DIR is new or empty. The password lies outside of it, in a file that only you can read: keep a copy
-    in a safe, since nothing opens the vault without it.
+    In a terminal it asks for what it needs and was not told, and shows each host's SSH key for you to compare, as the
+    carrier's node sees it where there is one. Elsewhere name the keys with --host-key, as keys or as fingerprints. With
+    --from a file has the answers, by the options' names. DIR is new or empty. The password lies outside of it, in a
+    file that only you can read: keep a copy in a safe, since nothing opens the vault without it.
 
     Example: provisioner init inventory --carrier viettel=Viettel --province bac-ninh
     """
@@ -156,7 +156,7 @@ def _raise_with_place(error: InventoryError | PolicyError | UsageError, answers:
 
 def _init(invocation: Invocation, folder: Path, vault_password: Path | None, words: InitWords) -> int:
     root = folder.absolute()
-    beginning = _Questions(invocation).beginning(root.name, words)
+    beginning = _Questions(invocation, root).beginning(root.name, words)
     configuration = file_of(invocation.configuration.caller)
     home = configuration.parent if configuration else root.parent
     password = (vault_password or home / "vault" / beginning.id).absolute()
@@ -176,8 +176,8 @@ def _init(invocation: Invocation, folder: Path, vault_password: Path | None, wor
 class _Questions:
     """What the options leave open, asked of whoever is at the terminal."""
 
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
+    def __init__(self, invocation: Invocation, root: Path) -> None:
+        self._invocation, self._askers = invocation, KeyAskers(invocation.env, root)
 
     def beginning(self, name: str, words: InitWords) -> Beginning:
         """All of it."""
@@ -197,7 +197,7 @@ class _Questions:
             source=words["source"] or self._answer("--source", "The document that designates the carriers"),
             since=words["since"].date() if words["since"] else today(),
             management_networks=networks,
-            centre=self._host(centre, user, known),
+            centre=self._host(centre, user, known, tuple(carriers)),
             centre_name=words["centre_name"] or centre.partition("@")[0],
             relays=[self._relay(one, user, known, first) for one in relays],
             version=words["version"],
@@ -212,14 +212,16 @@ class _Questions:
 
     def _relay(self, text: str, user: str, known: Mapping[str, str], first: str) -> FirstHost:
         carrier, slash, rest = text.partition("/")
-        relay = self._host(rest if slash else text, user, known, carrier if slash else first)
+        relay = self._host(rest if slash else text, user, known, (carrier if slash else first,), is_relay=True)
         if is_host_name(relay.address.lower()):
             message = f"relay {relay.id}: centres send WireGuard to an address, and {relay.address} is a name"
             hint = "write its address; the name can stand in carriers/*.yml later, with endpoint_address beside it"
             raise UsageError(message, hint=hint)
         return relay
 
-    def _host(self, text: str, user: str, known: Mapping[str, str], carrier: str = "") -> FirstHost:
+    def _host(
+        self, text: str, user: str, known: Mapping[str, str], carriers: tuple[str, ...], *, is_relay: bool = False
+    ) -> FirstHost:
         name, at, place = text.partition("@")
         address, digits = _divided(place)
         port = int(digits) if digits.isascii() and digits.isdigit() else 0
@@ -228,14 +230,15 @@ class _Questions:
                 f"{printable(text, _SHOWN)} is no host",
                 hint="write ID@ADDRESS, or ID@ADDRESS:PORT; of IPv6 ID@[ADDRESS]:PORT",
             )
-        return FirstHost(name, address, user, port, self._key(name, address, port, known), carrier)
+        host = FirstHost(name, address, user, port, "", carriers[0] if is_relay else "")
+        return replace(host, host_key=self._key(host, carriers, known.get(name, "")))
 
-    def _key(self, name: str, address: str, port: int, known: Mapping[str, str]) -> str:
+    def _key(self, host: FirstHost, carriers: tuple[str, ...], said: str) -> str:
         """A host's key: as it was named, or as the host shows it and somebody has compared it."""
-        said = known.get(name, "")
         if said and not said.startswith("SHA256:"):
             return said
-        shown = shown_key(address, port, self._invocation.env)
+        name, address, port = host.id, host.address, host.port
+        shown = self._askers.shown(host, carriers)
         if said:
             if said != shown.fingerprint:
                 message = f"{name} ({address}) shows another key than the one that was named: {shown.fingerprint}"

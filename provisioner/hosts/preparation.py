@@ -13,9 +13,9 @@ from provisioner.base.printable import printable
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.hosts.bare_host import Account, BareHost
 from provisioner.hosts.facts import HostFacts
-from provisioner.hosts.host_key_scan import fingerprint_of
 from provisioner.hosts.packages import FAMILIES, Family, family_of
 from provisioner.hosts.prepare_script import Deeds, is_user
+from provisioner.hosts.shown_key import fingerprint_of
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _OLDEST_PYTHON: Final = (3, 9)

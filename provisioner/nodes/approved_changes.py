@@ -16,6 +16,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.base.secret import Secret
 from provisioner.base.ssh_signature import SshPublicKey
+from provisioner.hosts.shown_key import SHOW_KEY
 from provisioner.nodes.unit import CarriedCall
 from provisioner.plan.basis import content_digest
 from provisioner.plan.guards.approval_file import Approval, ApprovalFormError, key_that_signed, moment_text
@@ -25,7 +26,9 @@ from provisioner.render.files import RenderedFile
 _AHEAD: Final = timedelta(minutes=5)
 """So far a signer's clock may be ahead of the node's."""
 _LONGEST_SWITCH_S: Final = 900
-_WITHOUT: Final = frozenset({"observe", "probe", "flow", "status", "look", "confirm", "abort", "rollback", "keys"})
+_WITHOUT: Final = frozenset(
+    {"observe", "probe", "flow", "status", "look", "confirm", "abort", "rollback", "keys", SHOW_KEY}
+)
 """What needs no approval: looks, the end of a change that had one, a way back, and keys that are born on a host."""
 _SHOWN: Final = 80
 

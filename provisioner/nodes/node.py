@@ -20,7 +20,8 @@ from provisioner import __version__
 from provisioner.base.clock import local_time
 from provisioner.base.errors import ProvisionerError
 from provisioner.hosts.attended import OpenRunner
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, StreamingRunner
+from provisioner.hosts.shown_key import is_show_key
 from provisioner.nodes.approved_moments import NodeApprovals
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.envelope import EnvelopeError, EnvelopeHeader, EnvelopeKind, open_envelope, seal_envelope
@@ -75,6 +76,7 @@ class NodeParts:
         folder: makes a folder that is its own, in memory, for what is too large to be handed on.
         tell: takes a line for the log.
         artefacts: the large files that it keeps.
+        scans: asks hosts which key they show.
         approvals: which changes the carrier's own people have to have approved; None asks nobody.
     """
 
@@ -87,6 +89,7 @@ class NodeParts:
     folder: Callable[[], Path]
     tell: Callable[[str], None]
     artefacts: KeptArtefacts
+    scans: StreamingRunner
     approvals: NodeApprovals | None = None
 
 
@@ -251,8 +254,12 @@ class Node:
                 yield HostAnswer(call.host.id, CallOutcome.REFUSED, error=error)
             else:
                 allowed.append(call)
-        if allowed:
-            with self._session(header) as runner, self._laid(allowed) as calls:
+        asked = [one for one in (call.host_call(None) for call in allowed) if is_show_key(one)]
+        if asked:
+            yield from self._parts.scans.stream(asked, timeout_s=unit.timeout_s)
+        hosts = {one.spec.id for one in asked}
+        if carried := [call for call in allowed if call.host.id not in hosts]:
+            with self._session(header) as runner, self._laid(carried) as calls:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
 
     def _unapproved(self, call: CarriedCall) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from provisioner.base.printable import printable
+from provisioner.hosts.shown_key import SHOW_KEY
 from provisioner.inventory.model.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.nodes.unit import CarriedCall
 
-_LOOKS: Final = frozenset({"observe", "probe", "flow", "status"})
+_LOOKS: Final = frozenset({"observe", "probe", "flow", "status", SHOW_KEY})
 """What changes nothing on a host."""
 _SHOWN: Final = 80
 

@@ -19,6 +19,7 @@ from provisioner.base.sd_notify import ServiceNotice
 from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.attended import OpenRunner
+from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.nodes.approved_moments import ApprovedMoments, NodeApprovals
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.controller import NodeRunner
@@ -95,6 +96,7 @@ class NodeService:
             folder=lambda: make_private_folder(self.environment),
             tell=self.tell,
             artefacts=KeptArtefacts(settings.state / _ARTEFACTS),
+            scans=HostKeyScans(self.environment, f"the node of {settings.rules.carrier}"),
         )
         try:
             self.tell(f"the node of {settings.rules.carrier} works, with {settings.broker.url}")

@@ -11,9 +11,11 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.git import checkout_of
 from provisioner.base.git_commit import begin_repository, commit_files, committing
@@ -21,9 +23,12 @@ from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
 from provisioner.base.regular_file import read_regular
 from provisioner.base.vault import SECRETS_ID
-from provisioner.hosts.host_key_scan import fingerprint_of, scanned_key
+from provisioner.hosts.host_key_scan import SCAN_S
+from provisioner.hosts.runner import HostRunner
+from provisioner.hosts.shown_key import UnknownHost, fingerprint_of, host_place, key_shown, show_key_call
+from provisioner.inventory.model import Ssh
 from provisioner.inventory.operations.allocate import allocate
-from provisioner.inventory.operations.first_files import ATTRIBUTES, IGNORED, Beginning, first_files
+from provisioner.inventory.operations.first_files import ATTRIBUTES, IGNORED, Beginning, FirstHost, first_files
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SHOWN = 80
@@ -40,14 +45,43 @@ class ShownKey:
     fingerprint: str
 
 
-def shown_key(address: str, port: int, environment: Mapping[str, str]) -> ShownKey:
-    """What a host shows; nothing proves that it is the host's own but a person who compares it.
+class KeyAskers:
+    """Who asks new hosts which key they show: this machine, or the node of the carrier that a host is for alone.
 
-    Raises:
-        HostError: it shows none.
+    Args:
+        environment: the caller's (where programs are, the file of nodes).
+        root: the new inventory's folder.
     """
-    key = scanned_key(address, port, environment)
-    return ShownKey(key, fingerprint_of(key))
+
+    def __init__(self, environment: Mapping[str, str], root: Path) -> None:
+        self._environment, self._root = environment, root
+
+    def shown(self, host: FirstHost, carriers: tuple[str, ...]) -> ShownKey:
+        """What a host shows; nothing proves that it is the host's own but a person who compares it.
+
+        Args:
+            host: it; which key it has is not known yet.
+            carriers: those that it serves.
+
+        Raises:
+            HostError: it shows none, or is not reached.
+            UsageError: no host can be called so, or the file of nodes cannot be used.
+        """
+        try:
+            asked = UnknownHost(host.id, carriers, host_place(host.address), Ssh(user=host.user, port=host.port))
+        except ValueError:
+            shown = printable(f"{host.user}@{endpoint_text(host.address, host.port)}", _SHOWN)
+            hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"
+            raise UsageError(f"{printable(host.id, _SHOWN)} cannot be called at {shown}", hint=hint) from None
+        answer = self._runner.call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
+        key = key_shown(asked, answer)
+        return ShownKey(key, fingerprint_of(key))
+
+    @cached_property
+    def _runner(self) -> HostRunner:
+        from provisioner.pipeline import key_askers  # noqa: PLC0415 (most keys are named, and it loads all of a session)
+
+        return key_askers(self._environment, self._root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.nodes.authority import CertifiedKey, issued, new_authority
 from provisioner.nodes.broker_file import BrokerFiles, broker_configuration
 from provisioner.nodes.controller import NodePace, NodeRunner
@@ -23,6 +24,7 @@ from tests.alarms import free_port
 from tests.nodes.carrying import CountingHosts, Working, node_at_work
 
 CARRIERS: Final = ("viettel", "vnpt")
+LOOPBACK: Final = "127.0.0.1"
 _START_S: Final = 20
 PACE: Final = NodePace(begin=10.0, ask=1.0, most_ask=4.0, margin=10.0)
 
@@ -42,16 +44,22 @@ def may_have_disks() -> bool:
 
 
 class BrokerServer:
-    """A broker, and the files of those that dial in; `has_small_disk` has its store on 4 MiB."""
+    """A broker, and the files of those that dial in; `has_small_disk` has its store on 4 MiB.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.has_small_disk = folder, False
+    Args:
+        folder: a new one, for all of it.
+        place: the address at which it listens.
+        inside: the words before its own, by which it runs elsewhere.
+    """
+
+    def __init__(self, folder: Path, place: str = LOOPBACK, inside: Sequence[str] = ()) -> None:
+        self.folder, self.has_small_disk, self.place, self._inside = folder, False, place, inside
         folder.mkdir(parents=True)
         self.store = folder / "store"
         now = datetime.now(UTC)
         self.authority = new_authority(now)
         (folder / "ca.pem").write_text(self.authority.certificate)
-        self.write("broker", issued(self.authority, "broker", ["127.0.0.1", "localhost"], now, 2))
+        self.write("broker", issued(self.authority, "broker", [place, "localhost"], now, 2))
         for name in (CONTROLLER, *map(node_name, CARRIERS)):
             self.write(name, issued(self.authority, name, [], now, 2))
         self.port = free_port()
@@ -59,7 +67,7 @@ class BrokerServer:
             str(folder / "ca.pem"), str(folder / "broker.pem"), str(folder / "broker.key"), str(self.store)
         )
         self.configuration = folder / "nats.conf"
-        self.configuration.write_text(broker_configuration(CARRIERS, files, f"127.0.0.1:{self.port}"))
+        self.configuration.write_text(broker_configuration(CARRIERS, files, f"{place}:{self.port}"))
         self._process: subprocess.Popen[bytes] | None = None
 
     def write(self, name: str, one: CertifiedKey) -> None:
@@ -70,7 +78,7 @@ class BrokerServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"tls://127.0.0.1:{self.port}"
+        return f"tls://{self.place}:{self.port}"
 
     def broker(self, name: str) -> Broker:
         """The broker as one of its ends knows it."""
@@ -109,7 +117,7 @@ class BrokerServer:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        words = [server_program(), "-c", str(self.configuration)]
+        words = [*self._inside, server_program(), "-c", str(self.configuration)]
         if self.has_small_disk:
             self.store.mkdir(exist_ok=True)
             words = ["unshare", "-rm", "sh", "-c", _SMALL_DISK, str(self.store), *words]
@@ -118,7 +126,7 @@ class BrokerServer:
         until = time.monotonic() + _START_S
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection((self.place, self.port), timeout=1).close()
             except OSError:
                 assert time.monotonic() < until, (self.folder / "log").read_text()
                 assert self._process.poll() is None, (self.folder / "log").read_text()
@@ -162,12 +170,12 @@ class BrokerServer:
 
     @contextmanager
     def both_ends(
-        self, *, hosts: CountingHosts | None = None, pace: NodePace = PACE
+        self, *, hosts: CountingHosts | None = None, pace: NodePace = PACE, scans: HostKeyScans | None = None
     ) -> Iterator[tuple[NodeRunner, Working]]:
         """A controller and the node of VNPT."""
         key, mailbox = new_exchange_key(), node_mailbox(self.broker(node_name("vnpt")), "vnpt")
         try:
-            with node_at_work(mailbox, [key], self.folder, hosts=hosts) as working:
+            with node_at_work(mailbox, [key], self.folder, hosts=hosts, scans=scans) as working:
                 runner = NodeRunner(self.controller(), key, {"vnpt": working.key.public}, pace)
                 try:
                     yield runner, working
@@ -178,9 +186,9 @@ class BrokerServer:
 
 
 @contextmanager
-def broker_of(folder: Path) -> Iterator[BrokerServer]:
+def broker_of(folder: Path, place: str = LOOPBACK, inside: Sequence[str] = ()) -> Iterator[BrokerServer]:
     """A broker that runs."""
-    server = BrokerServer(folder / "broker")
+    server = BrokerServer(folder / "broker", place, inside)
     server.start()
     try:
         yield server

@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.nodes.begun_units import BegunUnits
@@ -111,6 +112,7 @@ def node_at_work(
     key: ExchangeKey | None = None,
     hosts: CountingHosts | None = None,
     rules: NodeRules = RULES,
+    scans: HostKeyScans | None = None,
 ) -> Iterator[Working]:
     """A node in a thread of its own, until the end."""
     hosts, key, lines = hosts or CountingHosts(), key or new_exchange_key(), list[str]()
@@ -118,7 +120,8 @@ def node_at_work(
     runner: Callable[[], CountingHosts] = lambda: hosts  # noqa: E731 (one for all sessions)
     kept = KeptArtefacts(folder / "artefacts")
     names = {one.public.name: one.public for one in controllers}
-    parts = NodeParts(mailbox, key, names, rules, begun, runner, lambda: Path(mkdtemp(dir=folder)), lines.append, kept)
+    own, scans = lambda: Path(mkdtemp(dir=folder)), scans or HostKeyScans({})
+    parts = NodeParts(mailbox, key, names, rules, begun, runner, own, lines.append, kept, scans)
     node, stop = Node(parts), threading.Event()
     thread = threading.Thread(target=node.run, args=(stop,), daemon=True)
     thread.start()
@@ -132,11 +135,17 @@ def node_at_work(
 
 @contextmanager
 def both_ends(
-    post: Post, folder: Path, *, hosts: CountingHosts | None = None, rules: NodeRules = RULES, pace: NodePace = QUICK
+    post: Post,
+    folder: Path,
+    *,
+    hosts: CountingHosts | None = None,
+    rules: NodeRules = RULES,
+    pace: NodePace = QUICK,
+    scans: HostKeyScans | None = None,
 ) -> Iterator[tuple[NodeRunner, Working]]:
     """A controller and the node of VNPT over a way in memory."""
     key = new_exchange_key()
-    with node_at_work(MemoryMailbox(post, "vnpt"), [key], folder, hosts=hosts, rules=rules) as working:
+    with node_at_work(MemoryMailbox(post, "vnpt"), [key], folder, hosts=hosts, rules=rules, scans=scans) as working:
         runner = NodeRunner(MemoryMailbox(post, "controller-1"), key, {"vnpt": working.key.public}, pace)
         try:
             yield runner, working

@@ -18,6 +18,7 @@ from provisioner.apply import HostOutcome, RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.hosts.runner import HostAnswer, HostCall
 from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.controller import NodeRunner
@@ -95,6 +96,7 @@ def node_of(
         folder=lambda: Path(mkdtemp(dir=folder)),
         tell=lambda _line: None,
         artefacts=KeptArtefacts(folder / f"artefacts-{carrier}"),
+        scans=HostKeyScans({}),
     )
     thread = threading.Thread(target=Node(parts).run, args=(stop,), daemon=True)
     thread.start()

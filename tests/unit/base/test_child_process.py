@@ -27,6 +27,7 @@ FORKS = {"os.fork": "hosts/ansible/child.py", "concurrent.futures": "base/parall
 # Threads and one loop of events; no process begins by them.
 THREADS = {
     "nodes/jetstream.py": {"asyncio"},
+    "hosts/host_key_scan.py": {"concurrent.futures"},
     "runs/nightly/notices.py": {"concurrent.futures"},
     "runs/watch/run.py": {"concurrent.futures"},
     "web/app.py": {"asyncio"},

@@ -10,7 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -19,8 +19,12 @@ import pytest
 from provisioner import pipeline
 from provisioner.base.git_commit import OWN_HOOK
 from provisioner.cli.main import run
-from provisioner.hosts.host_key_scan import fingerprint_of
+from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.shown_key import fingerprint_of
 from provisioner.inventory.operations.answers import EXAMPLE
+from provisioner.nodes import service
+from provisioner.nodes.routed import RoutedRunner
 from provisioner.runs import execution
 from tests import inventories as make
 from tests.simulated import SimulatedHosts
@@ -59,7 +63,8 @@ def call(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Call
 
     def answer(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = run(list(words), {"HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}"})
+        nodes = {name: value for name, value in os.environ.items() if name == "PROVISIONER_NODES"}
+        code = run(list(words), {"HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}", **nodes})
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -267,6 +272,77 @@ def test_the_password_goes_to_no_place_of_others(call: Call, tmp_path: Path) -> 
     # Nobody knows of a home: nothing of a person's is put beside the inventory, into a checkout of all.
     code = run(["init", str(root), *WORDS, *KNOWN], {"PATH": os.environ["PATH"]})
     assert (code, root.exists(), (tmp_path / "whole/vault").exists()) == (2, False, False)
+
+
+# --- hosts of carriers that have a node ------------------------------------------------------------------
+
+
+SECOND = (
+    *("--carrier", "vnpt=VNPT", "--province", "da-nang=vnpt", "--relay", "vnpt/relay-2@203.0.113.12"),
+    *("--host-key", f"relay-2={KEY}"),
+)
+
+
+class AskedNode:
+    """The node of Viettel: it shows a key of each host, and who was asked about is written down."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, tuple[str, ...]] = {}
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        assert timeout_s > 0
+        for call in calls:
+            assert (call.request, call.files, call.spec.identity.reveal()) == ({"operation": "show-key"}, {}, "")
+            self.asked[call.spec.id] = call.spec.carriers
+            yield HostAnswer(call.spec.id, CallOutcome.ANSWERED, {"host_key": OTHER})
+
+    def expect(self, specs: Sequence[CallTarget]) -> None:
+        """Nothing has to be started."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("more", [(), SECOND], ids=["one carrier", "two"])
+def test_a_host_is_asked_by_the_node_of_the_carrier_that_it_is_for_alone(
+    call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    node, (viettel, *rest) = AskedNode(), WORDS[1:]
+    monkeypatch.setattr(service, "routed", lambda local, _file, _root: RoutedRunner(local, node, ["viettel"]))
+    monkeypatch.setenv("PROVISIONER_NODES", str(home / "nodes.toml"))
+    known = {"relay-1": OTHER, "centre-hn": KEY if more else OTHER}
+    named = [word for host, key in known.items() for word in ("--host-key", f"{host}={fingerprint_of(key)}")]
+    code, out, err = call("init", "first", "--carrier", viettel, *rest, *more, *named)
+    assert code == 0, out + err
+    assert node.asked == {"relay-1": ("viettel",)} | ({} if more else {"centre-hn": ("viettel",)})
+    assert OTHER in (tmp_path / "first/carriers/viettel.yml").read_text(encoding="utf-8")
+
+
+def test_what_a_node_refuses_is_said_and_nothing_is_made(
+    call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(AskedNode):
+        def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+            for answer in super().stream(calls, timeout_s=timeout_s):
+                yield HostAnswer(answer.host, CallOutcome.REFUSED, error="the node of viettel refuses: it is elsewhere")
+
+    monkeypatch.setattr(service, "routed", lambda local, _file, _root: RoutedRunner(local, Refusing(), ["viettel"]))
+    monkeypatch.setenv("PROVISIONER_NODES", str(home / "nodes.toml"))
+    code, _, err = call("init", "first", *WORDS)
+    assert (code, "refuses: it is elsewhere" in err, "or name the key" in err) == (5, True, True), err
+    assert not (tmp_path / "first").exists()
+
+
+@pytest.mark.parametrize("host", ["centre-hn@-oProxyCommand", "centre-hn@centre", "centre-hn@203.0.113.31:99999"])
+def test_what_no_host_can_be_called_by_is_asked_of_nobody(call: Call, tmp_path: Path, host: str) -> None:
+    code, _, err = call(
+        "init", "first", *six("--centre", host, "--relay", "relay-1@203.0.113.11", *WORDS[8:10]), *KNOWN[2:]
+    )
+    assert (code, "centre-hn cannot be called at" in err) == (2, True), err
+    assert not (tmp_path / "first").exists()
 
 
 # --- answers out of a file -------------------------------------------------------------------------------
