@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner_host import picture_look
-from provisioner_host.picture_look import CHOSEN, DECODED, FILTERS, MOST_LINE, MeasuredPictures
+from provisioner_host.early_end import Decoded
+from provisioner_host.picture_look import MOST_LINE, MeasuredPictures
 from provisioner_host.rtp_units import CLOCK
 from provisioner_host.shell import PATH, Failed
 
@@ -37,12 +38,13 @@ _MOST_SAID = 32_000_000
 _MOST_ANSWER = 1_000_000
 _ENDING_S = 2.0
 _LAST_FD = 512
+# Newer ffmpeg may leave the filter's own name out.
 _SHOWN = re.compile(
-    r"^\[Parsed_showinfo_(\d{1,3}) @ 0x[0-9a-f]+\] n: *\d+ [^\n]*\bpts_time:(-?[\d.]{1,20})[^\n]*"
+    r"^\[(?:showinfo@)?(decoded|chosen)(\d) @ 0x[0-9a-f]+\] n: *\d+ [^\n]*\bpts_time:(-?[\d.]{1,20})[^\n]*"
     r"\bs:(\d{1,5})x(\d{1,5}) [^\n]*\biskey:(\d)\b"
 )
 _RATE = re.compile(
-    r"^\[Parsed_showinfo_(\d{1,3}) @ 0x[0-9a-f]+\] config in [^\n]*\bframe_rate: (\d{1,9})/(\d{1,9})\s*$"
+    r"^\[(?:showinfo@)?(decoded|chosen)(\d) @ 0x[0-9a-f]+\] config in [^\n]*\bframe_rate: (\d{1,9})/(\d{1,9})\s*$"
 )
 _TROUBLE = re.compile(r"^(?:Error|Cannot|Conversion failed|[^\n\[]{0,200}: corrupt input)")
 
@@ -54,11 +56,13 @@ class StreamToDecode(NamedTuple):
         codec: as ffmpeg calls it.
         every: whether every picture is among what comes, or key pictures alone.
         source: the pipe's end that is read.
+        early: whether it is told of its key pictures as they are decoded.
     """
 
     codec: str
     every: bool
     source: int
+    early: bool = False
 
 
 class DecodedAnswer(NamedTuple):
@@ -99,13 +103,16 @@ def command(streams: Sequence[StreamToDecode], sinks: Sequence[tuple[int, int]])
     small = ["-max_pixels", str(_MOST_PIXELS), "-protocol_whitelist", "pipe"]
     read: list[str] = []
     written: list[str] = []
-    raw = ["-fps_mode", "passthrough", "-flush_packets", "1", "-f", "rawvideo"]
+    # Each stream has a graph of its own: in one graph those that are ahead would wait for the others.
+    graphs: list[str] = []
+    # By several threads each picture would be written when the next one comes.
+    raw = ["-fps_mode", "passthrough", "-threads", "1", "-flush_packets", "1", "-f", "rawvideo"]
     for number, (stream, pipes) in enumerate(zip(streams, sinks)):
         read += ["-f", "ivf", "-c:v", stream.codec, *cheap, *small, "-i", f"pipe:{stream.source}"]
+        graphs += ["-filter_complex", picture_look.filters(number, every=stream.every, named=True)]
         for kind, pipe in zip(("small", "exact"), pipes):
             written += ["-map", f"[{kind}{number}]", *raw, f"pipe:{pipe}"]
-    graph = ";".join(picture_look.filters(number, every=one.every) for number, one in enumerate(streams))
-    return [*quiet, *read, "-filter_complex_threads", "1", "-filter_complex", graph, *written]
+    return [*quiet, *read, "-filter_complex_threads", "1", *graphs, *written]
 
 
 class BatchWords:
@@ -133,9 +140,8 @@ class BatchWords:
 
     def _line(self, line: str) -> None:
         if said := _SHOWN.match(line) or _RATE.match(line):
-            number, filter_number = divmod(int(said[1]), FILTERS)
-            if number < len(self.streams):
-                self.streams[number].said(filter_number, said)
+            if int(said[2]) < len(self.streams):
+                self.streams[int(said[2])].said(said)
         elif picture_look.complaint_of(line) or _TROUBLE.match(line):
             self.is_clean = False
 
@@ -150,18 +156,18 @@ class StreamWords:
         self.declared_fps: float | None = None
         self.chosen: list[bool] = []
 
-    def said(self, filter_number: int, line: re.Match[str]) -> None:
+    def said(self, line: re.Match[str]) -> None:
         """Take a line of one of its filters."""
         if line.re is _RATE:
-            if filter_number == DECODED:
-                self._rate(int(line[2]), int(line[3]))
+            if line[1] == "decoded":
+                self._rate(int(line[3]), int(line[4]))
             return
-        key = line[5] == "1"
-        if filter_number == CHOSEN:
+        key = line[6] == "1"
+        if line[1] == "chosen":
             self.chosen.append(key)
-        elif filter_number == DECODED and (key or (self.frames and self._every)):
+        elif key or (self.frames and self._every):
             if not self.frames:
-                self.first_s, self.size = picture_look.seconds_of(line[2]) - _BEGIN_S, (int(line[3]), int(line[4]))
+                self.first_s, self.size = picture_look.seconds_of(line[3]) - _BEGIN_S, (int(line[4]), int(line[5]))
             self.frames += 1
             self.key_frames += key
 
@@ -171,17 +177,30 @@ class StreamWords:
         self.declared_fps = round(rate, 2) if 0 < rate < CLOCK else None
 
 
-def decode(streams: Sequence[StreamToDecode], until: float) -> list[DecodedAnswer | None]:
+def _tell_nobody(_number: int, _decoded: Decoded) -> None:
+    pass
+
+
+def decode(
+    streams: Sequence[StreamToDecode], until: float, tell: Callable[[int, Decoded], None] = _tell_nobody
+) -> list[DecodedAnswer | None]:
     """Decode streams until their pipes end: None of each that is not certain.
 
     Args:
         streams: they; the ends of pipes are closed here.
         until: when to wait no longer, on the monotonic clock.
+        tell: is told the number of a stream whose look may end early, and what was decoded of it, with each key
+            picture from the second one on.
 
     Raises:
         Failed: ffmpeg did not end as it should have, or complained: which of the streams it was, it does not say.
     """
     words, pictures = BatchWords(streams), [MeasuredPictures() for _ in streams]
+    early = [
+        _EarlyStream(number, *one, tell)
+        for number, (stream, *one) in enumerate(zip(streams, words.streams, pictures))
+        if stream.early
+    ]
     pipes = [(os.pipe(), os.pipe()) for _ in streams]
     writing = [(small[1], exact[1]) for small, exact in pipes]
     kept = [one.source for one in streams] + [fd for both in writing for fd in both]
@@ -200,7 +219,7 @@ def decode(streams: Sequence[StreamToDecode], until: float) -> list[DecodedAnswe
                 for (small, exact), measured in zip(pipes, pictures):
                     waiting.register(small[0], selectors.EVENT_READ, measured.small)
                     waiting.register(exact[0], selectors.EVENT_READ, measured.exact)
-                _take_all(waiting, until)
+                _take_all(waiting, until, early)
             code = process.wait(_ENDING_S)
         finally:
             process.kill()
@@ -209,17 +228,47 @@ def decode(streams: Sequence[StreamToDecode], until: float) -> list[DecodedAnswe
     return [_answer(*one) for one in zip(streams, words.streams, pictures)]
 
 
-def _take_all(waiting: selectors.BaseSelector, until: float) -> None:
+class _EarlyStream:
+    """A stream of which is told what is decoded, so that its look may end early."""
+
+    def __init__(
+        self, number: int, words: StreamWords, pictures: MeasuredPictures, tell: Callable[[int, Decoded], None]
+    ) -> None:
+        self._number, self._words, self._pictures, self._tell = number, words, pictures, tell
+        self._told = 0
+        self.is_idle = True
+        """Whether nothing of it waits to be measured."""
+
+    def heed(self) -> None:
+        """Tell of key pictures that were decoded since."""
+        if self._pictures.compared(self._words.chosen) > self._told:
+            differences = self._pictures.differences(self._words.chosen)
+            self._told, self.is_idle = len(differences), False
+            self._tell(self._number, Decoded(differences, self._words.declared_fps))
+
+    def measure(self) -> None:
+        """Measure what it shows now: as a rule that is its last picture, and nobody waits for it at the end."""
+        self._pictures.scene()
+        self.is_idle = True
+
+
+def _take_all(waiting: selectors.BaseSelector, until: float, early: Sequence[_EarlyStream]) -> None:
     while waiting.get_map():
         left = until - time.monotonic()
         if left <= 0:
             raise Failed(f"ffmpeg: no answer within {_ENDING_S:g} s")
-        for ready, _ in waiting.select(left):
-            take: Callable[[bytes], None] = ready.data
-            if chunk := os.read(ready.fd, 1 << 18):
+        unmeasured = next((one for one in early if not one.is_idle), None)
+        ready = waiting.select(0 if unmeasured else left)
+        if unmeasured and not ready:
+            unmeasured.measure()
+        for key, _ in ready:
+            take: Callable[[bytes], None] = key.data
+            if chunk := os.read(key.fd, 1 << 18):
                 take(chunk)
             else:
-                waiting.unregister(ready.fileobj)
+                waiting.unregister(key.fileobj)
+        for one in early:
+            one.heed()
 
 
 def _answer(stream: StreamToDecode, words: StreamWords, pictures: MeasuredPictures) -> DecodedAnswer | None:
@@ -270,17 +319,31 @@ def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None
             if fd not in kept:
                 with contextlib.suppress(OSError):
                     os.close(fd)
-        said = json.dumps(decode(streams, until)).encode()
-        while said:
-            said = said[os.write(answers, said) :]
+
+        def say(what: object) -> None:
+            line = json.dumps(what).encode() + b"\n"
+            while line:
+                line = line[os.write(answers, line) :]
+
+        say(decode(streams, until, lambda number, decoded: say({"of": number, **decoded._asdict()})))
     finally:
         os._exit(0)
 
 
+def decoded_in(said: bytes, number: int) -> tuple[int, Decoded] | None:
+    """The stream of which a process tells in a line what was decoded so far, and that; None where it does not."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        line = json.loads(said)
+        fps, differences = line["declared_fps"], [float(one) for one in line["differences"]]
+        if line["of"] in range(number):
+            return line["of"], Decoded(differences, None if fps is None else float(fps))
+    return None
+
+
 def answers_in(said: bytes, number: int) -> list[DecodedAnswer | None]:
-    """What a process answered of so many streams; None of each where that is no answer."""
+    """What a process answered of so many streams in its last line; None of each where that is no answer."""
     with contextlib.suppress(ValueError, TypeError):
-        answers = json.loads(said)
+        answers = json.loads(said.rstrip(b"\n").rpartition(b"\n")[2])
         if isinstance(answers, list) and len(answers) == number:
             return [None if one is None else DecodedAnswer(*one) for one in answers]
     return [None] * number

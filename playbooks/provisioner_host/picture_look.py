@@ -69,6 +69,7 @@ class PictureLook:
         every: whether every picture counts, or key frames alone.
         skips: whether the decoder gets key frames alone.
         until: its end on the monotonic clock, whenever it began.
+        early: what has to hold for it to end before its time; None where it does not.
     """
 
     def __init__(self, wanted: LookToTake, until: float = inf) -> None:
@@ -77,6 +78,7 @@ class PictureLook:
         self.keys, self.until = wanted["keys"], until
         self.skips = wanted.get("skips", False)
         self.every = wanted["every"] and not self.skips
+        self.early = wanted.get("early")
         self._wanted = wanted
 
     def of_all(self) -> PictureLook:
@@ -97,12 +99,14 @@ def decoding(look: PictureLook) -> list[str]:
     return ["-skip_frame", "nokey"] if look.skips else []
 
 
-def filters(number: int, *, every: bool) -> str:
+def filters(number: int, *, every: bool, named: bool = False) -> str:
     """The filters of an input: two pictures of each that is measured, `small` and `exact` with the input's number.
 
-    They are `FILTERS` in a row; the first tells of each picture that is decoded, the third of each that is measured.
+    The first of them tells of each picture that is decoded, the third of each that is measured; where they are named
+    they say of which input.
     """
     chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if every else "key"
+    decoded, measured = (f"@{what}{number}" if named else "" for what in ("decoded", "chosen"))
     small, exact = (
         f"scale={width}:{height}:flags={how}:out_range=pc,format=gray"
         for width, height, how in (
@@ -111,13 +115,9 @@ def filters(number: int, *, every: bool) -> str:
         )
     )
     return (
-        f"[{number}:v:0]showinfo=checksum=0,select='{chosen}',showinfo=checksum=0,split[a{number}][b{number}];"
-        f"[a{number}]{small}[small{number}];[b{number}]{exact}[exact{number}]"
+        f"[{number}:v:0]showinfo{decoded}=checksum=0,select='{chosen}',showinfo{measured}=checksum=0,"
+        f"split[a{number}][b{number}];[a{number}]{small}[small{number}];[b{number}]{exact}[exact{number}]"
     )
-
-
-FILTERS, DECODED, CHOSEN = 8, 0, 2
-"""How many filters an input has, and which of them tell of pictures."""
 
 
 def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:
@@ -314,6 +314,7 @@ class MeasuredPictures:
         self._last_exact = b""
         self._smalls: list[bytes] = []
         self._digests: list[str] = []
+        self._scene: tuple[tuple[bytes, bytes], SceneAnswer] | None = None
 
     def small(self, chunk: bytes) -> None:
         """Take averaged pictures."""
@@ -332,8 +333,16 @@ class MeasuredPictures:
 
     def scene(self) -> SceneAnswer | None:
         """The measures of the last picture."""
-        whole = self._smalls and self._last_exact
-        return picture_measures.scene_of(self._smalls[-1], self._last_exact) if whole else None
+        if not self._smalls or not self._last_exact:
+            return None
+        last = self._smalls[-1], self._last_exact
+        if self._scene is None or self._scene[0] != last:
+            self._scene = last, picture_measures.scene_of(*last)
+        return self._scene[1]
+
+    def compared(self, chosen: Sequence[bool]) -> int:
+        """How many key pictures there are that can be compared with the one before."""
+        return max(0, sum(chosen[: len(self._smalls)]) - 1)
 
     def differences(self, chosen: Sequence[bool]) -> list[float]:
         """How each key picture among all differs from the one before."""

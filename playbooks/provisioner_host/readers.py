@@ -24,6 +24,7 @@ from provisioner_host import (
     batch_decoder,
     confined,
     cpu_budget,
+    early_end,
     http_digest,
     logins,
     nal_units,
@@ -60,6 +61,7 @@ _SHIPPED = (
     nal_units,
     rtp_units,
     rtsp_talk,
+    early_end,
     batch_decoder,
     swift_reader,
 )

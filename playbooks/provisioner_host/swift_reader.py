@@ -18,8 +18,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from provisioner_host import batch_decoder, picture_measures, pinned
+from provisioner_host import batch_decoder, early_end, picture_measures, pinned
 from provisioner_host.batch_decoder import DecodedAnswer, StreamToDecode
+from provisioner_host.early_end import Arrived, Decoded
 from provisioner_host.nal_units import Unfit
 from provisioner_host.picture_look import MOST_PACKETS, PictureLook
 from provisioner_host.picture_measures import Packet
@@ -124,6 +125,11 @@ class _Looks:
             one.guarded(one.connect)
         for one in list(self._open):
             one.guarded(one.advance, now)
+        # Who is sure looks on while others are not, as long as nobody waits for the place.
+        answered = [one for one in self._open if one.is_answered(now)]
+        if self.waiting or len(answered) == len(self._open):
+            for one in answered:
+                one.guarded(one.end, now)
         self._open, ended = [one for one in self._open if not one.is_over], [one for one in self._open if one.is_over]
         self._leaving = [one for one in self._leaving + ended if not one.is_closed(now)]
         for site, looks in list(self._gathered.items()):
@@ -171,10 +177,11 @@ class _Look:
         self._socket: socket.socket | ssl.SSLSocket | None = None
         self._depacketizer: Depacketizer | None = None
         self._spoke = self._left_at = self._begun
-        self._packets: list[Packet] = []
-        self._first = self._last = 0.0
+        self._before: list[Arrived] = []
+        self._pictures: list[Arrived] = []
         self._keys = 0
         self._begin_ticks, self._latest = 0, 0
+        self._decoded = Decoded((), None)
         self._every = turn.look.every
         self.pipe = _Pipe(looks)
         self.since: float | None = None
@@ -308,14 +315,17 @@ class _Look:
         for one in self._depacketizer.packet(packet):
             if one.key or self.since is not None:
                 self._picture(one, now)
+            elif self.turn.look.early is not None and len(self._before) < MOST_PACKETS:
+                self._before.append(Arrived(Packet(one.ticks / CLOCK, len(one.data)), now))
 
     def _picture(self, one: CodedPicture, now: float) -> None:
         track = self._talk.track
         assert track is not None  # noqa: S101 (for the type checker)
         data = one.data
         if self.since is None:
-            self.since = self._first = now
+            self.since = now
             self._begin_ticks = self._latest = one.ticks
+            self._before = [early_end.moved(before, -one.ticks / CLOCK) for before in self._before]
             if not one.sets:
                 data = track.sets + data
             self.pipe.write(batch_decoder.head_of(track.codec))
@@ -325,11 +335,10 @@ class _Look:
             raise Unfit("its pictures come out of order")
         self._latest = max(self._latest, one.ticks)
         self._keys += one.key
-        self._last = now
         seconds = (one.ticks - self._begin_ticks) / CLOCK
         key = picture_measures.key_of(one.data, track.codec) if one.key else ""
-        self._packets.append(Packet(seconds, len(one.data), key))
-        if len(self._packets) > MOST_PACKETS:
+        self._pictures.append(Arrived(Packet(seconds, len(one.data), key), now))
+        if len(self._pictures) > MOST_PACKETS:
             raise Unfit("it sends more pictures than any camera")
         if self._every or one.key:
             self.pipe.write(batch_decoder.picture_head(one.ticks - self._begin_ticks, len(data)), data)
@@ -345,10 +354,21 @@ class _Look:
         look = self.turn.look
         enough = look.seconds if self._keys >= look.keys else look.most_s
         if now >= min(self.since + enough + _LONGER_S, look.until):
-            self.looked_s = now - self.since
-            self._end()
+            self.end(now)
         elif now - self._spoke > _ALIVE_S:
             self._say(self._talk.stay())
+
+    def is_answered(self, now: float) -> bool:
+        """Whether all that the look asks of the stream is answered, and well, so that it may end before its time."""
+        early = self.turn.look.early
+        if early is None or self.is_over or not self._decoded.differences:
+            return False
+        return early_end.is_answered(early, self._before, self._pictures, self._decoded, now)
+
+    def end(self, now: float) -> None:
+        """End the look."""
+        self.looked_s = now - (self.since or now)
+        self._end()
 
     def _end(self) -> None:
         self.is_over, self._left_at = True, time.monotonic()
@@ -387,21 +407,26 @@ class _Look:
     def to_decode(self, source: int) -> StreamToDecode:
         """The stream, of which pictures are to be decoded from a pipe."""
         assert self._talk.track is not None  # noqa: S101 (for the type checker)
-        return StreamToDecode(self._talk.track.codec, self._every, source)
+        return StreamToDecode(self._talk.track.codec, self._every, source, self.turn.look.early is not None)
+
+    def shown(self, decoded: Decoded) -> None:
+        """Take what was decoded so far."""
+        self._decoded = decoded
 
     def decoded(self, one: DecodedAnswer | None) -> None:
         """Take what was decoded: the answer, if that is all there was."""
         if one is None or self.is_left or not self.is_over:
             self.leave_it()
             return
-        owed = picture_measures.owed_from(one.first_s, self._packets, every=self._every)
+        packets = [picture.packet for picture in self._pictures]
+        owed = picture_measures.owed_from(one.first_s, packets, every=self._every)
         if (one.frames, one.key_frames) != (owed, self._keys):
             self.leave_it()
             return
         picture: PictureAnswer = {
             "every": self._every,
             "looked_s": round(self.looked_s, 2),
-            "packets": picture_measures.packets_of(self._packets, self._last - self._first),
+            "packets": picture_measures.packets_of(packets, self._pictures[-1].at - self._pictures[0].at),
             "frames": one.frames,
             "owed": owed,
             "key_frames": one.key_frames,
@@ -484,13 +509,19 @@ class _RunningBatch:
         self._until = min(time.monotonic() + longest + _DECODED_S, max(looks.until, time.monotonic() + _DECODED_S))
         streams = [one.to_decode(one.pipe.open()) for one in members]
         self._batch = batch_decoder.begin(streams, self._until)
-        self._said, self._is_over = bytearray(), False
+        self._said, self._is_over, self._heard = bytearray(), False, 0
         looks.ready.register(self._batch.answers, selectors.EVENT_READ, self._hear)
 
     def _hear(self) -> None:
         chunk = os.read(self._batch.answers, _BLOCK)
         self._said += chunk
         self._is_over = self._is_over or not chunk or len(self._said) > _MOST_ANSWER
+        if b"\n" in chunk:
+            whole = self._said.rfind(b"\n")
+            for line in self._said[self._heard : whole].split(b"\n"):
+                if said := batch_decoder.decoded_in(line, len(self._members)):
+                    self._members[said[0]].shown(said[1])
+            self._heard = whole + 1
 
     def advance(self, now: float) -> bool:
         """Whether it is over: then its answers are told."""

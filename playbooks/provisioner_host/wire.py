@@ -129,6 +129,13 @@ class LimitsRequest(TypedDict):
     cpu_share: NotRequired[float]
 
 
+class EarlyEndToTake(TypedDict):
+    """What was agreed of a stream whose look may end as soon as nothing of it is in doubt; None where nothing was."""
+
+    fps: float | None
+    least_kbps: int | None
+
+
 class LookToTake(TypedDict):
     """How a read goes on after its first key frame.
 
@@ -140,6 +147,7 @@ class LookToTake(TypedDict):
             gets all.
         swift: whether one program may look at it with many others, which proves that all is well and nothing else;
             left out where it is read by itself.
+        early: what has to hold for such a look to end before its time; left out where none does.
     """
 
     seconds: float
@@ -148,6 +156,7 @@ class LookToTake(TypedDict):
     every: bool
     skips: NotRequired[bool]
     swift: NotRequired[bool]
+    early: NotRequired[EarlyEndToTake]
 
 
 class PathToRead(TypedDict):
