@@ -102,7 +102,7 @@ def _is_in_time(looked: Sequence[Arrived], now: float) -> bool:
     """
     offsets = [one.at - one.packet.seconds for one in looked]
     step = looked[-1].packet.seconds - looked[-2].packet.seconds
-    in_time = -_SOON_S < offsets[-1] - offsets[0] and offsets[-1] - min(offsets) < _LATE_S
+    in_time = offsets[-1] - offsets[0] > -_SOON_S and offsets[-1] - min(offsets) < _LATE_S
     return in_time and now - looked[-1].at < _GAP * step + _LATE_S
 
 

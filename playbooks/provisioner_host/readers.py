@@ -27,6 +27,7 @@ from provisioner_host import (
     early_end,
     http_digest,
     logins,
+    looked_stream,
     nal_units,
     picture_answer,
     picture_look,
@@ -63,6 +64,7 @@ _SHIPPED = (
     rtsp_talk,
     early_end,
     batch_decoder,
+    looked_stream,
     swift_reader,
 )
 # Each ffmpeg that decodes one key frame of a large picture, and what runs beside it.

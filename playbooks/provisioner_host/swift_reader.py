@@ -18,20 +18,19 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from provisioner_host import batch_decoder, early_end, picture_measures, pinned
+from provisioner_host import batch_decoder, pinned
 from provisioner_host.batch_decoder import DecodedAnswer, StreamToDecode
-from provisioner_host.early_end import Arrived, Decoded
+from provisioner_host.early_end import Decoded
+from provisioner_host.looked_stream import LookedStream
 from provisioner_host.nal_units import Unfit
-from provisioner_host.picture_look import MOST_PACKETS, PictureLook
-from provisioner_host.picture_measures import Packet
-from provisioner_host.rtp_units import CLOCK, CodedPicture, Depacketizer
+from provisioner_host.picture_look import PictureLook
 from provisioner_host.rtsp_reader import SHORTEST_READ_S, Login
 from provisioner_host.rtsp_talk import Refused, Talk
 
 if TYPE_CHECKING:
     import ssl
 
-    from provisioner_host.wire import PictureAnswer, ReadAnswer
+    from provisioner_host.wire import ReadAnswer
 
 # The other reader counts from its first decoded picture, when more have come: a loop as long as a look shows in both.
 _LONGER_S = 0.3
@@ -175,14 +174,8 @@ class _Look:
         place = f"[{address}]:{turn.login.port}" if ":" in address else f"{address}:{turn.login.port}"
         self._talk = Talk(place, (turn.login.user, turn.login.password), turn.path, turn.login.scheme)
         self._socket: socket.socket | ssl.SSLSocket | None = None
-        self._depacketizer: Depacketizer | None = None
+        self._stream: LookedStream | None = None
         self._spoke = self._left_at = self._begun
-        self._before: list[Arrived] = []
-        self._pictures: list[Arrived] = []
-        self._keys = 0
-        self._begin_ticks, self._latest = 0, 0
-        self._decoded = Decoded((), None)
-        self._every = turn.look.every
         self.pipe = _Pipe(looks)
         self.since: float | None = None
         """When its first key picture came."""
@@ -199,7 +192,7 @@ class _Look:
             self._fail(str(refused), refused.status)
         except OSError as error:
             # Once it plays, the other reader says how it ended.
-            if self._depacketizer is None:
+            if self._stream is None:
                 self._fail(error.strerror or str(error), None)
             else:
                 self.leave_it()
@@ -308,62 +301,34 @@ class _Look:
     # --- the stream -------------------------------------------------------------------------------
 
     def _packet(self, packet: bytes, now: float) -> None:
-        if self._depacketizer is None:
+        if self._stream is None:
             track = self._talk.track
             assert track is not None  # noqa: S101 (for the type checker)
-            self._depacketizer = Depacketizer(track.codec, track.payload_type)
-        for one in self._depacketizer.packet(packet):
-            if one.key or self.since is not None:
-                self._picture(one, now)
-            elif self.turn.look.early is not None and len(self._before) < MOST_PACKETS:
-                self._before.append(Arrived(Packet(one.ticks / CLOCK, len(one.data)), now))
-
-    def _picture(self, one: CodedPicture, now: float) -> None:
-        track = self._talk.track
-        assert track is not None  # noqa: S101 (for the type checker)
-        data = one.data
-        if self.since is None:
+            self._stream = LookedStream(track, self.turn.look)
+        blocks = self._stream.packet(packet, now)
+        if self.since is None and self._stream.keys:
             self.since = now
-            self._begin_ticks = self._latest = one.ticks
-            self._before = [early_end.moved(before, -one.ticks / CLOCK) for before in self._before]
-            if not one.sets:
-                data = track.sets + data
-            self.pipe.write(batch_decoder.head_of(track.codec))
             self._looks.gather(self)
-        elif one.ticks < self._latest and not self._every:
-            # Pictures come out of order: a decoder of key pictures alone would see less than the other reader's.
-            raise Unfit("its pictures come out of order")
-        self._latest = max(self._latest, one.ticks)
-        self._keys += one.key
-        seconds = (one.ticks - self._begin_ticks) / CLOCK
-        key = picture_measures.key_of(one.data, track.codec) if one.key else ""
-        self._pictures.append(Arrived(Packet(seconds, len(one.data), key), now))
-        if len(self._pictures) > MOST_PACKETS:
-            raise Unfit("it sends more pictures than any camera")
-        if self._every or one.key:
-            self.pipe.write(batch_decoder.picture_head(one.ticks - self._begin_ticks, len(data)), data)
+        self.pipe.write(*blocks)
 
     def advance(self, now: float) -> None:
         """End the look if it is long enough, or the patience if nothing came."""
         if self.is_over:
             return
-        if self.since is None:
+        if self.since is None or self._stream is None:
             if now - self._begun > self._patient_s:
                 self._fail(f"no answer within {self._patient_s:g} s", None, timed_out=True)
             return
         look = self.turn.look
-        enough = look.seconds if self._keys >= look.keys else look.most_s
+        enough = look.seconds if self._stream.keys >= look.keys else look.most_s
         if now >= min(self.since + enough + _LONGER_S, look.until):
             self.end(now)
         elif now - self._spoke > _ALIVE_S:
             self._say(self._talk.stay())
 
     def is_answered(self, now: float) -> bool:
-        """Whether all that the look asks of the stream is answered, and well, so that it may end before its time."""
-        early = self.turn.look.early
-        if early is None or self.is_over or not self._decoded.differences:
-            return False
-        return early_end.is_answered(early, self._before, self._pictures, self._decoded, now)
+        """Whether it may end before its time."""
+        return not self.is_over and self._stream is not None and self._stream.is_answered(now)
 
     def end(self, now: float) -> None:
         """End the look."""
@@ -407,36 +372,21 @@ class _Look:
     def to_decode(self, source: int) -> StreamToDecode:
         """The stream, of which pictures are to be decoded from a pipe."""
         assert self._talk.track is not None  # noqa: S101 (for the type checker)
-        return StreamToDecode(self._talk.track.codec, self._every, source, self.turn.look.early is not None)
+        return StreamToDecode(self._talk.track.codec, self.turn.look.every, source, self.turn.look.early is not None)
 
     def shown(self, decoded: Decoded) -> None:
         """Take what was decoded so far."""
-        self._decoded = decoded
+        if self._stream is not None:
+            self._stream.shown(decoded)
 
     def decoded(self, one: DecodedAnswer | None) -> None:
         """Take what was decoded: the answer, if that is all there was."""
-        if one is None or self.is_left or not self.is_over:
+        if one is None or self._stream is None or self.is_left or not self.is_over:
             self.leave_it()
             return
-        packets = [picture.packet for picture in self._pictures]
-        owed = picture_measures.owed_from(one.first_s, packets, every=self._every)
-        if (one.frames, one.key_frames) != (owed, self._keys):
+        if (picture := self._stream.answer(one, self.looked_s)) is None:
             self.leave_it()
             return
-        picture: PictureAnswer = {
-            "every": self._every,
-            "looked_s": round(self.looked_s, 2),
-            "packets": picture_measures.packets_of(packets, self._pictures[-1].at - self._pictures[0].at),
-            "frames": one.frames,
-            "owed": owed,
-            "key_frames": one.key_frames,
-            "complaints": 0,
-            "missed": 0,
-            "declared_fps": one.declared_fps,
-            "scene": one.scene,
-            "differences": one.differences,
-            "digests": one.digests,
-        }
         self._tell({"codec": one.codec, "width": one.width, "height": one.height, "picture": picture})
 
 
