@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     States = dict[str, SampleAnswer]
 
-# Of a reader that stays longer no more is seen than that: a quick look takes half a second more.
+# Of a reader that stays longer no more is seen than that: a whole quick look takes half a second more.
 _WATCHED_S = 2.5
 # A centre that cannot come is not waited for: one that can begins a reader in this time, or has one.
 _PATIENCE_S = 8.0
-_EVERY_S, _OFTEN_S, _FEW = 1.0, 0.5, 100
+_EVERY_S, _OFTEN_S, _FEW = 1.0, 0.25, 100
 # A list of thousands of paths takes its time.
 _PAUSE_SHARE = 3
 
@@ -41,6 +41,11 @@ class AwaitedReads:
         self._since: dict[tuple[str, str], float] = {}
         self.on_demand: dict[str, OnDemandAnswer] = {}
         """How on-demand paths were when they were last seen."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody is waited for."""
+        return bool(self._due)
 
     def wait(self, until: float) -> None:
         """Wait until each read was watched, is over, or does not come; no longer than until then."""

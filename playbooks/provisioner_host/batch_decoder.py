@@ -197,8 +197,8 @@ def decode(
     """
     words, pictures = BatchWords(streams), [MeasuredPictures() for _ in streams]
     early = [
-        _EarlyStream(number, *one, tell)
-        for number, (stream, *one) in enumerate(zip(streams, words.streams, pictures))
+        _EarlyStream(number, words.streams[number], pictures[number], tell)
+        for number, stream in enumerate(streams)
         if stream.early
     ]
     pipes = [(os.pipe(), os.pipe()) for _ in streams]

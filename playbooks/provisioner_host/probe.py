@@ -57,8 +57,9 @@ if TYPE_CHECKING:
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
 _LOG_S = 90
-# So long after the first sample a path that flows has grown, be it a slow one.
-_LEAST_S = 2.0
+# So long after the first sample a path that flows has grown, and a slow one; where centres look meanwhile, who see
+# more of it, half of that is enough of one that has.
+_LEAST_S, _BESIDE_LOOKS_S = 2.0, 1.0
 _Result = TypeVar("_Result")
 _PROBE_USER = "probe"
 # In MediaMTX's file where nobody may read without encryption, its own probe neither.
@@ -248,7 +249,8 @@ class _Look:
             parts: list[Future[Any]] = [reading, beside.submit(self._awaited.wait, until)]
             with self._spans.of("samples"):
                 wait(parts, max(_LEAST_S, sample_s))
-                self._samples = first, self._later_sample(first, sampled, sample_s)
+                least_s = _BESIDE_LOOKS_S if awaits and self._awaited.is_asked else _LEAST_S
+                self._samples = first, self._later_sample(first, sampled, least_s, sample_s)
                 self.sources = source_peers.evidence(connected, source_peers.connections())
             self._reads |= reading.result()
 
@@ -259,13 +261,13 @@ class _Look:
             return reads_of_relay(self._address, paths, (first, {}), self._limits)
 
     def _later_sample(
-        self, first: Mapping[str, SampleAnswer], sampled: float, longest_s: float
+        self, first: Mapping[str, SampleAnswer], sampled: float, least_s: float, longest_s: float
     ) -> dict[str, SampleAnswer]:
         """The paths again, so long after the first sample as it takes to see that they flow, and no longer than that.
 
         A path that has not grown may be a slow one: only the whole time says that nothing comes.
         """
-        for seconds in (min(_LEAST_S, longest_s), longest_s):
+        for seconds in (min(least_s, longest_s), min(_LEAST_S, longest_s), longest_s):
             time.sleep(max(0.0, sampled + seconds - time.monotonic()))
             second = self._sample()
             if all(p["on_demand"] or _grew(first.get(name), second.get(name)) for name, p in self._paths.items()):

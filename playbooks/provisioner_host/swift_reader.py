@@ -466,12 +466,11 @@ class _RunningBatch:
         chunk = os.read(self._batch.answers, _BLOCK)
         self._said += chunk
         self._is_over = self._is_over or not chunk or len(self._said) > _MOST_ANSWER
-        if b"\n" in chunk:
-            whole = self._said.rfind(b"\n")
-            for line in self._said[self._heard : whole].split(b"\n"):
-                if said := batch_decoder.decoded_in(line, len(self._members)):
-                    self._members[said[0]].shown(said[1])
-            self._heard = whole + 1
+        *lines, _ = bytes(self._said[self._heard :]).split(b"\n")
+        self._heard += sum(len(line) + 1 for line in lines)
+        for line in lines:
+            if said := batch_decoder.decoded_in(line, len(self._members)):
+                self._members[said[0]].shown(said[1])
 
     def advance(self, now: float) -> bool:
         """Whether it is over: then its answers are told."""

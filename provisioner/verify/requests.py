@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
@@ -45,6 +45,7 @@ class ProbeLimits:
         max_readers: how many paths a host reads at once; of one site alone eight.
         sample_s: for how long at most a path may take to show that it flows.
         looks: by path, how its picture is looked at; the others end with their key frame.
+        early: whether a look of a centre that looks alone may end as soon as nothing is in doubt.
         asks: whether devices are asked about themselves, where the inventory says how.
         asks_again: whether with a login, too, that they refused before.
         once: the paths that their relay need not read where a centre looks at them.
@@ -57,6 +58,7 @@ class ProbeLimits:
     sample_s: float = 5
     read_s: float = 25
     looks: Mapping[str, wire.LookToTake] = field(default_factory=dict)
+    early: bool = False
     asks: bool = False
     asks_again: bool = False
     once: frozenset[str] = frozenset()
@@ -112,14 +114,20 @@ def probe_calls(
     return tuple(calls)
 
 
-def _at_centre(wanted: Iterable[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
+def _at_centre(wanted: Sequence[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
     """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them.
 
     Where it alone looks, to prove that all is well, one program looks at many streams.
     """
-    looks = {one.path.name: limits.looks[one.path.name] for one in wanted if one.path.name in limits.looks}
-    once = {one.path.name for one in wanted if limits.is_once(one)}
-    return {name: {**look, "swift": True} if name in once else {**look, "every": False} for name, look in looks.items()}
+    looks: dict[str, wire.LookToTake] = {}
+    for path in (one.path for one in wanted if one.path.name in limits.looks):
+        looks[path.name] = {**limits.looks[path.name], "every": False}
+    for one in (one for one in wanted if limits.is_once(one)):
+        alone: wire.LookToTake = {**limits.looks[one.path.name], "swift": True}
+        if limits.early:
+            alone["early"] = {"fps": one.path.fps, "least_kbps": one.path.least_kbps}
+        looks[one.path.name] = alone
+    return looks
 
 
 def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:

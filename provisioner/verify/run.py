@@ -30,7 +30,7 @@ from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import Window, in_window, window_meanwhile, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
-from provisioner.verify.picture.due import looks_at
+from provisioner.verify.picture.due import Looks, looks_at
 from provisioner.verify.reference import references_by_site
 from provisioner.verify.requests import ObserveCall, ProbeLimits, one_a_relay, paths_by_host, probe_calls, taking_turns
 from provisioner.verify.result import (
@@ -354,7 +354,8 @@ class _Looking:
 
     def _limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
         again = self.orders.asks_again
-        limits = replace(self.limits, looks=self._looks(targets), asks=self.asks, asks_again=again)
+        early = self.orders.looks is Looks.QUICK
+        limits = replace(self.limits, looks=self._looks(targets), early=early, asks=self.asks, asks_again=again)
         limits = replace(limits, samples_suffice=self.orders.level == _LOWEST_READ)
         if left_s is None:
             return limits

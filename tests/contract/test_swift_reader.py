@@ -187,6 +187,62 @@ def test_many_streams_of_sites_are_measured_as_each_by_itself(filmed: Callable[[
     assert all(many.values())
 
 
+# --- what ends early ------------------------------------------------------------------------------
+
+EARLY: LookToTake = {**QUICK, "early": {"fps": 10, "least_kbps": None}}
+LONG = ("-preset", "veryfast", "-t", "6", "-g", "10", "-bf", "0")
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    return encode(tmp_path_factory.mktemp("film"), "h264", LONG, scene="testsrc=size=320x240:rate=10")
+
+
+def repeating(film: Film) -> Film:
+    """The first second of a film, again and again."""
+    pictures = tuple(replace(film.pictures[n % 10], ticks=n * film.step) for n in range(len(film.pictures)))
+    return replace(film, pictures=pictures)
+
+
+def looked(read: ReadAnswer | None) -> float:
+    return picture_of(read)["looked_s"]
+
+
+def test_looks_at_healthy_streams_end_with_the_second_key_picture(long_film: Film) -> None:
+    paths = [f"p/f-{number % 2}/cam-{number}/sub" for number in range(6)]
+    with FilmServer(dict.fromkeys(paths, long_film)) as server:
+        many = swiftly(server, paths, EARLY)
+    for read in many.values():
+        picture = picture_of(read)
+        assert 0.9 < picture["looked_s"] < 2 + LATE
+        assert (len(picture["differences"]), picture["packets"]["key_count"]) == (1, 2)
+        assert picture["scene"]
+        assert (picture["complaints"], picture["packets"]["gaps"], picture["packets"]["equal"]) == (0, 0, 0)
+
+
+def test_what_is_in_doubt_is_looked_at_whole_and_the_others_meanwhile(long_film: Film) -> None:
+    with FilmServer({"p/f/cam-1/sub": long_film, "p/g/cam-2/sub": repeating(long_film)}) as server:
+        both_ = swiftly(server, ["p/f/cam-1/sub", "p/g/cam-2/sub"], EARLY)
+        slow = swiftly(server, ["p/f/cam-1/sub"], {**QUICK, "early": {"fps": 25, "least_kbps": None}})
+    assert min(map(looked, (*both_.values(), *slow.values()))) >= 3.2
+    # The measures are of the whole look: a picture that repeats shows in each of its key pictures.
+    again = picture_of(both_["p/g/cam-2/sub"])
+    assert again["differences"] == [0.0] * 3
+    assert len(again["packets"]["keys"]) == 4
+    assert len(set(again["packets"]["keys"])) == 1
+
+
+def test_who_is_sure_makes_room_for_who_waits(long_film: Film) -> None:
+    films = {"p/f/cam-1/sub": repeating(long_film), "p/g/cam-2/sub": long_film, "p/h/cam-3/sub": long_film}
+    with FilmServer(films) as server:
+        login, until = Login("127.0.0.1", server.port, "x", "y"), time.monotonic() + 60 + LATE
+        turns = [SwiftTurn(n, login, path, PictureLook(EARLY, until)) for n, path in enumerate(films)]
+        answers: dict[int, ReadAnswer | None] = {}
+        look_at_all(turns, 2, 15 + LATE, until, lambda number, answer: answers.update({number: answer}))
+    assert looked(answers[0]) >= 3.2
+    assert looked(answers[1]) < 2.5 + LATE
+
+
 # --- what it leaves to the other one --------------------------------------------------------------
 
 

@@ -52,6 +52,8 @@ class Look:
         by_day: whether it was by day.
         damaged: of how many pictures the relay did not get all.
         picture: the reader's measures; None where it decoded nothing.
+        early: those of a look at the same that ended early; None where it would have gone on for its whole time.
+        early_damaged: of how many pictures the relay did not get all until then.
     """
 
     camera: int
@@ -69,6 +71,8 @@ class Look:
     damaged: int
     picture: dict[str, Any] | None
     cpu_s: float
+    early: dict[str, Any] | None = None
+    early_damaged: int = 0
 
 
 def collect(size: Size, workers: int, begin: int = 0) -> Iterator[Look]:
@@ -150,4 +154,6 @@ def _look(by: Watcher, shot: Shot, *, full: bool = False) -> Look:
         damaged=seen.damaged,
         picture=seen.picture,
         cpu_s=seen.cpu_s,
+        early=seen.early.picture if seen.early else None,
+        early_damaged=seen.early.damaged if seen.early else 0,
     )

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from provisioner_host.picture_look import PictureLook
 from provisioner_host.rtsp_reader import Login, read
 from tests.pictures.cameras import Camera
-from tests.pictures.film import Shot, film
-from tests.pictures.sending import PATH, SimulatedCamera, sent, simulated_camera
+from tests.pictures.early import early_look
+from tests.pictures.film import Shot, Unit, film
+from tests.pictures.sending import PATH, Sent, SimulatedCamera, sent, simulated_camera
 
 if TYPE_CHECKING:
     from provisioner_host.wire import LookToTake
@@ -35,12 +36,22 @@ class Seen:
         error: why not.
         damaged: of how many pictures a part was lost on the way to the relay, which counts them.
         cpu_s: what the reader and ffmpeg took of a processor.
+        early: how a look at the same ends that may end early; None where it goes on for its whole time.
     """
 
     picture: dict[str, Any] | None
     error: str
     damaged: int
     cpu_s: float
+    early: EarlyEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyEnd:
+    """A look at the same that ended early: its measures, and of how many pictures a part was lost until then."""
+
+    picture: dict[str, Any]
+    damaged: int
 
 
 def full_s(camera: Camera) -> float:
@@ -57,12 +68,30 @@ class Watcher:
     def look(self, shot: Shot) -> Seen:
         """What a reader measures of a shot."""
         units = film(shot, self._folder)
-        stream, damaged = sent(shot, units)
-        self._server.put_in(stream, units[0])
+        stream = sent(shot, units)
+        self._server.put_in(stream.packets, units[0])
         login = Login("127.0.0.1", self._server.port, "simulated", "simulated")
         before = _cpu_s()
         answer: Any = read(login, PATH, _PATIENCE_S, look=PictureLook(_TO_THE_END))
-        return Seen(answer.get("picture"), str(answer.get("error", "")), damaged, _cpu_s() - before)
+        cpu_s = _cpu_s() - before
+        return Seen(
+            answer.get("picture"),
+            str(answer.get("error", "")),
+            len(stream.damaged),
+            cpu_s,
+            _early(shot, stream, units[0]),
+        )
+
+
+def _early(shot: Shot, stream: Sent, first: Unit) -> EarlyEnd | None:
+    """The look that ends early, where it would: none that is asked to be a full one does."""
+    if shot.seconds > QUICK_S:
+        return None
+    sets = [nal for nal in first.nals if nal[0] & 31 in {7, 8}]
+    picture = early_look(stream, sets, shot.camera.agreed_fps)
+    if picture is None:
+        return None
+    return EarlyEnd(picture, sum(at <= picture["looked_s"] for at in stream.damaged))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any, TypedDict, cast
 
 from provisioner.hosts.document import fields_of
 from provisioner.verify.memory import PathMemory, after
+from provisioner.verify.picture.check import early_doubt
 from provisioner.verify.picture.hours import Hours, hours_of
 from provisioner.verify.picture.measures import Picture, picture_in
 from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
@@ -73,8 +74,14 @@ class Camera:
     memory: PathMemory = field(default_factory=PathMemory)
 
 
-def judge_all(looks: Sequence[Look], seed: int) -> list[Night]:
-    """Every look judged in its order: references first, then healthy nights, then each fault from a healthy memory."""
+def judge_all(looks: Sequence[Look], seed: int, *, early: bool = False) -> list[Night]:
+    """Every look judged in its order: references first, then healthy nights, then each fault from a healthy memory.
+
+    Args:
+        looks: they.
+        seed: of the simulation.
+        early: whether quick looks end early where nothing is in doubt; where something is the whole look counts.
+    """
     references = _references(looks)
     nights: list[Night] = []
     by_camera: dict[int, list[Look]] = defaultdict(list)
@@ -83,8 +90,24 @@ def judge_all(looks: Sequence[Look], seed: int) -> list[Night]:
             by_camera[look.camera].append(look)
     for number, of in sorted(by_camera.items()):
         dark = camera_of(seed, number).night is Light.DARK
-        nights += _of_camera(number, of, references, _DARK_HOURS if dark else ())
+        hours = _DARK_HOURS if dark else ()
+        nights += _of_camera(number, [_ended(look, hours) for look in of] if early else of, references, hours)
     return nights
+
+
+def _ended(look: Look, dark_hours: tuple[Hours, ...]) -> Look:
+    """A look as it ends that may end early: it does where it alone shows no fault, else a second one is whole.
+
+    Key pictures that earlier looks saw are a fault as well: the second look sees them, too.
+    """
+    if look.early is None or look.full:
+        return look
+    ended = replace(look, picture=look.early, damaged=look.early_damaged, seconds=look.early["looked_s"])
+    picture = _picture(ended)
+    if picture is None or early_doubt(picture, ended.damaged):
+        return look
+    at = _FIRST + timedelta(days=look.night)
+    return look if judged(picture, at, Agreed(look.agreed_fps, None, dark_hours)).fault else ended
 
 
 def _is_reference(look: Look) -> bool:

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from random import Random
 
@@ -23,8 +23,23 @@ _HEAD = 12
 _SHORTEST = 40
 
 
-def sent(shot: Shot, units: Sequence[Unit]) -> tuple[tuple[bytes, ...], int]:
-    """The packets of a film, with what is wrong with the stream; and of how many pictures a part does not come."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is sent of a film.
+
+    Attributes:
+        packets: of RTP, those that come.
+        at: when each of them does, in seconds from the first picture on.
+        damaged: when the pictures come of which a part does not.
+    """
+
+    packets: tuple[bytes, ...]
+    at: tuple[float, ...]
+    damaged: tuple[float, ...]
+
+
+def sent(shot: Shot, units: Sequence[Unit]) -> Sent:
+    """The packets of a film, with what is wrong with the stream."""
     random = chance("stream", shot.random.random())
     rate = shot.camera.agreed_fps
     units = _spoilt(shot, units, random)
@@ -41,7 +56,12 @@ def sent(shot: Shot, units: Sequence[Unit]) -> tuple[tuple[bytes, ...], int]:
         out.extend(whole)
         of += [number] * len(whole)
     gone = _gone(len(out), lost, random) if lost else frozenset()
-    return tuple(one for place, one in enumerate(out) if place not in gone), len({of[place] for place in gone})
+    come = [place for place in range(len(out)) if place not in gone]
+    return Sent(
+        tuple(out[place] for place in come),
+        tuple(units[of[place]].at for place in come),
+        tuple(sorted({units[of[place]].at for place in gone})),
+    )
 
 
 def _gone(count: int, lost: float, random: Random) -> frozenset[int]:

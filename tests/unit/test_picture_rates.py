@@ -26,7 +26,7 @@ from tests.pictures.rates import (
     share_at_least,
     together,
 )
-from tests.pictures.sending import sent
+from tests.pictures.sending import Sent, sent
 from tests.unit.docs.pages import text_of
 
 STORED = Path(rates.__file__).with_name("rates.json")
@@ -78,7 +78,7 @@ def test_a_run_that_was_broken_off_goes_on_with_the_camera_it_was_at(
 
 
 def test_the_same_seed_sends_the_same_bytes_and_another_one_others() -> None:
-    def stream(seed: int, fault: Fault) -> tuple[tuple[bytes, ...], int]:
+    def stream(seed: int, fault: Fault) -> Sent:
         camera = camera_of(seed, 0)
         shot = Shot(camera, accepted(camera, Light.IR), 0.4, trouble_of(fault, seed, 0))
         with TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def test_the_same_seed_sends_the_same_bytes_and_another_one_others() -> None:
 
     assert stream(1, Fault.NONE) == stream(1, Fault.NONE)
     assert stream(1, Fault.NONE) != stream(2, Fault.NONE)
-    assert stream(1, Fault.LOSS_QUARTER)[1] > 0
+    assert stream(1, Fault.LOSS_QUARTER).damaged
 
 
 def test_the_page_has_the_tables_that_are_stored(stored: Any) -> None:

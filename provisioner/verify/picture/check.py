@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from provisioner.base.counted import counted
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, Shortfall, failed, not_checked
 from provisioner.verify.delivery import received_check
 from provisioner.verify.evidence import Read
 from provisioner.verify.lossy import site_line_check
-from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S
+from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
 from provisioner.verify.picture.hours import hours_of
 from provisioner.verify.picture.measures import Picture
 from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, Suspect, judged
@@ -39,7 +40,19 @@ def picture_check(case: Case) -> Check:
     if judgement.fault is not None:
         # Of a camera, so that its streams are one incident.
         return failed(Layer.PICTURE, case.camera_name, judgement.fault.cause, judgement.fault.detail)
+    if doubt := early_doubt(read.picture, _damaged(case)):
+        return not_checked(case.target.relay.id, doubt)
     return NOT_DUE if judgement.state is State.DARK else PASSED
+
+
+def early_doubt(picture: Picture, damaged: int) -> str:
+    """Why a look that ended before its time does not do; empty where it does, or went on for its whole time.
+
+    What its reader cannot see, the relay's own count, has to be without a fault, too: it is looked at whole then.
+    """
+    if picture.looked_s >= QUICK_S or not damaged:
+        return ""
+    return f"in the {picture.looked_s:.1f} s of its look {counted(damaged, 'picture')} came with parts missing"
 
 
 def _goes_before(shortfall: Shortfall, judgement: Judgement, case: Case) -> bool:
@@ -115,9 +128,13 @@ def is_full(picture: Picture) -> bool:
 def _judged(case: Case, picture: Picture) -> Judgement:
     path = case.path_as_seen
     agreed = Agreed(path.fps, path.least_kbps, tuple(map(hours_of, path.dark_hours)))
-    samples = case.relay.samples.get(path.name, (None, None))
-    damaged = samples[1].damaged - samples[0].damaged if samples[0] and samples[1] else 0
-    return judged(picture, case.at or _NO_TIME, agreed, Before(case.memory.keys, case.memory.noise), damaged)
+    return judged(picture, case.at or _NO_TIME, agreed, Before(case.memory.keys, case.memory.noise), _damaged(case))
+
+
+def _damaged(case: Case) -> int:
+    """Of how many pictures a part did not come to the relay between its samples, by MediaMTX's count."""
+    samples = case.relay.samples.get(case.target.path.name, (None, None))
+    return samples[1].damaged - samples[0].damaged if samples[0] and samples[1] else 0
 
 
 def _read(case: Case) -> Read | None:

@@ -47,21 +47,19 @@ def looks_at(
         return {}
     full = looks is Looks.FULL
     due = looks is Looks.DUE
-    early = looks is Looks.QUICK
 
     def is_full(target: PathToCheck) -> bool:
         return full or (due and full_look_due(target, memories.get(target.remembered_as, NOTHING), at) is not None)
 
-    return {target.path.name: look_at(target.path, full=is_full(target), early=early) for target in targets}
+    return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
 
 
-def look_at(path: MediaPath, *, full: bool, early: bool = False) -> wire.LookToTake:
-    """One look at a path; a quick one may end early where nothing is in doubt, if it is told so."""
+def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
+    """One look at a path."""
     small = path.width * path.height * (path.fps or _USUAL_FPS) <= _PIXELS_A_SECOND
     if full:
         return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": small, "skips": not small}
-    look: wire.LookToTake = {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": small, "skips": not small}
-    return {**look, "early": {"fps": path.fps, "least_kbps": path.least_kbps}} if early else look
+    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": small, "skips": not small}
 
 
 def longest_s(look: wire.LookToTake) -> float:

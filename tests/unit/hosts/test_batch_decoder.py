@@ -21,9 +21,9 @@ from tests.hostile import CAMERA
 STREAMS = [StreamToDecode("h264", every=True, source=7), StreamToDecode("hevc", every=False, source=8)]
 
 
-def shown(filter_number: int, seconds: float, *, key: bool, size: str = "640x360") -> bytes:
+def shown(name: str, seconds: float, *, key: bool, size: str = "640x360") -> bytes:
     said = f"n:   3 pts: 9 pts_time:{seconds:g} pos:  5 fmt:yuv420p sar:1/1 s:{size} i:P iskey:{key:d} type:P "
-    return f"[Parsed_showinfo_{filter_number} @ 0x5f] {said}\n".encode()
+    return f"[showinfo@{name} @ 0x5f] {said}\n".encode()
 
 
 def words(*lines: bytes) -> BatchWords:
@@ -34,15 +34,15 @@ def words(*lines: bytes) -> BatchWords:
 
 
 def test_each_line_is_of_the_stream_whose_filter_says_it() -> None:
-    rate = b"[Parsed_showinfo_8 @ 0x1] config in time_base: 1/90000, frame_rate: 30000/1001\n"
+    rate = b"[showinfo@decoded1 @ 0x1] config in time_base: 1/90000, frame_rate: 30000/1001\n"
     heard = words(
-        shown(0, 10, key=True),
-        shown(2, 10, key=True),
-        shown(0, 10.1, key=False),
+        shown("decoded0", 10, key=True),
+        shown("chosen0", 10, key=True),
+        shown("decoded0", 10.1, key=False),
         rate,
-        shown(8, 10.5, key=True, size="1920x1080"),
-        shown(10, 10.5, key=True),
-        shown(8, 10.6, key=False),
+        shown("decoded1", 10.5, key=True, size="1920x1080"),
+        shown("chosen1", 10.5, key=True),
+        shown("decoded1", 10.6, key=False),
     )
     one, other = heard.streams
     assert (one.frames, one.key_frames, one.size, one.first_s, one.chosen) == (2, 1, (640, 360), 0, [True])
@@ -52,7 +52,7 @@ def test_each_line_is_of_the_stream_whose_filter_says_it() -> None:
 
 
 def test_a_rate_of_as_many_pictures_as_ticks_is_none() -> None:
-    rate = b"[Parsed_showinfo_0 @ 0x1] config in time_base: 1/90000, frame_rate: 90000/1\n"
+    rate = b"[showinfo@decoded0 @ 0x1] config in time_base: 1/90000, frame_rate: 90000/1\n"
     assert words(rate).streams[0].declared_fps is None
 
 
@@ -69,7 +69,7 @@ def test_a_rate_of_as_many_pictures_as_ticks_is_none() -> None:
     ],
 )
 def test_after_any_complaint_nothing_is_certain(line: bytes) -> None:
-    assert not words(shown(0, 10, key=True), line).is_clean
+    assert not words(shown("decoded0", 10, key=True), line).is_clean
 
 
 def test_what_is_no_damage_is_no_complaint() -> None:
@@ -87,7 +87,9 @@ def test_words_without_end_end_the_batch(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @CAMERA
-@given(st.lists(st.binary(max_size=300) | st.sampled_from([shown(99, 3, key=True), shown(800, 3, key=True)])))
+@given(
+    st.lists(st.binary(max_size=300) | st.sampled_from([shown("decoded9", 3, key=True), shown("chosen7", 3, key=True)]))
+)
 def test_whatever_is_said_breaks_nothing(said: list[bytes]) -> None:
     heard = BatchWords(STREAMS)
     for chunk in said:
@@ -125,12 +127,54 @@ def decoded(*streams: bytes, codec: str = "h264") -> list[Any]:
     return answers_in(said, len(streams))
 
 
-def coded(film: Film, number: int) -> bytes:
-    data = head_of(film.codec)
-    for one in film.pictures[:number]:
+def coded(film: Film, number: int, begin: int = 0) -> bytes:
+    data = b"" if begin else head_of(film.codec)
+    for one in film.pictures[begin:number]:
         body = b"".join(START_CODE + unit for unit in one.units)
         data += picture_head(one.ticks, len(body)) + body
     return data
+
+
+def test_a_key_picture_is_told_while_its_stream_goes_on_and_whatever_others_are_at(film: Film) -> None:
+    pipes = [os.pipe() for _ in range(3)]
+    sources = [
+        StreamToDecode("h264", every=True, source=reading, early=number < 2)
+        for number, (reading, _) in enumerate(pipes)
+    ]
+    batch = batch_decoder.begin(sources, time.monotonic() + 30)
+    # Of the second one no more than a key picture comes, of the third one nobody waits.
+    for (_, writing), number in zip(pipes, (6, 1, 6), strict=True):
+        os.write(writing, coded(film, number))
+    said = b""
+    while b"\n" not in said:
+        said += os.read(batch.answers, 65536)
+    told = batch_decoder.decoded_in(said, 3)
+    assert told is not None
+    assert (told[0], len(told[1].differences), told[1].declared_fps) == (0, 1, 10)
+    for (_, writing), number in zip(pipes, (6, 1, 6), strict=True):
+        os.write(writing, coded(film, 12, number))
+        os.close(writing)
+    while chunk := os.read(batch.answers, 65536):
+        said += chunk
+    os.close(batch.answers)
+    os.waitpid(batch.process, 0)
+    lines = [one for line in said.splitlines() if (one := batch_decoder.decoded_in(line, 3))]
+    assert {number for number, _ in lines} == {0, 1}
+    # What is said in the end is what it was told of.
+    whole = answers_in(said, 3)
+    assert [one and one.frames for one in whole] == [12, 12, 12]
+    for number in (0, 1):
+        last = [decoded for of, decoded in lines if of == number][-1]
+        assert whole[number] is not None
+        assert list(last.differences) == whole[number].differences
+
+
+@CAMERA
+@given(st.binary(max_size=300))
+def test_a_line_that_tells_nothing_is_none(said: bytes) -> None:
+    assert batch_decoder.decoded_in(said, 3) is None
+    for line in ({"of": 3, "differences": [], "declared_fps": None}, {"of": 0, "differences": [[]]}, [1], None):
+        assert batch_decoder.decoded_in(json.dumps(line).encode(), 3) is None
 
 
 def test_streams_are_decoded_each_by_itself(film: Film) -> None:
