@@ -28,7 +28,7 @@ def picture_option(default: Looks) -> Callable[[_C], _C]:
         type=ListedWord([looks.value for looks in Looks]),
         default=default.value,
         show_default=True,
-        help="How each picture is looked at: not at all, for 3 s, for 10 to 60 s, or so long where it is due.",
+        help="How each picture is looked at: not at all, for 3 s at most, for 10 to 60 s, or so long where it is due.",
     )
 
 

@@ -131,10 +131,54 @@ def test_healthy_paths_are_read_at_the_centre_alone() -> None:
     # The small ones with every picture, as a relay would.
     assert looks[ONE]["every"] is True
     assert all(look["swift"] for look in looks.values())
+    # A quick look may end early, by what was agreed of the stream.
+    agreed = {path.name: {"fps": path.fps, "least_kbps": path.least_kbps} for path in PATHS}
+    assert {name: look["early"] for name, look in looks.items()} == agreed
     assert {(path.verdict, path.level, path.passed) for path in result.paths} == {
         (Verdict.UP, 7, (1, 2, 3, 4, 5, 6, 7))
     }
     assert {path.picture.state for path in result.paths if path.picture} == {"good"}
+
+
+@pytest.mark.parametrize("looks", [Looks.DUE, Looks.FULL])
+def test_looks_that_the_night_takes_go_on_for_their_whole_time(looks: Looks) -> None:
+    hosts = Hosts()
+    run(hosts, looks=looks)
+    taken = hosts.calls[0][CENTRE].request["centre"]["relays"][0]["looks"]
+    assert all(look["swift"] for look in taken.values())
+    assert not any("early" in look for look in taken.values())
+
+
+@pytest.mark.parametrize(("looked_s", "damaged", "visits"), [(1.1, 1, 2), (1.1, 0, 1), (3.3, 1, 1)])
+def test_damage_that_a_relay_counts_has_a_look_that_ended_early_taken_whole(
+    looked_s: float, damaged: int, visits: int
+) -> None:
+    def breaks(relay: dict[str, Any], centre: dict[str, Any]) -> None:
+        relay[ONE]["samples"][1]["damaged"] = damaged
+        centre[ONE]["picture"] = picture(looked_s=looked_s)
+
+    hosts = Hosts(breaks)
+    result = run(hosts)
+    assert len(hosts.calls) == visits
+    # Once by itself is nothing that is reported: the second look says so, and it is a whole one on the relay.
+    assert of(result).verdict is Verdict.UP
+    if visits > 1:
+        assert all("early" not in path.get("look", {}) for path in hosts.asked())
+        assert not any(
+            "early" in look for look in hosts.calls[1][CENTRE].request["centre"]["relays"][0]["looks"].values()
+        )
+
+
+def test_where_no_time_is_left_for_a_whole_look_it_is_unknown() -> None:
+    def breaks(relay: dict[str, Any], centre: dict[str, Any]) -> None:
+        relay[ONE]["samples"][1]["damaged"] = 1
+        centre[ONE]["picture"] = picture(looked_s=1.1)
+
+    hosts = Hosts(breaks)
+    path = of(run(hosts, deadline_s=12))
+    assert len(hosts.calls) == 1
+    assert (path.verdict, path.level) == (Verdict.UNKNOWN, 5)
+    assert "in the 1.1 s of its look 1 picture came with parts missing" in path.detail
 
 
 @pytest.mark.parametrize(
