@@ -236,20 +236,24 @@ class _EarlyStream:
     ) -> None:
         self._number, self._words, self._pictures, self._tell = number, words, pictures, tell
         self._told = 0
-        self.is_idle = True
-        """Whether nothing of it waits to be measured."""
+        self._is_unmeasured = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether a picture waits to be measured."""
+        return self._is_unmeasured and self._pictures.is_whole
 
     def heed(self) -> None:
         """Tell of key pictures that were decoded since."""
         if self._pictures.compared(self._words.chosen) > self._told:
             differences = self._pictures.differences(self._words.chosen)
-            self._told, self.is_idle = len(differences), False
+            self._told, self._is_unmeasured = len(differences), True
             self._tell(self._number, Decoded(differences, self._words.declared_fps))
 
     def measure(self) -> None:
         """Measure what it shows now: as a rule that is its last picture, and nobody waits for it at the end."""
         self._pictures.scene()
-        self.is_idle = True
+        self._is_unmeasured = False
 
 
 def _take_all(waiting: selectors.BaseSelector, until: float, early: Sequence[_EarlyStream]) -> None:
@@ -257,7 +261,7 @@ def _take_all(waiting: selectors.BaseSelector, until: float, early: Sequence[_Ea
         left = until - time.monotonic()
         if left <= 0:
             raise Failed(f"ffmpeg: no answer within {_ENDING_S:g} s")
-        unmeasured = next((one for one in early if not one.is_idle), None)
+        unmeasured = next((one for one in early if one.waits), None)
         ready = waiting.select(0 if unmeasured else left)
         if unmeasured and not ready:
             unmeasured.measure()

@@ -340,6 +340,11 @@ class MeasuredPictures:
             self._scene = last, picture_measures.scene_of(*last)
         return self._scene[1]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last picture has come in both of its forms."""
+        return len(self._digests) == len(self._smalls) and not (self._small or self._exact)
+
     def compared(self, chosen: Sequence[bool]) -> int:
         """How many key pictures there are that can be compared with the one before."""
         return max(0, sum(chosen[: len(self._smalls)]) - 1)

@@ -165,8 +165,9 @@ def test_a_key_picture_is_told_while_its_stream_goes_on_and_whatever_others_are_
     assert [one and one.frames for one in whole] == [12, 12, 12]
     for number in (0, 1):
         last = [decoded for of, decoded in lines if of == number][-1]
-        assert whole[number] is not None
-        assert list(last.differences) == whole[number].differences
+        in_the_end = whole[number]
+        assert in_the_end is not None
+        assert list(last.differences) == in_the_end.differences
 
 
 @CAMERA
