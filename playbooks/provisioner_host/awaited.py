@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WATCHED_S = 2.5
 # A centre that cannot come is not waited for: one that can begins a reader in this time, or has one.
 _PATIENCE_S = 8.0
-_EVERY_S, _OFTEN_S, _FEW = 1.0, 0.25, 100
+_EVERY_S, _OFTEN_S, _FEW = 1.0, 0.15, 100
 # A list of thousands of paths takes its time.
 _PAUSE_SHARE = 3
 

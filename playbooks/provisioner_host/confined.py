@@ -1,12 +1,13 @@
 """Programs of ours that run confined, as they read what may take them over: streams, and what devices answer.
 
-Their modules and what they are asked go in over standard input, as the confined user can read none of ours; lines come
-out. What comes back is hostile: it is bounded here, and looked at by whoever hears the lines.
+Their modules go in over standard input, as the confined user can read none of ours, and then what they are asked; lines
+come out. What comes back is hostile: it is bounded here, and looked at by whoever hears the lines.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import subprocess
@@ -22,11 +23,11 @@ import json, sys, types
 line = sys.stdin.buffer.readline()
 package = sys.modules["provisioner_host"] = types.ModuleType("provisioner_host")
 package.__path__ = []
-for name, source in json.loads(line)["modules"]:
+for name, source in json.loads(line):
     module = sys.modules[name] = types.ModuleType(name)
     setattr(package, name.rpartition(".")[2], module)
     exec(compile(source, name, "exec"), module.__dict__)
-module.serve(json.loads(line))
+module.serve(json.loads(sys.stdin.buffer.readline()))
 """
 PROGRAM = ("/usr/bin/python3", "-I", "-S", "-c", _BOOT)
 """Runs the last of the modules that it gets: its `serve`, with what it is asked."""
@@ -43,14 +44,44 @@ def source_of(module: Any) -> str:
     return str(module.__loader__.get_source(module.__name__))
 
 
-def run(command: Sequence[str], request: bytes, until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
+class Start:
+    """When a program that has started gets what it is asked: until then it does nothing."""
+
+    def __init__(self) -> None:
+        self._decided, self._is_now = threading.Event(), False
+
+    def now(self) -> None:
+        """Ask it now."""
+        self._is_now = True
+        self._decided.set()
+
+    def never(self) -> None:
+        """Do not ask it, where it was not asked before."""
+        self._decided.set()
+
+    def wait(self, until: float) -> bool:
+        """Wait for that, and say whether it is asked; no longer than until then."""
+        return self._decided.wait(max(0.0, until - time.monotonic())) and self._is_now
+
+
+def run(
+    command: Sequence[str],
+    modules: Sequence[Sequence[str]],
+    request: bytes,
+    until: float,
+    hear: Callable[[Iterator[bytes]], bool],
+    *,
+    start: Start | None = None,
+) -> str:
     """Run a program, have its lines heard as they come, and return what it complained of.
 
     Who has heard all that it wants waits neither for the program's end nor for complaints: there are none then.
 
     Args:
         command: the program, confined.
-        request: one line, for its standard input.
+        modules: its modules with their sources, in the order of their imports.
+        request: what it is asked, one line.
+        start: when it gets that; at once where it is left out.
         until: when nothing more is heard, on the monotonic clock.
         hear: takes the lines; whether it has heard all.
     """
@@ -64,15 +95,20 @@ def run(command: Sequence[str], request: bytes, until: float, hear: Callable[[It
     with process, _ended(process):
         complaint = _Complaint(process.stderr)
         # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
-        threading.Thread(target=_hand_out, args=(process.stdin, request), daemon=True).start()
+        words = json.dumps(modules).encode() + b"\n", request + b"\n"
+        threading.Thread(target=_hand_out, args=(process.stdin, words, start, until), daemon=True).start()
         return "" if hear(_lines(process.stdout, until)) else complaint.text()
 
 
-def _hand_out(stdin: IO[bytes] | None, request: bytes) -> None:
+def _hand_out(stdin: IO[bytes] | None, words: tuple[bytes, bytes], start: Start | None, until: float) -> None:
     # It may be gone before it has read: then it answers nothing, and says why.
     with contextlib.suppress(OSError, ValueError):
         if stdin is not None:
-            stdin.write(request)
+            modules, request = words
+            stdin.write(modules)
+            stdin.flush()
+            if start is None or start.wait(until):
+                stdin.write(request)
             stdin.close()
 
 

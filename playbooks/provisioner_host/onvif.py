@@ -128,10 +128,10 @@ def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[I
     if refusal := sandbox.refusal():
         return refusal
     modules = confined.sources(_SHIPPED)
-    request: AskingRequest = {"modules": modules, "devices": list(turns), "at_once": _AT_ONCE, "until": until}
+    request: AskingRequest = {"devices": list(turns), "at_once": _AT_ONCE, "until": until}
     argv = command((turn["address"] for turn in turns), until)
     try:
-        said = confined.run(argv, json.dumps(request).encode() + b"\n", until + _GRACE_S, hear)
+        said = confined.run(argv, modules, json.dumps(request).encode(), until + _GRACE_S, hear)
     except OSError:
         # Pictures are looked at all the same.
         said = argv[0]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from provisioner_host import (
     awaited,
     closer,
+    confined,
     deliveries,
     observe,
     onvif,
@@ -88,9 +89,9 @@ class ProbeBudget:
         share = request.get("cpu_share")
         self.cores = None if share is None else share * (os.cpu_count() or 1)
 
-    def reads(self) -> readers.ReadTimes:
-        """How many reads at once, how long each, and until when."""
-        return readers.ReadTimes(self.readers, self.read_s, self.until, self.cores)
+    def reads(self, start: confined.Start | None = None) -> readers.ReadTimes:
+        """How many reads at once, how long each, and until when; from `start` on, if they are not to begin at once."""
+        return readers.ReadTimes(self.readers, self.read_s, self.until, self.cores, start)
 
 
 class Spans:
@@ -466,15 +467,23 @@ def _after(name: str) -> SampleAnswer | None:
 
 
 def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
-    tunnel = reach.live_tunnel(key)
     relays = {r["relay"]: _login(r) for r in wanted["relays"]}
     logins = {r["relay"]: _reads_by(r) for r in wanted["relays"]}
     # The relays take turns, too.
     placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
     turns = [(of, name) for _, of, name in placed]
     looks = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
-    with spans.of("centre reads"), deliveries.incoming(relays.values()) as incoming:
-        reads = _reads_of_centre(logins, turns, looks, limits)
+    # The readers start meanwhile: what a read changes is seen before the first one begins.
+    start = confined.Start()
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(_reads_of_centre, logins, turns, looks, limits, start)
+        try:
+            tunnel = reach.live_tunnel(key)
+            with spans.of("centre reads"), deliveries.incoming(relays.values()) as incoming:
+                start.now()
+                reads = reading.result()
+        finally:
+            start.never()
     with spans.of("again"):
         _read_again(reads, logins, looks, limits)
     unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
@@ -519,6 +528,7 @@ def _reads_of_centre(
     turns: list[readers.Turn],
     looks: Mapping[readers.Turn, LookToTake],
     limits: ProbeBudget,
+    start: confined.Start | None = None,
 ) -> dict[readers.Turn, ReadAnswer]:
     reads: dict[readers.Turn, ReadAnswer] = {}
     by_number = {number: looks[turn] for number, turn in enumerate(turns) if turn in looks}
@@ -526,7 +536,7 @@ def _reads_of_centre(
     def done(number: int, read: ReadAnswer) -> None:
         reads[turns[number]] = read
 
-    readers.read_all(logins, turns, limits.reads(), done, by_number)
+    readers.read_all(logins, turns, limits.reads(start), done, by_number)
     return reads
 
 

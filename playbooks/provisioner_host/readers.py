@@ -86,11 +86,19 @@ Turn = tuple[str, str]
 class ReadTimes:
     """How many reads at once, how long each until its key frame, and until when on the monotonic clock.
 
-    `cores` are the processors of whose time they may take all; None for no bound.
+    `cores` are the processors of whose time they may take all; None for no bound. `start` is when they begin, for which
+    the readers themselves start before; at once where it is None.
     """
 
-    def __init__(self, readers: int, read_s: float, until: float, cores: float | None = None) -> None:
-        self.readers, self.read_s, self.until, self.cores = readers, read_s, until, cores
+    def __init__(
+        self,
+        readers: int,
+        read_s: float,
+        until: float,
+        cores: float | None = None,
+        start: confined.Start | None = None,
+    ) -> None:
+        self.readers, self.read_s, self.until, self.cores, self.start = readers, read_s, until, cores, start
 
 
 def read_all(
@@ -123,7 +131,10 @@ def read_all(
 
 
 def _read_confined(
-    logins: Mapping[str, Login], request: bytes, times: ReadTimes, done: Callable[[int, ReadAnswer], bool]
+    logins: Mapping[str, Login],
+    request: bytes,
+    times: ReadTimes,
+    done: Callable[[int, ReadAnswer], bool],
 ) -> str:
     """Read, and return what the confined part complained of; `done` says whether that was the last read.
 
@@ -137,7 +148,8 @@ def _read_confined(
     def hear(lines: Iterator[bytes]) -> bool:
         return any(done(turn, answer) for turn, answer in answered(lines))
 
-    said = confined.run(command(logins, times), request, times.until + _GRACE_S, hear)
+    modules = confined.sources((*_SHIPPED, sys.modules[__name__]))
+    said = confined.run(command(logins, times), modules, request, times.until + _GRACE_S, hear, start=times.start)
     for login in logins.values():
         said = login.scrubbed(said)
     return _line(sandbox.not_started(said) or said)
@@ -164,7 +176,6 @@ def _request(
     logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes, looks: Mapping[int, LookToTake]
 ) -> bytes:
     request: ReadersRequest = {
-        "modules": confined.sources((*_SHIPPED, sys.modules[__name__])),
         "logins": {name: (x.address, x.port, x.user, x.password, x.fingerprint) for name, x in logins.items()},
         "turns": [list(turn) for turn in turns],
         "looks": {str(turn): look for turn, look in looks.items()},
@@ -173,7 +184,7 @@ def _request(
         "until": times.until,
         "cores": times.cores,
     }
-    return json.dumps(request).encode() + b"\n"
+    return json.dumps(request).encode()
 
 
 def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:

@@ -884,14 +884,13 @@ class ReadAnswer(TypedDict, total=False):
 
 
 class ReadersRequest(TypedDict):
-    """What the confined readers get on their standard input: their own modules first, then what they read.
+    """What the confined readers get on their standard input, after their own modules.
 
     A login is an address, a port, a user, a password and, where it is encrypted, a certificate's fingerprint; a turn
     is a login's name and a path. `looks` are by a turn's number. `until` is on the monotonic clock, which all processes
     of a host share. `cores` are the processors of whose time readers may take all; null for no bound.
     """
 
-    modules: list[list[str]]
     logins: dict[str, tuple[str, int, str, str, str]]
     turns: list[list[str]]
     looks: dict[str, LookToTake]
@@ -913,7 +912,6 @@ class AskingTurn(TypedDict):
 class AskingRequest(TypedDict):
     """What the confined part that asks devices gets on its standard input, as readers do."""
 
-    modules: list[list[str]]
     devices: list[AskingTurn]
     at_once: int
     until: float

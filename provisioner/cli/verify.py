@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.collector import without_collector
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.language import marked
 from provisioner.base.printable import printable
@@ -101,14 +102,15 @@ def verify(
     onlooker, limit = AskedAfter(), parse_limits(limits)
     expect_hosts(session, limit)
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.
-    from provisioner.runs.verification import (  # noqa: PLC0415
-        NoteError,
-        accept_pictures,
-        expect_verification,
-        record_verification,
-        refuse_job,
-        verify_with_memory,
-    )
+    with without_collector():
+        from provisioner.runs.verification import (  # noqa: PLC0415
+            NoteError,
+            accept_pictures,
+            expect_verification,
+            record_verification,
+            refuse_job,
+            verify_with_memory,
+        )
 
     if accept:
         refuse_job(session)

@@ -158,7 +158,7 @@ def test_what_nobody_thought_of_is_that_device_s_own_doing(
     monkeypatch.setattr(onvif_http, "post", fails)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
     turn: AskingTurn = {"address": "192.0.2.1", "port": 80, "login": None, "profile": ""}
-    onvif_ask.serve({"modules": [], "devices": [turn] * 100, "at_once": 4, "until": 0})
+    onvif_ask.serve({"devices": [turn] * 100, "at_once": 4, "until": 0})
     said = capsys.readouterr().out
     answers = dict(onvif.answered(said.encode().splitlines(), 100))
     assert {one["outcome"] for one in answers.values()} == {"wrong answer"}
