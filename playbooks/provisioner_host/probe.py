@@ -268,7 +268,7 @@ class _Look:
 
         A path that has not grown may be a slow one: only the whole time says that nothing comes.
         """
-        for seconds in (min(least_s, longest_s), min(_LEAST_S, longest_s), longest_s):
+        for seconds in sorted({min(least_s, longest_s), min(_LEAST_S, longest_s), longest_s}):
             time.sleep(max(0.0, sampled + seconds - time.monotonic()))
             second = self._sample()
             if all(p["on_demand"] or _grew(first.get(name), second.get(name)) for name, p in self._paths.items()):

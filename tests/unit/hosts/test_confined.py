@@ -12,8 +12,13 @@ import pytest
 
 from provisioner_host import confined
 
-MODULES = [["provisioner_host.echo", "import sys\nsys.stdout.write('up\\n')\nsys.stdout.flush()\ndef serve(asked):\n"
-            "    print('asked', asked)\n"]]  # fmt: skip
+_ECHO = """
+import sys
+print("up", flush=True)
+def serve(asked):
+    print("asked", asked)
+"""
+MODULES = [["provisioner_host.echo", _ECHO]]
 COMMAND = (sys.executable, *confined.PROGRAM[1:])
 
 

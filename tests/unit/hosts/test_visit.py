@@ -134,6 +134,32 @@ def test_the_second_sample_takes_as_long_as_it_has_to(
     assert answer["relay"]["paths"][NAME]["samples"][1] == (second if looks == 2 else third)
 
 
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(
+    ("second", "looks"), [pytest.param(2000, 2, id="it has grown"), pytest.param(1000, 3, id="it has its time")]
+)
+def test_beside_a_centre_who_looks_a_path_that_has_grown_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, second: int, looks: int
+) -> None:
+    monkeypatch.setattr(probe, "_BESIDE_LOOKS_S", 0.1)
+    monkeypatch.setattr(probe, "_LEAST_S", 0.6)
+    monkeypatch.setattr("provisioner_host.awaited.AwaitedReads.wait", lambda *_a: None)
+    monkeypatch.setattr("provisioner_host.probe._Look.take_again", lambda *_a: None)
+    taken: list[float] = []
+
+    def sample(_paths: object) -> tuple[dict[str, SampleAnswer], str]:
+        taken.append(time.monotonic())
+        return {NAME: sample_of((1000, second, 3000)[len(taken) - 1]), OTHER: sample_of(0, available=False)}, ""
+
+    monkeypatch.setattr(probe, "sample", sample)
+    wanted = request(sample_s=0.6)
+    for path in wanted["relay"]["paths"]:
+        path["read_by"] = ["centre"]
+    probe.probe(wanted, Path())
+    assert len(taken) == looks
+    assert (0.1 if looks == 2 else 0.6) <= taken[-1] - taken[0] < (0.5 if looks == 2 else 20)
+
+
 def test_paths_with_a_stream_are_read_first_else_in_the_order_in_which_they_are_asked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
