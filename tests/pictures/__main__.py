@@ -24,11 +24,12 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many processors it takes (1)")
     parser.add_argument("--looks", type=Path, metavar="FILE", help="keep what was measured here, and go on with it")
     parser.add_argument("--judge", type=Path, nargs="+", metavar="FILE", help="simulate nothing, judge what was kept")
+    parser.add_argument("--early", action="store_true", help="quick looks end as soon as nothing is in doubt")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     options = parser.parse_args()
     if options.judge is not None:
         of = together(
-            [figures(judge_all(read(file), seed), seed) for file in options.judge for seed in [seed_of(file)]]
+            [_figures(read(file), seed, early=options.early) for file in options.judge for seed in [seed_of(file)]]
         )
     else:
         of = _simulated(Size(options.seed, options.cameras, options.nights, options.hard, options.soft), options)
@@ -47,11 +48,11 @@ def _simulated(size: Size, options: argparse.Namespace) -> Figures:
         except OtherSizeError as other:
             sys.exit(str(other))
         looks = read(options.looks)
-    return _figures(looks, size.seed)
+    return _figures(looks, size.seed, early=options.early)
 
 
-def _figures(looks: Sequence[Look], seed: int) -> Figures:
-    return figures(judge_all(looks, seed), seed)
+def _figures(looks: Sequence[Look], seed: int, *, early: bool) -> Figures:
+    return figures(judge_all(looks, seed, early=early), seed)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from tests.pictures.rates import (
 )
 from tests.pictures.sending import Sent, sent
 from tests.unit.docs.pages import text_of
+from tests.unit.verify import world
 
 STORED = Path(rates.__file__).with_name("rates.json")
 PROMISED = {
@@ -129,6 +130,36 @@ def test_a_share_has_the_bound_above_which_it_is(count: int, of: int, shown: str
 )
 def test_a_rate_has_the_bound_below_which_it_is(count: int, days: int, shown: str) -> None:
     assert per_thousand(count, days) == shown
+
+
+@pytest.mark.parametrize(
+    ("whole", "early", "lost", "said"),
+    [
+        # Nothing is in doubt: what the whole look would have seen later is not seen.
+        (["a", "b", "a", "b"], {}, 0, ""),
+        # Where it shows a fault, or the relay misses a part of a picture, the whole look counts.
+        (["a", "b", "a", "b"], {"step_s": 0.2}, 0, "picture repeats"),
+        (["a", "b", "a", "b"], {}, 1, "picture repeats"),
+        (["a", "b", "c", "d"], {"step_s": 0.2}, 0, ""),
+        # Where it went on by itself as well.
+        (["a", "b", "a", "b"], None, 0, "picture repeats"),
+    ],
+)
+def test_a_look_that_ends_early_counts_where_nothing_is_in_doubt(
+    whole: list[str], early: dict[str, Any] | None, lost: int, said: str
+) -> None:
+    keys = [one * 16 for one in whole]
+    seen = world.picture(packets=world.packets(keys=keys))
+    brief = (
+        None
+        if early is None
+        else world.picture(looked_s=1.1, packets=world.packets(keys=keys[:2], key_count=2, **early))
+    )
+    one = replace(night(1).look, picture=seen, early=brief, early_damaged=lost)
+    (found,) = judge_all([one], 11, early=True)
+    assert found.fault == said
+    (before,) = judge_all([one], 11)
+    assert before.fault == ("picture repeats" if whole[0] in whole[1:] else "")
 
 
 def test_several_seeds_are_added_up() -> None:
