@@ -4,75 +4,28 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
 
 import pytest
 
+from provisioner.hosts.shown_key import fingerprint_of
 from tests.hostile import NODE
-from tests.nodes.broker import BrokerServer, broker_of
-from tests.processes import end, started
 
+from .carrier_node import CARRIER, RELAY, NodeOfTheLab, node_of_the_lab
 from .deployment import Deployment
 from .patience import stretched
-from .topology import JUMP, RELAYS, SSH_USER, Network
+from .test_rollout import fewer_cameras, host_in
+from .topology import CENTRE, RELAYS, SSH_USER, Network
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
-CARRIER: Final = JUMP.carrier
-RELAY: Final = next(relay.name for relay in RELAYS if relay.carrier == CARRIER)
-FACILITY, CAMERA = "kcl-qn-001", r"  - id: cam-02(?:.*\n)+"
-KEYS: Final = f"/home/{SSH_USER}/.ssh/authorized_keys"
-
-
-class NodeOfTheLab(NamedTuple):
-    """The node of the lab's second carrier, and the broker."""
-
-    deployment: Deployment
-    broker: BrokerServer
-    file: Path
-    log: Path
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start it."""
-        program = Path(sys.executable).with_name("provisioner")
-        kept = {"PATH", "XDG_RUNTIME_DIR"}
-        own = {name: value for name, value in self.deployment.environment.items() if name in kept}
-        return started([program, "node", "run", str(self.file)], self.log, environment=own)
 
 
 @pytest.fixture
 def node(deployment: Deployment, tmp_path: Path) -> Iterator[NodeOfTheLab]:
-    """A node whose key alone opens its carrier's hosts: the controller's is taken out of them."""
-    lab = deployment.lab
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "ssh_key")],
-        check=True,
-        timeout=stretched(30),
-    )
-    public = (tmp_path / "ssh_key.pub").read_text(encoding="utf-8")
-    hosts = (RELAY, JUMP.name)
-    for host in hosts:
-        lab.exec(host, ["cp", "-p", KEYS, f"{KEYS}.kept"])
-        lab.exec(host, ["sh", "-c", f"cat > {KEYS}"], stdin=public)
-    try:
-        with broker_of(tmp_path) as broker:
-            networks = [lab.subnet(Network.MGMT)]
-            nodes = broker.write_files(tmp_path, CARRIER, networks, tmp_path / "ssh_key")
-            deployment.variables["PROVISIONER_NODES"] = str(nodes)
-            one = NodeOfTheLab(deployment, broker, tmp_path / "node.toml", tmp_path / "node.log")
-            process = one.start()
-            try:
-                yield one
-            finally:
-                end(process, stretched(30))
-    finally:
-        deployment.variables.clear()
-        for host in hosts:
-            lab.exec(host, ["mv", f"{KEYS}.kept", KEYS])
+    with node_of_the_lab(deployment, tmp_path) as one:
+        yield one
 
 
 @NODE
@@ -81,22 +34,20 @@ def test_a_carriers_hosts_are_planned_changed_and_proved_by_its_node_alone(
 ) -> None:
     deployment = node.deployment
     assert deployment.run("drift").returncode == 0
-    deployment.edit_facility(FACILITY, CAMERA, "")
-    deployment.run("allocate")
+    fewer_cameras(deployment)
     begun = time.monotonic()
     applied = deployment.document("apply", "--yes")
     seconds = time.monotonic() - begun
-    assert [(one["host"], one["outcome"]) for one in applied["hosts"] if one["host"] == RELAY] == [(RELAY, "applied")]
+    assert host_in(applied, RELAY)["outcome"] == "applied"
     verified = deployment.document("verify", "--once", codes=(0,))
     assert {path["verdict"] for path in verified["paths"]} == {"up"}
     # What only the node can do, the controller cannot.
     with_node = deployment.variables.pop("PROVISIONER_NODES")
     assert deployment.run("drift", check=False).returncode == 5
     deployment.variables["PROVISIONER_NODES"] = with_node
-    journal = node.log.read_text(encoding="utf-8")
-    assert f"is begun: apply on {RELAY}" in journal
+    assert f"is begun: apply on {RELAY}" in node.journal
     passwords = _secrets(deployment)
-    told = [journal, *deployment.transcript]
+    told = [node.journal, *deployment.transcript]
     stored = [file.read_bytes() for file in node.broker.folder.rglob("*") if file.is_file()]
     assert len(stored) > 8
     assert not [one for one in passwords for text in told if one in text]
@@ -119,9 +70,50 @@ def test_where_the_broker_is_gone_its_hosts_alone_are_unknown(node: NodeOfTheLab
     assert done.returncode == 5
     assert time.monotonic() - begun < stretched(20)
     assert f"{RELAY} " in done.stdout + done.stderr
-    assert "the broker 127.0.0.1" in done.stdout + done.stderr
+    assert f"the broker {node.broker.place}" in done.stdout + done.stderr
     others = [relay.name for relay in RELAYS if relay.name != RELAY]
     assert not [name for name in others if f"{name} (" in done.stderr]
     shutil.rmtree(node.broker.store)
     node.broker.start()
     assert deployment.run("drift").returncode == 0
+
+
+# --- host keys ----------------------------------------------------------------------------------------
+
+
+@NODE
+def test_a_new_inventory_compares_the_host_keys_that_its_carriers_node_sees(node: NodeOfTheLab) -> None:
+    deployment, lab = node.deployment, node.deployment.lab
+    root, home = lab.directory / "begun", lab.directory / "begun-home"
+    hosts = {name: lab.address(name, Network.MGMT) for name in (RELAY, CENTRE.name)}
+    known = {name: fingerprint_of(lab.host_key(name)) for name in hosts}
+
+    def init(places: dict[str, str], prints: dict[str, str]) -> tuple[int, str]:
+        words = [
+            *("init", str(root), "--carrier", CARRIER, "--province", "bac-ninh", "--source", "A1", "--user", SSH_USER),
+            *("--management", str(lab.subnet(Network.MGMT)), "--vault-password", str(home / "password")),
+            *("--centre", f"{CENTRE.name}@{places[CENTRE.name]}", "--relay", f"{RELAY}@{places[RELAY]}"),
+            *(word for name, print_ in prints.items() for word in ("--host-key", f"{name}={print_}")),
+        ]
+        done = deployment.run(*words, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    places = {name: str(address) for name, address in hosts.items()}
+    code, said = init(places, known | {RELAY: known[CENTRE.name]})
+    assert (code, f"shows another key than the one that was named: {known[RELAY]}" in said) == (6, True), said
+    code, said = init(places | {RELAY: "203.0.113.9"}, known)
+    refusal = f"the node of {CARRIER} refuses: 203.0.113.9 is in none of the networks of the node's file"
+    assert (code, refusal in said) == (5, True), said
+    assert not root.exists()
+    # Nothing that comes from this machine is ever answered by a relay behind a jump host.
+    with_node = deployment.variables.pop("PROVISIONER_NODES")
+    code, said = init(places, known)
+    assert (code, "shows this machine no SSH host key" in said, root.exists()) == (5, True, False), said
+    deployment.variables["PROVISIONER_NODES"] = with_node
+    code, said = init(places, known)
+    assert code == 0, said
+    assert lab.host_key(RELAY) in (root / f"carriers/{CARRIER}.yml").read_text(encoding="utf-8")
+    assert lab.host_key(CENTRE.name) in (root / f"centres/{CENTRE.name}.yml").read_text(encoding="utf-8")
+    assert f"is begun: show-key on {RELAY}" in node.journal
+    shutil.rmtree(root)
+    shutil.rmtree(home)
