@@ -130,6 +130,8 @@ def booted(image: str, lab: Lab, *options: str) -> Iterator[Shell]:
         while (state := call("systemctl", "is-system-running", check=False).strip()) not in {"running", "degraded"}:
             assert time.monotonic() < end, state
             time.sleep(0.2)
+        # As on a machine: in a container nobody does so, and what systemd mounts for a unit (LoadCredential=) is lost.
+        call("mount", "--make-rshared", "/")
         yield call
     finally:
         docker("rm", "--force", name, check=False)
