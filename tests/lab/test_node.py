@@ -12,11 +12,13 @@ import pytest
 
 from provisioner.hosts.shown_key import fingerprint_of
 from tests.hostile import NODE
+from tests.signatures import key_file, public_line
 
 from .carrier_node import CARRIER, RELAY, NodeOfTheLab, node_of_the_lab
 from .deployment import Deployment
+from .fingerprint import fingerprint
 from .patience import stretched
-from .test_rollout import fewer_cameras, host_in
+from .test_rollout import ONLY, fewer_cameras, host_in
 from .topology import CENTRE, RELAYS, SSH_USER, Network
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
@@ -76,6 +78,59 @@ def test_where_the_broker_is_gone_its_hosts_alone_are_unknown(node: NodeOfTheLab
     shutil.rmtree(node.broker.store)
     node.broker.start()
     assert deployment.run("drift").returncode == 0
+
+
+# --- the carrier's own approvals ---------------------------------------------------------------------
+
+
+@NODE
+def test_a_host_is_changed_by_what_its_carriers_people_signed_and_by_nothing_else(
+    node: NodeOfTheLab, tmp_path: Path
+) -> None:
+    deployment, ours, stranger = node.deployment, "noc-vnpt-1", "noc-vnpt-9"
+    people = "".join(
+        f"  - {{ id: {one}, roles: [noc], key: {public_line(one)}, since: 2021-05-01, source: 7/TB }}\n"
+        for one in (ours, stranger)
+    )
+    (deployment.root / "signers.yml").write_text(f"version: 1\napprovers:\n{people}", encoding="utf-8")
+    node.start(f'[approvals]\ninventory = "lab"\napprovers = ["{ours} {public_line(ours)}"]\n')
+    # The controller's people may sign for the other one: the node's file has its own.
+    fewer_cameras(deployment)
+    before = fingerprint(deployment.lab, RELAY)
+
+    def planned(name: str) -> str:
+        file = str(tmp_path / name)
+        deployment.run("plan", *ONLY, "--allow", "trust=9", "--out", file)
+        return file
+
+    def approve(plan: str, person: str) -> None:
+        deployment.run("approve", plan, "--as", person, "--key", str(key_file(person, "ed25519")), "--yes")
+
+    def is_refused(why: str, *words: str) -> None:
+        relay = host_in(deployment.document("apply", *words, codes=(6,)), RELAY)
+        assert relay["outcome"] == "not-started", relay
+        assert f"the node of {CARRIER} refuses: its file asks for an approval of its own people" in relay["cause"]
+        assert why in relay["cause"]
+        assert fingerprint(deployment.lab, RELAY).differences(before) == []
+
+    is_refused("this change brings none", "--yes", *ONLY)
+    wanted = planned("wanted.json")
+    is_refused("this change brings none", wanted)
+    approve(wanted, stranger)
+    is_refused(f"not counted: that of {stranger} is by SHA256:", wanted)
+    approve(wanted, ours)
+    deployment.substitute(
+        deployment.root / f"carriers/{CARRIER}.yml", r"(management_networks: \[)", r"\g<1>198.51.100.0/24, "
+    )
+    # What is signed for another plan does not even go along.
+    is_refused("this change brings none", planned("another.json"))
+    deployment.git("checkout", "--quiet", f"carriers/{CARRIER}.yml")
+    applied = deployment.document("apply", wanted)
+    assert host_in(applied, RELAY)["outcome"] == "applied"
+    assert node.journal.count(f"{RELAY} is refused: its file asks for an approval") == 4
+    assert fingerprint(deployment.lab, RELAY).differences(before) != []
+    verified = deployment.document("verify", "--once", "--limit", f"host={RELAY}", codes=(0,))
+    assert {path["verdict"] for path in verified["paths"]} == {"up"}
 
 
 # --- host keys ----------------------------------------------------------------------------------------
