@@ -10,22 +10,26 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provisioner import __version__
+from provisioner.nodes.subjects import node_name
 from tests.packaging.test_installed import SHUT_IN, checkout, loaded, packages_of, release
 from tests.packaging.test_python_files import bare, twice, wheel
 from tests.signatures import key_file, public_line
 
+from .carrier_node import CARRIER, RELAY, NodeOfTheLab, NodePlace, node_of_the_lab
 from .deployment import Deployment
 from .docker_cli import docker
 from .lab import Lab
 from .patience import stretched
+from .test_rollout import fewer_cameras, host_in
 
 __all__ = ["bare", "checkout", "loaded", "release", "twice", "wheel"]  # the fixtures
 
@@ -182,6 +186,57 @@ def test_the_image_is_at_work(loaded: str, shared: Path, deployment: Deployment)
         return docker("run", "--rm", *options, loaded, *argv, timeout=stretched(400)).stdout
 
     is_at_work(call, deployment)
+
+
+class NodeInImage(NodeOfTheLab):
+    """The node out of the image, as docs/nodes.md has it: shut in, as a user who is not root, with a volume."""
+
+    def __init__(self, place: NodePlace, tag: str) -> None:
+        super().__init__(place)
+        self._lab, self._tag, self._files = place.deployment.lab, tag, place.folder / "image"
+        self.name = f"{self._lab.project}-node-image"
+        text = self.file.read_text(encoding="utf-8").replace('state = "state"', 'state = "/var/lib/provisioner"')
+        own = place.broker.broker(node_name(CARRIER))
+        self._files.mkdir(mode=0o500)
+        for file in (own.ca, own.certificate, own.certificate_key, place.folder / "node.key", place.folder / "ssh_key"):
+            assert file is not None
+            shutil.copy(file, self._files)
+            text = text.replace(str(file), file.name)
+        (self._files / "node.toml").write_text(text, encoding="utf-8")
+        for path in (self._files, *self._files.iterdir()):
+            os.chown(path, OWNER, OWNER)
+
+    def _words(self) -> Sequence[str | Path]:
+        there = f"/etc/provisioner-node/{CARRIER}"
+        kind = ("--init", "--name", self.name, *SHUT_IN, "--shm-size", "512m", *network(self._lab), *labels(self._lab))
+        volumes = ("--volume", f"{self._files}:{there}:ro", "--volume", f"{self.name}:/var/lib/provisioner")
+        return ["docker", "run", "--rm", *kind, *volumes, self._tag, "node", "run", f"{there}/node.toml"]
+
+
+def test_the_image_is_a_node_at_work(loaded: str, deployment: Deployment, tmp_path: Path) -> None:
+    lab, name = deployment.lab, f"{deployment.lab.project}-node-image"
+    docker("volume", "create", name)
+    try:
+        with node_of_the_lab(deployment, tmp_path, partial(NodeInImage, tag=loaded)) as node:
+            assert deployment.run("drift").returncode == 0
+            # MediaMTX's program travels by it as well, and there is memory alone for it.
+            lab.exec(RELAY, ["sh", "-euc", "rm /usr/local/lib/provisioner/mediamtx-*"])
+            fewer_cameras(deployment)
+            allowed = ("--allow", "viewers=99", "--allow", "all_impact=9")
+            assert host_in(deployment.document("apply", "--yes", *allowed), RELAY)["outcome"] == "applied"
+            verified = deployment.document("verify", "--once", "--limit", f"host={RELAY}", codes=(0,))
+            assert {path["verdict"] for path in verified["paths"]} == {"up"}
+            assert f"is begun: apply on {RELAY}" in node.journal
+            running = [line.split() for line in docker("top", name, "-eo", "pid,uid,stat,comm").stdout.splitlines()[1:]]
+            assert {words[1] for words in running} == {str(OWNER)}
+            assert not [words for words in running if words[2].startswith("Z")], running
+            assert node.stop() == 0, node.journal
+            # What it has begun it knows after it was started anew.
+            node.start()
+            assert deployment.run("drift").returncode == 0
+            assert int(docker("exec", name, "wc", "-l", "/var/lib/provisioner/begun-units").stdout.split()[0]) > 3
+    finally:
+        docker("volume", "rm", "--force", name, check=False)
 
 
 # --- the Debian package, and its agent under systemd --------------------------------------------------
