@@ -1,5 +1,6 @@
 """Enact a plan: waves of hosts, one transaction a host, each confirmed over a newer connection. An effect stage."""
 
+from provisioner.apply.course import WAVES_AT_ONCE, RunProgress
 from provisioner.apply.gate import GateRules
 from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions, relays_beside
 from provisioner.apply.journal import Journal, JournalStep, MemoryJournal, StartedHost
@@ -13,7 +14,7 @@ from provisioner.apply.result import (
     host_document,
     outcome_of,
 )
-from provisioner.apply.rollout import Rollout, RunProgress, apply, roll_out
+from provisioner.apply.rollout import Rollout, apply, roll_out
 from provisioner.apply.waves import NAMES, Wave, waves_of
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "NAMES",
     "RETURN_S",
     "TRANSACTION_TIMEOUT_S",
+    "WAVES_AT_ONCE",
     "GateRules",
     "HostOutcome",
     "HostResult",

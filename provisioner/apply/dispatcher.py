@@ -54,6 +54,14 @@ class Dispatcher:
         self._number += 1
         heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s))
 
+    def withdraw(self, host: str) -> bool:
+        """Take back the call of a host that has not been sent yet: whether there was one."""
+        kept = [item for item in self._due if item.call.spec.id != host]
+        is_taken = len(kept) < len(self._due)
+        self._due = kept
+        heapq.heapify(self._due)
+        return is_taken
+
     def receive(self) -> HostAnswer | None:
         """The next answer; None where there is none yet, after a moment."""
         try:

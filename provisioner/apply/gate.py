@@ -75,6 +75,7 @@ class Decision:
         read: the paths that the next look reads.
         away: the paths whose devices it tries.
         again_s: when it is asked for, from now.
+        is_good: whether nothing is missing, so that only the watch itself goes on; or nothing any more.
         not_up: paths of the plan without a picture: new ones, and those that gave none before.
     """
 
@@ -84,6 +85,7 @@ class Decision:
     read: tuple[str, ...] = ()
     away: tuple[str, ...] = ()
     again_s: float = _LOOK_AGAIN_S
+    is_good: bool = False
     not_up: tuple[str, ...] = ()
 
 
@@ -139,12 +141,14 @@ class _Question:
         settles = self._not_up() and self.elapsed_s < self.rules.settle_s
         unproved = self._unproved()
         if not (waits or settles or unproved or self._too_soon()):
-            return Decision(GateVerdict.PASS, notes=tuple(self._notes()), not_up=self._not_up())
-        again_s = self._again_s(urgent=waits or bool(settles))
+            return Decision(GateVerdict.PASS, notes=tuple(self._notes()), is_good=True, not_up=self._not_up())
+        is_urgent = waits or bool(settles)
+        again_s = self._again_s(urgent=is_urgent)
         read = self.missing | self.new_missing | self.dark
         if self.elapsed_s + again_s >= self.rules.watch_s:
             read |= unproved
-        return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=tuple(self._tried()), again_s=again_s)
+        away = tuple(self._tried())
+        return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=away, again_s=again_s, is_good=not is_urgent)
 
     def _not_up(self) -> tuple[str, ...]:
         return tuple(sorted(self.new_missing | self.dark))

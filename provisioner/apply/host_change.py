@@ -92,10 +92,19 @@ class HostChange:
         self.phase = Phase.START if before is None else Phase.STATUS
         self.result: HostResult | None = None
         self.wave = ""
+        # Whether hosts of an earlier wave are not confirmed yet: until they are this one is not either.
+        self.holds = False
+        # Whether it waits for them, and no call of it is on its way.
+        self.is_held = False
+        # Whether the last look was good, whatever is still watched.
+        self.looks_well = False
+        self._taken_back = False
         self._touched: Touched = job.touched
         self._next: Decision | None = None
         self._watch = Watch()
         self._looking_since: float | None = None
+        # Since when looks are asked for that nobody answered.
+        self._unseen_since: float | None = None
         # When the last look was asked for, and how long the host was to wait with it; when the next one is to begin,
         # how long its call is held back until it is sent, and how long before that moment.
         self._asked = self._wait_s = 0.0
@@ -124,6 +133,28 @@ class HostChange:
         """The host's id."""
         return self.job.spec.id
 
+    def go_on(self) -> None:
+        """Go on from where it waited for others: nobody waits before it any more."""
+        self.is_held = False
+        if self.phase is not Phase.START:
+            self.phase = Phase.CONFIRM
+
+    def look_again(self) -> None:
+        """Renew the switch of a host that waits for others, and look on."""
+        self.is_held, self._look_at, self._held_s = False, 0.0, 0.0
+
+    def take_back(self, cause: str) -> list[JournalStep]:
+        """Return to last-good, or do not start: hosts of an earlier wave have failed."""
+        if self._abort or self.result is not None:
+            return []
+        self._cause, self._abort, self._taken_back = cause, True, True
+        self.is_held = False
+        if self.phase is Phase.START and not self._sent:
+            return self._end(HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
+        if self.phase in {Phase.LOOK, Phase.CONFIRM}:
+            self.phase = Phase.ABORT
+        return [JournalStep(self.host, "abort", "due", {"cause": cause})]
+
     def next_call(self) -> tuple[HostCall, float]:
         """The call of this phase, and how long it may take."""
         job, run, options = self.job, self.run_id, self.options
@@ -138,8 +169,8 @@ class HostChange:
             case Phase.LOOK:
                 self._asked, self._held_s = options.clock() + self._held_s, 0.0
                 self._wait_s = ceil(max(0.0, self._look_at - self._asked) * 1000) / 1000
-                if self._looking_since is None:
-                    self._looking_since = self._asked
+                self._looking_since = self._asked if self._looking_since is None else self._looking_since
+                self._unseen_since = self._asked if self._unseen_since is None else self._unseen_since
                 call = look_call(job, run, options, self._read(), self._away(), wait_s=self._wait_s)
                 return call, look_seconds(options)
             case Phase.ABORT:
@@ -207,7 +238,7 @@ class HostChange:
             case _, ChangeState.ARMED:
                 return self._armed(report)
             case Phase.STATUS, ChangeState.NOT_STARTED if not self._sent and not self._abort:
-                self.phase = Phase.START
+                self.phase, self.is_held = Phase.START, self.holds
                 return [JournalStep(self.host, "status", report.state.value)], 0.0
             case Phase.START, ChangeState.LOCKED if report.holder == self.run_id:
                 # The first call is there already: another controller of this run sent it, or it came twice.
@@ -228,9 +259,9 @@ class HostChange:
 
     def _looked_in_vain(self) -> bool:
         """Whether looks were asked for, and got no answer, for longer than the gate has patience."""
-        if self._looking_since is None or self.options.gate is None or self._abort:
+        if self._unseen_since is None or self.options.gate is None or self._abort:
             return False
-        return self.options.clock() - self._looking_since > max(self.options.gate.patience_s, RETURN_S)
+        return self.options.clock() - self._unseen_since > max(self.options.gate.patience_s, RETURN_S)
 
     def _too_long_busy(self) -> bool:
         """Whether an operation that outlived its connection has held the host for longer than one may take."""
@@ -248,14 +279,29 @@ class HostChange:
         self._watch = Watch.since(before, self._touched.served)
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
+        if self.phase is Phase.CONFIRM:
+            self._wait_for_others()
         steps = [JournalStep(self.host, "armed", "done", {"up_before": len(self._watch.before.up)})]
         if self._looked_in_vain():
             steps.append(self._go_back(f"the host could not be looked at: {self._unseen}"))
         return steps, 0.0
 
+    def _wait_for_others(self) -> None:
+        """See that nothing is confirmed before all of the earlier waves is."""
+        if self.holds:
+            self.phase, self.is_held = Phase.LOOK, True
+
     def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        self._unseen_since = None
+        if self._abort:
+            self.phase = Phase.ABORT
+            return [], 0.0
+        if self.options.gate is None or self.job.spec.relay is None:
+            # It was only asked for so that its switch does not go off.
+            self.phase = Phase.CONFIRM
+            self._wait_for_others()
+            return [], 0.0
         begun = self._looking_since if self._looking_since is not None else self._heard
-        assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
         seen = paths_in(self.job.spec, self._touched.read, report.after)
         if report.after.waited_s >= self._wait_s and self._heard >= self._asked + self._wait_s:
             self._asked += self._wait_s
@@ -269,6 +315,7 @@ class HostChange:
         return self._decided(decision)
 
     def _decided(self, decision: Decision) -> tuple[list[JournalStep], float]:
+        self.looks_well = decision.is_good
         match decision.verdict:
             case GateVerdict.WAIT:
                 self._next = decision
@@ -278,13 +325,15 @@ class HostChange:
             case GateVerdict.FAIL:
                 return [self._go_back(decision.cause)], 0.0
             case _:
-                self.phase = Phase.CONFIRM
+                self.phase, self._next = Phase.CONFIRM, decision
+                self._wait_for_others()
                 detail = {"up": len(self._watch.up), "not_up": list(decision.not_up)}
                 return [JournalStep(self.host, "gate", "passed", detail)], 0.0
 
     def _go_back(self, cause: str) -> JournalStep:
         """End the looking: whatever a later answer says, the host is told to go back, by whoever goes on too."""
         self.phase, self._cause, self._abort = Phase.ABORT, f"{_GATE}{cause}", True
+        self.looks_well = False
         return JournalStep(self.host, "gate", "failed", {"cause": cause})
 
     # --- answers that end it, and none ---------------------------------------------------------------
@@ -292,6 +341,11 @@ class HostChange:
     def _ended(self, report: ChangeReport) -> list[JournalStep]:
         outcome, refusal = _ENDS[report.state]
         cause = report.cause
+        if self._taken_back and self.phase is Phase.STATUS and report.state is ChangeState.NOT_STARTED:
+            cause, refusal = self._cause, NotStartedBecause.HELD_BACK
+        elif self.phase is not Phase.ABORT and cause != self._cause:
+            # It ended by itself, whatever it was to be told next.
+            self._taken_back = False
         if refusal is NotStartedBecause.STALE:
             cause = self._stale(report)
         if report.state is ChangeState.REFUSED and report.refusal is CheckRefusal.LOCK_OUT:
@@ -367,8 +421,11 @@ class HostChange:
             notes=tuple(dict.fromkeys(self._notes)),
             wave=self.wave,
             not_up=self._not_up,
+            taken_back=self._taken_back,
         )
         detail = {"cause": cause, "seconds": seconds, "wave": self.wave, "refusal": refusal.value if refusal else ""}
+        if self._taken_back:
+            detail["taken_back"] = True
         return [JournalStep(self.host, "end", outcome.value, detail)]
 
 

@@ -17,7 +17,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.owner import owner_to_mark
 from provisioner.hosts.runner import HostCall
-from provisioner.plan.changes import HOST, OWNER, Change, Resource
+from provisioner.plan.changes import HOST, OWNER, Change, Impact, Resource
 from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 from provisioner.render.host import identity_content
@@ -90,6 +90,18 @@ class Job:
             return touched_by(self.spec, self.changes)
         return Touched(read=tuple(p for p in self.spec.paths if not p.on_demand), everything=True)
 
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the plan cuts nothing that runs, and neither does a return from it: nobody would notice either.
+
+        Rules are only where they are of single devices, and a host has to have proved itself.
+        """
+        if self.rollback is not None or self.unproved or not self.changes:
+            return False
+        touched = self.touched
+        cuts = touched.everything or touched.rules or touched.link
+        return not cuts and all(change.impact.rank <= Impact.HOT.rank for change in self.changes)
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutOptions:
@@ -100,6 +112,7 @@ class RolloutOptions:
         gate: how strict the path gate is; None confirms at once.
         max_failed: so many hosts may fail before no further wave is started.
         pause_after: the wave after which the rollout pauses, empty for none.
+        apart: whether a wave always waits until the one before is confirmed, also where nobody notices the plan.
         who: who changes the hosts, as the lease and the receipt tell it.
         record: the entry with which the run began, as hosts keep it; None where nothing is recorded.
     """
@@ -111,6 +124,7 @@ class RolloutOptions:
     gate: GateRules | None = field(default_factory=GateRules)
     max_failed: int = 0
     pause_after: str = ""
+    apart: bool = False
     who: str = ""
     record: RecordHead | None = None
 

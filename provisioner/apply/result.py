@@ -48,6 +48,7 @@ class HostResult:
             that was taken over, a reader who left meanwhile.
         wave: the wave that the host was in, empty outside a rollout.
         not_up: paths of the plan that gave no picture: new ones, and those that gave none before.
+        taken_back: whether it was returned, or not started any more, because hosts of an earlier wave had failed.
     """
 
     host: str
@@ -61,11 +62,13 @@ class HostResult:
     notes: tuple[str, ...] = ()
     wave: str = ""
     not_up: tuple[str, ...] = ()
+    taken_back: bool = False
 
     @property
     def is_failure(self) -> bool:
         """Whether it counts against the number of hosts that may fail."""
-        held_back = self.refusal is NotStartedBecause.HELD_BACK
+        went_back = self.taken_back and self.outcome is HostOutcome.ROLLED_BACK
+        held_back = self.refusal is NotStartedBecause.HELD_BACK or went_back
         return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not held_back
 
 

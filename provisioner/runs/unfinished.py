@@ -233,6 +233,7 @@ def _result_of(event: Event) -> HostResult:
         refusal=NotStartedBecause(str(refusal)) if refusal else None,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         wave=str(event.detail.get("wave", "")),
+        taken_back=event.detail.get("taken_back") is True,
     )
 
 
