@@ -34,38 +34,44 @@ def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
 
 
 def _locked(change: ApplyTransaction) -> ChangeAnswer:
+    arms_early = False
     try:
         change.step("prepare", keys.prepare)
         keys.leave(change.folder)
-        facts = change.step("observe", lambda: observe(change.request["observe"], change.folder, runtime=False))
-        if facts["live_digest"] != change.request["expected_live_digest"]:
-            lease.release(change.run_id)
-            return change.answer("stale", facts=facts)
-        if change.request["observe"].get("held"):
-            change.step("keep what is held", lambda: held.keep(change))
-        change.step("keep what is quarantined", lambda: quarantine.keep(change))
+        # What is read takes longest: all that changes nothing goes beside it.
         look = change.step("paths before", lambda: _look(change))
-        if not switch.is_silent(change) and _hangs(facts, look):
-            lease.release(change.run_id)
-            return change.answer(
-                "stale", f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more", facts=facts
-            )
         try:
+            facts = change.step("observe", lambda: observe(change.request["observe"], change.folder, runtime=False))
+            if (stale := _stale(change, facts, look)) is not None:
+                lease.release(change.run_id)
+                return change.answer("stale", stale, facts=facts)
+            if change.request["observe"].get("held"):
+                change.step("keep what is held", lambda: held.keep(change))
+            change.step("keep what is quarantined", lambda: quarantine.keep(change))
             change.step("save last-good", lambda: last_good.save(_owned(change, facts), _state(facts)))
             change.had_programs = frozenset((facts["manifest"] or {}).get("programs", ()))
             preflight.install_program(change)
             preflight.check(change, facts)
+            if look.is_reading and switch.can_arm_early(change):
+                change.step("arm", lambda: switch.arm(change))
+                arms_early = True
         finally:
             look.wait()
         before = change.step("paths at the switch", look.end)
     except Failed as error:
+        if arms_early:
+            dead_man.disarm()
         preflight.uninstall_program(change)
         return change.refused(error)
     # The receipt first: whoever comes back after a loss finds what was looked at before.
     kept = {"before": before, "elsewhere": change.request["elsewhere"]}
     receipt = change.receipt("armed", "the change waits for its confirmation", **kept)
     try:
-        change.step("arm", lambda: switch.arm(change))
+        if arms_early:
+            # It has counted since before the paths were looked at.
+            dead_man.renew(change.run_id, change.confirm_s)
+        else:
+            change.step("arm", lambda: switch.arm(change))
         switch.switch(change, facts)
         change.step("health", lambda: _health(change))
         if change.ended:
@@ -82,6 +88,14 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
 def _look(change: ApplyTransaction) -> gate.LookBefore:
     """How the paths are; a relay that does not answer is asked nothing, as each question would wait in vain."""
     return gate.LookBefore(change.request["gate"], answers=not switch.is_silent(change))
+
+
+def _stale(change: ApplyTransaction, facts: FactsAnswer, before: gate.LookBefore) -> str | None:
+    """Why the host is not what the plan was made from, empty where its facts say it; None where it is."""
+    if facts["live_digest"] != change.request["expected_live_digest"]:
+        return ""
+    hangs = not switch.is_silent(change) and _hangs(facts, before)
+    return f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more" if hangs else None
 
 
 def _hangs(facts: FactsAnswer, before: gate.LookBefore) -> bool:

@@ -68,12 +68,22 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
         switched: whether last-good is the state before a switch that has been made.
     """
     waited_s = max(0.0, min(request.get("wait_s", 0.0), _LONGEST_WAIT_S)) if request is not None else 0.0
-    time.sleep(waited_s)
+    early_s = min(waited_s, request.get("early_s", 0.0)) if request and request["paths"] and switched else 0.0
+    moment = time.monotonic() + waited_s
+    time.sleep(waited_s - early_s)
+    read = _read_early(request, moment) if request and early_s > 0 else None
     now = sessions()
     if switched:
         now["changed"] = _changed()
-    relay_ = _evidence(request, switched=switched) if request and _asks(request) else None
+    relay_ = _evidence(request, switched=switched, read=read) if request and _asks(request) else None
     return {"sessions": now, "relay": relay_, "waited_s": waited_s}
+
+
+def _read_early(request: GateRequest, moment: float) -> dict[str, ReadAnswer]:
+    """Read paths shortly before a moment, so that nobody waits for their key frames after it, and wait until then."""
+    reads = _reads_of(request, _samples_of(request, followed=True))
+    time.sleep(max(0.0, moment - time.monotonic()))
+    return reads
 
 
 def _asks(request: GateRequest) -> bool:
@@ -102,6 +112,11 @@ class LookBefore:
             self._relay = _evidence(request, switched=False)
         except BaseException as error:  # noqa: BLE001 (it is raised where the look ends)
             self._error = error
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether paths are read still."""
+        return self._reading is not None and self._reading.is_alive()
 
     def wait(self) -> None:
         """Wait until nothing is read any more."""
@@ -267,24 +282,23 @@ def _stands_still(first: SampleAnswer | None, second: SampleAnswer | None) -> bo
     return both and first["available"] and second["available"] and second["inbound_bytes"] == first["inbound_bytes"]  # type: ignore[index]
 
 
-def _evidence(request: GateRequest, *, switched: bool) -> RelayEvidenceAnswer:
+def _evidence(
+    request: GateRequest, *, switched: bool, read: dict[str, ReadAnswer] | None = None
+) -> RelayEvidenceAnswer:
     """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both.
 
     After a switch a stream that stands still is not read, for the read would take its whole time: it is looked at
     again.
-    """
-    from provisioner_host import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
 
-    limits = probe.ProbeBudget(request)
-    paths = {p["name"]: p for p in request["paths"]}
-    away = {p["name"]: p for p in request["away"]}
-    seen = _Samples(paths, lambda: probe.sample(paths), limits.sample_s)
-    if paths and switched:
-        seen.follow()
-    still = {n: _STILL for n in paths if switched and _stands_still(seen.first.get(n), seen.last.get(n))}
-    moving = {name: path for name, path in paths.items() if name not in still}
-    reads = probe.reads_of_relay(request["address"], moving, (seen.first, seen.last), limits) if moving else {}
-    if paths and not switched:
+    Args:
+        request: what is looked at.
+        switched: whether it is a look after a switch.
+        read: what came of reads a moment ago; streams that do not flow any more give no picture all the same.
+    """
+    paths, away = ({p["name"]: p for p in listed} for listed in (request["paths"], request["away"]))
+    seen = _samples_of(request, followed=switched)
+    reads = _reads_of(request, seen) if read is None else read | seen.still()
+    if not switched:
         seen.follow()
     try:
         unit = str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
@@ -297,12 +311,33 @@ def _evidence(request: GateRequest, *, switched: bool) -> RelayEvidenceAnswer:
         "tunnel": {"routes": [], "peers": {}},
         "devices": reach.connect_all({(p["address"], p["port"]) for p in away.values() if p["port"]}, _PORT_S),
         "paths": {
-            name: {"samples": [seen.first.get(name), seen.last.get(name)], "read": (reads | still).get(name)}
-            for name in paths
+            name: {"samples": [seen.first.get(name), seen.last.get(name)], "read": reads.get(name)} for name in paths
         },
         "sources": None,
         "errors": errors | (source_log.last_errors(away, _TRIES_S) if away else {}),
     }
+
+
+def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
+    """Samples of the paths that are read, followed until all of them flow where that is to be known first."""
+    from provisioner_host import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
+
+    paths = {p["name"]: p for p in request["paths"]}
+    seen = _Samples(paths, lambda: probe.sample(paths), request["sample_s"])
+    if followed:
+        seen.follow()
+    return seen
+
+
+def _reads_of(request: GateRequest, seen: _Samples) -> dict[str, ReadAnswer]:
+    """Read the paths of which it is not known that they stand still."""
+    from provisioner_host import probe  # noqa: PLC0415 (the same)
+
+    still = seen.still()
+    moving = {p["name"]: p for p in request["paths"] if p["name"] not in still}
+    limits = probe.ProbeBudget(request)
+    reads = probe.reads_of_relay(request["address"], moving, (seen.first, seen.last), limits) if moving else {}
+    return reads | still
 
 
 class _Samples:
@@ -317,6 +352,8 @@ class _Samples:
 
     def follow(self) -> None:
         """Sample until all that was there has grown, and what was not has come; a second is what the slowest take."""
+        if not self._names:
+            return
         pause = _SOON_S
         while True:
             time.sleep(max(0.0, min(pause, self._until - time.monotonic())))
@@ -325,6 +362,10 @@ class _Samples:
             if error or all(map(self._flows, self._names)) or time.monotonic() >= self._until:
                 return
             pause *= 1.5
+
+    def still(self) -> dict[str, ReadAnswer]:
+        """What comes of reading the paths that were seen to stand still."""
+        return {n: _STILL for n in self._names if _stands_still(self.first.get(n), self.last.get(n))}
 
     def _flows(self, name: str) -> bool:
         now = self.last.get(name)

@@ -47,6 +47,11 @@ def arm(change: ApplyTransaction) -> None:
     dead_man.arm(change.run_id, change.confirm_s, change.who)
 
 
+def can_arm_early(change: ApplyTransaction) -> bool:
+    """Whether what carries a return is in place: then to arm changes nothing that a refusal would have to put back."""
+    return not any(change.differs(path) for path in last_good.CARRIERS)
+
+
 def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     """Bring files, rules, tunnel and relay to what is wanted.
 

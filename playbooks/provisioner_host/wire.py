@@ -191,13 +191,15 @@ class GateRequest(LimitsRequest):
     """A look at paths around a change; `address` is the relay's own in the tunnel.
 
     Keys:
-        wait_s: it begins so long after the host got it: what takes it there goes on meanwhile.
+        wait_s: its moment is so long after the host got it: what takes it there goes on meanwhile.
+        early_s: paths may be read so long before that moment, at which those streams have to flow still.
         paths: those that are read.
         away: those whose cameras' ports are tried, and of which MediaMTX's last words are asked.
     """
 
     address: str
     wait_s: NotRequired[float]
+    early_s: NotRequired[float]
     paths: list[PathToRead]
     away: list[PathToRead]
 

@@ -37,6 +37,9 @@ _ANEW_S = 10.0
 _GATE = "path gate: "
 # A look is sent so long before it is to begin: what takes it to the host and starts there goes on meanwhile.
 _EARLY_S = 0.3
+# Paths whose picture the last look asks for are read so long before its moment: a camera sends a key frame a second.
+# At the moment their streams have to flow still.
+_READ_EARLY_S = 1.0
 # A host that keeps answering what cannot be understood is not asked for ever.
 _UNCLEAR_ANSWERS = 3
 # From the arming a host waits so long at most, however often the switch is renewed (`dead_man.py`): then it has
@@ -171,7 +174,8 @@ class HostChange:
                 self._wait_s = ceil(max(0.0, self._look_at - self._asked) * 1000) / 1000
                 self._looking_since = self._asked if self._looking_since is None else self._looking_since
                 self._unseen_since = self._asked if self._unseen_since is None else self._unseen_since
-                call = look_call(job, run, options, self._read(), self._away(), wait_s=self._wait_s)
+                waits = {"wait_s": self._wait_s, "early_s": min(self._wait_s, _READ_EARLY_S)}
+                call = look_call(job, run, options, self._read(), self._away(), **waits)
                 return call, look_seconds(options)
             case Phase.ABORT:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
@@ -320,7 +324,9 @@ class HostChange:
             case GateVerdict.WAIT:
                 self._next = decision
                 self._look_at = self._heard + decision.again_s
-                self._held_s = max(0.0, decision.again_s - self._early_s)
+                reads_early = decision.is_good and decision.read and self._early_s
+                early_s = self._early_s + (_READ_EARLY_S if reads_early else 0.0)
+                self._held_s = max(0.0, decision.again_s - early_s)
                 return [], self._held_s
             case GateVerdict.FAIL:
                 return [self._go_back(decision.cause)], 0.0

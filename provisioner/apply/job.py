@@ -177,6 +177,7 @@ def look_call(
     away: Iterable[MediaPath],
     *,
     wait_s: float = 0.0,
+    early_s: float = 0.0,
 ) -> HostCall:
     """The call that renews the switch, reads paths, and tries devices of others; over a connection since the change.
 
@@ -187,10 +188,11 @@ def look_call(
         read: the paths that are read.
         away: those whose devices are tried.
         wait_s: the host looks so long after it got the call.
+        early_s: it may read so long before that.
     """
     look = _look(job, read, away, options.confirm_s * _LOOK_SHARE)
     if wait_s:
-        look["wait_s"] = wait_s
+        look |= {"wait_s": wait_s, "early_s": early_s}
     request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
     return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
 
