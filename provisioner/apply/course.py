@@ -265,25 +265,24 @@ class WavesCourse:
         self._held.pop(change.host, None)
 
     def _settle(self) -> None:
-        """Let hosts of the first wave go on, take those back that others have failed before, and renew the rest."""
+        """Take hosts back that others have failed before, let those of the first wave go on, and renew the rest."""
         for number, one in enumerate(self._open):
-            failed = self._failures(before=one) if number else []
+            failed = self._failures(before=one)
             for host in sorted(one.under_way):
                 change = self._changes[host]
                 change.holds = number > 0
-                if number and self._too_many(failed):
+                if self._too_many(failed):
                     self._take_back(one, change, f"returned: {_counted(failed)} in an earlier wave")
                 elif host in self._held:
                     self._go_on(change)
 
     def _take_back(self, wave: _OpenWave, change: HostChange, cause: str) -> None:
-        steps = change.take_back(cause)
-        if not steps:
+        if change.goes_back:
             return
-        self._calls.write(*steps)
         # One that waits has no call on its way; of another one the answer comes first, if its call has been sent.
         is_free = change.host in self._held or self._calls.withdraw(change.host)
         self._held.pop(change.host, None)
+        self._calls.write(*change.take_back(cause, is_free=is_free))
         if change.result is not None:
             self._ended(wave, change)
         elif is_free:

@@ -146,13 +146,20 @@ class HostChange:
         """Renew the switch of a host that waits for others, and look on."""
         self.is_held, self._look_at, self._held_s = False, 0.0, 0.0
 
-    def take_back(self, cause: str) -> list[JournalStep]:
-        """Return to last-good, or do not start: hosts of an earlier wave have failed."""
-        if self._abort or self.result is not None:
-            return []
-        self._cause, self._abort, self._taken_back = cause, True, True
-        self.is_held = False
-        if self.phase is Phase.START and not self._sent:
+    @property
+    def goes_back(self) -> bool:
+        """Whether it is through, or was to return to last-good before."""
+        return self._abort or self.result is not None
+
+    def take_back(self, cause: str, *, is_free: bool) -> list[JournalStep]:
+        """Return to last-good, or do not start: hosts of an earlier wave have failed.
+
+        Args:
+            cause: who.
+            is_free: whether no call of it is on its way.
+        """
+        self._cause, self._abort, self._taken_back, self.is_held = cause, True, True, False
+        if self.phase is Phase.START and is_free:
             return self._end(HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
         if self.phase in {Phase.LOOK, Phase.CONFIRM}:
             self.phase = Phase.ABORT

@@ -27,6 +27,7 @@ class EndClass(StrEnum):
     FOREIGN = "foreign"
     NODE = "node"
     UNKNOWN = "unknown"
+    TAKEN_BACK = "taken-back"
     HELD_BACK = "held-back"
     APPLIED = "applied"
     UNCHANGED = "unchanged"
@@ -80,6 +81,9 @@ _AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
     EndClass.UNKNOWN: lambda hosts, names: (
         f"{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again"
     ),
+    EndClass.TAKEN_BACK: lambda hosts, names: (
+        f"{hosts} returned to last-good, as others failed before: {names}; plan and apply again once those are repaired"
+    ),
     EndClass.HELD_BACK: lambda hosts, names: f"{hosts} not started: {names}",
 }
 _A_ROLLBACK = {
@@ -99,6 +103,8 @@ _A_ROLLBACK = {
 
 def end_class(result: HostResult) -> EndClass:
     """What a host's result is at the end."""
+    if result.went_back_for_others:
+        return EndClass.TAKEN_BACK
     return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
 
 

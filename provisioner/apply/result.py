@@ -65,10 +65,14 @@ class HostResult:
     taken_back: bool = False
 
     @property
+    def went_back_for_others(self) -> bool:
+        """Whether it returned to last-good without a fault of its own."""
+        return self.taken_back and self.outcome is HostOutcome.ROLLED_BACK
+
+    @property
     def is_failure(self) -> bool:
         """Whether it counts against the number of hosts that may fail."""
-        went_back = self.taken_back and self.outcome is HostOutcome.ROLLED_BACK
-        held_back = self.refusal is NotStartedBecause.HELD_BACK or went_back
+        held_back = self.refusal is NotStartedBecause.HELD_BACK or self.went_back_for_others
         return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not held_back
 
 
@@ -88,12 +92,14 @@ def outcome_of(results: Sequence[HostResult]) -> str:
 def exit_code(results: Sequence[HostResult], *others: int) -> int:
     """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/design.md, part 8).
 
-    Hosts that were held back because another one failed add nothing to that one's code.
+    Hosts that were held back, or returned, because another one failed add nothing to that one's code.
     """
     return worst_of(0, *others, *(_code(result) for result in results))
 
 
 def _code(result: HostResult) -> int:
+    if result.went_back_for_others:
+        return 0
     if result.refusal is not None:
         refused = {
             NotStartedBecause.STALE: 8,

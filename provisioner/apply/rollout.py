@@ -16,6 +16,7 @@ from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.apply.waves import Wave, waves_of
 from provisioner.hosts.runner import HostRunner
 
+
 def _never() -> bool:
     return False
 
@@ -88,5 +89,3 @@ def roll_out(
     }
     results = course.results | held_back
     return Rollout(tuple(results[job.spec.id] for job in jobs), ended, cause)
-
-

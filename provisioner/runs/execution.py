@@ -27,6 +27,7 @@ from provisioner.history.seal import Head
 from provisioner.history.who import who, who_text
 from provisioner.hosts.artefact import fetch
 from provisioner.hosts.runner import ForeignHostError
+from provisioner.inventory.model import WavePolicy
 from provisioner.pipeline import Session, new_run_id
 from provisioner.plan.changes import Action, Change
 from provisioner.plan.diff import changes_of
@@ -70,7 +71,8 @@ def carry_out(
         held: of what was chosen, the facilities that are held; None for all.
         silences: those that it made before it was killed, by receiver.
     """
-    rollout = replace(options.rollout, who=who_text(run.who))
+    apart = session.inventory.settings.policy.next_wave is WavePolicy.CONFIRMED
+    rollout = replace(options.rollout, who=who_text(run.who), apart=apart)
     expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
     log = RunLog(state_place(session), run)
     try:

@@ -97,6 +97,7 @@ _WORDS = {
     "stale": "moved since",
     "lock-out": "shut SSH out",
     "unknown": "not reached",
+    "taken-back": "as others failed before",
     "held-back": "not started",
     "dark": "no picture of 1 path of the plan: p/f/c/main; provisioner verify says why",
     "applied": "applied, run",
@@ -112,6 +113,7 @@ _RESULTS: dict[str, tuple[HostOutcome, NotStartedBecause | None]] = {
     "stale": (HostOutcome.NOT_STARTED, NotStartedBecause.STALE),
     "lock-out": (HostOutcome.NOT_STARTED, NotStartedBecause.LOCK_OUT),
     "unknown": (HostOutcome.UNREACHABLE, None),
+    "taken-back": (HostOutcome.ROLLED_BACK, None),
     "held-back": (HostOutcome.NOT_STARTED, NotStartedBecause.HELD_BACK),
     "applied": (HostOutcome.APPLIED, None),
     "unchanged": (HostOutcome.UNCHANGED, None),
@@ -139,6 +141,7 @@ def test_a_run_ends_with_its_worst_first(
             refusal=_RESULTS[kind][1],
             facts=read,
             not_up=("p/f/c/main",) if n == dark else (),
+            taken_back=kind == "taken-back",
         )
         for n, kind in enumerate(kinds)
     ]
@@ -161,7 +164,10 @@ def test_a_run_ends_with_its_worst_first(
 @MANY
 @given(kinds=st.lists(st.sampled_from(sorted(_RESULTS)), min_size=1, max_size=6))
 def test_a_rollback_names_who_did_not_go_back_first(kinds: list[str]) -> None:
-    results = [HostResult(f"host-{n}", _RESULTS[k][0], refusal=_RESULTS[k][1]) for n, k in enumerate(kinds)]
+    results = [
+        HostResult(f"host-{n}", _RESULTS[k][0], refusal=_RESULTS[k][1], taken_back=k == "taken-back")
+        for n, k in enumerate(kinds)
+    ]
     ending = run_ending(RunEnd("run-1", results, going_back=True))
     needs_a_person = {"broken", "returned", "refused", "lock-out"} & set(kinds)
     assert ending[0].startswith("a person is needed now") == bool(needs_a_person)

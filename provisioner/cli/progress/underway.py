@@ -73,8 +73,9 @@ class Underway:
     Attributes:
         stages: those that were begun and are not over, the innermost last.
         calls: by operation, the hosts that were called.
-        wave: the hosts of a run's wave; None between waves.
-        wave_name: the wave's name.
+        wave: the hosts of a run's wave; None between waves. One that begins beside another is one with it.
+        wave_name: the name of the one that began last.
+        waves: the hosts of each wave that has begun and is not through.
         expected: how long the run usually takes.
     """
 
@@ -82,6 +83,7 @@ class Underway:
     calls: dict[str, HostsWork] = field(default_factory=dict)
     wave: HostsWork | None = None
     wave_name: str = ""
+    waves: dict[str, list[str]] = field(default_factory=dict)
     expected: Expected | None = None
 
     @property
@@ -140,9 +142,17 @@ class Underway:
             self.wave.waiting[host].operation = STEPS[step]
         if step == "run" and state != "begin":
             self.wave, self.expected = None, None
+            self.waves.clear()
 
     def _turn_wave(self, name: str, hosts: Sequence[object] | None, now: float) -> None:
-        self.wave, self.wave_name = None, name
-        if hosts is not None:
-            names = [str(host) for host in hosts]
-            self.wave = HostsWork(now, len(names), {host: HostWork("", now) for host in names})
+        if hosts is None:
+            for host in self.waves.pop(name, ()):
+                if self.wave is not None:
+                    self.wave.waiting.pop(host, None)
+            self.wave = self.wave if self.waves else None
+            return
+        names = [str(host) for host in hosts]
+        self.waves[name] = names
+        self.wave, self.wave_name = self.wave or HostsWork(now), name
+        self.wave.total += len(names)
+        self.wave.waiting |= {host: HostWork("", now) for host in names}

@@ -90,6 +90,7 @@ from provisioner.inventory.model.policy import (
     Policy,
     Retention,
     SignOffs,
+    WavePolicy,
 )
 from provisioner.inventory.model.receivers import (
     MailSecurity,
@@ -217,6 +218,7 @@ __all__ = [
     "UplinkKind",
     "VaultedReceivers",
     "Viewer",
+    "WavePolicy",
     "Zone",
     "accept_of",
     "channel_of",

@@ -145,6 +145,15 @@ class DriftPolicy(Model):
     """Which drift it corrects by itself; all other drift it only tells."""
 
 
+class WavePolicy(StrEnum):
+    """When a wave of an apply begins whose plan nobody notices (impacts `none` and `hot`)."""
+
+    WATCHED = "watched"
+    """Once all hosts of the wave before have shown a good look, while that one is watched still."""
+    CONFIRMED = "confirmed"
+    """Once the wave before is confirmed, as for every plan that cuts something."""
+
+
 class Policy(Model):
     """What holds a plan back, and what is agreed of operation."""
 
@@ -157,6 +166,8 @@ class Policy(Model):
     availability: AgreedAvailability = AgreedAvailability()
     drift: DriftPolicy = DriftPolicy()
     retention: Retention = Retention()
+    next_wave: WavePolicy = WavePolicy.WATCHED
+    """When the next wave begins of a plan that nobody notices; all others wait for a confirmation."""
     key_days: Annotated[int, Field(ge=1, le=36_500)] = 365
     """How old a key of the tunnels is to become: `keys status` says when the next one is due."""
 

@@ -87,6 +87,21 @@ def test_a_wave_goes_on_between_calls_and_says_at_which_step_each_host_is() -> N
     assert work.is_idle
 
 
+def test_waves_that_go_on_beside_each_other_are_one_until_the_last_of_their_hosts_is_through() -> None:
+    work = Underway()
+    work.step("", "wave", "begin", {"wave": "canary", "hosts": ["relay-1"]}, 0.0)
+    work.step("relay-1", "gate", "begin", {}, 1.0)
+    work.step("", "wave", "begin", {"wave": "rest", "hosts": ["relay-2"]}, 2.0)
+    work.step("relay-2", "start", "begin", {}, 2.0)
+    assert rows_of(work, ENGLISH, 3.0)[0] == "wave rest: 0 of 2 hosts, 3 s"
+    work.step("relay-1", "end", "applied", {}, 4.0)
+    work.step("", "wave", "done", {"wave": "canary"}, 4.0)
+    assert rows_of(work, ENGLISH, 5.0)[0] == "wave rest: 1 of 2 hosts, 5 s"
+    work.step("relay-2", "end", "applied", {}, 6.0)
+    work.step("", "wave", "done", {"wave": "rest"}, 6.0)
+    assert work.is_idle
+
+
 def test_the_innermost_stage_is_shown_with_what_is_done_of_it() -> None:
     work = Underway()
     work.begin_stage(Stage.COUNT, 0, 0.0)
