@@ -47,3 +47,18 @@ def test_hosts_that_hang_take_no_places_from_those_that_answer() -> None:
     runner.let_go.set()
     assert heard is not None
     assert heard.host == "answers"
+
+
+def test_a_call_that_has_not_been_sent_can_be_taken_back_and_one_that_has_been_cannot() -> None:
+    runner, now = SomeHang(), [0.0]
+    calls = Dispatcher(runner, lambda: now[0], time.sleep)
+    calls.send(HostCall(replace(SPEC, id="hangs-1"), {"operation": "apply"}), 60)
+    assert calls.receive() is None
+    calls.send(HostCall(replace(SPEC, id="later"), {"operation": "look"}), 60, after_s=3)
+    assert not calls.withdraw("hangs-1")
+    assert calls.withdraw("later")
+    assert not calls.withdraw("later")
+    now[0] += 4
+    runner.let_go.set()
+    heard = [answer.host for answer in (calls.receive() for _ in range(5)) if answer]
+    assert heard == ["hangs-1"]

@@ -317,6 +317,44 @@ def test_a_look_begins_when_it_should_and_a_host_waits_for_none_longer_than_its_
 
 
 @pytest.mark.usefixtures("host")
+def test_paths_are_read_before_the_moment_of_a_look_and_their_streams_have_to_flow_at_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key_frame = {"codec": "h264", "width": 640, "height": 360}
+    samples = [{"a": 1, "b": 1}, {"a": 2, "b": 2}, {"a": 5, "b": 5}, *[{"a": 6, "b": 5}] * 20]
+    reading = Reading(monkeypatch, samples)
+    moments: list[float] = []
+
+    def reads(_address: str, paths: Any, *_: Any) -> dict[str, Any]:
+        reading.done.append(f"read {', '.join(sorted(paths))}")
+        moments.append(time.monotonic())
+        return dict.fromkeys(paths, key_frame)
+
+    monkeypatch.setattr(probe, "reads_of_relay", reads)
+    asked: GateRequest = {**request(paths=ASKED), "sample_s": 1, "wait_s": 1.2, "early_s": 1.0}
+    answer = gate.look(asked, switched=True)
+    assert reading.done[:6] == ["sleep", "sample", "sleep", "sample", "read a, b", "sleep"]
+    assert set(reading.done[6:]) == {"sample", "sleep"}
+    assert [round(moment, 1) for moment in moments] == [0.3]
+    assert time.monotonic() >= 1.2
+    assert answer["relay"] is not None
+    told = {name: path["read"] for name, path in answer["relay"]["paths"].items()}
+    assert told["a"] == key_frame
+    assert told["b"] == {"error": "no frame: nothing comes from its source", "status": None}
+    assert answer["waited_s"] == 1.2
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(("wait_s", "early_s"), [(0.0, 1.0), (1.2, 0.0)], ids=["no moment to come", "not early"])
+def test_a_look_that_has_no_moment_to_come_or_may_not_be_early_reads_after_it_has_begun(
+    monkeypatch: pytest.MonkeyPatch, wait_s: float, early_s: float
+) -> None:
+    reading = Reading(monkeypatch, [{"a": 1, "b": 1}, {"a": 2, "b": 2}])
+    gate.look({**request(paths=ASKED), "sample_s": 1, "wait_s": wait_s, "early_s": early_s}, switched=True)
+    assert reading.done[-4:] == ["sample", "sleep", "sample", "read a, b"]
+
+
+@pytest.mark.usefixtures("host")
 def test_of_paths_that_stay_away_the_devices_are_tried_and_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     away: list[PathToRead] = [{"name": "hn/a/sub", "on_demand": False, "address": "100.64.0.4", "port": 10554}]
     tried: list[Any] = []

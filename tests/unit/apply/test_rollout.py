@@ -148,6 +148,8 @@ class WatchedCarrier:
     def __init__(self, controller: Controller, look_s: float) -> None:
         self._controller, self._look_s = controller, look_s
         self.travelled: list[tuple[str, bool, str]] = []
+        self.looks: list[Mapping[str, Any]] = []
+        self.carry = controller.hosts.call
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """An answer for every call, by host id."""
@@ -155,7 +157,8 @@ class WatchedCarrier:
             operation = str(call.request["operation"])
             self.travelled.append((operation, call.shares, call.since))
             self._controller.clock.now += self._look_s if operation == "look" else 0.0
-        return self._controller.hosts.call(calls, timeout_s=timeout_s)
+            self.looks += [call.request["gate"]] if operation == "look" else []
+        return self.carry(calls, timeout_s=timeout_s)
 
 
 class WaitingHosts:
@@ -198,6 +201,22 @@ def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(*, w
     assert len(waited) == 1
     assert 0 < waited[0] <= 0.3
     assert len(hosts.looks) == (2 if waits else 3)
+
+
+def test_a_last_look_that_reads_is_there_a_second_sooner_for_the_key_frames() -> None:
+    controller = Controller()
+    controller.apply(state(SITES))
+    jobs = [job for job in controller.jobs(state(SITES, "another password")) if job.spec.id == RELAY]
+    hosts = WaitingHosts(controller, waits=True)
+    carrier = WatchedCarrier(controller, 0.0)
+    carrier.carry = hosts.call
+    done = roll_out(jobs, "run-2", carrier, controller.options(), MemoryJournal())
+    assert [r.outcome for r in done.results] == [HostOutcome.APPLIED]
+    (_, first), (wait_s, last) = hosts.looks
+    assert 1.0 < wait_s <= 1.3
+    assert last - first >= 3.0 - 0.1
+    assert [look.get("early_s", 0.0) for look in carrier.looks] == [0.0, 1.0]
+    assert all(look["paths"] for look in carrier.looks)
 
 
 @pytest.mark.parametrize(("look_s", "which"), [(1.0, "the looks'"), (30.0, "another")])
