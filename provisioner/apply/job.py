@@ -17,7 +17,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.owner import owner_to_mark
 from provisioner.hosts.runner import HostCall
-from provisioner.plan.changes import HOST, OWNER, Change, Impact, Resource
+from provisioner.plan.changes import HOST, OWNER, Action, Change, Impact, Resource
 from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 from provisioner.render.host import identity_content
@@ -100,7 +100,18 @@ class Job:
             return False
         touched = self.touched
         cuts = touched.everything or touched.rules or touched.link
-        return not cuts and all(change.impact.rank <= Impact.HOT.rank for change in self.changes)
+        return not cuts and all(c.impact.rank <= Impact.HOT.rank or self._is_of_idle_path(c) for c in self.changes)
+
+    def _is_of_idle_path(self, change: Change) -> bool:
+        """Whether it changes a path that is pulled on demand, then as now, and that nobody watched for the plan."""
+        facts = self.facts
+        if change.resource is not Resource.PATH or change.action is not Action.UPDATE or change.cut:
+            return False
+        if facts is None or facts.relay is None or facts.runtime is None or change.name in facts.runtime.viewers:
+            return False
+        was = facts.relay.paths.get(change.name)
+        is_now = any(path.name == change.name and path.on_demand for path in self.spec.paths)
+        return is_now and was is not None and was.settings.get("sourceOnDemand") is True
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from provisioner.runs.applied import Applied
 from provisioner.runs.holdings import contents_of, shown_by_change
 from provisioner.runs.intent import Intent
 from provisioner.runs.journal import RunLog, attended, expect_usual_time, state_place
-from provisioner.runs.meanwhile.silencer import Silencer, to_silence
+from provisioner.runs.meanwhile.silencer import Silencer, ToSilence, to_silence
 from provisioner.runs.options import RunOptions
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -71,8 +71,7 @@ def carry_out(
         held: of what was chosen, the facilities that are held; None for all.
         silences: those that it made before it was killed, by receiver.
     """
-    apart = session.inventory.settings.policy.next_wave is WavePolicy.CONFIRMED
-    rollout = replace(options.rollout, who=who_text(run.who), apart=apart)
+    rollout = replace(options.rollout, who=who_text(run.who))
     expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
     log = RunLog(state_place(session), run)
     try:
@@ -84,6 +83,7 @@ def carry_out(
         epochs = log.epochs({job.spec.id: job.facts.epoch for job in jobs if job.facts is not None})
         jobs = [replace(job, epoch=epochs.get(job.spec.id), warrant=intent.warrant) for job in jobs]
         wanted = to_silence(session, run, intent, jobs, silences)
+        rollout = replace(rollout, apart=_apart(session, options, wanted))
         with Silencer(attended(log, session.watcher), wanted) as journal:
             done = roll_out(
                 jobs,
@@ -100,6 +100,15 @@ def carry_out(
         return replace(applied, warnings=(*applied.warnings, *journal.warnings))
     finally:
         log.close()
+
+
+def _apart(session: Session, options: RunOptions, wanted: ToSilence) -> bool:
+    """Whether each wave waits for the confirmation of the one before, be the plan ever so harmless.
+
+    Whoever makes silences before a wave would keep hosts of the one before waiting.
+    """
+    silences = bool(wanted.servers and wanted.alerts)
+    return options.rollout.apart or silences or session.inventory.settings.policy.next_wave is WavePolicy.CONFIRMED
 
 
 def _on_hosts(head: Head | None) -> RecordHead | None:

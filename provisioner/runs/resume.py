@@ -40,7 +40,8 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     last.refuse_other(session.basis({}))
     jobs, others = _jobs_of(session, last)
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
-    options = replace(options, rollout=replace(options.rollout, max_failed=allowed))
+    # Of what the plan cut nothing is known any more: what has not begun waits for a confirmation.
+    options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
     progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
     applied = carry_out(
         session, last.run, jobs, last.intent, options, others=others, progress=progress, silences=last.silences
