@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Insert, Result, Select, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from provisioner.base.canonical import canonical_json
 from provisioner.base.json_document import Document
@@ -142,9 +141,14 @@ def _row(place: StatePlace, path: str, made: _Made, at: datetime) -> dict[str, o
 
 
 def _upsert(connection: Connection) -> Insert:
+    # The dialect of the database is loaded already; the other one would be for nothing, in each command.
     if connection.dialect.name == _POSTGRESQL:
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
         in_server = postgresql.insert(path_memories)
         return in_server.on_conflict_do_update(index_elements=_KEY, set_={n: in_server.excluded[n] for n in _CHANGED})
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
     in_file = sqlite.insert(path_memories)
     return in_file.on_conflict_do_update(index_elements=_KEY, set_={n: in_file.excluded[n] for n in _CHANGED})
 

@@ -133,6 +133,59 @@ def test_what_runs_at_an_installation_is_a_script_of_any_shell(name: str) -> Non
     assert "\nset -e\n" in (TEXTS / name).read_text(encoding="utf-8")
 
 
+SAYS = """#!/bin/sh
+echo "$*" >>"$ASKED"
+if [ "$1" = list-units ]; then
+	echo "provisioner-agent@bac-giang.service loaded active running Agent"
+	echo "provisioner-node@vnpt.service loaded active running Node"
+fi
+"""
+"""A systemctl that writes down what it was asked, with two services that run."""
+
+
+def asked_by(name: str, word: str, folder: Path) -> list[str]:
+    """What one of the scripts asks of systemctl, on a machine that a folder stands for."""
+    for place in ("bin", "lib/lib", "run/systemd/system"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+    (folder / "bin/systemctl").write_text(SAYS, encoding="utf-8")
+    (folder / "bin/systemctl").chmod(0o755)
+    asked = folder / "asked"
+    asked.unlink(missing_ok=True)
+    text = (TEXTS / name).read_text(encoding="utf-8").replace("/usr/lib/provisioner", str(folder / "lib"))
+    script = folder / name
+    script.write_text(text.replace("/run/", f"{folder}/run/"), encoding="utf-8")
+    environment = {"PATH": f"{folder}/bin:/usr/bin:/bin", "ASKED": str(asked)}
+    subprocess.run(["sh", str(script), word], env=environment, check=True, capture_output=True)
+    return asked.read_text(encoding="utf-8").splitlines() if asked.exists() else []
+
+
+def test_what_runs_all_the_time_stands_still_while_files_are_exchanged_and_is_started_anew(tmp_path: Path) -> None:
+    before, after = asked_by("prerm", "upgrade", tmp_path), asked_by("postinst", "configure", tmp_path)
+    stopped = [line.split()[1:] for line in before if line.startswith("stop ")]
+    assert stopped == [[f"provisioner-{one}@*.service" for one in ("agent", "node", "watch")]]
+    started = [line for line in after if " start " in line]
+    assert started == [
+        "--no-block start provisioner-agent@bac-giang.service",
+        "--no-block start provisioner-node@vnpt.service",
+    ]
+    assert not [line for line in asked_by("postinst", "configure", tmp_path) if " start " in line], "once, and not again"
+
+
+def test_an_upgrade_that_fails_leaves_nothing_stopped(tmp_path: Path) -> None:
+    asked_by("prerm", "upgrade", tmp_path)
+    assert [line.split()[-1] for line in asked_by("postinst", "abort-upgrade", tmp_path) if " start " in line] == [
+        "provisioner-agent@bac-giang.service",
+        "provisioner-node@vnpt.service",
+    ]
+
+
+def test_a_removal_stops_all_that_runs(tmp_path: Path) -> None:
+    (stopped,) = (line for line in asked_by("prerm", "remove", tmp_path) if line.startswith("stop "))
+    ends = {name.partition("@")[2].rpartition(".")[2] and name for name in stopped.split()[1:]}
+    units_of = {name.replace("@", "@*") for name in units() if not name.startswith("provisioner-nightly@.service")}
+    assert ends == units_of
+
+
 # --- units ----------------------------------------------------------------------------------------
 
 

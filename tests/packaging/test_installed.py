@@ -169,17 +169,19 @@ def test_a_debian_package_runs_and_leaves_nothing_when_it_goes(release: Path, nu
         assert listing(shell) == before
 
 
-def test_watches_are_started_anew_by_an_upgrade_and_stopped_by_a_removal(release: Path) -> None:
+def test_what_runs_is_started_anew_by_an_upgrade_and_stopped_by_a_removal(release: Path) -> None:
     package = packages_of(release)[12]
     says = "mkdir -p /run/systemd/system; printf '#!/bin/sh\\necho \"$*\" >>/tmp/asked\\n' >/usr/bin/systemctl"
     with container(base_image(SUITES[12]), *shared(package)) as shell:
         shell(f"{says}; chmod +x /usr/bin/systemctl; dpkg --install /shared/{package.name}; rm /tmp/asked")
         shell(f"dpkg --install /shared/{package.name}")
         asked = shell("cat /tmp/asked; rm /tmp/asked").splitlines()
-        assert "try-restart provisioner-watch@*.service" in asked
-        assert not [line for line in asked if line.startswith(("stop", "enable", "start"))]
+        running = "provisioner-agent@*.service provisioner-node@*.service provisioner-watch@*.service"
+        assert [line for line in asked if line.startswith("stop")] == [f"stop {running}"]
+        assert f"--no-block try-restart {running}" in asked
+        assert not [line for line in asked if "enable" in line]
         shell("dpkg --purge provisioner")
-        assert "stop provisioner-watch@*.service provisioner-nightly@*.timer" in shell("cat /tmp/asked").splitlines()
+        assert f"stop {running} provisioner-nightly@*.timer" in shell("cat /tmp/asked").splitlines()
 
 
 def test_a_history_of_runs_outlives_the_package_and_says_so(release: Path) -> None:
