@@ -24,6 +24,7 @@ from .deployment import Deployment
 from .fingerprint import Fingerprint, fingerprint
 from .patience import stretched
 from .test_rollout import ONLY, disarmed, fewer_cameras, host_in, is_armed, running, until
+from .tunnels import renew_tunnels
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 TEN_MINUTES: Final = 600.0
@@ -33,6 +34,8 @@ _NOBODY: Final = "nobody confirmed the change in time"
 
 @pytest.fixture
 def node(deployment: Deployment, tmp_path: Path) -> Iterator[NodeOfTheLab]:
+    # What is up afterwards has to have been up before, whatever a test before did to the relay.
+    renew_tunnels(deployment.lab)
     with node_of_the_lab(deployment, tmp_path) as one:
         yield one
 
