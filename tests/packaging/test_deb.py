@@ -168,7 +168,9 @@ def test_what_runs_all_the_time_stands_still_while_files_are_exchanged_and_is_st
         "--no-block start provisioner-agent@bac-giang.service",
         "--no-block start provisioner-node@vnpt.service",
     ]
-    assert not [line for line in asked_by("postinst", "configure", tmp_path) if " start " in line], "once, and not again"
+    assert not [line for line in asked_by("postinst", "configure", tmp_path) if " start " in line], (
+        "once, and not again"
+    )
 
 
 def test_an_upgrade_that_fails_leaves_nothing_stopped(tmp_path: Path) -> None:
