@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Final
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 from scripts.packaging.wheelhouse import PYTHONS, Target
 
@@ -38,7 +38,10 @@ def write_wheel(
     path = folder / f"{name}-{VERSION}-{tag}.whl"
     with ZipFile(path, "w") as archive:
         for inside, text in {**texts, f"{home}/RECORD": "\n".join([*rows, f"{home}/RECORD,,"]) + "\n"}.items():
-            archive.writestr(inside, text)
+            # Of one moment, whenever it is made: by now, two of them would differ.
+            info = ZipInfo(inside)
+            info.external_attr = 0o600 << 16
+            archive.writestr(info, text)
     return path
 
 
