@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
 from provisioner.inventory.model import JumpHost, Ssh
@@ -62,3 +64,23 @@ class CallTarget(Protocol):
     def place(self) -> str:
         """Where it is logged in to, as `user@address:port`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHost:
+    """A `CallTarget` and nothing else: a host as a node knows it, or one whose key nobody knows yet."""
+
+    id: str
+    carriers: tuple[str, ...]
+    address: HostPlace
+    ssh: Ssh
+    jump: JumpHost | None = None
+    side: str = ""
+    identity: Secret = field(repr=False, default=Secret(""))
+    owner: Owner | None = None
+    adopted: Owner | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is logged in to, as `user@address:port`."""
+        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"

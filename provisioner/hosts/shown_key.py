@@ -9,19 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Final
 
 from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import HostError
-from provisioner.base.secret import Secret
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
-from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.addresses import HostName, HostPlace, is_host_name
 
 SHOW_KEY: Final = "show-key"
 """The operation that no host hears of: whoever carries the call looks which key the host shows."""
@@ -29,35 +23,6 @@ KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 """The kinds of keys that are asked for, the one to be preferred first."""
 NAME_IT: Final = "or name the key: --host-key HOST='ssh-ed25519 …'"
 _LONGEST_KEY: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownHost:
-    """A host whose key is not known yet, so that nobody logs in there; what its parts are is said at `CallTarget`."""
-
-    id: str
-    carriers: tuple[str, ...]
-    address: HostPlace
-    ssh: Ssh
-    jump: JumpHost | None = None
-    side: str = ""
-    identity: Secret = field(repr=False, default=Secret(""))
-    owner: Owner | None = None
-    adopted: Owner | None = None
-
-    @property
-    def place(self) -> str:
-        """Where it would be logged in to, as `user@address:port`."""
-        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
-
-
-def host_place(text: str) -> HostPlace:
-    """An address of either family, or a host name.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    return HostName(text.lower()) if is_host_name(text.lower()) else ip_address(text)
 
 
 def show_key_call(host: CallTarget) -> HostCall:

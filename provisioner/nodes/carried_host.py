@@ -1,37 +1,15 @@
-"""A host as a node knows it: what a call needs, and nothing else of the inventory."""
+"""A host as it travels to a node: what a call needs, and nothing else of the inventory."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from ipaddress import ip_address
+from dataclasses import asdict
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
-from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.call_target import CallTarget, TargetHost
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.addresses import HostName, HostPlace, is_host_name
-
-
-@dataclass(frozen=True, slots=True)
-class CarriedHost:
-    """A host of a unit; what its parts are is said at `CallTarget`."""
-
-    id: str
-    carriers: tuple[str, ...]
-    address: HostPlace
-    ssh: Ssh
-    jump: JumpHost | None
-    side: str
-    identity: Secret = field(repr=False)
-    owner: Owner | None
-    adopted: Owner | None
-
-    @property
-    def place(self) -> str:
-        """Where it is logged in to, as `user@address:port`."""
-        return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
+from provisioner.inventory.model.addresses import host_place
 
 
 def host_document(host: CallTarget) -> Document:
@@ -49,17 +27,17 @@ def host_document(host: CallTarget) -> Document:
     }
 
 
-def host_in(document: Document) -> CarriedHost:
+def host_in(document: Document) -> TargetHost:
     """The host of a document.
 
     Raises:
         KeyError, TypeError, ValueError: it is none of `host_document`'s.
     """
     jump = document["jump"]
-    return CarriedHost(
+    return TargetHost(
         id=_text(document["id"]),
         carriers=tuple(_text(carrier) for carrier in document["carriers"]),
-        address=_place(_text(document["address"])),
+        address=host_place(_text(document["address"])),
         ssh=Ssh.model_validate(document["ssh"]),
         jump=None if jump is None else JumpHost.model_validate(jump),
         side=_text(document["side"]),
@@ -93,12 +71,3 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("it is no text")
     return value
-
-
-def _place(text: str) -> HostPlace:
-    try:
-        return ip_address(text)
-    except ValueError:
-        if is_host_name(text):
-            return HostName(text)
-        raise

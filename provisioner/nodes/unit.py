@@ -20,8 +20,9 @@ import orjson
 from provisioner.base.canonical import canonical_json
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
+from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
-from provisioner.nodes.carried_host import CarriedHost, carried_owner, host_document, host_in, owner_document
+from provisioner.nodes.carried_host import carried_owner, host_document, host_in, owner_document
 
 SPEAKS: Final = 1
 """The form of units and reports; one that both ends have not in common is no basis for work."""
@@ -46,7 +47,7 @@ class CarriedCall:
         artefact_sha256: its checksum; empty where there is none.
     """
 
-    host: CarriedHost
+    host: TargetHost
     request: Document = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     artefact: bytes | None = field(repr=False, default=None)

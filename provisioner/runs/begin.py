@@ -23,10 +23,12 @@ from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
 from provisioner.base.regular_file import read_regular
 from provisioner.base.vault import SECRETS_ID
+from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.host_key_scan import SCAN_S
 from provisioner.hosts.runner import HostRunner
-from provisioner.hosts.shown_key import UnknownHost, fingerprint_of, host_place, key_shown, show_key_call
+from provisioner.hosts.shown_key import fingerprint_of, key_shown, show_key_call
 from provisioner.inventory.model import Ssh
+from provisioner.inventory.model.addresses import host_place
 from provisioner.inventory.operations.allocate import allocate
 from provisioner.inventory.operations.first_files import ATTRIBUTES, IGNORED, Beginning, FirstHost, first_files
 
@@ -68,7 +70,7 @@ class KeyAskers:
             UsageError: no host can be called so, or the file of nodes cannot be used.
         """
         try:
-            asked = UnknownHost(host.id, carriers, host_place(host.address), Ssh(user=host.user, port=host.port))
+            asked = TargetHost(host.id, carriers, host_place(host.address.lower()), Ssh(user=host.user, port=host.port))
         except ValueError:
             shown = printable(f"{host.user}@{endpoint_text(host.address, host.port)}", _SHOWN)
             hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"

@@ -14,12 +14,11 @@ from tempfile import mkdtemp
 
 from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
-from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.call_target import CallTarget, TargetHost
 from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.nodes.begun_units import BegunUnits
-from provisioner.nodes.carried_host import CarriedHost
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.exchange_key import ExchangeKey, new_exchange_key
 from provisioner.nodes.kept_artefacts import KeptArtefacts
@@ -36,9 +35,9 @@ QUICK = NodePace(begin=3.0, ask=0.2, most_ask=0.4, margin=5.0)
 
 def host_of(
     number: int, carriers: tuple[str, ...] = ("vnpt",), address: str = "", jump: JumpHost | None = None
-) -> CarriedHost:
+) -> TargetHost:
     """A relay of a carrier."""
-    return CarriedHost(
+    return TargetHost(
         id=f"relay-{number}",
         carriers=carriers,
         address=IPv4Address(address) if address else NETWORK[number + 1],

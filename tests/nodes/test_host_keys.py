@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from provisioner.base.errors import HostError
 from provisioner.base.ssh_wire import text as ssh_text
 from provisioner.hosts.attended import OpenRunner
+from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.host_key_scan import SCAN_S, HostKeyScans
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.hosts.shown_key import UnknownHost, fingerprint_of, is_shown_key, key_shown, show_key_call
+from provisioner.hosts.shown_key import fingerprint_of, is_shown_key, key_shown, show_key_call
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.inventory.model.addresses import HostName, HostPlace
 from provisioner.nodes.node_rules import NodeRules
@@ -65,8 +66,8 @@ class Shown:
         return self._asked.read_text().split() if self._asked.exists() else []
 
 
-def unknown(number: int, place: HostPlace | None = None, jump: JumpHost | None = None) -> UnknownHost:
-    return UnknownHost(f"relay-{number}", ("vnpt",), place or NETWORK[number + 1], Ssh(user="noc"), jump)
+def unknown(number: int, place: HostPlace | None = None, jump: JumpHost | None = None) -> TargetHost:
+    return TargetHost(f"relay-{number}", ("vnpt",), place or NETWORK[number + 1], Ssh(user="noc"), jump)
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_a_node_asks_no_host_that_is_not_its_own(
     shown: Shown, tmp_path: Path, place: HostPlace, carriers: tuple[str, ...]
 ) -> None:
     shown.says(place, f"x {key_of(1)}\n")
-    host = UnknownHost("relay-1", carriers, place, Ssh(user="noc"))
+    host = TargetHost("relay-1", carriers, place, Ssh(user="noc"))
     with both_ends(Post(), tmp_path, scans=shown.scans) as (runner, _):
         answer = runner.call([show_key_call(host)], timeout_s=SCAN_S)["relay-1"]
     assert answer.outcome is CallOutcome.REFUSED

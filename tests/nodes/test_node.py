@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.inventory.model.addresses import HostName
 from provisioner.nodes import controller as controller_module
 from provisioner.nodes import node as node_module
-from provisioner.nodes.carried_host import CarriedHost
 from provisioner.nodes.controller import NodePace, NodeRunner
 from provisioner.nodes.exchange_key import new_exchange_key
 from provisioner.nodes.kept_artefacts import KeptArtefacts
@@ -171,7 +171,7 @@ LOOKS = replace(RULES, changes=False)
 SCRIPT = ShellScript("id", as_root=True)
 
 
-def carried(host: CarriedHost, operation: str = "observe", script: ShellScript | None = None) -> CarriedCall:
+def carried(host: TargetHost, operation: str = "observe", script: ShellScript | None = None) -> CarriedCall:
     return CarriedCall(host, {"operation": operation}, script=script)
 
 

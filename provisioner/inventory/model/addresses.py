@@ -40,6 +40,15 @@ def is_host_name(text: str) -> bool:
     return _HOST_NAME.fullmatch(text) is not None
 
 
+def host_place(text: str) -> HostPlace:
+    """An address of either family, or a host name in full, in small letters.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    return HostName(text) if is_host_name(text) else ip_address(text)
+
+
 def _address(value: object) -> AnyAddress:
     if isinstance(value, IPv4Address | IPv6Address):
         return _plain(value)
