@@ -96,15 +96,12 @@ class EventLog:
     def _read(self, run: str) -> list[tuple[int, Event, str]]:
         steps = []
         with self._database.reading() as connection:
-            for number, row in enumerate(connection.execute(self._steps(run).order_by(events.c.sequence)), 1):
+            for number, row in enumerate(connection.execute(_steps(self._mine, run).order_by(events.c.sequence)), 1):
                 try:
                     steps.append(_step(*row))
                 except DAMAGE:
                     raise self._damaged(run, number, "cannot be read") from None
         return steps
-
-    def _steps(self, run: str) -> Select[object, object, object, object, object]:
-        return _steps(self._mine, run)
 
     def _damaged(self, run: str, number: int, what: str) -> DamagedRecordError:
         return _damaged(self._database.place, run, number, what)

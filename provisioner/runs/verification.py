@@ -177,15 +177,6 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
     return shown, Acceptances(run, kept)
 
 
-def remember(session: Session, result: VerifyResult) -> None:
-    """Write down what a verification's looks showed, for the next one.
-
-    Raises:
-        StateError: it cannot be written; what was found stays true.
-    """
-    remember_looks(state_place(session), result.looks, result.finished_at)
-
-
 def _narrowed(sample: str | None, level: int | None) -> tuple[str, ...]:
     """What a run left out beside its limit: of that it says nothing, and takes nothing back."""
     sampled = (f"sample={sample}",) if sample else ()
@@ -247,7 +238,7 @@ def record_verification(
         documents = {path: references_document(of) for path, of in accepted.references.items()}
         add_references(place, documents, result.finished_at)
     try:
-        remember(session, result)
+        remember_looks(place, result.looks, result.finished_at)
     except StateError as error:
         message = f"this verification is recorded, and what it saw of paths is not remembered: {error.message}"
         raise NoteError(message, hint=error.hint, object=run.id) from None

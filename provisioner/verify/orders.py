@@ -25,11 +25,6 @@ def _no_changes(_since: datetime) -> tuple[Window, ...]:
     return ()
 
 
-def _keep_none(_looks: Sequence[PathLook]) -> bool:
-    """Keep nothing: all looks are in the result."""
-    return False
-
-
 class Onlooker(Protocol):
     """Who is told what a verification waits for, while it waits."""
 
@@ -79,8 +74,8 @@ class Orders:
         references: what people accepted of pictures, by the path's name, of whole facilities.
         say: tells a person what is waited for.
         onlooker: is told of each host when it is asked, and when it has answered.
-        keep: takes what looks proved, once a relay is judged and while others are still asked; says whether it did,
-            and what it took is not in the result.
+        keep: takes what looks proved, once a relay is judged and while others are still asked: what it took is not in
+            the result. None leaves all in the result.
     """
 
     level: int | None = None
@@ -96,7 +91,7 @@ class Orders:
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
     onlooker: Onlooker = _NOBODY
-    keep: Callable[[Sequence[PathLook]], bool] = _keep_none
+    keep: Callable[[Sequence[PathLook]], None] | None = None
 
 
 EVERYTHING = Orders()

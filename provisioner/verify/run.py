@@ -272,6 +272,8 @@ class _Looking:
         self, begun: datetime, kept: set[tuple[str, str]], targets: Sequence[PathToCheck], judged: Judged
     ) -> None:
         """Hand on what a relay's visit proved: what hangs on other relays changes nothing of that."""
+        if self.orders.keep is None:
+            return
         asked = {(target.path.name, target.relay.id): target for target in targets}
         looks, windows = dict[tuple[str, str], PathLook](), _Windows(self.orders.windows, self.changes)
         for one in judged.verdicts:
@@ -280,7 +282,8 @@ class _Looking:
             # What is said of a path in a window hangs on how long that lasts.
             if look and not windows.meanwhile(target, begun, look.at):
                 looks[one.path, one.relay] = look
-        if looks and self.orders.keep(tuple(looks.values())):
+        if looks:
+            self.orders.keep(tuple(looks.values()))
             kept |= looks.keys()
 
     def _judging(

@@ -41,8 +41,9 @@ class RunLog:
         Raises:
             StateError: it cannot be recorded; then nothing may be changed.
         """
-        first = _event(JournalStep("", "run", "begin", intent.plain()))
-        self._history.begin(self.run, hosts, digest(canonical(intent.plain())), first)
+        plain = intent.plain()
+        first = _event(JournalStep("", "run", "begin", plain))
+        self._history.begin(self.run, hosts, digest(canonical(plain)), first)
 
     def epochs(self, seen: Mapping[str, int]) -> dict[str, int]:
         """Take the run's epochs of hosts, by what was seen on each (`history.epochs`).

@@ -59,11 +59,11 @@ class ProofsSoFar:
         self.unwritten: list[PathLook] = []
         """What is left for the end."""
 
-    def take(self, looks: Sequence[PathLook]) -> bool:
+    def take(self, looks: Sequence[PathLook]) -> None:
         """Take what looks proved, and write all that is there once it is time."""
         self.unwritten += looks
         if time.monotonic() - self._written_at < self._every_s or self._is_broken:
-            return True
+            return
         try:
             remember_looks(self._place, self.unwritten, max(look.at for look in self.unwritten))
         except StateError:
@@ -72,4 +72,3 @@ class ProofsSoFar:
         else:
             self.unwritten = []
         self._written_at = time.monotonic()
-        return True
