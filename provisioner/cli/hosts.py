@@ -12,6 +12,7 @@ from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation
 from provisioner.cli.hosts_prepare import prepare
+from provisioner.cli.hosts_scan_key import scan_key
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.new_hardware import unproved
 from provisioner.cli.output import print_document, print_warning
@@ -37,6 +38,7 @@ def hosts() -> None:
 
 
 hosts.add_command(prepare)
+hosts.add_command(scan_key)
 
 
 @hosts.command()
