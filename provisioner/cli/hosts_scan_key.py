@@ -15,7 +15,7 @@ from provisioner.cli.output import print_document
 from provisioner.cli.question import is_attended
 from provisioner.inventory.operations.file_edit import FileEdit
 from provisioner.inventory.operations.host_key import KeyedHost, keyed_host, with_host_key
-from provisioner.runs.single.key_scan import ShownKey, is_host_key, key_known, scanned_key
+from provisioner.runs.single.key_scan import ShownKey, is_host_key, scanned_key
 
 _SHOWN = 80
 _ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
@@ -40,7 +40,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     known = keyed_host(edits_of(invocation), host)
     said = _compared(host, compared)
     if is_host_key(said):
-        key = key_known(said)
+        key = ShownKey(said)
     else:
         key = scanned_key(invocation.env, invocation.inventory, known)
         _compare(invocation, known, key, said, dry_run=dry_run)
@@ -87,7 +87,7 @@ def _compare(invocation: Invocation, known: KeyedHost, key: ShownKey, said: str,
     if before == key.host_key:
         return
     if before:
-        click.echo(f"{known.file} names {_text(key_known(before))}", err=True)
+        click.echo(f"{known.file} names {_text(ShownKey(before))}", err=True)
     click.echo(f"{known.id} ({place}) shows {_text(key)}", err=True)
     if not click.confirm(f"Is that its own? On the host: {_ON_THE_HOST}", err=True):
         raise click.Abort

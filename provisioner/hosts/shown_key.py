@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from dataclasses import dataclass
 from typing import Final
 
 from provisioner.base.endpoint import endpoint_text
@@ -23,6 +24,18 @@ KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 """The kinds of keys that are asked for, the one to be preferred first."""
 NAME_IT: Final = "or name the key: --host-key HOST='ssh-ed25519 …'"
 _LONGEST_KEY: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """The host key that a host shows, and its fingerprint, for a person to compare."""
+
+    host_key: str
+
+    @property
+    def fingerprint(self) -> str:
+        """It."""
+        return fingerprint_of(self.host_key)
 
 
 def show_key_call(host: CallTarget) -> HostCall:

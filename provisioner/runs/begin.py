@@ -26,12 +26,11 @@ from provisioner.base.vault import SECRETS_ID
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.host_key_scan import SCAN_S
 from provisioner.hosts.runner import HostRunner
-from provisioner.hosts.shown_key import key_shown, show_key_call
+from provisioner.hosts.shown_key import ShownKey, key_shown, show_key_call
 from provisioner.inventory.model import Ssh
 from provisioner.inventory.model.addresses import host_place
 from provisioner.inventory.operations.allocate import allocate
 from provisioner.inventory.operations.first_files import ATTRIBUTES, IGNORED, Beginning, FirstHost, first_files
-from provisioner.runs.single.key_scan import ShownKey, key_known
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SHOWN = 80
@@ -69,7 +68,7 @@ class KeyAskers:
             hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"
             raise UsageError(f"{printable(host.id, _SHOWN)} cannot be called at {shown}", hint=hint) from None
         answer = self._runner.call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
-        return key_known(key_shown(asked, answer))
+        return ShownKey(key_shown(asked, answer))
 
     @cached_property
     def _runner(self) -> HostRunner:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.host_key_scan import SCAN_S
-from provisioner.hosts.shown_key import fingerprint_of, is_shown_key, key_shown, show_key_call
+from provisioner.hosts.shown_key import ShownKey, is_shown_key, key_shown, show_key_call
 from provisioner.inventory.operations.host_key import KeyedHost
 
-
-@dataclass(frozen=True, slots=True)
-class ShownKey:
-    """The host key that a host shows, and its fingerprint, for a person to compare."""
-
-    host_key: str
-    fingerprint: str
+__all__ = ["ShownKey", "is_host_key", "scanned_key"]
 
 
 def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> ShownKey:
@@ -36,12 +29,7 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
 
     asked = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
     answer = key_askers(environment, root).call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
-    return key_known(key_shown(asked, answer))
-
-
-def key_known(host_key: str) -> ShownKey:
-    """A key with its fingerprint."""
-    return ShownKey(host_key, fingerprint_of(host_key))
+    return ShownKey(key_shown(asked, answer))
 
 
 def is_host_key(text: str) -> bool:
