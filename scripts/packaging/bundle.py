@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts.packaging.tree import digest, sums, write_tar, write_text
-from scripts.packaging.wheelhouse import Target, fitting_all
+from scripts.packaging.wheelhouse import NEWER, OLDEST_LIBC, Target, entries, fitting_all
 
 HERE: Final = Path(__file__).parent
 
@@ -23,7 +23,7 @@ class Bundle:
     Attributes:
         source: the commit's files.
         program: the program's wheel.
-        wheels: by Python, all that it needs there.
+        wheels: by Python and glibc, all that it needs there; under a newer glibc, what an older one does not have.
         tool: the wheel of `installer`.
         bill: the bill of materials.
         version: the program's version.
@@ -61,14 +61,17 @@ class Bundle:
         for file in (HERE / "Containerfile", self.source / "LICENSE", self.source / "CHANGELOG.md", self.bill):
             shutil.copy(file, folder)
         shutil.copy(self.source / "docs/install.md", folder / "INSTALL.md")
-        everywhere = fitting_all(list(self.wheels.values()))
+        everywhere = fitting_all([wheels for one, wheels in self.wheels.items() if one.libc == OLDEST_LIBC])
         for one, wheels in self.wheels.items():
+            own = one.tag if one.libc == OLDEST_LIBC else f"{one.tag}-glibc{one.libc}"
             for wheel in wheels:
-                _copy(wheel, folder / "wheels" / ("any" if wheel.name in everywhere else one.tag))
+                _copy(wheel, folder / "wheels" / ("any" if wheel.name in everywhere else own))
         _copy(self.program, folder / "wheels/any")
         _copy(self.tool, folder / "tools")
         lock = (self.source / "scripts/packaging/runtime.lock").read_text(encoding="utf-8")
         write_text(folder / "requirements.txt", _with_program(lock, self.version, digest(self.program)))
+        everything = (self.source / "requirements.lock").read_text(encoding="utf-8")
+        write_text(folder / "requirements-rego.txt", entries(everything, NEWER))
         write_text(folder / "SHA256SUMS", sums(folder))
 
 

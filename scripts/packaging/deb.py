@@ -23,7 +23,7 @@ from scripts.packaging.program_tree import lay_out
 from scripts.packaging.programs import run
 from scripts.packaging.tree import settle, write_gzip, write_text
 from scripts.packaging.units import units
-from scripts.packaging.wheelhouse import OLDEST_LIBC, Target
+from scripts.packaging.wheelhouse import NEWER_LIBC, Target
 
 HOME: Final = "/usr/lib/provisioner"
 MAINTAINER: Final = "The provisioner authors <provisioner@example.com>"
@@ -174,7 +174,7 @@ class Deb:
             architecture=ARCHITECTURES[self.machine],
             maintainer=MAINTAINER,
             kibibytes=sum(-(-path.stat().st_size // 1024) for path in files),
-            libc=OLDEST_LIBC,
+            libc=NEWER_LIBC,
             python=self.distribution.python,
             next_python=f"{major}.{int(minor) + 1}",
         )

@@ -6,6 +6,7 @@ It writes below out/ and nowhere else: it makes no commit, no tag and no signatu
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import shutil
@@ -27,7 +28,15 @@ from scripts.packaging.image import Image, base_image, save, system_packages
 from scripts.packaging.programs import run
 from scripts.packaging.python_files import build_python_files
 from scripts.packaging.tree import digest, sums, write_text
-from scripts.packaging.wheelhouse import MACHINES, PYTHONS, Target, collect, collect_installer
+from scripts.packaging.wheelhouse import (
+    MACHINES,
+    NEWER,
+    NEWER_LIBC,
+    PYTHONS,
+    Target,
+    collect,
+    collect_some,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 REFUSED: Final = 1
@@ -41,7 +50,7 @@ class Wheels:
     """All wheels that go into packages, fetched once.
 
     Attributes:
-        of: by Python and machine.
+        of: by Python, machine and glibc; those that need a newer glibc are under that one alone.
         tool: the wheel of `installer`.
     """
 
@@ -55,14 +64,25 @@ class Wheels:
         Raises:
             RefusedError: one cannot be had as it is locked.
         """
-        lock = source / "scripts/packaging/runtime.lock"
-        targets = [Target(python, machine) for machine in machines for python in PYTHONS]
-        of = {target: collect(lock, target, folder / f"{target.tag}-{target.machine}") for target in targets}
-        return cls(of, collect_installer(source / "requirements.lock", targets[0], folder / "tool"))
+        lock, everything = source / "scripts/packaging/runtime.lock", source / "requirements.lock"
+        of: dict[Target, tuple[Path, ...]] = {}
+        for machine, python in itertools.product(machines, PYTHONS):
+            target, newer = Target(python, machine), Target(python, machine, NEWER_LIBC)
+            place = folder / f"{target.tag}-{machine}"
+            of[target] = collect(lock, target, place)
+            of[newer] = collect_some(everything, NEWER, newer, place / "newer")
+        (tool,) = collect_some(everything, ["installer"], next(iter(of)), folder / "tool")
+        return cls(of, tool)
 
     def on(self, machine: str) -> dict[Target, tuple[Path, ...]]:
         """Those of one machine."""
         return {target: wheels for target, wheels in self.of.items() if target.machine == machine}
+
+    def under(self, python: str, machine: str) -> tuple[Path, ...]:
+        """Those of one Python on one machine whose glibc is new enough for all."""
+        return tuple(
+            wheel for target, wheels in self.on(machine).items() if target.python == python for wheel in wheels
+        )
 
 
 def build_files(commit: Commit, source: Path, wheels: Wheels, machines: Sequence[str], target: Path) -> None:
@@ -87,7 +107,7 @@ def build_files(commit: Commit, source: Path, wheels: Wheels, machines: Sequence
             target
         )
         for distribution in DISTRIBUTIONS:
-            needed = [*wheels.of[Target(distribution.python, machine)], program]
+            needed = [*wheels.under(distribution.python, machine), program]
             Deb(source, needed, commit.version, commit.seconds, distribution, machine).build(target)
 
 

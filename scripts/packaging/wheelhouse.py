@@ -19,6 +19,10 @@ MACHINES: Final = ("x86_64", "aarch64")
 """The machines that the lock is made for, as `uname -m` says them."""
 OLDEST_LIBC: Final = 28
 """A wheel may ask for glibc 2.28 at most: Debian 10, Enterprise Linux 8 and whatever is newer have it."""
+NEWER_LIBC: Final = 34
+"""What the wheels of `NEWER` ask for, glibc 2.34: Debian 12, Ubuntu 22.04, Enterprise Linux 9 have it."""
+NEWER: Final = ("regopy",)
+"""The packages for which an older glibc will not do: those of the extra `rego`. They need no others."""
 _ALIASES: Final = ("manylinux2014", "manylinux2010", "manylinux1")
 
 
@@ -29,10 +33,12 @@ class Target:
     Attributes:
         python: the version of CPython, e.g. `3.11`.
         machine: one of `MACHINES`.
+        libc: the oldest glibc that is there, 2.`libc`.
     """
 
     python: str
     machine: str
+    libc: int = OLDEST_LIBC
 
     @property
     def tag(self) -> str:
@@ -42,7 +48,7 @@ class Target:
     @property
     def platforms(self) -> tuple[str, ...]:
         """The platforms that run there, as wheels name them."""
-        names = [*(f"manylinux_2_{minor}" for minor in range(OLDEST_LIBC, 4, -1)), *_ALIASES]
+        names = [*(f"manylinux_2_{minor}" for minor in range(self.libc, 4, -1)), *_ALIASES]
         return tuple(f"{name}_{self.machine}" for name in names)
 
 
@@ -64,22 +70,22 @@ def collect(lock: Path, target: Target, folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(folder.glob("*.whl")))
 
 
-def collect_installer(lock: Path, target: Target, folder: Path) -> Path:
-    """Fetch the wheel of `installer`, which puts the others in their places on a machine without pip.
+def collect_some(lock: Path, names: Sequence[str], target: Target, folder: Path) -> tuple[Path, ...]:
+    """Fetch the wheels of some packages of a lock, without what they need.
 
     Args:
         lock: the development environment's lock.
-        target: what it is for; the wheel fits all.
-        folder: gets it.
+        names: the packages.
+        target: what they are for.
+        folder: gets them.
 
     Raises:
-        RefusedError: it is not locked, or cannot be had as locked.
+        RefusedError: one is not locked, or cannot be had as locked.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        alone = Path(scratch) / "installer.lock"
-        alone.write_text(entry(lock.read_text(encoding="utf-8"), "installer"), encoding="utf-8")
-        (wheel,) = collect(alone, target, folder)
-    return wheel
+        alone = Path(scratch) / "some.lock"
+        alone.write_text(entries(lock.read_text(encoding="utf-8"), names), encoding="utf-8")
+        return collect(alone, target, folder)
 
 
 def entry(lock: str, name: str) -> str:
@@ -92,6 +98,15 @@ def entry(lock: str, name: str) -> str:
     if match is None:
         raise RefusedError(f"{name} is not locked", hint="scripts/lock")
     return match[0] + "\n"
+
+
+def entries(lock: str, names: Sequence[str]) -> str:
+    """The lines of a lock that are about some packages.
+
+    Raises:
+        RefusedError: one is not in it.
+    """
+    return "".join(entry(lock, name) for name in names)
 
 
 def fitting_all(groups: Sequence[Sequence[Path]]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from zipfile import ZipFile, ZipInfo
 
-from scripts.packaging.wheelhouse import PYTHONS, Target
+from scripts.packaging.wheelhouse import NEWER_LIBC, PYTHONS, Target
 
 VERSION: Final = "1.2.0"
 MAIN: Final = """\
@@ -75,8 +75,15 @@ def needed(folder: Path, python: str) -> tuple[Path, ...]:
 
 
 def for_all(folder: Path, machine: str) -> dict[Target, tuple[Path, ...]]:
-    """What the program needs, by Python."""
-    return {Target(python, machine): needed(folder / python, python) for python in PYTHONS}
+    """What the program needs, by Python, and one package that a newer glibc alone has."""
+    older = {Target(python, machine): needed(folder / python, python) for python in PYTHONS}
+    return older | {
+        Target(python, machine, NEWER_LIBC): (
+            write_wheel(folder / python / "newer", "newer", {"newer.py": ""}, tag=f"{one.tag}-none-any"),
+        )
+        for python in PYTHONS
+        for one in (Target(python, machine),)
+    }
 
 
 def real_installer(folder: Path) -> Path:

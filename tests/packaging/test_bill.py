@@ -34,7 +34,7 @@ def document(*arguments: Any, **words: Any) -> dict[str, Any]:
 def test_each_package_is_named_once_with_all_its_files(wheels: list[Path]) -> None:
     bill = document(wheels, MOMENT)
     components = {one["name"]: one for one in bill["components"]}
-    assert set(components) == {"anywhere", "needed"}
+    assert set(components) == {"anywhere", "needed", "newer"}
     files = {one["url"]: one["hashes"][0]["content"] for one in components["needed"]["externalReferences"]}
     assert files == {wheel.name: digest(wheel) for wheel in wheels if wheel.name.startswith("needed")}
     assert len(components["anywhere"]["externalReferences"]) == 1

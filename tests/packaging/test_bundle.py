@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.packaging.bundle import Bundle
-from scripts.packaging.wheelhouse import Target
+from scripts.packaging.wheelhouse import NEWER_LIBC, Target
 from tests import audit
 from tests.packaging.journey import ROOT
 from tests.packaging.small_wheels import VERSION, for_all, lock_of, program, real_installer, write_wheel
@@ -69,7 +69,8 @@ def test_it_installs_what_fits_this_python_and_says_where(unpacked: Path) -> Non
     said = subprocess.run([prefix / "bin/provisioner"], capture_output=True, text=True, check=True).stdout
     assert said == f"provisioner for {TAG}\n"
     names = {path.name for path in (prefix / VERSION).glob("lib/python*/site-packages/*")}
-    assert {"needed.py", "anywhere.py", "provisioner"} <= names
+    assert {"needed.py", "anywhere.py", "newer.py", "provisioner"} <= names
+    assert "without rules" not in done.stdout
     assert not names & {"pip", "installer", "setuptools"}
     assert (prefix / VERSION / "share/man/man1/provisioner.1").is_file()
     assert (prefix / VERSION / "share/doc/provisioner/SHA256SUMS").is_file()
@@ -120,6 +121,33 @@ def test_another_machine_and_another_python_are_refused(unpacked: Path, tmp_path
     assert_refused(unpacked, "there is no /nowhere/python3", "--python", "/nowhere/python3")
 
 
+def of_glibc(folder: Path, minor: str) -> Path:
+    """This Python on a machine with another glibc."""
+    path = folder / "python3"
+    path.write_text(
+        f'#!/bin/sh\ncase "$*" in *GNU_LIBC*) echo {TAG} {minor};; *) exec {sys.executable} "$@";; esac\n',
+        encoding="utf-8",
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("minor", [28, 33, 34, 41])
+def test_what_needs_a_newer_glibc_is_installed_where_that_is(unpacked: Path, tmp_path: Path, minor: int) -> None:
+    has_it = minor >= NEWER_LIBC
+    done = install(unpacked, "--python", str(of_glibc(tmp_path, str(minor))))
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (unpacked.parent / "opt").glob(f"{VERSION}/lib/python*/site-packages/*")}
+    assert "needed.py" in names
+    assert ("newer.py" in names) == has_it
+    sentence = f"without rules of your own (policy/*.rego), which need glibc 2.34: this machine has 2.{minor}\n"
+    assert (sentence in done.stdout) == (not has_it)
+
+
+def test_a_machine_whose_glibc_is_too_old_is_refused(unpacked: Path, tmp_path: Path) -> None:
+    assert_refused(unpacked, "this machine has glibc 2.27", "--python", str(of_glibc(tmp_path, "27")))
+
+
 def test_wrong_words_are_refused(unpacked: Path) -> None:
     for words in (("--prefix", "relative"), ("--help", "x"), ("--python",)):
         assert_refused(unpacked, words[0], *words)
@@ -140,6 +168,9 @@ def test_a_pip_of_ones_own_gets_every_hash(unpacked: Path) -> None:
     (wheel,) = unpacked.glob("wheels/any/provisioner-*.whl")
     assert named.pop("provisioner") == audit.locked(lock_of(wheel))[0]
     assert tuple(named.values()) == audit.locked(lock)
+    (rego,) = audit.locked((unpacked / "requirements-rego.txt").read_text(encoding="utf-8"))
+    assert rego in audit.locked(audit.LOCK.read_text(encoding="utf-8"))
+    assert rego.name == "regopy"
 
 
 def test_the_image_takes_packages_from_the_bundle_alone() -> None:

@@ -18,10 +18,10 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from scripts.packaging.deb import ARCHITECTURES, DISTRIBUTIONS, Deb
 from scripts.packaging.image import base_image
-from scripts.packaging.wheelhouse import MACHINES, PYTHONS, Target, collect
+from scripts.packaging.wheelhouse import MACHINES, NEWER, NEWER_LIBC, PYTHONS, Target, collect, collect_some, entries
 from tests.lab.docker_cli import docker
 from tests.lab.docker_daemon import DockerDaemon
-from tests.packaging.journey import EXAMPLE, ROOT, SCRIPT, assert_came_far
+from tests.packaging.journey import EXAMPLE, ROOT, RULES, SCRIPT, assert_came_far, assert_has_rules
 
 pytestmark = pytest.mark.soak
 
@@ -131,6 +131,7 @@ def test_a_release_has_everything_and_sums_that_fit(release: Path) -> None:
 
 def test_the_bills_of_materials_are_valid_and_complete(release: Path) -> None:
     lock = (ROOT / "scripts/packaging/runtime.lock").read_text(encoding="utf-8")
+    lock += entries((ROOT / "requirements.lock").read_text(encoding="utf-8"), NEWER)
     locked = {tuple(line.split()[0].split("==")) for line in lock.splitlines() if "==" in line}
     for bill in release.glob("*.cdx.json"):
         text = bill.read_text(encoding="utf-8")
@@ -147,12 +148,13 @@ def test_the_bills_of_materials_are_valid_and_complete(release: Path) -> None:
 @pytest.mark.parametrize("number", sorted(SUITES))
 def test_a_debian_package_runs_and_leaves_nothing_when_it_goes(release: Path, number: int) -> None:
     package = packages_of(release)[number]
-    options = shared(package, EXAMPLE, SCRIPT)
+    options = shared(package, EXAMPLE, SCRIPT, RULES)
     with container(base_image(SUITES[number]), *options) as shell:
         before = listing(shell)
         # The base leaves documentation out; a machine of a person does not.
         shell(f"dpkg --path-include='/usr/share/*' --install /shared/{package.name}")
         assert_came_far(shell("sh /shared/journey.sh /shared/example", "--user", "nobody"))
+        assert_has_rules(shell("sh /shared/rules.sh /shared/example", "--user", "nobody"))
         shell(
             "provisioner --version && ls /usr/share/man/man1/provisioner-plan.1.gz /usr/share/doc/provisioner/copyright"
         )
@@ -210,6 +212,8 @@ def test_every_locked_package_has_a_wheel_wherever_it_is_promised(tmp_path: Path
     lock = ROOT / "scripts/packaging/runtime.lock"
     wheels = collect(lock, Target(python, machine), tmp_path)
     assert len(wheels) == lock.read_text(encoding="utf-8").count("==")
+    newer = Target(python, machine, NEWER_LIBC)
+    assert len(collect_some(ROOT / "requirements.lock", NEWER, newer, tmp_path / "newer")) == len(NEWER)
 
 
 def test_a_package_for_another_machine_has_its_programs_and_none_of_ours(release: Path, tmp_path: Path) -> None:
@@ -232,12 +236,13 @@ def test_a_package_for_another_machine_has_its_programs_and_none_of_ours(release
 @pytest.mark.parametrize("number", sorted(SUITES))
 def test_the_bundle_installs_and_runs_without_a_network(release: Path, number: int) -> None:
     (bundle,) = release.glob("*-offline-*.tar")
-    with container(base_image(SUITES[number]), *shared(bundle, EXAMPLE, SCRIPT)) as shell:
+    with container(base_image(SUITES[number]), *shared(bundle, EXAMPLE, SCRIPT, RULES)) as shell:
         shell(f"tar -C /opt -xf /shared/{bundle.name}; mv /opt/provisioner-* /opt/bundle; chmod -R go-w /opt/bundle")
         # Into a folder of one's own it needs no root.
         said = shell("/opt/bundle/install --prefix /tmp/own", "--user", "nobody")
         assert "installed as /tmp/own/bin/provisioner" in said
         assert_came_far(shell("PATH=/tmp/own/bin:$PATH sh /shared/journey.sh /shared/example", "--user", "nobody"))
+        assert_has_rules(shell("PATH=/tmp/own/bin:$PATH sh /shared/rules.sh /shared/example", "--user", "nobody"))
 
 
 # --- the image ----------------------------------------------------------------------------------------
@@ -279,8 +284,9 @@ def test_the_image_runs_shut_in(loaded: str) -> None:
 
 
 def test_a_new_user_comes_as_far_as_a_plan_in_the_image(loaded: str) -> None:
-    options = tuple(shared(EXAMPLE, SCRIPT))
+    options = tuple(shared(EXAMPLE, SCRIPT, RULES))
     assert_came_far(in_image(loaded, "/shared/journey.sh", "/shared/example", options=options, entry="sh"))
+    assert_has_rules(in_image(loaded, "/shared/rules.sh", "/shared/example", options=options, entry="sh"))
 
 
 def test_the_image_has_no_tools_to_build_with_and_one_place_to_write(loaded: str) -> None:

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from scripts.packaging.errors import RefusedError
-from scripts.packaging.wheelhouse import MACHINES, PYTHONS, Target, entry
+from scripts.packaging.wheelhouse import MACHINES, NEWER, NEWER_LIBC, PYTHONS, Target, entry
 from tests import audit
 from tests.packaging.journey import ROOT
 
@@ -71,3 +71,16 @@ def test_a_target_takes_wheels_of_an_older_libc_and_of_no_newer_one() -> None:
     assert platforms[0] == "manylinux_2_28_aarch64"
     assert {"manylinux_2_17_aarch64", "manylinux2014_aarch64"} <= set(platforms)
     assert Target("3.12", "aarch64").tag == "cp312"
+    assert Target("3.12", "aarch64", NEWER_LIBC).platforms[0] == "manylinux_2_34_aarch64"
+
+
+def test_what_needs_a_newer_glibc_is_the_extra_and_needs_nothing_else() -> None:
+    asked = PROJECT["optional-dependencies"]["rego"]
+    assert [canonicalize_name(Requirement(one).name) for one in asked] == list(NEWER)
+    for text in asked:
+        name = canonicalize_name(Requirement(text).name)
+        assert ALL[name].version in Requirement(text).specifier
+        assert not list(needed(metadata.requires(name) or ()))
+    assert f"lock requirements.lock requirements.lock {NEWER_LIBC} " in (ROOT / "scripts/lock").read_text(
+        encoding="utf-8"
+    )
