@@ -18,6 +18,7 @@ from provisioner.rego.door import (
     RegoFailureError,
     RegoQuery,
     RegoTextFaultError,
+    RegoUnloadedError,
     ask_rego,
     is_installed,
 )
@@ -56,6 +57,9 @@ EMPTY: Final[dict[str, object]] = {
 _EVALUATOR: Final = (
     "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34 or later; until then"
     " nothing is planned or applied"
+)
+_LIBRARIES: Final = (
+    "install what it names (on Debian: apt-get install libatomic1 libstdc++6); until then nothing is planned or applied"
 )
 
 
@@ -142,10 +146,17 @@ def evaluation_fault(modules: Sequence[RegoModule], judging: RegoModule, end: fl
         )
     except RegoTextFaultError as error:
         return error.text, text_fault(modules[error.text], error)
+    except RegoUnloadedError as error:
+        return 0, unloaded_fault(error)
     except RegoFailureError as error:
         return 0, RegoFault(0, 0, "rego-form", f"it cannot be evaluated: {error}", "make the rules simpler")
     never = next((answer for answer in answers if answer.never), None)
     return (0, never_fault(never)) if never else None
+
+
+def unloaded_fault(error: RegoUnloadedError) -> RegoFault:
+    """What the machine lacks for any rule to be evaluated."""
+    return RegoFault(0, 0, NOT_INSTALLED, f"it cannot be evaluated: {error}", _LIBRARIES)
 
 
 def text_fault(module: RegoModule, error: RegoTextFaultError) -> RegoFault:

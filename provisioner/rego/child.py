@@ -53,6 +53,7 @@ class Written(TypedDict, total=False):
 
     answers: list[WrittenAnswer]
     fault: WrittenFault
+    unloaded: str
 
 
 def main() -> None:
@@ -84,8 +85,10 @@ def _give_up(seconds: int) -> None:
 
 
 def _answered(question: RegoQuestion) -> Written:
-    import regopy  # noqa: PLC0415 (after the limits)
-
+    try:
+        import regopy  # noqa: PLC0415 (after the limits)
+    except (ImportError, OSError) as error:
+        return {"unloaded": str(error)}
     interpreter = regopy.Interpreter()
     interpreter.strict_built_in_errors = True
     for number, text in enumerate(question["texts"]):

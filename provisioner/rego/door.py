@@ -72,6 +72,10 @@ class RegoFailureError(Exception):
     """An evaluation that did not come to its end."""
 
 
+class RegoUnloadedError(RegoFailureError):
+    """regopy is there and cannot be loaded: a library of the machine's is missing."""
+
+
 class RegoTextFaultError(Exception):
     """A text that the library does not take: which one, how many characters come before the place, and why."""
 
@@ -101,6 +105,7 @@ def ask_rego(
     Raises:
         RegoFailureError: it took too long or too much, ended by itself, or wrote what is no answer.
         RegoTextFaultError: a text is no Rego.
+        RegoUnloadedError: regopy cannot be loaded.
     """
     question = {"texts": texts, "queries": queries, "documents": documents, "seconds": bounds.seconds}
     with tempfile.TemporaryDirectory(prefix="provisioner-rego-") as name, tempfile.TemporaryFile() as written:
@@ -151,9 +156,13 @@ def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
     Raises:
         RegoFailureError: it is no answer.
         RegoTextFaultError: it says that a text is no Rego.
+        RegoUnloadedError: it says that regopy cannot be loaded.
     """
     try:
         answered: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}
+        if "unloaded" in answered:
+            why = printable(str(answered["unloaded"]), _LONGEST)
+            raise RegoUnloadedError(f"regopy is there and cannot be loaded: {why}")
         if "fault" in answered:
             fault = answered["fault"]
             raise RegoTextFaultError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.rego.answer import RegoAnswer
 from provisioner.rego.cases import RegoCases, cases_of
-from provisioner.rego.check import EMPTY, never_fault, problem_of, rego_problems, text_fault
+from provisioner.rego.check import EMPTY, never_fault, problem_of, rego_problems, text_fault, unloaded_fault
 from provisioner.rego.door import (
     JUDGED,
     MOST_SECONDS,
@@ -19,6 +19,7 @@ from provisioner.rego.door import (
     RegoFailureError,
     RegoQuery,
     RegoTextFaultError,
+    RegoUnloadedError,
     ask_rego,
 )
 from provisioner.rego.file import RegoFile
@@ -68,6 +69,8 @@ def _judged(file: RegoFile, root: Path, document: Mapping[str, object], end: flo
         answers = ask_rego([text], queries, [document], JUDGED.until(end))
     except RegoTextFaultError as error:
         return problem_of(root, file, text_fault(module, error))
+    except RegoUnloadedError as error:
+        return problem_of(root, file, unloaded_fault(error))
     except RegoFailureError as error:
         return failed_verdict(file.path, module.judging, str(error))
     never = next((answer for answer in answers if answer.never), None)

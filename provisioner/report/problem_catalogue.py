@@ -627,8 +627,8 @@ _REGO: _Section = {
     "rego-untested": ("No test is about a file of rules.", "Write one beside it; `provisioner policy test` runs it."),
     "rego-warns": ("A rule of the inventory warns of a plan.", "Look at it before the plan is applied."),
     "rego-not-installed": (
-        "There are rules, and no regopy to evaluate them: no plan is made or applied.",
-        "Install `regopy` beside the program.",
+        "There are rules, and no regopy that could evaluate them: no plan is made or applied.",
+        "Install `regopy` beside the program, or the library of the machine's that it lacks.",
     ),
 }
 

@@ -42,7 +42,7 @@ Priority: optional
 Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {kibibytes}
-Depends: git, libc6 (>= 2.{libc}), openssh-client, python3 (>= {python}~), python3 (<< {next_python}~), tzdata
+Depends: git, {libraries}, openssh-client, python3 (>= {python}~), python3 (<< {next_python}~), tzdata
 Suggests: bash-completion, prometheus, prometheus-alertmanager
 Description: orchestration and provisioning of camera relays
  provisioner reads an inventory of provinces, carriers, facilities and cameras,
@@ -52,6 +52,8 @@ Description: orchestration and provisioning of camera relays
  It lies with all that it needs in a virtual environment of its own, and
  touches no other Python package. No service is enabled.
 """
+_LIBRARIES: Final = f"libatomic1, libc6 (>= 2.{NEWER_LIBC}), libgcc-s1, libstdc++6 (>= 11), zlib1g"
+"""What wheels take from the machine, regopy's the most of it."""
 _CHANGES: Final = """\
 provisioner ({version}) unstable; urgency=medium
 
@@ -174,7 +176,7 @@ class Deb:
             architecture=ARCHITECTURES[self.machine],
             maintainer=MAINTAINER,
             kibibytes=sum(-(-path.stat().st_size // 1024) for path in files),
-            libc=NEWER_LIBC,
+            libraries=_LIBRARIES,
             python=self.distribution.python,
             next_python=f"{major}.{int(minor) + 1}",
         )

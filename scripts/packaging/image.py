@@ -18,7 +18,7 @@ from scripts.packaging.programs import run
 
 SUITES: Final = {"bookworm": "debian:12-slim", "trixie": "debian:13-slim"}
 """Debian's suites that the image can stand on, each with the image that is pulled for it."""
-NEEDS: Final = ("git", "openssh-client", "python3", "tzdata")
+NEEDS: Final = ("git", "libatomic1", "libstdc++6", "openssh-client", "python3", "tzdata")
 """The packages of Debian's that the program needs."""
 _LABEL: Final = "provisioner.image"
 _PULL_S: Final = 60

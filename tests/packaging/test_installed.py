@@ -242,7 +242,18 @@ def test_the_bundle_installs_and_runs_without_a_network(release: Path, number: i
         said = shell("/opt/bundle/install --prefix /tmp/own", "--user", "nobody")
         assert "installed as /tmp/own/bin/provisioner" in said
         assert_came_far(shell("PATH=/tmp/own/bin:$PATH sh /shared/journey.sh /shared/example", "--user", "nobody"))
+        assert "are not evaluated" not in said
         assert_has_rules(shell("PATH=/tmp/own/bin:$PATH sh /shared/rules.sh /shared/example", "--user", "nobody"))
+        # Without a library of the machine's no rule is passed over: each command says what is missing.
+        shell("rm /usr/lib/*/libatomic.so.1*")
+        said = shell("/opt/bundle/install --prefix /tmp/other", "--user", "nobody")
+        assert "(policy/*.rego) are not evaluated before libatomic and libstdc++ are there" in said
+        rules = "PATH=/tmp/other/bin:$PATH sh /shared/rules.sh /shared/example 2>&1 || echo ended with $?"
+        said = shell(rules, "--user", "nobody")
+        assert "regopy is there and cannot be loaded: libatomic.so.1: cannot open shared object file" in said
+        assert "apt-get install libatomic1 libstdc++6" in said
+        assert "passed" not in said
+        assert "ended with 3" in said
 
 
 # --- the image ----------------------------------------------------------------------------------------

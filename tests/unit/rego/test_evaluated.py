@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from regopy import Interpreter
 
 from provisioner.rego import door, judge
+from provisioner.rego.answer import RegoAnswer
 from provisioner.rego.check import EMPTY, rego_problems
 from provisioner.rego.door import RegoBounds, RegoFailureError, RegoQuery, ask_rego
 from provisioner.rego.file import RegoFile
@@ -161,6 +163,24 @@ def test_without_regopy_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> No
     judgement = judge.judge(page_files(), ROOT, EMPTY)
     assert [one.code for one in judgement.problems] == ["rego-not-installed"]
     assert "nothing is planned or applied" in judgement.problems[0].hint
+
+
+def test_a_regopy_that_cannot_be_loaded_judges_nothing_and_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing = "libatomic.so.1: cannot open shared object file: No such file or directory"
+
+    def unloaded(*_: object) -> tuple[RegoAnswer, ...]:
+        return door.answers_in(json.dumps({"unloaded": missing}).encode(), 1)
+
+    monkeypatch.setattr("provisioner.rego.check.ask_rego", unloaded)
+    monkeypatch.setattr("provisioner.rego.judge.ask_rego", unloaded)
+    judgement = judge.judge(page_files(), ROOT, EMPTY)
+    for problem in (*judgement.problems, *rego_problems(page_files(), ROOT)):
+        assert problem.code == "rego-not-installed"
+        assert f"regopy is there and cannot be loaded: {missing}" in problem.message
+        assert "apt-get install libatomic1 libstdc++6" in problem.hint
+    assert judgement.problems
 
 
 def test_what_regopy_does_not_take_is_named_at_its_place() -> None:
