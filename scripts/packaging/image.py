@@ -34,7 +34,7 @@ def base_image(suite: str) -> str:
     pulled = _pulled(SUITES[suite])
     if pulled:
         return pulled
-    made = f"provisioner-base-{suite}:{'-'.join(NEEDS)}"
+    made = f"provisioner-base-{suite}:{'-'.join(NEEDS).replace('+', '.')}"  # a tag has no plus
     if run(["docker", "image", "ls", "--quiet", made]).strip():
         return made
     if shutil.which("mmdebstrap") is None:
