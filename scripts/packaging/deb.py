@@ -19,7 +19,7 @@ from typing import Final
 
 from provisioner.cli.completion import INSTRUCTION
 from scripts.packaging.packages import packages_of
-from scripts.packaging.program_tree import lay_out
+from scripts.packaging.program_tree import lay_out, leave_out
 from scripts.packaging.programs import run
 from scripts.packaging.tree import settle, write_gzip, write_text
 from scripts.packaging.units import units
@@ -52,6 +52,8 @@ Description: orchestration and provisioning of camera relays
  It lies with all that it needs in a virtual environment of its own, and
  touches no other Python package. No service is enabled.
 """
+_FONTS: Final = "reportlab/fonts"
+"""Fonts that come with reportlab and that no sheet of ours uses: under the GPL, or with code of Adobe's."""
 _LIBRARIES: Final = f"libatomic1, libc6 (>= 2.{NEWER_LIBC}), libgcc-s1, libstdc++6 (>= 11), zlib1g"
 """What wheels take from the machine, regopy's the most of it."""
 _CHANGES: Final = """\
@@ -135,6 +137,8 @@ class Deb:
 
     def _fill(self, root: Path) -> None:
         lay_out(self.wheels, root, HOME, self.distribution.python)
+        libraries = root / f"{HOME.lstrip('/')}/lib/python{self.distribution.python}/site-packages"
+        leave_out(libraries, _FONTS)
         (root / "usr/bin").mkdir()
         (root / "usr/bin/provisioner").symlink_to(f"../lib/{Path(HOME).name}/bin/provisioner")
         manual = root / HOME.lstrip("/") / "share/man/man1"

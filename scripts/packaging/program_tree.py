@@ -5,6 +5,7 @@ Nothing of the wheels runs while they are laid out, so it comes out the same on 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,3 +47,18 @@ def lay_out(wheels: Sequence[Path], root: Path, home: str, python: str) -> None:
     up = "/".join([".."] * home.strip("/").count("/"))
     (place / "bin/python3").symlink_to(f"{up}/../bin/python{python}")
     (place / "bin/python").symlink_to("python3")
+
+
+def leave_out(libraries: Path, folder: str) -> None:
+    """Take a folder out of what was unpacked, and out of the records that name its files.
+
+    Args:
+        libraries: the environment's `site-packages`.
+        folder: the folder there; where it is not, nothing is done.
+    """
+    shutil.rmtree(libraries / folder, ignore_errors=True)
+    for record in libraries.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(f"{folder}/")]
+        if len(kept) < len(lines):
+            record.write_text("".join(kept), encoding="utf-8")

@@ -17,7 +17,7 @@ from provisioner.report.night_units import NightUnits
 from scripts.packaging.deb import DISTRIBUTIONS, TEXTS, Deb, Distribution
 from scripts.packaging.units import units
 from tests.packaging.journey import ROOT
-from tests.packaging.small_wheels import VERSION, needed, program
+from tests.packaging.small_wheels import VERSION, needed, program, write_wheel
 from tests.packaging.test_python_files import MOMENT
 
 TWELVE = DISTRIBUTIONS[0]
@@ -33,7 +33,8 @@ def umask(mask: int) -> Iterator[None]:
 
 
 def built(folder: Path, *, version: str = VERSION, machine: str = "x86_64", on: Distribution = TWELVE) -> Deb:
-    wheels = [program(folder), *needed(folder, on.python)]
+    fonts = write_wheel(folder, "reportlab", {"reportlab/__init__.py": "", "reportlab/fonts/gpl.pfb": ""})
+    wheels = [program(folder), *needed(folder, on.python), fonts]
     return Deb(ROOT, wheels, version, MOMENT, on, machine)
 
 
@@ -96,6 +97,17 @@ def test_it_brings_pages_completion_units_and_its_licence(package: Path) -> None
     }
     assert {file.split("/")[0] for file in files} == {"usr"}
     assert not [file for file in files if "__pycache__" in file]
+
+
+def test_fonts_that_nobody_uses_and_that_are_under_the_gpl_stay_out(package: Path, tmp_path: Path) -> None:
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
+    libraries = tmp_path / "usr/lib/provisioner/lib/python3.11/site-packages"
+    assert [path.name for path in (libraries / "reportlab").iterdir()] == ["__init__.py"]
+    (record,) = libraries.glob("reportlab-*/RECORD")
+    lines = record.read_text(encoding="utf-8").splitlines()
+    named = {line.partition(",")[0] for line in lines}
+    assert "reportlab/__init__.py" in named
+    assert all((libraries / name).exists() for name in named)
 
 
 def test_the_program_runs_by_the_debians_python(package: Path, tmp_path: Path) -> None:
