@@ -13,6 +13,7 @@ from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.interrupt import ended_by_signal
 from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.node_upgrade import upgrade_node
 from provisioner.cli.output import print_document
 from provisioner.cli.word import Place
 
@@ -31,6 +32,9 @@ def node() -> None:
     logs in to its carrier's hosts with a key that the controller never sees. The controller's file, named by
     PROVISIONER_NODES, says which carriers have one.
     """
+
+
+node.add_command(upgrade_node)
 
 
 @node.command("run")

@@ -39,6 +39,8 @@ _IDLE_S: Final = 300.0
 _MOST_UNITS: Final = 64
 _STILL_S: Final = 2.0
 _RECEIVE_S: Final = 0.5
+_QUIET: Final = 4
+"""So often in a row nothing comes, and no failure either, before the broker counts as reached."""
 
 
 @dataclass
@@ -78,6 +80,7 @@ class NodeParts:
         artefacts: the large files that it keeps.
         scans: asks hosts which key they show.
         approvals: which changes the carrier's own people have to have approved; None asks nobody.
+        reaches: is told whether the broker is reached, whenever that is another thing than before.
     """
 
     mailbox: Mailbox
@@ -91,6 +94,7 @@ class NodeParts:
     artefacts: KeptArtefacts
     scans: StreamingRunner
     approvals: NodeApprovals | None = None
+    reaches: Callable[[bool], None] = lambda _: None
 
 
 class Node:
@@ -103,7 +107,8 @@ class Node:
         self._sessions: dict[tuple[str, str], _CarriedSession] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._is_deaf = False
+        self._reaches: bool | None = None
+        self._quiet = 0
 
     def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
         """Work until somebody says stop; what was begun by then is carried to its end.
@@ -123,21 +128,27 @@ class Node:
         """Take what has come, and tell how far units are."""
         try:
             message = self._parts.mailbox.receive(_RECEIVE_S)
-            self._hears()
+            self._hears(message)
         except MailboxError as error:
-            if not self._is_deaf:
+            if self._reaches is not False:
                 self._parts.tell(f"{error.message}; tried again")
-            self._is_deaf = True
+                self._parts.reaches(False)
+            self._reaches, self._quiet = False, 0
             time.sleep(_RECEIVE_S)
             message = None
         if message is not None:
             self._take(message)
         self._keep()
 
-    def _hears(self) -> None:
-        if self._is_deaf:
+    def _hears(self, message: bytes | None) -> None:
+        # Between two failures of a way that is tried again there is silence, too.
+        self._quiet = _QUIET if message is not None else self._quiet + 1
+        if self._reaches or self._quiet < _QUIET:
+            return
+        if self._reaches is False:
             self._parts.tell("the broker is reached again")
-        self._is_deaf = False
+        self._reaches = True
+        self._parts.reaches(True)
 
     # --- what comes ---------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from provisioner.hosts.attended import OpenRunner
 from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.nodes.approved_moments import ApprovedMoments, NodeApprovals
 from provisioner.nodes.begun_units import BegunUnits
+from provisioner.nodes.broker_standing import place_of, standing_line
 from provisioner.nodes.controller import NodeRunner
 from provisioner.nodes.exchange_key import read_exchange_key
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
@@ -97,10 +98,12 @@ class NodeService:
             tell=self.tell,
             artefacts=KeptArtefacts(settings.state / _ARTEFACTS),
             scans=HostKeyScans(self.environment, f"the node of {settings.rules.carrier}"),
+            reaches=lambda reaches: notice.status(standing_line(settings.broker.url, reaches=reaches)),
         )
         try:
             self.tell(f"the node of {settings.rules.carrier} works, with {settings.broker.url}")
-            notice.ready(f"the node of {settings.rules.carrier}")
+            # It is ready to be started whether the broker is or not; its line says later whether it reaches it.
+            notice.ready(f"dials the broker {place_of(settings.broker.url)}")
             Node(parts).run(stop, notice.alive)
         finally:
             notice.leaving()
