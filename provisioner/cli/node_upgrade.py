@@ -72,8 +72,8 @@ def upgrade_node(invocation: Invocation, /, new: Path, back: Path, *, checks: bo
             machine.check(newer, one.unit)
         machine.rehearse(newer)
         if not checks:
-            tell = partial(_told, invocation)
-            upgrade(machine, UpgradeOrders(newer.version, older.version, before, timeout_s, min(_STAY_S, timeout_s / 2), tell))
+            stay_s, tell = min(_STAY_S, timeout_s / 2), partial(_told, invocation)
+            upgrade(machine, UpgradeOrders(newer.version, older.version, before, timeout_s, stay_s, tell))
     unproved = [one.unit for one in before if one.reaches is False]
     if invocation.json:
         print_document(
@@ -109,5 +109,6 @@ def _running(machine: DebianMachine) -> Sequence[NodeStanding]:
 
 def _ending(older: str, newer: str, before: Sequence[NodeStanding], *, checks: bool) -> str:
     if checks:
-        return printable(f"{newer} may be installed in the place of {older}: {counted(len(before), 'node')} would be proved")
+        would = f"{counted(len(before), 'node')} would be proved"
+        return printable(f"{newer} may be installed in the place of {older}: {would}")
     return printable(f"upgraded from {older} to {newer}: {', '.join(one.unit for one in before)}")

@@ -130,10 +130,10 @@ class Node:
             message = self._parts.mailbox.receive(_RECEIVE_S)
             self._hears(message)
         except MailboxError as error:
-            if self._reaches is not False:
+            was, self._reaches, self._quiet = self._reaches, False, 0
+            if was is not False:
                 self._parts.tell(f"{error.message}; tried again")
-                self._parts.reaches(False)
-            self._reaches, self._quiet = False, 0
+                self._parts.reaches(self._reaches)
             time.sleep(_RECEIVE_S)
             message = None
         if message is not None:
@@ -148,7 +148,7 @@ class Node:
         if self._reaches is False:
             self._parts.tell("the broker is reached again")
         self._reaches = True
-        self._parts.reaches(True)
+        self._parts.reaches(self._reaches)
 
     # --- what comes ---------------------------------------------------------------------------------
 

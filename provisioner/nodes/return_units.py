@@ -1,7 +1,7 @@
 """What brings an upgraded node back by itself: a script for the plain shell, and the units that run it. Pure.
 
-It is no part of the program that is exchanged, and nothing of it is needed: dpkg, systemctl and a shell are. The unit is
-there after a loss of power, too: at the next start of the machine it runs at once, as whoever upgraded is gone then.
+It is no part of the program that is exchanged, and needs nothing of it: dpkg, systemctl and a shell. The unit is there
+after a loss of power, too: at the next start of the machine it runs at once, as whoever upgraded is gone then.
 
 Whoever takes `armed` away decides: the script, which returns, or the upgrade, which is confirmed. A name of a file is
 changed once.
@@ -34,7 +34,7 @@ returned() {
 	mv -T "$$folder/armed" "$$folder/returning" 2>/dev/null || [ -e "$$folder/returning" ] || return 0
 	echo "the newer provisioner was not confirmed: $version comes back"
 	# One that was killed may still have dpkg's lock: then this fails, and systemd calls again.
-	DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --install "$$folder/$back" </dev/null || return 1
+	dpkg --force-confdef --force-confold --install "$$folder/$back" </dev/null || return 1
 	for unit in $units; do
 		systemctl start "$$unit" || echo "$$unit does not start: see journalctl -u $$unit"
 	done
@@ -51,7 +51,8 @@ cleared() {
 
 whole() {
 	cd /
-	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
+	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+	export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 	returned || exit 1
 	cleared
 	exit 0

@@ -139,8 +139,8 @@ def _gone_back(machine: UpgradeMachine, orders: UpgradeOrders, lacks: str) -> No
         until = machine.now() + _BACK_LOOK_S
         while (found := machine.version()) != orders.back or _idle(machine, orders):
             if machine.now() >= until:
-                said = f"{found or 'no whole version'} is installed; not active: {', '.join(_idle(machine, orders)) or '-'}"
-                _stuck(orders, lacks, said)
+                idle = ", ".join(_idle(machine, orders)) or "none"
+                _stuck(orders, lacks, f"{found or 'no whole version'} is installed; nodes that do not run: {idle}")
             machine.sleep(_LOOK_S)
     except RollbackError:
         raise

@@ -35,13 +35,23 @@ from provisioner.nodes.return_units import (
     return_service,
     return_timer,
 )
-from provisioner.nodes.upgrade_rules import PACKAGE, NodePackage, NodeStanding, PackageState, package_in
+from provisioner.nodes.upgrade_rules import (
+    INSTALLED,
+    PACKAGE,
+    NodePackage,
+    NodeStanding,
+    PackageState,
+    missing,
+    package_in,
+)
 
 _LOCK: Final = PurePosixPath("/run/provisioner-node-upgrade.lock")
 _NEW: Final = "new.deb"
 _NODES: Final = "provisioner-node@*.service"
 _FIELDS: Final = ("Package", "Version", "Architecture")
 _SHOWN: Final = "Id,ActiveState,SubState,MainPID,StatusText"
+_REHEARSAL: Final = ("--simulate", "--no-install-recommends", "--allow-downgrades", "install")
+_UNMET: Final = "unmet dependencies:"
 _QUICK_S: Final = 60.0
 _UNPACK_S: Final = 300.0
 _AGAIN_S: Final = 1.0
@@ -104,10 +114,10 @@ class DebianMachine:
             except OSError:
                 raise LockedError("another upgrade of this node is going on", hint="wait until it has ended") from None
             if self._is_armed():
-                raise LockedError(
-                    "an upgrade of this node was cut off, and its machine is to return by itself",
-                    hint=f"wait for that, or have it now: systemctl start {SERVICE}; journalctl -u {SERVICE} says how it goes",
+                hint = (
+                    f"wait for that, or have it now: systemctl start {SERVICE}; journalctl -u {SERVICE} has how it goes"
                 )
+                raise LockedError("an upgrade of this node was cut off: its machine returns by itself", hint=hint)
             shutil.rmtree(self._folder, ignore_errors=True)
             try:
                 yield
@@ -154,16 +164,17 @@ class DebianMachine:
         said = self._said("systemctl", "list-units", "--plain", "--no-legend", "--state=active", _NODES)
         return self.standings([line.split()[0] for line in said.splitlines() if line.strip()])
 
-    def rehearse(self, packages: NodePackage) -> None:
-        """Have dpkg say whether it would install the newer package.
+    def rehearse(self, package: NodePackage) -> None:
+        """Have apt say whether what the newer package needs is there; dpkg asks after files are exchanged.
 
         Raises:
-            HostError: it would not.
+            HostError: something is missing.
         """
-        told = self._run("dpkg", "--dry-run", "--install", str(self._new))
-        if told.code:
-            hint = "install what it needs first, or take the package for this Debian"
-            raise HostError(f"dpkg would not install {packages.file}: {_words_of(told.said)}", hint=hint)
+        told = self._run("apt-get", *_REHEARSAL, str(self._new))
+        said = told.output.decode(errors="replace")
+        if lacks := (missing(said) if not told.code else _words_of(said.partition(_UNMET)[2] or told.said)):
+            hint = "install what it needs first, by apt, or take the package for this Debian"
+            raise HostError(f"{package.file} is not installed by itself: {lacks}", hint=hint)
 
     def check(self, package: NodePackage, unit: str) -> None:
         """Have the newer program read what a node reads, as its user, out of a folder that goes afterwards.
@@ -176,7 +187,7 @@ class DebianMachine:
             unpacked = self._run("dpkg-deb", "--extract", str(self._new), folder, timeout_s=_UNPACK_S)
             modules = next(iter(Path(folder).glob("usr/lib/provisioner/lib/python3.*/site-packages")), None)
             if unpacked.code or modules is None:
-                raise HostError(f"{package.file} cannot be unpacked, or holds no program of provisioner", hint=_RELEASED)
+                raise HostError(f"{package.file} holds no program that can be unpacked", hint=_RELEASED)
             python = f"/usr/bin/{modules.parent.name}"
             if not os.access(python, os.X_OK):
                 hint = "take the package for this Debian"
@@ -222,7 +233,7 @@ class DebianMachine:
     def version(self) -> str:
         """Which version is installed; empty where none is, or half of one."""
         state = self.state()
-        return state.version if state.status == "ii " else ""
+        return state.version if state.status == INSTALLED else ""
 
     def arm(self, units: Sequence[str], seconds: float) -> None:
         """Let the machine return by itself after so long, and when it is started anew; all of it, or nothing."""
@@ -326,5 +337,6 @@ def _group_of(program: NodeProgram) -> int:
         raise HostError(f"{program.unit} runs as {program.user}, whom this machine does not know", hint=hint) from None
 
 
-def _words_of(said: bytes) -> str:
-    return printable(" ".join(said.decode(errors="replace").split()), _SAID)
+def _words_of(said: bytes | str) -> str:
+    text = said if isinstance(said, str) else said.decode(errors="replace")
+    return printable(" ".join(text.split()), _SAID)

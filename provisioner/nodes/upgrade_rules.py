@@ -14,7 +14,8 @@ from provisioner.nodes.node_rules import fits
 PACKAGE: Final = "provisioner"
 _FIELDS: Final = ("Package", "Version", "Architecture")
 _SHOWN: Final = 80
-_INSTALLED: Final = "ii "
+INSTALLED: Final = "ii "
+"""What `dpkg-query` says of a package that is whole."""
 _VERSION: Final = re.compile(r"[0-9][A-Za-z0-9.+~:-]{0,79}")
 
 
@@ -90,17 +91,26 @@ def package_in(said: str, file: str) -> NodePackage:
 
 def refusal(new: NodePackage, back: NodePackage, state: PackageState) -> ProvisionerError | None:
     """Why a machine's package is not exchanged; None where nothing speaks against it."""
+    return _of_machine(state) or _of_files(new, back, state)
+
+
+def _of_machine(state: PackageState) -> ProvisionerError | None:
     if state.unfinished.strip():
         first = printable(" ".join(state.unfinished.split()), 200)
         hint = "let dpkg finish first: dpkg --configure -a, then dpkg --audit says nothing"
         return HostError(f"dpkg has not finished with a package of this machine: {first}", hint=hint)
-    if state.status != _INSTALLED:
+    if state.status != INSTALLED:
         hint = "an upgrade is of a node that the package runs: docs/nodes.md has the others"
         return HostError("the Debian package provisioner is not installed on this machine", hint=hint)
+    return None
+
+
+def _of_files(new: NodePackage, back: NodePackage, state: PackageState) -> ProvisionerError | None:
     for one in (new, back):
         if one.architecture not in {state.architecture, "all"}:
-            is_for = f"{one.file} is for {printable(one.architecture, _SHOWN)}, and this machine is {state.architecture}"
-            return UsageError(is_for, hint=f"take the package for {state.architecture}")
+            is_for = f"{one.file} is for {printable(one.architecture, _SHOWN)}"
+            hint = f"take the package for {state.architecture}"
+            return UsageError(f"{is_for}, and this machine is {state.architecture}", hint=hint)
     if back.version != state.version:
         differs = f"{back.file} is of {back.version}, and {state.version} is installed"
         return UsageError(differs, hint="name the package of the installed version: it is what comes back")
@@ -111,6 +121,14 @@ def refusal(new: NodePackage, back: NodePackage, state: PackageState) -> Provisi
         hint = "controllers of one do not work with nodes of the other: take the minor versions one by one"
         return PolicyError(apart, hint=hint)
     return None
+
+
+def missing(simulated: str) -> str:
+    """What else apt would install or remove with the package, of what it simulates; empty where nothing."""
+    words = [line.split() for line in simulated.splitlines()]
+    turns = {"Inst": "needs", "Remv": "takes away"}
+    others = [f"it {turns[one[0]]} {printable(one[1], _SHOWN)}" for one in words if one[:1] and one[0] in turns]
+    return ", ".join(one for one in others if not one.endswith(f" {PACKAGE}"))
 
 
 def upstream(version: str) -> str:

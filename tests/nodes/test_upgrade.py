@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,11 @@ from provisioner.base.errors import ApplyError, ProvisionerError, RollbackError
 from provisioner.nodes.broker_standing import reaches_broker, standing_line
 from provisioner.nodes.return_units import FOLDER, SYSTEM, return_script
 from provisioner.nodes.upgrade import upgrade
-from provisioner.nodes.upgrade_rules import NodePackage, NodeStanding, PackageState, UpgradeProof, refusal
+from provisioner.nodes.upgrade_rules import NodePackage, NodeStanding, PackageState, UpgradeProof, missing, refusal
 from tests.nodes.upgrades import NEW, OLD, UNITS, Fault, KilledUpgradeError, NodeHealth, SimulatedMachine
 
-ended = st.sampled_from(NodeHealth)
 faults = st.dictionaries(st.integers(1, 5), st.sampled_from(Fault), max_size=3)
+machines = st.builds(SimulatedMachine, st.sampled_from(NodeHealth), st.booleans(), faults)
 
 
 def tried(machine: SimulatedMachine) -> BaseException | None:
@@ -29,15 +30,13 @@ def tried(machine: SimulatedMachine) -> BaseException | None:
     return None
 
 
-@given(ended, st.booleans(), faults)
-@example(NodeHealth.GOOD, True, {2: Fault.KILLED})
-@example(NodeHealth.GOOD, True, {3: Fault.KILLED_AFTER})
-@example(NodeHealth.GOOD, True, {2: Fault.LATE})
-@example(NodeHealth.DOES_NOT_REACH, True, {3: Fault.FAILS})
-def test_it_ends_with_the_newer_one_confirmed_or_with_the_one_before_at_work(
-    newer: NodeHealth, broker: bool, happens: dict[int, Fault]
-) -> None:
-    machine = SimulatedMachine(newer=newer, broker=broker, faults=happens)
+@given(machines)
+@example(SimulatedMachine(faults={2: Fault.KILLED}))
+@example(SimulatedMachine(faults={3: Fault.KILLED_AFTER}))
+@example(SimulatedMachine(faults={2: Fault.LATE}))
+@example(SimulatedMachine(NodeHealth.DOES_NOT_REACH, faults={3: Fault.FAILS}))
+def test_it_ends_with_the_newer_one_confirmed_or_with_the_one_before_at_work(machine: SimulatedMachine) -> None:
+    machine = replace(machine, told=[])
     error = tried(machine)
     if isinstance(error, ApplyError):
         # What it says is so when it says it, and not some time later.
@@ -50,19 +49,17 @@ def test_it_ends_with_the_newer_one_confirmed_or_with_the_one_before_at_work(
     assert node.is_active or machine.confirmed
     if machine.confirmed:
         # Of one that ends again and again some looks are good, and never all of a while.
-        assert newer is NodeHealth.GOOD or (newer is NodeHealth.DOES_NOT_REACH and not broker)
+        assert machine.keeps
     if error is None:
         assert machine.confirmed
     if isinstance(error, RollbackError):
-        assert Fault.FAILS in happens.values() or Fault.LATE in happens.values()
+        assert {Fault.FAILS, Fault.LATE} & set(machine.faults.values())
 
 
-@given(ended, st.booleans())
-def test_nothing_that_works_is_taken_back(newer: NodeHealth, broker: bool) -> None:
-    machine = SimulatedMachine(newer=newer, broker=broker)
-    kept = newer is NodeHealth.GOOD or (newer is NodeHealth.DOES_NOT_REACH and not broker)
-    assert (tried(machine) is None) is kept
-    assert machine.version() == (NEW if kept else OLD)
+@given(machines.map(lambda machine: replace(machine, faults={})))
+def test_nothing_that_works_is_taken_back(machine: SimulatedMachine) -> None:
+    assert (tried(machine) is None) is machine.keeps
+    assert machine.version() == (NEW if machine.keeps else OLD)
 
 
 def test_what_failed_is_said_with_what_runs_now() -> None:
@@ -75,36 +72,38 @@ def test_what_failed_is_said_with_what_runs_now() -> None:
     assert error.hint == f"see journalctl -u {UNITS[0]}"
 
 
-looks = st.lists(
-    st.tuples(st.floats(0.1, 30), st.booleans(), st.sampled_from([None, False, True]), st.integers(1, 3)), max_size=30
+standings = st.builds(
+    NodeStanding,
+    st.just("n"),
+    st.sampled_from(["active (running)", "active (running)", "failed (failed)"]),
+    st.integers(1, 3),
+    st.sampled_from([None, False, True, True]),
 )
 
 
-@given(looks, st.sampled_from([None, False, True]))
+@given(standings, st.lists(st.tuples(st.floats(0.1, 30), standings), max_size=30))
 def test_it_is_proved_by_one_process_that_is_well_at_every_look_for_so_long(
-    seen: list[tuple[float, bool, bool | None, int]], before: bool | None
+    before: NodeStanding, seen: list[tuple[float, NodeStanding]]
 ) -> None:
-    proof = UpgradeProof([NodeStanding("n", "active (running)", 9, before)], 20.0)
+    proof = UpgradeProof([before], 20.0)
     at, history = 0.0, list[tuple[float, bool, int]]()
-    for wait, runs, reaches, process in seen:
+    for wait, now in seen:
         at += wait
-        now = NodeStanding("n", "active (running)" if runs else "failed (failed)", process, reaches)
-        history.append((at, runs and (before is False or reaches is True), process))
+        is_well = now.is_active and (before.reaches is False or now.reaches is True)
+        history.append((at, is_well, now.process))
         proved = proof.is_proved(at, [now])
         late = [one for one in history if one[0] > at - 20.0]
         first = next((one for one in reversed(history) if one[0] <= at - 20.0), None)
-        wanted = first is not None and all(good and number == process for _, good, number in [first, *late])
+        wanted = first is not None and all(good and number == now.process for _, good, number in [first, *late])
         assert proved is wanted
         assert proved is not bool(proof.lacks)
 
 
-@given(st.sampled_from(["tls://broker.example.com:4222", "nats://127.0.0.1:4222"]), st.booleans())
-def test_a_nodes_line_says_whether_it_reaches_its_broker(url: str, reaches: bool) -> None:
-    assert reaches_broker(standing_line(url, reaches=reaches)) is reaches
-
-
 def test_the_line_of_versions_to_come_is_read_by_that_of_today() -> None:
     assert standing_line("tls://broker.example.com:4222", reaches=True) == "reaches the broker broker.example.com:4222"
+    for url in ("tls://broker.example.com:4222", "nats://127.0.0.1:4222"):
+        assert reaches_broker(standing_line(url, reaches=True)) is True
+        assert reaches_broker(standing_line(url, reaches=False)) is False
     assert reaches_broker("dials the broker broker.example.com:4222") is None
     assert reaches_broker("the node of vnpt") is None
 
@@ -139,6 +138,12 @@ def test_what_is_refused_before_anything_is_changed(
     assert error is None or error.hint
 
 
+def test_a_package_that_brings_others_along_is_not_installed_by_itself() -> None:
+    alone = "Reading state...\nInst provisioner [1.2.0] (1.3.0 local-deb [amd64])\nConf provisioner (1.3.0)\n"
+    assert missing(alone) == ""
+    assert missing(f"Remv git [1:2.39]\nInst tzdata (2025b)\n{alone}\n") == "it takes away git, it needs tzdata"
+
+
 # --- the script that returns ------------------------------------------------------------------------
 
 
@@ -154,8 +159,8 @@ class ReturnFolder:
         for name in ("dpkg", "systemctl"):
             self.program(name, ":")
         text = return_script(OLD, UNITS)
-        for place in (FOLDER, SYSTEM):
-            text = text.replace(f" {place}", f" {root}{place}").replace(f"={place}", f"={root}{place}")
+        for named in (FOLDER, SYSTEM):
+            text = text.replace(f" {named}", f" {root}{named}").replace(f"={named}", f"={root}{named}")
         self.script = self.folder / "return"
         self.script.write_text(text.replace("PATH=/", f"PATH={root}/bin:/"), encoding="utf-8")
         for place in ("provisioner-node-return.service", "provisioner-node-return.timer"):
@@ -219,7 +224,7 @@ def test_what_cannot_be_installed_yet_is_tried_again(tmp_path: Path) -> None:
 def test_a_node_that_does_not_start_is_no_reason_to_install_again_and_again(tmp_path: Path) -> None:
     machine = ReturnFolder(tmp_path)
     (machine.folder / "armed").touch()
-    machine.program("systemctl", 'case $1 in start) exit 1 ;; esac')
+    machine.program("systemctl", "case $1 in start) exit 1 ;; esac")
     assert machine.run() == 0
     assert not machine.folder.exists()
 

@@ -62,6 +62,11 @@ class SimulatedMachine:
     confirmed: bool = False
     told: list[str] = field(default_factory=list)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the newer version does what the one before does."""
+        return self.newer is NodeHealth.GOOD or (self.newer is NodeHealth.DOES_NOT_REACH and not self.broker)
+
     def orders(self) -> UpgradeOrders:
         """The orders of an upgrade of it."""
         return UpgradeOrders(NEW, OLD, self.standings(UNITS), 120.0, 20.0, self.told.append)
@@ -116,8 +121,9 @@ class SimulatedMachine:
         """How its node stands."""
         health, runs_s = self.health(), self.clock - self.started_at
         dead = self.half or health is NodeHealth.DOES_NOT_START
-        dead |= health is NodeHealth.ENDS_SOON and runs_s % 10 > 9  # noqa: PLR2004 (a second of ten)
-        process = 0 if dead else 100 + (int(runs_s // 10) if health is NodeHealth.ENDS_SOON else 0) + len(self.installed)
+        dead |= health is NodeHealth.ENDS_SOON and runs_s % 10 > 9
+        turns = int(runs_s // 10) if health is NodeHealth.ENDS_SOON else 0
+        process = 0 if dead else 100 + turns
         reaches = None if dead else self.broker and health is not NodeHealth.DOES_NOT_REACH
         state = "activating (auto-restart)" if dead else "active (running)"
         return [NodeStanding(unit, state, process, reaches) for unit in units]
