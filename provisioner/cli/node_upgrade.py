@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from provisioner.base.counted import counted
 from provisioner.base.errors import HostError, UsageError
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
@@ -108,7 +107,5 @@ def _running(machine: DebianMachine) -> Sequence[NodeStanding]:
 
 
 def _ending(older: str, newer: str, before: Sequence[NodeStanding], *, checks: bool) -> str:
-    if checks:
-        would = f"{counted(len(before), 'node')} would be proved"
-        return printable(f"{newer} may be installed in the place of {older}: {would}")
-    return printable(f"upgraded from {older} to {newer}: {', '.join(one.unit for one in before)}")
+    done = f"{newer} may be installed in the place of {older}" if checks else f"upgraded from {older} to {newer}"
+    return printable(f"{done}: {', '.join(one.unit for one in before)}")

@@ -32,14 +32,14 @@ folder=$folder
 
 returned() {
 	mv -T "$$folder/armed" "$$folder/returning" 2>/dev/null || [ -e "$$folder/returning" ] || return 0
-	echo "the newer provisioner was not confirmed: $version comes back"
+	echo "the newer version was not confirmed: $version comes back"
 	# One that was killed may still have dpkg's lock: then this fails, and systemd calls again.
 	dpkg --force-confdef --force-confold --install "$$folder/$back" </dev/null || return 1
 	for unit in $units; do
 		systemctl start "$$unit" || echo "$$unit does not start: see journalctl -u $$unit"
 	done
 	mv -T "$$folder/returning" "$$folder/over"
-	echo "provisioner $version is back"
+	echo "version $version is back"
 }
 
 cleared() {

@@ -22,7 +22,7 @@ from provisioner.hosts.attended import OpenRunner
 from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.nodes.approved_moments import ApprovedMoments, NodeApprovals
 from provisioner.nodes.begun_units import BegunUnits
-from provisioner.nodes.broker_standing import place_of, standing_line
+from provisioner.nodes.broker_line import place_of, standing_line
 from provisioner.nodes.controller import NodeRunner
 from provisioner.nodes.exchange_key import read_exchange_key
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox

@@ -118,8 +118,8 @@ def upgrade(machine: UpgradeMachine, orders: UpgradeOrders) -> None:
 def _watched(machine: UpgradeMachine, orders: UpgradeOrders) -> str:
     """What the newer version's nodes lack; empty where they are as those before were."""
     proof, until = UpgradeProof(orders.before, orders.stay_s), machine.now() + orders.timeout_s
-    if (found := machine.version()) != orders.new:
-        return f"{found or 'no whole version'} is installed"
+    if (version := machine.version()) != orders.new:
+        return f"{version or 'no whole version'} is installed"
     while not proof.is_proved(machine.now(), machine.standings(orders.units)):
         if machine.now() >= until:
             return f"after {orders.timeout_s:.0f} s {proof.lacks}"
@@ -137,10 +137,10 @@ def _gone_back(machine: UpgradeMachine, orders: UpgradeOrders, lacks: str) -> No
     try:
         machine.go_back(STOP_S + EXCHANGE_S)
         until = machine.now() + _BACK_LOOK_S
-        while (found := machine.version()) != orders.back or _idle(machine, orders):
+        while (version := machine.version()) != orders.back or _idle(machine, orders):
             if machine.now() >= until:
                 idle = ", ".join(_idle(machine, orders)) or "none"
-                _stuck(orders, lacks, f"{found or 'no whole version'} is installed; nodes that do not run: {idle}")
+                _stuck(orders, lacks, f"{version or 'no whole version'} is installed; nodes that do not run: {idle}")
             machine.sleep(_LOOK_S)
     except RollbackError:
         raise

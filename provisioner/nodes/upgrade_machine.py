@@ -19,7 +19,7 @@ from provisioner.base.child_process import Ended, OutputTooLongError, StillRunni
 from provisioner.base.errors import HostError, LockedError, ProvisionerError, UsageError
 from provisioner.base.printable import printable
 from provisioner.base.regular_file import open_regular
-from provisioner.nodes.broker_standing import reaches_broker
+from provisioner.nodes.broker_line import reaches_broker
 from provisioner.nodes.return_units import (
     ARMED,
     BACK,
@@ -40,7 +40,7 @@ from provisioner.nodes.upgrade_rules import (
     PACKAGE,
     NodePackage,
     NodeStanding,
-    PackageState,
+    DpkgState,
     missing,
     package_in,
 )
@@ -145,19 +145,19 @@ class DebianMachine:
                 os.fsync(target.fileno())
         except OSError as error:
             raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name the Debian package") from None
-        told = self._run("dpkg-deb", "--field", str(copy), *_FIELDS)
-        if told.code:
-            hint = "name the file of a release, and compare its checksum (docs/install.md)"
+        ended = self._run("dpkg-deb", "--field", str(copy), *_FIELDS)
+        if ended.code:
+            hint = "name the file of a release, and compare its checksum"
             raise UsageError(f"{file} is no Debian package", hint=hint)
-        return package_in(told.output.decode(errors="replace"), str(file))
+        return package_in(ended.output.decode(errors="replace"), str(file))
 
-    def state(self) -> PackageState:
+    def state(self) -> DpkgState:
         """What dpkg says of this machine."""
         asked = self._run("dpkg-query", "--show", "--showformat=${db:Status-Abbrev}\n${Version}", PACKAGE)
         status, _, version = asked.output.decode(errors="replace").partition("\n") if not asked.code else ("", "", "")
         audit = self._run("dpkg", "--audit")
         unfinished = audit.output.decode(errors="replace") or (_words_of(audit.said) if audit.code else "")
-        return PackageState(self._said("dpkg", "--print-architecture"), status, version, unfinished)
+        return DpkgState(self._said("dpkg", "--print-architecture"), status, version, unfinished)
 
     def nodes(self) -> tuple[NodeStanding, ...]:
         """The nodes that run."""
@@ -170,9 +170,9 @@ class DebianMachine:
         Raises:
             HostError: something is missing.
         """
-        told = self._run("apt-get", *_REHEARSAL, str(self._new))
-        said = told.output.decode(errors="replace")
-        if lacks := (missing(said) if not told.code else _words_of(said.partition(_UNMET)[2] or told.said)):
+        ended = self._run("apt-get", *_REHEARSAL, str(self._new))
+        said = ended.output.decode(errors="replace")
+        if lacks := (missing(said) if not ended.code else _words_of(said.partition(_UNMET)[2] or ended.said)):
             hint = "install what it needs first, by apt, or take the package for this Debian"
             raise HostError(f"{package.file} is not installed by itself: {lacks}", hint=hint)
 
@@ -198,10 +198,10 @@ class DebianMachine:
                 os.chown(folder, 0, group)
                 Path(folder).chmod(0o750)
                 run = ["setpriv", f"--reuid={program.user}", f"--regid={group}", "--init-groups", "--", *run]
-            told = self._run(*run)
-        if told.code:
-            said = _words_of(told.said or told.output)
-            hint = "correct the file as the newer version wants it, where the one before reads that too (CHANGELOG.md)"
+            ended = self._run(*run)
+        if ended.code:
+            said = _words_of(ended.said or ended.output)
+            hint = "correct the file as the newer version wants it, where the one before reads that too"
             raise HostError(f"the program of {package.file} does not take what {unit} reads: {said}", hint=hint)
 
     def _program(self, unit: str) -> NodeProgram:
@@ -293,12 +293,12 @@ class DebianMachine:
 
     def _said(self, *argv: str, timeout_s: float = _QUICK_S) -> str:
         """What a program says that has to work."""
-        told = self._run(*argv, timeout_s=timeout_s)
-        if told.code:
+        ended = self._run(*argv, timeout_s=timeout_s)
+        if ended.code:
             command = " ".join(argv[:2])
-            said = _words_of(told.said or told.output) or f"it ended with {told.code}"
+            said = _words_of(ended.said or ended.output) or f"it ended with {ended.code}"
             raise HostError(f"{command}: {said}", hint="see what this machine's log says (journalctl)")
-        return told.output.decode(errors="replace").strip()
+        return ended.output.decode(errors="replace").strip()
 
     def _run(self, *argv: str, timeout_s: float = _QUICK_S) -> Ended:
         try:
@@ -306,14 +306,14 @@ class DebianMachine:
                 argv, self._environment, timeout_s=timeout_s, most_bytes=_MOST_SAID, with_started=True
             )  # fmt: skip
         except FileNotFoundError:
-            hint = "a node is upgraded so on Debian, under systemd; docs/nodes.md has the other ways"
+            hint = "this upgrades a node on Debian, under systemd: one from an image has another tag instead"
             raise HostError(f"this machine has no {argv[0]}", hint=hint) from None
         except (OSError, StillRunningError, OutputTooLongError) as error:
             said = f"no end after {timeout_s:.0f} s" if isinstance(error, StillRunningError) else "it cannot be run"
             raise HostError(f"{' '.join(argv[:2])}: {said}", hint="see what this machine is busy with") from None
 
 
-_RELEASED: Final = "name the file of a release, and compare its checksum (docs/install.md)"
+_RELEASED: Final = "name the file of a release, and compare its checksum"
 _ROOM: Final = "see that its disk has room and is not read-only; nothing was exchanged"
 
 

@@ -35,7 +35,7 @@ class NodePackage:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageState:
+class DpkgState:
     """What dpkg says of this machine.
 
     Attributes:
@@ -89,23 +89,23 @@ def package_in(said: str, file: str) -> NodePackage:
     return NodePackage(file, version, architecture)
 
 
-def refusal(new: NodePackage, back: NodePackage, state: PackageState) -> ProvisionerError | None:
+def refusal(new: NodePackage, back: NodePackage, state: DpkgState) -> ProvisionerError | None:
     """Why a machine's package is not exchanged; None where nothing speaks against it."""
     return _of_machine(state) or _of_files(new, back, state)
 
 
-def _of_machine(state: PackageState) -> ProvisionerError | None:
+def _of_machine(state: DpkgState) -> ProvisionerError | None:
     if state.unfinished.strip():
         first = printable(" ".join(state.unfinished.split()), 200)
-        hint = "let dpkg finish first: dpkg --configure -a, then dpkg --audit says nothing"
+        hint = "let dpkg finish first, as its audit says, and call this again"
         return HostError(f"dpkg has not finished with a package of this machine: {first}", hint=hint)
     if state.status != INSTALLED:
-        hint = "an upgrade is of a node that the package runs: docs/nodes.md has the others"
+        hint = "this upgrades a node that the package runs: one from an image has another tag instead"
         return HostError("the Debian package provisioner is not installed on this machine", hint=hint)
     return None
 
 
-def _of_files(new: NodePackage, back: NodePackage, state: PackageState) -> ProvisionerError | None:
+def _of_files(new: NodePackage, back: NodePackage, state: DpkgState) -> ProvisionerError | None:
     for one in (new, back):
         if one.architecture not in {state.architecture, "all"}:
             is_for = f"{one.file} is for {printable(one.architecture, _SHOWN)}"

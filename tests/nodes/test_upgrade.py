@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import ApplyError, ProvisionerError, RollbackError
-from provisioner.nodes.broker_standing import reaches_broker, standing_line
+from provisioner.nodes.broker_line import reaches_broker, standing_line
 from provisioner.nodes.return_units import FOLDER, SYSTEM, return_script
 from provisioner.nodes.upgrade import upgrade
-from provisioner.nodes.upgrade_rules import NodePackage, NodeStanding, PackageState, UpgradeProof, missing, refusal
+from provisioner.nodes.upgrade_rules import NodePackage, NodeStanding, DpkgState, UpgradeProof, missing, refusal
 from tests.nodes.upgrades import NEW, OLD, UNITS, Fault, KilledUpgradeError, NodeHealth, SimulatedMachine
 
 faults = st.dictionaries(st.integers(1, 5), st.sampled_from(Fault), max_size=3)
@@ -108,7 +108,7 @@ def test_the_line_of_versions_to_come_is_read_by_that_of_today() -> None:
     assert reaches_broker("the node of vnpt") is None
 
 
-GOOD = PackageState("amd64", "ii ", OLD)
+GOOD = DpkgState("amd64", "ii ", OLD)
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ GOOD = PackageState("amd64", "ii ", OLD)
         ("2.2.0-1~deb12", OLD, GOOD, 6, f"more than one minor apart from {OLD}"),
         ("1.0.9-1~deb12", OLD, GOOD, 6, f"new.deb is of 1.0.9-1~deb12, more than one minor apart from {OLD}"),
         ("x", OLD, GOOD, 6, "more than one minor apart"),
-        (NEW, OLD, PackageState("arm64", "ii ", OLD), 2, "new.deb is for amd64, and this machine is arm64"),
-        (NEW, OLD, PackageState("amd64", "", ""), 5, "provisioner is not installed on this machine"),
-        (NEW, OLD, PackageState("amd64", "iU ", OLD), 5, "provisioner is not installed on this machine"),
-        (NEW, OLD, PackageState("amd64", "ii ", OLD, "The following\n packages"), 5, "dpkg has not finished"),
+        (NEW, OLD, DpkgState("arm64", "ii ", OLD), 2, "new.deb is for amd64, and this machine is arm64"),
+        (NEW, OLD, DpkgState("amd64", "", ""), 5, "provisioner is not installed on this machine"),
+        (NEW, OLD, DpkgState("amd64", "iU ", OLD), 5, "provisioner is not installed on this machine"),
+        (NEW, OLD, DpkgState("amd64", "ii ", OLD, "The following\n packages"), 5, "dpkg has not finished"),
     ],
 )
 def test_what_is_refused_before_anything_is_changed(
-    new: str, back: str, state: PackageState, code: int, said: str
+    new: str, back: str, state: DpkgState, code: int, said: str
 ) -> None:
     error = refusal(NodePackage("new.deb", new, "amd64"), NodePackage("old.deb", back, "amd64"), state)
     assert (error.exit_code if error else 0) == code

@@ -13,7 +13,6 @@ import pytest
 from provisioner.cli.main import run as command
 from provisioner.nodes import upgrade_machine
 from provisioner.nodes.upgrade_machine import DebianMachine
-from tests.hostile import LOCAL_USER
 from tests.nodes.upgrades import NEW, OLD, UNITS
 from tests.packaging.journey import ROOT
 
@@ -24,7 +23,7 @@ import os, sys
 from contextlib import contextmanager
 from provisioner.cli.main import run
 from provisioner.nodes import upgrade_machine
-from provisioner.nodes.upgrade_rules import NodePackage, PackageState
+from provisioner.nodes.upgrade_rules import NodePackage, DpkgState
 from tests.nodes.upgrades import NEW, OLD, UNITS, NodeHealth, SimulatedMachine
 
 health, *words = sys.argv[1:]
@@ -39,7 +38,7 @@ class Machine(SimulatedMachine):
         return NodePackage(str(new), NEW, "amd64"), NodePackage(str(back), OLD, "amd64")
 
     def state(self):
-        return PackageState("amd64", "ii ", OLD)
+        return DpkgState("amd64", "ii ", OLD)
 
     def nodes(self):
         return tuple(self.standings(UNITS))
@@ -135,7 +134,6 @@ def refused(folder: Path, new: Path, back: Path, capsys: pytest.CaptureFixture[s
     return code, capsys.readouterr().err
 
 
-@LOCAL_USER
 def test_a_file_that_is_no_package_of_provisioner_is_said_with_its_name(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
