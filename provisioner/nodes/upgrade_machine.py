@@ -38,9 +38,9 @@ from provisioner.nodes.return_units import (
 from provisioner.nodes.upgrade_rules import (
     INSTALLED,
     PACKAGE,
+    DpkgState,
     NodePackage,
     NodeStanding,
-    DpkgState,
     missing,
     package_in,
 )
