@@ -14,6 +14,8 @@ from pathlib import PurePosixPath
 from string import Template
 from typing import Final
 
+from provisioner.nodes.upgrade_rules import PACKAGE
+
 FOLDER: Final = PurePosixPath("/var/lib/provisioner-return")
 SYSTEM: Final = PurePosixPath("/etc/systemd/system")
 SERVICE: Final = "provisioner-node-return.service"
@@ -30,11 +32,16 @@ _SCRIPT: Final = Template("""\
 # Written by `provisioner node upgrade`: brings provisioner $version back, unless the newer one was confirmed.
 folder=$folder
 
+is_whole() {
+	# Where it is another package that dpkg could not finish with, e.g. the manual pages' index.
+	[ "$$(dpkg-query --show --showformat='$${db:Status-Abbrev}$${Version}' $package)" = "ii $version" ]
+}
+
 returned() {
 	mv -T "$$folder/armed" "$$folder/returning" 2>/dev/null || [ -e "$$folder/returning" ] || return 0
 	echo "the newer version was not confirmed: $version comes back"
 	# One that was killed may still have dpkg's lock: then this fails, and systemd calls again.
-	dpkg --force-confdef --force-confold --install "$$folder/$back" </dev/null || return 1
+	dpkg --force-confdef --force-confold --install "$$folder/$back" </dev/null || is_whole || return 1
 	for unit in $units; do
 		systemctl start "$$unit" || echo "$$unit does not start: see journalctl -u $$unit"
 	done
@@ -98,6 +105,7 @@ def return_script(version: str, units: Sequence[str]) -> str:
         version=version,
         folder=FOLDER,
         back=BACK,
+        package=PACKAGE,
         units=" ".join(f"'{unit}'" for unit in units),
         timer=TIMER,
         wanted=WANTED,

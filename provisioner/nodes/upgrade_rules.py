@@ -96,9 +96,11 @@ def refusal(new: NodePackage, back: NodePackage, state: DpkgState) -> Provisione
 
 def _of_machine(state: DpkgState) -> ProvisionerError | None:
     if state.unfinished.strip():
-        first = printable(" ".join(state.unfinished.split()), 200)
-        hint = "let dpkg finish first, as its audit says, and call this again"
-        return HostError(f"dpkg has not finished with a package of this machine: {first}", hint=hint)
+        lines = state.unfinished.splitlines()
+        names = [line.split()[0] for line in lines if line.startswith(" ") and line.strip()]
+        first = printable(", ".join(names) or " ".join(state.unfinished.split()), 200)
+        hint = "let dpkg finish first (its own audit says how), and call this again"
+        return HostError(f"dpkg has not finished with packages of this machine: {first}", hint=hint)
     if state.status != INSTALLED:
         hint = "this upgrades a node that the package runs: one from an image has another tag instead"
         return HostError("the Debian package provisioner is not installed on this machine", hint=hint)

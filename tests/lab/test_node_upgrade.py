@@ -216,7 +216,12 @@ def test_a_version_whose_node_does_what_it_did_is_kept(machine: NodeMachine) -> 
     code, said, progress = machine.upgrade(GOOD)
     assert (code, said) == (0, f"upgraded from 1.2.0-1~deb12 to 1.3.0-1~deb12: {UNIT}\n"), (progress, machine.journal())
     assert (machine.installed, machine.state, machine.left) == (GOOD, "active", [])
-    # And the other way, which is one minor apart as well.
+
+
+@pytest.mark.soak
+def test_an_older_version_comes_in_the_same_way(machine: NodeMachine) -> None:
+    machine.call("dpkg", "--install", machine.deb(GOOD))
+    machine.until(GOOD)
     code, said, progress = machine.upgrade(OLD, "--output", "json", back=GOOD)
     assert (code, json.loads(said)["outcome"]) == (0, "upgraded"), progress
     assert (machine.installed, machine.left) == (OLD, [])
@@ -225,7 +230,7 @@ def test_a_version_whose_node_does_what_it_did_is_kept(machine: NodeMachine) -> 
 @pytest.mark.parametrize(
     ("number", "lacks"),
     [
-        ("1.3.1", f"after 6 s {UNIT} does not run: activating ("),
+        pytest.param("1.3.1", f"after 6 s {UNIT} does not run: activating (", marks=pytest.mark.soak),
         ("1.3.2", f"after 6 s {UNIT} runs and does not reach its broker ({REACHES_NOT})"),
     ],
 )
@@ -237,6 +242,7 @@ def test_a_version_that_does_not_do_what_it_did_is_taken_back(machine: NodeMachi
     assert (machine.installed, machine.state, machine.left) == (OLD, "active", [])
 
 
+@pytest.mark.soak
 def test_a_broker_that_was_down_before_is_not_the_newer_versions_fault(machine: NodeMachine) -> None:
     machine.call("sh", "-euc", f"echo '{REACHES_NOT}' >{LINE}; chmod 644 {LINE}; systemctl restart {UNIT}")
     asked = ("systemctl", "show", "--property=StatusText", "--value", UNIT)
@@ -248,6 +254,7 @@ def test_a_broker_that_was_down_before_is_not_the_newer_versions_fault(machine: 
     assert f"{UNIT} did not reach its broker before: that 1.3.2-1~deb12 would is not proved" in progress
 
 
+@pytest.mark.soak
 def test_what_cannot_be_installed_is_said_before_anything_is_changed(machine: NodeMachine) -> None:
     before = machine.call("systemctl", "show", "-p", "MainPID", UNIT)
     for number, back, code, said in (
@@ -266,7 +273,7 @@ def test_what_cannot_be_installed_is_said_before_anything_is_changed(machine: No
     assert (machine.installed, machine.left) == (OLD, [])
 
 
-@pytest.mark.parametrize("moment", ["stops", "watched"])
+@pytest.mark.parametrize("moment", [pytest.param("stops", marks=pytest.mark.soak), "watched"])
 def test_a_command_that_is_killed_leaves_a_machine_that_returns(machine: NodeMachine, moment: str) -> None:
     machine.begin(GOOD, returns_s=5)
     end = time.monotonic() + stretched(30)
@@ -279,6 +286,7 @@ def test_a_command_that_is_killed_leaves_a_machine_that_returns(machine: NodeMac
     machine.until(OLD)
 
 
+@pytest.mark.soak
 def test_a_machine_that_is_started_anew_in_the_middle_returns(machine: NodeMachine) -> None:
     machine.begin(GOOD, returns_s=1800)
     end = time.monotonic() + stretched(30)

@@ -15,7 +15,7 @@ from provisioner.base.errors import ApplyError, ProvisionerError, RollbackError
 from provisioner.nodes.broker_line import reaches_broker, standing_line
 from provisioner.nodes.return_units import FOLDER, SYSTEM, return_script
 from provisioner.nodes.upgrade import upgrade
-from provisioner.nodes.upgrade_rules import NodePackage, NodeStanding, DpkgState, UpgradeProof, missing, refusal
+from provisioner.nodes.upgrade_rules import DpkgState, NodePackage, NodeStanding, UpgradeProof, missing, refusal
 from tests.nodes.upgrades import NEW, OLD, UNITS, Fault, KilledUpgradeError, NodeHealth, SimulatedMachine
 
 faults = st.dictionaries(st.integers(1, 5), st.sampled_from(Fault), max_size=3)
@@ -126,7 +126,13 @@ GOOD = DpkgState("amd64", "ii ", OLD)
         (NEW, OLD, DpkgState("arm64", "ii ", OLD), 2, "new.deb is for amd64, and this machine is arm64"),
         (NEW, OLD, DpkgState("amd64", "", ""), 5, "provisioner is not installed on this machine"),
         (NEW, OLD, DpkgState("amd64", "iU ", OLD), 5, "provisioner is not installed on this machine"),
-        (NEW, OLD, DpkgState("amd64", "ii ", OLD, "The following\n packages"), 5, "dpkg has not finished"),
+        (
+            NEW,
+            OLD,
+            DpkgState("amd64", "ii ", OLD, "The following are half\ninstalled:\n git  a tool\n"),
+            5,
+            "of this machine: git",
+        ),
     ],
 )
 def test_what_is_refused_before_anything_is_changed(
@@ -156,7 +162,7 @@ class ReturnFolder:
         (self.system / "multi-user.target.wants").mkdir(parents=True)
         self.folder.mkdir(parents=True)
         (root / "bin").mkdir()
-        for name in ("dpkg", "systemctl"):
+        for name in ("dpkg", "dpkg-query", "systemctl"):
             self.program(name, ":")
         text = return_script(OLD, UNITS)
         for named in (FOLDER, SYSTEM):
@@ -219,6 +225,16 @@ def test_what_cannot_be_installed_yet_is_tried_again(tmp_path: Path) -> None:
     machine.program("dpkg", ":")
     assert machine.run() == 0
     assert not machine.folder.exists()
+
+
+def test_another_package_that_dpkg_cannot_finish_with_is_no_reason_to_try_again(tmp_path: Path) -> None:
+    machine = ReturnFolder(tmp_path)
+    (machine.folder / "armed").touch()
+    machine.program("dpkg", "exit 1")
+    machine.program("dpkg-query", f"printf 'ii {OLD}'")
+    assert machine.run() == 0
+    assert not machine.folder.exists()
+    assert f"systemctl start {UNITS[0]}" in machine.asked
 
 
 def test_a_node_that_does_not_start_is_no_reason_to_install_again_and_again(tmp_path: Path) -> None:
