@@ -34,6 +34,7 @@ def tried(machine: SimulatedMachine) -> BaseException | None:
 @example(SimulatedMachine(faults={2: Fault.KILLED}))
 @example(SimulatedMachine(faults={3: Fault.KILLED_AFTER}))
 @example(SimulatedMachine(faults={2: Fault.LATE}))
+@example(SimulatedMachine(faults={3: Fault.LATE}))
 @example(SimulatedMachine(NodeHealth.DOES_NOT_REACH, faults={3: Fault.FAILS}))
 def test_it_ends_with_the_newer_one_confirmed_or_with_the_one_before_at_work(machine: SimulatedMachine) -> None:
     machine = replace(machine, told=[])
@@ -60,6 +61,13 @@ def test_it_ends_with_the_newer_one_confirmed_or_with_the_one_before_at_work(mac
 def test_nothing_that_works_is_taken_back(machine: SimulatedMachine) -> None:
     assert (tried(machine) is None) is machine.keeps
     assert machine.version() == (NEW if machine.keeps else OLD)
+
+
+@pytest.mark.parametrize("health", NodeHealth)
+def test_whoever_interrupts_has_the_one_before_at_once(health: NodeHealth) -> None:
+    machine = SimulatedMachine(health, faults={2: Fault.INTERRUPTED})
+    assert isinstance(tried(machine), KeyboardInterrupt)
+    assert (machine.version(), machine.returns_at) == (OLD, None)
 
 
 def test_what_failed_is_said_with_what_runs_now() -> None:
