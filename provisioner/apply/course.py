@@ -241,6 +241,8 @@ class WavesCourse:
         wave.under_way.add(host)
         change.wave = wave.wave.name
         change.holds = wave is not self._open[0]
+        # Only a wave that may begin beside this one waits for a good look.
+        change.is_waited_for = self._at_once > 1 and bool(self._left)
         self._calls.send(change)
 
     def _take(self, answer: HostAnswer) -> None:

@@ -89,7 +89,9 @@ class Decision:
     not_up: tuple[str, ...] = ()
 
 
-def decide(touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules) -> Decision:
+def decide(
+    touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules, *, unread: Collection[str] = ()
+) -> Decision:
     """Decide on a host's change.
 
     Args:
@@ -97,13 +99,14 @@ def decide(touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules) -
         watch: all looks, the last one just now.
         elapsed_s: seconds since the first look after the switch was asked for.
         rules: how strict it is.
+        unread: the paths that no look has been asked to read yet: they are not missed, and nothing passes before.
     """
     if undeclared := undeclared_changes(touched, watch):
         return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])
     unnamed = unnamed_streams(touched, watch)
     if not touched.everything and (together := more_than_chance(unnamed, watch)):
         return Decision(GateVerdict.FAIL, f"undeclared change: {together}")
-    return _Question(touched, watch, unnamed, elapsed_s, rules).decision()
+    return _Question(touched, watch, unnamed, elapsed_s, rules, frozenset(unread)).decision()
 
 
 class _Question:
@@ -116,19 +119,21 @@ class _Question:
         unnamed: Mapping[str, PathSession],
         elapsed_s: float,
         rules: GateRules,
+        unread: frozenset[str],
     ) -> None:
         self.touched, self.watch, self.unnamed, self.elapsed_s, self.rules = touched, watch, unnamed, elapsed_s, rules
         names = {path.name for path in touched.read}
+        self.unread = names & unread
         self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
         # One of many that had lost its stream before the switch did not lose it by the switch.
         before = watch.before.sessions
         lost_before = set((before.paths if before else None) or ()) - set(watch.steady) - touched.direct
         self.must = ((watch.before.up & names - lost_before) | self.required) - touched.new
         self.own = own_causes(touched, watch)
-        self.missing = {n for n in self.must - watch.up if not self._is_excused(n)}
-        self.new_missing = touched.new - watch.up
+        self.missing = {n for n in self.must - watch.up - self.unread if not self._is_excused(n)}
+        self.new_missing = touched.new - watch.up - self.unread
         # What the plan names may be meant to bring it up; it is waited for like a new one, and takes nothing back.
-        self.dark = (touched.named & names) - self.must - touched.new - watch.up
+        self.dark = (touched.named & names) - self.must - touched.new - watch.up - self.unread
         self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
         self.left, self.nobody_reads = readers_left(touched, watch)
 
@@ -139,13 +144,13 @@ class _Question:
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
         waits = waits or self.nobody_reads or self._is_silent() or self._is_mute()
         settles = self._not_up() and self.elapsed_s < self.rules.settle_s
-        unproved = self._unproved()
+        unproved = self._unproved() | self.unread
         if not (waits or settles or unproved or self._too_soon()):
             return Decision(GateVerdict.PASS, notes=tuple(self._notes()), is_good=True, not_up=self._not_up())
         is_urgent = waits or bool(settles)
         again_s = self._again_s(urgent=is_urgent)
         read = self.missing | self.new_missing | self.dark
-        if self.elapsed_s + again_s >= self.rules.watch_s:
+        if not is_urgent or self.elapsed_s + again_s >= self.rules.watch_s:
             read |= unproved
         away = tuple(self._tried())
         return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=away, again_s=again_s, is_good=not is_urgent)
@@ -186,7 +191,7 @@ class _Question:
         return 0 if self.required & self.missing else int(self.rules.max_lost * len(self.must))
 
     def _lacks_new(self) -> bool:
-        up = len(self.touched.new & self.watch.up)
+        up = len(self.touched.new & (self.watch.up | self.unread))
         return up < self.rules.min_new_up * len(self.touched.new) or bool(self.required & self.new_missing)
 
     def _too_many_lost(self) -> bool:

@@ -37,9 +37,9 @@ _ANEW_S = 10.0
 _GATE = "path gate: "
 # A look is sent so long before it is to begin: what takes it to the host and starts there goes on meanwhile.
 _EARLY_S = 0.3
-# Paths whose picture the last look asks for are read so long before its moment: a camera sends a key frame a second.
-# At the moment their streams have to flow still.
-_READ_EARLY_S = 1.0
+# Paths whose picture the last look asks for are read so long before its moment: a camera sends a key frame a second,
+# and to see which paths flow and to start what reads takes the rest. At the moment their streams have to flow still.
+_READ_EARLY_S = 1.7
 # A host that keeps answering what cannot be understood is not asked for ever.
 _UNCLEAR_ANSWERS = 3
 # From the arming a host waits so long at most, however often the switch is renewed (`dead_man.py`): then it has
@@ -99,10 +99,13 @@ class HostChange:
         self.holds = False
         # Whether it waits for them, and no call of it is on its way.
         self.is_held = False
-        # Whether the last look was good, whatever is still watched.
+        # Whether the last look was good, whatever is still watched; and whether somebody waits for a good one.
         self.looks_well = False
+        self.is_waited_for = True
         self._taken_back = False
         self._touched: Touched = job.touched
+        # The paths that no look has been asked to read yet.
+        self._unread: frozenset[str] = frozenset()
         self._next: Decision | None = None
         self._watch = Watch()
         self._looking_since: float | None = None
@@ -182,7 +185,9 @@ class HostChange:
                 self._looking_since = self._asked if self._looking_since is None else self._looking_since
                 self._unseen_since = self._asked if self._unseen_since is None else self._unseen_since
                 waits = {"wait_s": self._wait_s, "early_s": min(self._wait_s, _READ_EARLY_S)}
-                call = look_call(job, run, options, self._read(), self._away(), **waits)
+                read = self._read()
+                self._unread -= {path.name for path in read}
+                call = look_call(job, run, options, read, self._away(), **waits)
                 return call, look_seconds(options)
             case Phase.ABORT:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
@@ -191,9 +196,14 @@ class HostChange:
                 return confirm_call(job, run, options, anew=self._looked_long()), _CALL_TIMEOUT_S
 
     def _read(self) -> tuple[MediaPath, ...]:
-        """The paths that the next look reads: all at first, then those of which it matters."""
+        """The paths that the next look reads: all at first, then those of which it matters.
+
+        At first none, where those that are read have to be read at the end of the watch and nobody waits before it.
+        """
         asked = self._touched.read
-        return asked if self._next is None else tuple(p for p in asked if p.name in self._next.read)
+        if self._next is not None:
+            return tuple(p for p in asked if p.name in self._next.read)
+        return () if self._unread else asked
 
     def _away(self) -> tuple[MediaPath, ...]:
         paths = self._touched.served.paths
@@ -288,6 +298,8 @@ class HostChange:
             self._touched = touched_names(self.job.spec, report.affected, report.removed)
         before = paths_in(self.job.spec, self._touched.read, report.before)
         self._watch = Watch.since(before, self._touched.served)
+        reads_late = self._touched.live and not self.is_waited_for and self._next is None and self._watch_s > 0
+        self._unread = frozenset(path.name for path in self._touched.read) if reads_late else frozenset()
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         if self.phase is Phase.CONFIRM:
@@ -296,6 +308,10 @@ class HostChange:
         if self._looked_in_vain():
             steps.append(self._go_back(f"the host could not be looked at: {self._unseen}"))
         return steps, 0.0
+
+    @property
+    def _watch_s(self) -> float:
+        return self.options.gate.watch_s if self.options.gate is not None else 0.0
 
     def _wait_for_others(self) -> None:
         """See that nothing is confirmed before all of the earlier waves is."""
@@ -320,13 +336,13 @@ class HostChange:
             # Its program, a node's own perhaps, looks as soon as it is asked.
             self._early_s = 0.0
         self._watch = self._watch.after(seen, self._asked - begun)
-        decision = decide(self._touched, self._watch, self._heard - begun, self.options.gate)
+        decision = decide(self._touched, self._watch, self._heard - begun, self.options.gate, unread=self._unread)
         self._notes += decision.notes
         self._not_up = decision.not_up
         return self._decided(decision)
 
     def _decided(self, decision: Decision) -> tuple[list[JournalStep], float]:
-        self.looks_well = decision.is_good
+        self.looks_well = decision.is_good and not self._unread
         match decision.verdict:
             case GateVerdict.WAIT:
                 self._next = decision

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from provisioner.apply import WAVES_AT_ONCE, HostOutcome, HostResult, NotStartedBecause, Rollout, Wave, waves_of
 from provisioner.desired.spec import DesiredState
+from provisioner.hosts.runner import HostAnswer, HostCall
 from tests import fleets, inventories
-from tests.simulated import go_back
+from tests.simulated import SimulatedHosts, go_back
 from tests.unit.apply.world import Controller, at_call
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -300,3 +301,35 @@ def test_hosts_that_began_behind_a_wave_whose_watch_fails_return_and_nothing_beg
     assert ended.done.ended == "stopped"
     steps = [(s.host, s.step, s.state) for s in ended.controller.journals["run-2"].steps if s.host in second]
     assert {(host, "abort", "due") for host in second} <= set(steps)
+
+
+class ReadingHosts(SimulatedHosts):
+    """Hosts in memory, and whether each look at one read a path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: dict[str, list[bool]] = {}
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id."""
+        for call in calls:
+            if call.request["operation"] == "look":
+                self.reads.setdefault(call.spec.id, []).append(bool(call.request["gate"]["paths"]))
+        return super().call(calls, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["overlapping", "apart"])
+def test_a_wave_begins_earlier_on_pictures_alone_and_nothing_is_read_twice_for_nobody(*, apart: bool) -> None:
+    hosts = ReadingHosts()
+    controller = Controller(hosts=hosts)
+    controller.apply(fleet(3, 1), "run-1")
+    hosts.reads.clear()
+    jobs = controller.jobs(fleet(3, 2))
+    waves = waves_of(job.spec for job in jobs)
+    assert len(waves) > 1
+    done = controller.run(jobs, "run-2", controller.options(apart=apart), waves=waves)
+    assert {result.outcome for result in done.results} == {HostOutcome.APPLIED}
+    changed = {job.spec.id for job in jobs if job.touched.read}
+    waited_for = set() if apart else {host for wave in waves[:-1] for host in wave.hosts} & changed
+    assert {host for host in changed if hosts.reads[host][0]} == waited_for
+    assert all(any(hosts.reads[host]) for host in changed)

@@ -98,6 +98,22 @@ def test_a_path_that_was_up_has_to_come_back(
     assert decide(BOTH, watch, elapsed, RULES).verdict is verdict
 
 
+def test_a_path_that_nobody_has_read_yet_is_neither_missed_nor_proved() -> None:
+    new = replace(BOTH, new=frozenset(NAMES[1:2]), read=PULLED[:3], named=frozenset(NAMES[:3]))
+    before = up(*NAMES[:1])
+    unread = frozenset(NAMES[:3])
+    share = replace(RULES, min_new_up=1.0, required=(NAMES[0],))
+    for rules in (RULES, share):
+        first = decide(new, watched(before, (0, up())), 0.5, rules, unread=unread)
+        assert (first.verdict, first.again_s, first.not_up) == (GateVerdict.WAIT, 2.5, ())
+        assert set(first.read) == unread
+        assert decide(new, watched(before, (0, up()), (3, up())), 70, rules, unread=unread).verdict is GateVerdict.WAIT
+    at_end = watched(before, (0, up()), (3, up(*NAMES[1:3], dark=NAMES[:1])))
+    assert decide(new, at_end, 4, RULES).verdict is GateVerdict.WAIT
+    assert decide(new, at_end, 63, RULES).verdict is GateVerdict.FAIL
+    assert decide(new, watched(before, (0, up()), (3, up(*NAMES[:3]))), 4, RULES).verdict is GateVerdict.PASS
+
+
 def test_a_picture_at_the_first_good_look_is_read_again_at_the_end() -> None:
     first = decide(BOTH, watched(up(*NAMES[:2]), (0, up(*NAMES[:2]))), 1, RULES)
     assert (first.verdict, first.again_s, set(first.read)) == (GateVerdict.WAIT, 2, set(NAMES[:2]))
