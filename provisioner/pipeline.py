@@ -6,10 +6,9 @@ import secrets as random
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from functools import cached_property, partial
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from threading import Thread
 from time import sleep
 from typing import NamedTuple, TypeVar
 
@@ -19,41 +18,27 @@ from provisioner.base.errors import HostError, InventoryError, PolicyError, Secr
 from provisioner.base.held import HeldFacility
 from provisioner.base.json_document import Document
 from provisioner.base.nearest import did_you_mean
-from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
-from provisioner.base.stage import Stage, at_stage
-from provisioner.base.vault import VaultPasswords
 from provisioner.desired.chosen import chosen_hosts, shut_by
 from provisioner.desired.key_hosts import key_hosts, known_keys
 from provisioner.desired.left_out import shut_for_site
-from provisioner.desired.limit import Limit, names_of_held
+from provisioner.desired.limit import Limit
 from provisioner.desired.recovery import recovery_key
-from provisioner.desired.required import run_key
 from provisioner.desired.sites import closed_sites, had_tunnel, site_spec
-from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
-from provisioner.desired.state import desired_state
-from provisioner.hosts.ansible.begun import BegunAnsible
-from provisioner.hosts.ansible.door import AnsibleRunner
-from provisioner.hosts.attended import AttendedRunner, CallsWatcher
+from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.host_key_scan import HostKeyScans
-from provisioner.hosts.introduced import introduced_hosts
 from provisioner.hosts.keys import HostKeys, make_host_keys
 from provisioner.hosts.observe import observe, observe_request
 from provisioner.hosts.runner import (
-    ClosableRunner,
     ExpectingRunner,
     ForeignHostError,
     HostRunner,
-    StreamingRunner,
     UnprovedHostError,
 )
 from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.files.revision import commit_of
-from provisioner.inventory.loader.cache import Cache, cache_of
-from provisioner.inventory.loader.held import ValidPart, valid_part
+from provisioner.inventory.loader.held import ValidPart
 from provisioner.inventory.loader.held_secrets import valid_secrets
-from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import (
     CarrierSecrets,
@@ -67,8 +52,8 @@ from provisioner.inventory.model import (
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
-from provisioner.nodes.way import NODES, routed_by
-from provisioner.plan import NOT_KNOWN, Basis, HostItems, Plan, PlanMaker, saved_text, seal_key, seen_of
+from provisioner.nodes.way import routed_by
+from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
 from provisioner.plan.diff import changes_of, held_on, with_live_logins
@@ -80,8 +65,9 @@ from provisioner.plan.guards.rego_input import MOST_CHANGES, PlanForRego, rego_i
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.site import SitePackage, render_closed_site, render_site, with_printed_sheets
-from provisioner.render.templates import Templates, load_templates
+from provisioner.render.templates import Templates
 from provisioner.render.validity import Validity
+from provisioner.session import Observing, Session
 from provisioner.verify.held import with_held
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
@@ -111,164 +97,6 @@ def key_askers(environment: Mapping[str, str], root: Path) -> HostRunner:
         UsageError: the file of nodes cannot be used.
     """
     return routed_by(environment, HostKeyScans(environment), root)
-
-
-@dataclass(frozen=True)
-class Session:
-    """One command's work on one inventory: what was loaded is loaded once.
-
-    Attributes:
-        root: the inventory's folder.
-        environment: the caller's environment (vault passwords, SSH key).
-        today: the day on which designations have to hold.
-        watcher: who is told how far calls to hosts are.
-        known_in: a revision; a plan logs in only to hosts that it has so; empty trusts the inventory itself.
-        begun: what calls hosts, where it was begun before.
-    """
-
-    root: Path
-    environment: Mapping[str, str] = field(repr=False)
-    today: date
-    watcher: CallsWatcher | None = field(default=None, repr=False, compare=False)
-    known_in: str = ""
-    begun: BegunAnsible | None = field(default=None, repr=False, compare=False)
-
-    @cached_property
-    def templates(self) -> Templates:
-        """The templates and the on-host program."""
-        return load_templates()
-
-    @cached_property
-    def runner(self) -> HostRunner:
-        """The carrier of calls to hosts."""
-        local = AnsibleRunner(self.templates, self.environment)
-        if self.begun is not None:
-            local.goes_on_with(self.begun)
-        runner = routed_by(self.environment, local, self.root)
-        if self.watcher is None or not isinstance(runner, StreamingRunner):
-            return runner
-        return AttendedRunner(runner, self.watcher)
-
-    @property
-    def by_nodes(self) -> bool:
-        """Whether hosts of some carriers are called by a node of theirs."""
-        return bool(self.environment.get(NODES))
-
-    @cached_property
-    def passwords(self) -> VaultPasswords:
-        """Where the passwords of `secrets/` come from."""
-        return outside_of(VaultPasswords.from_environment(self.environment).for_secrets(), self.root)
-
-    @cached_property
-    def readable(self) -> ValidPart:
-        """The inventory as far as its own files are in order, and what is held for them: no vault is opened."""
-        return valid_part(self.loaded, self.root)
-
-    def part(self, tolerate: Collection[str]) -> ValidPart:
-        """As `readable`, for a command that is there to solve some problems."""
-        return valid_part(self.loaded, self.root, tolerate=tolerate)
-
-    @property
-    def inventory(self) -> Inventory:
-        """The inventory, valid without what is held for its files."""
-        return self.readable.inventory
-
-    @cached_property
-    def _complete(self) -> tuple[ValidPart, Secrets]:
-        return valid_secrets(self.root, self.passwords, self.readable)
-
-    @property
-    def served(self) -> Inventory:
-        """The inventory without all that is held: valid, and with every secret that it needs."""
-        return self._complete[0].inventory
-
-    @property
-    def held(self) -> Mapping[str, HeldFacility]:
-        """The facilities with errors of their own, in their files or among the secrets: hosts keep what they have."""
-        return self._complete[0].held
-
-    @cached_property
-    def loaded(self) -> Loaded:
-        """The inventory's files, read once."""
-        return load(self.root, today=self.today, cache=self.cache)
-
-    @property
-    def cache(self) -> Cache | None:
-        """What earlier runs read of the inventory's files."""
-        return cache_of(self.root, self.environment)
-
-    @property
-    def secrets(self) -> Secrets:
-        """The vault's content, complete."""
-        return self._complete[1]
-
-    @cached_property
-    def state(self) -> DesiredState:
-        """What every host should hold."""
-        inventory, secrets, held = self.served, self.secrets, self.held
-        with without_collector(), at_stage(Stage.DESIRE):
-            return desired_state(inventory, secrets, held, self.today)
-
-    def read_limit(self, limit: Limit) -> Limit:
-        """A limit, read by the inventory; what is held has its names too.
-
-        Raises:
-            UsageError: nothing has such a name.
-        """
-        return limit.of(self.inventory, also=names_of_held(self.held.values()))
-
-    def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
-        """The hosts that a limit takes, and of which nothing can be said: their secrets stayed shut."""
-        return shut_by(self.state, self.read_limit(limit))
-
-    def held_by(self, limit: Limit) -> tuple[HeldFacility, ...]:
-        """What is held of what a limit takes, as far as no host is asked who has something of it."""
-        limit = self.read_limit(limit)
-        return tuple(one for one in self.held.values() if limit.takes_held(one, self.state.hosts))
-
-    @cached_property
-    def files(self) -> dict[str, tuple[RenderedFile, ...]]:
-        """Every host's rendered files."""
-        hosts, templates = self.state.hosts, self.templates
-        rendered = {}
-        with without_collector(), at_stage(Stage.RENDER, len(hosts)) as advanced:
-            for host, spec in hosts.items():
-                rendered[host] = render_host(spec, templates)
-                advanced(1)
-        return rendered
-
-    def settle(self, facts: Mapping[str, HostFacts]) -> None:
-        """Take it from hosts that were read by which login each relay asks a device whose login is under change.
-
-        What hosts should hold, and their files, are from then on what that comes to; the same facts come to the same.
-        """
-        hosts = self.state.hosts
-        for host, spec in with_live_logins(hosts.values(), facts).items():
-            hosts[host], self.files[host] = spec, render_host(spec, self.templates)
-
-    @cached_property
-    def introduced(self) -> dict[str, HostError]:
-        """The hosts that no plan calls, each with the error that it has instead."""
-        return introduced_hosts(self.inventory, self.root, self.known_in, self.today) if self.known_in else {}
-
-    @cached_property
-    def digest(self) -> str:
-        """The digest of the inventory's content."""
-        return self.loaded.digest
-
-    @cached_property
-    def commit(self) -> str:
-        """The inventory's commit, empty outside Git."""
-        return commit_of(self.root)
-
-    def basis(self, live: Mapping[str, str]) -> Basis:
-        """What a plan of this session rests on."""
-        return Basis(self.digest, self.templates.digest, dict(live), held=tuple(self.held))
-
-    @property
-    def seal_key(self) -> Secret:
-        """The key of saved plans' seals."""
-        return seal_key(run_key(self.secrets))
 
 
 @dataclass(frozen=True)
@@ -376,6 +204,7 @@ def make_plan(
     now: datetime | None = None,
     lift: Collection[str] = (),
     is_judged: bool = True,
+    observing: Observing | None = None,
 ) -> Planned:
     """Observe the chosen hosts, compare them with the desired state, and judge the difference.
 
@@ -386,6 +215,7 @@ def make_plan(
         now: the moment, for freeze windows; this one where it is left out.
         lift: paths whose quarantine is lifted.
         is_judged: whether Rego rules are asked, too; not of what is only to be seen.
+        observing: the hosts of this limit, where they are being read already.
 
     Raises:
         InventoryError, SecretsError, RenderError: there is nothing to compare with, or Rego rules cannot judge.
@@ -395,7 +225,7 @@ def make_plan(
     hosts = chosen_hosts(session.state, limit)
     now, allowed = now or datetime.now(UTC), dict(allow or {})
     called = [spec for spec in hosts if spec.id not in session.introduced]
-    facts, errors = _observed(session, called, allowed.get(TRUST, 0), now)
+    facts, errors = _observed(session, called, allowed.get(TRUST, 0), now, observing)
     errors |= {spec.id: session.introduced[spec.id] for spec in hosts if spec.id in session.introduced}
     session.settle(facts)
     hosts = tuple(_lifting(session.state.hosts[spec.id], lift) for spec in hosts)
@@ -470,16 +300,19 @@ def _not_opened(host: LeftOutHost) -> HostError:
 
 
 def _observed(
-    session: Session, hosts: Sequence[HostSpec], trusted: int, now: datetime
+    session: Session, hosts: Sequence[HostSpec], trusted: int, now: datetime, observing: Observing | None
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
     """The facts of hosts; those that do not prove themselves are asked only if somebody said so of them, too.
 
     What was said covers all that is to be trusted: a number that is meant for something else never reaches a stranger.
     """
-    if isinstance(session.runner, ExpectingRunner):
-        # While their files are rendered.
-        session.runner.expect(hosts)
-    first = facts, errors = observe(hosts, session.files, session.runner)
+    if observing is not None and observing.hosts == tuple(hosts):
+        first = facts, errors = observing.wait()
+    else:
+        if isinstance(session.runner, ExpectingRunner):
+            # While their files are rendered.
+            session.runner.expect(hosts)
+        first = facts, errors = observe(hosts, session.files, session.runner)
     unproved = _unproved(hosts, errors)
     if not unproved or _number_trusted_anew(session, hosts, facts, now) + len(unproved) > trusted:
         return first
@@ -541,23 +374,6 @@ def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
     targets = select(session.state, limit)
     names = (*(target.path.name for target in targets), *shut)
     return PathsToVerify(names, (*(target.remembered_as for target in targets), *shut))
-
-
-def expect_hosts(session: Session, limit: Limit) -> None:
-    """Have what carries calls start now for the hosts of some paths; nothing is sent to them before they are asked.
-
-    Raises:
-        InventoryError, SecretsError, UsageError: as `verify_inventory`.
-    """
-    if isinstance(session.runner, ExpectingRunner):
-        targets = select(session.state, session.read_limit(limit))
-        session.runner.expect(list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
-
-
-def end_calls(session: Session) -> None:
-    """Have what carries calls end beside what is still done; no call of this session comes after."""
-    if isinstance(session.runner, ClosableRunner):
-        Thread(target=session.runner.close, name="end of calls").start()
 
 
 def windows_of(session: Session) -> tuple[Window, ...]:

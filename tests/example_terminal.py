@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.cli.main import run
 from provisioner.runs import execution
 from tests.simulated import SimulatedHost, SimulatedHosts
@@ -60,7 +59,7 @@ def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     """A committed checkout in which everything is applied: done once, and a copy for each test."""
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.chdir(tmp_path)
     terminal = kind(tmp_path, hosts, capsys)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from provisioner import pipeline
+from provisioner import session
 from provisioner.cli.main import run
 from provisioner.history.place import FILE, StatePlace, state_place_of
 from provisioner.runs import execution
@@ -81,7 +81,7 @@ class RecordingController:
         program = self.folder / "mediamtx"
         program.touch()
         with (
-            mock.patch.object(pipeline, "AnsibleRunner", return_value=self.hosts),
+            mock.patch.object(session, "AnsibleRunner", return_value=self.hosts),
             mock.patch.object(execution, "fetch", return_value=program),
             redirect_stdout(out),
             redirect_stderr(err),

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from provisioner import pipeline
+from provisioner import session
 from provisioner.cli.main import main
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.begun import BegunAnsible
@@ -38,5 +38,5 @@ class SlowHosts(SimulatedHosts):
 if __name__ == "__main__":
     SlowHosts.delay_s = float(sys.argv.pop(1))
     hosts = SlowHosts()
-    setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)  # noqa: B010
+    setattr(session, "AnsibleRunner", lambda _templates, _environment: hosts)  # noqa: B010
     main()

@@ -15,11 +15,10 @@ from provisioner.apply.result import (
     outcome_of,
 )
 from provisioner.apply.rollout import Rollout, apply, roll_out
-from provisioner.apply.waves import NAMES, Wave, waves_of
+from provisioner.apply.waves import Wave, waves_of
 
 __all__ = [
     "CONFIRM_S",
-    "NAMES",
     "RETURN_S",
     "TRANSACTION_TIMEOUT_S",
     "WAVES_AT_ONCE",

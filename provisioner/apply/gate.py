@@ -106,7 +106,7 @@ def decide(
     unnamed = unnamed_streams(touched, watch)
     if not touched.everything and (together := more_than_chance(unnamed, watch)):
         return Decision(GateVerdict.FAIL, f"undeclared change: {together}")
-    return _Question(touched, watch, unnamed, elapsed_s, rules, frozenset(unread)).decision()
+    return _Question(touched, watch, unnamed, elapsed_s, rules, unread=unread).decision()
 
 
 class _Question:
@@ -119,11 +119,12 @@ class _Question:
         unnamed: Mapping[str, PathSession],
         elapsed_s: float,
         rules: GateRules,
-        unread: frozenset[str],
+        *,
+        unread: Collection[str],
     ) -> None:
         self.touched, self.watch, self.unnamed, self.elapsed_s, self.rules = touched, watch, unnamed, elapsed_s, rules
         names = {path.name for path in touched.read}
-        self.unread = names & unread
+        self.unread = names & set(unread)
         self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
         # One of many that had lost its stream before the switch did not lose it by the switch.
         before = watch.before.sessions

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from provisioner.desired.spec import HostSpec
+from provisioner.desired.wave_names import CANARY, LATER
 
-CANARY = "canary"
-_SHARES = (("10%", 0.1), ("50%", 0.5), ("rest", 1.0))
-NAMES = (CANARY, *(name for name, _ in _SHARES))
+_SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,25 +7,16 @@ from typing import Unpack
 
 import click
 
+from provisioner.base.collector import without_collector
 from provisioner.base.errors import UsageError
 from provisioner.cli.context import Invocation
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.limit import hosts_limit_option
-from provisioner.cli.plan_text import ending_lines as plan_ending_lines
-from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.question import ask, refuse_unattended
-from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
+from provisioner.cli.rollout_options import RolloutChoices, rollout_options
 from provisioner.cli.session import session_of
-from provisioner.cli.terminal import stderr_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Planned, Session, make_plan
-from provisioner.plan.guards.policy import parse_allowances
-from provisioner.runs.applied import Applied
-from provisioner.runs.apply import apply_plan
-from provisioner.runs.options import RunOptions
-from provisioner.runs.resume import abort, resume
-from provisioner.runs.saved_plan import plan_again, reviewed_plan
+from provisioner.session import begin_observing
 
 
 @click.command()
@@ -73,38 +64,29 @@ def apply(
         raise UsageError("--approvals is for a saved plan", hint="name it: apply PLAN --approvals DIR")
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
         raise UsageError("--resume and --abort stand alone", hint="the run knows its plan and its hosts")
-    if aborted:
-        applied = abort(session)
-    else:
-        with stoppable() as stop:
-            options = run_options_of(chosen, invocation.env, stop, folder)
+    # What is written wrong is said before anybody is asked; most write none, and need no import for it.
+    allowed = _allowed(allows) if allows and not saved else {}
+    with stoppable() as stop:
+        observing = None if saved or resumed or aborted else begin_observing(session, parse_limits(limits))
+        # Only now: while hosts are read there is time for this import.
+        with without_collector():
+            from provisioner.cli import apply_run  # noqa: PLC0415
+
+        if aborted:
+            applied = apply_run.abort(session)
+        else:
+            options = apply_run.run_options_of(chosen, invocation.env, stop, folder)
             if resumed:
-                applied = resume(session, options)
+                applied = apply_run.resume(session, options)
             elif saved:
-                applied = _apply_reviewed(session, str(saved), options, given=bool(limits or allows))
+                applied = apply_run.apply_reviewed(session, str(saved), options, given=bool(limits or allows))
             else:
-                planned = make_plan(session, parse_limits(limits), allow=parse_allowances(allows))
-                _ask(invocation, planned, yes=yes)
-                applied = apply_plan(session, planned, options=options)
-    return show_applied(invocation, applied)
+                planned = apply_run.make_plan(session, parse_limits(limits), allow=allowed, observing=observing)
+                applied = apply_run.apply_made(invocation, session, planned, options, yes=yes)
+    return apply_run.show_applied(invocation, applied)
 
 
-def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
-    """Apply a saved plan; which hosts it takes and what it is allowed stands in it."""
-    if given:
-        hint = "leave --limit and --allow out, or make a new plan with them: provisioner plan --out FILE"
-        raise UsageError(f"{saved} is applied as it was reviewed", hint=hint)
-    reviewed = reviewed_plan(session, saved)
-    return apply_plan(session, plan_again(session, reviewed), saved=reviewed, options=options)
+def _allowed(allows: tuple[str, ...]) -> dict[str, int]:
+    from provisioner.plan.guards.policy import parse_allowances  # noqa: PLC0415 (few raise a limit)
 
-
-def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
-    if not invocation.json:
-        terminal = stderr_of(invocation.env, color=invocation.color)
-        terminal.print(plan_lines(planned.plan, terminal, say=invocation.say))
-        terminal.print(plan_ending_lines(planned.plan, terminal, say=invocation.say))
-    planned.refuse_foreign()
-    if planned.plan.is_empty or planned.plan.refused or yes:
-        return
-    refuse_unattended(invocation, "whether to apply this plan", hint="add --yes, or name a saved plan")
-    ask("Apply this plan?")
+    return parse_allowances(allows)

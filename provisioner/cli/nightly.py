@@ -23,11 +23,12 @@ from provisioner.cli.terminal import outlive_readers, stdout_of
 from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Planned, Session, expect_hosts
+from provisioner.pipeline import Planned
 from provisioner.report.night_units import NightUnits
 from provisioner.report.text import text_report
+from provisioner.session import Session, expect_hosts
 from provisioner.verify.orders import Orders
-from provisioner.verify.picture.due import Looks
+from provisioner.verify.picture.looks import Looks
 from provisioner.verify.result import Verdict, VerifyResult
 
 if TYPE_CHECKING:

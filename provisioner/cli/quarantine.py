@@ -16,14 +16,16 @@ from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.quarantine_text import quarantine_lines
 from provisioner.cli.question import ask, refuse_unattended
-from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
+from provisioner.cli.results import run_options_of, show_applied
+from provisioner.cli.rollout_options import RolloutChoices, rollout_options
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import Limit, parse_limits
-from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.pipeline import Planned, make_plan
 from provisioner.plan.changes import Resource
 from provisioner.plan.diff import Quarantined
 from provisioner.runs.apply import apply_plan
+from provisioner.session import Session
 
 
 @click.group(cls=NamedGroup)

@@ -17,15 +17,8 @@ from provisioner.cli.held_text import code_with_held, held_documents, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
 from provisioner.cli.question import ask, refuse_unattended
-from provisioner.cli.results import (
-    RolloutChoices,
-    code_of,
-    ending_lines,
-    host_line,
-    note_lines,
-    rollout_options,
-    run_options_of,
-)
+from provisioner.cli.results import code_of, ending_lines, host_line, note_lines, run_options_of
+from provisioner.cli.rollout_options import RolloutChoices, rollout_options
 from provisioner.cli.session import session_of
 from provisioner.runs.applied import Applied
 from provisioner.runs.rollback import RollbackPlan, plan_rollback, roll_back

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provisioner.base.collector import without_collector
-from provisioner.base.errors import StateError, UsageError
-from provisioner.base.language import marked
+from provisioner.base.errors import UsageError
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
-from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
-from provisioner.cli.onlooker import AskedAfter
-from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.session import session_of
-from provisioner.cli.verify_files import VerifyFiles, write_files
-from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
+from provisioner.cli.verify_options import LEVELS, deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import end_calls, expect_hosts
-from provisioner.report.text import text_report
-from provisioner.verify.document import verify_in_parts
-from provisioner.verify.levels import HIGHEST
-from provisioner.verify.orders import Orders
-from provisioner.verify.picture.due import Looks
-from provisioner.verify.result import Verdict, exit_code
-from provisioner.verify.rotation import Share, share_of
+from provisioner.session import expect_hosts
+from provisioner.verify.picture.looks import Looks
+
+if TYPE_CHECKING:
+    from provisioner.verify.rotation import Share
 
 
-class Sampled(click.ParamType[Share]):
+class Sampled(click.ParamType["Share"]):
     """A share of the cameras, or a number of them."""
 
     name = "share"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Share:
         """Take `10%`, `0.1` or `500`."""
+        from provisioner.verify.rotation import share_of  # noqa: PLC0415 (few ask for a share)
+
         try:
             return share_of(str(value))
         except ValueError as error:
@@ -51,7 +45,7 @@ class Sampled(click.ParamType[Share]):
 @click.option("--markdown", type=Place(path_type=Path), metavar="FILE", help="Write it as a comment in Markdown, too.")
 @click.option("--detail", is_flag=True, help="List every path, not only incidents.")
 @fail_on_option("End with 1 only if a path is this bad or worse.")
-@click.option("--level", type=click.IntRange(1, HIGHEST.number), metavar="N", help="Up to which level; 7 is all.")
+@click.option("--level", type=click.IntRange(1, LEVELS), metavar="N", help="Up to which level; 7 is all.")
 @click.option(
     "--sample", type=Sampled(), metavar="SHARE", help="Measure a part of the cameras: a share (10%) or a number (500)."
 )
@@ -99,55 +93,26 @@ def verify(
     invocation.refuse_proposed(html, junit, markdown)
     _refuse_blind(limits, accept=accept, renew=renew)
     session = session_of(invocation)
-    onlooker, limit = AskedAfter(), parse_limits(limits)
-    expect_hosts(session, limit)
+    expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.
     with without_collector():
-        from provisioner.runs.verification import (  # noqa: PLC0415
-            NoteError,
-            accept_pictures,
-            expect_verification,
-            record_verification,
-            refuse_job,
-            verify_with_memory,
-        )
+        from provisioner.cli.verify_run import Asked, verify_and_record  # noqa: PLC0415
 
-    if accept:
-        refuse_job(session)
-    orders = Orders(
+    asked = Asked(
+        limits=limits,
+        files=(html, junit, markdown),
+        detail=detail,
+        fail_on=fail_on,
         level=level,
         sample=sample,
         deadline_s=deadline,
-        once=once,
         looks=Looks(picture),
+        once=once,
         asks_again=onvif_again,
-        say=invocation.progress.remark,
-        onlooker=onlooker,
+        accept=accept,
+        renew=renew,
     )
-    expect_verification(session, limits, orders)
-    result = verify_with_memory(session, limit, orders)
-    end_calls(session)
-    result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
-    accepted = None
-    if accept:
-        result, accepted = accept_pictures(session, result, renew=renew)
-    files = VerifyFiles(html, junit, markdown)
-    unwritten = write_files(result, files, Verdict(fail_on), color=invocation.color, say=invocation.say)
-    if invocation.json:
-        print_document(verify_in_parts(result))
-    else:
-        # click takes the colours out where they are not wanted.
-        click.echo(text_report(result, detail=detail, color=True, say=invocation.say), nl=False, color=invocation.color)
-    try:
-        record_verification(session, result, limits, accepted)
-    except NoteError as error:
-        print_warning(error.message, error.hint, color=invocation.color, say=invocation.say)
-    except StateError as error:
-        if accept:
-            raise
-        message = marked(f"this verification is not recorded: {error.message}")
-        print_warning(message, error.hint, color=invocation.color, say=invocation.say)
-    return code_with_held(exit_code(result, Verdict(fail_on)), (*result.held, *unwritten))
+    return verify_and_record(invocation, session, asked)
 
 
 def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:

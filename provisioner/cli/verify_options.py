@@ -8,11 +8,13 @@ from typing import Final, TypeVar
 import click
 
 from provisioner.cli.word import ListedWord
-from provisioner.verify.picture.due import Looks
+from provisioner.verify.picture.looks import Looks
 
 _C = TypeVar("_C", bound=Callable[..., object])
 _SHORTEST_S: Final = 15
 _LONGEST_S: Final = 86_400
+LEVELS: Final = 7
+"""As many as `verify.levels` has, whose import would keep hosts from being told."""
 
 
 def deadline_option(description: str) -> Callable[[_C], _C]:

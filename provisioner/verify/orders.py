@@ -10,7 +10,7 @@ from typing import Protocol
 
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
-from provisioner.verify.picture.due import Looks
+from provisioner.verify.picture.looks import Looks
 from provisioner.verify.reference import References
 from provisioner.verify.result import PathLook
 from provisioner.verify.rotation import Share

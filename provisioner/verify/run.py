@@ -30,7 +30,8 @@ from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import Window, in_window, window_meanwhile, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
-from provisioner.verify.picture.due import Looks, looks_at
+from provisioner.verify.picture.due import looks_at
+from provisioner.verify.picture.looks import Looks
 from provisioner.verify.reference import references_by_site
 from provisioner.verify.requests import ObserveCall, ProbeLimits, one_a_relay, paths_by_host, probe_calls, taking_turns
 from provisioner.verify.result import (

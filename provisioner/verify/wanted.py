@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from provisioner.base.errors import UsageError
 from provisioner.desired.chosen import refuse_all_shut, refuse_held, refuse_shut
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import NEXT, SITE, DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
-from provisioner.hosts.facts import HostFacts
-from provisioner.plan.diff import with_live_logins
+
+if TYPE_CHECKING:
+    from provisioner.hosts.facts import HostFacts
 
 _EVERYTHING = Limit()
 
@@ -60,6 +62,8 @@ def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostF
         targets: the paths.
         facts: of the hosts that were read.
     """
+    from provisioner.plan.diff import with_live_logins  # noqa: PLC0415 (what calls hosts is told them before)
+
     relays = with_live_logins({target.relay.id: target.relay for target in targets}.values(), facts)
     if not relays:
         return tuple(targets)

@@ -136,7 +136,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     terminal = applied(Terminal, tmp_path / "example", monkeypatch, capsys)
     hosts = WatchedHosts()
     hosts.hosts = terminal.hosts.hosts
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(pipeline, "WATCH", quick_watch())
     bare, person = tmp_path / "inventory.git", tmp_path / "person"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True, timeout=60)

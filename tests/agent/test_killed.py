@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.history.commit_states import read_commit_states
 from provisioner.history.place import state_place_of
 from provisioner.runs.agent.decision import UnfinishedRun
@@ -29,7 +28,7 @@ def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> DiskHosts:
     hosts = DiskHosts(site.folder / "hosts")
     hosts.hosts = site.hosts.hosts
     hosts.save()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     site.hosts = hosts
     return hosts
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.history.commit_states import CommitRow, read_commit_states
 from provisioner.history.place import VARIABLE, state_place_of
 from provisioner.runs.agent import run
@@ -76,7 +75,7 @@ def pair(site: Site, state: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     hosts = DiskHosts(site.folder / "hosts")
     hosts.hosts = site.hosts.hosts
     hosts.save()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(run, "_STAND_BY_S", 0.2)
     site.hosts = hosts
     both = Pair(site, site.environment | {VARIABLE: state}, {})

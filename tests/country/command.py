@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Final
 
-from provisioner import pipeline
+from provisioner import pipeline, session
 from provisioner.cli.main import run
 from provisioner.nodes import service
 from provisioner.verify.orders import Timepiece
@@ -33,7 +33,7 @@ def main() -> int:
         waited[0] += seconds
 
     for module, name, double in (
-        (pipeline, "AnsibleRunner", CountryCarrier),
+        (session, "AnsibleRunner", CountryCarrier),
         (service, "AnsibleRunner", CountryCarrier),
         (pipeline, "WATCH", Timepiece(usual.now, pause)),
     ):

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from provisioner import pipeline
 from provisioner.apply import job
 from provisioner.cli.main import run
 from provisioner.runs import execution
@@ -73,7 +72,7 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Country]:
     (root / "mediamtx").touch()
     os.chdir(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "AnsibleRunner", whole.runner)
+        patch.setattr("provisioner.session.AnsibleRunner", whole.runner)
         patch.setattr(execution, "fetch", lambda *_arguments: root / "mediamtx")
         usual = job.RolloutOptions.__init__
 

@@ -21,12 +21,12 @@ from typing import Any, Final
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.base.clock import VIETNAM
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
 from provisioner.history.store import open_history
 from provisioner.render.files import NFT_FILE
+from provisioner.session import Session
 from tests.example_terminal import EXAMPLE
 from tests.nodes.broker import CARRIERS
 from tests.nodes.own_process import ended, kill
@@ -173,7 +173,7 @@ def _are_whole(carriers: Carriers) -> None:
     hosts, _ = carriers.hosts.told()
     root = carriers.folder / EXAMPLE
     environment = carriers.environment | {"ANSIBLE_VAULT_PASSWORD_FILE": str(root / ".vault-password")}
-    session = pipeline.Session(root, environment, datetime.now(VIETNAM).date())
+    session = Session(root, environment, datetime.now(VIETNAM).date())
     for name, files in session.files.items():
         has = {path: content for path, (content, *_) in hosts[name].files.items()}
         assert has == {file.path: file.content for file in files}, name

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.apply import host_change
 from provisioner.base.clock import VIETNAM
 from provisioner.cli.main import run as command
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.nodes import service
 from provisioner.nodes.controller import NodePace, NodeRunner
+from provisioner.session import Session
 from tests.example_terminal import EXAMPLE, ExampleTerminal, applied
 from tests.nodes.broker import CARRIERS, BrokerServer, broker_of
 from tests.nodes.own_process import begun, kill
@@ -152,9 +152,9 @@ def two_carriers(
     """Both carriers at work: broker, nodes and hosts run, the controller may be called."""
     folder = terminal.root
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"}
-    session = pipeline.Session(folder / EXAMPLE, environment, datetime.now(VIETNAM).date())
+    session = Session(folder / EXAMPLE, environment, datetime.now(VIETNAM).date())
     hosts = served(terminal.hosts.hosts, session.state.hosts, times, seed)
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(service, "AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(service, "NodeRunner", partial(NodeRunner, pace=PACE))
     monkeypatch.setattr(host_change, "_RETRY_S", RETRY_S)

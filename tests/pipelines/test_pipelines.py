@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.cli.main import run
 from tests.example_terminal import EXAMPLE, applied
 from tests.forges import NUMBER, TOKEN, Forge, served_forge
@@ -249,7 +248,7 @@ def built(
     stack.callback(program.close)
     hosts = WatchedHosts()
     hosts.hosts = terminal.hosts.hosts
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     return House(kind, forge, program, person, server, tmp_path, hosts)
 
 

@@ -15,7 +15,6 @@ from provisioner.base.printable import printable
 from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
 from provisioner.inventory.model import Approver
 from provisioner.inventory.operations.ssh_keygen import made_signature
-from provisioner.pipeline import Session
 from provisioner.plan import WrittenPlan
 from provisioner.plan.guards.approval_file import (
     APPROVAL_NAMESPACE,
@@ -27,6 +26,7 @@ from provisioner.plan.guards.approval_file import (
 )
 from provisioner.plan.guards.approved import key_blob
 from provisioner.runs.approvals.before_apply import FOLDER, kept_plan_name
+from provisioner.session import Session
 
 _SHOWN = 80
 

@@ -13,7 +13,8 @@ from provisioner.base.printable import printable
 from provisioner.desired.limit import Limit
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Connection, Facility, Inventory, Secrets
-from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.pipeline import Planned, make_plan
+from provisioner.session import Session
 
 _SHOWN = 80
 

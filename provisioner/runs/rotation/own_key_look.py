@@ -9,7 +9,8 @@ from provisioner.desired.limit import Limit
 from provisioner.desired.spec import SITE
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import NextRelayKey
-from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.pipeline import Planned, make_plan
+from provisioner.session import Session
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from provisioner.desired.spec import MediaPath
 from provisioner.verify.memory import NOTHING, Memories
+from provisioner.verify.picture.looks import Looks
 from provisioner.verify.rotation import full_look_due
 from provisioner.verify.wanted import PathToCheck
 
@@ -28,15 +28,6 @@ LONGEST_S: Final = 60.0
 # frames come out of order: then none of them is shown in time.
 _PIXELS_A_SECOND: Final = 6_000_000
 _USUAL_FPS: Final = 25
-
-
-class Looks(StrEnum):
-    """How pictures are looked at: not at all, quickly, fully, or fully where that is due and quickly elsewhere."""
-
-    OFF = "off"
-    QUICK = "quick"
-    FULL = "full"
-    DUE = "due"
 
 
 def looks_at(

@@ -228,7 +228,8 @@ def test_a_path_that_is_read_at_the_end_alone_has_to_give_a_picture_there() -> N
     before = controller.contents()
     jobs = [job for job in controller.jobs(state(SITES, "another password")) if job.spec.id == RELAY]
     lost = min(named(jobs[0]))
-    controller.hosts.before = lambda operation, _: controller.hosts.hosts[RELAY].dark.add(lost) if operation == "look" else None
+    relay = controller.hosts.hosts[RELAY]
+    controller.hosts.before = lambda operation, _: relay.dark.add(lost) if operation == "look" else None
     done = controller.run(jobs, "run-2")
     assert [r.outcome for r in done.results] == [HostOutcome.ROLLED_BACK]
     assert f"path gate: no picture after the change: {lost}" in done.results[0].cause

@@ -80,7 +80,7 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     # The hosts of the example have their keys: what is made here is the vault's.
     monkeypatch.setattr(pipeline, "make_host_keys", lambda *_arguments, **_options: ({}, {}))

@@ -16,7 +16,6 @@ from pathlib import Path
 import click
 import pytest
 
-from provisioner import pipeline
 from provisioner.base.git_commit import OWN_HOOK
 from provisioner.cli.main import run
 from provisioner.hosts.call_target import CallTarget
@@ -117,7 +116,7 @@ def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camer
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _text: CANARY)
     packages = tmp_path / "packages"

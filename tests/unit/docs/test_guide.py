@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import pytest
 
-from provisioner import pipeline
 from provisioner.base import errors
 from provisioner.base.clock import VIETNAM
 from provisioner.cli import overview
@@ -110,7 +109,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimulatedHosts:
     simulated = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: simulated)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: simulated)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     return simulated
 

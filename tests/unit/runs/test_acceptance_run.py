@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.cli.main import run
 from provisioner.desired.spec import MediaPath
 from provisioner.history.place import state_place_of
@@ -70,7 +69,7 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """A person whose hosts hold what the example says."""
     hosts, program = SeeingHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     one = Person(tmp_path, hosts, capsys)
     assert one.run("apply", "--yes", "--allow", "trust=4") == 0

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.availability.kept import KeptVerdict
 from provisioner.base.errors import StateError
 from provisioner.history.place import StatePlace, state_place_of
@@ -52,7 +51,7 @@ class Nightly:
 def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nightly:
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     controller = Controller(tmp_path, hosts)
     assert controller.run("apply", "--yes", "--allow", "trust=4") == 0

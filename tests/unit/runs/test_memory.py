@@ -30,7 +30,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     """A controller on whose hosts everything is applied."""
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     controller = Controller(tmp_path, hosts)
     assert controller.run("apply", "--yes", "--allow", "trust=4") == 0

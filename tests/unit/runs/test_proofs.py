@@ -22,6 +22,7 @@ from provisioner.runs import execution, verification
 from provisioner.runs.journal import state_place
 from provisioner.runs.meanwhile import proofs
 from provisioner.runs.meanwhile.proofs import ProofsSoFar
+from provisioner.session import Session
 from provisioner.verify.orders import Timepiece
 from tests.watched import WatchedHosts
 
@@ -62,7 +63,7 @@ def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch)
     hosts, program = HostsOneByOne(), folder / "mediamtx"
     folder.mkdir(exist_ok=True)
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.setattr(verification, "ProofsSoFar", partial(ProofsSoFar, every_s=every_s))
     controller = Controller(folder, hosts)
@@ -72,7 +73,7 @@ def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch)
 
 def memories(controller: Controller) -> Mapping[str, Document]:
     """What is remembered of all paths, by their names."""
-    session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 1))
+    session = Session(controller.root, controller.environment, date(2021, 6, 1))
     read = read_memories(state_place(session), [path.name for _, path in session.state.paths])
     assert read is not None
     return read.documents
@@ -132,7 +133,7 @@ def test_a_verification_that_is_killed_leaves_what_it_had_proved(
     with pytest.raises(KilledError):
         controller.run("verify")
     after = memories(controller)
-    session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 1))
+    session = Session(controller.root, controller.environment, date(2021, 6, 1))
     every = {path.name: host.id for host, path in session.state.paths}
     # What failed waits for the end: what is said of it hangs on what else is found.
     proved = {name for name in every if after[name] != before[name]}

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.cli.main import run
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
@@ -20,6 +19,7 @@ from provisioner.inventory.loader.load import load_inventory
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.pictures import pictures_of
 from provisioner.runs import execution
+from provisioner.session import Session
 from tests.watched import WatchedHosts
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
@@ -62,7 +62,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
     """A controller whose hosts are in memory."""
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     return Controller(tmp_path, hosts)
 
@@ -156,7 +156,7 @@ def test_no_secret_gets_into_the_history(controller: Controller) -> None:
 
 
 def _secrets_of(controller: Controller) -> set[str]:
-    session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 13))
+    session = Session(controller.root, controller.environment, date(2021, 6, 13))
     secrets = {login.password.reveal() for of in session.secrets.cameras.values() for login in of.values()}
     for carrier in session.secrets.carriers.values():
         secrets |= {secret.reveal() for secret in (*carrier.readers.values(), *carrier.site_psks.values())}

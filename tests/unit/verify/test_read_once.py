@@ -16,7 +16,7 @@ from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import is_proved, judge
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.orders import Orders, Timepiece
-from provisioner.verify.picture.due import Looks
+from provisioner.verify.picture.looks import Looks
 from provisioner.verify.result import Cause, Verdict, VerifyResult
 from provisioner.verify.run import verify
 from provisioner.verify.standing import remembered

@@ -16,8 +16,9 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.memory import PathMemory
 from provisioner.verify.picture.check import is_full, signs_of
-from provisioner.verify.picture.due import FULL_S, LONGEST_S, QUICK_S, Looks, look_at, looks_at
+from provisioner.verify.picture.due import FULL_S, LONGEST_S, QUICK_S, look_at, looks_at
 from provisioner.verify.picture.hours import Hours, hours_of
+from provisioner.verify.picture.looks import Looks
 from provisioner.verify.picture.measures import Picture, picture_in
 from provisioner.verify.picture.rules import (
     NOT_DECIDABLE,

@@ -1,0 +1,115 @@
+"""What `provisioner verify` does once what calls hosts has been told which: the verification, shown and recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from provisioner.base.errors import StateError
+from provisioner.base.language import marked
+from provisioner.cli.context import Invocation
+from provisioner.cli.held_text import code_with_held
+from provisioner.cli.onlooker import AskedAfter
+from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.verify_files import VerifyFiles, write_files
+from provisioner.desired.limit import parse_limits
+from provisioner.report.text import text_report
+from provisioner.runs.verification import (
+    NoteError,
+    accept_pictures,
+    expect_verification,
+    record_verification,
+    refuse_job,
+    verify_with_memory,
+)
+from provisioner.session import Session, end_calls
+from provisioner.verify.document import verify_in_parts
+from provisioner.verify.orders import Orders
+from provisioner.verify.picture.looks import Looks
+from provisioner.verify.result import Verdict, exit_code
+from provisioner.verify.rotation import Share
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asked of a verification.
+
+    Attributes:
+        limits: the texts that choose the paths.
+        files: where it is written, too: as a page, as JUnit XML, as a comment.
+        detail: whether every path is listed.
+        fail_on: how bad a path has to be to fail.
+        level: up to which level; None is all.
+        sample: the share of the cameras that is measured; None is all.
+        deadline_s: how long it may take; None is without end.
+        looks: how pictures are looked at.
+        once: whether one look alone decides.
+        asks_again: whether logins are tried that devices refused.
+        accept: whether what is shown is accepted; with `renew` what was accepted before is forgotten.
+    """
+
+    limits: tuple[str, ...]
+    files: tuple[Path | None, Path | None, Path | None]
+    detail: bool
+    fail_on: str
+    level: int | None
+    sample: Share | None
+    deadline_s: int | None
+    looks: Looks
+    once: bool
+    asks_again: bool
+    accept: bool
+    renew: bool
+
+
+def verify_and_record(invocation: Invocation, session: Session, asked: Asked) -> int:
+    """Verify paths, show what was found and record it: the exit code.
+
+    Args:
+        invocation: how the command was called.
+        session: the inventory.
+        asked: what it was asked.
+
+    Raises:
+        UsageError: pictures are to be accepted where nobody looks at them.
+        StateError: what was accepted cannot be recorded.
+    """
+    if asked.accept:
+        refuse_job(session)
+    onlooker = AskedAfter()
+    orders = Orders(
+        level=asked.level,
+        sample=asked.sample,
+        deadline_s=asked.deadline_s,
+        once=asked.once,
+        looks=asked.looks,
+        asks_again=asked.asks_again,
+        say=invocation.progress.remark,
+        onlooker=onlooker,
+    )
+    expect_verification(session, asked.limits, orders)
+    result = verify_with_memory(session, parse_limits(asked.limits), orders)
+    end_calls(session)
+    result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
+    accepted = None
+    if asked.accept:
+        result, accepted = accept_pictures(session, result, renew=asked.renew)
+    fail_on, color, say = Verdict(asked.fail_on), invocation.color, invocation.say
+    unwritten = write_files(result, VerifyFiles(*asked.files), fail_on, color=color, say=say)
+    if invocation.json:
+        print_document(verify_in_parts(result))
+    else:
+        # click takes the colours out where they are not wanted.
+        click.echo(text_report(result, detail=asked.detail, color=True, say=say), nl=False, color=color)
+    try:
+        record_verification(session, result, asked.limits, accepted)
+    except NoteError as error:
+        print_warning(error.message, error.hint, color=color, say=say)
+    except StateError as error:
+        if asked.accept:
+            raise
+        message = marked(f"this verification is not recorded: {error.message}")
+        print_warning(message, error.hint, color=color, say=say)
+    return code_with_held(exit_code(result, fail_on), (*result.held, *unwritten))
