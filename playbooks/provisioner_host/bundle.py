@@ -8,15 +8,14 @@ it to the host's Python where nothing is installed yet and no bundle can be seal
 from __future__ import annotations
 
 import errno
-import hashlib
 import hmac
 import os
-import shutil
 import sys
-import tarfile
-import tempfile
 import time
-from typing import IO
+
+TYPE_CHECKING = False  # as typing's, which takes longer to import than a proof takes
+if TYPE_CHECKING:
+    from typing import IO
 
 # As in side.py.
 SIDE = ""
@@ -119,6 +118,9 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
 
 
 def _received(stream: _Counted, key: bytes | None) -> bool:
+    import shutil  # noqa: PLC0415 (who proves only which host this is does without it)
+    import tempfile  # noqa: PLC0415 (the same)
+
     for name in os.listdir(_RUN):
         if name.startswith(_BUNDLES) and not os.path.exists("/proc/" + name[len(_BUNDLES) :].partition("-")[0]):
             shutil.rmtree(os.path.join(_RUN, name), ignore_errors=True)
@@ -196,6 +198,8 @@ def _is_stored_sealed(stream: _Counted, key: bytes, bundle: IO[bytes]) -> bool:
 
 def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
     """Unpack what is asked into the folder: the program's modules, name and source."""
+    import tarfile  # noqa: PLC0415 (the same)
+
     program = []
     with tarfile.open(fileobj=bundle, mode="r|") as archive:
         for member in archive:
@@ -211,6 +215,10 @@ def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
 
 def _place(program: list[tuple[str, bytes]]) -> str:
     """Find the folder of this very program, made where it is not there yet."""
+    import hashlib  # noqa: PLC0415 (the same)
+    import shutil  # noqa: PLC0415 (the same)
+    import tempfile  # noqa: PLC0415 (the same)
+
     digest = hashlib.sha256(repr(sorted(program)).encode()).hexdigest()[:32]
     place = f"{_RUN}/{_PROGRAMS}{digest}"
     if os.path.isdir(place):

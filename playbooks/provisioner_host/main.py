@@ -6,26 +6,32 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import apply, confirm, keys, observe, owner, rollback
 from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import (
-        Answer,
-        FlowLookAnswer,
-        FlowLookRequest,
-        ProbeAnswer,
-        ProbeRequest,
-        RemoveAnswer,
-        RemoveRequest,
-        Request,
-    )
+    from provisioner_host.wire import Answer, Request
 
 ANSWER = "PROVISIONER-ANSWER "
+# By an operation's name the module and the function that do it.
+_OPERATIONS = {
+    "observe": ("observe", "observe_host"),
+    "keys": ("keys", "make"),
+    "release": ("owner", "release"),
+    "remove": ("remove", "remove"),
+    "apply": ("apply", "apply"),
+    "rollback": ("rollback", "rollback"),
+    "look": ("confirm", "look"),
+    "confirm": ("confirm", "confirm"),
+    "abort": ("confirm", "abort"),
+    "status": ("confirm", "status"),
+    "probe": ("probe", "probe"),
+    "flow": ("flow", "flow"),
+}
 
 
 def serve(folder: str) -> None:
@@ -56,41 +62,12 @@ def _place(error: Exception) -> str:
     return f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
 
 
-def _probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
-    from provisioner_host import probe  # noqa: PLC0415 (what reads streams is imported where streams are read)
-
-    return probe.probe(request, folder)
-
-
-def _flow(request: FlowLookRequest, folder: Path) -> FlowLookAnswer:
-    from provisioner_host import flow  # noqa: PLC0415 (the same)
-
-    return flow.flow(request, folder)
-
-
-def _remove(request: RemoveRequest, folder: Path) -> RemoveAnswer:
-    from provisioner_host import remove  # noqa: PLC0415 (it is done once in a host's life)
-
-    return remove.remove(request, folder)
-
-
 def _operation(request: Request, folder: Path) -> Answer:
-    # Which request an operation takes is what its name says: the type checker cannot see that through a table.
-    operations: dict[str, Callable[[Any, Path], Answer]] = {
-        "observe": observe.observe_host,
-        "keys": keys.make,
-        "release": owner.release,
-        "remove": _remove,
-        "apply": apply.apply,
-        "rollback": rollback.rollback,
-        "look": confirm.look,
-        "confirm": confirm.confirm,
-        "abort": confirm.abort,
-        "status": confirm.status,
-        "probe": _probe,
-        "flow": _flow,
-    }
     name = request["operation"]
-    if name not in operations:
+    if name not in _OPERATIONS:
         raise Failed(f"this host program knows no operation {name}")
-    return operations[name](request, folder)
+    module, function = _OPERATIONS[name]
+    # The modules of the other operations take longer to import than most operations take.
+    # Which request an operation takes is what its name says: the type checker cannot see that through a table.
+    operation: Callable[[Any, Path], Answer] = getattr(import_module(f"provisioner_host.{module}"), function)
+    return operation(request, folder)

@@ -13,8 +13,7 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from provisioner_host import picture_look, pinned
@@ -53,15 +52,18 @@ _ENDING_S = 1.5
 _SIZE_UNKNOWN = "dimensions not set"
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """Where and as whom to read; `fingerprint` is of the relay's certificate, empty where nothing is encrypted."""
 
     address: str
     port: int
     user: str
-    password: str = field(repr=False)
+    password: str
     fingerprint: str = ""
+
+    def __repr__(self) -> str:
+        """It without the password."""
+        return f"Login({self.user!r}, {self.address!r}, {self.port})"
 
     @property
     def scheme(self) -> str:

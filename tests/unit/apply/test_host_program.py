@@ -52,7 +52,7 @@ def test_a_program_is_kept_under_its_digest_with_bytecode_and_a_request_is_not(t
         assert "knows no operation" in str(carried(run, templates)["error"])
         (kept,) = run.iterdir()
         assert kept.name == f"provisioner-program-{templates.host_digest}"
-    assert list((kept / "provisioner_host/__pycache__").glob("observe.*.pyc"))
+    assert list((kept / "provisioner_host/__pycache__").glob("main.*.pyc"))
     assert {path.stat().st_mode & 0o077 for path in (kept, *kept.rglob("*"))} == {0}
 
 
