@@ -14,10 +14,10 @@ import hypothesis
 import pytest
 from hypothesis import is_hypothesis_test
 
-from provisioner import pipeline
 from provisioner.apply import job
 from provisioner.base import vault
 from provisioner.cli.progress import onlookers
+from provisioner.pipeline import stages
 from provisioner.verify.orders import Timepiece
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
@@ -95,7 +95,7 @@ def _no_waiting_for_hosts_in_memory(request: pytest.FixtureRequest, monkeypatch:
     """
     if request.node.get_closest_marker("lab") is None:
         quick = QuickClock()
-        monkeypatch.setattr(pipeline, "WATCH", Timepiece(quick.now, quick.sleep))
+        monkeypatch.setattr(stages, "WATCH", Timepiece(quick.now, quick.sleep))
         if "contract" not in request.path.parts:
             monkeypatch.setattr(job, "time", QuickClock())
 

@@ -59,7 +59,7 @@ def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     """A committed checkout in which everything is applied: done once, and a copy for each test."""
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.chdir(tmp_path)
     terminal = kind(tmp_path, hosts, capsys)

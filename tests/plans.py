@@ -17,7 +17,7 @@ from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import Access, Allocations, Inventory, NextPsk, Secrets
 from provisioner.inventory.moves import moved_secrets
-from provisioner.pipeline import Planned
+from provisioner.pipeline.stages import Planned
 from provisioner.plan import Basis
 from provisioner.plan.build import Observed, build_plan
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile

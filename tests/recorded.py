@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from provisioner import session
 from provisioner.cli.main import run
 from provisioner.history.place import FILE, StatePlace, state_place_of
+from provisioner.pipeline import session
 from provisioner.runs import execution
 from tests.watched import WatchedHosts
 

@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from provisioner import session
 from provisioner.cli.main import main
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.begun import BegunAnsible
 from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.pipeline import session
 from tests.simulated import SimulatedHosts
 
 

@@ -16,7 +16,7 @@ from provisioner.cli.rollout_options import RolloutChoices, rollout_options
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.session import begin_observing
+from provisioner.pipeline.session import begin_observing
 
 
 @click.command()

@@ -8,13 +8,13 @@ from provisioner.cli.plan_text import ending_lines, plan_lines
 from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import run_options_of, show_applied
 from provisioner.cli.terminal import stderr_of
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
 from provisioner.runs.resume import abort, resume
 from provisioner.runs.saved_plan import plan_again, reviewed_plan
-from provisioner.session import Session
 
 __all__ = ["abort", "apply_made", "apply_reviewed", "make_plan", "resume", "run_options_of", "show_applied"]
 

@@ -20,11 +20,11 @@ from provisioner.desired.recovery import tried
 from provisioner.history.who import who, who_text
 from provisioner.inventory.operations.recovery import NewRecoveryKey, draw_recovery_key
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.pipeline import KeysMade, init_keys
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import KeysMade, init_keys
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.plan.last_lines import held_ending
-from provisioner.session import Session
 
 
 @click.group(cls=NamedGroup)

@@ -29,7 +29,7 @@ from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
 from provisioner.inventory.operations.file_edit import EditsOfMany, FileEdit
 from provisioner.inventory.operations.own_key import OwnKeyOrder
-from provisioner.pipeline import Planned
+from provisioner.pipeline.stages import Planned
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.names import some_of
 from provisioner.runs.applied import Applied

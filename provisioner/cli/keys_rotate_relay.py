@@ -26,7 +26,7 @@ from provisioner.cli.results import applied_lines
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
 from provisioner.inventory.operations.own_key import OwnKeyOrder
-from provisioner.pipeline import Planned
+from provisioner.pipeline.stages import Planned
 from provisioner.runs.applied import Applied
 from provisioner.runs.rotation.course import KeyTerms
 from provisioner.runs.rotation.own_key import OwnKeyOutcome, begin_own_key, cancel_own_key, end_own_key

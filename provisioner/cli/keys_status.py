@@ -11,9 +11,9 @@ from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.session import session_of
 from provisioner.inventory.operations.own_key import relay_named
+from provisioner.pipeline.session import Session
 from provisioner.report.key_ages import key_age_lines, key_ages_document
 from provisioner.runs.rotation.record import known_ages
-from provisioner.session import Session
 
 
 @click.command()

@@ -23,10 +23,10 @@ from provisioner.cli.terminal import outlive_readers, stdout_of
 from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Planned
+from provisioner.pipeline.session import Session, expect_hosts
+from provisioner.pipeline.stages import Planned
 from provisioner.report.night_units import NightUnits
 from provisioner.report.text import text_report
-from provisioner.session import Session, expect_hosts
 from provisioner.verify.orders import Orders
 from provisioner.verify.picture.looks import Looks
 from provisioner.verify.result import Verdict, VerifyResult

@@ -27,7 +27,8 @@ from provisioner.cli.terminal import stdout_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.lifecycle.site_packages import PackageStanding
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.packages import older_lines, packages_document
@@ -35,7 +36,6 @@ from provisioner.report.plan_markdown import plan_comment
 from provisioner.runs.compare import compare
 from provisioner.runs.packages import older_packages
 from provisioner.runs.saved_plan import maker_here
-from provisioner.session import Session
 
 _CHANGES = 10
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")

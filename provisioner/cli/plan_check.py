@@ -16,9 +16,9 @@ from provisioner.cli.held_text import code_with_held, held_lines
 from provisioner.cli.output import print_document
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import Limit
+from provisioner.pipeline.session import Session
 from provisioner.plan.document import held_document
 from provisioner.runs.saved_plan import PlanCheck, check_digest, check_saved, read_plan_file
-from provisioner.session import Session
 
 SCHEMA = "provisioner/plan-check"
 _LONGEST = 200

@@ -19,11 +19,11 @@ from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import Terminal, stdout_of
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import make_plan, seen_by_rego
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import make_plan, seen_by_rego
 from provisioner.rego.check import rego_problems
 from provisioner.rego.file import RegoFile
 from provisioner.rego.judge import RegoTest, RegoTestEnd, run_tests
-from provisioner.session import Session
 
 _COLOURS = {RegoTestEnd.PASSED: "green", RegoTestEnd.FAILED: "red", RegoTestEnd.UNTESTED: "red"}
 _FAILED = 1

@@ -21,11 +21,11 @@ from provisioner.cli.rollout_options import RolloutChoices, rollout_options
 from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import Limit, parse_limits
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan.changes import Resource
 from provisioner.plan.diff import Quarantined
 from provisioner.runs.apply import apply_plan
-from provisioner.session import Session
 
 
 @click.group(cls=NamedGroup)

@@ -31,7 +31,7 @@ from provisioner.cli.session import session_of
 from provisioner.cli.terminal import stderr_of
 from provisioner.inventory.operations.file_edit import FileEdit
 from provisioner.inventory.operations.relay_drain import DrainEdits, DrainOrder
-from provisioner.pipeline import Planned
+from provisioner.pipeline.stages import Planned
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.names import some_of
 from provisioner.runs.applied import Applied

@@ -20,7 +20,7 @@ from provisioner.cli.question import make_sure
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.history.who import who, who_text
-from provisioner.pipeline import site_packages
+from provisioner.pipeline.stages import site_packages
 from provisioner.plan.guards.policy import TRUST, parse_allowances
 from provisioner.render.validity import USUAL_DAYS, valid_for
 from provisioner.report.names import some_of

@@ -15,7 +15,7 @@ from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import rendered_files
+from provisioner.pipeline.stages import rendered_files
 
 
 @click.command()

@@ -14,9 +14,9 @@ from provisioner.cli.output import print_document
 from provisioner.cli.question import make_sure
 from provisioner.history.retention import HeldClass
 from provisioner.inventory.model import Retention
+from provisioner.pipeline.session import Session
 from provisioner.report.tables import text_table
 from provisioner.runs.retention import let_leave, would_leave
-from provisioner.session import Session
 
 _KIB = 1024
 

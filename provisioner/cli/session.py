@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from provisioner.cli.context import Invocation, today
+from provisioner.pipeline.session import Session
 from provisioner.runs import early
-from provisioner.session import Session
 
 
 def session_of(invocation: Invocation) -> Session:

@@ -15,7 +15,7 @@ from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.session import session_of
 from provisioner.cli.word import Place
 from provisioner.inventory.model import GatewaySystem
-from provisioner.pipeline import SitePackages, site_packages
+from provisioner.pipeline.stages import SitePackages, site_packages
 from provisioner.render.site import SitePackage
 from provisioner.render.validity import MOST_DAYS, USUAL_DAYS, valid_for
 from provisioner.runs.packages import NOT_RECORDED_HINT, record_handed

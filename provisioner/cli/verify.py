@@ -16,7 +16,7 @@ from provisioner.cli.session import session_of
 from provisioner.cli.verify_options import LEVELS, deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
-from provisioner.session import expect_hosts
+from provisioner.pipeline.session import expect_hosts
 from provisioner.verify.picture.looks import Looks
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def verify(
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.
     with without_collector():
-        from provisioner.cli.verify_run import Asked, verify_and_record  # noqa: PLC0415
+        from provisioner.cli.verify_run import AskedVerification, verify_and_record  # noqa: PLC0415
 
-    asked = Asked(
+    asked = AskedVerification(
         limits=limits,
         files=(html, junit, markdown),
         detail=detail,

@@ -15,6 +15,7 @@ from provisioner.cli.onlooker import AskedAfter
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.verify_files import VerifyFiles, write_files
 from provisioner.desired.limit import parse_limits
+from provisioner.pipeline.session import Session, end_calls
 from provisioner.report.text import text_report
 from provisioner.runs.verification import (
     NoteError,
@@ -24,7 +25,6 @@ from provisioner.runs.verification import (
     refuse_job,
     verify_with_memory,
 )
-from provisioner.session import Session, end_calls
 from provisioner.verify.document import verify_in_parts
 from provisioner.verify.orders import Orders
 from provisioner.verify.picture.looks import Looks
@@ -33,7 +33,7 @@ from provisioner.verify.rotation import Share
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedVerification:
     """What a person asked of a verification.
 
     Attributes:
@@ -64,7 +64,7 @@ class Asked:
     renew: bool
 
 
-def verify_and_record(invocation: Invocation, session: Session, asked: Asked) -> int:
+def verify_and_record(invocation: Invocation, session: Session, asked: AskedVerification) -> int:
     """Verify paths, show what was found and record it: the exit code.
 
     Args:

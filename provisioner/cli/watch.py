@@ -19,10 +19,10 @@ from provisioner.desired.limit import Limit, parse_limits
 from provisioner.monitoring.night import Labels
 from provisioner.monitoring.watch_view import WatchView
 from provisioner.monitoring.watched import broken
+from provisioner.pipeline.session import Session
 from provisioner.runs.watch.endpoint import METRICS, endpoint_of, served
 from provisioner.runs.watch.run import News, Pace, PathWatch
 from provisioner.runs.watch.visits import Watched, watched
-from provisioner.session import Session
 from provisioner.verify.result import Verdict
 
 _SHORTEST_S, _LONGEST_S, _USUAL_S = 5, 3600, 10

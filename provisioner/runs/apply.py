@@ -11,7 +11,8 @@ from provisioner.base.errors import PolicyError, StalePlanError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
 from provisioner.hosts.facts import ArmedChange
-from provisioner.pipeline import Planned
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned
 from provisioner.plan import Plan, Saved, moved_hosts
 from provisioner.plan.cuts import cut_of
 from provisioner.plan.guards.policy import hint_once_saved
@@ -24,7 +25,6 @@ from provisioner.runs.execution import carry_out, new_run, with_program
 from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
-from provisioner.session import Session
 
 _NAMED = 3
 _NEW_HOST = (

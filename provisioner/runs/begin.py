@@ -72,7 +72,7 @@ class KeyAskers:
 
     @cached_property
     def _runner(self) -> HostRunner:
-        from provisioner.pipeline import key_askers  # noqa: PLC0415 (most keys are named, and it loads all of a session)
+        from provisioner.pipeline.stages import key_askers  # noqa: PLC0415 (most keys are named, and it loads all of a session)
 
         return key_askers(self._environment, self._root)
 

@@ -21,7 +21,8 @@ from provisioner.inventory.loader.held import partition
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.secrets import encrypted_bytes
 from provisioner.inventory.model import Inventory
-from provisioner.pipeline import judged_by_rego
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import judged_by_rego
 from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import OUTSIDE, Observed, build_plan
 from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_held, without
@@ -29,7 +30,6 @@ from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.templates import Templates
 from provisioner.runs.part_compared import compare_part
-from provisioner.session import Session
 
 
 def compare(

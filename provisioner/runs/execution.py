@@ -28,7 +28,8 @@ from provisioner.history.who import who, who_text
 from provisioner.hosts.artefact import fetch
 from provisioner.hosts.runner import ForeignHostError
 from provisioner.inventory.model import WavePolicy
-from provisioner.pipeline import new_run_id
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import new_run_id
 from provisioner.plan.changes import Action, Change
 from provisioner.plan.diff import changes_of
 from provisioner.runs.applied import Applied
@@ -37,7 +38,6 @@ from provisioner.runs.intent import Intent
 from provisioner.runs.journal import RunLog, attended, expect_usual_time, state_place
 from provisioner.runs.meanwhile.silencer import Silencer, ToSilence, to_silence
 from provisioner.runs.options import RunOptions
-from provisioner.session import Session
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import RecordHead

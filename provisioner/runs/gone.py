@@ -26,11 +26,11 @@ from provisioner.apply import (
 from provisioner.base.errors import StateError
 from provisioner.history.who import who, who_text
 from provisioner.hosts.facts import HostFacts
+from provisioner.pipeline.session import Session
 from provisioner.runs.applied import Applied, ClosedRun
 from provisioner.runs.execution import by_host, holdings_after, remaining_changes
 from provisioner.runs.journal import RunLog, state_place
 from provisioner.runs.unfinished import SILENT, Unfinished, proved_unfinished
-from provisioner.session import Session
 
 _CAUSE = "its controller was gone, and it was seen what became of its hosts"
 

@@ -25,8 +25,8 @@ from provisioner.hosts.facts import HeldEntry, HostFacts, parse_facts
 from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
 from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
 from provisioner.inventory.loader.settings import load_settings
+from provisioner.pipeline.session import Session
 from provisioner.runs.unfinished import state_of
-from provisioner.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ from provisioner.lifecycle.site_packages import (
     WantedPackage,
     package_standing,
 )
-from provisioner.pipeline import SitePackages
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import SitePackages
 from provisioner.runs.single.record import record_run
-from provisioner.session import Session
 
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
 NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it once more when the history can be written"

@@ -38,7 +38,8 @@ from provisioner.inventory.loader.load import Loaded, check, digest_of
 from provisioner.inventory.loader.site import Site, read_site
 from provisioner.inventory.model import Allocations, Designations, Facility, Frame, Instructions, Inventory
 from provisioner.inventory.outline import Outline
-from provisioner.pipeline import judged_by_rego
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import judged_by_rego
 from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.diff import changes_of
@@ -46,7 +47,6 @@ from provisioner.plan.offline import facts_of_revision, not_known, placeholders
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.templates import Templates
-from provisioner.session import Session
 
 _SECRETS = "secrets/"
 _FACILITIES = "facilities/"

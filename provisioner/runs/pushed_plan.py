@@ -15,8 +15,8 @@ from provisioner.base.child_process import Ended
 from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.git_remote import commit_of_one_file, fetch_reference, push_reference
+from provisioner.pipeline.session import Session
 from provisioner.plan import MAX_PLAN_BYTES, WrittenPlan, written_plan
-from provisioner.session import Session
 
 REFERENCES: Final = "refs/provisioner/plans"
 """Where plans are at a remote, unless another place is named."""

@@ -11,12 +11,12 @@ from provisioner.base.nearest import asked, nearest
 from provisioner.base.printable import printable
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory
+from provisioner.pipeline.session import Session
 from provisioner.plan.guards.intents import firewall_text, problem_of
 from provisioner.plan.offline import placeholders
 from provisioner.reach.cells import ALL, MANAGEMENT, Reachability, ReachCell, ReachQuery
 from provisioner.reach.places import INTERNET
 from provisioner.reach.statements import StatementResult, judged, statements_of
-from provisioner.session import Session
 
 _LONGEST = 80
 

@@ -11,6 +11,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.history.who import who, who_text
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
+from provisioner.pipeline.session import Session
 from provisioner.plan.guards.programs import needs_program
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import (
@@ -25,7 +26,6 @@ from provisioner.runs.journal import RunLog, state_place
 from provisioner.runs.meanwhile.silencer import Silencer, to_silence
 from provisioner.runs.options import USUAL, RunOptions
 from provisioner.runs.unfinished import Unfinished, unfinished
-from provisioner.session import Session
 
 
 def resume(session: Session, options: RunOptions = USUAL) -> Applied:

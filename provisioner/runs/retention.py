@@ -14,9 +14,9 @@ from provisioner.history.retention import HeldClass, held_classes, prune
 from provisioner.history.who import who
 from provisioner.inventory.loader.settings import load_settings
 from provisioner.inventory.model import Retention
-from provisioner.pipeline import new_run_id
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import new_run_id
 from provisioner.runs.journal import state_place
-from provisioner.session import Session
 
 _HINT = "write policy.retention in inventory.yml: document_days, verdict_days"
 

@@ -17,14 +17,14 @@ from provisioner.history.records import Operation
 from provisioner.history.store import find_history
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
-from provisioner.pipeline import refuse_foreign
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import refuse_foreign
 from provisioner.plan.cuts import cut_whole
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, new_run, not_asked
 from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
-from provisioner.session import Session
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from provisioner.base.errors import StalePlanError
 from provisioner.desired.limit import Limit
 from provisioner.history.who import login, who
 from provisioner.inventory.files.revision import author_of
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan import PlanMaker, Saved, moved_hosts, read_saved, refuse_other
 from provisioner.plan.kept.saved import moved_basis
-from provisioner.session import Session
 
 _UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
 

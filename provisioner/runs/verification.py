@@ -22,12 +22,12 @@ from provisioner.history.store import open_history
 from provisioner.history.verdicts import read_since
 from provisioner.history.view_references import add_references, read_references
 from provisioner.history.who import who
-from provisioner.pipeline import new_run_id, paths_to_verify, verify_inventory
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import new_run_id, paths_to_verify, verify_inventory
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
 from provisioner.runs.journal import expect_usual_time, state_place
 from provisioner.runs.meanwhile.proofs import ProofsSoFar, remember_looks
 from provisioner.runs.meanwhile.windows import changes_since
-from provisioner.session import Session
 from provisioner.verify.acceptance import acceptances
 from provisioner.verify.document import verify_in_parts
 from provisioner.verify.in_a_row import REMEMBERED

@@ -12,9 +12,9 @@ from typing import Final
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.history.commit_states import CommitRow, read_commit_states
 from provisioner.history.place import state_place_of
+from provisioner.pipeline import stages
 from provisioner.runs.agent.rounds import AgentRounds, RoundEnd
 from provisioner.runs.agent.settings import AgentSettings, read_agent_settings
 from provisioner.verify.orders import Timepiece
@@ -136,8 +136,8 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     terminal = applied(Terminal, tmp_path / "example", monkeypatch, capsys)
     hosts = WatchedHosts()
     hosts.hosts = terminal.hosts.hosts
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
-    monkeypatch.setattr(pipeline, "WATCH", quick_watch())
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr(stages, "WATCH", quick_watch())
     bare, person = tmp_path / "inventory.git", tmp_path / "person"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True, timeout=60)
     shutil.copytree(ROOT / EXAMPLE, person)

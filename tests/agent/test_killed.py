@@ -28,7 +28,7 @@ def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> DiskHosts:
     hosts = DiskHosts(site.folder / "hosts")
     hosts.hosts = site.hosts.hosts
     hosts.save()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     site.hosts = hosts
     return hosts
 

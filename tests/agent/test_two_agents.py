@@ -75,7 +75,7 @@ def pair(site: Site, state: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     hosts = DiskHosts(site.folder / "hosts")
     hosts.hosts = site.hosts.hosts
     hosts.save()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(run, "_STAND_BY_S", 0.2)
     site.hosts = hosts
     both = Pair(site, site.environment | {VARIABLE: state}, {})

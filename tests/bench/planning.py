@@ -23,11 +23,11 @@ from typing import Any, Final, TypeVar
 from provisioner.apply import RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan.changes import Action
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
-from provisioner.session import Session
 from tests import inventories
 from tests.bench.fleet import TODAY
 from tests.simulated import SimulatedHosts

@@ -13,9 +13,9 @@ import sys
 import time
 from typing import Final
 
-from provisioner import pipeline, session
 from provisioner.cli.main import run
 from provisioner.nodes import service
+from provisioner.pipeline import session, stages
 from provisioner.verify.orders import Timepiece
 from tests.country.carrier import CountryCarrier
 
@@ -26,7 +26,7 @@ _WHATEVER: Final = "--whatever-is-found"
 def main() -> int:
     """Run the command; its exit code."""
     begun, waited = time.monotonic(), [0.0]
-    usual = pipeline.WATCH
+    usual = stages.WATCH
 
     def pause(seconds: float) -> None:
         usual.pause(seconds)
@@ -35,7 +35,7 @@ def main() -> int:
     for module, name, double in (
         (session, "AnsibleRunner", CountryCarrier),
         (service, "AnsibleRunner", CountryCarrier),
-        (pipeline, "WATCH", Timepiece(usual.now, pause)),
+        (stages, "WATCH", Timepiece(usual.now, pause)),
     ):
         setattr(module, name, double)
     words = sys.argv[1:]

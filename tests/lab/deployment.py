@@ -19,11 +19,11 @@ from provisioner.base.errors import ProvisionerError
 from provisioner.base.vault import encrypt
 from provisioner.cli.context import today
 from provisioner.desired.limit import Limit
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
-from provisioner.session import Session
 from tests import inventories
 
 from .direct import DirectRunner

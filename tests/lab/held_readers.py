@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from provisioner.cli.context import today
 from provisioner.desired.spec import RTSPS_PORT
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 
 from .deployment import Deployment
 from .errors import LabError

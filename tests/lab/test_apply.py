@@ -16,10 +16,10 @@ import pytest
 from provisioner.apply import HostOutcome, RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
-from provisioner.pipeline import make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import make_plan
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
-from provisioner.session import Session
 
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS

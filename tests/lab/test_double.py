@@ -12,9 +12,9 @@ from provisioner.apply import HostOutcome, Job, apply
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import HostRunner
+from provisioner.pipeline.session import Session
 from provisioner.plan.changes import Action, Resource
 from provisioner.plan.diff import changes_of
-from provisioner.session import Session
 from tests.simulated import SimulatedHosts
 
 from .deployment import Deployment

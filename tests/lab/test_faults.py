@@ -17,9 +17,9 @@ import pytest
 from provisioner.apply import GateRules, HostOutcome, Job, MemoryJournal, RolloutOptions, roll_out
 from provisioner.apply.job import status_call
 from provisioner.hosts.observe import observe
+from provisioner.pipeline.session import Session
 from provisioner.plan.changes import Action
 from provisioner.plan.diff import changes_of
-from provisioner.session import Session
 from tests import inventories
 
 from .deployment import Deployment

@@ -15,10 +15,10 @@ import pytest
 
 from provisioner.apply import GateRules, HostOutcome, RolloutOptions
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import make_plan
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
-from provisioner.session import Session
 
 from .carrier_node import RELAY, SIDES, NodeOfTheLab, node_of_the_lab
 from .deployment import Deployment

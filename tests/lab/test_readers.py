@@ -9,7 +9,7 @@ from ipaddress import ip_network
 import pytest
 
 from provisioner.cli.context import today
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 from provisioner_host import rtsp_reader
 from provisioner_host.rtsp_reader import Login
 from tests.hostile import VIEWER

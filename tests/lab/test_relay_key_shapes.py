@@ -14,7 +14,7 @@ import pytest
 from provisioner.cli.context import today
 from provisioner.desired.spec import RTSPS_PORT
 from provisioner.inventory.files.edit import Flow, edited
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 from tests import inventories
 
 from . import one_carrier, test_access, test_publish

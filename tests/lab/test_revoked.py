@@ -10,7 +10,7 @@ import pytest
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.cli.context import today
 from provisioner.inventory.loader.secrets import write_carrier_secrets
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 from tests.hostile import GATEWAY, LOCAL_USER, VIEWER
 
 from .deployment import Deployment

@@ -12,7 +12,7 @@ import pytest
 from provisioner.apply import HostOutcome
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
-from provisioner.pipeline import make_plan
+from provisioner.pipeline.stages import make_plan
 from provisioner.runs.apply import apply_plan
 from tests.hostile import CAMERA, GATEWAY, LOCAL_USER, MERGE_REQUEST, RELAY
 

@@ -15,7 +15,7 @@ from provisioner.base.errors import HostError
 from provisioner.base.held import HeldFacility
 from provisioner.cli.keys import keys_ending
 from provisioner.hosts.facts import HostFacts
-from provisioner.pipeline import KeysMade
+from provisioner.pipeline.stages import KeysMade
 from provisioner.plan import Basis, Plan, no_change, plan_ending
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import PlanRefusal

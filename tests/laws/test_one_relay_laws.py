@@ -72,7 +72,7 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Country]:
     (root / "mediamtx").touch()
     os.chdir(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("provisioner.session.AnsibleRunner", whole.runner)
+        patch.setattr("provisioner.pipeline.session.AnsibleRunner", whole.runner)
         patch.setattr(execution, "fetch", lambda *_arguments: root / "mediamtx")
         usual = job.RolloutOptions.__init__
 

@@ -19,10 +19,10 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.vault import encrypt
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.inventory.operations.allocate import allocate
+from provisioner.pipeline.session import Session
 from provisioner.plan import compare_document
 from provisioner.runs.compare import compare_whole
 from provisioner.runs.part_compared import compare_part
-from provisioner.session import Session
 from tests import inventories
 from tests.national import TODAY, Country, generate
 

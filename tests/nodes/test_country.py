@@ -29,11 +29,11 @@ from provisioner.nodes.node import Node, NodeParts
 from provisioner.nodes.node_rules import NodeRules
 from provisioner.nodes.routed import RoutedRunner
 from provisioner.nodes.subjects import CONTROLLER, node_name
-from provisioner.pipeline import make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import make_plan
 from provisioner.plan.changes import Action
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
-from provisioner.session import Session
 from tests.bench import fleet
 from tests.nodes.broker import CARRIERS, PACE, BrokerServer, broker_of, server_program
 from tests.simulated import SimulatedHosts

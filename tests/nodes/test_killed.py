@@ -25,8 +25,8 @@ from provisioner.base.clock import VIETNAM
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
 from provisioner.history.store import open_history
+from provisioner.pipeline.session import Session
 from provisioner.render.files import NFT_FILE
-from provisioner.session import Session
 from tests.example_terminal import EXAMPLE
 from tests.nodes.broker import CARRIERS
 from tests.nodes.own_process import ended, kill

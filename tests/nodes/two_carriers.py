@@ -18,7 +18,7 @@ from provisioner.cli.main import run as command
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.nodes import service
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 from tests.example_terminal import EXAMPLE, ExampleTerminal, applied
 from tests.nodes.broker import CARRIERS, BrokerServer, broker_of
 from tests.nodes.own_process import begun, kill
@@ -154,7 +154,7 @@ def two_carriers(
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"}
     session = Session(folder / EXAMPLE, environment, datetime.now(VIETNAM).date())
     hosts = served(terminal.hosts.hosts, session.state.hosts, times, seed)
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(service, "AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(service, "NodeRunner", partial(NodeRunner, pace=PACE))
     monkeypatch.setattr(host_change, "_RETRY_S", RETRY_S)

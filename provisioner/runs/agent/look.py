@@ -22,7 +22,8 @@ from provisioner.base.errors import (
 )
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import ClosableRunner
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan import Saved, read_saved, refuse_other
 from provisioner.plan.changes import Change, Resource
 from provisioner.runs.agent.branch import FollowedBranch
@@ -30,7 +31,6 @@ from provisioner.runs.agent.decision import HostDrift, HostsLook, Objection
 from provisioner.runs.approvals.before_apply import refuse_unapproved
 from provisioner.runs.pushed_plan import plan_blob, plan_commit, plan_reference
 from provisioner.runs.saved_plan import maker_here, plan_again
-from provisioner.session import Session
 
 _ORIGIN = "the agent's plan"
 FOREIGN = "foreign"

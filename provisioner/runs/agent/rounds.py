@@ -16,7 +16,8 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
 from provisioner.history.commit_states import CommitRow, keep_commit_states, reached_last, read_commit_states
 from provisioner.history.place import state_folder, state_place_of
-from provisioner.pipeline import Planned
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned
 from provisioner.plan import Saved
 from provisioner.plan.changes import Impact
 from provisioner.runs.agent.branch import Believed, FollowedBranch, believed
@@ -56,7 +57,6 @@ from provisioner.runs.agent.work import (
     unfinished_run,
 )
 from provisioner.runs.unfinished import Unfinished
-from provisioner.session import Session
 
 _MOST_WITHIN: Final = 100
 """Of so many commits that came in with a newer one it is written down that they did."""

@@ -22,7 +22,8 @@ from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, Recorded
 from provisioner.history.store import find_history
-from provisioner.pipeline import Planned, plan_of_some
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, plan_of_some
 from provisioner.plan import Saved
 from provisioner.runs.agent.decision import UnfinishedRun
 from provisioner.runs.agent.look import saved_of
@@ -32,7 +33,6 @@ from provisioner.runs.options import RunOptions
 from provisioner.runs.resume import abort, resume
 from provisioner.runs.unfinished import SILENT, Unfinished, unfinished
 from provisioner.runs.verification import NoteError, record_verification, verify_with_memory
-from provisioner.session import Session
 from provisioner.verify.orders import Orders
 from provisioner.verify.result import Verdict
 

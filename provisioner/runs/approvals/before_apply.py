@@ -15,7 +15,8 @@ from provisioner.base.printable import printable
 from provisioner.base.regular_file import read_regular
 from provisioner.desired.approval_terms import approval_terms
 from provisioner.history.records import RecordedApproval
-from provisioner.pipeline import Planned
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned
 from provisioner.plan import MAX_PLAN_BYTES, Saved, written_plan
 from provisioner.plan.guards.approval_file import (
     MAX_APPROVAL_BYTES,
@@ -27,7 +28,6 @@ from provisioner.plan.guards.approval_file import (
 from provisioner.plan.guards.approvals import ApprovalNeed, need_lines
 from provisioner.plan.guards.approved import Approved, GivenApproval, PlanToApprove, approved
 from provisioner.plan.kept.between import BetweenPlans, between
-from provisioner.session import Session
 
 FOLDER: Final = "approvals"
 """Where approvals are in an inventory's folder, unless another one is named."""

@@ -15,6 +15,7 @@ from provisioner.base.printable import printable
 from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
 from provisioner.inventory.model import Approver
 from provisioner.inventory.operations.ssh_keygen import made_signature
+from provisioner.pipeline.session import Session
 from provisioner.plan import WrittenPlan
 from provisioner.plan.guards.approval_file import (
     APPROVAL_NAMESPACE,
@@ -26,7 +27,6 @@ from provisioner.plan.guards.approval_file import (
 )
 from provisioner.plan.guards.approved import key_blob
 from provisioner.runs.approvals.before_apply import FOLDER, kept_plan_name
-from provisioner.session import Session
 
 _SHOWN = 80
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from provisioner.pipeline.session import Session
 from provisioner.plan import Saved
 from provisioner.plan.basis import program_sums
 from provisioner.plan.kept.warrant import warrant_bytes
 from provisioner.runs.approvals.before_apply import approval_files
-from provisioner.session import Session
 
 _MOST: Final = 100
 

@@ -13,14 +13,14 @@ from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.inventory.operations.file_edit import Edits, FileEdit
 from provisioner.inventory.operations.relay_drain import DrainEdits, DrainOrder, drain_begun, drain_finished
-from provisioner.pipeline import Planned
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned
 from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 from provisioner.runs.drain.look import DrainLook, look_at_drain
 from provisioner.runs.drain.proof import SiteProof, waves_of_sites
 from provisioner.runs.drain.steps import Sessions, plan_letting_go, plan_of_one, prove, put_back, write_all
 from provisioner.runs.options import RunOptions
-from provisioner.session import Session
 from provisioner.verify.orders import Orders
 
 _LOOKS: Final = 7

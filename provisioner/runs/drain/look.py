@@ -14,10 +14,10 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Facility
 from provisioner.inventory.operations.relay_drain import DrainOrder, refuse_pair
 from provisioner.inventory.signed import unsigned_by
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.plan.guards.measures import named
-from provisioner.session import Session
 
 _RELAY_IS_DEAD = "a relay that is dead is not drained: provisioner relay restore, or relay replace"
 

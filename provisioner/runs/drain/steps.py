@@ -8,11 +8,11 @@ from pathlib import Path
 from provisioner.base.errors import HostError, LockedError, PolicyError, StateError
 from provisioner.desired.limit import Limit
 from provisioner.inventory.operations.file_edit import FileEdit
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.runs.drain.look import refuse_cutting
 from provisioner.runs.drain.proof import SiteProof, site_proofs
 from provisioner.runs.verification import record_verification, verify_with_memory
-from provisioner.session import Session
 from provisioner.verify.orders import Orders
 
 Sessions = Callable[[], Session]

@@ -17,8 +17,8 @@ from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Ending, Holding, Run, canonical, digest
 from provisioner.history.seal import Head, record_keys
 from provisioner.history.store import History, open_history
+from provisioner.pipeline.session import Session
 from provisioner.runs.intent import Intent
-from provisioner.session import Session
 
 
 class RunLog:

@@ -12,7 +12,7 @@ from provisioner.base.errors import ProvisionerError
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation, Recorded
 from provisioner.history.store import find_history
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 
 _LOOKED_THROUGH: Final = 50
 _COUNTED: Final = 5

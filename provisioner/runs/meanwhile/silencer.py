@@ -30,6 +30,7 @@ from provisioner.inventory.loader.receivers import open_receivers
 from provisioner.inventory.model import Receiver, ReceiverKind
 from provisioner.notify.receivers import ReceiverDoors
 from provisioner.notify.silenced import AlertMatchers, silenced_alerts
+from provisioner.pipeline.session import Session
 from provisioner.runs.intent import Intent
 from provisioner.runs.meanwhile.words import (
     IN_DISORDER,
@@ -42,7 +43,6 @@ from provisioner.runs.meanwhile.words import (
     outlasting,
 )
 from provisioner.runs.unfinished import SILENCE, SILENCE_ENDED, SILENCE_MADE
-from provisioner.session import Session
 
 if TYPE_CHECKING:  # the door brings an HTTP library, which most runs do not need
     from provisioner.notify.silences import Silence, SilencedServer, SilenceText

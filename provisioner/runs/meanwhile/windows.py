@@ -17,11 +17,11 @@ from provisioner.history.records import Recorded, canonical, digest
 from provisioner.history.rows import DAMAGE
 from provisioner.history.seal import SealVerdict
 from provisioner.history.store import History, find_history
+from provisioner.pipeline.session import Session
 from provisioner.runs.intent import Intent, intent_of
 from provisioner.runs.journal import state_place
 from provisioner.runs.meanwhile import words
 from provisioner.runs.unfinished import SILENT
-from provisioner.session import Session
 from provisioner.verify.maintenance import Window
 
 

@@ -16,7 +16,7 @@ from provisioner.base.exit_codes import rank_of, worst_of
 from provisioner.base.json_document import Document
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.desired.limit import Limit
-from provisioner.pipeline import Planned
+from provisioner.pipeline.stages import Planned
 from provisioner.plan import DRIFT_SCHEMA, plan_document
 from provisioner.runs.nightly.notices import Sending
 from provisioner.verify.orders import Orders

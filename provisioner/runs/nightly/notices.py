@@ -31,8 +31,8 @@ from provisioner.notify.news import LastNotice, NightNews, news_for
 from provisioner.notify.receivers import ReceiverDoors
 from provisioner.notify.record import last_notice, record_of
 from provisioner.notify.sight import NightSight, night_of, path_key
+from provisioner.pipeline.session import Session
 from provisioner.runs.journal import state_place
-from provisioner.session import Session
 
 _AT_ONCE: Final = 32
 """So many receivers are told at a time: one that hangs holds up none of the others."""

@@ -23,7 +23,8 @@ from provisioner.base.json_document import Document
 from provisioner.history.lease import LeaseHolder, night_lease
 from provisioner.history.place import state_place_of
 from provisioner.history.who import who, who_text
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan import DRIFT_SCHEMA, plan_document, plan_ending
 from provisioner.report.text import verify_ending
 from provisioner.runs.nightly.last_night import keep_night
@@ -39,7 +40,6 @@ from provisioner.runs.nightly.night import (
 )
 from provisioner.runs.nightly.notices import Sending, problem_of, sight_of, switchboard, tell_all
 from provisioner.runs.verification import NoteError, expect_verification, record_verification, verify_with_memory
-from provisioner.session import Session
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult, exit_code
 

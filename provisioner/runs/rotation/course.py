@@ -16,7 +16,8 @@ from provisioner.base.errors import HostError, LockedError, PolicyError, Provisi
 from provisioner.desired.spec import NEXT
 from provisioner.inventory.operations.file_edit import Edits, EditsOfMany, FileEdit
 from provisioner.inventory.operations.key_change import key_changes_taken_back, key_changes_written
-from provisioner.pipeline import Planned, plan_of_some
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, plan_of_some
 from provisioner.plan.changes import Resource
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.applied import Applied
@@ -34,7 +35,6 @@ from provisioner.runs.rotation.look import (
 from provisioner.runs.rotation.record import record_rotated
 from provisioner.runs.rotation.step import Sessions, refusal_of
 from provisioner.runs.rotation.vault import draw_psks, drop_psks, tidy_psks
-from provisioner.session import Session
 
 _DONE = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 _NEXT_KEY = f"key of {NEXT}"

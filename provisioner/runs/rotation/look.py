@@ -13,8 +13,8 @@ from provisioner.base.printable import printable
 from provisioner.desired.limit import Limit
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Connection, Facility, Inventory, Secrets
-from provisioner.pipeline import Planned, make_plan
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 
 _SHOWN = 80
 

@@ -33,7 +33,8 @@ from provisioner.inventory.operations.own_key import (
     with_key_taken,
     with_own_next_key,
 )
-from provisioner.pipeline import Planned, make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 from provisioner.plan.changes import Change, Resource
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.applied import Applied
@@ -43,7 +44,6 @@ from provisioner.runs.rotation.own_key_look import OwnKeyLook, look_at_own_key
 from provisioner.runs.rotation.step import Sessions, refusal_of
 from provisioner.runs.single.called import called_host
 from provisioner.runs.single.record import record_done
-from provisioner.session import Session
 
 _DONE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
 _LOOKS: Final = 5

@@ -9,8 +9,8 @@ from provisioner.desired.limit import Limit
 from provisioner.desired.spec import SITE
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import NextRelayKey
-from provisioner.pipeline import Planned, make_plan
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned, make_plan
 
 
 @dataclass(frozen=True)

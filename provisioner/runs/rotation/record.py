@@ -11,8 +11,8 @@ from provisioner.history.records import Operation, of_facilities
 from provisioner.inventory.files.key_history import keys_since
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.lifecycle.key_ages import KeyAge, key_ages
+from provisioner.pipeline.session import Session
 from provisioner.runs.single.record import record_run
-from provisioner.session import Session
 
 
 def record_rotated(session: Session, facilities: Collection[str]) -> str:

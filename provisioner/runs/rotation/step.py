@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from provisioner.base.errors import HostError, PolicyError
-from provisioner.pipeline import Planned
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import Planned
 from provisioner.plan.changes import Change, Impact
 from provisioner.plan.guards.measures import named
-from provisioner.session import Session
 
 Sessions = Callable[[], Session]
 """A new session: what was read of the inventory before an edit does not count after it."""

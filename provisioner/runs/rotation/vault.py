@@ -11,7 +11,7 @@ from provisioner.inventory.loader.secrets import write_carrier_secrets
 from provisioner.inventory.model import CarrierSecrets, Facility, Inventory
 from provisioner.inventory.new_secrets import tidied, with_next_psks
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 
 _Edit = Callable[[CarrierSecrets, Inventory, Collection[str]], CarrierSecrets]
 

@@ -16,7 +16,7 @@ from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.model import Inventory, Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from provisioner.inventory.model import (
 from provisioner.inventory.new_secrets import with_shown_keys
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
 
 _BROKEN = "certificate-broken"
 _MOST_BYTES = 64 * 1024

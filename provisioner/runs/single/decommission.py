@@ -17,12 +17,12 @@ from provisioner.hosts.owner import is_free, owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostCall, UnprovedHostError, unanswered
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.operations.own_key import refuse_changing
-from provisioner.pipeline import refuse_foreign
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import refuse_foreign
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.single.called import CalledHost, called_host
 from provisioner.runs.single.record import record_done
-from provisioner.session import Session
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import RemoveRequest

@@ -11,9 +11,9 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import UnprovedHostError
 from provisioner.inventory.model import Inventory, path_name
-from provisioner.pipeline import refuse_foreign
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import refuse_foreign
 from provisioner.runs.single.called import CalledHost, called_host
-from provisioner.session import Session
 
 
 def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:

@@ -25,7 +25,7 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
         HostError: it shows none, or is not reached.
         UsageError: the file of nodes cannot be used.
     """
-    from provisioner.pipeline import key_askers  # noqa: PLC0415 (a key may be named, and it loads all of a session)
+    from provisioner.pipeline.stages import key_askers  # noqa: PLC0415 (a key may be named, and it loads all of a session)
 
     asked = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
     answer = key_askers(environment, root).call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]

@@ -18,10 +18,10 @@ from provisioner.hosts.owner import is_free, owner_to_mark
 from provisioner.hosts.runner import CallOutcome, ForeignHostError, HostCall, UnprovedHostError, unanswered
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.model import Adopted, Allocations
-from provisioner.pipeline import refuse_foreign
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import refuse_foreign
 from provisioner.runs.single.called import called_host
 from provisioner.runs.single.record import record_done
-from provisioner.session import Session
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import ReleaseRequest

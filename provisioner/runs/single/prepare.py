@@ -19,8 +19,8 @@ from provisioner.hosts.preparation import Preparation, SeenBare, Wanted, arch_of
 from provisioner.hosts.prepare_script import is_user, looking, making, proving
 from provisioner.hosts.runner import FOREIGN_HINTS, CallOutcome, HostAnswer, HostCall, ShellScript
 from provisioner.inventory.model import Inventory
+from provisioner.pipeline.session import Session
 from provisioner.runs.single.called import CalledHost, approached_host
-from provisioner.session import Session
 
 LOOK_TIMEOUT_S = 60.0
 MAKE_TIMEOUT_S = 1800.0

@@ -20,8 +20,8 @@ from provisioner.history.records import Ending, Operation, Run, of_hosts
 from provisioner.history.seal import record_keys
 from provisioner.history.who import who
 from provisioner.inventory.loader.settings import load_settings
-from provisioner.pipeline import new_run_id
-from provisioner.session import Session
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import new_run_id
 
 UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
 

@@ -14,11 +14,11 @@ from provisioner.hosts.observe import observe
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.new_secrets import recorded
-from provisioner.pipeline import refuse_foreign
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import refuse_foreign
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.single.called import CalledHost
 from provisioner.runs.single.hardware import called_relay, carried, centres_of, relay_facts
-from provisioner.session import Session
 
 _SHOWN = 8
 

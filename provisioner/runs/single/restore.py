@@ -13,11 +13,11 @@ from provisioner.hosts.keys import RestoredKey, restore_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.new_secrets import recorded
-from provisioner.pipeline import refuse_foreign
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import refuse_foreign
 from provisioner.plan.guards.policy import TRUST
 from provisioner.runs.single.called import CalledHost
 from provisioner.runs.single.hardware import called_relay, carried, centres_of, endpoint_moved, relay_facts
-from provisioner.session import Session
 
 _SHOWN = 8
 

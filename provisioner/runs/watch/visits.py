@@ -12,12 +12,12 @@ from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.monitoring.flow import FlowLook, flow_call, flow_in
 from provisioner.monitoring.watch_view import LEVEL
-from provisioner.pipeline import windows_of
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import windows_of
 from provisioner.plan.diff import changes_of
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.runs.meanwhile.windows import changes_since
-from provisioner.session import Session
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.maintenance import Window

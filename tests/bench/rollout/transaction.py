@@ -19,9 +19,9 @@ from typing import Any
 from provisioner.cli.context import today
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
-from provisioner.pipeline import make_plan
+from provisioner.pipeline.session import Session
+from provisioner.pipeline.stages import make_plan
 from provisioner.runs.apply import apply_plan
-from provisioner.session import Session
 from tests.bench.child import BenchError, adopt_orphans, children_cpu, reap_orphans
 
 _TIMEOUT_S = 240.0

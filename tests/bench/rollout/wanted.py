@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.cli.context import today
+from provisioner.pipeline.session import Session
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, SENTINEL_PREFIX, RenderedFile
-from provisioner.session import Session
 
 
 def write(root: Path, out: Path, hosts: Sequence[str]) -> None:

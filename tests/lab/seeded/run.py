@@ -15,8 +15,8 @@ from typing import Any, Final
 from provisioner.base.json_document import Document
 from provisioner.cli.context import today
 from provisioner.history.path_memory import remember_paths
+from provisioner.pipeline.session import Session
 from provisioner.runs.journal import state_place
-from provisioner.session import Session
 from provisioner.verify.memory import NOTHING, memory_document, memory_from
 from provisioner.verify.reference import LASTS_FOR
 from tests.lab.deployment import Deployment

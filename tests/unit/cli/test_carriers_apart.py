@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
 from provisioner.cli.main import run
+from provisioner.pipeline import stages
 from provisioner.plan.kept.saved import seal_key
 from provisioner.runs import execution
 from tests.hostile import CENTRE, LOCAL_USER, MERGE_REQUEST, VIEWER
@@ -80,10 +80,10 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     # The hosts of the example have their keys: what is made here is the vault's.
-    monkeypatch.setattr(pipeline, "make_host_keys", lambda *_arguments, **_options: ({}, {}))
+    monkeypatch.setattr(stages, "make_host_keys", lambda *_arguments, **_options: ({}, {}))
     shutil.copytree(EXAMPLE, tmp_path / "inv")
     for vault_id in (SHARED, VIETTEL, VNPT):
         (tmp_path / vault_id).write_text(f"password of {vault_id}")

@@ -10,8 +10,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from provisioner import pipeline
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
+from provisioner.pipeline import stages
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner_host import held as host_held
 from tests.example_terminal import ExampleTerminal, applied
@@ -367,7 +367,7 @@ def test_a_file_that_is_deleted_is_held_until_allocate_has_retired_it(call: Term
 
 
 def test_keys_init_loses_nothing_of_what_is_held(call: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "make_host_keys", lambda *_arguments, **_options: ({}, {}))
+    monkeypatch.setattr(stages, "make_host_keys", lambda *_arguments, **_options: ({}, {}))
     passwords = VaultPasswords((("default", call.file(".vault-password")),))
 
     def psks() -> list[str]:

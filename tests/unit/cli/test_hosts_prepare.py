@@ -166,7 +166,7 @@ def test_of_an_inventory_that_has_no_keys_yet_the_next_command_is_keys_init(
     hosts, machine = SimulatedHosts(), BareMachine.debian(tmp_path / "machine")
     machine.keys.add(KEY)
     hosts.read_script = machine.read_script
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     key = tmp_path / "id"
     key.write_text(CANARY, encoding="utf-8")
     key.with_suffix(".pub").write_text(f"{KEY}\n", encoding="utf-8")

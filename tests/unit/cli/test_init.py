@@ -116,7 +116,7 @@ def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camer
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _text: CANARY)
     packages = tmp_path / "packages"

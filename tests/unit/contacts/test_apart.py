@@ -33,7 +33,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An inventory with contacts planted in it, and hosts in memory."""
     hosts = SimulatedHosts()
     (tmp_path / "mediamtx").touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: tmp_path / "mediamtx")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(EXAMPLE, tmp_path / "inv")

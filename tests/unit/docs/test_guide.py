@@ -109,7 +109,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimulatedHosts:
     simulated = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda _templates, _environment: simulated)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: simulated)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     return simulated
 

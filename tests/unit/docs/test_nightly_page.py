@@ -18,8 +18,8 @@ from provisioner.inventory.model import ReceiverKind
 from provisioner.inventory.operations.validate import validate
 from provisioner.notify.alerts import LASTS
 from provisioner.notify.webhook import SIGNATURE, TIMESTAMP, signed_headers
+from provisioner.pipeline.session import Session
 from provisioner.runs.nightly.notices import switchboard
-from provisioner.session import Session
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 
 PAGE = text_of("docs/nightly.md")

@@ -69,7 +69,7 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """A person whose hosts hold what the example says."""
     hosts, program = SeeingHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     one = Person(tmp_path, hosts, capsys)
     assert one.run("apply", "--yes", "--allow", "trust=4") == 0

@@ -51,7 +51,7 @@ class Nightly:
 def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nightly:
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     controller = Controller(tmp_path, hosts)
     assert controller.run("apply", "--yes", "--allow", "trust=4") == 0

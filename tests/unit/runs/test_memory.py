@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.lifecycle.pictures import pictures_of
+from provisioner.pipeline import stages
 from provisioner.runs import execution
 from tests.watched import WatchedHosts
 
@@ -30,7 +30,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     """A controller on whose hosts everything is applied."""
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     controller = Controller(tmp_path, hosts)
     assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
@@ -67,7 +67,7 @@ def test_one_failure_is_unknown_until_the_next_run_sees_it_too(
     code, document, err = verified(controller, capsys, "--deadline", "30")
     path = path_of(document)
     assert (code, path["verdict"], path["failing"]["confirmed"], err) == (1, "unknown", False, "")
-    pipeline.WATCH.pause(120)
+    stages.WATCH.pause(120)
     _, document, err = verified(controller, capsys)
     path = path_of(document)
     assert (path["verdict"], path["failing"]["confirmed"], path["failing"]["looks"], err) == ("down", True, 2, "")
@@ -76,7 +76,7 @@ def test_one_failure_is_unknown_until_the_next_run_sees_it_too(
 def test_what_comes_and_goes_is_flapping(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
     for silent in ({SILENT}, set(), {SILENT}, set[str]()):
         controller.hosts.silent = silent
-        pipeline.WATCH.pause(600)
+        stages.WATCH.pause(600)
         _, document, _ = verified(controller, capsys)
     path = path_of(document)
     assert path["verdict"] == "up"
@@ -94,7 +94,7 @@ def test_what_is_not_measured_has_its_last_proof(
 ) -> None:
     page = tmp_path / "report.html"
     assert verified(controller, capsys)[0] == 0
-    pipeline.WATCH.pause(3 * 86_400)
+    stages.WATCH.pause(3 * 86_400)
     code, document, _ = verified(controller, capsys, "--sample", "1", "--html", str(page))
     left = [path for path in document["paths"] if path["cause"] == "not asked for"]
     assert code == 0
@@ -223,7 +223,7 @@ def test_a_memory_that_somebody_else_wrote_is_none(controller: Controller, capsy
         database.execute(
             "UPDATE provisioner_path_memories SET content = replace(content, '\"count\":1', '\"count\":9')"
         )
-    pipeline.WATCH.pause(120)
+    stages.WATCH.pause(120)
     _, document, _ = verified(controller, capsys, "--deadline", "30")
     path = path_of(document)
     assert (path["verdict"], path["failing"]["looks"]) == ("unknown", 1)

@@ -11,18 +11,18 @@ from typing import Final
 
 import pytest
 
-from provisioner import pipeline
 from provisioner.base.errors import StateError
 from provisioner.base.json_document import Document
 from provisioner.history.path_memory import read_memories
 from provisioner.history.records import Operation
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.pipeline import stages
+from provisioner.pipeline.session import Session
 from provisioner.runs import execution, verification
 from provisioner.runs.journal import state_place
 from provisioner.runs.meanwhile import proofs
 from provisioner.runs.meanwhile.proofs import ProofsSoFar
-from provisioner.session import Session
 from provisioner.verify.orders import Timepiece
 from tests.watched import WatchedHosts
 
@@ -63,7 +63,7 @@ def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch)
     hosts, program = HostsOneByOne(), folder / "mediamtx"
     folder.mkdir(exist_ok=True)
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.setattr(verification, "ProofsSoFar", partial(ProofsSoFar, every_s=every_s))
     controller = Controller(folder, hosts)
@@ -86,7 +86,7 @@ def at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def pause(seconds: float) -> None:
         now[0] += timedelta(seconds=seconds)
 
-    monkeypatch.setattr(pipeline, "WATCH", Timepiece(lambda: now[0], pause))
+    monkeypatch.setattr(stages, "WATCH", Timepiece(lambda: now[0], pause))
 
 
 NIGHTS: Final = (
@@ -112,7 +112,7 @@ def test_what_is_remembered_does_not_hang_on_when_it_is_written(
             controller.hosts.silent = silent
             for host, one in controller.hosts.hosts.items():
                 one.reachable = host != gone
-            pipeline.WATCH.pause(20_000)
+            stages.WATCH.pause(20_000)
             controller.run("verify")
             nights.append(memories(controller))
         left.append(nights)
@@ -127,7 +127,7 @@ def test_a_verification_that_is_killed_leaves_what_it_had_proved(
     controller = controller_of(tmp_path, 0.0, monkeypatch)
     assert controller.run("verify") == 0
     before = memories(controller)
-    pipeline.WATCH.pause(86_400)
+    stages.WATCH.pause(86_400)
     controller.hosts.silent = {SILENT}
     monkeypatch.setattr(controller.hosts, "killed_before", LAST)
     with pytest.raises(KilledError):

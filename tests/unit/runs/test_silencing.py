@@ -20,11 +20,11 @@ from provisioner.history.event_log import EventLog
 from provisioner.history.store import find_history
 from provisioner.notify.silenced import LabelMatcher
 from provisioner.notify.silences import SilencedServer, SilenceText
+from provisioner.pipeline.session import Session
 from provisioner.runs.meanwhile import silencer as keeper
 from provisioner.runs.meanwhile import windows as record
 from provisioner.runs.meanwhile.silencer import Silencer, ToSilence
 from provisioner.runs.meanwhile.windows import changes_since
-from provisioner.session import Session
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.recorded import RecordingController, recording_controller
 from tests.silences import SilencesInMemory, silences_served

@@ -18,8 +18,8 @@ from provisioner.history.store import History, find_history
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.pictures import pictures_of
+from provisioner.pipeline.session import Session
 from provisioner.runs import execution
-from provisioner.session import Session
 from tests.watched import WatchedHosts
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
@@ -62,7 +62,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
     """A controller whose hosts are in memory."""
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     return Controller(tmp_path, hosts)
 

@@ -17,12 +17,12 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.monitoring import path_states
 from provisioner.monitoring.sheet import exposition
+from provisioner.pipeline.session import Session
 from provisioner.plan.cuts import HostCut
 from provisioner.runs.watch import run as watch_module
 from provisioner.runs.watch import visits
 from provisioner.runs.watch.run import News, Pace, PathWatch
 from provisioner.runs.watch.visits import Watched, watched
-from provisioner.session import Session
 from provisioner.verify import standing
 from provisioner.verify.maintenance import Window
 from provisioner.verify.result import Verdict

@@ -53,6 +53,7 @@ from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.nodes.way import routed_by
+from provisioner.pipeline.session import Observing, Session
 from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
@@ -67,7 +68,6 @@ from provisioner.render.host import render_host
 from provisioner.render.site import SitePackage, render_closed_site, render_site, with_printed_sheets
 from provisioner.render.templates import Templates
 from provisioner.render.validity import Validity
-from provisioner.session import Observing, Session
 from provisioner.verify.held import with_held
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
