@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from provisioner import __version__
 from provisioner.nodes.subjects import node_name
+from scripts.packaging.image import NEEDS
 from tests.packaging.test_installed import SHUT_IN, checkout, loaded, packages_of, release
 from tests.packaging.test_python_files import bare, twice, wheel
 from tests.signatures import key_file, public_line
@@ -39,9 +41,9 @@ HERE = Path(__file__).parent
 SUITE, NUMBER = "bookworm", 12
 SYSTEM = (
     *("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "openssh-server", "sudo"),
-    *("git", "openssh-client", "python3", "tzdata"),
+    *NEEDS,
 )
-IMAGE = "provisioner-lab-controller:bookworm"
+IMAGE = f"provisioner-lab-controller:{SUITE}-{crc32(' '.join(SYSTEM).encode()):08x}"
 OWNER = 10_001
 NOTES = "refs/notes/provisioner-agent"
 FACILITY, CAMERA = "kcl-qn-001", r"  - id: cam-02(?:.*\n)+"
