@@ -193,6 +193,9 @@ KIND: Final[Mapping[ViewDoubt, str]] = {
 }
 """Under which kind a suspicion is remembered: a view that looks moved tonight and covered tomorrow is one matter."""
 
+TELLING: Final = (ViewDoubt.SWAPPED, ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED)
+"""What a view is suspected of, the most telling first: each says more of what a person will see than the next."""
+
 
 @dataclass(frozen=True, slots=True)
 class SuspectView:

@@ -26,7 +26,7 @@ from provisioner.base.clock import local_time
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.memory import REMEMBERED_FOR, Failing, PathMemory, after
 from provisioner.verify.picture.rules import State
-from provisioner.verify.reference import lasting
+from provisioner.verify.reference import TELLING, ViewDoubt, lasting
 from provisioner.verify.result import (
     Cause,
     LastProof,
@@ -104,6 +104,35 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
     lasts = (one for one in remembered(memory, checked).suspects if lasting(one))
     lasted = [(one, seen.get(one.kind, SuspectSign(one.kind, one.kind))) for one in lasts]
     return replace(verdict, to_look_at=tuple(ToLookAt(s.word, one.first, one.checks, s.detail) for one, s in lasted))
+
+
+def of_one_camera(verdicts: Iterable[PathVerdict]) -> tuple[PathVerdict, ...]:
+    """Verdicts whose streams of one camera say the same of its view: what the most telling of them does.
+
+    A lens is covered or it is not, and a small stream of little light may show only that its view is another one.
+    """
+    by_camera: dict[tuple[str, str], list[PathVerdict]] = {}
+    for verdict in verdicts:
+        by_camera.setdefault((verdict.facility, verdict.camera), []).append(verdict)
+    return tuple(one for streams in by_camera.values() for one in _alike(streams))
+
+
+def _alike(streams: Sequence[PathVerdict]) -> Iterable[PathVerdict]:
+    views = [(one, stream.path) for stream in streams for one in stream.to_look_at if one.word in TELLING]
+    if len({one.word for one, _ in views}) < 2:  # noqa: PLR2004 (there is nothing to choose from)
+        return streams
+    telling, of = min(views, key=lambda view: (TELLING.index(ViewDoubt(view[0].word)), view[1]))
+    by = f"{telling.detail}, by its stream {of.rpartition('/')[2]}"
+    return [
+        replace(stream, to_look_at=tuple(_said_by(telling, by, one) for one in stream.to_look_at)) for stream in streams
+    ]
+
+
+def _said_by(telling: ToLookAt, by: str, one: ToLookAt) -> ToLookAt:
+    """What is to be looked at of a stream, in the words of a more telling one where it is of the view, too."""
+    if one.word not in TELLING or one.word == telling.word:
+        return one
+    return replace(one, word=telling.word, detail=by)
 
 
 def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from provisioner.verify.maintenance import Window, in_window
 from provisioner.verify.memory import NOTHING, REMEMBERED_FOR, Failing, PastVerdict, PathMemory, quality
-from provisioner.verify.result import Cause, Layer, PathLook, PathVerdict, Scope, Trouble, Verdict
+from provisioner.verify.reference import TELLING, ViewDoubt
+from provisioner.verify.result import Cause, Layer, PathLook, PathVerdict, Scope, ToLookAt, Trouble, Verdict
 from provisioner.verify.standing import (
     APART,
     FLAPPING_CHANGES,
     FLAPPING_WINDOW,
     look_of,
     needs_second_look,
+    of_one_camera,
     remembered,
     settled,
 )
@@ -265,3 +267,51 @@ def test_failures_in_a_window_begin_nothing(shown: list[Verdict]) -> None:
     assert memory.failing is None
     said = settled([look(Verdict.DOWN, NOW + timedelta(hours=1))], memory, TWICE)
     assert said.verdict is Verdict.UNKNOWN
+
+
+# --- streams of one camera ----------------------------------------------------------------------------
+
+doubts = st.lists(st.sampled_from([*ViewDoubt, "frozen"]), max_size=3, unique=True).map(
+    lambda words: tuple(ToLookAt(str(word), NOW, 3, f"as {word} looks") for word in words)
+)
+streams = st.lists(
+    st.tuples(st.sampled_from(["cam-01", "cam-02"]), st.sampled_from(["main", "sub"]), doubts), max_size=5
+)
+
+
+@given(streams)
+def test_streams_of_one_camera_say_the_same_of_its_view(drawn: list[tuple[str, str, tuple[ToLookAt, ...]]]) -> None:
+    before = [
+        replace(look(Verdict.UP), path=f"p/kcl-001/{camera}/{stream}", camera=camera, to_look_at=words)
+        for camera, stream, words in drawn
+    ]
+    after = of_one_camera(before)
+    assert sorted(map(str, (replace(one, to_look_at=()) for one in after))) == sorted(
+        map(str, (replace(one, to_look_at=()) for one in before))
+    )
+    for camera in {one.camera for one in before}:
+        seen = [word for one in before if one.camera == camera for word in one.to_look_at]
+        said = [word for one in after if one.camera == camera for word in one.to_look_at]
+        assert len(said) == len(seen)
+        views = {one.word for one in seen if one.word in TELLING}
+        # The most telling word that a stream had, and nobody's own invention.
+        assert {one.word for one in said if one.word in TELLING} == set(sorted(views, key=_tells)[:1])
+        assert [one for one in said if one.word not in TELLING] == [one for one in seen if one.word not in TELLING]
+        assert all(f"as {one.word} looks" in one.detail for one in said)
+
+
+def _tells(word: str) -> int:
+    return TELLING.index(ViewDoubt(word))
+
+
+def test_a_camera_whose_small_stream_shows_less_is_covered_in_both() -> None:
+    main, sub = (
+        replace(look(Verdict.UP), path=f"p/kcl-001/cam-01/{name}", to_look_at=(ToLookAt(word, NOW, 3, detail),))
+        for name, word, detail in (
+            ("main", "covered", "100% of what had edges has none"),
+            ("sub", "moved", "it shows another view than was accepted"),
+        )
+    )
+    assert [one.to_look_at[0].word for one in of_one_camera([sub, main])] == ["covered", "covered"]
+    assert of_one_camera([sub, main])[0].to_look_at[0].detail == "100% of what had edges has none, by its stream main"
+    assert of_one_camera([sub]) == (sub,)
