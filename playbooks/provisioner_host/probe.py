@@ -173,6 +173,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
         pulled = {name: path for name, path in dark.items() if path["port"]}
         looked_closer = closer.at_devices(devices, pulled, tunnel, limits.connect_s, limits.until)
+        sources = source_peers.halted_since(look.sources) if pulled else look.sources
         tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
         errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
         answer: RelayEvidenceAnswer = {
@@ -181,7 +182,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
             "devices": devices,
             "paths": look.evidence(stalls),
-            "sources": look.sources,
+            "sources": sources,
             "errors": errors | source_log.errors_of_api(pulled, _version() if pulled and not look.error else ""),
             "closer": looked_closer,
             "chains": closer.foreign_chains(),

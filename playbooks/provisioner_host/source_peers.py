@@ -97,6 +97,14 @@ def evidence(before: Connections | None, after: Connections | None) -> SourcesAn
     }
 
 
+def halted_since(sources: SourcesAnswer | None) -> SourcesAnswer | None:
+    """The same with those devices, too, that were halted after it was gathered: what goes to them is dropped by now."""
+    if sources is None:
+        return None
+    later = [place for place in _halted() if place not in sources["halted"]]
+    return {"connections": sources["connections"], "halted": [*sources["halted"], *later]}
+
+
 def _halted() -> list[PlaceAnswer]:
     """The devices to which the firewall opens nothing at present: somebody made the relay connect too often."""
     listed = run(["nft", "-j", "list", "set", *TABLE, "halted"], check=False)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner_host import source_peers
-from provisioner_host.source_peers import SourceLink, evidence, parse
+from provisioner_host.source_peers import SourceLink, evidence, halted_since, parse
 from tests.hostile import CAMERA
 
 UID = 997
@@ -72,3 +72,20 @@ def test_halted_devices_are_read_from_the_firewalls_set(monkeypatch: pytest.Monk
     places = evidence({}, {})
     assert places is not None
     assert places["halted"] == [{"address": "10.91.0.4", "port": 10554}, {"address": "10.91.0.5", "port": 554}]
+
+
+def test_a_device_that_is_halted_while_causes_are_looked_for_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(*places: tuple[str, int]) -> CompletedProcess[str]:
+        elements = [{"concat": list(place)} for place in places]
+        return CompletedProcess([], 0, json.dumps({"nftables": [{"set": {"name": "halted", "elem": elements}}]}), "")
+
+    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: listed(("10.91.0.4", 10554)))
+    before = evidence({}, {})
+    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: listed(("10.91.0.4", 10554), ("10.91.0.5", 554)))
+    after = halted_since(before)
+    assert after is not None
+    assert after["halted"] == [{"address": "10.91.0.4", "port": 10554}, {"address": "10.91.0.5", "port": 554}]
+    # One whose time is over meanwhile stays: what was dropped was dropped for it.
+    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: listed())
+    assert halted_since(after) == after
+    assert halted_since(None) is None
