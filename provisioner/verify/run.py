@@ -99,7 +99,7 @@ def verify(
     hosts = tuple(_report(one, (started, first.at), tls.get(host)) for host, one in first.heard.items())
     devices = device_reports(measured, [one.accounts for one in rounds], _with_wrong_clocks(hosts))
     reports = by_device(devices)
-    verdicts = list(of_one_camera(_settled(target, rounds, orders, windows, reports) for target in measured))
+    verdicts = list(of_one_camera([_settled(target, rounds, orders, windows, reports) for target in measured]))
     kept = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))

@@ -16,6 +16,7 @@ Where one look is all that is asked for (`--once`), it says what it says, and no
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -106,33 +107,34 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
     return replace(verdict, to_look_at=tuple(ToLookAt(s.word, one.first, one.checks, s.detail) for one, s in lasted))
 
 
-def of_one_camera(verdicts: Iterable[PathVerdict]) -> tuple[PathVerdict, ...]:
+def of_one_camera(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
     """Verdicts whose streams of one camera say the same of its view: what the most telling of them does.
 
     A lens is covered or it is not, and a small stream of little light may show only that its view is another one.
     """
-    by_camera: dict[tuple[str, str], list[PathVerdict]] = {}
+    views: dict[tuple[str, str], list[tuple[int, str, ToLookAt]]] = defaultdict(list)
     for verdict in verdicts:
-        by_camera.setdefault((verdict.facility, verdict.camera), []).append(verdict)
-    return tuple(one for streams in by_camera.values() for one in _alike(streams))
+        for one in verdict.to_look_at:
+            if one.word in TELLING:
+                views[_camera(verdict)].append((TELLING.index(ViewDoubt(one.word)), verdict.path, one))
+    telling = {camera: min(seen, key=lambda view: view[:2]) for camera, seen in views.items()}
+    return tuple(_alike(one, *telling[_camera(one)]) if _camera(one) in telling else one for one in verdicts)
 
 
-def _alike(streams: Sequence[PathVerdict]) -> Iterable[PathVerdict]:
-    views = [(one, stream.path) for stream in streams for one in stream.to_look_at if one.word in TELLING]
-    if len({one.word for one, _ in views}) < 2:  # noqa: PLR2004 (there is nothing to choose from)
-        return streams
-    telling, of = min(views, key=lambda view: (TELLING.index(ViewDoubt(view[0].word)), view[1]))
-    by = f"{telling.detail}, by its stream {of.rpartition('/')[2]}"
-    return [
-        replace(stream, to_look_at=tuple(_said_by(telling, by, one) for one in stream.to_look_at)) for stream in streams
-    ]
+def _camera(verdict: PathVerdict) -> tuple[str, str]:
+    return verdict.facility, verdict.camera
 
 
-def _said_by(telling: ToLookAt, by: str, one: ToLookAt) -> ToLookAt:
-    """What is to be looked at of a stream, in the words of a more telling one where it is of the view, too."""
-    if one.word not in TELLING or one.word == telling.word:
-        return one
-    return replace(one, word=telling.word, detail=by)
+def _alike(verdict: PathVerdict, rank: int, path: str, telling: ToLookAt) -> PathVerdict:
+    """A verdict that says of its camera's view what a more telling stream does."""
+    detail = f"{telling.detail}, by its stream {path.rpartition('/')[2]}"
+    return replace(
+        verdict,
+        to_look_at=tuple(
+            replace(one, word=telling.word, detail=detail) if one.word in TELLING[rank + 1 :] else one
+            for one in verdict.to_look_at
+        ),
+    )
 
 
 def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
