@@ -136,9 +136,7 @@ class Deb:
         return package
 
     def _fill(self, root: Path) -> None:
-        lay_out(self.wheels, root, HOME, self.distribution.python)
-        libraries = root / f"{HOME.lstrip('/')}/lib/python{self.distribution.python}/site-packages"
-        leave_out(libraries, _FONTS)
+        leave_out(lay_out(self.wheels, root, HOME, self.distribution.python), _FONTS)
         (root / "usr/bin").mkdir()
         (root / "usr/bin/provisioner").symlink_to(f"../lib/{Path(HOME).name}/bin/provisioner")
         manual = root / HOME.lstrip("/") / "share/man/man1"

@@ -14,7 +14,7 @@ from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
 
-def lay_out(wheels: Sequence[Path], root: Path, home: str, python: str) -> None:
+def lay_out(wheels: Sequence[Path], root: Path, home: str, python: str) -> Path:
     """Unpack wheels as a virtual environment.
 
     Args:
@@ -22,6 +22,9 @@ def lay_out(wheels: Sequence[Path], root: Path, home: str, python: str) -> None:
         root: the folder that stands for `/`.
         home: where the environment will be, e.g. `/usr/lib/provisioner`.
         python: the version of the Python at `/usr/bin` that will run it, e.g. `3.11`.
+
+    Returns:
+        Its `site-packages`.
 
     Raises:
         ValueError: a wheel is not what its own record says.
@@ -47,6 +50,7 @@ def lay_out(wheels: Sequence[Path], root: Path, home: str, python: str) -> None:
     up = "/".join([".."] * home.strip("/").count("/"))
     (place / "bin/python3").symlink_to(f"{up}/../bin/python{python}")
     (place / "bin/python").symlink_to("python3")
+    return root / library.lstrip("/")
 
 
 def leave_out(libraries: Path, folder: str) -> None:

@@ -78,11 +78,10 @@ def for_all(folder: Path, machine: str) -> dict[Target, tuple[Path, ...]]:
     """What the program needs, by Python, and one package that a newer glibc alone has."""
     older = {Target(python, machine): needed(folder / python, python) for python in PYTHONS}
     return older | {
-        Target(python, machine, NEWER_LIBC): (
-            write_wheel(folder / python / "newer", "newer", {"newer.py": ""}, tag=f"{one.tag}-none-any"),
+        Target(of.python, machine, NEWER_LIBC): (
+            write_wheel(folder / of.python / "newer", "newer", {"newer.py": ""}, tag=f"{of.tag}-none-any"),
         )
-        for python in PYTHONS
-        for one in (Target(python, machine),)
+        for of in older
     }
 
 
