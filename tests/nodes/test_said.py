@@ -22,6 +22,7 @@ from provisioner.nodes import controller, jetstream
 from provisioner.nodes.authority import issued, new_authority
 from provisioner.nodes.subjects import CONTROLLER, node_name
 from tests.hostile import NODE
+from tests.lab.patience import stretched
 from tests.nodes.broker import BrokerServer, may_have_disks
 from tests.nodes.carrying import CountingHosts, call_of, host_of
 from tests.nodes.own_process import waited
@@ -32,6 +33,7 @@ SPEED: Final = 20.0
 TIMES: Final = HostTimes(before=0.02, held_up=0.02, after=0.02, confirm=CONFIRM_S / SPEED)
 NOT_READ: Final = 5
 SOON_S: Final = 6.0
+"""On a quiet machine: what is promised are five seconds and the start of a command."""
 RELAYS: Final = frozenset(f"relay-{carrier}-{number}" for carrier in ("viettel", "vnpt") for number in (1, 2, 3))
 OF_VNPT: Final = frozenset(relay for relay in RELAYS if "vnpt" in relay)
 
@@ -118,7 +120,7 @@ def test_a_way_that_is_broken_is_said_within_seconds_and_nothing_is_half_done(ca
             ):
                 one = told(carriers, *words)
                 assert one.code == NOT_READ, one
-                assert one.seconds < SOON_S, one
+                assert one.seconds < stretched(SOON_S), one
                 assert f"{place}{said}" in one.text, one
                 assert "see whether the broker runs, and whether the certificates and the addresses" in one.text
     _, events = carriers.hosts.told()
@@ -215,7 +217,7 @@ def test_a_broker_whose_disk_is_full_says_so_and_is_used_again(tmp_path: Path, s
         with broker.full_disk():
             begun = time.monotonic()
             answer = runner.call([call], timeout_s=20)["relay-1"]
-            assert time.monotonic() - begun < SOON_S
+            assert time.monotonic() - begun < stretched(SOON_S)
         assert answer.outcome is CallOutcome.UNREACHABLE
         assert answer.error.startswith(f"the broker 127.0.0.1:{broker.port} {said}")
         assert "make room" in answer.hint
