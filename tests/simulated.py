@@ -51,6 +51,9 @@ from provisioner_host.wire import HostEpoch, Tombstones
 File = tuple[bytes, int, str, str]
 GENERATIONS = 3
 
+SWITCHED = 4_711.25
+"""When each host switched, by its clock since its boot."""
+
 _LONG_AGO = 1_620_000_000
 MOMENTS = (f"2021-05-{20 + n // 86400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in count())
 
@@ -402,7 +405,7 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     _go_live(host, call)
     host.armed = {"run": request["run"], "kind": "apply", "target": ""}
     host.elsewhere = list(request["elsewhere"])
-    return answer | {"outcome": "armed", "before": host.before}
+    return answer | {"outcome": "armed", "before": host.before, "switched": SWITCHED}
 
 
 def _not_begun(host: SimulatedHost, call: HostCall) -> dict[str, Any] | None:
@@ -520,7 +523,8 @@ def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "errors": {},
         "sources": None,
     }
-    return {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
+    looked = {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
+    return looked | ({"first": {}} if (call.request.get("gate") or {}).get("first") else {})
 
 
 def sources_of(paths: Iterable[MediaPath], silent: Collection[str] = ()) -> dict[str, Any]:
@@ -648,7 +652,8 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     _put(host, kept[target])
     affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     removed = sorted(set(now) - set(then))
-    return _answer(run, "armed") | {"before": host.before, "affected": affected, "removed": removed}
+    seen = {"before": host.before, "switched": SWITCHED}
+    return _answer(run, "armed") | seen | {"affected": affected, "removed": removed}
 
 
 def _with_held(state: dict[str, Any], host: SimulatedHost, call: HostCall) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         else:
             change.step("arm", lambda: switch.arm(change))
         switch.switch(change, facts)
+        switched = time.monotonic()
         change.step("health", lambda: _health(change))
         if change.ended:
             change.receipt("armed", "the change waits for its confirmation", **kept, sessions=change.ended)
@@ -82,7 +84,7 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         return change.back(words_of(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states
         return change.back(f"{type(error).__name__}: {error}")
-    return change.answer("armed", before=before, receipt=receipt)
+    return change.answer("armed", before=before, receipt=receipt, switched=switched)
 
 
 def _look(change: ApplyTransaction) -> gate.LookBefore:

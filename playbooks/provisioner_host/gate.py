@@ -67,23 +67,59 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
         request: what is looked at.
         switched: whether last-good is the state before a switch that has been made.
     """
-    waited_s = max(0.0, min(request.get("wait_s", 0.0), _LONGEST_WAIT_S)) if request is not None else 0.0
-    early_s = min(waited_s, request.get("early_s", 0.0)) if request and request["paths"] and switched else 0.0
-    moment = time.monotonic() + waited_s
-    time.sleep(waited_s - early_s)
-    read = _read_early(request, moment) if request and early_s > 0 else None
+    if request is None:
+        return {"sessions": _sessions(switched=switched), "relay": None, "waited_s": 0.0}
+    begun = time.monotonic()
+    since, asked_s = request.get("since", begun), request.get("wait_s", 0.0)
+    # Whatever a request says of a moment, of another boot perhaps: nobody waits longer.
+    moment = begun + max(0.0, min(since + asked_s - begun, _LONGEST_WAIT_S))
+    first = _sessions(switched=switched) if request.get("first") else None
+    early = None
+    if switched and request["paths"] and request.get("early_s") and moment > begun:
+        time.sleep(max(0.0, moment - request["early_s"] - time.monotonic()))
+        early = _EarlyReads(request)
+    time.sleep(max(0.0, moment - time.monotonic()))
+    waited_s = max(0.0, time.monotonic() - since)
+    now = _sessions(switched=switched)
+    relay_ = _evidence(request, switched=switched, early=early) if _asks(request) else None
+    looked: LookAnswer = {"sessions": now, "relay": relay_, "waited_s": waited_s}
+    return looked if first is None else {**looked, "first": first}
+
+
+def _sessions(*, switched: bool) -> SessionsAnswer:
     now = sessions()
     if switched:
         now["changed"] = _changed()
-    relay_ = _evidence(request, switched=switched, read=read) if request and _asks(request) else None
-    return {"sessions": now, "relay": relay_, "waited_s": waited_s}
+    return now
 
 
-def _read_early(request: GateRequest, moment: float) -> dict[str, ReadAnswer]:
-    """Read paths shortly before a moment, so that nobody waits for their key frames after it, and wait until then."""
-    reads = _reads_of(request, _samples_of(request, followed=True))
-    time.sleep(max(0.0, moment - time.monotonic()))
-    return reads
+class _EarlyReads:
+    """Reads shortly before a look's moment, so that nobody waits for their key frames after it.
+
+    Attributes:
+        reads: what came of them.
+        unit, errors: how the relay's unit is, and what it said of the paths.
+        seen: samples of the paths, begun when all was read: whether they flow still is seen at the moment.
+    """
+
+    def __init__(self, request: GateRequest) -> None:
+        self.reads = _reads_of(request, _samples_of(request, followed=True))
+        self.unit, self.errors = _unit(), _errors(request)
+        self.seen = _samples_of(request, followed=False)
+
+
+def _unit() -> str:
+    try:
+        return str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
+    except (Failed, KeyError):
+        return "unknown"
+
+
+def _errors(request: GateRequest) -> dict[str, list[str]]:
+    """What MediaMTX said of the sources of paths lately."""
+    read, away = ([path["name"] for path in listed] for listed in (request["paths"], request["away"]))
+    errors = source_log.last_errors(read, _LOG_S) if read else {}
+    return errors | (source_log.last_errors(away, _TRIES_S) if away else {})
 
 
 def _asks(request: GateRequest) -> bool:
@@ -99,13 +135,14 @@ class LookBefore:
     """
 
     def __init__(self, request: GateRequest | None, *, answers: bool) -> None:
-        self.sessions = sessions(answers=answers)
         self._relay: RelayEvidenceAnswer | None = None
         self._error: BaseException | None = None
         asked = request if request and answers and _asks(request) else None
         self._reading = threading.Thread(target=self._read, args=(asked,)) if asked else None
+        # Reads first, as they take longest.
         if self._reading:
             self._reading.start()
+        self.sessions = sessions(answers=answers)
 
     def _read(self, request: GateRequest) -> None:
         try:
@@ -282,9 +319,7 @@ def _stands_still(first: SampleAnswer | None, second: SampleAnswer | None) -> bo
     return both and first["available"] and second["available"] and second["inbound_bytes"] == first["inbound_bytes"]  # type: ignore[index]
 
 
-def _evidence(
-    request: GateRequest, *, switched: bool, read: dict[str, ReadAnswer] | None = None
-) -> RelayEvidenceAnswer:
+def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None = None) -> RelayEvidenceAnswer:
     """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both.
 
     After a switch a stream that stands still is not read, for the read would take its whole time: it is looked at
@@ -293,28 +328,32 @@ def _evidence(
     Args:
         request: what is looked at.
         switched: whether it is a look after a switch.
-        read: what came of reads a moment ago; streams that do not flow any more give no picture all the same.
+        early: reads of a moment ago; streams that do not flow any more give no picture all the same.
     """
-    paths, away = ({p["name"]: p for p in listed} for listed in (request["paths"], request["away"]))
-    seen = _samples_of(request, followed=switched)
-    reads = _reads_of(request, seen) if read is None else read | seen.still()
-    if not switched:
-        seen.follow()
-    try:
-        unit = str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
-    except (Failed, KeyError):
-        unit = "unknown"
-    errors = source_log.last_errors(paths, _LOG_S) if paths else {}
+    if early is not None:
+        seen = early.seen
+        seen.follow(at_once=True)
+        reads = early.reads | seen.still()
+    else:
+        seen = _samples_of(request, followed=switched)
+        reads = _reads_of(request, seen)
+        if not switched:
+            seen.follow()
+    away = {(p["address"], p["port"]) for p in request["away"] if p["port"]}
     return {
-        "unit": unit,
+        "unit": _unit() if early is None else early.unit,
         "api_error": scrub(seen.error),
         "tunnel": {"routes": [], "peers": {}},
-        "devices": reach.connect_all({(p["address"], p["port"]) for p in away.values() if p["port"]}, _PORT_S),
+        "devices": reach.connect_all(away, _PORT_S),
         "paths": {
-            name: {"samples": [seen.first.get(name), seen.last.get(name)], "read": reads.get(name)} for name in paths
+            path["name"]: {
+                "samples": [seen.first.get(path["name"]), seen.last.get(path["name"])],
+                "read": reads.get(path["name"]),
+            }
+            for path in request["paths"]
         },
         "sources": None,
-        "errors": errors | (source_log.last_errors(away, _TRIES_S) if away else {}),
+        "errors": _errors(request) if early is None else early.errors,
     }
 
 
@@ -346,22 +385,29 @@ class _Samples:
     def __init__(
         self, names: Iterable[str], take: Callable[[], tuple[dict[str, SampleAnswer], str]], longest_s: float
     ) -> None:
-        self._names, self._take, self._until = tuple(names), take, time.monotonic() + longest_s
+        self._names, self._take, self._longest_s = tuple(names), take, longest_s
+        self._until = time.monotonic() + longest_s
         self.first, self.error = take()
         self.last: dict[str, SampleAnswer] = {}
 
-    def follow(self) -> None:
-        """Sample until all that was there has grown, and what was not has come; a second is what the slowest take."""
+    def follow(self, *, at_once: bool = False) -> None:
+        """Sample until all that was there has grown, and what was not has come; a second is what the slowest take.
+
+        Args:
+            at_once: whether the first sample is old enough for another one now.
+        """
         if not self._names:
             return
-        pause = _SOON_S
+        pause = 0.0 if at_once else _SOON_S
+        if at_once:
+            self._until = time.monotonic() + self._longest_s
         while True:
             time.sleep(max(0.0, min(pause, self._until - time.monotonic())))
             self.last, error = self._take()
             self.error = error or self.error
             if error or all(map(self._flows, self._names)) or time.monotonic() >= self._until:
                 return
-            pause *= 1.5
+            pause = max(_SOON_S, 1.5 * pause)
 
     def still(self) -> dict[str, ReadAnswer]:
         """What comes of reading the paths that were seen to stand still."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     try:
         change.step("arm", lambda: dead_man.arm(change.run_id, change.confirm_s, change.who, "rollback", target))
         change.step("go back", lambda: last_good.restore(folder=generation, carriers=False))
+        switched = time.monotonic()
         change.step("health", lambda: health_of_saved(generation, state))
         lease.extend(change.run_id, OPERATION_S)
         dead_man.renew(change.run_id, change.confirm_s, dead_man.WAITING)
@@ -80,7 +82,7 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
         return change.back(words_of(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states
         return change.back(f"{type(error).__name__}: {error}")
-    return change.answer("armed", before=before, receipt=receipt, affected=affected, removed=removed)
+    return change.answer("armed", before=before, receipt=receipt, switched=switched, affected=affected, removed=removed)
 
 
 def _target(wanted: str) -> str | None:

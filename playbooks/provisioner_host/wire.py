@@ -192,14 +192,18 @@ class GateRequest(LimitsRequest):
 
     Keys:
         wait_s: its moment is so long after the host got it: what takes it there goes on meanwhile.
+        since: the moment from which that counts instead, as the host told it (`switched` of a change that waits).
         early_s: paths may be read so long before that moment, at which those streams have to flow still.
+        first: whether sessions are looked at as soon as it is there, too.
         paths: those that are read.
         away: those whose cameras' ports are tried, and of which MediaMTX's last words are asked.
     """
 
     address: str
     wait_s: NotRequired[float]
+    since: NotRequired[float]
     early_s: NotRequired[float]
+    first: NotRequired[bool]
     paths: list[PathToRead]
     away: list[PathToRead]
 
@@ -1360,11 +1364,17 @@ class SessionsAnswer(TypedDict):
 
 
 class LookAnswer(TypedDict):
-    """One look; `relay` is null where no path was read. `waited_s` was waited before it, as it was asked for."""
+    """One look; `relay` is null where no path was read.
+
+    Keys:
+        waited_s: how long its moment was after the one from which that was to count.
+        first: the sessions as they were when it was asked for, where that was wanted.
+    """
 
     sessions: SessionsAnswer
     relay: RelayEvidenceAnswer | None
     waited_s: NotRequired[float]
+    first: NotRequired[SessionsAnswer]
 
 
 class Lease(TypedDict):
@@ -1383,6 +1393,7 @@ class ChangeParts(TypedDict, total=False):
         refusal: what `refused` was for.
         holder: of `locked` and `busy`.
         facts: of `stale`, and of `applied` where they could be read.
+        switched: of `armed`, the moment of the switch by the host's clock since its boot, in seconds.
         affected: of a rollback, the paths that differ; `removed` are those of them that go.
     """
 
@@ -1392,6 +1403,7 @@ class ChangeParts(TypedDict, total=False):
     facts: FactsAnswer | None
     before: LookAnswer
     after: LookAnswer
+    switched: float
     affected: list[str]
     removed: list[str]
     lease: Lease | None

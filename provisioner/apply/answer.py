@@ -119,12 +119,15 @@ class Sessions:
 class Look:
     """One look at a host: its sessions, and the evidence about the paths that were read; each None where not looked.
 
-    `waited_s` is how long the host waited before it; 0 of a program that does not wait.
+    Attributes:
+        waited_s: how long after its call, or after the switch, its moment was; 0 of a program that does not wait.
+        first: the sessions as they were when it was asked for; None where that was not looked at.
     """
 
     sessions: Sessions | None = None
     relay: RelayEvidence | None = None
     waited_s: float = 0.0
+    first: Sessions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class ChangeReport:
         facts: the host as it is, of a change that is confirmed or refused as stale.
         before: the look before the switch.
         after: a look after it.
+        switched: when that was, by the host's clock since its boot; None where it does not say it.
         affected: of a rollback, the paths that differ between the two states.
         removed: those of them that go.
     """
@@ -151,6 +155,7 @@ class ChangeReport:
     facts: HostFacts | None = None
     before: Look = Look()
     after: Look = Look()
+    switched: float | None = None
     affected: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
@@ -180,6 +185,7 @@ def _answer(host: str, answer: Fields) -> ChangeReport:
         facts=facts_in(host, answer.below("facts")) if has_facts else None,
         before=_look(answer.below_or_none("before")),
         after=_look(answer.below_or_none("after")),
+        switched=answer.measure("switched") if answer.has("switched") else None,
         affected=_texts(answer, "affected"),
         removed=_texts(answer, "removed"),
     )
@@ -214,11 +220,12 @@ def _step(step: Fields) -> StepTime:
 def _look(look: Fields | None) -> Look:
     if look is None:
         return Look()
-    sessions, relay = look.below_or_none("sessions"), look.below_or_none("relay")
+    sessions, relay, first = (look.below_or_none(name) for name in ("sessions", "relay", "first"))
     return Look(
         sessions=_sessions(sessions) if sessions and sessions.values else None,
         relay=relay_evidence(relay) if relay else None,
         waited_s=look.measure("waited_s") if look.has("waited_s") else 0.0,
+        first=_sessions(first) if first and first.values else None,
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from provisioner.apply.answer import PathSession
 from provisioner.apply.touched import Touched
@@ -36,6 +37,9 @@ _LATE_S = 30.0
 # The first looks come quickly; each one that follows is a connection more to a host that is well.
 _LOOK_AGAIN_S, _LOOK_LATER_S, _LATER_S = 1.0, 3.0, 10.0
 _PORTS = 200
+WATCH_S: Final = 2.5
+"""So long a host is watched after its switch: what shows that a stream stands still takes two seconds (`watch.py`), and
+a first look over a new connection half of one. A source that its relay dials anew is up, or refused, well before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class GateRules:
     max_lost: float = 0.0
     min_new_up: float = 0.0
     required: tuple[str, ...] = ()
-    watch_s: float = 3.0
+    watch_s: float = WATCH_S
 
 
 class GateVerdict(StrEnum):

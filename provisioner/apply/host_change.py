@@ -12,6 +12,7 @@ from provisioner.apply.job import (
     RETURN_S,
     TRANSACTION_TIMEOUT_S,
     Job,
+    LookOrder,
     RolloutOptions,
     abort_call,
     confirm_call,
@@ -23,7 +24,7 @@ from provisioner.apply.job import (
 from provisioner.apply.journal import JournalStep, StartedHost
 from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.apply.touched import Touched, touched_names
-from provisioner.apply.watch import Watch, paths_in
+from provisioner.apply.watch import PathsSeen, Watch, paths_in
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.facts import HostFacts
@@ -40,6 +41,8 @@ _EARLY_S = 0.3
 # Paths whose picture the last look asks for are read so long before its moment: a camera sends a key frame a second,
 # and to see which paths flow and to start what reads takes the rest. At the moment their streams have to flow still.
 _READ_EARLY_S = 1.7
+# What two sums of the same seconds may differ by.
+_TICK_S = 0.001
 # A host that keeps answering what cannot be understood is not asked for ever.
 _UNCLEAR_ANSWERS = 3
 # From the arming a host waits so long at most, however often the switch is renewed (`dead_man.py`): then it has
@@ -116,6 +119,9 @@ class HostChange:
         self._asked = self._wait_s = 0.0
         self._look_at = self._held_s = 0.0
         self._early_s = _EARLY_S
+        # The moment of the switch by the host's own clock, None where it says none; how long after it the host looks.
+        self._switched: float | None = None
+        self._after_s = 0.0
         self._heard = options.clock()
         # A gate that has failed stays so: whoever looks again may see another picture.
         gate_failed = f"{_GATE}{before.gate_failed}" if before is not None and before.gate_failed else ""
@@ -184,11 +190,7 @@ class HostChange:
                 self._wait_s = ceil(max(0.0, self._look_at - self._asked) * 1000) / 1000
                 self._looking_since = self._asked if self._looking_since is None else self._looking_since
                 self._unseen_since = self._asked if self._unseen_since is None else self._unseen_since
-                waits = {"wait_s": self._wait_s, "early_s": min(self._wait_s, _READ_EARLY_S)}
-                read = self._read()
-                self._unread -= {path.name for path in read}
-                call = look_call(job, run, options, read, self._away(), **waits)
-                return call, look_seconds(options)
+                return look_call(job, run, options, self._look_next()), look_seconds(options)
             case Phase.ABORT:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
             case _:
@@ -198,12 +200,26 @@ class HostChange:
     def _read(self) -> tuple[MediaPath, ...]:
         """The paths that the next look reads: all at first, then those of which it matters.
 
-        At first none, where those that are read have to be read at the end of the watch and nobody waits before it.
+        At first none, where those that are read have to be read at the end of the watch, nobody waits before it, and
+        that look is none at its end.
         """
         asked = self._touched.read
         if self._next is not None:
-            return tuple(p for p in asked if p.name in self._next.read)
-        return () if self._unread else asked
+            asked = tuple(p for p in asked if p.name in self._next.read)
+        elif self._unread and not self._wait_s:
+            asked = ()
+        self._unread -= {path.name for path in asked}
+        return asked
+
+    def _look_next(self) -> LookOrder:
+        """The next look: its moment is by the host's own clock where it told the moment of its switch."""
+        order = LookOrder(self._read(), self._away())
+        early_s, self._after_s = min(self._wait_s, _READ_EARLY_S), 0.0
+        if not self._wait_s or self._switched is None or self._looking_since is None:
+            return order._replace(wait_s=self._wait_s, early_s=early_s)
+        self._after_s = round(self._asked + self._wait_s - self._looking_since, 3)
+        at_once = self._next is None
+        return order._replace(wait_s=self._after_s, early_s=early_s, since=self._switched, at_once=at_once)
 
     def _away(self) -> tuple[MediaPath, ...]:
         paths = self._touched.served.paths
@@ -304,6 +320,10 @@ class HostChange:
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         if self.phase is Phase.CONFIRM:
             self._wait_for_others()
+        if report.switched is not None and gated:
+            self._switched, self._looking_since = report.switched, self._heard
+            # Where nobody waits for the first look both go in one call, at once: it is over a new connection.
+            self._look_at = self._heard + self._watch_s if reads_late else 0.0
         steps = [JournalStep(self.host, "armed", "done", {"up_before": len(self._watch.before.up)})]
         if self._looked_in_vain():
             steps.append(self._go_back(f"the host could not be looked at: {self._unseen}"))
@@ -329,8 +349,10 @@ class HostChange:
             self._wait_for_others()
             return [], 0.0
         begun = self._looking_since if self._looking_since is not None else self._heard
+        if report.after.first is not None:
+            self._watch = self._watch.after(PathsSeen(sessions=report.after.first), 0.0)
         seen = paths_in(self.job.spec, self._touched.read, report.after)
-        if report.after.waited_s >= self._wait_s and self._heard >= self._asked + self._wait_s:
+        if self._was_waited(report.after.waited_s):
             self._asked += self._wait_s
         else:
             # Its program, a node's own perhaps, looks as soon as it is asked.
@@ -340,6 +362,12 @@ class HostChange:
         self._notes += decision.notes
         self._not_up = decision.not_up
         return self._decided(decision)
+
+    def _was_waited(self, waited_s: float) -> bool:
+        """Whether a look was as late as it was to be; where the host counts from its switch, by its own clock."""
+        if self._after_s:
+            return waited_s >= self._after_s - _TICK_S
+        return waited_s >= self._wait_s and self._heard >= self._asked + self._wait_s
 
     def _decided(self, decision: Decision) -> tuple[list[JournalStep], float]:
         self.looks_well = decision.is_good and not self._unread

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner.apply.gate import GateRules
 from provisioner.apply.touched import Touched, touched_by
@@ -140,6 +140,26 @@ class RolloutOptions:
     record: RecordHead | None = None
 
 
+class LookOrder(NamedTuple):
+    """One look of a host after its switch.
+
+    Attributes:
+        read: the paths that are read.
+        away: those whose devices are tried.
+        wait_s: so long after it got the call, in seconds.
+        early_s: it may read so long before that.
+        since: the moment from which that counts instead, as the host told it of its switch.
+        at_once: whether it looks at sessions as soon as it gets the call, too.
+    """
+
+    read: tuple[MediaPath, ...] = ()
+    away: tuple[MediaPath, ...] = ()
+    wait_s: float = 0.0
+    early_s: float = 0.0
+    since: float | None = None
+    at_once: bool = False
+
+
 # --- the calls ------------------------------------------------------------------------------------
 
 
@@ -180,30 +200,13 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
     }
 
 
-def look_call(
-    job: Job,
-    run_id: str,
-    options: RolloutOptions,
-    read: Iterable[MediaPath],
-    away: Iterable[MediaPath],
-    *,
-    wait_s: float = 0.0,
-    early_s: float = 0.0,
-) -> HostCall:
-    """The call that renews the switch, reads paths, and tries devices of others; over a connection since the change.
-
-    Args:
-        job: the host and what it should hold.
-        run_id: the run.
-        options: how the rollout runs.
-        read: the paths that are read.
-        away: those whose devices are tried.
-        wait_s: the host looks so long after it got the call.
-        early_s: it may read so long before that.
-    """
-    look = _look(job, read, away, options.confirm_s * _LOOK_SHARE)
-    if wait_s:
-        look |= {"wait_s": wait_s, "early_s": early_s}
+def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) -> HostCall:
+    """The call that renews the switch and looks at paths, over a connection since the change."""
+    look = _look(job, order.read, order.away, options.confirm_s * _LOOK_SHARE)
+    if order.wait_s:
+        look |= {"wait_s": order.wait_s, "early_s": order.early_s}
+    if order.since is not None:
+        look |= {"since": order.since, "first": order.at_once}
     request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
     return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
 

@@ -304,17 +304,20 @@ def test_hosts_that_began_behind_a_wave_whose_watch_fails_return_and_nothing_beg
 
 
 class ReadingHosts(SimulatedHosts):
-    """Hosts in memory, and whether each look at one read a path."""
+    """Hosts in memory, and whether each look at one read a path: before the end of the watch, or at it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reads: dict[str, list[bool]] = {}
+        self.early: set[str] = set()
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """An answer for every call, by host id."""
         for call in calls:
             if call.request["operation"] == "look":
-                self.reads.setdefault(call.spec.id, []).append(bool(call.request["gate"]["paths"]))
+                asked = call.request["gate"]
+                self.reads.setdefault(call.spec.id, []).append(bool(asked["paths"]))
+                self.early |= {call.spec.id} if asked["paths"] and not asked.get("wait_s") else set()
         return super().call(calls, timeout_s=timeout_s)
 
 
@@ -324,6 +327,7 @@ def test_a_wave_begins_earlier_on_pictures_alone_and_nothing_is_read_twice_for_n
     controller = Controller(hosts=hosts)
     controller.apply(fleet(3, 1), "run-1")
     hosts.reads.clear()
+    hosts.early.clear()
     jobs = controller.jobs(fleet(3, 2))
     waves = waves_of(job.spec for job in jobs)
     assert len(waves) > 1
@@ -331,5 +335,5 @@ def test_a_wave_begins_earlier_on_pictures_alone_and_nothing_is_read_twice_for_n
     assert {result.outcome for result in done.results} == {HostOutcome.APPLIED}
     changed = {job.spec.id for job in jobs if job.touched.read}
     waited_for = set() if apart else {host for wave in waves[:-1] for host in wave.hosts} & changed
-    assert {host for host in changed if hosts.reads[host][0]} == waited_for
+    assert hosts.early & changed == waited_for
     assert all(any(hosts.reads[host]) for host in changed)

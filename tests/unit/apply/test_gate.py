@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.apply import GateRules
 from provisioner.apply.answer import LiveRules, Look, PathSession, PeerSession, Sessions
-from provisioner.apply.gate import Decision, GateVerdict, decide
+from provisioner.apply.gate import WATCH_S, Decision, GateVerdict, decide
 from provisioner.apply.touched import Served, Touched, touched_by, touched_names
 from provisioner.apply.unnamed import chance_of, undeclared_changes
 from provisioner.apply.watch import PathsSeen, Watch, paths_in
@@ -105,7 +105,7 @@ def test_a_path_that_nobody_has_read_yet_is_neither_missed_nor_proved() -> None:
     share = replace(RULES, min_new_up=1.0, required=(NAMES[0],))
     for rules in (RULES, share):
         first = decide(new, watched(before, (0, up())), 0.5, rules, unread=unread)
-        assert (first.verdict, first.again_s, first.not_up) == (GateVerdict.WAIT, 2.5, ())
+        assert (first.verdict, first.again_s, first.not_up) == (GateVerdict.WAIT, WATCH_S - 0.5, ())
         assert set(first.read) == unread
         assert decide(new, watched(before, (0, up()), (3, up())), 70, rules, unread=unread).verdict is GateVerdict.WAIT
     at_end = watched(before, (0, up()), (3, up(*NAMES[1:3], dark=NAMES[:1])))
@@ -116,7 +116,7 @@ def test_a_path_that_nobody_has_read_yet_is_neither_missed_nor_proved() -> None:
 
 def test_a_picture_at_the_first_good_look_is_read_again_at_the_end() -> None:
     first = decide(BOTH, watched(up(*NAMES[:2]), (0, up(*NAMES[:2]))), 1, RULES)
-    assert (first.verdict, first.again_s, set(first.read)) == (GateVerdict.WAIT, 2, set(NAMES[:2]))
+    assert (first.verdict, first.again_s, set(first.read)) == (GateVerdict.WAIT, WATCH_S - 1, set(NAMES[:2]))
     gone = watched(up(*NAMES[:2]), (0, up(*NAMES[:2])), (3, up(NAMES[0], dark=NAMES[1:2])))
     assert decide(BOTH, gone, 4, RULES).verdict is GateVerdict.WAIT
     assert decide(BOTH, gone, 62, RULES).verdict is GateVerdict.WAIT

@@ -14,7 +14,7 @@ import pytest
 from provisioner_host import files, firewall, gate, last_good, probe, reach, relay, source_log, tunnel, units
 from provisioner_host.paths import MEDIAMTX_FILE
 from provisioner_host.shell import Failed
-from provisioner_host.wire import GateRequest, PathToRead
+from provisioner_host.wire import GateRequest, PathToRead, SessionsAnswer
 
 STARTED = "2021-05-11T17:00:00Z"
 # As MediaMTX 1.20.1 tells of a camera that was lost: online it stays, since when it had been.
@@ -248,6 +248,18 @@ def test_after_a_switch_a_stream_that_stands_still_is_not_read_for_its_whole_tim
     }
 
 
+class Clock:
+    """A clock that moves while somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, now: float) -> None:
+        self.now = now
+        monkeypatch.setattr(time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 class Reading:
     """A relay whose paths come and grow as they are sampled, and what was done in which order."""
 
@@ -309,11 +321,39 @@ def test_what_does_not_come_back_is_waited_for_a_second_and_then_read_all_the_sa
 def test_a_look_begins_when_it_should_and_a_host_waits_for_none_longer_than_its_switch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
-    for wait_s in (0.3, 3600.0, -1.0):
-        gate.look({**request(), "wait_s": wait_s}, switched=True)
-    assert slept == [0.3, 5.0, 0.0]
+    clock = Clock(monkeypatch, 100.0)
+    for wait_s, since, waits_s in (
+        (0.3, None, 0.3),
+        (3600.0, None, 5.0),
+        (-1.0, None, 0.0),
+        # From the switch; of a moment that is past nothing is waited, nor of one of another boot for ever.
+        (2.5, -0.5, 2.0),
+        (2.5, -9.0, 0.0),
+        (2.5, 9000.0, 5.0),
+    ):
+        begun = clock.now
+        asked: GateRequest = {**request(), "wait_s": wait_s}
+        if since is not None:
+            asked["since"] = begun + since
+        answer = gate.look(asked, switched=True)
+        assert clock.now - begun == pytest.approx(waits_s)
+        assert answer["waited_s"] == pytest.approx(max(0.0, waits_s - (since or 0.0)))
+
+
+@pytest.mark.usefixtures("host")
+def test_one_call_looks_at_once_and_at_the_end_of_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, looks = Clock(monkeypatch, 100.0), list[float]()
+    plain = gate.sessions
+
+    def sessions(*, answers: bool = True) -> SessionsAnswer:
+        looks.append(clock.now)
+        return {**plain(answers=answers), "started": f"look {len(looks)}"}
+
+    monkeypatch.setattr(gate, "sessions", sessions)
+    answer = gate.look({**request(), "wait_s": 2.5, "since": 99.6, "first": True}, switched=True)
+    assert looks == [100.0, pytest.approx(102.1)]
+    assert (answer["first"]["started"], answer["sessions"]["started"]) == ("look 1", "look 2")
+    assert "first" not in gate.look({**request(), "wait_s": 2.5, "since": 99.6}, switched=True)
 
 
 @pytest.mark.usefixtures("host")
@@ -333,8 +373,9 @@ def test_paths_are_read_before_the_moment_of_a_look_and_their_streams_have_to_fl
     monkeypatch.setattr(probe, "reads_of_relay", reads)
     asked: GateRequest = {**request(paths=ASKED), "sample_s": 1, "wait_s": 1.2, "early_s": 1.0}
     answer = gate.look(asked, switched=True)
-    assert reading.done[:6] == ["sleep", "sample", "sleep", "sample", "read a, b", "sleep"]
-    assert set(reading.done[6:]) == {"sample", "sleep"}
+    # Between the reads and the moment a stream has time to grow: who flows is known at the moment itself.
+    assert reading.done[:7] == ["sleep", "sample", "sleep", "sample", "read a, b", "sample", "sleep"]
+    assert set(reading.done[7:]) == {"sample", "sleep"}
     assert [round(moment, 1) for moment in moments] == [0.3]
     assert time.monotonic() >= 1.2
     assert answer["relay"] is not None

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -22,9 +23,11 @@ from provisioner.apply import (
     roll_out,
     waves_of,
 )
+from provisioner.apply.gate import WATCH_S
+from provisioner.apply.host_change import HostChange
 from provisioner.apply.journal import StartedHost
 from provisioner.hosts.runner import HostAnswer, HostCall
-from tests.simulated import SimulatedHosts
+from tests.simulated import SWITCHED, SimulatedHosts
 from tests.unit.apply.world import Controller, state
 
 SITES = {"kcl-bg-001": 2}
@@ -162,64 +165,109 @@ class WatchedCarrier:
         return self.carry(calls, timeout_s=timeout_s)
 
 
-class WaitingHosts:
-    """Hosts in memory whose looks take a second, and begin when they are asked to, or at once as an older program's."""
-
-    def __init__(self, controller: Controller, *, waits: bool) -> None:
-        self._controller, self._waits = controller, waits
-        self.looks: list[tuple[float, float]] = []
-
-    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """An answer for every call, by host id."""
-        clock = self._controller.clock
-        for call in calls:
-            if call.request["operation"] == "look":
-                wait_s = call.request["gate"].get("wait_s", 0.0)
-                clock.now += wait_s if self._waits else 0.0
-                self.looks.append((wait_s, clock.now))
-                clock.now += 1.0
-        answers = self._controller.hosts.call(calls, timeout_s=timeout_s)
-        if self._waits and calls[0].request["operation"] == "look":
-            return {h: replace(a, document=_waited(a.document, wait_s)) for h, a in answers.items()}
-        return answers
-
-
 def _waited(document: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     return {**document, "after": {**document["after"], "waited_s": seconds}}
 
 
-@pytest.mark.parametrize("waits", [True, False], ids=["waits", "an older program"])
-def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(*, waits: bool) -> None:
+class Program(StrEnum):
+    """How a host's program looks: at the moment that is asked for, by its own clock; after a while; or at once."""
+
+    FROM_ITS_SWITCH = "waits from its switch"
+    WAITS = "waits from its call"
+    AT_ONCE = "looks at once"
+
+
+class WaitingHosts:
+    """Hosts in memory whose calls take a tenth of a second there and back, and whose looks three."""
+
+    def __init__(self, controller: Controller, program: Program) -> None:
+        self._controller, self._program = controller, program
+        self._switched = 0.0
+        self.looks: list[tuple[float, float]] = []
+        """How long each look was to wait, and when it was taken after the switch."""
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id."""
+        clock = self._controller.clock
+        clock.now += 0.1
+        asked = calls[0].request["gate"] if calls[0].request["operation"] == "look" else None
+        waited_s = self._look(asked) if asked is not None else 0.0
+        answers = self._controller.hosts.call(calls, timeout_s=timeout_s)
+        if "switched" in next(iter(answers.values())).document:
+            self._switched = clock.now
+        clock.now += 0.1
+        return {host: replace(a, document=self._said(a.document, waited_s)) for host, a in answers.items()}
+
+    def _look(self, asked: Mapping[str, Any]) -> float:
+        clock, wait_s = self._controller.clock, asked.get("wait_s", 0.0)
+        since = self._switched if asked.get("since") is not None else clock.now
+        if self._program is not Program.AT_ONCE:
+            clock.now = max(clock.now, since + wait_s)
+        waited_s = clock.now - since
+        self.looks.append((wait_s, clock.now - self._switched))
+        clock.now += 0.3
+        return waited_s if self._program is not Program.AT_ONCE else 0.0
+
+    def _said(self, document: Mapping[str, Any], waited_s: float) -> dict[str, Any]:
+        said = dict(document)
+        if self._program is not Program.FROM_ITS_SWITCH:
+            said.pop("switched", None)
+        return _waited(said, waited_s) if "after" in said else said
+
+
+@pytest.mark.parametrize("program", Program)
+def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(program: Program) -> None:
     controller = Controller()
     jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
-    hosts = WaitingHosts(controller, waits=waits)
+    hosts = WaitingHosts(controller, program)
     done = roll_out(jobs, "run-1", hosts, controller.options(), MemoryJournal())
     assert [r.outcome for r in done.results] == [HostOutcome.APPLIED]
-    (first_wait_s, first), *_, (_, last) = hosts.looks
-    assert first_wait_s == 0.0
-    assert last - first >= 3.0 - 0.1  # the clock moves by a hundredth whenever somebody looks at it
-    waited = [wait_s for wait_s, _ in hosts.looks if wait_s]
-    assert len(waited) == 1
+    waits_s, moments = zip(*hosts.looks, strict=True)
+    assert moments[-1] >= WATCH_S
+    if program is Program.FROM_ITS_SWITCH:
+        # One call, over a new connection, that is there all the while: neither way adds to the watch.
+        assert waits_s == (pytest.approx(WATCH_S, abs=0.01),)
+        assert moments[-1] < WATCH_S + 0.02
+        return
+    assert waits_s[0] == 0.0
     # It reads what is new, for which it is there so much sooner.
-    assert 1.7 < waited[0] <= 2.0
-    assert len(hosts.looks) == (2 if waits else 3)
+    assert all(1.7 < wait_s <= 2.0 for wait_s in waits_s if wait_s)
+    assert len(waits_s) == (2 if program is Program.WAITS else 3)
+
+
+def test_where_a_wave_waits_for_a_first_look_it_is_taken_at_once_and_the_last_one_counts_from_the_switch() -> None:
+    controller = Controller()
+    controller.apply(state(SITES))
+    job = next(job for job in controller.jobs(state(SITES, "another password")) if job.spec.id == RELAY)
+    change, looks = HostChange(job, "run-2", controller.options()), list[Mapping[str, Any]]()
+    assert change.is_waited_for
+    while change.result is None:
+        (answer,) = controller.hosts.call([call := change.next_call()[0]], timeout_s=60).values()
+        if call.request["operation"] == "look":
+            looks.append(asked := call.request["gate"])
+            controller.clock.now += asked.get("wait_s", 0.0)
+            answer = replace(answer, document=_waited(answer.document, asked.get("wait_s", 0.0)))
+        controller.clock.now += change.take(answer)[1]
+    assert change.result.outcome is HostOutcome.APPLIED
+    first, last = looks
+    assert {path["name"] for path in first["paths"]} == {path["name"] for path in last["paths"]} == named(job)
+    assert ("since" in first, "wait_s" in first) == (False, False)
+    assert (last["since"], last["wait_s"], last["first"]) == (SWITCHED, pytest.approx(WATCH_S, abs=0.05), False)
 
 
 def test_a_last_look_that_reads_is_there_sooner_for_the_key_frames() -> None:
     controller = Controller()
     controller.apply(state(SITES))
     jobs = [job for job in controller.jobs(state(SITES, "another password")) if job.spec.id == RELAY]
-    hosts = WaitingHosts(controller, waits=True)
+    hosts = WaitingHosts(controller, Program.FROM_ITS_SWITCH)
     carrier = WatchedCarrier(controller, 0.0)
     carrier.carry = hosts.call
     done = roll_out(jobs, "run-2", carrier, controller.options(), MemoryJournal())
     assert [r.outcome for r in done.results] == [HostOutcome.APPLIED]
-    (_, first), (wait_s, last) = hosts.looks
-    assert 1.7 < wait_s <= 2.0
-    assert last - first >= 3.0 - 0.1
-    assert [look.get("early_s", 0.0) for look in carrier.looks] == [0.0, 1.7]
+    (look,) = carrier.looks
+    assert (look["early_s"], look["first"]) == (1.7, True)
     # Nobody waits for a picture before the end of the watch, at which there has to be one in any case.
-    assert [{path["name"] for path in look["paths"]} for look in carrier.looks] == [set(), named(jobs[0])]
+    assert {path["name"] for path in look["paths"]} == named(jobs[0])
 
 
 def test_a_path_that_is_read_at_the_end_alone_has_to_give_a_picture_there() -> None:
