@@ -78,6 +78,7 @@ MARK_FORMS = {
 }
 # What lies in a box for one call: a bundle with what is asked before it, or a script for a shell.
 PARTS = ("tar", "seal", "challenge", "claims", "root", "own")
+CALLS = ("tar", "root", "own")
 LONGEST_OWNER = 4096
 LONGEST_LINE = 300
 
@@ -117,6 +118,7 @@ class ActionModule(ActionBase):
         """Carry what the box's pipe names, until it ends; the answers are files, the result says only that."""
         result = super().run(tmp, task_vars)
         self._side = str(self._task.args["side"])
+        self._proofs: dict[str, bytes] = {}
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
         own = self._connection.get_option("ssh_args") + Path(self._task.args["key"]).read_text(encoding="utf-8")
         # Of two files ssh(1) takes the last.
@@ -127,18 +129,35 @@ class ActionModule(ActionBase):
                 number, way = line.split()
                 link = f"{self._task.args['link']}.{way}"
                 ways = (own if way == "own" else SHARED.format(link=link) + own, alone)
-                _write(answers / number, self._answer(box, number, ways))
+                call = {part: _taken(box / f"{number}.{part}") for part in PARTS}
+                if not any(call[part] is not None for part in CALLS):
+                    # Asked for before there is a call: the first one over this connection tells what came of it.
+                    self._proofs[way] = self._answer(call, ways)
+                    continue
+                _write(answers / number, self._after_proof(call, way) or self._answer(call, ways))
                 if not boolean(self._task.args["stays"]):
                     break
         return {**result, "changed": False}
 
-    def _answer(self, box: Path, number: str, ways: tuple[str, ...]) -> bytes:
-        """Carry one call; where nothing came over a jump host and ssh does not say why, over connections of its own.
+    def _after_proof(self, call: dict[str, bytes | None], way: str) -> bytes:
+        """Take the proof that was asked for before a call that needs one: why there is none; empty where there is one.
 
-        What the ssh to a jump host says is lost with ControlPersist, and with a connection to it that was open before;
-        and it alone knows what is wrong. Of a host that nothing came of nothing was asked either.
+        What is asked next over that connection asks for its own again.
         """
-        call = {part: _taken(box / f"{number}.{part}") for part in PARTS}
+        proof = self._proofs.pop(way, None)
+        if proof is None or call["challenge"] is None:
+            return b""
+        if not proof:
+            call["challenge"] = None
+        return proof
+
+    def _answer(self, call: dict[str, bytes | None], ways: tuple[str, ...]) -> bytes:
+        """Carry one call, or ask for the proof alone, which is an empty answer where there is one.
+
+        Where nothing came over a jump host and ssh does not say why, it is tried over connections of its own: what the
+        ssh to a jump host says is lost with ControlPersist, and with a connection to it that was open before; and it
+        alone knows what is wrong. Of a host that nothing came of nothing was asked either.
+        """
         said = ""
         for way in ways:
             self._connection.set_option("ssh_args", way)
@@ -161,9 +180,11 @@ class ActionModule(ActionBase):
         challenge, claims = call["challenge"], call["claims"]
         if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
             return unproved
+        if call["tar"] is None:
+            return b""
         if claims is not None and (foreign := self._whose(json.loads(claims))) is not None:
             return foreign
-        return self._carry(call["tar"] or b"", call["seal"])
+        return self._carry(call["tar"], call["seal"])
 
     def _challenge(self, challenge: dict[str, str]) -> bytes | None:
         """Have the host prove that it holds the key that was left on it: None if it does."""

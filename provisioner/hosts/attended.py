@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall, ProvingRunner
 
 
 class CallsWatcher(Protocol):
@@ -78,6 +78,11 @@ class AttendedRunner:
     def expect(self, specs: Sequence[CallTarget]) -> None:
         """Start for calls to these hosts that are about to come."""
         self._runner.expect(specs)
+
+    def prove(self, specs: Sequence[CallTarget]) -> None:
+        """Have expected hosts prove themselves now, where what carries calls can ask for that."""
+        if isinstance(self._runner, ProvingRunner):
+            self._runner.prove(specs)
 
     def close(self) -> None:
         """End it."""

@@ -124,6 +124,15 @@ class ExpectingRunner(Protocol):
 
 
 @runtime_checkable
+class ProvingRunner(Protocol):
+    """A `HostRunner` that can ask hosts for their proof before there is a call."""
+
+    def prove(self, specs: Sequence[CallTarget]) -> None:
+        """Have hosts that are expected prove themselves now; of one that does not the first call to it tells."""
+        ...
+
+
+@runtime_checkable
 class ClosableRunner(Protocol):
     """A `HostRunner` that keeps something open between calls."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from provisioner.hosts.attended import OpenRunner
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall, ProvingRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ class RoutedRunner:
         """Start for calls to these hosts that are about to come."""
         if here := [spec for spec in specs if not self._node_of(spec)]:
             self._local.expect(here)
+
+    def prove(self, specs: Sequence[CallTarget]) -> None:
+        """Have expected hosts prove themselves now that are called from here."""
+        if isinstance(self._local, ProvingRunner):
+            self._local.prove([spec for spec in specs if not self._node_of(spec)])
 
     def close(self) -> None:
         """End it."""

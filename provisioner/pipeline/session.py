@@ -28,7 +28,7 @@ from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible.begun import BegunAnsible
 from provisioner.hosts.ansible.door import AnsibleRunner
 from provisioner.hosts.attended import AttendedRunner, CallsWatcher
-from provisioner.hosts.runner import ClosableRunner, ExpectingRunner, HostRunner, StreamingRunner
+from provisioner.hosts.runner import ClosableRunner, ExpectingRunner, HostRunner, ProvingRunner, StreamingRunner
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.held import ValidPart, valid_part
@@ -219,14 +219,19 @@ class Session:
 
 
 def expect_hosts(session: Session, limit: Limit) -> None:
-    """Have what carries calls start now for the hosts of some paths; nothing is sent to them before they are asked.
+    """Have what carries calls start now for the hosts of some paths, and those hosts prove themselves meanwhile.
+
+    Nothing else is sent to them before they are called.
 
     Raises:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
     """
     if isinstance(session.runner, ExpectingRunner):
         targets = select(session.state, session.read_limit(limit))
-        session.runner.expect(list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
+        specs = list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values())
+        session.runner.expect(specs)
+        if isinstance(session.runner, ProvingRunner):
+            session.runner.prove(specs)
 
 
 class Observing:

@@ -71,6 +71,14 @@ class AnsibleRunner:
             if new and len(new) <= MAX_WORKERS:
                 self._plays.append(self._play(new))
 
+    def prove(self, specs: Sequence[CallTarget]) -> None:
+        """Have expected hosts prove themselves now; of one that does not the first call to it tells."""
+        with self._lock:
+            for spec in specs:
+                for play in self._plays:
+                    if play.takes(spec):
+                        play.prove(spec)
+
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """An answer for every call, by host id.
 

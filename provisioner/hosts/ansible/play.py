@@ -49,6 +49,8 @@ from provisioner.render.templates import Templates
 # More connections to one host than this are not shared: each call has its own then.
 _MOST_SHARED = 99
 _LONGEST_ERROR = 600
+# What stands in the place of a shared connection's number.
+OWN = "own"
 # Words for ssh that name the key, so that it says where there is none; they stand in no variable of Ansible's.
 KEY = "ssh_key_words"
 
@@ -110,15 +112,30 @@ class Play:
         self._number += 1
         self._busy.add(self._number)
         self._fill_box(self._folder / "boxes" / host, call)
-        os.write(self._pipes[host], f"{self._number} {self._connection_for(call)}\n".encode())
+        self._hand(host, self._number, self._connection(call.spec, shares=call.shares, since=call.since))
         return self._number
 
-    def _connection_for(self, call: HostCall) -> str:
-        """Which of a host's shared connections a call goes over, by its number; `own` where it shares none."""
-        known = self._since[call.spec.id]
-        if not (call.shares and self._shares) or (call.since not in known and len(known) >= _MOST_SHARED):
-            return "own"
-        return str(known.setdefault(call.since, len(known)))
+    def prove(self, spec: CallTarget) -> None:
+        """Have a host prove itself before there is a call, over the connection that its calls share.
+
+        Nobody waits for an answer: the worker keeps it for the first call over that connection.
+        """
+        connection, challenge = self._connection(spec, shares=True), self._proofs.challenge_to(spec)
+        if connection == OWN or challenge is None:
+            return
+        self._number += 1
+        (self._folder / "boxes" / spec.id / f"{self._number}.challenge").write_text(json.dumps(challenge))
+        self._hand(spec.id, self._number, connection)
+
+    def _hand(self, host: str, number: int, connection: str) -> None:
+        os.write(self._pipes[host], f"{number} {connection}\n".encode())
+
+    def _connection(self, spec: CallTarget, *, shares: bool, since: str = "") -> str:
+        """Which of a host's shared connections something goes over, by its number; `own` where it shares none."""
+        known = self._since[spec.id]
+        if not (shares and self._shares) or (since not in known and len(known) >= _MOST_SHARED):
+            return OWN
+        return str(known.setdefault(since, len(known)))
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
         """Lay a call's bundle into its host's box, its seal, and what is asked first: for a proof, or whose it is.

@@ -42,10 +42,14 @@ class Proofs:
 
     def challenge(self, call: HostCall) -> dict[str, str] | None:
         """A challenge and the proof that answers it; None where the host needs none."""
-        if call.unproved or self._known(call.spec):
+        return None if call.unproved else self.challenge_to(call.spec)
+
+    def challenge_to(self, spec: CallTarget) -> dict[str, str] | None:
+        """A challenge to a host before there is a call, and the proof that answers it; None where it needs none."""
+        if self._known(spec):
             return None
         challenge = secrets.token_hex(32)
-        return {"challenge": challenge, "proof": proof_of(call.spec.identity, challenge)}
+        return {"challenge": challenge, "proof": proof_of(spec.identity, challenge)}
 
     def seal(self, call: HostCall, bundle: bytes) -> str | None:
         """The seal that the host's installed program takes; None where nothing of ours is known to be installed."""

@@ -32,6 +32,7 @@ from provisioner.plan.changes import HOST, Action, Change, Impact, Resource
 from provisioner_host import bundle
 from tests import fleets, inventories
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
+from tests.lab.patience import stretched
 from tests.unit.apply.world import state
 
 SPEC = state({}).hosts["centre"]
@@ -81,13 +82,17 @@ def stranger(tmp_path: Path) -> Path:
     ],
     ids=["nothing", "an empty proof", "a made-up proof", "an answer at once", "a key", "escapes"],
 )
+@pytest.mark.parametrize("before", [False, True], ids=["by the call", "before it"])
 def test_a_stranger_under_the_pinned_host_key_is_sent_a_challenge_and_nothing_else(
-    stranger: Path, runtime: Path, says: str
+    stranger: Path, runtime: Path, says: str, *, before: bool
 ) -> None:
     (stranger / "says").write_text(says)
     environment = {"XDG_RUNTIME_DIR": str(runtime), "PATH": f"{stranger}:/usr/bin:/bin"}
     runner = AnsibleRunner(fleets.templates(), environment)
-    (answer,) = runner.call([CALL], timeout_s=30).values()
+    if before:
+        runner.expect([SPEC])
+        runner.prove([SPEC])
+    (answer,) = runner.call([replace(CALL, shares=True)], timeout_s=30).values()
     runner.close()
     assert answer.outcome is CallOutcome.UNPROVED, answer
     sent, commands = (stranger / "sent").read_text(), (stranger / "commands").read_text()
@@ -96,6 +101,84 @@ def test_a_stranger_under_the_pinned_host_key_is_sent_a_challenge_and_nothing_el
     assert SPEC.digest_key.reveal() not in sent + commands
     assert "provisioner-host prove" in commands
     assert "provisioner-host call" not in commands
+
+
+# In the place of ssh: the host itself, which holds the key that was left on it; or one that nobody reaches.
+HOST_ITSELF = """
+import hmac, pathlib, sys
+folder = pathlib.Path(sys.argv[0]).parent
+with (folder / "words").open("a") as words:
+    words.write(sys.argv[-1].split("provisioner-host ")[1].split()[0].strip("'") + chr(10))
+if (folder / "away").exists():
+    sys.stderr.write("ssh: connect to host centre port 22: Connection timed out" + chr(10))
+    sys.exit(255)
+said = sys.stdin.buffer.read()
+key = (folder / "key").read_bytes()
+if "provisioner-host prove" in sys.argv[-1]:
+    print(chr(10) + "PROVISIONER-PROOF " + hmac.digest(key, b"prove" + bytes(1) + said.strip(), "sha256").hex())
+else:
+    print(chr(10) + 'PROVISIONER-ANSWER {"ok": true, "answer": {"bytes": ' + str(len(said)) + "}}")
+"""
+
+
+@pytest.fixture
+def itself(tmp_path: Path) -> Path:
+    """A folder with an `ssh` that connects to the host itself; `words` has what was asked of it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "host.py").write_text(HOST_ITSELF)
+    (folder / "ssh").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {folder}/host.py "$@"\n')
+    (folder / "ssh").chmod(0o755)
+    (folder / "key").write_text(SPEC.identity.reveal())
+    return folder
+
+
+def test_a_host_that_is_expected_proves_itself_before_there_is_a_call_and_once(itself: Path, runtime: Path) -> None:
+    runner = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": f"{itself}:/usr/bin:/bin"})
+    runner.prove([SPEC])  # nobody is there who could ask it
+    runner.expect([SPEC])
+    runner.prove([SPEC])
+    until = time.monotonic() + stretched(20)
+    while not (itself / "words").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (itself / "words").read_text() == "prove\n"
+    shared = replace(CALL, shares=True)
+    for _ in range(2):
+        (answer,) = runner.call([shared], timeout_s=30).values()
+        assert (answer.outcome, answer.document["bytes"] > len(CANARY)) == (CallOutcome.ANSWERED, True), answer
+    runner.prove([SPEC])  # it has
+    (answer,) = runner.call([CALL], timeout_s=30).values()
+    runner.close()
+    assert answer.outcome is CallOutcome.ANSWERED
+    assert (itself / "words").read_text().split() == ["prove", "call", "call", "call"]
+
+
+def test_a_proof_that_was_asked_for_before_is_none_for_a_connection_of_its_own(itself: Path, runtime: Path) -> None:
+    runner = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": f"{itself}:/usr/bin:/bin"})
+    runner.expect([SPEC])
+    runner.prove([SPEC])
+    (answer,) = runner.call([CALL], timeout_s=30).values()
+    runner.close()
+    assert answer.outcome is CallOutcome.ANSWERED
+    assert (itself / "words").read_text().split() == ["prove", "prove", "call"]
+
+
+def test_a_host_that_is_not_reached_for_its_proof_is_not_tried_twice_by_its_first_call(
+    itself: Path, runtime: Path
+) -> None:
+    (itself / "away").touch()
+    runner = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": f"{itself}:/usr/bin:/bin"})
+    runner.expect([SPEC])
+    runner.prove([SPEC])
+    shared = replace(CALL, shares=True)
+    (answer,) = runner.call([shared], timeout_s=30).values()
+    assert answer.outcome is CallOutcome.UNREACHABLE
+    assert (itself / "words").read_text().split() == ["prove"]
+    (itself / "away").unlink()
+    (answer,) = runner.call([shared], timeout_s=30).values()
+    runner.close()
+    assert answer.outcome is CallOutcome.ANSWERED, answer
+    assert (itself / "words").read_text().split() == ["prove", "prove", "call"]
 
 
 # --- the controller's side ------------------------------------------------------------------------
