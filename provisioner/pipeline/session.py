@@ -5,7 +5,7 @@ What calls hosts can be told which before a command has imported the rest of wha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -218,20 +218,24 @@ class Session:
         return seal_key(run_key(self.secrets))
 
 
-def expect_hosts(session: Session, limit: Limit) -> None:
-    """Have what carries calls start now for the hosts of some paths, and those hosts prove themselves meanwhile.
+def expect_calls(session: Session, specs: Sequence[HostSpec]) -> None:
+    """Have what carries calls start for hosts, and those prove themselves meanwhile; nothing else is sent to them."""
+    runner = session.runner
+    if isinstance(runner, ExpectingRunner):
+        runner.expect(specs)
+        if isinstance(runner, ProvingRunner):
+            runner.prove(specs)
 
-    Nothing else is sent to them before they are called.
+
+def expect_hosts(session: Session, limit: Limit) -> None:
+    """Have calls to the hosts of some paths begin, as far as can be before it is known what they are asked.
 
     Raises:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
     """
     if isinstance(session.runner, ExpectingRunner):
         targets = select(session.state, session.read_limit(limit))
-        specs = list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values())
-        session.runner.expect(specs)
-        if isinstance(session.runner, ProvingRunner):
-            session.runner.prove(specs)
+        expect_calls(session, list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
 
 
 class Observing:

@@ -31,7 +31,6 @@ from provisioner.hosts.host_key_scan import HostKeyScans
 from provisioner.hosts.keys import HostKeys, make_host_keys
 from provisioner.hosts.observe import observe, observe_request
 from provisioner.hosts.runner import (
-    ExpectingRunner,
     ForeignHostError,
     HostRunner,
     UnprovedHostError,
@@ -53,7 +52,7 @@ from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
 from provisioner.nodes.way import routed_by
-from provisioner.pipeline.session import Observing, Session
+from provisioner.pipeline.session import Observing, Session, expect_calls
 from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
@@ -309,9 +308,8 @@ def _observed(
     if observing is not None and observing.hosts == tuple(hosts):
         first = facts, errors = observing.wait()
     else:
-        if isinstance(session.runner, ExpectingRunner):
-            # While their files are rendered.
-            session.runner.expect(hosts)
+        # While their files are rendered.
+        expect_calls(session, hosts)
         first = facts, errors = observe(hosts, session.files, session.runner)
     unproved = _unproved(hosts, errors)
     if not unproved or _number_trusted_anew(session, hosts, facts, now) + len(unproved) > trusted:
