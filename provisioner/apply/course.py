@@ -56,7 +56,7 @@ class Calls:
         """Send a host's next call, at once or after a while."""
         call, timeout_s = change.next_call()
         self.write(JournalStep(change.host, change.phase.value, "begin"))
-        self._dispatcher.send(call, timeout_s, after_s=wait_s)
+        self._dispatcher.send(call, timeout_s, after_s=wait_s, waits=change.host_waits)
 
     def withdraw(self, host: str) -> bool:
         """Take back a host's call that has not been sent yet: whether there was one."""

@@ -20,6 +20,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunn
 _TOGETHER_S = 0.05
 _RUNS_AT_ONCE = 4
 # A run that takes longer than all of its good hosts would is left with those that are slow, and takes nobody's place.
+# Nor does one whose hosts wait because they were asked to.
 _SLOW_S = 10.0
 _TICK_S = 0.2
 
@@ -30,6 +31,7 @@ class _Due:
     number: int
     call: HostCall = field(compare=False)
     timeout_s: float = field(compare=False)
+    waits: bool = field(compare=False)
 
 
 class Dispatcher:
@@ -49,10 +51,17 @@ class Dispatcher:
         self._runs: dict[int, float] = {}
         self._lock = threading.Lock()
 
-    def send(self, call: HostCall, timeout_s: float, *, after_s: float = 0.0) -> None:
-        """Send a call, at once or after a while; its answer comes from `receive`."""
+    def send(self, call: HostCall, timeout_s: float, *, after_s: float = 0.0, waits: bool = False) -> None:
+        """Send a call, at once or after a while; its answer comes from `receive`.
+
+        Args:
+            call: what is asked of which host.
+            timeout_s: how long that may take.
+            after_s: how long it is held back.
+            waits: whether the host itself waits before it does what it is asked: that takes nobody's place.
+        """
         self._number += 1
-        heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s))
+        heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s, waits))
 
     def withdraw(self, host: str) -> bool:
         """Take back the call of a host that has not been sent yet: whether there was one."""
@@ -87,10 +96,10 @@ class Dispatcher:
             return sum(self._clock() - begun < _SLOW_S for begun in self._runs.values())
 
     def _take_due(self) -> list[_Due]:
-        """Take the calls that are due and of one kind: those of another kind have another timeout."""
+        """Take the calls that are due and of one kind: those of another kind have another timeout, or take no place."""
         now = self._clock()
         due = [item for item in self._due if item.at <= now]
-        kinds = [str(item.call.request["operation"]) for item in due]
+        kinds = [(str(item.call.request["operation"]), item.waits) for item in due]
         batch = [item for item, kind in zip(due, kinds, strict=True) if kind == kinds[0]]
         self._due = [item for item in self._due if item not in batch]
         heapq.heapify(self._due)
@@ -105,7 +114,7 @@ class Dispatcher:
             return
         run = batch[0].number
         with self._lock:
-            self._runs[run] = self._clock()
+            self._runs[run] = self._clock() - (_SLOW_S if batch[0].waits else 0.0)
         threading.Thread(target=self._stream, args=(self._runner, run, calls, timeout_s), daemon=True).start()
 
     def _stream(self, runner: StreamingRunner, run: int, calls: Sequence[HostCall], timeout_s: float) -> None:

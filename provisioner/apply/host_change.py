@@ -156,6 +156,11 @@ class HostChange:
         self.is_held, self._look_at, self._held_s = False, 0.0, 0.0
 
     @property
+    def host_waits(self) -> bool:
+        """Whether the host waits with the call that is next before it does what it is asked."""
+        return self.phase is Phase.LOOK and self._wait_s > 0
+
+    @property
     def goes_back(self) -> bool:
         """Whether it is through, or was to return to last-good before."""
         return self._abort or self.result is not None

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import pytest
+
 from provisioner.apply.dispatcher import Dispatcher
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests.hostile import RELAY
@@ -47,6 +49,36 @@ def test_hosts_that_hang_take_no_places_from_those_that_answer() -> None:
     runner.let_go.set()
     assert heard is not None
     assert heard.host == "answers"
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_hosts_that_wait_because_they_were_asked_to_take_no_places(*, waits: bool) -> None:
+    runner = SomeHang()
+    sent = Dispatcher(runner, lambda: 0.0, time.sleep)
+    for number in range(6):
+        sent.send(HostCall(replace(SPEC, id=f"hangs-{number}"), {"operation": f"look-{number}"}), 60, waits=waits)
+        assert sent.receive() is None
+    sent.send(HostCall(replace(SPEC, id="answers"), {"operation": "confirm"}), 60)
+    heard = next((answer.host for answer in (sent.receive() for _ in range(5)) if answer), "nobody yet")
+    runner.let_go.set()
+    assert heard == ("answers" if waits else "nobody yet")
+
+
+def test_what_waits_and_what_does_not_travel_apart() -> None:
+    runner, batches = SomeHang(), list[set[str]]()
+    plain = runner.stream
+
+    def stream(calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        batches.append({call.spec.id for call in calls})
+        return plain(calls, timeout_s=timeout_s)
+
+    runner.stream = stream  # type: ignore[method-assign]  # who travels with whom is seen there alone
+    sent = Dispatcher(runner, lambda: 0.0, time.sleep)
+    for name, waits in (("a", True), ("b", False), ("c", True)):
+        sent.send(HostCall(replace(SPEC, id=name), {"operation": "look"}), 60, waits=waits)
+    heard = {answer.host for answer in (sent.receive() for _ in range(10)) if answer}
+    assert heard == {"a", "b", "c"}
+    assert sorted(map(sorted, batches)) == [["a", "c"], ["b"]]
 
 
 def test_a_call_that_has_not_been_sent_can_be_taken_back_and_one_that_has_been_cannot() -> None:

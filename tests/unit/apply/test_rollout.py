@@ -243,6 +243,7 @@ def test_where_a_wave_waits_for_a_first_look_it_is_taken_at_once_and_the_last_on
     assert change.is_waited_for
     while change.result is None:
         (answer,) = controller.hosts.call([call := change.next_call()[0]], timeout_s=60).values()
+        assert change.host_waits == bool(call.request.get("gate", {}).get("wait_s"))
         if call.request["operation"] == "look":
             looks.append(asked := call.request["gate"])
             controller.clock.now += asked.get("wait_s", 0.0)
