@@ -78,6 +78,7 @@ MARK_FORMS = {
 }
 # What lies in a box for one call: a bundle with what is asked before it, or a script for a shell.
 PARTS = ("tar", "seal", "challenge", "claims", "root", "own")
+# One of these is of a call; without any the host is asked for its proof alone.
 CALLS = ("tar", "root", "own")
 LONGEST_OWNER = 4096
 LONGEST_LINE = 300

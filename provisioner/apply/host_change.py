@@ -369,9 +369,13 @@ class HostChange:
         return self._decided(decision)
 
     def _was_waited(self, waited_s: float) -> bool:
-        """Whether a look was as late as it was to be; where the host counts from its switch, by its own clock."""
-        if self._after_s:
-            return waited_s >= self._after_s - _TICK_S
+        """Whether a look was as late as it was to be; where the host counts from its switch, by its own clock.
+
+        Half of it has to have passed here as well: the rest may be the way there and back, but not all of it.
+        """
+        if self._after_s and self._looking_since is not None:
+            here_s = self._heard - self._looking_since
+            return waited_s >= self._after_s - _TICK_S and here_s >= self._after_s / 2
         return waited_s >= self._wait_s and self._heard >= self._asked + self._wait_s
 
     def _decided(self, decision: Decision) -> tuple[list[JournalStep], float]:

@@ -175,6 +175,7 @@ class Program(StrEnum):
     FROM_ITS_SWITCH = "waits from its switch"
     WAITS = "waits from its call"
     AT_ONCE = "looks at once"
+    CLOCK_RUNS_AWAY = "looks at once, and says that it waited"
 
 
 class WaitingHosts:
@@ -199,23 +200,23 @@ class WaitingHosts:
         return {host: replace(a, document=self._said(a.document, waited_s)) for host, a in answers.items()}
 
     def _look(self, asked: Mapping[str, Any]) -> float:
-        clock, wait_s = self._controller.clock, asked.get("wait_s", 0.0)
+        clock, wait_s = self._controller.clock, float(asked.get("wait_s", 0.0))
         since = self._switched if asked.get("since") is not None else clock.now
-        if self._program is not Program.AT_ONCE:
+        if self._program in {Program.FROM_ITS_SWITCH, Program.WAITS}:
             clock.now = max(clock.now, since + wait_s)
         waited_s = clock.now - since
         self.looks.append((wait_s, clock.now - self._switched))
         clock.now += 0.3
-        return waited_s if self._program is not Program.AT_ONCE else 0.0
+        return {Program.AT_ONCE: 0.0, Program.CLOCK_RUNS_AWAY: wait_s}.get(self._program, waited_s)
 
     def _said(self, document: Mapping[str, Any], waited_s: float) -> dict[str, Any]:
         said = dict(document)
-        if self._program is not Program.FROM_ITS_SWITCH:
+        if self._program in {Program.WAITS, Program.AT_ONCE}:
             said.pop("switched", None)
         return _waited(said, waited_s) if "after" in said else said
 
 
-@pytest.mark.parametrize("program", Program)
+@pytest.mark.parametrize("program", [Program.FROM_ITS_SWITCH, Program.WAITS, Program.AT_ONCE])
 def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(program: Program) -> None:
     controller = Controller()
     jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
@@ -233,6 +234,16 @@ def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(prog
     # It reads what is new, for which it is there so much sooner.
     assert all(1.7 < wait_s <= 2.0 for wait_s in waits_s if wait_s)
     assert len(waits_s) == (2 if program is Program.WAITS else 3)
+
+
+def test_a_host_whose_clock_runs_away_is_watched_by_ours() -> None:
+    controller = Controller()
+    jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
+    hosts = WaitingHosts(controller, Program.CLOCK_RUNS_AWAY)
+    done = roll_out(jobs, "run-1", hosts, controller.options(), MemoryJournal())
+    assert [r.outcome for r in done.results] == [HostOutcome.APPLIED]
+    assert len(hosts.looks) > 1
+    assert hosts.looks[-1][1] >= WATCH_S
 
 
 def test_where_a_wave_waits_for_a_first_look_it_is_taken_at_once_and_the_last_one_counts_from_the_switch() -> None:
