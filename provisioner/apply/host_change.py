@@ -192,7 +192,8 @@ class HostChange:
                 return first_call(job, run, options), TRANSACTION_TIMEOUT_S
             case Phase.LOOK:
                 self._asked, self._held_s = options.clock() + self._held_s, 0.0
-                self._wait_s = ceil(max(0.0, self._look_at - self._asked) * 1000) / 1000
+                left_s = self._look_at - self._asked
+                self._wait_s = ceil(left_s * 1000) / 1000 + _TICK_S if left_s > 0 else 0.0
                 self._looking_since = self._asked if self._looking_since is None else self._looking_since
                 self._unseen_since = self._asked if self._unseen_since is None else self._unseen_since
                 return look_call(job, run, options, self._look_next()), look_seconds(options)
@@ -355,7 +356,12 @@ class HostChange:
             return [], 0.0
         begun = self._looking_since if self._looking_since is not None else self._heard
         if report.after.first is not None:
+            # What came and went within the watch is seen by this one alone: a peer's session that was reset, say.
             self._watch = self._watch.after(PathsSeen(sessions=report.after.first), 0.0)
+            unread = {path.name for path in self._touched.read}
+            decision = decide(self._touched, self._watch, 0.0, self.options.gate, unread=unread)
+            if decision.verdict is GateVerdict.FAIL:
+                return self._decided(decision)
         seen = paths_in(self.job.spec, self._touched.read, report.after)
         if self._was_waited(report.after.waited_s):
             self._asked += self._wait_s

@@ -236,6 +236,33 @@ def test_the_last_look_is_on_its_way_before_its_moment_and_begins_no_sooner(prog
     assert len(waits_s) == (2 if program is Program.WAITS else 3)
 
 
+@pytest.mark.parametrize("handshake", [0, 100], ids=["reset", "as it was"])
+def test_what_came_and_went_within_the_watch_takes_a_change_back(handshake: int) -> None:
+    controller = Controller()
+    controller.apply(state(SITES))
+    job = next(job for job in controller.jobs(state(SITES, "another password")) if job.spec.id == RELAY)
+    change = HostChange(job, "run-2", controller.options())
+    change.is_waited_for = False
+
+    def seen(handshake: int) -> dict[str, Any]:
+        return {"peers": {"somebody": {"handshake": handshake, "received": 1, "allowed_ips": []}}}
+
+    while change.result is None:
+        (answer,) = controller.hosts.call([call := change.next_call()[0]], timeout_s=60).values()
+        document: dict[str, Any] = {**answer.document}
+        if call.request["operation"] == "apply":
+            document["before"] = {**document["before"], "sessions": seen(100)}
+        if call.request["operation"] == "look":
+            assert call.request["gate"]["first"]
+            controller.clock.now += WATCH_S
+            looked = {"sessions": seen(200), "first": seen(handshake), "waited_s": WATCH_S + 0.1}
+            document["after"] = {**document["after"], **looked}
+        change.take(replace(answer, document=document))
+    returns = handshake == 0
+    assert change.result.outcome is (HostOutcome.ROLLED_BACK if returns else HostOutcome.APPLIED)
+    assert ("the session of peer somebody was reset" in change.result.cause) == returns
+
+
 def test_a_host_whose_clock_runs_away_is_watched_by_ours() -> None:
     controller = Controller()
     jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
