@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -98,6 +98,15 @@ def _no_waiting_for_hosts_in_memory(request: pytest.FixtureRequest, monkeypatch:
         monkeypatch.setattr(stages, "WATCH", Timepiece(quick.now, quick.sleep))
         if "contract" not in request.path.parts:
             monkeypatch.setattr(job, "time", QuickClock())
+
+
+@pytest.fixture(autouse=True)
+def _mask_of_files() -> Iterator[None]:
+    """Let no test leave another mask of files behind: the host's program takes one of its own, in this process too."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(autouse=True)

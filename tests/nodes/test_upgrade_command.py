@@ -117,6 +117,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def package(folder: Path, name: str = "provisioner", version: str = OLD) -> Path:
     control = folder / "tree/DEBIAN/control"
     control.parent.mkdir(parents=True, exist_ok=True)
+    # dpkg-deb refuses a folder that only its owner may read, as whoever runs this may have them made.
+    control.parent.chmod(0o755)
     control.write_text(
         f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@example.com>\nDescription: x\n",
         encoding="utf-8",
