@@ -52,7 +52,7 @@ class GateRules:
         max_lost: the share of paths that were up before and need not come back.
         min_new_up: the share of new paths that have to come up.
         required: paths that have to be up whatever they were before, each a path or the start of one.
-        watch_s: the last look is asked for no sooner after the first one.
+        watch_s: the last look is no sooner after the switch; where a host does not say when that was, after the first.
     """
 
     patience_s: float = 60.0
@@ -101,7 +101,7 @@ def decide(
     Args:
         touched: what the change touches.
         watch: all looks, the last one just now.
-        elapsed_s: seconds since the first look after the switch was asked for.
+        elapsed_s: seconds since the watch began (`Watch`).
         rules: how strict it is.
         unread: the paths that no look has been asked to read yet: they are not missed, and nothing passes before.
     """

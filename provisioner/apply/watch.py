@@ -122,7 +122,8 @@ class Sign(NamedTuple):
 class Watch:
     """All looks at a host: the one before the switch, and those after it.
 
-    Times are seconds since the first look after the switch was asked for, by the controller's clock.
+    Times are seconds since the host said that it had switched, by the controller's clock; where it does not say when
+    that was, since the first look after it was asked for.
 
     Attributes:
         before: the look before the switch.
