@@ -168,7 +168,7 @@ def test_what_nobody_thought_of_is_that_device_s_own_doing(
 
 @pytest.mark.parametrize(
     "wrong",
-    [("<tt:Hour>", "<tt:Hour>99"), ("<tt:Year>", "<tt:Year>-"), ("<tt:Day>", "<tt:Day>3"), ("tt:Month>", "tt:Moon>")],
+    [("<tt:Hour>", "<tt:Hour>99"), ("<tt:Year>", "<tt:Year>-"), ("<tt:Day>", "<tt:Day>9"), ("tt:Month>", "tt:Moon>")],
 )
 def test_a_clock_that_shows_no_moment_is_not_known(wrong: tuple[str, str]) -> None:
     clock = onvif_soap.time_in(enveloped(GOOD[0].replace(*wrong)).encode())
