@@ -1,7 +1,7 @@
 # A host on which nothing of ours runs yet, Python may be: what it is, and what is done there to make it ready.
 #
 # The controller feeds this to /bin/sh over standard input, behind lines that set what it wants (see
-# provisioner/hosts/prepare_script.py). The answer is one line of words and hexadecimal digits. Nothing of this stays on
+# provisioner/hosts/bare_host.py). The answer is one line of words and hexadecimal digits. Nothing of this stays on
 # the host.
 
 unset CDPATH ENV IFS

@@ -20,9 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
-from provisioner.monitoring.kit import kit
-from provisioner.monitoring.routes import EVERYTHING
-from provisioner.monitoring.scrape import ScrapePlaces
+from provisioner.integrations.alerting.kit import EVERYTHING, ScrapePlaces, kit
 from tests.processes import beside
 
 PACKAGES: Final = {

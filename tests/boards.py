@@ -8,14 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from provisioner.availability.measured import Measured, Span
 from provisioner.inventory.model import Inventory
-from provisioner.lifecycle.evidence import NO_EVIDENCE
-from provisioner.lifecycle.status import statuses
-from provisioner.web.board import Board
-from provisioner.web.build import SeenSince, build_board
-from provisioner.web.merged import merged
-from provisioner.web.past import NightSquare, Past, days_until
+from provisioner.record.availability.measured import Measured, Span
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE
+from provisioner.record.lifecycle.status import statuses
+from provisioner.web.board import Board, merged
+from provisioner.web.source import NightSquare, Past, SeenSince, build_board, days_until
 from tests import fleets, inventories
 from tests.verified import DrawnNight
 

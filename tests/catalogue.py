@@ -20,16 +20,15 @@ from pathlib import Path
 
 import polib
 
-from provisioner.apply.result import HostOutcome
-from provisioner.base.counted import plural_of
-from provisioner.base.diagnostics import Severity
-from provisioner.base.language.catalogue import catalogue_file
-from provisioner.base.language.choice import Language
+from provisioner.base.errors import Severity
+from provisioner.base.language.messages import Language, catalogue_file
+from provisioner.base.text import plural_of
 from provisioner.inventory.model import BlockReason
-from provisioner.lifecycle.states import FacilityState
-from provisioner.plan.changes import Action, Impact, Resource
-from provisioner.rego.judge import RegoTestEnd
-from provisioner.verify.picture.rules import State, Suspect
+from provisioner.inventory.policy_rules.judge import RegoTestEnd
+from provisioner.operations.rollout.result import HostOutcome
+from provisioner.plan.change import Action, Impact, Resource
+from provisioner.record.lifecycle.state import FacilityState
+from provisioner.verify.picture_check import State, Suspect
 from provisioner.verify.reference import Daylight, ViewDoubt
 from provisioner.verify.result import Cause, DeviceState, Layer, Verdict
 

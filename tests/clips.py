@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from provisioner.hosts.document import fields_of
-from provisioner.verify.picture.measures import Picture, picture_in
-from provisioner_host import rtsp_reader, wire
-from provisioner_host.picture_answer import checked_picture
-from provisioner_host.picture_look import PictureLook
+from provisioner.base.host_answer import fields_of
+from provisioner.verify.picture_measures import Picture, picture_in
+from provisioner_host import wire
+from provisioner_host.look import rtsp_reader
+from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.picture_measures import checked_picture
 
 RATE: Final = 10
 SECONDS: Final = 4.2

@@ -6,8 +6,8 @@ from functools import cache
 
 import click
 
-from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import cli
+from provisioner.cli.support.commands import COMMANDS
 
 
 @cache

@@ -14,11 +14,11 @@ import hypothesis
 import pytest
 from hypothesis import is_hypothesis_test
 
-from provisioner.apply import job
 from provisioner.base import vault
-from provisioner.cli.progress import onlookers
-from provisioner.pipeline import stages
-from provisioner.verify.orders import Timepiece
+from provisioner.cli.support import onlookers
+from provisioner.operations.pipeline import stages
+from provisioner.operations.rollout import job
+from provisioner.verify.path_history import Timepiece
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
 # variable `CI` stands the library would draw the same examples every time: here the share says that, see `drawn`.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
 from tests.simulated import SimulatedHost, SimulatedHosts
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     """A committed checkout in which everything is applied: done once, and a copy for each test."""
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.chdir(tmp_path)
     terminal = kind(tmp_path, hosts, capsys)

@@ -10,8 +10,11 @@ from functools import cache
 from typing import Any
 
 from provisioner.base.certificate import new_certificate_key, self_signed
-from provisioner.base.clock import VIETNAM
 from provisioner.base.secret import Secret
+from provisioner.base.text import VIETNAM
+from provisioner.desired.render.host import RenderedFile, render_host
+from provisioner.desired.render.site import Validity, valid_for
+from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import allocate
@@ -26,10 +29,6 @@ from provisioner.inventory.model import (
     device_of,
 )
 from provisioner.inventory.new_secrets import certified, recorded
-from provisioner.render.files import RenderedFile
-from provisioner.render.host import render_host
-from provisioner.render.templates import Templates, load_templates
-from provisioner.render.validity import Validity, valid_for
 from tests import inventories
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from provisioner.history.records import Ending, FacilityCheck, Holding, Operation, Run
+from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 
 START = datetime(2021, 5, 8, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import Problem
 from provisioner.inventory import rules
 from provisioner.inventory.files.edit import Flow, edited
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Allocations, Facility, Inventory, Party
 from provisioner.inventory.signed import signed_content
 

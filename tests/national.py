@@ -23,11 +23,11 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from provisioner.geography import provinces
-from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.geography import provinces
 from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Facility, Party, SignOff
 from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content, statement

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from provisioner.base.language import Language
 from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
+from provisioner.integrations.notify.night import DEVICE_SIGHT, HOST_SIGHT, NightSight, Sight
 from provisioner.inventory.model import Receiver, ReceiverKind
-from provisioner.notify.sight import DEVICE_SIGHT, HOST_SIGHT, NightSight, Sight
 from provisioner.verify.result import Cause, Layer, Verdict
 
 PROVINCES: Final = ("bac-giang", "hai-duong", "quang-nam")

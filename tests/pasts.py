@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from provisioner.history.records import Ending, FacilityCheck, Holding, Operation, Run
-from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, Shown, Verification, Word
+from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
+from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, Shown, Verification, Word
 from tests import histories as make
 
 FACILITIES = ("kcl-1", "kcl-2")

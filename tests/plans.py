@@ -6,22 +6,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from provisioner.apply import HostOutcome, Job, RolloutOptions, apply
-from provisioner.base.held import HeldFacility
+from provisioner.base.frozen import HeldFacility
 from provisioner.base.secret import Secret
-from provisioner.desired.chosen import chosen_hosts
-from provisioner.desired.limit import Limit
+from provisioner.desired.limit import Limit, chosen_hosts
+from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import Access, Allocations, Inventory, NextPsk, Secrets
-from provisioner.inventory.moves import moved_secrets
-from provisioner.pipeline.stages import Planned
+from provisioner.inventory.renamed_ids import moved_secrets
+from provisioner.operations.pipeline.stages import Planned
+from provisioner.operations.rollout import HostOutcome, Job, RolloutOptions, apply
 from provisioner.plan import Basis
 from provisioner.plan.build import Observed, build_plan
-from provisioner.render.files import MEDIAMTX_FILE, RenderedFile
-from provisioner_host import relay as host_relay
+from provisioner_host.relay import relay as host_relay
 from tests import fleets, inventories
 from tests.simulated import SimulatedHost, SimulatedHosts
 

@@ -15,9 +15,9 @@ from typing import Any
 from unittest import mock
 
 from provisioner.cli.main import run
-from provisioner.history.place import FILE, StatePlace, state_place_of
-from provisioner.pipeline import session
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
+from provisioner.operations.pipeline import session
+from provisioner.record.place import FILE, StatePlace, state_place_of
 from tests.watched import WatchedHosts
 
 EXAMPLE = Path(__file__).parents[1] / "inventories" / "example"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from provisioner.rego.file import RegoFile
+from provisioner.inventory.policy_rules.file import RegoFile
 
 PAGE: Final = Path(__file__).parents[1] / "docs/policy.md"
 _BLOCK: Final = re.compile(r"^```rego\n(package provisioner\.(\w+)\n.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from provisioner.base.ssh_wire import text
+from provisioner.base.ssh_signature import text
 
 KINDS = ("ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048")
 NAMESPACE = "plan@provisioner"

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from provisioner.notify.silenced import AlertMatchers
+from provisioner.operations.apply.silences import AlertMatchers
 
 Plain = dict[str, Any]
 

@@ -21,12 +21,7 @@ from typing import Any
 
 from provisioner.base.recovery_key import pair_of
 from provisioner.desired.owner import owner_in
-from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
-from provisioner.hosts.observe import observe_request
-from provisioner.hosts.owner import is_open, judged
-from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
-from provisioner.render.files import (
+from provisioner.desired.render.host import (
     MEDIAMTX_FILE,
     NFT_FILE,
     POLICY_FILE,
@@ -36,16 +31,20 @@ from provisioner.render.files import (
     WG_FILE,
     RenderedFile,
 )
-from provisioner_host import epoch as host_epoch
-from provisioner_host import escrow as host_escrow
-from provisioner_host import files as host_files
-from provisioner_host import held as host_held
-from provisioner_host import key_change as host_key_change
-from provisioner_host import quarantine as host_quarantine
-from provisioner_host import relay as host_relay
-from provisioner_host import saved_texts
-from provisioner_host import tunnel as host_tunnel
-from provisioner_host import units as host_units
+from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_REVERT, HostSpec, MediaPath, units_of
+from provisioner.hosts.identity import is_open, judged
+from provisioner.hosts.observe import observe_request
+from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
+from provisioner_host.machine import files as host_files
+from provisioner_host.machine import units as host_units
+from provisioner_host.relay import quarantine as host_quarantine
+from provisioner_host.relay import relay as host_relay
+from provisioner_host.state import frozen as host_held
+from provisioner_host.state import keys as host_escrow
+from provisioner_host.state import leases as host_epoch
+from provisioner_host.state import revocable_texts
+from provisioner_host.tunnel import key_change as host_key_change
+from provisioner_host.tunnel import tunnel as host_tunnel
 from provisioner_host.wire import HostEpoch, Tombstones
 
 File = tuple[bytes, int, str, str]
@@ -354,7 +353,9 @@ def _differences(host: SimulatedHost, intended: bytes | None) -> list[dict[str, 
 
 def _asked_otherwise(live: bytes | None, intended: bytes | None) -> list[dict[str, str]]:
     """The elements of the set of who is asked by ONVIF that differ: plans tell of sites by these."""
-    was, is_now = (set(saved_texts.elements_in((text or b"").decode()).get("onvif", ())) for text in (live, intended))
+    was, is_now = (
+        set(revocable_texts.elements_in((text or b"").decode()).get("onvif", ())) for text in (live, intended)
+    )
     return [
         {"name": f"element onvif {one}", "action": "create" if one in is_now else "delete"}
         for one in sorted(was ^ is_now)
@@ -566,16 +567,19 @@ def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     return _answer(run, "applied") | {"receipt": "/receipt", "facts": _observe(host, call)}
 
 
-def texts_in(files: dict[str, File]) -> saved_texts.HeldTexts:
+def texts_in(files: dict[str, File]) -> revocable_texts.HeldTexts:
     """What can be revoked in a host's files."""
     names = (MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE)
-    return saved_texts.HeldTexts(*(files[name][0].decode() if name in files else "" for name in names))
+    return revocable_texts.HeldTexts(*(files[name][0].decode() if name in files else "" for name in names))
 
 
 def _bury(host: SimulatedHost) -> None:
     """Take what a confirmed apply removed out of what is kept, as the on-host program does."""
     now = texts_in(host.files)
-    had, has = saved_texts.holdings(texts_in((host.last_good or {}).get("files", {}))), saved_texts.holdings(now)
+    had, has = (
+        revocable_texts.holdings(texts_in((host.last_good or {}).get("files", {}))),
+        revocable_texts.holdings(now),
+    )
     moved = set(host.elsewhere)
 
     def of(kind: Any) -> dict[str, str]:
@@ -589,7 +593,7 @@ def _bury(host: SimulatedHost) -> None:
 
 def _unwanted(state: dict[str, Any], host: SimulatedHost, call: HostCall) -> Tombstones:
     saved, now = texts_in(state.get("files", {})), texts_in(host.files)
-    gone = saved_texts.unwanted(saved, now, call.request["wanted"], call.request["digest_key"])
+    gone = revocable_texts.unwanted(saved, now, call.request["wanted"], call.request["digest_key"])
     return {
         "peers": {**host.tombstones["peers"], **gone["peers"]},
         "paths": {**host.tombstones["paths"], **gone["paths"]},
@@ -601,7 +605,7 @@ def _without(state: dict[str, Any], host: SimulatedHost, stones: Tombstones) -> 
     files = dict(state.get("files", {}))
     if WG_FILE not in files:
         return state
-    cleaned, _ = saved_texts.without(texts_in(files), texts_in(host.files), stones)
+    cleaned, _ = revocable_texts.without(texts_in(files), texts_in(host.files), stones)
     for name, text in zip((MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE), cleaned, strict=True):
         if name in files:
             files[name] = (text.encode(), *files[name][1:])

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from provisioner.cli.main import main
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.ansible.begun import BegunAnsible
+from provisioner.hosts.ansible.early_start import BegunAnsible
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.pipeline import session
+from provisioner.operations.pipeline import session
 from tests.simulated import SimulatedHosts
 
 

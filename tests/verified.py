@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from provisioner.availability.kept import KeptVerdict, SweptPaths
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Ending, FacilityCheck, Operation, Run
-from provisioner.history.store import open_history
 from provisioner.inventory.model import Inventory, path_name
 from provisioner.inventory.model.devices import StreamName
 from provisioner.inventory.signed import signed_content
+from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.entries import Ending, FacilityCheck, Operation, Run
+from provisioner.record.place import StatePlace
+from provisioner.record.store import open_history
 
 _LEVELS: Final = {"up": (1, 2, 3, 4, 5, 6, 7), "degraded": (2, 3, 4, 5, 6, 7), "unknown": (), "quarantined": (1, 2)}
 _SITES: Final = (

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from provisioner_host import dead_man, firewall, tunnel
-from provisioner_host.room import words_of
-from provisioner_host.shell import Failed, scrub
+from provisioner_host.firewall import firewall
+from provisioner_host.machine.files import words_of
+from provisioner_host.machine.shell import Failed, scrub
+from provisioner_host.state import dead_man
+from provisioner_host.tunnel import tunnel
 
 
 def command(words: list[str]) -> int:
@@ -33,6 +35,6 @@ def command(words: list[str]) -> int:
 
 
 def _quarantine() -> None:
-    from provisioner_host import quarantine_watch  # noqa: PLC0415 (the other words do without it)
+    from provisioner_host.change import quarantine_watch  # noqa: PLC0415 (the other words do without it)
 
     quarantine_watch.watch()

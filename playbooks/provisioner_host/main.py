@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host.room import words_of
-from provisioner_host.shell import Failed, scrub
+from provisioner_host.machine.files import words_of
+from provisioner_host.machine.shell import Failed, scrub
 
 if TYPE_CHECKING:
     from provisioner_host.wire import Answer, Request
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 ANSWER = "PROVISIONER-ANSWER "
 # By an operation's name the module and the function that do it.
 _OPERATIONS = {
-    "observe": ("observe", "observe_host"),
-    "keys": ("keys", "make"),
-    "release": ("owner", "release"),
-    "remove": ("remove", "remove"),
-    "apply": ("apply", "apply"),
-    "rollback": ("rollback", "rollback"),
-    "look": ("confirm", "look"),
-    "confirm": ("confirm", "confirm"),
-    "abort": ("confirm", "abort"),
-    "status": ("confirm", "status"),
-    "probe": ("probe", "probe"),
-    "flow": ("flow", "flow"),
+    "observe": ("observe.host", "observe_host"),
+    "keys": ("state.keys", "make"),
+    "release": ("state.keys", "release"),
+    "remove": ("change.remove", "remove"),
+    "apply": ("change.apply", "apply"),
+    "rollback": ("change.apply", "rollback"),
+    "look": ("change.confirm", "look"),
+    "confirm": ("change.confirm", "confirm"),
+    "abort": ("change.confirm", "abort"),
+    "status": ("change.confirm", "status"),
+    "probe": ("look.probe", "probe"),
+    "flow": ("look.probe", "flow"),
 }
 
 

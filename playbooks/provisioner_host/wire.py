@@ -1,14 +1,30 @@
 """What travels between controller and host: every request and every answer, as types for both sides.
 
 For the type checker alone: nobody imports it at run time, and it is not shipped. The controller builds the requests
-and parses the answers with checks of its own (`provisioner/hosts/document.py`); the host trusts its controller. The
+and parses the answers with checks of its own (`provisioner/base/host_answer.py`); the host trusts its controller. The
 program travels with each request, so both sides always have one version of this. What lies on the host's disk (the
 manifest, receipts, the armed change, the lease) outlives a version and is read with care wherever it is read.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NotRequired, Protocol, TypedDict
+
+
+class RunningChange(Protocol):
+    """A change as whoever prepares one of its files sees it: its request, the files it wants, where one is staged."""
+
+    request: ApplyRequest
+
+    @property
+    def wanted(self) -> Mapping[str, FileToPut]:
+        """The files of this change, by path."""
+
+    def staged(self, path: Path) -> Path:
+        """Where a file of this change is staged."""
+
 
 # --- requests -------------------------------------------------------------------------------------
 

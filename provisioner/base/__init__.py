@@ -1,1 +1,1 @@
-"""The ground floor: errors, problems, secrets, digests, the vault, the clock, text and files. It knows no stage."""
+"""What knows nothing of cameras: errors, texts, files, Git, keys, child processes. Imports no other room."""

@@ -2,6 +2,8 @@
 
 A key is a text of one line, PKCS 8 in base64, and a certificate DER in base64, as the lock has it. What a server reads
 is one file with both, so that no moment has a key without its certificate.
+
+How soon a certificate ends, in words. Pure.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from provisioner.base.secret import Secret
+from provisioner.base.text import counted
 
-if TYPE_CHECKING:  # what a command does not need is not loaded: the library takes a tenth of a second
+if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
 
 EARLIER: Final = timedelta(hours=1)
 """So long before it was made a certificate counts already: clocks differ."""
@@ -229,3 +233,13 @@ def _addresses(certificate: x509.Certificate) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     return tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
+
+
+def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
+    """That a certificate ends soon, e.g. `ends in 3 days, on 2026-11-30`, or has ended; empty while it is far off."""
+    left = (until - now) // timedelta(days=1)
+    if left > warn_days:
+        return ""
+    if until <= now:
+        return f"has ended on {until:%Y-%m-%d}"
+    return f"ends in {counted(left, 'day')}, on {until:%Y-%m-%d}"

@@ -17,13 +17,104 @@ one sentence that names the object and the place, and a hint that says what to d
     ├─ StateError               13   the history of runs cannot be opened or written
     ├─ NoticeError              14   somebody who was to be told was not reached
     └─ ReportError              15   a report, or standard output, cannot be written
+
+A problem found in the inventory, with its place. Imports nothing of ours.
+
+Which of several exit codes a command ends with (docs/design.md, part 8). Pure.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar, Final
 
-from provisioner.base.diagnostics import Problem
+RECEIVERS = "receivers"
+"""The object of problems of `receivers.yml`."""
+REGO_RULES = "policy"
+"""The folder of Rego rules, with which the objects of problems of theirs begin."""
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an error stops every command, or holds the facility that it is about; a warning neither."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One problem in one place.
+
+    Attributes:
+        file: path as the user would type it; empty where no file is concerned.
+        line: 1-based line, 0 where unknown.
+        column: 1-based column, 0 where unknown.
+        code: a stable id, e.g. `facility-id-duplicate`.
+        message: one sentence: which object, what is wrong.
+        hint: what to do next.
+        object: id of the object, e.g. `facility/kcl-bg-001`.
+        severity: error or warning.
+        concerns: the facilities that it is about, where `object` does not say so: ids.
+    """
+
+    file: str
+    line: int
+    column: int
+    code: str
+    message: str
+    hint: str = ""
+    object: str = ""
+    severity: Severity = Severity.ERROR
+    concerns: tuple[str, ...] = ()
+
+    @property
+    def facilities(self) -> tuple[str, ...]:
+        """The facilities that it is about: it holds them, and nobody else; none where it concerns all."""
+        kind, _, name = self.object.partition("/")
+        return self.concerns or ((name,) if kind == "facility" else ())
+
+    @property
+    def stops(self) -> bool:
+        """Whether it stops commands, or holds a facility.
+
+        Who is told of nights changes nothing on any host, and rules that judge plans keep those alone back.
+        """
+        return self.severity is Severity.ERROR and self.object != RECEIVERS and not self.is_of_rego
+
+    @property
+    def stops_plans(self) -> bool:
+        """Whether nothing is planned or applied for it."""
+        return self.stops or (self.is_of_rego and self.severity is Severity.ERROR)
+
+    @property
+    def is_of_rego(self) -> bool:
+        """Whether it is about the Rego rules of an inventory."""
+        return self.object.partition("/")[0] == REGO_RULES
+
+    @property
+    def document(self) -> dict[str, str | int]:
+        """The problem as documents have it."""
+        return {
+            "severity": self.severity.value,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "object": self.object,
+        }
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as it is known."""
+        parts = [self.file or "inventory"]
+        if self.line:
+            parts += [str(self.line), str(self.column)]
+        return ":".join(parts)
 
 
 class ProvisionerError(Exception):
@@ -149,3 +240,47 @@ class ReportError(ProvisionerError):
 
     exit_code = 15
     code = "report-failed"
+
+
+INTERRUPTED: Final = 130
+"""The exit code after an interrupt: 128 and the signal's number."""
+
+MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "done; for plan --exit-code and drift: no change",
+        1: "verification: something is degraded, down or unknown; an agreed availability missed; an idle intent;"
+        " a Rego test",
+        2: "wrong usage, or nothing selected",
+        3: "the inventory is invalid: all problems are listed; or a facility is held, and all others were done",
+        4: "rendering failed",
+        5: "a host could not be reached or read, lacks a precondition, or what became of its change is not known",
+        6: "refused by policy, or because the new rules would lock SSH out",
+        7: "apply failed; hosts are at their last-good state, or a fresh plan of what was applied is not empty",
+        8: "stale plan, with what moved",
+        9: "locked by someone else",
+        10: "changes present (plan --exit-code, drift)",
+        11: "rollback failed: a person is needed now",
+        12: "secrets cannot be opened",
+        13: "the history of runs cannot be opened, read or written; nothing was changed",
+        14: "nightly, notify, forge: a receiver, or the forge, was not told",
+        15: "standard output, a report or the metrics (nightly) cannot be written",
+        70: "internal error, a defect of provisioner; the message names the file with the trace",
+        130: "interrupted",
+    }
+)
+"""What each code means, for people."""
+
+_WORST_FIRST: Final = (11, 7, 9, 8, 6, 5, INTERRUPTED, 14, 15, 3, 10, 1, 0)
+
+
+def worst_of(*codes: int) -> int:
+    """The code that says the worst; 0 where there is none.
+
+    A code that is not in the order is a command's that could not do its work at all, and says more than any other.
+    """
+    return min(codes, key=rank_of, default=0)
+
+
+def rank_of(code: int) -> int:
+    """A code's place among all, the worst first: what is to be said of the least comes first."""
+    return _WORST_FIRST.index(code) if code in _WORST_FIRST else -1

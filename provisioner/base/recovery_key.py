@@ -4,6 +4,11 @@ On paper it is four lines of sixteen letters and figures, in the alphabet of Cro
 that looks like another. Each line holds eight bytes of the key and two of a checksum over them and the line's number:
 a typing mistake and two lines that changed places are named by line. A mistake that a checksum misses is noticed all
 the same, as the public half is known.
+
+A sealed box as hosts make it (`playbooks/provisioner_host/state/keys.py`), opened with the recovery key's private half.
+
+The box is the sender's public key, the sealed key and an HMAC, 32 bytes each, in base64. Both halves of what HKDF gives
+are used once. It is bound to the inventory, the host and the public key of what is sealed.
 """
 
 from __future__ import annotations
@@ -15,9 +20,9 @@ import re
 import secrets as random
 from dataclasses import dataclass, field
 
-from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.base.secret import Secret
+from provisioner.base.text import counted
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("OIL", "011")
@@ -119,3 +124,46 @@ def _grouped(data: bytes) -> str:
     value = int.from_bytes(data, "big")
     letters = "".join(_ALPHABET[value >> at & 31] for at in range(len(data) * 8 - _BITS, -1, -_BITS))
     return " ".join(letters[at : at + _GROUP] for at in range(0, len(letters), _GROUP))
+
+
+LABEL = b"provisioner:sealed-key:1"
+_PART = 32
+
+
+class BoxError(ValueError):
+    """A box is damaged, or of another host, inventory or recovery key."""
+
+
+def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, public_key: str) -> Secret:
+    """The tunnel's private key that is in a box, in base64: it has this public key.
+
+    Raises:
+        BoxError: the box is not of these, or what is in it is another key.
+    """
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (these take time to import)
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hmac import HMAC  # noqa: PLC0415
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
+    data = base64.b64decode(box)
+    sender, hidden, proof = data[:_PART], data[_PART : 2 * _PART], data[2 * _PART :]
+    own = X25519PrivateKey.from_private_bytes(base64.b64decode(recovery.private_key.reveal()))
+    try:
+        shared = own.exchange(X25519PublicKey.from_public_bytes(sender))
+    except ValueError:
+        raise BoxError("its sender is no key") from None
+    context = b"\0".join([LABEL, inventory.encode(), host.encode(), public_key.encode()])
+    salt = sender + base64.b64decode(recovery.public_key)
+    both = HKDF(SHA256(), length=2 * _PART, salt=salt, info=context).derive(shared)
+    mac = HMAC(both[_PART:], SHA256())
+    mac.update(context + sender + hidden)
+    try:
+        mac.verify(proof)
+    except InvalidSignature:
+        raise BoxError("it was changed, or is another one's") from None
+    private = bytes(a ^ b for a, b in zip(hidden, both[:_PART], strict=True))
+    its_public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    if not hmac.compare_digest(base64.b64encode(its_public).decode(), public_key):
+        raise BoxError("the key in it has another public key")
+    return Secret(base64.b64encode(private).decode())

@@ -3,6 +3,8 @@
 A signature names its key, its namespace and its hash; nothing of that is believed before it is compared. Keys are
 Ed25519, ECDSA on NIST's curves, RSA of 2048 bits or more, and the two kinds that live in a security token, which also
 says that somebody touched it. RSA with SHA-1, certificates and DSA are not known here.
+
+SSH's wire format (RFC 4251, part 5), read strictly: every length is held against what is there. Pure.
 """
 
 from __future__ import annotations
@@ -11,10 +13,62 @@ import base64
 import binascii
 import hashlib
 import re
+import struct
 from dataclasses import dataclass
 from typing import Final
 
-from provisioner.base.ssh_wire import WireError, WireReader, text
+
+class WireError(ValueError):
+    """Bytes are not what the format says; the message says what is wrong, and repeats none of them."""
+
+
+class WireReader:
+    """Bytes that are taken from their beginning; none is left over or looked at twice."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        """The next bytes.
+
+        Raises:
+            WireError: there are fewer.
+        """
+        if count > len(self._data) - self._at:
+            raise WireError("it ends too early")
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def number(self) -> int:
+        """A whole number of 32 bits."""
+        return int(struct.unpack(">I", self.take(4))[0])
+
+    def text(self) -> bytes:
+        """A length and as many bytes."""
+        return self.take(self.number())
+
+    def big_number(self) -> int:
+        """A whole number of any size: not negative, and written in as few bytes as it takes."""
+        data = self.text()
+        if data and (data[0] & 0x80 or data[:2] == b"\0" or (data[0] == 0 and len(data) > 1 and not data[1] & 0x80)):
+            raise WireError("a number is not written as SSH writes it")
+        return int.from_bytes(data, "big")
+
+    def end(self) -> None:
+        """Check that nothing is left.
+
+        Raises:
+            WireError: something is.
+        """
+        if self._at != len(self._data):
+            raise WireError("something follows its end")
+
+
+def text(data: bytes) -> bytes:
+    """Bytes with their length in front."""
+    return struct.pack(">I", len(data)) + data
+
 
 ED25519: Final = "ssh-ed25519"
 RSA: Final = "ssh-rsa"
@@ -262,3 +316,24 @@ def _verify(signature: SshSignature, signed: bytes) -> None:
         curve, algorithm = curves[_CURVES.get(key.kind, "nistp256")]
         der = utils.encode_dss_signature(*(int.from_bytes(number, "big") for number in made))
         ec.EllipticCurvePublicKey.from_encoded_point(curve, key.numbers[0]).verify(der, signed, ec.ECDSA(algorithm))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """The host key that a host shows, and its fingerprint, for a person to compare."""
+
+    host_key: str
+
+    @property
+    def fingerprint(self) -> str:
+        """It."""
+        return fingerprint_of(self.host_key)
+
+
+def fingerprint_of(host_key: str) -> str:
+    """`SHA256:…`, as `ssh-keygen -l` prints it; empty of what is no key."""
+    try:
+        raw = base64.b64decode(host_key.partition(" ")[2], validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=") if raw else ""

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from provisioner.base.child_process import StillRunningError, ask_program, own_environment
 from provisioner.base.errors import SecretsError
+from provisioner.base.processes import StillRunningError, ask_program, own_environment
 
 T = TypeVar("T")
 

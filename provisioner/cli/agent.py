@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from provisioner.base.clock import local_iso, local_time
 from provisioner.base.errors import UsageError
-from provisioner.base.json_document import Document
-from provisioner.base.printable import printable
-from provisioner.base.regular_file import read_regular
-from provisioner.cli.context import Invocation, now
-from provisioner.cli.interrupt import ended_by_signal
-from provisioner.cli.output import print_document
-from provisioner.cli.word import Place
+from provisioner.base.files import read_regular
+from provisioner.base.text import Document, local_iso, local_time, printable
+from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.question import ended_by_signal
+from provisioner.cli.support.terminal import Place
 
 if TYPE_CHECKING:
-    from provisioner.history.commit_states import CommitRow
-    from provisioner.runs.agent.rounds import RoundEnd
-    from provisioner.runs.agent.run import Agent
-    from provisioner.runs.agent.settings import AgentSettings
+    from provisioner.operations.agent.rounds import RoundEnd
+    from provisioner.operations.agent.run import Agent
+    from provisioner.operations.agent.settings import AgentSettings
+    from provisioner.record.sent import CommitRow
 
 _MOST_SETTINGS: Final = 64 * 1024
 _SHOWN: Final = 20
@@ -45,7 +43,7 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
 
     Example: provisioner agent /etc/provisioner/agent.toml --once
     """
-    from provisioner.runs.agent.run import Agent  # noqa: PLC0415 (its libraries take their time)
+    from provisioner.operations.agent.run import Agent  # noqa: PLC0415 (its libraries take their time)
 
     if invocation.chosen is not None:
         raise UsageError(
@@ -65,7 +63,7 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
 
 
 def _settings(file: Path) -> AgentSettings:
-    from provisioner.runs.agent.settings import read_agent_settings  # noqa: PLC0415
+    from provisioner.operations.agent.settings import read_agent_settings  # noqa: PLC0415
 
     try:
         text = read_regular(file, most=_MOST_SETTINGS).decode()
@@ -81,7 +79,7 @@ def _tell(line: str) -> None:
 
 
 def _once(invocation: Invocation, one: Agent, settings: AgentSettings) -> int:
-    from provisioner.runs.agent.run import code_of, status_line  # noqa: PLC0415
+    from provisioner.operations.agent.run import code_of, status_line  # noqa: PLC0415
 
     end = one.once()
     if invocation.json:
@@ -114,8 +112,8 @@ def _of_commit(row: CommitRow) -> Document:
 
 def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
     """Show what became of commits, by the history alone."""
-    from provisioner.history.commit_states import reached_last, read_commit_states  # noqa: PLC0415
-    from provisioner.history.place import state_place_of  # noqa: PLC0415
+    from provisioner.record.place import state_place_of  # noqa: PLC0415
+    from provisioner.record.sent import reached_last, read_commit_states  # noqa: PLC0415
 
     rows = read_commit_states(state_place_of(invocation.env, settings.inventory))
     if invocation.json:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from provisioner.base.errors import UsageError
-from provisioner.cli.context import Invocation
 from provisioner.cli.plan_text import ending_lines, plan_lines
-from provisioner.cli.question import ask, refuse_unattended
-from provisioner.cli.results import run_options_of, show_applied
-from provisioner.cli.terminal import stderr_of
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import Planned, make_plan
-from provisioner.runs.applied import Applied
-from provisioner.runs.apply import apply_plan
-from provisioner.runs.options import RunOptions
-from provisioner.runs.resume import abort, resume
-from provisioner.runs.saved_plan import plan_again, reviewed_plan
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.question import ask, refuse_unattended
+from provisioner.cli.support.results import run_options_of, show_applied
+from provisioner.cli.support.terminal import stderr_of
+from provisioner.operations.apply.apply import abort, apply_plan, resume
+from provisioner.operations.apply.intent import Applied, RunOptions
+from provisioner.operations.apply.saved_plan import plan_again, reviewed_plan
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, make_plan
 
 __all__ = ["abort", "apply_made", "apply_reviewed", "make_plan", "resume", "run_options_of", "show_applied"]
 

@@ -9,19 +9,20 @@ from typing import TypedDict, TypeVar, Unpack
 import click
 
 from provisioner.base.errors import UsageError
-from provisioner.cli.completion import facilities_like
-from provisioner.cli.context import Invocation
-from provisioner.cli.edit_text import Writing, edit_options, edits_of
-from provisioner.cli.edit_text import finish as finish_edit
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.word import DAY, ListedWord
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import facilities_like
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.terminal import DAY, ListedWord
+from provisioner.cli.support.texts import Writing, edit_options, edits_of
+from provisioner.cli.support.texts import finish as finish_edit
 from provisioner.inventory.model import Make, StreamName, Zone
-from provisioner.inventory.operations.accepts import change_finished, change_prolonged
-from provisioner.inventory.operations.cameras import (
+from provisioner.operations.edit.cameras import (
     DeviceOrder,
     StreamOrder,
     camera_added,
     camera_moved,
+    change_finished,
+    change_prolonged,
     device_removed,
     device_replaced,
     stream_of,

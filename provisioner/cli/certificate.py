@@ -10,13 +10,12 @@ from pathlib import Path
 import click
 
 from provisioner.base.errors import UsageError
-from provisioner.base.json_document import Document
-from provisioner.cli.context import Invocation
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.output import print_document
-from provisioner.cli.session import session_of
-from provisioner.runs.packages import carrying_what_is_desired
-from provisioner.runs.single.certificates import (
+from provisioner.base.text import Document
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.session import session_of
+from provisioner.operations.hosts.certificates import (
     CertificateWritten,
     RelayCertificate,
     cancel_certificate,
@@ -27,6 +26,7 @@ from provisioner.runs.single.certificates import (
     renew_certificate,
     set_certificate,
 )
+from provisioner.operations.questions.packages import carrying_what_is_desired
 
 
 @click.group(cls=NamedGroup)

@@ -1,17 +1,26 @@
-"""`provisioner config`."""
+"""`provisioner schema`.
+
+`provisioner config`.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from provisioner.base.errors import UsageError
+from provisioner.base.files import replace_file
 from provisioner.base.language import Translator
-from provisioner.cli.configuration import SETTINGS, VARIABLE, Configuration, file_of
-from provisioner.cli.context import Invocation
-from provisioner.cli.output import print_document
-from provisioner.cli.terminal import stdout_of
+from provisioner.base.text import Document
+from provisioner.cli.schemas import DOCUMENTS, document_schema
+from provisioner.cli.support.configuration import SETTINGS, VARIABLE, Configuration, file_of
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.terminal import ListedWord, Place, stdout_of
+from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
 _HIDDEN = "a database (its URL is not shown)"
 
@@ -52,3 +61,63 @@ def _rows(chosen: Configuration) -> Iterator[tuple[str, str, str]]:
     for name, setting in SETTINGS.items():
         value = chosen.environment.get(setting.variable, "")
         yield name, _HIDDEN if "://" in value else value, chosen.source(setting.variable)
+
+
+_LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS}}
+_LISTED |= {"compare": "what `plan --offline` prints with --output json"}
+_LISTED |= {"plan-check": "what `plan --check` prints with --output json"}
+_LISTED |= {"plan-diff": "what `plan diff` prints with --output json"}
+_LISTED |= {"policy-input": "what Rego rules see of a plan, and `policy input` prints"}
+_LISTED |= {"notice": "what a webhook is sent of a night"}
+_LISTED |= {"error": "what any command prints with --output json where it has no result"}
+
+
+@click.command()
+@click.argument("kind", required=False, type=ListedWord(list(_LISTED)), metavar="[KIND]")
+@click.option(
+    "--out",
+    type=Place(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the schema of every kind into DIR, as KIND.schema.json.",
+)
+@click.pass_obj
+def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
+    """Print the JSON Schema of a kind of file, for editors, or of a command's document.
+
+    Without a kind, and without --out, it lists the kinds: where their files stand, or who prints them.
+
+    Example: provisioner schema facility
+    """
+    if out is not None:
+        invocation.refuse_proposed(out)
+        written = _write(out, [kind] if kind else list(KINDS))
+        if invocation.json:
+            print_document({"schema": "provisioner/schema", "version": 1, "written": written})
+        else:
+            click.echo("\n".join(f"wrote {path}" for path in written))
+    elif kind is not None:
+        print_document(_schema(kind))
+    elif invocation.json:
+        print_document({"schema": "provisioner/schema", "version": 1, "kinds": _LISTED})
+    else:
+        width = max(map(len, _LISTED))
+        click.echo("\n".join(f"{name:{width}}  {what}" for name, what in _LISTED.items()))
+    return 0
+
+
+def _schema(kind: str) -> Document:
+    return schema_of(kind) if kind in KINDS else document_schema(kind)
+
+
+def _write(folder: Path, kinds: list[str]) -> list[str]:
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind in kinds:
+            path = folder / f"{kind}.schema.json"
+            text = json.dumps(_schema(kind), ensure_ascii=False, indent=2) + "\n"
+            replace_file(path, text.encode(), mode=0o644, lasting=False)  # in the place of a link, never over it
+            written.append(str(path))
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint="name another folder") from error
+    return written

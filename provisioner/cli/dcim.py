@@ -7,23 +7,20 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.attempt import Patience
 from provisioner.base.errors import NoticeError, UsageError
-from provisioner.base.json_document import Document
-from provisioner.base.language import marked
-from provisioner.base.printable import printable
-from provisioner.base.proposed_files import is_proposed
-from provisioner.base.regular_file import read_regular
+from provisioner.base.files import is_proposed, read_regular
+from provisioner.base.http import Patience
+from provisioner.base.language import Language, marked
 from provisioner.base.secret import Secret
-from provisioner.cli.context import Invocation
-from provisioner.cli.output import print_warning
-from provisioner.importing.cells.findings import FileRefusedError
-from provisioner.importing.dcim.client import DcimClient
-from provisioner.importing.dcim.field_places import ObjectMapping, read_mapping
-from provisioner.importing.dcim.told import to_tell
+from provisioner.base.text import Document, printable
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_warning
+from provisioner.importing.dcim.client import DcimClient, to_tell
+from provisioner.importing.dcim.objects import ObjectMapping, read_mapping
 from provisioner.importing.forms.columns import FormKind
-from provisioner.importing.report.messages import Language, wording
-from provisioner.plan.guards.measures import named
+from provisioner.importing.grid import FileRefusedError
+from provisioner.importing.report.messages import wording
+from provisioner.plan.guards.policy import named
 
 _MOST_TOKEN = 4096
 

@@ -1,41 +1,166 @@
-"""`provisioner export`."""
+"""`provisioner export`.
+
+The official documents of `provisioner export`: which is made, of whom, and where it goes.
+
+`provisioner report`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from provisioner.availability.measured import Span
-from provisioner.availability.shares import GroupedBy
-from provisioner.base.clock import local_time
-from provisioner.base.collector import without_collector
-from provisioner.base.counted import counted
 from provisioner.base.errors import StateError, UsageError
-from provisioner.base.held import HeldFacility
-from provisioner.base.stage import Stage, at_stage
-from provisioner.cli.availability_options import from_option, span_of, until_option, warn_of_damage
-from provisioner.cli.context import Invocation
-from provisioner.cli.export_documents import DocumentOrder, document_order, write_documents
-from provisioner.cli.files import write_report
-from provisioner.cli.held_text import code_with_held, held_documents, print_held
-from provisioner.cli.limit import limit_option
-from provisioner.cli.output import print_document
-from provisioner.cli.overview import overview_of
-from provisioner.cli.word import ListedWord, Place
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.processes import without_collector
+from provisioner.base.service import Stage, at_stage
+from provisioner.base.text import counted, local_time
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.options import from_option, limit_option, span_of, until_option, warn_of_damage
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.session import overview_of, write_report, write_tree
+from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.cli.support.texts import code_with_held, held_documents, print_held
 from provisioner.desired.limit import Limit, parse_limits
-from provisioner.lifecycle.pictures import Freshness, freshness
-from provisioner.lifecycle.status import FacilityStatus
-from provisioner.report.documents import KEYS
+from provisioner.desired.render.host import RenderedFile
+from provisioner.operations.questions.availability import AvailabilityAsked, availability_of
+from provisioner.operations.questions.overview import Overview, document_of
+from provisioner.record.availability.measured import GroupedBy, Span
+from provisioner.record.lifecycle.pictures import Freshness, freshness
+from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.documents import (
+    KEYS,
+    MINUTES,
+    REPORT_LETTERS,
+    DocumentBasis,
+    Letterhead,
+    MinutesForm,
+    OfficialDocument,
+    letterhead_of,
+)
+from provisioner.report.documents.official import short_digest
 from provisioner.report.exports import REPORTS, FacilityList, export_document
-from provisioner.report.freshness import freshness_label, freshness_line
-from provisioner.report.pages import Page
-from provisioner.report.scorecard import CarrierIncidents, CarrierShares, incidents_of_document
-from provisioner.runs.availability import AvailabilityAsked, availability_of
-from provisioner.runs.overview import Overview, document_of
+from provisioner.report.progress import CarrierIncidents, CarrierShares, incidents_of_document
+from provisioner.report.sheets import Page
+from provisioner.report.status import freshness_label, freshness_line
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOrder:
+    """What a person asked for.
+
+    Attributes:
+        what: the report.
+        file: where one document goes; None where none was asked for.
+        folder: where documents of one facility each go.
+        letterhead: what the person filled in.
+        force: whether a file that is there is overwritten.
+    """
+
+    what: str
+    file: Path | None
+    folder: Path | None
+    letterhead: Letterhead
+    force: bool
+
+
+def document_order(
+    what: str, file: Path | None, folder: Path | None, filled: Sequence[str], *, force: bool
+) -> DocumentOrder | None:
+    """What was asked for, as far as it can be; None where no document was.
+
+    Raises:
+        UsageError: it cannot be.
+    """
+    if file is None and folder is None:
+        if filled:
+            raise UsageError("--fill fills in a document, and none is asked for", hint="add --docx FILE")
+        return None
+    if what not in REPORT_LETTERS and what not in MINUTES:
+        hint = f"these have one: {', '.join([*REPORT_LETTERS, *MINUTES])}; --out FILE.xlsx is for every report"
+        raise UsageError(f"{what} has no official document", hint=hint)
+    if folder is not None and (file is not None or what in REPORT_LETTERS):
+        hint = "write --docx FILE; --docx-dir DIR is for many minutes, a file a facility"
+        raise UsageError(f"{what} goes into one file" if file is None else "--docx and --docx-dir exclude", hint=hint)
+    return DocumentOrder(what, file, folder, letterhead_of(filled), force)
+
+
+def write_documents(
+    order: DocumentOrder, listing: FacilityList, whole: Overview, proof: Freshness, held: Sequence[HeldFacility]
+) -> list[str]:
+    """Make what was asked for, and write it: a line for each thing that was written or could not be.
+
+    Args:
+        order: what was asked for.
+        listing: the facilities that were chosen.
+        whole: the inventory that they are of.
+        proof: how old their proof is.
+        held: who is left out.
+
+    Raises:
+        UsageError: there is no such document of what was chosen, or the place cannot be written to.
+    """
+    source = f"{whole.inventory.settings.id}, {short_digest(whole.loaded.digest)}"
+    left_out = tuple(one.id for one in held)
+    basis = DocumentBasis(whole.now, proof, whole.evidence.runs, source, order.letterhead, left_out)
+    letter = REPORT_LETTERS.get(order.what)
+    if letter and order.file:
+        write_report(order.file, _bytes(letter(listing, basis), basis), force=order.force)
+        return [f"wrote {order.file}"]
+    form = MINUTES[order.what]
+    refused = {one.facility.id: reason for one in listing.statuses if (reason := form.refusal(one, listing))}
+    if order.file:
+        status = _only(form, listing.statuses)
+        name = status.facility.id
+        if name in refused:
+            hint = f"provisioner status {name} --why says what is left to do"
+            raise UsageError(f"there is no {form.words} of {name}: {refused[name]}", hint=hint, object=name)
+        write_report(order.file, _bytes(form.make(status, listing, basis), basis), force=order.force)
+        return [f"wrote {order.file}"]
+    if order.folder is None:
+        raise TypeError("a document goes somewhere")
+    chosen = [one for one in listing.statuses if one.facility.id not in refused]
+    if not chosen:
+        name, reason = next(iter(refused.items()))
+        message = f"there is no {form.words} of any of {counted(len(refused), 'facility')}; of {name}: {reason}"
+        raise UsageError(message, hint=f"provisioner export {order.what} says why of each")
+    with at_stage(Stage.DOCUMENTS, len(chosen)) as advanced:
+        count = len(write_tree(order.folder, _files(chosen, form, listing, basis, advanced)))
+    lines = [f"wrote {counted(count, 'file')} into {order.folder}"]
+    return [*lines, *(f"no {form.words} of {name}: {reason}" for name, reason in refused.items())]
+
+
+def _only(form: MinutesForm, statuses: Sequence[FacilityStatus]) -> FacilityStatus:
+    if len(statuses) != 1:
+        hint = "choose one: --limit facility=ID; or --docx-dir DIR for a file a facility"
+        raise UsageError(f"{form.rule}, and {len(statuses)} are chosen", hint=hint)
+    return statuses[0]
+
+
+def _files(
+    chosen: Sequence[FacilityStatus],
+    form: MinutesForm,
+    listing: FacilityList,
+    basis: DocumentBasis,
+    advanced: Callable[[int], None],
+) -> Iterator[RenderedFile]:
+    """Each facility's file, made when it is written: a country's are not held at once."""
+    for one in chosen:
+        document = form.make(one, listing, basis)
+        yield RenderedFile(f"{one.facility.id}.docx", _bytes(document, basis), mode=0o600)
+        advanced(1)
+
+
+def _bytes(document: OfficialDocument, basis: DocumentBasis) -> bytes:
+    # The library of documents is imported where there is one to write.
+    from provisioner.report.documents.docx import official_docx  # noqa: PLC0415
+
+    return official_docx(document, basis.as_of)
 
 
 @click.command()
@@ -189,7 +314,7 @@ def _book(
     more: str,
 ) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.
-    from provisioner.report.workbook import workbook  # noqa: PLC0415
+    from provisioner.report.sheets import workbook  # noqa: PLC0415
 
     basis = f"{whole.evidence.runs} lần chạy đã ghi nhận; dữ liệu {whole.inventory.settings.id}, {whole.loaded.digest}"
     if proof is not None:
@@ -199,3 +324,31 @@ def _book(
     if held:
         basis += f"; chưa tính, do tệp có lỗi: {', '.join(one.id for one in held)}"
     return workbook(heading, basis, whole.now, pages)
+
+
+@click.group(cls=NamedGroup)
+def report() -> None:
+    """Write pages for people who look and do not type."""
+
+
+@report.command()
+@click.argument("folder", type=Place(path_type=Path), metavar="DIR")
+@click.pass_obj
+def html(invocation: Invocation, folder: Path) -> int:
+    """Write the pages of `serve` as files: one a province, one a facility, in both languages.
+
+    They hold what the engineer sees, so that they are for engineers: DIR and its files are readable by their owner
+    alone. They hold nothing of persons. DIR is a new folder, an empty one, or one that was written by this before: then
+    it is brought up to date.
+
+    Example: provisioner -i DIR report html pages
+    """
+    invocation.refuse_proposed(folder)
+    # Pages' libraries are imported where there are pages.
+    from provisioner.web.source import RecordedSource  # noqa: PLC0415
+    from provisioner.web.static import write_pages  # noqa: PLC0415
+
+    source = RecordedSource(invocation.inventory, invocation.env, now)
+    number = write_pages(folder, source.load(), source.past, now())
+    click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")
+    return 0

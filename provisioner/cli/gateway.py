@@ -7,15 +7,14 @@ import sys
 import click
 
 from provisioner.base.errors import StateError, UsageError
-from provisioner.cli.completion import facilities_like
-from provisioner.cli.context import Invocation, today
-from provisioner.cli.edit_text import diff_lines, edits_of
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.session import session_of
-from provisioner.inventory.operations.gateway_key import GatewayKey, set_gateway_key
-from provisioner.inventory.operations.key_change import with_next_key
-from provisioner.runs.packages import NOT_RECORDED_HINT, record_installed
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import facilities_like
+from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.texts import diff_lines, edits_of
+from provisioner.operations.edit.keys import GatewayKey, set_gateway_key, with_next_key
+from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_installed
 
 _MOST_BYTES = 4096
 

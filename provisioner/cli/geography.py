@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from provisioner.base.counted import counted
-from provisioner.base.json_document import Document
-from provisioner.cli.context import Invocation
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.output import print_document
-from provisioner.cli.word import ListedWord
-from provisioner.geography import SCHEMES, Province, convert, find, provinces, read_province
+from provisioner.base.text import Document, counted
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.terminal import ListedWord
+from provisioner.inventory.geography import SCHEMES, Province, convert, find, provinces, read_province
 
 _scheme = ListedWord(SCHEMES)
 

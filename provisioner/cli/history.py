@@ -1,34 +1,42 @@
-"""`provisioner history`."""
+"""`provisioner history`.
+
+`provisioner retention`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
-from provisioner.base.json_document import Document
-from provisioner.base.printable import printable
-from provisioner.cli.completion import checks_and_runs_like
-from provisioner.cli.context import Invocation
-from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.session import session_of
-from provisioner.cli.word import Place
-from provisioner.history.chain import Seals
-from provisioner.history.event_log import Event
-from provisioner.history.records import OF_SINGLE_HOSTS
-from provisioner.runs.history import (
+from provisioner.base.text import Document, counted, local_iso, local_time, printable
+from provisioner.cli.support.completion import checks_and_runs_like
+from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.question import make_sure
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.terminal import Place
+from provisioner.inventory.model import Retention
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.questions.history import (
     CheckOptions,
     HistoryCheck,
     HistoryFault,
     PastRun,
     PastRuns,
     check_history,
+    let_leave,
     past_runs,
+    would_leave,
 )
+from provisioner.record.chain import Seals
+from provisioner.record.entries import OF_SINGLE_HOSTS
+from provisioner.record.event_log import Event
+from provisioner.record.retention import HeldClass
+from provisioner.report.tables import text_table
 
 _FAILED = 1
 _ENTRY = re.compile("[0-9]{1,9}")
@@ -235,3 +243,95 @@ def _event_document(event: Event) -> Document:
     document = {"at": event.at.isoformat(), "host": event.host, "step": event.step, "state": event.state}
     # The beginning of a run holds its whole plan, which `document` and the plan itself show better.
     return document | ({} if (event.step, event.state) == ("run", "begin") else {"detail": dict(event.detail)})
+
+
+_KIB = 1024
+
+
+@click.command()
+@click.option("--prune", is_flag=True, help="Let it leave; without, it is only shown.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
+    """Show what the history keeps by class, and what is older than the policy says; let that leave.
+
+    `policy.retention` in inventory.yml says for how many days whole documents of verifications and verdicts
+    on paths stay; without it all stays. Runs, checks of facilities and what hosts held stay for ever, and so
+    does the newest document. What left is recorded, so that `history verify` misses nothing. A history that
+    is damaged keeps all (13).
+
+    Example: provisioner -i DIR retention --prune
+    """
+    moment = now()
+    policy, held = would_leave(invocation.inventory, invocation.env, moment)
+    leaving = sum(one.leaving for one in held)
+    if not prune:
+        _show(invocation, policy, held, done=False)
+        return 0
+    session = Session(invocation.inventory, invocation.env, moment.date())
+    make_sure(invocation, f"Let {counted(leaving, 'record')} leave for ever?", "whether it may leave", yes=yes)
+    _show(invocation, policy, let_leave(session, moment), done=True)
+    return 0
+
+
+def _show(invocation: Invocation, policy: Retention, held: Sequence[HeldClass], *, done: bool) -> None:
+    if invocation.json:
+        print_document(_document(policy, held, done=done))
+    else:
+        click.echo("\n".join(_lines(policy, held, done=done)))
+
+
+def _lines(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Iterator[str]:
+    verb = "left" if done else "leave"
+    days = _days(policy)
+    rows = [
+        (
+            one.name,
+            _stays(days[one.name]),
+            str(one.rows),
+            _size(one.size),
+            local_time(one.oldest) if one.oldest else "",
+            str(one.leaving),
+            _size(one.leaving_size),
+        )
+        for one in held
+    ]
+    yield from text_table(("class", "stays", "kept", "size", "oldest", verb, "size"), rows, numbers=False)
+    yield ""
+    leaving, size = sum(one.leaving for one in held), sum(one.leaving_size for one in held)
+    if done:
+        yield f"{counted(leaving, 'record')} left, {_size(size)}; the run is recorded"
+    elif leaving:
+        yield f"{counted(leaving, 'record')} would leave, {_size(size)}: provisioner retention --prune"
+    else:
+        yield "nothing is older than the policy says" if any(days.values()) else "the policy lets nothing leave"
+
+
+def _days(policy: Retention) -> dict[str, int | None]:
+    return {"documents": policy.document_days, "verdicts": policy.verdict_days}
+
+
+def _stays(days: int | None) -> str:
+    return counted(days, "day") if days else "for ever"
+
+
+def _size(size: int) -> str:
+    if size < _KIB:
+        return f"{size} B"
+    return f"{size / _KIB:.1f} KiB" if size < _KIB**2 else f"{size / _KIB**2:.1f} MiB"
+
+
+def _document(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Document:
+    classes = [
+        {
+            "name": one.name,
+            "days": _days(policy)[one.name],
+            "kept": one.rows,
+            "bytes": one.size,
+            "oldest": local_iso(one.oldest) if one.oldest else None,
+            "leaving": one.leaving,
+            "leaving_bytes": one.leaving_size,
+        }
+        for one in held
+    ]
+    return {"schema": "provisioner/retention", "version": 1, "pruned": done, "classes": classes}

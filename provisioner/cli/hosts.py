@@ -1,32 +1,277 @@
-"""`provisioner hosts`: what a host needs before all else, and whose it is, where that changes."""
+"""`provisioner hosts`: what a host needs before all else, and whose it is, where that changes.
+
+`provisioner hosts prepare`: a bare host made ready for everything else.
+
+`provisioner hosts scan-key`: the SSH host key that a host shows, compared by a person, written into its file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
-from provisioner.base.counted import counted
-from provisioner.base.json_document import Document
-from provisioner.base.printable import printable
-from provisioner.cli.completion import hosts_like
-from provisioner.cli.context import Invocation
-from provisioner.cli.hosts_prepare import prepare
-from provisioner.cli.hosts_scan_key import scan_key
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.new_hardware import unproved
-from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.question import make_sure
-from provisioner.cli.session import session_of
+from provisioner.base.errors import HostError, PolicyError, UsageError
+from provisioner.base.git import committing
+from provisioner.base.ssh_signature import ShownKey
+from provisioner.base.text import Document, counted, endpoint_text, printable
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import hosts_like
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.question import is_attended, make_sure, tell_before
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both, unproved
 from provisioner.desired.owner import Owner
-from provisioner.history.who import who, who_text
-from provisioner.lifecycle.site_packages import PackageStanding, PackageState
-from provisioner.plan.guards.measures import named
-from provisioner.plan.guards.policy import TRUST, parse_allowances
-from provisioner.runs.packages import still_naming
-from provisioner.runs.single.decommission import Decommission, decommission, see_decommission
-from provisioner.runs.single.owners import Adoption, record_adoption, release_host, see_owner, see_releasable
-from provisioner.runs.single.record import UNRECORDED_HINT
+from provisioner.operations.edit.file_edit import FileEdit
+from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
+from provisioner.operations.hosts.decommission import (
+    UNRECORDED_HINT,
+    Adoption,
+    Decommission,
+    decommission,
+    record_adoption,
+    release_host,
+    see_decommission,
+    see_owner,
+    see_releasable,
+)
+from provisioner.operations.hosts.prepare import (
+    Prepared,
+    is_host_key,
+    named_keys,
+    prepare_host,
+    scanned_key,
+    see_prepare,
+)
+from provisioner.operations.questions.packages import still_naming
+from provisioner.plan.guards.policy import TRUST, named, parse_allowances
+from provisioner.record.lifecycle.site_packages import PackageStanding, PackageState
+from provisioner.record.place import who, who_text
+
+_WIDTH = 10
+
+
+@click.command("prepare")
+@click.argument("host", metavar="HOST", shell_complete=hosts_like)
+@click.option("--user", "login", default="", metavar="NAME", help="Log in as root, or who may use sudo there.")
+@click.option("--key", "keys", multiple=True, type=Place(path_type=Path), metavar="FILE", help="Its user's public key.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...], *, dry_run: bool, yes: bool) -> int:
+    """Make a bare Debian, Ubuntu or Enterprise Linux host ready: packages, the user of the inventory, its sudo rule.
+
+    Says what is there and what will be, asks, does it, and looks again, at last as that user. By --user it goes as
+    another login that the host has, root or one with sudo, by key; address, port, jump host and host key are the
+    inventory's. The user is made without a password, for the key of this machine or that of --key. Before keys init it
+    gets the right to do anything by sudo; afterwards the same command leaves it the two words of provisioner's program
+    and no more. Nothing is removed, no source of packages is added, and its SSH server stays as it is.
+    Repeat it where it was interrupted. What only a person can do is named, and then it ends with 5. Ends with 6 where
+    the host is another inventory's.
+
+    Example: provisioner -i DIR hosts prepare relay-viettel-1 --user root
+    """
+    session = session_of(invocation)
+    seen = see_prepare(session, host, login=login, keys=named_keys(keys))
+    tell_before(invocation, prepare_lines(seen), asks=not yes or bool(seen.plan.by_hand), dry_run=dry_run)
+    does = not (seen.plan.deeds.are_none or dry_run)
+    if does:
+        make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)
+    after = seen if dry_run or seen.is_refused else prepare_host(session, seen)
+    if invocation.json:
+        print_document(_document(seen, after, dry_run=dry_run))
+    else:
+        for line in prepare_ending(after, dry_run=dry_run, done=does):
+            click.echo(printable(line))
+    return HostError.exit_code if after.plan.by_hand else 0
+
+
+def prepare_lines(seen: Prepared) -> tuple[str, ...]:
+    """What is there and what will be, the worst first."""
+    return tuple(_lines(seen))
+
+
+def _lines(seen: Prepared) -> Iterator[str]:
+    host, plan = seen.seen.host, seen.plan
+    system = f"{host.system.id or 'an unknown system'} {host.system.version}".strip()
+    yield f"{seen.host}: {system}, {host.arch or 'an unknown machine'}; {seen.place}"
+    for one in plan.by_hand:
+        yield f"  by hand: {one.message}"
+        yield f"    hint: {one.hint}"
+    for step in plan.steps:
+        after = f" → {step.after}" if step.after else ""
+        yield f"  {step.thing.value:<{_WIDTH}}{step.before}{after}"
+    for note in plan.notes:
+        yield f"  note: {note}"
+
+
+def prepare_ending(after: Prepared, *, dry_run: bool, done: bool) -> tuple[str, ...]:
+    """The last lines: what is so now, and what comes next."""
+    host, plan = after.host, after.plan
+    same = f"provisioner hosts prepare {host}{after.login_words}"
+    if plan.by_hand:
+        what = "was changed" if not done else "more is done by this command"
+        return (f"{host} is not ready: {plan.by_hand[0].message}", f"nothing {what}; once that is settled: {same}")
+    if dry_run and not plan.deeds.are_none:
+        return (f"nothing was changed; to do it: {same}",)
+    user = after.wanted.user
+    if dry_run:
+        return (f"{host} has what it needs, as it says; nothing was changed",)
+    if not after.seen.host.has_identity:
+        return (
+            f"{host} is ready: {user} was logged in from here, and may do anything by sudo until it has made its keys",
+            f"next: {_first_contact(after)}",
+        )
+    return (
+        f"{host} is ready: {user} was logged in from here, and may do by sudo what is needed",
+        "next: provisioner plan",
+    )
+
+
+def _first_contact(after: Prepared) -> str:
+    """The command that leaves a key on the host, so that it can prove itself."""
+    if after.host in after.without_keys:
+        return f"provisioner keys init --allow trust={len(after.without_keys)}"
+    if after.wanted.is_relay:
+        return f"provisioner relay restore {after.host} --allow trust=1, if it stands in for dead hardware"
+    return "provisioner plan"
+
+
+def _document(seen: Prepared, after: Prepared, *, dry_run: bool) -> Document:
+    host, plan = seen.seen.host, seen.plan
+    return {
+        "schema": "provisioner/hosts-prepare",
+        "version": 1,
+        "host": seen.host,
+        "login": seen.login.ssh.user,
+        "user": seen.wanted.user,
+        "system": {"id": host.system.id, "version": host.system.version},
+        "arch": host.arch,
+        "steps": [{"thing": one.thing.value, "before": one.before, "after": one.after or None} for one in plan.steps],
+        "by_hand": [{"message": one.message, "hint": one.hint} for one in after.plan.by_hand],
+        "notes": list(after.plan.notes),
+        "packages": list(plan.deeds.packages),
+        "dry_run": dry_run,
+        "changed": not (dry_run or plan.deeds.are_none),
+        "ready": after.is_proved and after.plan.is_ready,
+    }
+
+
+_SHOWN = 80
+_ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
+
+
+@click.command("scan-key")
+@click.argument("host", metavar="HOST", shell_complete=hosts_like)
+@click.option("--host-key", "compared", metavar="HOST=SHA256:…", help="Its fingerprint, or the key, as the host says.")
+@edit_options
+@click.pass_obj
+def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run: bool, commits: bool) -> int:
+    """Ask a host which SSH key it shows, and write that into its file once somebody has compared it.
+
+    For a host that was installed anew, or whose key was changed. It is asked from here, or by its carrier's node; one
+    behind a jump host shows its key to nobody else, so that --host-key has to name it whole. Nobody logs in. At a
+    terminal a person is asked; --host-key says what was read on the host, and another key ends with 6. Only the line
+    of the key changes.
+
+    Example: provisioner -i DIR hosts scan-key relay-viettel-1
+    """
+    refuse_both(dry_run=dry_run, commits=commits)
+    known = keyed_host(edits_of(invocation), host)
+    said = _compared(host, compared)
+    if is_host_key(said):
+        key = ShownKey(said)
+    else:
+        key = scanned_key(invocation.env, invocation.inventory, known)
+        _compare(invocation, known, key, said, dry_run=dry_run)
+    edit = with_host_key(known, key.host_key)
+    commit = ""
+    if edit.changed and not dry_run:
+        checkout = committing(invocation.inventory) if commits else None
+        edit.write(invocation.inventory)
+        commit = committed(checkout, [edit], str(edit.path), f"Host key of {host}") if checkout else ""
+    _tell(invocation, known, edit, commit, key, dry_run=dry_run)
+    return 0
+
+
+def _compared(host: str, named: str | None) -> str:
+    """What somebody has read on the host: a fingerprint, or a key; empty where nothing was said."""
+    if named is None:
+        return ""
+    name, _, said = named.partition("=")
+    if name != host or not (said.startswith("SHA256:") or is_host_key(said)):
+        hint = f"write --host-key {printable(host, _SHOWN)}=SHA256:…, or {printable(host, _SHOWN)}='ssh-ed25519 …'"
+        raise UsageError(f"--host-key {printable(named, _SHOWN)} names no key of {printable(host, _SHOWN)}", hint=hint)
+    return said
+
+
+def _compare(invocation: Invocation, known: KeyedHost, key: ShownKey, said: str, *, dry_run: bool) -> None:
+    """Have somebody compare a key that nothing but the network says.
+
+    Raises:
+        PolicyError: it is another one than the host has.
+        UsageError: nobody is there.
+    """
+    place, fingerprint = endpoint_text(known.address, known.ssh.port), key.fingerprint
+    if said:
+        if said != fingerprint:
+            message = f"{known.id} ({place}) shows another key than the one that was named: {fingerprint}"
+            raise PolicyError(message, hint="ask whoever looks after it; nothing is written", object=known.id)
+        return
+    if dry_run:
+        return
+    if known.ssh.host_key != key.host_key and not is_attended(invocation):
+        hint = f"compare it on the host ({_ON_THE_HOST}), and add --host-key {known.id}=SHA256:…"
+        raise UsageError(f"nobody is here to compare the key of {known.id}: {fingerprint}", hint=hint)
+    before = known.ssh.host_key
+    if before == key.host_key:
+        return
+    if before:
+        click.echo(f"{known.file} names {_text(ShownKey(before))}", err=True)
+    click.echo(f"{known.id} ({place}) shows {_text(key)}", err=True)
+    if not click.confirm(f"Is that its own? On the host: {_ON_THE_HOST}", err=True):
+        raise click.Abort
+
+
+def _text(key: ShownKey) -> str:
+    """A key as people compare it: its kind and its fingerprint."""
+    return printable(f"{key.host_key.partition(' ')[0]} {key.fingerprint}")
+
+
+def _tell(
+    invocation: Invocation, known: KeyedHost, edit: FileEdit, commit: str, key: ShownKey, *, dry_run: bool
+) -> None:
+    if invocation.json:
+        print_document(
+            {
+                "schema": "provisioner/hosts-scan-key",
+                "version": 1,
+                "host": known.id,
+                "file": str(edit.path),
+                "host_key": key.host_key,
+                "fingerprint": key.fingerprint,
+                "written": edit.changed and not dry_run,
+                "commit": commit or None,
+                "diff": list(edit.diff),
+            }
+        )
+        return
+    if not edit.changed:
+        click.echo(printable(f"{edit.path}: {known.id} has this key already: {_text(key)}"))
+        return
+    for line in diff_lines(edit):
+        click.echo(line)
+    click.echo(printable(f"{known.id}: {_text(key)}"))
+    if commit:
+        click.echo(f"committed as {commit[:12]}")
+    click.echo(
+        "nothing is written: leave --dry-run out to write it"
+        if dry_run
+        else printable(f"next: provisioner plan --limit host={known.id}")
+    )
 
 
 @click.group(cls=NamedGroup)

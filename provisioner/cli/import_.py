@@ -9,28 +9,24 @@ from typing import Any
 
 import click
 
-from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
-from provisioner.base.password_place import outside_of
-from provisioner.base.printable import printable
-from provisioner.base.private_file import write_private
-from provisioner.base.stage import Stage, at_stage
+from provisioner.base.files import write_private
+from provisioner.base.language import Language
+from provisioner.base.service import Stage, at_stage
+from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords
-from provisioner.cli.completion import provinces_like
-from provisioner.cli.context import Invocation, state_dir
-from provisioner.cli.output import print_document
-from provisioner.cli.word import ListedWord, Place
-from provisioner.geography import SCHEMES, Province, by_slug
-from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, warning
+from provisioner.base.vault_password import outside_of
+from provisioner.cli.support.completion import provinces_like
+from provisioner.cli.support.context import Invocation, state_dir
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
-from provisioner.importing.proposal.model import Baseline, ContactsByProvince
-from provisioner.importing.report.document import import_document
-from provisioner.importing.report.messages import Language
-from provisioner.importing.report.questions import QUESTION
-from provisioner.importing.report.result import ImportResult
-from provisioner.importing.report.spreadsheet import report_sheet
+from provisioner.importing.proposal.proposal import Baseline, ContactsByProvince, ImportResult
+from provisioner.importing.report.document import import_document, report_sheet
 from provisioner.importing.report.text import (
+    QUESTION,
     answer_word,
     finding_lines,
     hint_word,
@@ -41,13 +37,11 @@ from provisioner.importing.report.text import (
     read_lines,
     summary_lines,
 )
-from provisioner.importing.tables.input_files import InputFiles, read_input_files
-from provisioner.importing.template.content import TemplateContent
-from provisioner.importing.template.workbook import filled_template
-from provisioner.importing.write import ContactFiles, FacilityFiles, folder_for, write
+from provisioner.importing.tables.files import InputFiles, read_input_files
+from provisioner.importing.write import ContactFiles, FacilityFiles, TemplateContent, filled_template, folder_for, write
+from provisioner.inventory.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.loader.partial import load_partial
+from provisioner.inventory.loader.load import Loaded, load_partial
 from provisioner.inventory.model import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
@@ -198,7 +192,7 @@ class _Import:
         """What a server says of its sites and devices."""
         # Who reads sheets does not wait for an HTTP library.
         from provisioner.cli.dcim import dcim_client  # noqa: PLC0415
-        from provisioner.importing.dcim.input import read_server  # noqa: PLC0415
+        from provisioner.importing.dcim.client import read_server  # noqa: PLC0415
 
         return read_server(dcim_client(self.invocation, path, self.options.token_file))
 

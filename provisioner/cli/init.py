@@ -10,20 +10,29 @@ from typing import TypedDict, Unpack
 
 import click
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
-from provisioner.base.json_document import Document
-from provisioner.base.printable import printable
-from provisioner.cli.configuration import file_of
-from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import print_document
-from provisioner.cli.question import answer, is_attended
-from provisioner.cli.word import ListedWord, Place
-from provisioner.inventory.model.addresses import is_host_name
-from provisioner.inventory.model.settings import ProvinceScheme
-from provisioner.inventory.operations.answers import EXAMPLE, OptionAnswer, place_of, read_answers
-from provisioner.inventory.operations.first_files import RELEASE, RELEASE_SHA256, Beginning, FirstHost
-from provisioner.runs.begin import Begun, KeyAskers, NewPlaces, begin
+from provisioner.base.text import Document, endpoint_text, printable
+from provisioner.cli.support.configuration import file_of
+from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.question import answer, is_attended
+from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.inventory.model.base import is_host_name
+from provisioner.inventory.model.policy import ProvinceScheme
+from provisioner.operations.edit.init import (
+    EXAMPLE,
+    RELEASE,
+    RELEASE_SHA256,
+    Beginning,
+    Begun,
+    FirstHost,
+    KeyAskers,
+    NewPlaces,
+    OptionAnswer,
+    begin,
+    place_of,
+    read_answers,
+)
 
 _SHOWN = 80
 _SSH_PORT = "22"

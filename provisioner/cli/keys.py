@@ -1,30 +1,118 @@
-"""`provisioner keys`."""
+"""`provisioner keys`.
+
+The recovery key's private half, as a person types it or standard input has it.
+
+`provisioner keys status`.
+
+`provisioner secrets`: what people write into the vault.
+"""
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime
+
 import click
 
-from provisioner.base.counted import counted
 from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
-from provisioner.base.json_document import Document
-from provisioner.base.recovery_key import RecoveryPair, on_paper
-from provisioner.cli.context import Invocation, today
-from provisioner.cli.held_text import code_with_held, held_documents, print_held
+from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
+from provisioner.base.secret import Secret
+from provisioner.base.text import Document, counted, printable
 from provisioner.cli.keys_rotate import keep, rotate
-from provisioner.cli.keys_status import status
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.output import print_document, print_error_line, print_warning
-from provisioner.cli.recovery_text import recovery_pair
-from provisioner.cli.session import session_of
-from provisioner.desired.recovery import tried
-from provisioner.history.who import who, who_text
-from provisioner.inventory.operations.recovery import NewRecoveryKey, draw_recovery_key
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.output import print_document, print_error_line, print_warning
+from provisioner.cli.support.question import is_attended
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.terminal import DAY
+from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import KeysMade, init_keys
-from provisioner.plan.guards.measures import named
-from provisioner.plan.guards.policy import parse_allowances
-from provisioner.plan.last_lines import held_ending
+from provisioner.operations.edit.file_edit import FileEdit
+from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
+from provisioner.operations.edit.logins import LoginsFile, LoginsOrder, forget_old_logins, set_logins
+from provisioner.operations.keys.progress import known_ages
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import KeysMade, init_keys
+from provisioner.plan.document import held_ending
+from provisioner.plan.guards.policy import named, parse_allowances
+from provisioner.record.place import who, who_text
+from provisioner.report.facilities import key_age_lines, key_ages_document
+
+_MOST_BYTES = 4096
+_TRIES = 3
+
+
+def recovery_pair(invocation: Invocation) -> RecoveryPair:
+    """The pair whose private half is given: asked for line by line and not shown, or all of standard input.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if is_attended(invocation):
+        return pair_of(b"".join(_typed(number) for number in range(1, LINES + 1)))
+    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        text = ""
+    if len(data) > _MOST_BYTES or not text.strip():
+        hint = f"send it the {LINES} lines that keys recovery printed; they never stand among a command's words"
+        raise UsageError("standard input has no recovery key", hint=hint)
+    return from_paper(text)
+
+
+def _typed(number: int) -> bytes:
+    """One line, asked for again where it was mistyped."""
+    for left in range(_TRIES - 1, -1, -1):
+        text = click.prompt(f"Recovery key, line {number} of {LINES}", hide_input=True, err=True)
+        try:
+            return line_from_paper(number, text)
+        except UsageError as error:
+            if not left:
+                raise
+            click.echo(error.message, err=True)
+    raise click.Abort
+
+
+@click.command()
+@click.option("--relay", default="", metavar="RELAY", help="Ask this relay who has moved to its next key.")
+@click.pass_obj
+def status(invocation: Invocation, relay: str) -> int:
+    """Show how old the keys of the tunnels are, where they were born, and when the next ones are due.
+
+    Of a gateway's and a relay's key counts the first commit that has its public half, of a pre-shared key the run that
+    drew it; what nobody recorded is shown as not recorded. policy.key_days in inventory.yml says how old a key is to
+    become (365 days). Asks no host and opens no vault, but with --relay: of a relay that changes its own key it shows
+    who was seen with the next one, and who was not.
+
+    Example: provisioner -i DIR keys status
+    """
+    session, now = session_of(invocation), datetime.now(UTC)
+    if relay:
+        return _of_relay(invocation, session, relay)
+    ages, days = known_ages(session)
+    if invocation.json:
+        print_document(key_ages_document(ages, now, days))
+        return 0
+    for line in key_age_lines(ages, now, invocation.say):
+        click.echo(printable(line))
+    return 0
+
+
+def _of_relay(invocation: Invocation, session: Session, relay: str) -> int:
+    # What makes plans takes as long to import as all the rest.
+    from provisioner.cli.keys_rotate_relay import look_document, own_key_lines  # noqa: PLC0415
+    from provisioner.operations.keys.relay_key import look_at_own_key  # noqa: PLC0415
+
+    relay_named(session.inventory, relay)
+    look, _ = look_at_own_key(session, relay, allow={})
+    if invocation.json:
+        print_document({"schema": "provisioner/keys-status-relay", "version": 1, **look_document(look)})
+        return 0
+    for line in own_key_lines(look, invocation.say):
+        click.echo(printable(line.strip()))
+    return 0
 
 
 @click.group(cls=NamedGroup)
@@ -60,8 +148,8 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     else:
         _print(made, invocation)
     if made.hosts or made.drawn or made.drawn_to_push:
-        from provisioner.history.records import Operation  # noqa: PLC0415 (hosts are asked while this is not there yet)
-        from provisioner.runs.single.record import UNRECORDED_HINT, record_done  # noqa: PLC0415 (the same)
+        from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done  # noqa: PLC0415 (the same)
+        from provisioner.record.entries import Operation  # noqa: PLC0415 (hosts are asked while this is not there yet)
 
         if left := record_done(session, Operation.KEYS, made.hosts, _document(made), made.digest_key):
             print_warning(left, UNRECORDED_HINT, color=invocation.color)
@@ -207,3 +295,110 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
         for_whom = " for all others" if made.held else ""
         sentences.append(f"nothing to make{for_whom}: every key and secret is there")
     return tuple(sentences)
+
+
+_MOST_BYTES_secrets = 4096
+_PIPE = "send it one line, e.g. from a password manager; a password never stands among a command's words"
+
+
+@click.group(cls=NamedGroup)
+def secrets() -> None:
+    """Write logins of cameras and recorders into the vault."""
+
+
+@secrets.command("set")
+@click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
+@click.option("--username", default="", metavar="NAME", help="The user; of a device that has a login the one it has.")
+@click.option(
+    "--accept-old-until",
+    type=DAY,
+    metavar="DATE",
+    help="The last day on which the login that they have now is taken as well.",
+)
+@click.pass_obj
+def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None) -> int:
+    """Set the login of cameras and recorders, in the encrypted file that has it.
+
+    The password is asked for twice and not shown; without a terminal it is the one line of standard input. All that
+    are named get the same one. A recorder has the login of its channels. The file keeps its vault id, its comments
+    and its order, and is written only where something in it is another one. Hosts have it with the next apply.
+
+    With --accept-old-until the password may be changed on the device on any day until then: relays go on with the old
+    login until the device refuses it, and the apply after that brings the new one. The facilities' files say so.
+
+    Example: provisioner -i DIR secrets set kcl-bg-001/nvr-1 --username viewer
+    """
+    session = session_of(invocation)
+    until = accept_old_until.date() if accept_old_until else None
+    order = LoginsOrder(devices, _password(invocation), username, until)
+    env = invocation.env
+    written = set_logins(invocation.inventory, session.passwords, order, today=today(), environment=env)
+    files = written.files
+    if invocation.json:
+        print_document(_document_secrets(files, written.accepted))
+        return 0
+    for file in files:
+        click.echo(_line(file))
+    for edit in written.accepted:
+        click.echo(f"{edit.path}: either login is taken until {until}")
+    if any(file.changed for file in files):
+        click.echo("next: provisioner validate, commit, then provisioner plan")
+    return 0
+
+
+@secrets.command()
+@click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
+@click.pass_obj
+def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
+    """Remove the old logins of devices from the vault, once a change of theirs is finished.
+
+    Example: provisioner -i DIR secrets forget kcl-bg-001/nvr-1
+    """
+    session = session_of(invocation)
+    env = invocation.env
+    files = forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
+    if invocation.json:
+        print_document(_document_secrets(files, ()))
+        return 0
+    for file in files:
+        gone = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
+        click.echo(f"{file.path}: {gone}")
+    return 0
+
+
+def _password(invocation: Invocation) -> Secret:
+    """The password, as a person types it or as standard input has it.
+
+    Raises:
+        UsageError: there is none, or more than one line.
+    """
+    if is_attended(invocation):
+        typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
+        return Secret(typed)
+    data = sys.stdin.buffer.read(_MOST_BYTES_secrets + 1)
+    try:
+        text = data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable() or len(data) > _MOST_BYTES_secrets:
+        raise UsageError("standard input is not one line with a password", hint=_PIPE)
+    return Secret(text)
+
+
+def _line(file: LoginsFile) -> str:
+    if not file.changed:
+        return f"{file.path}: {', '.join(file.devices)} had this login already"
+    same = len(file.devices) - len(file.changed)
+    rest = f"; {counted(same, 'device')} had it already" if same else ""
+    return f"{file.path}: the login of {', '.join(file.changed)} is set{rest}"
+
+
+def _document_secrets(files: tuple[LoginsFile, ...], accepted: tuple[FileEdit, ...]) -> Document:
+    return {
+        "schema": "provisioner/secrets-set",
+        "version": 1,
+        "files": [
+            {"file": str(file.path), "devices": list(file.devices), "changed": list(file.changed)} for file in files
+        ],
+        "accepted": [str(edit.path) for edit in accepted],
+    }

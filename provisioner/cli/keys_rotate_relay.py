@@ -1,36 +1,145 @@
-"""`provisioner keys rotate --relay`: a relay's own key changed while it lives."""
+"""`provisioner keys rotate --relay`: a relay's own key changed while it lives.
+
+What `keys rotate --relay` and `keys status --relay` say, as text and as a document.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
-from provisioner.apply import exit_code
-from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.exit_codes import INTERRUPTED, worst_of
-from provisioner.base.git_commit import commit_files, committing
-from provisioner.base.language import marked
-from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, today
-from provisioner.cli.interrupt import Stop
-from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.own_key_text import asked_lines, own_key_document, own_key_ending
+from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
+from provisioner.base.git import commit_files, committing
+from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.text import Document, local_iso, printable
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.question import make_sure, tell_before
-from provisioner.cli.results import applied_lines
-from provisioner.cli.session import session_of
-from provisioner.cli.terminal import stderr_of
-from provisioner.inventory.operations.own_key import OwnKeyOrder
-from provisioner.pipeline.stages import Planned
-from provisioner.runs.applied import Applied
-from provisioner.runs.rotation.course import KeyTerms
-from provisioner.runs.rotation.own_key import OwnKeyOutcome, begin_own_key, cancel_own_key, end_own_key
-from provisioner.runs.rotation.own_key_look import OwnKeyLook
+from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.question import Stop, make_sure, tell_before
+from provisioner.cli.support.results import applied_lines
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.terminal import stderr_of
+from provisioner.inventory.model import OwnKeyStage
+from provisioner.operations.apply.intent import Applied
+from provisioner.operations.edit.keys import OwnKeyOrder
+from provisioner.operations.keys.relay_key import OwnKeyLook, OwnKeyOutcome, begin_own_key, cancel_own_key, end_own_key
+from provisioner.operations.keys.rotation import KeyTerms
+from provisioner.operations.pipeline.stages import Planned
+from provisioner.operations.rollout import HostOutcome, exit_code
+from provisioner.report.tables import some_of
+
+_FINE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
+_STAGES: Final = {
+    OwnKeyStage.BEGUN: marked("packages and centres have the present key"),
+    OwnKeyStage.MOVING: marked("packages and centres have the next key"),
+    OwnKeyStage.ENDING: marked("the next key becomes the relay's only one"),
+}
+_ASKED: Final = {
+    "begin": marked(
+        "{relay} answers with a next key beside its own one, and then its centres have that; nobody is cut"
+    ),
+    "finish": marked("{relay} has its next key alone from now on; who was not seen with it is dark"),
+    "cancel": marked("packages and centres of {relay} have its present key again, and then the next one goes"),
+}
+_SHOWN: Final = 8
+
+
+def asked_lines(look: OwnKeyLook, what: str, say: Translator = ENGLISH) -> Iterator[str]:
+    """How far a change is, and what comes now."""
+    yield from own_key_lines(look, say)
+    yield "  " + say(_ASKED[what], relay=look.relay)
+
+
+def own_key_lines(look: OwnKeyLook, say: Translator = ENGLISH) -> Iterator[str]:
+    """How far the change of a relay's own key is, with who has not moved."""
+    following = look.following
+    if following is None:
+        line = marked("{relay} answers with a next key of which the lock knows nothing: --cancel ends that")
+        none = marked("no change of the key of {relay} is under way")
+        yield "  " + say(line if look.remains else none, relay=look.relay)
+        return
+    line = marked("{relay} changes its own key since {day}: next key {key}, at port {port}; {stage}")
+    yield "  " + say(
+        line,
+        relay=look.relay,
+        day=following.since.isoformat(),
+        key=f"{following.public_key[:_SHOWN]}…",
+        port=str(following.port),
+        stage=say(_STAGES[following.stage]),
+    )
+    if not look.answers:
+        yield "  " + say("the relay does not answer with it yet: the same command goes on")
+        return
+    yield "  " + say("seen with the next key: {names}", names=some_of(sorted(look.moved), say) or say("nobody"))
+    if look.waiting:
+        yield "  " + say("not seen with it: {names}", names=some_of(sorted(look.waiting), say))
+
+
+def own_key_ending(outcome: OwnKeyOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
+    """The last lines, the worst first: what failed, what waits for whom, what is done."""
+    look = outcome.look
+    failed = [r.host for run in outcome.runs for r in run.results if r.outcome not in _FINE]
+    if failed:
+        yield say("not applied: {names}; the same command goes on from there", names=some_of(failed, say))
+    elif outcome.is_unfinished:
+        yield say("not at its end: the same command goes on from there")
+    if dry_run:
+        yield from own_key_lines(look, say)
+        yield say("nothing was changed: leave --dry-run out to do it")
+        return
+    if outcome.is_over:
+        yield say("no change of the key of {relay} is under way any more", relay=look.relay)
+    elif look.following is not None and not outcome.is_unfinished:
+        yield from own_key_lines(look, say)
+        if sites := look.sites_waiting:
+            line = marked(
+                "{sites} to be moved: make their packages (provisioner site-package FACILITY --out DIR), have them"
+                " installed, then: provisioner keys rotate --relay {relay} --finish"
+            )
+            yield say(line, sites=say.counted(len(sites), "site"), relay=look.relay)
+        elif not look.waiting:
+            yield say("all have moved: provisioner keys rotate --relay {relay} --finish", relay=look.relay)
+    if outcome.written:
+        yield say("files were written: commit them")
+
+
+def own_key_document(outcome: OwnKeyOutcome, *, dry_run: bool) -> Document:
+    """The document of a call."""
+    return {
+        "schema": "provisioner/keys-rotate-relay",
+        "version": 1,
+        "dry_run": dry_run,
+        **look_document(outcome.look),
+        "over": outcome.is_over,
+        "unfinished": outcome.is_unfinished,
+        "runs": [{"run": run.run, "hosts": {r.host: r.outcome.value for r in run.results}} for run in outcome.runs],
+        "written": sorted({str(path) for path in outcome.written}),
+        "interrupted": outcome.interrupted,
+    }
+
+
+def look_document(look: OwnKeyLook) -> Document:
+    """How far the change of a relay's own key is, as a part of documents."""
+    following = look.following
+    return {
+        "relay": look.relay,
+        "stage": following.stage.value if following else None,
+        "next_key": following.public_key if following else None,
+        "port": following.port if following else None,
+        "since": following.since.isoformat() if following else None,
+        "answers": look.answers,
+        "moved": {
+            name: local_iso(datetime.fromtimestamp(at, UTC)) if at else None for name, at in sorted(look.moved.items())
+        },
+        "waiting": sorted(look.waiting),
+    }
+
 
 _LOOK_S: Final = 1.0
 

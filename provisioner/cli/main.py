@@ -16,24 +16,19 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
-from provisioner.base.diagnostics import Severity
-from provisioner.base.errors import ProvisionerError, ReportError, UsageError
-from provisioner.base.exit_codes import INTERRUPTED, worst_of
+from provisioner.base.errors import INTERRUPTED, ProvisionerError, ReportError, Severity, UsageError, worst_of
+from provisioner.base.files import make_own_folder
 from provisioner.base.language import ENGLISH, Translator, UnknownLanguageError, language_of, translator
-from provisioner.base.nearest import did_you_mean
-from provisioner.base.own_folder import make_own_folder
-from provisioner.base.printable import printable
-from provisioner.cli.anywhere import with_options_anywhere
-from provisioner.cli.commands import COMMANDS
-from provisioner.cli.completion import INSTRUCTION, complete
-from provisioner.cli.configuration import OUTPUT, read_configuration
-from provisioner.cli.context import state_dir
-from provisioner.cli.early import begin
-from provisioner.cli.lazy import LazyGroup, UnknownCommandError
-from provisioner.cli.output import error_document, hint_line, print_document, print_error
-from provisioner.cli.terminal import open_standard_streams, safe_streams
-from provisioner.cli.word import UnknownWordError
-from provisioner.runs import early
+from provisioner.base.text import did_you_mean, printable
+from provisioner.cli.support.commands import COMMANDS, LazyGroup, UnknownCommandError
+from provisioner.cli.support.completion import INSTRUCTION, complete
+from provisioner.cli.support.configuration import OUTPUT, read_configuration
+from provisioner.cli.support.context import state_dir
+from provisioner.cli.support.early_start import begin
+from provisioner.cli.support.global_options import with_options_anywhere
+from provisioner.cli.support.output import error_document, hint_line, print_document, print_error
+from provisioner.cli.support.terminal import UnknownWordError, open_standard_streams, safe_streams
+from provisioner.operations.apply import early_start
 
 _INTERNAL = 70
 _LONGEST = 600
@@ -70,7 +65,7 @@ def main() -> NoReturn:
     try:
         sys.exit(run(sys.argv[1:], os.environ))
     finally:
-        early.end()
+        early_start.end()
 
 
 def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:

@@ -1,4 +1,7 @@
-"""`provisioner nightly`."""
+"""`provisioner nightly`.
+
+`provisioner notify`.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.base.errors import UsageError
-from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, now
-from provisioner.cli.files import refuse_unread_metrics
-from provisioner.cli.limit import limit_option
-from provisioner.cli.onlooker import AskedAfter
-from provisioner.cli.output import print_document, problem_lines
+from provisioner.base.errors import NoticeError, UsageError
+from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.session import session_of
-from provisioner.cli.terminal import outlive_readers, stdout_of
-from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
-from provisioner.cli.word import ListedWord, Place
+from provisioner.cli.support.attendance import AskedAfter
+from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.options import deadline_option, fail_on_option, limit_option, picture_option
+from provisioner.cli.support.output import print_document, print_warning, problem_lines
+from provisioner.cli.support.session import refuse_unread_metrics, session_of
+from provisioner.cli.support.terminal import ListedWord, Place, outlive_readers, stdout_of
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline.session import Session, expect_hosts
-from provisioner.pipeline.stages import Planned
+from provisioner.operations.pipeline.session import Session, expect_hosts
+from provisioner.operations.pipeline.stages import Planned
 from provisioner.report.night_units import NightUnits
-from provisioner.report.text import text_report
-from provisioner.verify.orders import Orders
-from provisioner.verify.picture.looks import Looks
+from provisioner.report.verify_text import text_report
+from provisioner.verify.path_history import Orders
+from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Verdict, VerifyResult
 
 if TYPE_CHECKING:
-    from provisioner.runs.nightly.notices import Sending
+    from provisioner.operations.nightly.notices import Sending
+
 
 _PROGRAM = "provisioner"
 
@@ -96,8 +97,8 @@ def nightly(
     outlive_readers()
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for these imports.
-    from provisioner.runs.nightly.night import NightOrders, night_document  # noqa: PLC0415
-    from provisioner.runs.nightly.run import run_night  # noqa: PLC0415
+    from provisioner.operations.nightly.night import NightOrders, night_document  # noqa: PLC0415
+    from provisioner.operations.nightly.run import run_night  # noqa: PLC0415
 
     orders = NightOrders(
         limits=limits,
@@ -145,7 +146,7 @@ class _Terminal:
 
     def notified(self, sendings: Sequence[Sending]) -> None:
         """Print who was told."""
-        from provisioner.runs.nightly.night import notice_lines  # noqa: PLC0415
+        from provisioner.operations.nightly.night import notice_lines  # noqa: PLC0415
 
         if not self._invocation.json and sendings:
             click.echo("\n" + self._say("NOTICES"))
@@ -157,8 +158,8 @@ def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str],
     """What writes the file of metrics, once a night is kept."""
 
     def write(inventory: str) -> None:
-        from provisioner.monitoring.sheet import exposition  # noqa: PLC0415 (only at the end of a night)
-        from provisioner.runs.recorded_metrics import metrics_of, write_metrics  # noqa: PLC0415
+        from provisioner.integrations.alerting.metric_catalogue import exposition  # noqa: PLC0415 (only at the end of a night)
+        from provisioner.operations.questions.metrics import metrics_of, write_metrics  # noqa: PLC0415
 
         sheet = metrics_of(environment, inventory).sheet(now())
         write_metrics(file, exposition(sheet.families()))
@@ -181,3 +182,56 @@ def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path
         raise UsageError(str(error), hint="correct the option, or call the inventory by another path") from None
     click.echo(units.service if unit == "service" else units.timer, nl=False)
     return 0
+
+
+@click.command()
+@click.option("--test", "test", metavar="RECEIVER", help="Send one receiver a message that says that it is a test.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be sent to whom, and send nothing.")
+@click.option("--receiver", "receivers", multiple=True, metavar="ID", help="Only these receivers. May be repeated.")
+@click.pass_obj
+def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers: tuple[str, ...]) -> int:
+    """Tell receivers what the last recorded verification found, as far as they were not told.
+
+    `nightly` does that by itself; this is for what could not be delivered then. Who is told of what: receivers.yml,
+    and the role of each receiver. Ends with 14 if a receiver was not told.
+
+    Example: provisioner -i DIR notify --dry-run
+    """
+    if test is not None and (is_dry or receivers):
+        raise UsageError("--test sends one receiver one message", hint="leave --dry-run and --receiver out")
+    from provisioner.operations.nightly.night import notice_lines  # noqa: PLC0415
+    from provisioner.operations.nightly.notices import (  # noqa: PLC0415
+        last_verification,
+        refuse_unknown,
+        send_test,
+        sight_of,
+        switchboard,
+        tell_all,
+    )
+
+    session = session_of(invocation)
+    board, run = switchboard(session), ""
+    for note in board.notes:
+        print_warning(note, "", color=invocation.color)
+    sendings: tuple[Sending, ...]
+    if test is not None:
+        sendings = (send_test(board, test),)
+    else:
+        refuse_unknown(board, receivers)
+        run, document = last_verification(session)
+        sendings = tell_all(board, sight_of(session, document, run), only=receivers, dry=is_dry)
+    if invocation.json:
+        listed = [sending.document | {"notice": sending.notice if is_dry else None} for sending in sendings]
+        document = {"schema": "provisioner/notify", "version": 1, "run": run, "dry_run": is_dry}
+        print_document(document | {"test": test is not None, "notices": listed})
+    else:
+        for line in notice_lines(sendings) or ("no receiver: write receivers.yml",):
+            click.echo(printable(line))
+        for sending in sendings if is_dry else ():
+            if sending.outcome == "would-send" and sending.notice:
+                click.echo(f"\n--- to {sending.receiver.id}: {printable(str(sending.notice['subject']))}")
+                click.echo("\n".join(map(printable, str(sending.notice["text"]).splitlines())))
+    for sending in sendings:
+        if sending.is_bad:
+            print_warning(f"receiver {sending.receiver.id} was not told: {sending.message}", sending.hint, color=False)
+    return NoticeError.exit_code if any(sending.is_bad for sending in sendings) else 0

@@ -1,41 +1,271 @@
-"""`provisioner plan` and `provisioner drift`."""
+"""`provisioner plan` and `provisioner drift`.
+
+`provisioner plan --check`: is the plan still the one that was reviewed? For merge queues.
+
+`provisioner plan diff`: two saved plans side by side.
+
+`provisioner plan push` and `plan fetch`: a saved plan at a Git remote, until what it is of is merged.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from click.core import ParameterSource
 
-from provisioner.base.atomic_file import write_atomic
-from provisioner.base.errors import HostError, PolicyError, StateError, UsageError
-from provisioner.base.json_document import Document
-from provisioner.base.language import marked
-from provisioner.cli.context import Invocation
-from provisioner.cli.held_text import code_with_held
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.limit import limit_option
-from provisioner.cli.output import print_document, print_error_line, print_warning
-from provisioner.cli.plan_check import check
-from provisioner.cli.plan_diff import diff
-from provisioner.cli.plan_push import fetch, push
+from provisioner.base.errors import HostError, PolicyError, StalePlanError, StateError, UsageError
+from provisioner.base.files import write_atomic
+from provisioner.base.language import Translator, marked
+from provisioner.base.text import Document, counted, printable
 from provisioner.cli.plan_text import ending_lines, plan_lines
-from provisioner.cli.session import session_of
-from provisioner.cli.terminal import stdout_of
-from provisioner.cli.word import Place
-from provisioner.desired.limit import parse_limits
-from provisioner.lifecycle.site_packages import PackageStanding
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import Planned, make_plan
-from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.options import limit_option
+from provisioner.cli.support.output import print_document, print_error_line, print_warning
+from provisioner.cli.support.session import read_plan, session_of
+from provisioner.cli.support.terminal import Place, Terminal, stdout_of
+from provisioner.cli.support.texts import code_with_held, held_lines
+from provisioner.desired.limit import Limit, parse_limits
+from provisioner.operations.apply.saved_plan import (
+    REFERENCES,
+    PlanCheck,
+    PushedPlan,
+    check_digest,
+    check_saved,
+    fetch_plan,
+    maker_here,
+    push_plan,
+    read_plan_file,
+)
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.operations.questions.compare import compare
+from provisioner.operations.questions.packages import older_packages
+from provisioner.plan import DRIFT_SCHEMA, Plan, compare_document, plan_document
+from provisioner.plan import SCHEMA as PLAN_SCHEMA
+from provisioner.plan.document import held_document
 from provisioner.plan.guards.policy import parse_allowances
-from provisioner.report.packages import older_lines, packages_document
-from provisioner.report.plan_markdown import plan_comment
-from provisioner.runs.compare import compare
-from provisioner.runs.packages import older_packages
-from provisioner.runs.saved_plan import maker_here
+from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between, between_document
+from provisioner.record.lifecycle.site_packages import PackageStanding
+from provisioner.report.facilities import older_lines, packages_document
+from provisioner.report.plan_markdown import (
+    beside_lines,
+    between_comment,
+    head_of,
+    impact_of,
+    plan_comment,
+    reason_of,
+    verdict,
+    viewers_of,
+)
+
+SCHEMA = "provisioner/plan-check"
+_LONGEST = 200
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
+    """Compare a plan made now with a digest or a saved plan.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: it is neither a digest nor a file, or a file with options of its own.
+        StalePlanError: the file is no saved plan, or was changed.
+    """
+    if _DIGEST.fullmatch(expected):
+        result = check_digest(session, expected, limit, allow)
+    else:
+        _refuse_nonsense(expected, given=bool(limit.wanted or allow))
+        result = check_saved(session, read_plan_file(session, expected))
+    _show(invocation, result)
+    if result.planned.unreadable and not (result.saved and result.moved):
+        return HostError.exit_code
+    return code_with_held(0, result.planned.plan.held_back) if result.same else StalePlanError.exit_code
+
+
+def _refuse_nonsense(name: str, *, given: bool) -> None:
+    if not _is_file(name):
+        hint = "give the digest that plan printed (sha256:…), or the file that plan --out wrote"
+        raise UsageError(f"--check {printable(name, _LONGEST)} is neither a digest nor a file", hint=hint)
+    if given:
+        raise UsageError(f"{name} has its own limit and allowances", hint="leave --limit and --allow out")
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # no file has so long a name
+        return False
+
+
+def _show(invocation: Invocation, result: PlanCheck) -> None:
+    digest, planned = result.planned.plan.basis.digest, result.planned
+    if invocation.json:
+        document = {
+            "schema": SCHEMA,
+            "version": 1,
+            "same": result.same,
+            "expected": result.digest,
+            "digest": digest,
+            "moved": [{"host": host, "what": words} for host, words in result.moved],
+            "unreadable": dict(sorted(planned.plan.unreadable.items())),
+            "held": [held_document(one) for one in planned.plan.held],
+        }
+        print_document(document)
+        return
+    terminal = stdout_of(invocation.env, color=invocation.color)
+    held = [one.facility for one in planned.plan.held_back]
+    terminal.print(held_lines(held))
+    if result.same:
+        terminal.print([f"the plan is still {digest}"])
+        return
+    if planned.unreadable and not (result.saved and result.moved):
+        # What could not be read may be as it was: nobody knows whether the plan is.
+        head = click.style("not known:", fg="red", bold=True)
+        hosts = counted(len(planned.unreadable), "host")
+        terminal.print([f"{head} {hosts} not read, so whether the plan is still {result.digest} cannot be told"])
+    else:
+        head = click.style("stale:", fg="red", bold=True)
+        terminal.print([f"{head} the plan was {result.digest} and is {digest} now"])
+    for host, words in result.moved:
+        terminal.print(terminal.below(f"  {host or 'all hosts'}", words, 4))
+    for host, error in sorted(planned.unreadable.items()):
+        terminal.print(terminal.below(f"  {host}", f"{error.message}; {error.hint}", 4))
+
+
+_SHOWN = 200
+_SIGNS = {ChangeTurn.APPEARS: ("+", "green"), ChangeTurn.VANISHES: ("-", "red"), ChangeTurn.DIFFERS: ("~", "yellow")}
+
+
+@click.command()
+@click.argument("first", type=Place(path_type=Path), metavar="FIRST")
+@click.argument("second", type=Place(path_type=Path), metavar="SECOND")
+@click.pass_obj
+def diff(invocation: Invocation, first: Path, second: Path) -> int:
+    """Show what moved from one saved plan to another.
+
+    FIRST and SECOND are files that plan --out wrote, or documents that plan --output json printed. Ends with 0 if both
+    do the same, and with 8 if the second is another plan: a change appears, vanishes or has another impact or reason, a
+    host is to hold something else, or something else is allowed or held. Another commit or an edit that moves nothing
+    on the hosts that change leaves it the same, and so do other viewers, which are shown. No host is asked, no vault is
+    opened, and seals are not proved: apply does that.
+
+    Example: provisioner plan diff before.json after.json
+    """
+    invocation.refuse_proposed(first, second)
+    compared = between(read_plan(first).plan, read_plan(second).plan)
+    if invocation.json:
+        print_document(between_document(compared))
+    elif invocation.markdown:
+        click.echo(between_comment(compared, invocation.say), nl=False)
+    else:
+        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal.print(between_lines(compared, terminal, invocation.say))
+    return 0 if compared.is_same else StalePlanError.exit_code
+
+
+def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -> Iterator[str]:
+    """Two plans side by side as people read it."""
+    yield click.style(verdict(compared, say), fg=None if compared.is_same else "red", bold=True)
+    trust = [moved for moved in compared.changes if moved.is_of_trust]
+    others = [moved for moved in compared.changes if not moved.is_of_trust]
+    if trust:
+        yield click.style(say("who and what is trusted:"), fg="red", bold=True)
+    yield from _changes(trust, terminal, say)
+    yield from _changes(others, terminal, say)
+    if compared.viewers:
+        before, after = viewers_of(compared)
+        yield say("viewers dropped: {before} → {after}", before=before, after=after)
+        for one in compared.viewers[:_SHOWN]:
+            where = say("{what} on {host}", what=printable(one.path), host=one.relay)
+            yield f"  {where}: {one.before} → {one.after}"
+        yield from _more(len(compared.viewers), say)
+    beside = [printable(line) for line in beside_lines(compared, say)]
+    if beside:
+        yield say("beside the changes:")
+    yield from (f"  {line}" for line in beside[:_SHOWN])
+    yield from _more(len(beside), say)
+    if not compared.is_equal:
+        yield say("first plan {digest}", digest=compared.first.basis.digest)
+        yield say("second plan {digest}", digest=compared.second.basis.digest)
+
+
+def _changes(changes: list[MovedChange], terminal: Terminal, say: Translator) -> Iterator[str]:
+    for moved in changes[:_SHOWN]:
+        sign, colour = _SIGNS[moved.turn]
+        head = f"  {click.style(sign, fg=colour, bold=True)} {printable(head_of(moved, say))} [{impact_of(moved, say)}]"
+        yield from terminal.below(head, printable(reason_of(moved, say)), 6)
+    yield from _more(len(changes), say)
+
+
+def _more(number: int, say: Translator) -> Iterator[str]:
+    if number > _SHOWN:
+        yield "  " + say("… and {number} more; --output json has all", number=number - _SHOWN)
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _remote_options(command: F) -> F:
+    command = click.option(
+        "--refs", "place", default=REFERENCES, metavar="PREFIX", help=f"Where plans are there.  [default: {REFERENCES}]"
+    )(command)
+    return click.option("--remote", default="origin", metavar="NAME", help="The Git remote.  [default: origin]")(
+        command
+    )
+
+
+@click.command()
+@click.argument("file", type=Place(path_type=Path), metavar="PLAN")
+@_remote_options
+@click.pass_obj
+def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
+    """Push a saved plan to a Git remote, where `plan fetch` finds it once the same inventory is merged.
+
+    Its name there is the digest of the inventory's content: a merge makes a new commit, and moves no content where
+    nothing else was merged before. A plan of the same content that was there is replaced. It is of no branch, no secret
+    is in it, and its seal shows every edit. Ends with 8 if the plan is of another content, and with 14 if the remote
+    does not take it.
+
+    Example: provisioner -i DIR plan push plan.json
+    """
+    plan, content = read_plan(file)
+    return _show_pushed(
+        invocation, push_plan(session_of(invocation), plan, content, remote, place), remote, "pushed to"
+    )
+
+
+@click.command()
+@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE", help="Where it is written.")
+@_remote_options
+@click.pass_obj
+def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
+    """Fetch the plan that was pushed of this very content of the inventory, for apply FILE.
+
+    Ends with 8 if nobody pushed one: something else was merged since it was made, so that what was looked at is not
+    what there is now; and with 14 if the remote is not reached. That the plan is ours, and fits hosts, apply says.
+
+    Example: provisioner -i DIR plan fetch --out plan.json
+    """
+    invocation.refuse_proposed(out)
+    return _show_pushed(invocation, fetch_plan(session_of(invocation), out, remote, place), remote, "fetched from")
+
+
+def _show_pushed(invocation: Invocation, plan: PushedPlan, remote: str, done: str) -> int:
+    if invocation.json:
+        document = {"schema": "provisioner/plan-pushed", "version": 1, "remote": remote}
+        print_document(document | {"reference": plan.reference, "digest": plan.digest})
+    else:
+        click.echo(f"plan {plan.digest} {done} {remote} as {plan.reference}")
+    return 0
+
 
 _CHANGES = 10
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
@@ -112,7 +342,7 @@ def plan(
     if out is not None:
         write_atomic(out, planned.text(session.seal_key, maker_here(session)), mode=0o600)
     older = _older_packages(invocation, session, planned)
-    _show(invocation, planned, SCHEMA, details=details, everything=everything, packages=older)
+    _show_planned(invocation, planned, PLAN_SCHEMA, details=details, everything=everything, packages=older)
     if planned.plan.refused:
         return PolicyError.exit_code
     if planned.unreadable:
@@ -153,7 +383,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     """
     planned = make_plan(session_of(invocation), parse_limits(limits), is_judged=False)
     details = details or invocation.verbose
-    _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
+    _show_planned(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code
     return code_with_held(0 if planned.plan.is_empty else _CHANGES, planned.plan.held_back)
@@ -169,7 +399,7 @@ def _older_packages(invocation: Invocation, session: Session, planned: Planned) 
         return ()
 
 
-def _show(
+def _show_planned(
     invocation: Invocation,
     planned: Planned,
     schema: str,
@@ -189,7 +419,7 @@ def _show(
         print_error_line(error, color=invocation.color, margin="  ", say=invocation.say)
     terminal = stdout_of(invocation.env, color=invocation.color)
     terminal.print(older_lines(packages or (), invocation.say))
-    terminal.print(ending_lines(planned.plan, terminal, judged=schema == SCHEMA, say=invocation.say))
+    terminal.print(ending_lines(planned.plan, terminal, judged=schema == PLAN_SCHEMA, say=invocation.say))
 
 
 def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything: bool) -> None:

@@ -8,14 +8,14 @@ import click
 
 from provisioner.base.errors import UsageError
 from provisioner.base.language import Language, translator
-from provisioner.cli.context import Invocation, now, today
-from provisioner.cli.files import write_report
-from provisioner.cli.output import print_document
-from provisioner.inventory.operations.sign_off import PlanToSign, plan_to_sign
+from provisioner.cli.support.context import Invocation, now, today
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.session import write_report
 from provisioner.inventory.signed import signed_content
-from provisioner.report.documents.connection_plan import plan_minutes
+from provisioner.operations.edit.sign_off import PlanToSign, plan_to_sign
+from provisioner.report.documents.minutes import plan_minutes
 from provisioner.report.documents.official import Letterhead
-from provisioner.report.plan_sheet import PlanNames, plan_sheet, sheet_page, sheet_text
+from provisioner.report.documents.plan_sheet import PlanNames, plan_sheet, sheet_page, sheet_text
 
 
 def show_plan(invocation: Invocation, facility: str, *, successor: bool, out: Path | None) -> int:
@@ -57,7 +57,7 @@ def _file(wanted: PlanToSign, names: PlanNames, out: Path) -> bytes:
         return sheet_page(wanted.facility, wanted.plan, names).encode()
     if out.suffix != ".docx":
         raise UsageError(f"{out} is neither .html nor .docx", hint="name the file by what it is to be")
-    from provisioner.report.documents.docx_file import official_docx  # noqa: PLC0415 (its library takes time)
+    from provisioner.report.documents.docx import official_docx  # noqa: PLC0415 (its library takes time)
 
     sheet = plan_sheet(wanted.facility, wanted.plan, names, translator(Language.VI))
     return official_docx(plan_minutes(wanted.facility, wanted.plan, names, sheet, Letterhead()), now())

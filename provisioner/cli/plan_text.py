@@ -8,16 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import click
 
 from provisioner.base.language import ENGLISH, Language, Translator, marked
-from provisioner.base.printable import printable
-from provisioner.cli.held_text import held_lines
-from provisioner.cli.quarantine_text import quarantine_lines
-from provisioner.cli.terminal import Terminal
+from provisioner.base.text import printable
+from provisioner.cli.quarantine import quarantine_lines
+from provisioner.cli.support.terminal import Terminal
+from provisioner.cli.support.texts import held_lines
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
-from provisioner.plan.changes import Action, Change, Impact, distinct_trust
+from provisioner.plan.change import Action, Change, Impact, distinct_trust
 from provisioner.plan.guards.approvals import need_lines
-from provisioner.plan.guards.measures import named
-from provisioner.plan.guards.policy import PlanRefusal
-from provisioner.plan.totals import TotalsRow
+from provisioner.plan.guards.policy import PlanRefusal, named
+from provisioner.plan.plan import TotalsRow
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red", Action.NOOP: "white"}

@@ -7,23 +7,20 @@ from datetime import UTC, datetime
 
 import click
 
-from provisioner.base.diagnostics import Severity
-from provisioner.base.errors import HostError, InventoryError
-from provisioner.base.json_document import Document
+from provisioner.base.errors import HostError, InventoryError, Severity
 from provisioner.base.language import Translator
-from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation
-from provisioner.cli.lazy import NamedGroup
-from provisioner.cli.limit import limit_option
-from provisioner.cli.output import print_document, print_error_line
-from provisioner.cli.session import session_of
-from provisioner.cli.terminal import Terminal, stdout_of
+from provisioner.base.text import Document, printable
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.options import limit_option
+from provisioner.cli.support.output import print_document, print_error_line
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.terminal import Terminal, stdout_of
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import make_plan, seen_by_rego
-from provisioner.rego.check import rego_problems
-from provisioner.rego.file import RegoFile
-from provisioner.rego.judge import RegoTest, RegoTestEnd, run_tests
+from provisioner.inventory.policy_rules.file import RegoFile
+from provisioner.inventory.policy_rules.judge import RegoTest, RegoTestEnd, rego_problems, run_tests
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import make_plan, seen_by_rego
 
 _COLOURS = {RegoTestEnd.PASSED: "green", RegoTestEnd.FAILED: "red", RegoTestEnd.UNTESTED: "red"}
 _FAILED = 1

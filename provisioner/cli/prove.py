@@ -1,17 +1,30 @@
-"""`provisioner prove`."""
+"""`provisioner prove`.
+
+Where readers have each path, as text and as a document. Pure.
+
+`provisioner readers`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import click
 
 from provisioner.base.errors import PolicyError
-from provisioner.cli.context import Invocation
-from provisioner.cli.held_text import code_with_held, held_documents, print_held
-from provisioner.cli.output import print_document, print_warning, problem_document, problem_lines
-from provisioner.cli.session import session_of
+from provisioner.base.text import Document, counted, printable
+from provisioner.cli.support.completion import hosts_like
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.options import limit_option
+from provisioner.cli.support.output import print_document, print_warning, problem_document, problem_lines
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.desired.limit import parse_limits
+from provisioner.desired.readers import ReadPath, reading_list
+from provisioner.operations.questions.reachability import ReachProof
+from provisioner.operations.questions.reachability import prove as prove_reach
 from provisioner.report.reachability import ending_lines, matrix_lines, reachability_document
-from provisioner.runs.reachability import ReachProof
-from provisioner.runs.reachability import prove as prove_reach
+from provisioner.report.tables import text_table
 
 _ABOUT_NOTHING = 1
 
@@ -56,3 +69,77 @@ def _print(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
         click.echo(line, err=True, color=invocation.color)
     for line in ending_lines(proof.cells, proof.results):
         click.echo(line)
+
+
+_NAMES = ("path", "read at", "when that is gone")
+
+
+def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
+    """A line a path: where it is read first, and where when that relay is gone."""
+    rows = [(one.path, _base(one, 0), ", ".join(_base(one, at) for at in range(1, len(one.at)))) for one in readings]
+    yield from map(printable, text_table(_NAMES, rows, numbers=False))
+
+
+def _base(reading: ReadPath, at: int) -> str:
+    """The URL without the path, which stands in the line once."""
+    return reading.at[at].url.removesuffix(f"/{reading.path}")
+
+
+def reading_ending(readings: Sequence[ReadPath], user: str) -> str:
+    """The last line."""
+    twice = sum(len(one.at) > 1 for one in readings)
+    return f"{counted(len(readings), 'path')}, {twice} of them at a second relay; log in as {user}"
+
+
+def reading_document(centre: str, user: str, readings: Sequence[ReadPath]) -> Document:
+    """The `readers` document."""
+    return {
+        "schema": "provisioner/readers",
+        "version": 1,
+        "centre": centre,
+        "user": user,
+        "summary": {"paths": len(readings), "at_two_relays": sum(len(one.at) > 1 for one in readings)},
+        "paths": [
+            {
+                "path": one.path,
+                "province": one.province,
+                "facility": one.facility,
+                "carrier": one.carrier,
+                "read_at": [{"relay": place.relay, "url": place.url} for place in one.at],
+            }
+            for one in readings
+        ],
+    }
+
+
+@click.command()
+@click.option(
+    "--centre",
+    default="",
+    metavar="ID",
+    shell_complete=hosts_like,
+    help="Where it reads; the only centre if left out.",
+)
+@click.option("--viewer", default="", metavar="ID", help="A viewer of the centre; the centre itself if left out.")
+@limit_option
+@click.pass_obj
+def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str, ...]) -> int:
+    """List where a reader at a monitoring centre has each path that it may read.
+
+    By the inventory alone: no host is asked, and no vault is opened. A path has one name at every relay that carries
+    it. The first relay always pulls it; at a backup relay it comes when somebody reads it there, which is what a reader
+    does that gets nothing from the first one any more. Passwords are in no list: they are in the vault.
+
+    Example: provisioner -i DIR --output json readers --limit province=bac-giang
+    """
+    part = session_of(invocation).readable
+    seen = reading_list(part.inventory, part.held, (centre, viewer), parse_limits(limits))
+    if invocation.json:
+        document = reading_document(seen.centre, seen.user, seen.readings)
+        print_document(document | {"held": held_documents(seen.held)})
+        return code_with_held(0, seen.held)
+    for line in reading_lines(seen.readings):
+        click.echo(line)
+    print_held(seen.held, color=invocation.color, what="nothing is said of them")
+    click.echo(reading_ending(seen.readings, seen.user))
+    return code_with_held(0, seen.held)

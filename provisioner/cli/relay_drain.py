@@ -1,45 +1,216 @@
-"""`provisioner relay drain`: a living relay emptied onto another one, step by step, each proved before the next."""
+"""`provisioner relay drain`: a living relay emptied onto another one, step by step, each proved before the next.
+
+What `relay drain` says, as text and as a document.
+
+`provisioner relay keep`: a drain that is half done, taken back.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Final
 
 import click
 
-from provisioner.apply import exit_code
-from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.exit_codes import INTERRUPTED, worst_of
-from provisioner.base.git_commit import commit_files, committing
-from provisioner.base.language import marked
-from provisioner.base.printable import printable
-from provisioner.cli.completion import hosts_like
-from provisioner.cli.context import Invocation, today
-from provisioner.cli.drain_text import begun_lines, drain_document, drain_ending, letting_go_lines, proof_lines
-from provisioner.cli.edit_text import diff_lines, edits_of, refuse_both
-from provisioner.cli.interrupt import Stop, stoppable
-from provisioner.cli.onlooker import AskedAfter
-from provisioner.cli.output import print_document, print_error, print_warning
+from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, worst_of
+from provisioner.base.git import commit_files, committing
+from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.text import Document, printable
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.question import make_sure, tell_before
-from provisioner.cli.results import applied_lines
-from provisioner.cli.session import session_of
-from provisioner.cli.terminal import stderr_of
-from provisioner.inventory.operations.file_edit import FileEdit
-from provisioner.inventory.operations.relay_drain import DrainEdits, DrainOrder
-from provisioner.pipeline.stages import Planned
+from provisioner.cli.support.attendance import AskedAfter
+from provisioner.cli.support.completion import hosts_like
+from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.output import print_document, print_error, print_warning
+from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_before
+from provisioner.cli.support.results import applied_lines
+from provisioner.cli.support.session import session_of
+from provisioner.cli.support.terminal import stderr_of
+from provisioner.cli.support.texts import committed, diff_lines, edit_options, edits_of, refuse_both
+from provisioner.operations.apply.intent import Applied, RunOptions, approval_of
+from provisioner.operations.drain.drain import DrainEnd, DrainOutcome, DrainTerms, drain_relay
+from provisioner.operations.drain.progress import DrainLook
+from provisioner.operations.drain.steps import SiteProof, write_all
+from provisioner.operations.edit.file_edit import FileEdit
+from provisioner.operations.edit.relay_drain import DrainEdits, DrainOrder, KeptRelay, drain_taken_back
+from provisioner.operations.pipeline.stages import Planned
+from provisioner.operations.rollout import exit_code
 from provisioner.plan.guards.policy import parse_allowances
-from provisioner.report.names import some_of
-from provisioner.runs.applied import Applied
-from provisioner.runs.drain.course import DrainEnd, DrainOutcome, DrainTerms, drain_relay
-from provisioner.runs.drain.look import DrainLook
-from provisioner.runs.drain.proof import SiteProof
-from provisioner.runs.options import RunOptions, approval_of
-from provisioner.verify.orders import Orders
+from provisioner.report.tables import some_of
+from provisioner.verify.path_history import Orders
+
+_MOST_PATHS = 5
+
+
+def begun_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
+    """What a drain does and whom it cuts, before somebody is asked."""
+    relay, to = look.order.relay, look.order.to
+    sites, paths = say.counted(len(look.paths), "site"), say.counted(sum(look.paths.values()), "path")
+    yield say("{relay} is emptied onto {to}: it carries {sites}, {paths}", relay=relay, to=to, sites=sites, paths=paths)
+    yield from _standing(look, say)
+    yield from (f"  {line}" for line in _stays(begun, say))
+    readers = say.counted(sum(look.viewers.values()), "reader")
+    cut = marked(
+        "cut: nothing before a site is proved at {to}; then its readers at {relay}, once ({readers} there now)"
+    )
+    yield say(cut, to=to, relay=relay, readers=readers)
+    address = look.read_on
+    there = marked("they read on at {address}, which has their paths by then, under the same names")
+    yield "  " + say(there, address=address)
+    yield "  " + say("until a site is let go both relays pull its devices: twice the line, two sessions each")
+
+
+def _stays(begun: DrainEdits, say: Translator) -> Iterator[str]:
+    for facility, reason in begun.stays.items():
+        yield say("stays: {facility}: {reason}", facility=facility, reason=say.restated(reason))
+
+
+def _standing(look: DrainLook, say: Translator) -> Iterator[str]:
+    relay, to = look.order.relay, look.order.to
+    groups = (
+        (look.unsigned, say("to be signed by all parties")),
+        (look.waiting, say("to be carried by {to} as well", to=to)),
+        (look.unseen, say("carried by both, and their gateways were never seen at {to}", to=to)),
+        (look.both, say("carried by both, with the gateway at both")),
+        (look.leaving, say("of {to} by their files, and still held by {relay}", to=to, relay=relay)),
+    )
+    for names, what in groups:
+        if names:
+            yield f"  {what}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
+
+
+def letting_go_lines(look: DrainLook, waves: Sequence[Sequence[str]], say: Translator = ENGLISH) -> Iterator[str]:
+    """Who is cut when the old relay lets sites go, before somebody is asked."""
+    relay, to = look.order.relay, look.order.to
+    sites = {name for wave in waves for name in wave}
+    of_waves = ", ".join(str(len(wave)) for wave in waves)
+    line = marked("{relay} lets go of {sites} in waves of {waves}; {to} serves all of their paths")
+    yield say(line, relay=relay, sites=say.counted(len(sites), "site"), waves=of_waves, to=to)
+    cut = {path: number for path, number in look.viewers.items() if path.split("/")[1] in sites}
+    for path, number in list(cut.items())[:_MOST_PATHS]:
+        values = {"readers": say.counted(number, "reader"), "path": path}
+        address = f"{look.read_on}/{path}"
+        yield "  " + say("{readers} of {path} there: read on at {address}", address=address, **values)
+    if len(cut) > _MOST_PATHS:
+        yield "  " + say("and those of {paths}", paths=say.counted(len(cut) - _MOST_PATHS, "more path"))
+    if not cut:
+        yield "  " + say("nobody reads them at {relay} now", relay=relay)
+
+
+def proof_lines(proofs: Mapping[str, SiteProof], to: str, say: Translator = ENGLISH) -> Iterator[str]:
+    """What a verification over both relays says of each site."""
+    for facility, proof in sorted(proofs.items()):
+        values = {"facility": facility, "to": to}
+        if proof.is_given and proof.not_up:
+            paths = say.counted(len(proof.not_up), "path")
+            yield say("{facility}: proved over {to}; {paths} not up, as before", paths=paths, **values)
+        elif proof.is_given:
+            yield say("{facility}: proved over {to}", **values)
+        elif not proof.reached:
+            yield say("{facility}: its gateway does not reach {to} now", **values)
+        else:
+            worse = [f"{path} ({say.restated(why)})" for path, why in proof.worse.items()]
+            paths = say.counted(len(worse), "path")
+            yield say("{facility}: {paths} worse over {to}: {worse}", paths=paths, worse=some_of(worse, say), **values)
+
+
+def drain_ending(outcome: DrainOutcome, say: Translator = ENGLISH, *, dry_run: bool) -> Iterator[str]:
+    """The last lines: the worst first, each with what to do next."""
+    look, begun = outcome.look, outcome.begun
+    relay, to = look.order.relay, look.order.to
+    again = f"provisioner relay drain {relay} --to {to}"
+    if dry_run:
+        yield say("nothing was changed; to do it: {command}", command=again)
+        return
+    yield from _stopped(outcome, again, say)
+    if outcome.moved:
+        sites = say.counted(len(outcome.moved), "site")
+        yield say("{relay} has let go of {sites}: {names}", relay=relay, sites=sites, names=some_of(outcome.moved, say))
+        yield "  " + say("their gateways still know it, which hurts nobody: their next site package leaves it out")
+    yield from _next_steps(outcome, again, say)
+    if look.is_over and not begun.stays and not outcome.stopped:
+        yield say("{relay} carries nothing any more", relay=relay)
+        yield say("next: {command}", command=f"provisioner hosts decommission {relay}")
+
+
+def _stopped(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
+    look = outcome.look
+    relay, to = look.order.relay, look.order.to
+    back = f"provisioner facility move FACILITY --to {relay}"
+    match outcome.end:
+        case DrainEnd.FAILED:
+            line = marked("a relay was not changed, see above; nothing of it is lost; mend that, then {command}")
+            yield say(line, command=again)
+        case DrainEnd.WORSE:
+            look_at = f"provisioner verify --limit host={to}"
+            yield say("paths came worse after {relay} had let go: look at {command}", relay=relay, command=look_at)
+            rollback = f"provisioner rollback {relay}"
+            yield "  " + say("{rollback} has them back there; {command}", rollback=rollback, command=back)
+        case DrainEnd.UNPROVED:
+            line = marked("{relay} keeps what it has: not all that {to} is to have alone is proved: {names}")
+            yield say(line, relay=relay, to=to, names=some_of(look.leaving, say))
+            yield "  " + say("let it come, and {command}; or give it back: {back}", command=again, back=back)
+        case DrainEnd.REFUSED:
+            line = marked("a step was refused, see above; what was done before it stays; mend that, then {command}")
+            yield say(line, command=again)
+        case DrainEnd.INTERRUPTED:
+            yield say("interrupted between two steps: {command} goes on", command=again)
+        case DrainEnd.DONE:
+            pass
+
+
+def _next_steps(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[str]:
+    look = outcome.look
+    yield from _stays(outcome.begun, say)
+    for facility in look.unsigned[:_MOST_PATHS]:
+        command = f"provisioner sign-off {facility} --successor --all-parties --source SOURCE"
+        yield say("to be signed: {command}", command=command)
+    if len(look.unsigned) > _MOST_PATHS:
+        more = len(look.unsigned) - _MOST_PATHS
+        yield "  " + say("and {count} more; or all at once: {command} --source SOURCE", count=more, command=again)
+    if look.unseen:
+        sites, names = say.counted(len(look.unseen), "site"), some_of(look.unseen, say)
+        yield say("a package with both relays, without a cut: {sites}: {names}", sites=sites, names=names)
+        yield f"  provisioner site-package {' '.join(look.unseen[:_MOST_PATHS])} --out DIR"
+    unproved = [name for name in look.both if name in outcome.proofs]
+    if unproved:
+        yield say("stay on both relays until they are proved: {names}", names=some_of(unproved, say))
+    if not look.is_over:
+        yield say("afterwards: {command}", command=again)
+
+
+def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:
+    """The JSON document of a call."""
+    look, begun = outcome.look, outcome.begun
+    return {
+        "schema": "provisioner/relay-drain",
+        "version": 1,
+        "relay": look.order.relay,
+        "to": look.order.to,
+        "dry_run": dry_run,
+        "end": outcome.end.value,
+        "refusal": outcome.refusal.message if outcome.refusal else None,
+        "done": look.is_over and not begun.stays and not (dry_run and begun.edits),
+        "files": [{"file": str(edit.path), "diff": list(edit.diff), "written": not dry_run} for edit in begun.edits],
+        "stays": dict(begun.stays),
+        "unsigned": list(look.unsigned),
+        "waiting": list(look.waiting),
+        "unseen": list(look.unseen),
+        "both": list(look.both),
+        "leaving": list(look.leaving),
+        "moved": list(outcome.moved),
+        "proofs": {
+            name: {"given": proof.is_given, "reached": proof.reached, "worse": dict(proof.worse)}
+            for name, proof in sorted(outcome.proofs.items())
+        },
+        "viewers": dict(look.viewers),
+        "read_on_at": f"{look.address}:{look.port}",
+        "runs": [applied.run for applied in outcome.runs],
+    }
+
 
 _WAIT_S: Final = 5.0
 _NOT_UP: Final = 1
@@ -209,3 +380,79 @@ class _Terminal:
         make_sure(self._invocation, question, what, yes=self._yes)
         if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
             raise click.Abort
+
+
+@click.command()
+@click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
+@edit_options
+@click.pass_obj
+def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) -> int:
+    """Take back a drain that is half done: the relay keeps the sites that it still has.
+
+    Files alone are written: those sites lose their successor over the other relay, and drain_to goes. No host is
+    called; the next apply takes these sites off the other relay, and its plan says whom that cuts there. A site that
+    was let go already stays at the other relay; facility move brings one back. Ends with 3 where a site's file has
+    errors: it stays as it is, and the same command goes on.
+
+    Example: provisioner -i DIR relay keep relay-viettel-1
+    """
+    refuse_both(dry_run=dry_run, commits=commits)
+    kept = drain_taken_back(edits_of(invocation), relay)
+    commit = ""
+    if kept.edits and not dry_run:
+        checkout = committing(invocation.inventory) if commits else None
+        write_all(invocation.inventory, kept.edits)
+        commit = committed(checkout, kept.edits, "all", f"{relay} is not emptied") if checkout else ""
+    if invocation.json:
+        print_document(_document(kept, commit, dry_run=dry_run))
+    else:
+        for line in (
+            *(line for edit in kept.edits for line in diff_lines(edit)),
+            *keep_ending(kept, invocation.say, dry_run=dry_run),
+        ):
+            click.echo(printable(line))
+    return InventoryError.exit_code if kept.stays else 0
+
+
+def keep_ending(kept: KeptRelay, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
+    """The last lines, the worst first: what stays behind, what is so now, and what comes next."""
+    values = {"relay": kept.relay, "to": kept.to}
+    if not kept.to:
+        return (say("{relay} is not being emptied: there is nothing to take back", relay=kept.relay),)
+    stays = tuple(
+        say("stays: {facility}: {reason}", facility=name, reason=say.restated(why)) for name, why in kept.stays.items()
+    )
+    if dry_run:
+        return (*stays, say("nothing is written: leave --dry-run out to write it"))
+    if stays:
+        sites, names = say.counted(len(kept.stays), "site"), some_of(list(kept.stays), say)
+        left = say("{sites} still to leave {to}: {names}", sites=sites, to=kept.to, names=names)
+        again = f"provisioner relay keep {kept.relay}"
+        return (*stays, f"{left}; {say('correct what provisioner validate lists, then {command}', command=again)}")
+    if kept.sites:
+        sites, names = say.counted(len(kept.sites), "site"), some_of(list(kept.sites), say)
+        line = marked(
+            "{relay} is not being emptied onto {to} any more: {sites} with it: {names}; what {to} took over stays there"
+        )
+        done = say(line, sites=sites, names=names, **values)
+    else:
+        line = marked(
+            "{relay} is not being emptied onto {to} any more: no site with it; what {to} took over stays there"
+        )
+        done = say(line, **values)
+    plan = f"provisioner plan --limit host={kept.to}"
+    return (done, say("next: {command}, which says who is cut there", command=plan))
+
+
+def _document(kept: KeptRelay, commit: str, *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/relay-keep",
+        "version": 1,
+        "relay": kept.relay,
+        "to": kept.to or None,
+        "sites": list(kept.sites),
+        "stays": dict(kept.stays),
+        "files": [str(edit.path) for edit in kept.edits],
+        "written": bool(kept.edits) and not dry_run,
+        "commit": commit or None,
+    }

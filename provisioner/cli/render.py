@@ -1,4 +1,7 @@
-"""`provisioner render`."""
+"""`provisioner site-package`.
+
+`provisioner render`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.counted import counted
-from provisioner.cli.context import Invocation
-from provisioner.cli.files import write_tree
-from provisioner.cli.held_text import code_with_held, held_documents, print_held
-from provisioner.cli.limit import hosts_limit_option
-from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.session import session_of
-from provisioner.cli.word import Place
+from provisioner.base.text import Document, counted
+from provisioner.cli.support.completion import facilities_like
+from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.options import hosts_limit_option
+from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.session import session_of, write_tree
+from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.texts import code_with_held, held_documents, print_held
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline.stages import rendered_files
+from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
+from provisioner.inventory.model import GatewaySystem
+from provisioner.operations.pipeline.stages import SitePackages, rendered_files, site_packages
+from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_handed
 
 
 @click.command()
@@ -51,3 +57,91 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
         print_held(held, color=invocation.color, what="not in these files; hosts keep what they have")
     return code_with_held(0, held)
+
+
+_MOST = 5
+
+
+@click.command("site-package")
+@click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
+@click.option(
+    "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+)
+@click.option(
+    "--valid-days",
+    type=click.IntRange(1, MOST_DAYS),
+    default=USUAL_DAYS,
+    metavar="N",
+    help=f"For how many days after today it may be installed, at most {MOST_DAYS}; {USUAL_DAYS} if left out.",
+)
+@click.pass_obj
+def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path, valid_days: int) -> int:
+    """Write what a technician installs on a site's gateway.
+
+    One folder a facility, made for what its gateway runs (gateway.system: linux, routeros or openwrt), with
+    install.sh or site.rsc: run as root on the gateway it brings up the tunnel and the port map, and prints
+    the public key that goes into the facility's file at gateway.public_key. For any other router that takes
+    a WireGuard file (gateway.system: wireguard) it is wg-prov.conf, and the rest is set by hand. setup.html
+    and setup.pdf are the technician's sheet, in English and Vietnamese: what to do, and what the tests on
+    site have to show. The package holds the site's pre-shared key: hand it over by a channel that you trust,
+    and remove it.
+
+    A package is valid for --valid-days; later it refuses to be installed, where the gateway's clock is right.
+    There is no way around that but a new package. What takes a gateway down never expires.
+
+    The history keeps which relays it names, and when it was handed out, and no secret; status says which
+    sites carry an older one. Once it is installed: gateway installed FACILITY.
+
+    The package of a facility that is closed takes its gateway down: it stops and removes the tunnel, the
+    port map and the keys, and says so. It is made only where the facility is named. That of a site without a
+    tunnel (access: routed) is a sheet alone, for whoever runs the carrier's network and the site's router.
+
+    Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
+    """
+    invocation.refuse_proposed(folder)
+    session = session_of(invocation)
+    packages = site_packages(session, facilities, valid_for(today(), valid_days))
+    for facility, package in packages.files.items():
+        write_tree(folder / facility, package.files)
+    left = record_handed(session, packages)
+    if left:
+        print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
+    if invocation.json:
+        print_document(_document(folder, packages))
+        return code_with_held(0, packages.held)
+    for facility, shut_files in packages.shut.items():
+        hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
+        print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
+    for facility, package in packages.files.items():
+        click.echo(f"wrote {folder / facility}: {_what_to_do(facility, package)}")
+    installed = [facility for facility, package in packages.files.items() if not package.is_sheet]
+    if installed and not left:
+        click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST])}")
+    print_held(packages.held, color=invocation.color, what="no package is made")
+    return code_with_held(0, packages.held)
+
+
+def _what_to_do(facility: str, package: SitePackage) -> str:
+    if package.is_sheet:
+        return f"a sheet for whoever runs the carrier's network and the router of {facility}; nothing is installed"
+    as_root = "" if package.system is GatewaySystem.WIREGUARD else ", as root"
+    run = f"{package.installed_by} on the gateway of {facility}{as_root}"
+    if not package.takes_down:
+        return f"{run}, until {package.until}"
+    why = "the site is reached without a tunnel now" if package.until else "the facility is closed"
+    return f"{run}; it takes the gateway down, since {why}"
+
+
+def _document(folder: Path, packages: SitePackages) -> Document:
+    return {
+        "schema": "provisioner/site-package",
+        "version": 1,
+        "packages": {facility: str(folder / facility) for facility in packages.files},
+        "valid_until": {
+            facility: package.until.isoformat() if package.until else None
+            for facility, package in packages.files.items()
+        },
+        "takes_down": [facility for facility, package in packages.files.items() if package.takes_down],
+        "shut": {facility: list(files) for facility, files in packages.shut.items()},
+        "held": held_documents(packages.held),
+    }

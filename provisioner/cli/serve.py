@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.counted import counted
-from provisioner.cli.context import Invocation, now
-from provisioner.cli.word import Place
+from provisioner.base.text import counted
+from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.terminal import Place
 
 _PORT = 8300
 
@@ -48,9 +48,8 @@ def serve(
     # The server's libraries are imported where there is a server.
     from provisioner.web import server  # noqa: PLC0415
     from provisioner.web.app import ServedPages  # noqa: PLC0415
-    from provisioner.web.feed import Feed  # noqa: PLC0415
     from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks  # noqa: PLC0415
-    from provisioner.web.source import RecordedSource  # noqa: PLC0415
+    from provisioner.web.source import Feed, RecordedSource  # noqa: PLC0415
 
     place = server.ServerPlace(host, port, certificate, key, names)
     networks = read_networks(trusted)
@@ -68,7 +67,7 @@ def serve(
     bound = listener.getsockname()[1]
     contacts = None
     if purpose is not None:
-        from provisioner.cli.contacts.cards import cards_for  # noqa: PLC0415 (only where personal data is wished)
+        from provisioner.cli.contacts.access import cards_for  # noqa: PLC0415 (only where personal data is wished)
 
         contacts = cards_for(invocation, purpose)
     served = ServedPages(

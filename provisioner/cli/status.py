@@ -1,39 +1,44 @@
-"""`provisioner status`."""
+"""`provisioner status`.
+
+`provisioner availability`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.base.collector import without_collector
-from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.language import marked
-from provisioner.cli.completion import facilities_like
-from provisioner.cli.context import Invocation, today
-from provisioner.cli.held_text import HOSTS_KEEP, code_with_held, held_documents, print_held
-from provisioner.cli.limit import limit_option
-from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.overview import overview_of
-from provisioner.cli.word import Place
+from provisioner.base.processes import without_collector
+from provisioner.base.text import counted
+from provisioner.cli.support.completion import facilities_like
+from provisioner.cli.support.context import Invocation, now, today
+from provisioner.cli.support.options import MomentWord, from_option, limit_option, span_of, until_option, warn_of_damage
+from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.session import overview_of
+from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.cli.support.texts import HOSTS_KEEP, code_with_held, held_documents, print_held
 from provisioner.desired.limit import parse_limits
-from provisioner.lifecycle.drains import drain_standings
-from provisioner.lifecycle.reasons import Grounds, reasons
-from provisioner.lifecycle.status import FacilityStatus
-from provisioner.plan.guards.measures import named
-from provisioner.report.facility_document import facility_document
-from provisioner.report.key_ages import change_lines
-from provisioner.report.packages import package_lines, packages_document
+from provisioner.operations.questions.availability import AvailabilityAsked, AvailabilityReport, availability_of
+from provisioner.operations.questions.overview import Overview
+from provisioner.operations.questions.packages import package_standings, read_packages
+from provisioner.plan.guards.policy import named
+from provisioner.record.availability.measured import GroupedBy, missed
+from provisioner.record.lifecycle.reasons import Grounds, reasons
+from provisioner.record.lifecycle.status import FacilityStatus, drain_standings
+from provisioner.report.availability import availability_document, availability_lines
+from provisioner.report.facilities import change_lines, facility_document, package_lines, packages_document
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
-from provisioner.runs.overview import Overview
-from provisioner.runs.packages import package_standings, read_packages
 
 if TYPE_CHECKING:
-    from provisioner.availability.since import PathSince
     from provisioner.importing.dcim.client import DcimClient
+    from provisioner.record.availability.since import PathSince
+
 
 _path = Place(path_type=Path)
 
@@ -152,3 +157,78 @@ def _warn(invocation: Invocation, whole: Overview) -> None:
 
 def _print(lines: Iterable[str]) -> None:
     click.echo("\n".join(lines))
+
+
+_ROWS = 40
+_MISSED = 1
+
+
+@click.command()
+@click.option(
+    "--by",
+    type=ListedWord([by.value for by in GroupedBy]),
+    default=GroupedBy.FACILITY.value,
+    show_default=True,
+    help="What a row is about.",
+)
+@from_option
+@until_option
+@click.option("--as-of", type=MomentWord(), metavar="MOMENT", help="By what was known at that moment; now.")
+@click.option("--against-before", is_flag=True, help="Beside the span of the same length just before.")
+@click.option("--rows", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="Show so many, worst first.")
+@limit_option
+@click.pass_obj
+def availability(
+    invocation: Invocation,
+    /,
+    limits: tuple[str, ...],
+    *,
+    by: str,
+    rows: int,
+    begin: datetime | None,
+    until: datetime | None,
+    as_of: datetime | None,
+    against_before: bool,
+) -> int:
+    """Show for what share of a time pictures came, against the agreed level.
+
+    By what verifications recorded: a look stands until the next one, and no longer than is agreed; the rest
+    is not measured, and shown so. Maintenance stands apart, degraded counts as up. Asks no host. Ends with 1
+    where an agreed level (policy.availability in inventory.yml) was missed, or nobody measured.
+
+    Example: provisioner -i DIR availability --by province --from 2021-05-03 --until 2021-05-10 --against-before
+    """
+    moment = as_of or now()
+    asked = AvailabilityAsked(
+        span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
+    )
+    with without_collector():
+        report = availability_of(invocation.inventory, invocation.env, asked)
+    _warn_availability(invocation, report)
+    if invocation.json:
+        span, rest = asked.span, {"damaged": list(report.damaged)}
+        document = availability_document(by, report.rows, report.total, span=span, as_of=moment, longest=report.longest)
+        print_document(document | rest)
+    else:
+        lines = availability_lines(
+            by,
+            report.rows,
+            report.total,
+            shown=rows,
+            before=against_before,
+            span=asked.span,
+            longest=report.longest,
+        )
+        click.echo("\n".join(lines))
+    return _MISSED if missed(report.rows) or missed([report.total]) else 0
+
+
+def _warn_availability(invocation: Invocation, report: AvailabilityReport) -> None:
+    if not report.rows:
+        message = f"no verdict of that time is kept in {report.place.shown}"
+        hint = "verify records what it saw; PROVISIONER_STATE names the place of those of another machine"
+        print_warning(message, hint, color=invocation.color)
+    warn_of_damage(invocation, report.damaged)
+    for name in report.unknown:
+        message = f"policy.availability names {name}, of which no verdict of that time is kept"
+        print_warning(message, "see that it is written as in its file", color=invocation.color)

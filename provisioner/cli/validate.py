@@ -1,24 +1,28 @@
-"""`provisioner validate`."""
+"""`provisioner validate`.
+
+`provisioner allocate`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from provisioner import __version__
-from provisioner.base.diagnostics import Problem, Severity
-from provisioner.base.errors import InventoryError, UsageError
-from provisioner.base.json_document import Document
+from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
-from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import print_document, problem_document, problem_lines
-from provisioner.cli.word import Place
-from provisioner.inventory.operations.validate import COUNTED, Validation
-from provisioner.inventory.operations.validate import validate as check_all
+from provisioner.base.text import Document
+from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.output import print_document, problem_document, problem_lines
+from provisioner.cli.support.terminal import Place
+from provisioner.cli.support.texts import code_with_held, held_documents, print_held
+from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
+from provisioner.operations.edit.validate import allocate as record_allocations
+from provisioner.operations.edit.validate import validate as check_all
 
 
 @click.command()
@@ -83,15 +87,15 @@ def _write_files(problems: Sequence[Problem], sarif: Path | None, quality: Path 
     """Write what pipelines read of the problems."""
     folder = str(Path.cwd())
     if sarif:
-        from provisioner.report.sarif import sarif_log  # noqa: PLC0415 (few runs need it)
+        from provisioner.report.ci_formats import sarif_log  # noqa: PLC0415 (few runs need it)
 
         _write(sarif, _json_text(sarif_log(problems, version=__version__, folder=folder)))
     if quality:
-        from provisioner.report.code_quality import code_quality  # noqa: PLC0415
+        from provisioner.report.ci_formats import code_quality  # noqa: PLC0415
 
         _write(quality, _json_text(code_quality(problems, folder=folder)))
     if junit:
-        from provisioner.report.junit_problems import junit_problems  # noqa: PLC0415
+        from provisioner.report.ci_formats import junit_problems  # noqa: PLC0415
 
         _write(junit, junit_problems(problems, folder=folder, at=datetime.now(UTC)))
 
@@ -129,3 +133,38 @@ def _summary(validation: Validation, say: Translator) -> str:
         return say("invalid: {errors}, {warnings} ({counts})", errors=errors, warnings=warnings, counts=counts)
     valid = say("valid: {counts}", counts=counts)
     return f"{valid} ({warnings})" if validation.warnings else valid
+
+
+@click.command()
+@click.pass_obj
+def allocate(invocation: Invocation) -> int:
+    """Record tunnel addresses, ports and prefixes of what is new.
+
+    Writes allocations.lock.yml and nothing else; contacts no host. What is recorded never moves, and
+    what was in use is not given out again. Commit the file.
+
+    Example: provisioner -i DIR allocate
+    """
+    allocation = record_allocations(invocation.inventory, invocation.env, today=today())
+    if invocation.json:
+        document = {
+            "schema": "provisioner/allocate",
+            "version": 1,
+            "file": str(allocation.path or ""),
+            "changed": allocation.path is not None,
+            "assigned": _documents(allocation.assigned),
+            "retired": _documents(allocation.retired),
+            "held": held_documents(allocation.held),
+        }
+        print_document(document)
+        return code_with_held(0, allocation.held)
+    for word, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
+        for item in items:
+            click.echo(f"{word} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
+    click.echo(f"wrote {allocation.path}: commit it" if allocation.path else "nothing to allocate")
+    print_held(allocation.held, color=invocation.color, what="what is recorded stays as it is")
+    return code_with_held(0, allocation.held)
+
+
+def _documents(items: Iterable[AllocatedItem]) -> list[Document]:
+    return [{"object": item.object, "address": item.address, "port": item.port} for item in items]

@@ -1,23 +1,25 @@
-"""What `provisioner verify` does once what calls hosts has been told which: the verification, shown and recorded."""
+"""What `provisioner verify` does once what calls hosts has been told which: the verification, shown and recorded.
+
+The files that `provisioner verify` writes beside what it prints, each where a person asked for it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
-from provisioner.base.errors import StateError
-from provisioner.base.language import marked
-from provisioner.cli.context import Invocation
-from provisioner.cli.held_text import code_with_held
-from provisioner.cli.onlooker import AskedAfter
-from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.verify_files import VerifyFiles, write_files
+from provisioner.base.errors import InventoryError, StateError
+from provisioner.base.files import write_atomic
+from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.cli.support.attendance import AskedAfter
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.texts import code_with_held
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline.session import Session, end_calls
-from provisioner.report.text import text_report
-from provisioner.runs.verification import (
+from provisioner.operations.apply.verification import (
     NoteError,
     accept_pictures,
     expect_verification,
@@ -25,11 +27,79 @@ from provisioner.runs.verification import (
     refuse_job,
     verify_with_memory,
 )
+from provisioner.operations.pipeline.session import Session, end_calls
+from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_in_parts
-from provisioner.verify.orders import Orders
-from provisioner.verify.picture.looks import Looks
-from provisioner.verify.result import Verdict, exit_code
+from provisioner.verify.path_history import Orders
+from provisioner.verify.picture_mode import Looks
+from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import Share
+
+_HINT = marked(
+    "what was found is not lost: it is printed here; make room, or name a file in a folder that you can write to"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyFiles:
+    """Where a verification is to be written; None where it is not."""
+
+    html: Path | None
+    junit: Path | None
+    markdown: Path | None
+
+
+def write_files(
+    result: VerifyResult, files: VerifyFiles, fail_on: Verdict, *, color: bool | None, say: Translator = ENGLISH
+) -> tuple[Path, ...]:
+    """Write what was asked for, and warn of what cannot be written: it undoes no verification.
+
+    Args:
+        result: what was found.
+        files: where it goes.
+        fail_on: how bad a path has to be to fail.
+        color: as click takes it.
+        say: whoever says what people read.
+
+    Returns:
+        the files that could not be written.
+    """
+    makers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
+        (files.html, lambda: _html(result, say)),
+        (files.junit, lambda: _junit(result, fail_on)),
+        (files.markdown, lambda: _markdown(result, say)),
+    )
+    unwritten = []
+    for path, make in makers:
+        if path is None:
+            continue
+        try:
+            write_atomic(path, make())
+        except InventoryError as error:
+            print_warning(error.message, _HINT, color=color, say=say)
+            unwritten.append(path)
+    return tuple(unwritten)
+
+
+# Each is imported where it is asked for: few ask, and it takes a tenth of a second.
+
+
+def _html(result: VerifyResult, say: Translator) -> str:
+    from provisioner.report.verify_html import html_page  # noqa: PLC0415
+
+    return html_page(result, say)
+
+
+def _junit(result: VerifyResult, fail_on: Verdict) -> str:
+    from provisioner.report.ci_formats import junit_report  # noqa: PLC0415
+
+    return junit_report(result, fail_on)
+
+
+def _markdown(result: VerifyResult, say: Translator) -> str:
+    from provisioner.report.verify_html import verify_comment  # noqa: PLC0415
+
+    return verify_comment(result, say)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Desired state: what each host should hold, as typed frozen values. Pure."""
+"""Desired."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import date
 
-from provisioner.base.clock import is_between
+from provisioner.base.text import is_between
 from provisioner.inventory.model import ApprovedChanges, Inventory
 
 

@@ -1,20 +1,50 @@
-"""`--limit`: which hosts and paths a command is about. Pure."""
+"""`--limit`: which hosts and paths a command is about. Pure.
+
+The hosts that a limit takes, and what is refused where it takes none. Pure.
+
+Hosts that are left out, since files with their secrets stayed shut: which, and what would have to be opened. Pure.
+
+Only what a shut file may hold counts as shut: a secret that is missing from files that were opened is an error.
+
+Where and as whom SSH logs in to hosts, by the inventory alone. Pure.
+
+The hosts whose keys are to be made, before there is a desired state. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from provisioner.base.errors import UsageError
-from provisioner.base.held import HeldFacility
-from provisioner.base.nearest import asked, did_you_mean, nearest
-from provisioner.base.printable import printable
-from provisioner.geography import SCHEMES, parts_of
-from provisioner.inventory.model import Inventory
+from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.secret import content_key, identity_key
+from provisioner.base.text import asked, did_you_mean, endpoint_text, nearest, printable
+from provisioner.desired.names import side_of
+from provisioner.desired.ownership import with_owner
+from provisioner.desired.required import host_key
+from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, Tunnel
+from provisioner.desired.trust import called_through, known_by
+from provisioner.inventory.geography import SCHEMES, parts_of
+from provisioner.inventory.model import (
+    Camera,
+    Carrier,
+    Centre,
+    Connection,
+    Facility,
+    Inventory,
+    Relay,
+    Secrets,
+    StreamName,
+    path_name,
+)
+from provisioner.inventory.model.hosts import JumpHost, Ssh
+from provisioner.inventory.renamed_ids import old_names
 
 if TYPE_CHECKING:
-    from provisioner.desired.spec import HostSpec, LeftOutHost, LeftOutPath, MediaPath
+    from provisioner.desired.spec import MediaPath
+
 
 KINDS = ("carrier", "province", "facility", "host")
 _PLURAL = {"carrier": "carriers", "province": "provinces", "facility": "facilities", "host": "hosts"}
@@ -152,3 +182,239 @@ def parse_limits(texts: Iterable[str]) -> Limit:
             )
         names_of[kind] = names_of.get(kind, frozenset()) | {name}
     return Limit(names_of)
+
+
+def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
+    """The hosts that a limit takes, without those that are left out.
+
+    Raises:
+        UsageError: it takes none.
+        SecretsError: it takes only hosts whose secrets stayed shut, or there is no limit and there are such.
+        InventoryError: it takes nothing but facilities that are held.
+    """
+    refuse_shut(state, limit)
+    chosen = tuple(host for host in state.hosts.values() if limit.takes_host(host))
+    if not chosen:
+        refuse_all_shut(state, limit)
+        refuse_held(state, limit)
+        raise UsageError("--limit selects nothing", hint=f"hosts are: {', '.join(state.hosts)}")
+    return chosen
+
+
+def shut_by(state: DesiredState, limit: Limit) -> tuple[LeftOutHost, ...]:
+    """The hosts that a limit takes and that are left out.
+
+    A centre that also reads from carriers which the limit does not name is not what it asks for.
+    """
+    return tuple(host for host in state.left_out.values() if _takes_left_out(limit, host))
+
+
+def _takes_left_out(limit: Limit, host: LeftOutHost) -> bool:
+    carriers = limit.wanted.get("carrier")
+    if carriers is not None and not carriers.issuperset(host.carriers):
+        return False
+    if not limit.takes({"host": (host.id,)}):
+        return False
+    return not limit.by_site or any(limit.takes_left_out_path(host, path) for path in host.paths)
+
+
+def refuse_shut(state: DesiredState, limit: Limit) -> None:
+    """Refuse to speak of everything where something stayed shut.
+
+    Raises:
+        SecretsError: there is no limit, and hosts are left out.
+    """
+    if not limit.wanted and state.left_out:
+        raise _closed(state, tuple(state.left_out.values()))
+
+
+def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
+    """Say that what a limit takes is shut, before it is said to take nothing.
+
+    Raises:
+        SecretsError: it takes hosts that are left out.
+    """
+    if shut := shut_by(state, limit):
+        raise _closed(state, shut)
+
+
+def refuse_held(state: DesiredState, limit: Limit) -> None:
+    """Say that what a limit takes is held, before it is said to take nothing.
+
+    Raises:
+        InventoryError: it takes facilities that are held.
+    """
+    held = [one for one in state.held.values() if limit.wanted and limit.takes_held(one, state.hosts)]
+    if held:
+        named = ", ".join(one.id for one in held)
+        problems = tuple(sorted({problem for one in held for problem in one.problems}))
+        message = f"--limit selects nothing but what is held: {named}; what hosts have of it stays as it is"
+        raise InventoryError(message, problems=problems, hint="correct the places listed", object=held[0].id)
+
+
+def _closed(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsError:
+    files = sorted({file for host in shut for file in host.shut})
+    named = ", ".join(host.id for host in shut)
+    closed = {carrier for host in state.left_out.values() if host.kind is HostKind.RELAY for carrier in host.carriers}
+    opened = {carrier for host in state.hosts.values() if host.kind is HostKind.RELAY for carrier in host.carriers}
+    limits = " or ".join(f"--limit carrier={carrier}" for carrier in sorted(opened - closed))
+    hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
+    return SecretsError(
+        f"{', '.join(files)} stayed shut, and {named} cannot be worked on without",
+        hint=f"{hint}, or leave it out: {limits}" if limits else hint,
+        object=shut[0].id,
+    )
+
+
+def left_out_relay(
+    inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, connections: Iterable[Connection]
+) -> LeftOutHost | None:
+    """A relay that is left out; None where nothing that it needs stayed shut."""
+    served = list(connections)
+    needed = [
+        *_of_host(secrets, (carrier.id,), relay.id),
+        *sorted({owner for c in served if not c.plan.access.is_pushed for owner in _of_logins(carrier.id, c)}),
+    ]
+    shut = _shut(secrets, needed)
+    if not shut:
+        return None
+    paths = tuple(path for connection in served for path in _paths(inventory, connection))
+    return LeftOutHost(relay.id, HostKind.RELAY, (carrier.id,), shut, tuple(sorted(paths)))
+
+
+def left_out_centre(inventory: Inventory, secrets: Secrets, centre: Centre) -> LeftOutHost | None:
+    """A centre that is left out; None where nothing that it needs stayed shut."""
+    carriers = tuple(sorted(c.id for c in inventory.carriers.values() if centre.id in c.centres))
+    shut = _shut(secrets, _of_host(secrets, carriers, centre.id))
+    return LeftOutHost(centre.id, HostKind.CENTRE, carriers, shut, reads=centre.reads) if shut else None
+
+
+def shut_for_site(secrets: Secrets, facility: Facility) -> tuple[str, ...]:
+    """What would have to be opened for a site's package: files of its carriers; of one that pushes with the logins."""
+    needed = [f"secrets/carriers/{connection.plan.carrier}" for connection in facility.connections]
+    for connection in facility.connections:
+        if connection.plan.access.is_pushed:
+            needed += _of_logins(connection.plan.carrier, connection)
+    return _shut(secrets, needed)
+
+
+def _of_host(secrets: Secrets, carriers: Iterable[str], host: str) -> Iterator[str]:
+    yield from (f"secrets/carriers/{carrier}" for carrier in carriers)
+    if not any(host in own.host_keys for own in secrets.carriers.values()):
+        yield "secrets/inventory"
+
+
+def _of_logins(carrier: str, connection: Connection) -> tuple[str, str]:
+    province = connection.facility.province
+    return f"secrets/cameras/{province}", f"secrets/cameras/{carrier}/{province}"
+
+
+def _shut(secrets: Secrets, needed: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{owner}.yml (vault id {secrets.shut[owner]})" for owner in needed if owner in secrets.shut)
+
+
+def _paths(inventory: Inventory, connection: Connection) -> Iterator[LeftOutPath]:
+    facility = connection.facility
+    for camera in facility.cameras:
+        for stream in _streams(camera):
+            name = path_name(facility, camera, stream)
+            for one in (name, *old_names(inventory.settings.moved, name)):
+                yield LeftOutPath(one, facility.province, facility.id, camera.id)
+
+
+def _streams(camera: Camera) -> Iterator[StreamName]:
+    yield StreamName.SUB
+    if camera.streams.main is not None:
+        yield StreamName.MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class HostLogin:
+    """How one host is logged in to.
+
+    Attributes:
+        place: `user@address:port`.
+        host_key: what it has to show, as `known_by` says it.
+        jump: the host through which it is called, with that one's host key; empty where it is called directly.
+    """
+
+    place: str
+    host_key: str
+    jump: str = ""
+
+
+def host_logins(inventory: Inventory) -> dict[str, HostLogin]:
+    """The logins of all relays and centres, by their ids."""
+    relays = {
+        relay.id: _login(relay.address, carrier.ssh_to(relay), carrier.jump_to(relay))
+        for carrier, relay in inventory.relays.values()
+    }
+    centres = {
+        centre.id: _login(centre.address, centre.ssh_to, centre.jump_to) for centre in inventory.centres.values()
+    }
+    return relays | centres
+
+
+def _login(address: object, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
+    return HostLogin(f"{ssh.user}@{endpoint_text(address, ssh.port)}", known_by(ssh), called_through(jump))
+
+
+def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
+    """The hosts whose keys are to be made, with no more than is needed to call them; not those that stayed shut.
+
+    Raises:
+        InventoryError: a host has no tunnel address yet.
+        SecretsError: the vault has no digest key, and was opened as a whole.
+    """
+    lock = inventory.allocations
+    missing = sorted((set(inventory.relays) - set(lock.relays)) | (set(inventory.centres) - set(lock.centres)))
+    if missing:
+        raise InventoryError(f"{missing[0]} has no tunnel address", hint="run: provisioner allocate", object=missing[0])
+    specs = [
+        HostSpec(
+            relay.id,
+            HostKind.RELAY,
+            (carrier.id,),
+            relay.address,
+            carrier.ssh_to(relay),
+            content_key(host_key(secrets, relay.id)),
+            Tunnel(lock.relays[relay.id].tunnel_address, lock.relays[relay.id].own_port(relay.wireguard_port), (), ()),
+            identity=identity_key(host_key(secrets, relay.id)),
+            jump=carrier.jump_to(relay),
+        )
+        for carrier, relay in inventory.relays.values()
+        if _is_open(secrets, relay.id)
+    ]
+    specs += [
+        HostSpec(
+            centre.id,
+            HostKind.CENTRE,
+            (),
+            centre.address,
+            centre.ssh_to,
+            content_key(host_key(secrets, centre.id)),
+            Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
+            identity=identity_key(host_key(secrets, centre.id)),
+            jump=centre.jump_to,
+            side=side_of(inventory.settings.id) if centre.shared else "",
+            is_hub=centre.hub is not None,
+        )
+        for centre in inventory.centres.values()
+        if _is_open(secrets, centre.id)
+    ]
+    return tuple(with_owner(spec, inventory, secrets) for spec in sorted(specs, key=lambda s: s.id))
+
+
+def _is_open(secrets: Secrets, host: str) -> bool:
+    """Whether a host's digest key was opened, if it may be in a file that stayed shut."""
+    has_own = any(host in carrier.host_keys for carrier in secrets.carriers.values())
+    return has_own or secrets.digest_key is not None or not secrets.shut
+
+
+def known_keys(inventory: Inventory) -> dict[str, str]:
+    """The public keys that are recorded, each with whose it is: a host's id, or a gateway."""
+    lock = inventory.allocations
+    hosts = {h.public_key: name for of in (lock.relays, lock.centres) for name, h in of.items() if h.public_key}
+    hosts |= {h.next_key.public_key: name for name, h in lock.relays.items() if h.next_key}
+    gateways = ((facility.id, facility.gateway) for facility in inventory.facilities.values())
+    return {g.public_key: f"the gateway of {name}" for name, g in gateways if g and g.public_key} | hosts

@@ -1,6 +1,8 @@
 """What things of ours are called on a host: as ever, or on a shared centre by whose side they are of. Pure.
 
 The names are a contract: docs/design.md, part 4. The host's own program has the same ones (`paths.py` there).
+
+The waves of a rollout by name, in their order. It imports nothing, as commands name them before they begin.
 """
 
 from __future__ import annotations
@@ -151,3 +153,8 @@ class HostNames:
 
 ALONE: Final = HostNames()
 """The names on a host that one inventory has for itself, as relays always are."""
+
+
+CANARY: Final = "canary"
+LATER: Final = ("10%", "50%", "rest")
+NAMES: Final = (CANARY, *LATER)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from provisioner.base.printable import printable
+from provisioner.base.text import printable
 
 NOTHING: Final = "nothing"
 """What a host says instead of a mark where nothing of anybody's is on it."""

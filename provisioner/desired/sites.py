@@ -1,4 +1,7 @@
-"""What a site's gateway should hold. It comes before the gateway's own key: the package makes that key."""
+"""What a site's gateway should hold. It comes before the gateway's own key: the package makes that key.
+
+By which keys a gateway is known: the present pair, and the one that follows while its key is changed. Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from provisioner.base.canonical import canonical_json
+from provisioner.base.errors import SecretsError
+from provisioner.base.secret import Secret
+from provisioner.base.text import canonical_json
 from provisioner.desired.access import ACCESS
 from provisioner.desired.paths import streams_of_site
-from provisioner.desired.publishers import push_places, pushed_streams
-from provisioner.desired.required import recorded
-from provisioner.desired.site_keys import next_psk, present_psk
+from provisioner.desired.readers import push_places, pushed_streams
+from provisioner.desired.required import recorded, secret_of
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL_MTU, SiteLink, SiteSpec
 from provisioner.inventory.model import (
     Access,
@@ -28,7 +32,38 @@ from provisioner.inventory.model import (
     SiteAllocation,
     relays_of,
 )
-from provisioner.inventory.model.addresses import HostPlace
+from provisioner.inventory.model.base import HostPlace
+
+_PSK = "pre-shared key"
+
+
+def present_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
+    """The pre-shared key of the key that the facility's file has.
+
+    Where a change of keys has ended in the file it is the one that followed, whether or not the vault was tidied since.
+
+    Raises:
+        SecretsError: the vault has none.
+    """
+    following = secrets.next_psks.get(facility.id)
+    key = facility.gateway.public_key if facility.gateway else None
+    if following is not None and key is not None and following.follows != key:
+        return following.psk
+    return secret_of(secrets.site_psks, facility.id, _PSK)
+
+
+def next_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
+    """The pre-shared key of a gateway's next key.
+
+    Raises:
+        SecretsError: the vault has none that follows the present key.
+    """
+    following = secrets.next_psks.get(facility.id)
+    key = facility.gateway.public_key if facility.gateway else None
+    if following is None or following.follows != key:
+        hint = f"run: provisioner keys rotate {facility.id}"
+        raise SecretsError(f"the vault holds no next {_PSK} of {facility.id}", hint=hint, object=facility.id)
+    return following.psk
 
 
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:

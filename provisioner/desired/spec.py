@@ -1,4 +1,7 @@
-"""The types of the desired state: one `HostSpec` a managed host, one `SiteSpec` a gateway."""
+"""The types of the desired state: one `HostSpec` a managed host, one `SiteSpec` a gateway.
+
+The systemd units of a host, by name. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple, Protocol
 
-from provisioner.base.endpoint import endpoint_text
-from provisioner.base.held import HeldFacility
-from provisioner.base.read_prefix import may_read
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret
+from provisioner.base.text import endpoint_text
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, GatewaySystem, JumpHost, MediamtxArtefact, Ssh, StreamName
-from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
+from provisioner.inventory.model.base import AnyAddress, AnyNetwork, HostName, HostPlace
 
 SITE: Final = "site/"
 NEXT: Final = "next/"
@@ -600,3 +603,25 @@ class DesiredState:
     def paths(self) -> tuple[tuple[HostSpec, MediaPath], ...]:
         """Every media path with the relay that serves it."""
         return tuple((h, p) for h in self.hosts.values() for p in h.paths)
+
+
+UNIT_MEDIAMTX = "provisioner-mediamtx.service"
+
+
+UNIT_NFT = ALONE.unit_nft
+
+
+UNIT_QUARANTINE = "provisioner-quarantine.service"
+
+
+UNIT_REVERT = ALONE.unit_revert
+
+
+UNIT_WG = ALONE.unit_wg
+
+
+def units_of(spec: HostSpec) -> tuple[str, ...]:
+    """The units that a host should have, in the order in which they start."""
+    media = (UNIT_MEDIAMTX, UNIT_QUARANTINE) if spec.relay else (UNIT_MEDIAMTX,) if spec.hub else ()
+    names = spec.names
+    return (names.unit_nft, names.unit_wg, *media, names.unit_revert)

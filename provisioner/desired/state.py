@@ -10,16 +10,15 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.base.errors import InventoryError, SecretsError
-from provisioner.base.held import HeldFacility
-from provisioner.base.read_prefix import words_of_reading
-from provisioner.desired.centres import centre_host
-from provisioner.desired.left_out import left_out_centre, left_out_relay
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.roles import words_of_reading
+from provisioner.desired.hosts import centre_host, relay_host
+from provisioner.desired.limit import left_out_centre, left_out_relay
 from provisioner.desired.ownership import with_owner
-from provisioner.desired.relays import relay_host
+from provisioner.desired.readers import viewer_user
 from provisioner.desired.sites import port_dialled
 from provisioner.desired.spec import SITE, DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
-from provisioner.desired.users import viewer_user
 from provisioner.inventory.model import Connection, Inventory, Secrets
 
 NOTHING_HELD: Final[Mapping[str, HeldFacility]] = MappingProxyType({})

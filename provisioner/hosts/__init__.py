@@ -1,1 +1,1 @@
-"""Managed hosts: calls to them, their facts and keys, MediaMTX's program, and the one door to Ansible."""
+"""Calls to hosts and what they answer. Imports `desired`, `inventory`, `base`."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import Secret
+from provisioner.base.text import endpoint_text
 from provisioner.desired.owner import Owner
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.addresses import HostPlace
+from provisioner.inventory.model.base import HostPlace
 
 
 class CallTarget(Protocol):

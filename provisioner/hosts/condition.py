@@ -1,6 +1,8 @@
 """In what condition hosts are: full disks, clocks that are off, other firewalls. Pure; it degrades no path by itself.
 
 How far a clock is off is known no better than how long the host's answer was under way: what counts is what is certain.
+
+What of a machine a change would meet: its way out, and who has the ports that ours need. Pure.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 
-from provisioner.base.certificate_end import words_of_end
+from provisioner.base.certificate import words_of_end
+from provisioner.base.host_answer import Fields, UnreadableError
 from provisioner.desired.spec import ReaderEncryption
-from provisioner.hosts.document import Fields, UnreadableError
 
 _MOST_OFF_S = 30.0
 _LEAST_FREE = 32 * 2**20
@@ -156,3 +159,49 @@ def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> It
 
 def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < _SECONDS_SAID else f"{seconds / 60:.0f} minutes"
+
+
+_MOST_PORTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPort:
+    """A port that ours are to have and somebody else has.
+
+    Attributes:
+        protocol: `tcp` or `udp`.
+        user: whose program has it.
+    """
+
+    protocol: str
+    port: int
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is around ours on a machine.
+
+    Attributes:
+        device: the interface of the default route; empty where there is none, or the host did not say.
+        mtu: how large a packet that goes out by it may be, in bytes; 0 where that is not known.
+        taken: ports that ours are to have and somebody else has.
+    """
+
+    device: str = ""
+    mtu: int = 0
+    taken: tuple[TakenPort, ...] = ()
+
+
+def surroundings_in(answer: Fields) -> Surroundings:
+    """What a host says of them; an older program says nothing.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    way_out = answer.below_or_none("way_out") if answer.has("way_out") else None
+    ports = islice(answer.each("ports_taken"), _MOST_PORTS) if answer.has("ports_taken") else ()
+    taken = tuple(TakenPort(p.sentence("protocol"), p.amount("port"), p.sentence("user")) for p in ports)
+    if way_out is None:
+        return Surroundings(taken=taken)
+    return Surroundings(way_out.sentence("device"), way_out.amount("mtu"), taken)

@@ -1,23 +1,26 @@
 """What was read from a host: the answer of `observe` as typed values. Pure.
 
-The one parser of the document that `playbooks/provisioner_host/observe.py` writes (`wire.FactsAnswer`).
+The one parser of the document that `playbooks/provisioner_host/observe/host.py` writes (`wire.FactsAnswer`).
+
+Elements of our sets in a host's firewall, as the host names them: `element SET VALUE`. Pure.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from ipaddress import ip_address
+from enum import StrEnum
+from ipaddress import IPv4Address, ip_address
 from itertools import islice
-from typing import Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
+from provisioner.base.host_answer import Fields, UnreadableError, parsed
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.hosts.condition import HostFault
-from provisioner.hosts.document import Fields, UnreadableError, parsed
-from provisioner.hosts.surroundings import Surroundings, surroundings_in
+from provisioner.hosts.condition import HostFault, Surroundings, surroundings_in
 from provisioner.inventory.model import ApprovedChanges
 
 _MOST_EPOCHS = 10**12
@@ -618,3 +621,57 @@ def engine_name(versions: list[str]) -> str:
 def _engine(version: str) -> str:
     number, _, kind = version.removeprefix("v").partition("+")
     return f"stand-in {number} (not MediaMTX)" if kind == "standin" else f"mediamtx {number}"
+
+
+_NAME: Final = re.compile(r"element (\S+) (.+)")
+_DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
+
+
+class ElementSet(StrEnum):
+    """The sets of our table (docs/design.md, part 4).
+
+    `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
+    itself. `management`, `management_v6`, `routed` and `publishers` hold networks, `centres` and `relays` addresses
+    inside the tunnel.
+    """
+
+    CAMERAS = "cameras"
+    ONVIF = "onvif"
+    MANAGEMENT = "management"
+    MANAGEMENT_V6 = "management_v6"
+    CENTRES = "centres"
+    RELAYS = "relays"
+    ROUTED = "routed"
+    PUBLISHERS = "publishers"
+
+
+_SETS: Final = frozenset(ElementSet)
+
+
+class SetElement(NamedTuple):
+    """An element of one of our sets; its value is as nftables writes it."""
+
+    set: ElementSet
+    value: str
+
+    @property
+    def name(self) -> str:
+        """As hosts and plans name it."""
+        return f"element {self.set} {self.value}"
+
+    @property
+    def device(self) -> tuple[str, int] | None:
+        """The address and the port of a device; None where the value is none."""
+        match = _DEVICE.fullmatch(self.value)
+        return (match[1], int(match[2])) if match else None
+
+
+def device_value(address: IPv4Address | str, port: int) -> str:
+    """A device as the value of an element."""
+    return f"{address} . {port}"
+
+
+def element_of(name: str) -> SetElement | None:
+    """The element that a rule's name is one of; None where it names something else, or an element of another set."""
+    match = _NAME.fullmatch(name)
+    return SetElement(ElementSet(match[1]), match[2]) if match and match[1] in _SETS else None

@@ -2,29 +2,35 @@
 
 A host's private keys and passwords stay on it; what comes back are a public key and hashes. A relay seals its tunnel's
 private key where the inventory has a recovery key: what comes back then is a box that only the recovery key opens.
+
+The public halves of the keys that this machine logs in with: of the one that was named, or of the agent's.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from provisioner.base.errors import HostError
+from provisioner.base.errors import HostError, UsageError
+from provisioner.base.host_answer import Fields, UnreadableError, parsed, unreadable_answer
+from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.secret import Secret
+from provisioner.desired.render.host import identity_content
+from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import HostKind, HostSpec
-from provisioner.hosts.document import Fields, UnreadableError, parsed, unreadable_answer
-from provisioner.hosts.owner import owner_to_mark
+from provisioner.hosts.bare_host import is_public_key
+from provisioner.hosts.identity import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
 from provisioner.inventory.model import SealedKey
-from provisioner.render.host import identity_content
-from provisioner.render.templates import Templates
 
-if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+if TYPE_CHECKING:
     from provisioner_host.wire import KeysRequest
+
 
 KEYS_TIMEOUT_S = 60.0
 
@@ -240,3 +246,65 @@ def _matching(fields: Fields, name: str, form: re.Pattern[str]) -> str:
     if not form.fullmatch(text):
         raise UnreadableError(f"{name} is not of its form")
     return text
+
+
+_TIMEOUT_S: Final = 20
+_MOST_BYTES: Final = 256 * 1024
+_NAME_ONE: Final = "name the public key: --key FILE.pub"
+
+
+def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys with which this machine would be let in, each as its kind and what it is in base64; none where none is.
+
+    Args:
+        environment: `PROVISIONER_SSH_KEY` names the one key, else any of the agent's (`SSH_AUTH_SOCK`) counts.
+
+    Raises:
+        UsageError: the key that is named cannot be read, and no public half lies beside it.
+    """
+    if named := environment.get("PROVISIONER_SSH_KEY"):
+        beside = Path(named if named.endswith(".pub") else f"{named}.pub")
+        if beside.exists():
+            return public_keys_of(beside)
+        said = _said(["ssh-keygen", "-y", "-P", "", "-f", str(Path(named).absolute())], environment)
+        if not (keys := tuple(_keys_in(said))):
+            raise UsageError(f"{named}: its public half is not beside it, and it cannot be read", hint=_NAME_ONE)
+        return keys
+    socket = environment.get("SSH_AUTH_SOCK", "")
+    return tuple(_keys_in(_said(["ssh-add", "-L"], environment, {"SSH_AUTH_SOCK": socket}))) if socket else ()
+
+
+def public_keys_of(file: Path) -> tuple[str, ...]:
+    """The public keys of a file, at least one.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(_MOST_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", hint=_NAME_ONE) from None
+    keys = tuple(_keys_in(text))
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not keys or len(keys) != len(lines):
+        # What it holds may be a private key: nothing of it is quoted.
+        raise UsageError(f"{file} holds something else than public SSH keys", hint=_NAME_ONE)
+    return keys
+
+
+def _said(argv: list[str], environment: Mapping[str, str], more: Mapping[str, str] | None = None) -> str:
+    own = {**small_environment(environment), **(more or {})}
+    try:
+        done = run_quietly(argv, own, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES)
+    except (OSError, StillRunningError, OutputTooLongError):
+        return ""
+    return done.output.decode("utf-8", "replace") if done.code == 0 else ""
+
+
+def _keys_in(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        words = line.split()
+        key = " ".join(words[:2])
+        if is_public_key(key) and "-cert-" not in key:
+            yield key

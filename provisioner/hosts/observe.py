@@ -7,16 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError
-from provisioner.desired.spec import API_PORT, HostSpec, reader_ports
-from provisioner.desired.units import units_of
+from provisioner.base.host_answer import Fields, parsed
+from provisioner.base.processes import without_collector
+from provisioner.desired.render.host import RenderedFile, program_path
+from provisioner.desired.spec import API_PORT, HostSpec, reader_ports, units_of
 from provisioner.hosts.condition import HostFault, clock_in, disks_in, ending_certificate, findings, other_firewalls
-from provisioner.hosts.document import Fields, parsed
 from provisioner.hosts.facts import HeldFacts, HostFacts, parse_facts
-from provisioner.hosts.packages import lacks
+from provisioner.hosts.preparation import lacks
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
-from provisioner.render.files import RenderedFile, program_path
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import ObserveRequest

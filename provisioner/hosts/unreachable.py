@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from provisioner.base.printable import printable
+from provisioner.base.text import printable
 from provisioner.hosts.call_target import CallTarget
 
 _LONGEST_READ = 4_000

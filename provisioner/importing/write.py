@@ -1,21 +1,310 @@
-"""The writer of a proposal. Every file is replaced whole; an error says what was written before it."""
+"""The workbook that provinces fill in: four sheets with their lists, an example that is not read, and a guide. Pure.
+
+What a template is filled with: the inventory of a province as rows. Reading them back changes nothing. Pure.
+
+The writer of a proposal. Every file is replaced whole; an error says what was written before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
-from provisioner.base.atomic_file import write_atomic
+from openpyxl import Workbook
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
 from provisioner.base.errors import InventoryError, LockedError, ProvisionerError, UsageError
+from provisioner.base.files import write_atomic
+from provisioner.base.spreadsheet import BODY, EXAMPLE, HEADER, REMARK, TEXT_FORMAT, TITLE, landscape, put, saved
 from provisioner.base.vault import VaultPasswords
-from provisioner.contacts.access_log import AccessRecord, record, system_user
-from provisioner.contacts.keyring import own_password
-from provisioner.contacts.model import Contact
-from provisioner.contacts.store import contacts_folder, file_of, valid_contacts, write_contacts
-from provisioner.importing.proposal.model import Proposal
-from provisioner.inventory.model import Inventory
+from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
+from provisioner.importing.contacts.store import (
+    PERSONAL_FIELDS,
+    Contact,
+    contacts_folder,
+    file_of,
+    own_password,
+    revealed,
+    valid_contacts,
+    write_contacts,
+)
+from provisioner.importing.forms import choices as words
+from provisioner.importing.forms.choices import Choice, DeviceKind
+from provisioner.importing.forms.columns import (
+    EXAMPLE_MARK,
+    EXAMPLES,
+    GUIDE,
+    TITLES,
+    VERSION,
+    VERSION_MARK,
+    Column,
+    Form,
+    FormKind,
+)
+from provisioner.importing.forms.forms import FORM_OF, FORMS
+from provisioner.importing.proposal.proposal import Proposal
+from provisioner.inventory.geography import by_slug, provinces
+from provisioner.inventory.model import Camera, Facility, Inventory, Recorder, StreamName
+
+TemplateRow = Mapping[str, str]
+"""A row: texts by the keys of their columns."""
+
+_GROUP = 3
+
+
+@dataclass(frozen=True)
+class TemplateContent:
+    """What a template is filled with.
+
+    Attributes:
+        inventory: what there is.
+        province: the slug of the facilities' folder.
+        contacts: the province's contacts, or none.
+    """
+
+    inventory: Inventory
+    province: str
+    contacts: tuple[Contact, ...] = ()
+
+    @property
+    def _facilities(self) -> tuple[Facility, ...]:
+        return tuple(f for _, f in sorted(self.inventory.facilities.items()) if f.province == self.province)
+
+    def rows(self, kind: FormKind) -> tuple[TemplateRow, ...]:
+        """The rows of a sheet."""
+        if kind is FormKind.CONTACTS:
+            rows = [_contact(contact) for contact in self.contacts]
+        elif kind is FormKind.FACILITIES:
+            rows = [self._facility(facility) for facility in self._facilities]
+        elif kind is FormKind.SURVEYS:
+            rows = [_survey(facility) for facility in self._facilities if facility.survey]
+        else:
+            rows = [row for facility in self._facilities for row in _devices(facility)]
+        return tuple(_texts(kind, row) for row in rows)
+
+    def _facility(self, facility: Facility) -> dict[str, object]:
+        scheme = self.inventory.scheme_of(facility.province_scheme)
+        capacity = facility.capacity.model_dump() if facility.capacity else {}
+        plain = ("name", "kind", "managing_body", "operating", "opens_on", "opened_on", "closed_on", "notice_posted_on")
+        own = {key: getattr(facility, key) for key in plain}
+        where = facility.location.model_dump() if facility.location else {}
+        named = {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name}
+        return named | own | where | capacity
+
+
+def _survey(facility: Facility) -> dict[str, object]:
+    survey, blocked = facility.survey, facility.blocked
+    if survey is None:
+        return {}
+    row = {
+        "facility_id": facility.id,
+        "facility_name": facility.name,
+        "surveyed_on": survey.surveyed_on,
+        "by": "; ".join(words.PARTIES.label(party) for party in survey.by),
+        "uplink_kind": survey.uplink.kind,
+        "uplink_provider": survey.uplink.provider,
+        "upload_mbps": survey.uplink.upload_mbps,
+        "uplink_address": survey.uplink.address,
+        "router": survey.uplink.router,
+        "lan": facility.gateway.lan if facility.gateway else None,
+        **survey.cameras.model_dump(),
+        "gaps": "; ".join(words.ZONES.label(zone) for zone in survey.gaps),
+        **{key: getattr(survey, key) for key in ("rtsp", "logins", "verdict", "obstacles", "advice")},
+    }
+    if blocked:
+        row |= {"block_reason": blocked.reason, "block_owner": blocked.owner, "block_since": blocked.since}
+        row |= {"block_next": blocked.next_action, "block_due": blocked.due}
+    return row
+
+
+def _devices(facility: Facility) -> Iterator[dict[str, object]]:
+    shared = {"facility_id": facility.id, "facility_name": facility.name}
+    for recorder in facility.recorders:
+        yield shared | _recorder(recorder)
+    for camera in facility.cameras:
+        yield shared | _camera(camera)
+
+
+def _recorder(recorder: Recorder) -> dict[str, object]:
+    row = {"device": DeviceKind.RECORDER, "recorder_id": recorder.id}
+    keys = ("make", "model", "address", "port", "analog_channels", "ip_channels")
+    return row | {key: getattr(recorder, key) for key in keys}
+
+
+def _camera(camera: Camera) -> dict[str, object]:
+    row: dict[str, object] = {"camera_id": camera.id, "audio": "Có" if camera.audio else None}
+    row |= {key: getattr(camera, key) for key in ("zone", "location", "model")}
+    if camera.recorder:
+        numbered = {"ip_channel": camera.ip_channel} if camera.ip_channel else {"channel": camera.channel}
+        row |= {"device": DeviceKind.CHANNEL, "recorder_id": camera.recorder, **numbered}
+    else:
+        row |= {"device": DeviceKind.CAMERA, "make": camera.make, "address": camera.address, "port": camera.port}
+    for name in StreamName:
+        stream = camera.streams.sub if name is StreamName.SUB else camera.streams.main
+        if stream:
+            row[f"{name.value}_size"] = f"{stream.width}x{stream.height}"
+            row |= {f"{name.value}_{key}": getattr(stream, key) for key in ("codec", "kbps", "fps", "rtsp_path")}
+    return row
+
+
+def _contact(contact: Contact) -> dict[str, object]:
+    personal = {key: revealed(getattr(contact, key)) for key in PERSONAL_FIELDS}
+    days = {"valid_from": contact.valid_from, "valid_to": contact.valid_to}
+    return {"facility_id": contact.facility, "role": contact.role, **personal, **days}
+
+
+def _texts(kind: FormKind, row: Mapping[str, object]) -> TemplateRow:
+    columns = FORM_OF[kind].by_key
+    return {key: _text(columns[key].choice, value) for key, value in row.items() if value not in (None, "")}
+
+
+def _text(choice: words.Choice | None, value: object) -> str:
+    if choice is not None and isinstance(value, str) and value in choice.words:
+        return choice.label(value)
+    if isinstance(value, date):
+        return f"{value:%d/%m/%Y}"
+    return decimal_text(value) if isinstance(value, float) else str(value)
+
+
+def decimal_text(value: float) -> str:
+    """A number with a comma; three digits behind it would be read as grouped thousands, so there are four."""
+    whole, _, rest = f"{value:f}".rstrip("0").rstrip(".").partition(".")
+    return f"{whole},{rest}{'0' if len(rest) == _GROUP else ''}" if rest else whole
+
+
+_KEY_ROW, _HEADER_ROW, _EXAMPLE_ROW = 3, 4, 5
+_FIRST_ROW = 6
+_LAST_LISTED_ROW = 2_000
+_LIST_SHEET = "Danh mục"
+_GUIDE_SHEET = "Hướng dẫn"
+_NARROW, _WIDE = 13, 34
+_TEXTS = frozenset(
+    {
+        *("name", "facility_name", "street", "full_name", "title", "email"),
+        *("location", "obstacles", "advice", "block_next"),
+    }
+)
+_HEADER_HEIGHT = 48
+_LINE_HEIGHT = 15
+_MOST_ON_A_PAGE = 20
+_REQUIRED = " *"
+
+
+def filled_template(scheme: str, content: TemplateContent | None = None) -> bytes:
+    """The template as an XLSX file.
+
+    Args:
+        scheme: the list of provinces to choose from.
+        content: what it is filled with; empty otherwise.
+    """
+    book = Workbook()
+    _write_guide(book.worksheets[0])
+    lists = _Lists(book, tuple(province.name for province in provinces(scheme)))
+    for form in FORMS:
+        sheet = book.create_sheet(form.title)
+        _write_form(sheet, form, lists, content.rows(form.kind) if content else ())
+    book.move_sheet(_LIST_SHEET, len(FORMS))
+    return saved(book)
+
+
+class _Lists:
+    """The hidden sheet with the words to choose from; a list within a cell's own rule could not hold commas."""
+
+    def __init__(self, book: Workbook, names: tuple[str, ...]) -> None:
+        self._sheet = book.create_sheet(_LIST_SHEET)
+        self._sheet.sheet_state = "hidden"
+        self._names = names
+        self._places: dict[tuple[str, ...], str] = {}
+
+    def rule(self, column: Column) -> DataValidation | None:
+        """The rule of a column's cells; None where anything may stand."""
+        words = self._names if column.key == "province" else column.choice.labels if column.choice else ()
+        if not words:
+            return None
+        rule = DataValidation(type="list", formula1=self._place(words, column.header), allow_blank=True)
+        rule.errorTitle, rule.error = column.header[:30], "Chọn một giá trị trong danh sách"
+        rule.showErrorMessage = True
+        return rule
+
+    def _place(self, words: tuple[str, ...], header: str) -> str:
+        if words not in self._places:
+            column = len(self._places) + 1
+            for row, word in enumerate((header, *words), start=1):
+                put(self._sheet, row, column, word)
+            name = get_column_letter(column)
+            self._places[words] = f"'{_LIST_SHEET}'!${name}$2:${name}${len(words) + 1}"
+        return self._places[words]
+
+
+def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[TemplateRow, ...]) -> None:
+    columns = [column for column in form.columns if column.asked]
+    put(sheet, 1, 1, TITLES[form.kind], TITLE)
+    put(sheet, 2, 1, f"Cột có dấu{_REQUIRED} là bắt buộc. Cách ghi: xem trang {_GUIDE_SHEET}.", REMARK)
+    put(sheet, _KEY_ROW, 1, f"{VERSION_MARK}{VERSION}")
+    for place, column in enumerate(columns, start=1):
+        if column.key != "number":
+            put(sheet, _KEY_ROW, place, column.key)
+        put(sheet, _HEADER_ROW, place, column.header + (_REQUIRED if column.required else ""), HEADER)
+        put(sheet, _EXAMPLE_ROW, place, EXAMPLES[form.kind].get(column.key, ""), EXAMPLE)
+        _lay_out(sheet, place, column, lists)
+    put(sheet, _EXAMPLE_ROW, 1, EXAMPLE_MARK, EXAMPLE)
+    for number, row in enumerate(rows, start=1):
+        for place, column in enumerate(columns, start=1):
+            text = str(number) if column.key == "number" else row.get(column.key, "")
+            put(sheet, _FIRST_ROW + number - 1, place, text, BODY)
+    sheet.row_dimensions[_KEY_ROW].hidden = True
+    sheet.freeze_panes = f"{'D' if form.kind is FormKind.FACILITIES else 'C'}{_EXAMPLE_ROW}"
+    sheet.row_dimensions[_HEADER_ROW].height = _HEADER_HEIGHT
+    sheet.row_dimensions[_EXAMPLE_ROW].height = 2 * _LINE_HEIGHT
+    sheet.print_title_cols = "A:C"
+    landscape(sheet, _HEADER_ROW, pages=1 + len(columns) // _MOST_ON_A_PAGE)
+
+
+def _lay_out(sheet: Worksheet, place: int, column: Column, lists: _Lists) -> None:
+    name = get_column_letter(place)
+    longest = max(map(len, column.choice.labels)) if column.choice else _WIDE if column.key in _TEXTS else 0
+    dimension = sheet.column_dimensions[name]
+    dimension.width = 7 if column.key == "number" else min(max(longest, _NARROW), _WIDE)
+    dimension.number_format = TEXT_FORMAT  # what is typed stays as it is typed: phones keep their zero
+    rule = lists.rule(column)
+    if rule is not None:
+        sheet.add_data_validation(rule)
+        rule.add(f"{name}{_EXAMPLE_ROW}:{name}{_LAST_LISTED_ROW}")
+
+
+def _write_guide(sheet: Worksheet) -> None:
+    """Write the guide: how to fill in, then every column."""
+    sheet.title = _GUIDE_SHEET
+    put(sheet, 1, 1, "HƯỚNG DẪN ĐIỀN BIỂU MẪU CAMERA CƠ SỞ CÁCH LY TẬP TRUNG", TITLE)
+    put(sheet, 2, 1, f"Phiên bản mẫu: {VERSION}", REMARK)
+    row = 4
+    for line in GUIDE:
+        put(sheet, row, 1, line, REMARK)
+        sheet.merge_cells(start_row=row, end_row=row, start_column=1, end_column=5)
+        row += 1
+    row += 1
+    for place, title in enumerate(("Trang", "Cột", "Bắt buộc", "Cách ghi", "Chọn một trong"), start=1):
+        put(sheet, row, place, title, HEADER)
+    for form in FORMS:
+        for column in (column for column in form.columns if column.asked):
+            row += 1
+            chosen = _labels(column.choice)
+            texts = (form.title, column.header, "có" if column.required else "", column.advice, chosen)
+            for place, text in enumerate(texts, start=1):
+                put(sheet, row, place, text)
+            lines = max(-(-len(column.advice) // 55), -(-len(chosen) // 65), 1)
+            sheet.row_dimensions[row].height = lines * _LINE_HEIGHT
+    for name, width in zip("ABCDE", (12, 34, 10, 60, 70), strict=True):
+        sheet.column_dimensions[name].width = width
+    landscape(sheet, 1)
+
+
+def _labels(choice: Choice | None) -> str:
+    return "; ".join(choice.labels) if choice else ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
-from provisioner.base.clock import aware, start_of
+from provisioner.base.text import aware, start_of
 from provisioner.inventory.model import DISTRICTS_ENDED, Facility, Instruction, Inventory, ManagingBody, ProvinceScheme
 
 

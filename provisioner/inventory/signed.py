@@ -22,10 +22,10 @@ from typing import Final, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter
 
-from provisioner.base.canonical import canonical_json
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
+from provisioner.base.text import canonical_json
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
-from provisioner.inventory.model.brief import FacilityInBrief
+from provisioner.inventory.model.inventory import FacilityInBrief
 
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"

@@ -1,1 +1,1 @@
-"""Hosts that are called from inside their carrier's network: by a node there, over a broker that both dial out to."""
+"""Hosts called from inside a carrier's network. Imports `plan`, `hosts` and below."""

@@ -2,6 +2,8 @@
 
 Units lie in one stream, which a node's consumer takes from; reports in another one. Both are on the broker's disk for a
 few minutes, sealed. The library speaks asyncio: it has a thread of its own here.
+
+The way of messages between a controller and the nodes, whoever carries them.
 """
 
 from __future__ import annotations
@@ -17,18 +19,19 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from provisioner.base.printable import printable
-from provisioner.nodes.frames import Joiner, cut
-from provisioner.nodes.mailbox import MailboxError
-from provisioner.nodes.subjects import (
+from provisioner.base.errors import HostError
+from provisioner.base.text import printable
+from provisioner.nodes.envelope import (
     CONTROLLER,
     DOMAIN,
     REPORTS,
     REPORTS_SUBJECT,
     UNITS,
     UNITS_SUBJECT,
+    Joiner,
+    cut,
     inbox_of,
     node_name,
 )
@@ -36,6 +39,44 @@ from provisioner.nodes.subjects import (
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.js.client import JetStreamContext
+
+
+class MailboxError(HostError):
+    """Messages are not carried: the broker is not reached, or refuses."""
+
+
+class Mailbox(Protocol):
+    """One end. A message may get lost, come twice, late, and in another order; it comes whole, or not at all."""
+
+    @property
+    def own(self) -> str:
+        """Where answers are to be sent."""
+        ...
+
+    def send(self, to: str, message: bytes) -> None:
+        """Hand over a message.
+
+        Args:
+            to: a node by its carrier, or what a controller's `own` is.
+            message: it.
+
+        Raises:
+            MailboxError: it was not taken.
+        """
+        ...
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """The next message; None where none comes in time.
+
+        Raises:
+            MailboxError: none can come any more.
+        """
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
 
 T = TypeVar("T")
 

@@ -2,14 +2,23 @@
 
 What was begun stands on the node's disk before the first host hears of it, by the unit's id alone. The same unit again
 asks how far it is: what is kept of it is told once more.
+
+Which units a node has begun: their ids on its disk, before the first host hears of one.
+
+The large files that a node keeps, so that they come once: relays' programs by their checksum. They are no secret.
+
+What a node carries, by its own file: whatever a controller signs, a carrier's people have the last word. Pure.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,19 +26,210 @@ from pathlib import Path
 from typing import Final
 
 from provisioner import __version__
-from provisioner.base.clock import local_time
-from provisioner.base.errors import ProvisionerError
-from provisioner.hosts.attended import OpenRunner
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, StreamingRunner
-from provisioner.hosts.shown_key import is_show_key
-from provisioner.nodes.approved_moments import NodeApprovals
-from provisioner.nodes.begun_units import BegunUnits
-from provisioner.nodes.envelope import EnvelopeError, EnvelopeHeader, EnvelopeKind, open_envelope, seal_envelope
-from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey
-from provisioner.nodes.kept_artefacts import KeptArtefacts
-from provisioner.nodes.mailbox import Mailbox, MailboxError
-from provisioner.nodes.node_rules import NodeRules, apart
-from provisioner.nodes.unit import CallUnit, CarriedCall, UnitError, UnitReport, UnitState, pack_report, unit_in
+from provisioner.base.errors import ProvisionerError, StateError
+from provisioner.base.files import make_own_folder, read_regular, replace_file
+from provisioner.base.text import local_time, printable
+from provisioner.hosts.identity import SHOW_KEY, is_show_key
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner, StreamingRunner
+from provisioner.inventory.model.base import AnyNetwork, HostName, HostPlace
+from provisioner.nodes.approvals import NodeApprovals
+from provisioner.nodes.envelope import (
+    EnvelopeError,
+    EnvelopeHeader,
+    EnvelopeKind,
+    ExchangeKey,
+    PublicExchangeKey,
+    open_envelope,
+    seal_envelope,
+)
+from provisioner.nodes.jetstream import Mailbox, MailboxError
+from provisioner.nodes.unit import (
+    CallUnit,
+    CarriedCall,
+    UnitError,
+    UnitReport,
+    UnitState,
+    is_sha256,
+    pack_report,
+    unit_in,
+)
+
+_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]{1,12})")
+_MOST_BYTES: Final = 64 * 1024 * 1024
+REMEMBERED_S: Final = 24 * 3600
+"""Longer than any unit may lie about, and than a clock is set back."""
+
+
+class BegunUnits:
+    """The units that were begun in the last day.
+
+    Args:
+        file: where they stand, a line each.
+        now: the moment, in seconds since 1970.
+
+    Raises:
+        StateError: it cannot be read or written.
+    """
+
+    def __init__(self, file: Path, now: float) -> None:
+        self._file = file
+        try:
+            lines = read_regular(file, most=_MOST_BYTES).decode(errors="replace").splitlines() if file.exists() else []
+            matches = [match for line in lines if (match := _LINE.fullmatch(line))]
+            self._begun = {match[1]: int(match[2]) for match in matches if int(match[2]) > now - REMEMBERED_S}
+            replace_file(file, "".join(f"{unit} {at}\n" for unit, at in self._begun.items()).encode())
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(file, flags)
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def __contains__(self, unit: str) -> bool:
+        return unit in self._begun
+
+    def add(self, unit: str, now: float) -> None:
+        """Write down that a unit is begun; it stays written whatever happens next.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        try:
+            os.write(self._descriptor, f"{unit} {int(now)}\n".encode())
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise self._failure(error) from None
+        self._begun[unit] = int(now)
+        for old in [one for one, at in self._begun.items() if at < now - REMEMBERED_S]:
+            del self._begun[old]
+
+    def close(self) -> None:
+        """Write no more."""
+        os.close(self._descriptor)
+
+    def _failure(self, error: OSError) -> StateError:
+        hint = "nothing is begun without it: see that the disk has room and that the folder is the node's own"
+        return StateError(f"{self._file} cannot be written: {error.strerror}", hint=hint)
+
+
+_MOST: Final = 4
+_MOST_BYTES_kept_artefacts: Final = 512 * 1024 * 1024
+
+
+class KeptArtefacts:
+    """The files of a folder, each named by its SHA-256; the ones that were used last stay.
+
+    What is kept is there to be quick: a disk that takes nothing, or a file that somebody has changed, is as none.
+
+    Args:
+        folder: where they lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The checksums of what is there."""
+        try:
+            return frozenset(path.name for path in self._folder.iterdir() if is_sha256(path.name))
+        except OSError:
+            return frozenset()
+
+    def add(self, sha256: str, content: bytes) -> None:
+        """Keep a file that has this checksum, and let go of those that nobody used for longest."""
+        with suppress(OSError):
+            make_own_folder(self._folder)
+            replace_file(self._folder / sha256, content)
+            used = sorted((self._folder / name for name in self.names), key=lambda path: path.stat().st_mtime)
+            for old in used[:-_MOST]:
+                old.unlink()
+
+    def content(self, sha256: str) -> bytes | None:
+        """A file, whole as it was kept; None where it is not there any more."""
+        path = self._folder / sha256
+        try:
+            content = read_regular(path, most=_MOST_BYTES_kept_artefacts)
+        except OSError:
+            return None
+        with suppress(OSError):
+            if hashlib.sha256(content).hexdigest() == sha256:
+                os.utime(path)
+                return content
+            path.unlink()
+        return None
+
+
+_LOOKS: Final = frozenset({"observe", "probe", "flow", "status", SHOW_KEY})
+"""What changes nothing on a host."""
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRules:
+    """Which calls a node carries.
+
+    Attributes:
+        carrier: whose hosts.
+        networks: where they and their jump hosts are.
+        names: the host names by which they may be called.
+        changes: whether hosts may be changed, or only looked at.
+        scripts: whether a shell script may go to a host that has no Python yet.
+    """
+
+    carrier: str
+    networks: tuple[AnyNetwork, ...]
+    names: frozenset[str] = frozenset()
+    changes: bool = True
+    scripts: bool = False
+
+    def refusal(self, call: CarriedCall) -> str:
+        """Why a call is not carried; empty where it is."""
+        host = call.host
+        if host.carriers != (self.carrier,):
+            return f"it is no host of {self.carrier} alone"
+        for place in [host.address, *([host.jump.address] if host.jump else [])]:
+            if not self._is_within(place):
+                return f"{printable(str(place), _SHOWN)} is in none of the networks of the node's file"
+        if call.script is not None and not self.scripts:
+            return "the node's file allows no scripts"
+        operation = "a script" if call.script else str(call.request.get("operation"))
+        if operation not in _LOOKS and not self.changes:
+            return f"the node's file allows looks alone, and this is {printable(operation, _SHOWN)}"
+        return ""
+
+    def _is_within(self, place: HostPlace) -> bool:
+        if isinstance(place, HostName):
+            return str(place) in self.names
+        return any(place.version == network.version and place in network for network in self.networks)
+
+
+def apart(own: str, other: str) -> str:
+    """Why two versions do not work together; empty where they are at most one minor apart.
+
+    Args:
+        own: this end's, e.g. `1.4.0`.
+        other: the other end's.
+    """
+    ours, theirs = _minor(own), _minor(other)
+    if not fits(own, other):
+        older = "the node" if ours is not None and theirs is not None and ours < theirs else "the controller"
+        return (
+            f"the controller has provisioner {printable(other, 40)} and the node {own}: install a newer one at {older}"
+        )
+    return ""
+
+
+def fits(one: str, other: str) -> bool:
+    """Whether two versions are at most one minor apart."""
+    ours, theirs = _minor(one), _minor(other)
+    return ours is not None and theirs is not None and ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1
+
+
+def _minor(version: str) -> tuple[int, int] | None:
+    parts: Sequence[str] = version.split(".")
+    if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):  # noqa: PLR2004 (major and minor)
+        return None
+    return int(parts[0]), int(parts[1])
+
 
 _FURTHEST_S: Final = 120.0
 """No unit may be begun later than so long after it was sent."""

@@ -1,27 +1,62 @@
-"""The files that say which carriers have a node, for a controller, and what a node carries, for it. Pure."""
+"""The files that say which carriers have a node, for a controller, and what a node carries, for it. Pure.
+
+Which way calls to hosts go, by the caller's environment: from here, or to some carriers' hosts by their node.
+
+What a controller calls hosts by where some carriers have nodes, and a node as a service: their files opened.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NoReturn
 
-from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
-from provisioner.base.json_document import Document
-from provisioner.base.printable import printable
+from provisioner.base.files import is_proposed, make_own_folder, read_regular
+from provisioner.base.service import ServiceNotice, toml_settings
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
-from provisioner.base.toml_settings import toml_settings
-from provisioner.base.url import is_loopback
-from provisioner.inventory.model.addresses import is_host_name
-from provisioner.nodes.approved_changes import ApprovalRules, NodeApprover
-from provisioner.nodes.exchange_key import PublicExchangeKey, public_exchange_key
-from provisioner.nodes.jetstream import Broker
-from provisioner.nodes.node_rules import NodeRules
-from provisioner.nodes.subjects import is_carrier
+from provisioner.base.text import Document, counted, is_loopback, printable
+from provisioner.desired.render.templates import load_templates
+from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.private_folder import make_private_folder
+from provisioner.hosts.identity import HostKeyScans
+from provisioner.hosts.runner import OpenRunner
+from provisioner.inventory.model.base import is_host_name
+from provisioner.nodes.approvals import ApprovalRules, ApprovedMoments, NodeApprovals, NodeApprover
+from provisioner.nodes.broker import place_of, standing_line
+from provisioner.nodes.controller import NodeRunner, RoutedRunner
+from provisioner.nodes.envelope import PublicExchangeKey, is_carrier, public_exchange_key, read_exchange_key
+from provisioner.nodes.jetstream import Broker, controller_mailbox, node_mailbox
+from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
+
+NODES: Final = "PROVISIONER_NODES"
+"""Names the file of nodes, where calls to some carriers' hosts go by one."""
+
+
+def routed_by(environment: Mapping[str, str], local: OpenRunner, inventory: Path) -> OpenRunner:
+    """What carries calls by that environment.
+
+    Args:
+        environment: the caller's.
+        local: carries calls from here.
+        inventory: its folder: nothing that is proposed there says which way calls go.
+
+    Raises:
+        UsageError: a file of nodes is named and cannot be used.
+    """
+    if not (named := environment.get(NODES)):
+        return local
+    from provisioner.nodes.settings import routed  # noqa: PLC0415 (its libraries take their time)
+
+    return routed(local, Path(named), inventory)
+
 
 _URL: Final = re.compile(r"(tls|nats)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 _BROKER: Final = ("broker", "ca", "certificate", "certificate_key")
@@ -239,3 +274,115 @@ def _switch(values: Document, file: str, name: str, *, default: bool) -> bool:
 
 def _refuse(message: str, hint: str) -> NoReturn:
     raise UsageError(message, hint=hint)
+
+
+_MOST_SETTINGS: Final = 256 * 1024
+_BEGUN: Final = "begun-units"
+_ARTEFACTS: Final = "artefacts"
+_APPROVED: Final = "approved-moments"
+
+
+def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
+    """What carries calls where a file names nodes.
+
+    Args:
+        local: carries calls from here.
+        file: it, as `PROVISIONER_NODES` names it.
+        inventory: its folder: nothing that is proposed there says which way calls go.
+
+    Raises:
+        UsageError: the file cannot be read, is not as such files are, or is a part of the inventory's checkout.
+    """
+    if is_proposed(file, inventory):
+        raise UsageError(
+            f"{file} is a part of the inventory's checkout: whoever proposes a change would choose the nodes",
+            hint="keep the file of nodes outside of the checkout, and take this one out of Git",
+        )
+    settings = read_controller_settings(_text(file), str(file))
+    key = read_exchange_key(settings.key)
+    remote = NodeRunner(controller_mailbox(settings.broker, sorted(settings.nodes)), key, settings.nodes)
+    atexit.register(remote.close)
+    return RoutedRunner(local, remote, settings.nodes)
+
+
+@dataclass(frozen=True)
+class NodeService:
+    """A node by its file.
+
+    Attributes:
+        settings: what the file says.
+        environment: the caller's.
+        tell: takes a line for the log.
+    """
+
+    settings: NodeSettings
+    environment: Mapping[str, str]
+    tell: Callable[[str], None]
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until somebody says stop; systemd is told how it is.
+
+        Raises:
+            StateError, UsageError: its key or its folder cannot be used.
+        """
+        settings, notice = self.settings, ServiceNotice(self.environment)
+        key, begun = read_exchange_key(settings.key), self._begun()
+        mailbox = node_mailbox(settings.broker, settings.rules.carrier)
+        parts = NodeParts(
+            mailbox=mailbox,
+            key=key,
+            controllers={one.name: one for one in settings.controllers},
+            rules=settings.rules,
+            begun=begun,
+            approvals=NodeApprovals(settings.approvals, ApprovedMoments(settings.state / _APPROVED))
+            if settings.approvals
+            else None,
+            runner=self._runner,
+            folder=lambda: make_private_folder(self.environment),
+            tell=self.tell,
+            artefacts=KeptArtefacts(settings.state / _ARTEFACTS),
+            scans=HostKeyScans(self.environment, f"the node of {settings.rules.carrier}"),
+            reaches=lambda reaches: notice.status(standing_line(settings.broker.url, reaches=reaches)),
+        )
+        try:
+            self.tell(f"the node of {settings.rules.carrier} works, with {settings.broker.url}")
+            # It is ready to be started whether the broker is or not; its line says later whether it reaches it.
+            notice.ready(f"dials the broker {place_of(settings.broker.url)}")
+            Node(parts).run(stop, notice.alive)
+        finally:
+            notice.leaving()
+            mailbox.close()
+            begun.close()
+
+    def _begun(self) -> BegunUnits:
+        folder = self.settings.state
+        try:
+            make_own_folder(folder)
+        except OSError as error:
+            hint = "name a folder in `state` that is the node's own"
+            raise UsageError(f"{folder} cannot be made: {error.strerror}", hint=hint) from None
+        return BegunUnits(folder / _BEGUN, time.time())
+
+    def _runner(self) -> OpenRunner:
+        own = {name: value for name, value in self.environment.items() if name in _OF_CALLER}
+        ssh_key = self.settings.ssh_key
+        return AnsibleRunner(load_templates(), own | ({"PROVISIONER_SSH_KEY": str(ssh_key)} if ssh_key else {}))
+
+
+_OF_CALLER: Final = frozenset({"PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
+
+
+def node_settings(file: Path) -> NodeSettings:
+    """What a node's file says.
+
+    Raises:
+        UsageError: it cannot be read, or is not as such files are.
+    """
+    return read_node_settings(_text(file), os.fspath(file))
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_regular(file, most=_MOST_SETTINGS).decode()
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{file} cannot be read", hint="name the file that says what nodes there are") from None

@@ -14,35 +14,32 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from provisioner.base.atomic_file import replace_file
-from provisioner.base.child_process import Ended, OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.errors import HostError, LockedError, ProvisionerError, UsageError
-from provisioner.base.printable import printable
-from provisioner.base.regular_file import open_regular
-from provisioner.nodes.broker_line import reaches_broker
-from provisioner.nodes.return_units import (
+from provisioner.base.files import open_regular, replace_file
+from provisioner.base.processes import Ended, OutputTooLongError, StillRunningError, run_quietly, small_environment
+from provisioner.base.text import printable
+from provisioner.nodes.broker import reaches_broker
+from provisioner.nodes.upgrade import (
     ARMED,
     BACK,
     FOLDER,
+    INSTALLED,
     OVER,
+    PACKAGE,
     RETURNING,
     SCRIPT,
     SERVICE,
     SYSTEM,
     TIMER,
     WANTED,
-    return_script,
-    return_service,
-    return_timer,
-)
-from provisioner.nodes.upgrade_rules import (
-    INSTALLED,
-    PACKAGE,
     DpkgState,
     NodePackage,
     NodeStanding,
     missing,
     package_in,
+    return_script,
+    return_service,
+    return_timer,
 )
 
 _LOCK: Final = PurePosixPath("/run/provisioner-node-upgrade.lock")

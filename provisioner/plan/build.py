@@ -9,16 +9,16 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import Problem
 from provisioner.desired.approval_terms import approval_terms
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
+from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
-from provisioner.plan.basis import Basis, desired_digest, planned_digest
-from provisioner.plan.changes import Change, pending
+from provisioner.plan.change import Change, pending
 from provisioner.plan.diff import (
     Fleet,
     changes_of,
@@ -31,14 +31,16 @@ from provisioner.plan.diff import (
     sites_of,
 )
 from provisioner.plan.guards.approvals import HostTerms, approval_needs
-from provisioner.plan.guards.intents import broken_intents
-from provisioner.plan.guards.lockout import deaf_to_neighbours, locked_out, required_sources
-from provisioner.plan.guards.measures import named
-from provisioner.plan.guards.outside import outside_of
-from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
-from provisioner.plan.guards.surroundings import host_warnings
-from provisioner.plan.model import HeldInPlan, Plan
-from provisioner.render.files import RenderedFile
+from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, named, refusals_of
+from provisioner.plan.guards.reachability import (
+    broken_intents,
+    deaf_to_neighbours,
+    host_warnings,
+    locked_out,
+    outside_of,
+    required_sources,
+)
+from provisioner.plan.plan import Basis, HeldInPlan, Plan, desired_digest, planned_digest
 
 _NOTED = 5
 """So many files of machines are named: a host says what it likes of itself."""

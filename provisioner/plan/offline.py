@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import Secret, keyed_digest
-from provisioner.desired.spec import DesiredState, HostSpec, Peer
-from provisioner.desired.units import units_of
+from provisioner.base.text import endpoint_text
+from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, hub_settings, path_settings, program_path
+from provisioner.desired.spec import DesiredState, HostSpec, Peer, units_of
 from provisioner.hosts.facts import (
     FileFacts,
     FirewallFacts,
@@ -44,10 +44,8 @@ from provisioner.inventory.model import (
     StreamName,
     path_name,
 )
-from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of
-from provisioner.reach.ruleset import Ruleset, parse_ruleset
-from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
-from provisioner.render.media import hub_settings, path_settings
+from provisioner.plan.diff.comparison import canonical, sentinel_of, settings_of
+from provisioner.plan.reach.packets import Ruleset, parse_ruleset
 
 _NOTHING = Secret("not-known")
 _PSK = Secret("A" * 43 + "=")

@@ -1,1 +1,1 @@
-"""Reports: a result to text, JSON and HTML. Pure functions of the result; no clock, no network, no secrets."""
+"""Values as text, pages and documents. Imports `verify`, `plan`, `record`, `inventory`."""

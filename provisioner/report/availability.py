@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from provisioner.availability.measured import Measured, Span
-from provisioner.availability.shares import Kept, ShareRow
-from provisioner.base.clock import local_iso, local_time
-from provisioner.base.counted import are, counted
-from provisioner.base.json_document import Document
-from provisioner.base.printable import printable
+from provisioner.base.text import Document, are, counted, local_iso, local_time, printable
+from provisioner.record.availability.measured import Kept, Measured, ShareRow, Span
 from provisioner.report.tables import text_table
 
 _NAMED = 3

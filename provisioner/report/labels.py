@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-from provisioner.availability.shares import Kept
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import (
     BlockOwner,
@@ -25,10 +24,11 @@ from provisioner.inventory.model import (
     Zone,
 )
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
-from provisioner.lifecycle.openings import OpeningRisk, OpeningWarning
-from provisioner.lifecycle.pictures import Pictures
-from provisioner.lifecycle.states import FacilityState, Since
-from provisioner.report.zones import Cover
+from provisioner.record.availability.measured import Kept
+from provisioner.record.lifecycle.pictures import Pictures
+from provisioner.record.lifecycle.state import FacilityState, Since
+from provisioner.record.lifecycle.status import OpeningRisk, OpeningWarning
+from provisioner.report.progress import Cover
 
 TOTAL_LABEL = "Tổng cộng"
 NO_PLAN_LABEL = "Chưa có phương án"

@@ -3,25 +3,277 @@
 It is always short enough for every forge, whatever the plan: what does not fit is counted and named as left
 out. Names and reasons may come from a host, where anybody may have written them: they stand in code spans,
 which render no markup, and call nobody by `@`.
+
+A comment on a merge request in Markdown: bounded, and what somebody else wrote is no markup. Pure.
+
+What does not fit is counted and named as left out. Texts that may come from a host, where anybody may have written
+them, stand in code spans, which render no markup, and call nobody by `@`.
+
+What is between two plans, in words that texts and comments share. Pure.
+
+What is between two plans as one comment on a merge request. Pure.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Final
 
-from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.text import printable
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
-from provisioner.plan.changes import Action, Change, Impact, distinct_trust, is_dangerous
+from provisioner.plan.change import Action, Change, Impact, cut_by, distinct_trust, is_dangerous
 from provisioner.plan.guards.approvals import need_lines
-from provisioner.plan.guards.measures import named
-from provisioner.plan.totals import TotalsRow
-from provisioner.report.comment import MAX_BYTES, Comment, cell, code
+from provisioner.plan.guards.policy import named
+from provisioner.plan.plan import TotalsRow
+from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedBeside, MovedChange
 
-__all__ = ["MAX_BYTES", "plan_comment"]
+MAX_BYTES: Final = 60_000
+"""GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""
+
+_NAME: Final = 160
+_TAIL: Final = 600
+"""Kept free for the sentences that say what was left out."""
+
+
+def code(text: str, limit: int = _NAME) -> str:
+    """A text that somebody else wrote as a code span: one line, nothing in it is markup.
+
+    Args:
+        text: the text.
+        limit: how many bytes of it to show.
+    """
+    line = printable(text)
+    if len(line.encode()) > limit:
+        line = line.encode()[:limit].decode(errors="ignore") + "…"
+    fence = "`"
+    while fence in line:
+        fence += "`"
+    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
+    return f"{fence}{pad}{line or '-'}{pad}{fence}"
+
+
+def cell(text: str, limit: int = _NAME) -> str:
+    """The same in a table: a bar would end the cell, even in a code span."""
+    return code(text, limit).replace("|", "\\|")
+
+
+class Comment:
+    """A text that grows to its bound and no further."""
+
+    def __init__(self, whole: str, say: Translator = ENGLISH) -> None:
+        """Begin one.
+
+        Args:
+            whole: the command that shows all of what is left out.
+            say: whoever says what is left out.
+        """
+        self._lines: list[str] = []
+        self._left = MAX_BYTES
+        self._whole = whole
+        self._say = say
+
+    def must(self, lines: Iterable[str]) -> None:
+        """Add lines that are bounded by how they are made."""
+        for line in lines:
+            self._add(line)
+
+    def may(self, title: str, items: Sequence[str], total: int, noun: str) -> None:
+        """Add a list as far as there is room; says how many it leaves out."""
+        if not items:
+            return
+        self._add(title)
+        self._add("")
+        fitting = self._fill(items, _TAIL * 3)
+        if fitting < total:
+            self._add(f"- {self._say('… and {number} more', number=self._say.counted(total - fitting, noun))}")
+        self._add("")
+
+    def fold(self, title: str, heading: Sequence[str], items: Sequence[str], noun: str) -> None:
+        """Add a folded list as far as there is room; says what it leaves out."""
+        if not items:
+            return
+        if self._left < _TAIL * 2:
+            self._add(self._say("{title}: left out of this comment for its length.", title=title))
+            self._add("")
+            return
+        self.must([f"<details><summary>{title} ({len(items)})</summary>", "", *heading])
+        fitting = self._fill(items, _TAIL)
+        self._add("")
+        if fitting < len(items):
+            left = self._say.counted(len(items) - fitting, noun)
+            self._add(self._say("{left} left out of this comment: `{command}`.", left=left, command=self._whole))
+            self._add("")
+        self.must(["</details>", ""])
+
+    def text(self) -> str:
+        """The whole."""
+        return "\n".join(self._lines).rstrip("\n") + "\n"
+
+    def _fill(self, items: Sequence[str], reserve: int) -> int:
+        for number, item in enumerate(items):
+            if self._left - len(item.encode()) - 1 < reserve:
+                return number
+            self._add(item)
+        return len(items)
+
+    def _add(self, line: str) -> None:
+        self._lines.append(line)
+        self._left -= len(line.encode()) + 1
+
+
+_BESIDE: Final[Mapping[str, str]] = {
+    "tool": marked("this program's version: {before} → {after}"),
+    "templates": marked("templates and the hosts' program: {before} → {after}"),
+    "inventory": marked("the inventory's content: {before} → {after}"),
+    "commit": marked("commit, which no digest is over: {before} → {after}"),
+    "allowance": marked("allowed, {of}: {before} → {after}"),
+    "held": marked("held, {of}: {before} → {after}"),
+    "refused": marked("refused, {of}: {before} → {after}"),
+    "not read": marked("not read, {of}: {before} → {after}"),
+    "in the plan": marked("in the plan, {of}: {before} → {after}"),
+    "to hold": marked("what {of} is to hold: {before} → {after}"),
+}
+_YES: Final = "yes"
+
+
+def verdict(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
+    """What comes of it, in one line."""
+    if compared.is_equal:
+        return say("the same plan: {digest}", digest=compared.second.basis.digest)
+    if compared.is_same:
+        return say("the same is done: what approved the first plan approves the second")
+    return say("another plan: {moved}", moved=_moved(compared, say))
+
+
+def _moved(compared: BetweenPlans, say: Translator) -> str:
+    turns = compared.turns
+    if not compared.changes:
+        return say("no change moved, and what they rest on did")
+    counts = [
+        (say.plural("{n} change appears", "{n} changes appear", turns[ChangeTurn.APPEARS]), turns[ChangeTurn.APPEARS]),
+        (say.plural("{n} vanishes", "{n} vanish", turns[ChangeTurn.VANISHES]), turns[ChangeTurn.VANISHES]),
+        (say.plural("{n} differs", "{n} differ", turns[ChangeTurn.DIFFERS]), turns[ChangeTurn.DIFFERS]),
+    ]
+    words = ", ".join(text for text, number in counts if number)
+    hosts = say.counted(len(compared.hosts), "host")
+    return say(
+        "{changes}, on {hosts}; worst impact: {worst}", changes=words, hosts=hosts, worst=say.word(compared.worst)
+    )
+
+
+def head_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
+    """Which change it is and where; nothing in it is quoted."""
+    either = moved.either
+    what = f"{say.word(either.action)} {say.word(either.resource)} {say.restated(either.name)}"
+    return say("{what} on {host}", what=what, host=either.host)
+
+
+def impact_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
+    """Its impact; both where it is another one."""
+    impacts = [say.word(change.impact) for change in (moved.before, moved.after) if change]
+    return " → ".join(dict.fromkeys(impacts))
+
+
+def reason_of(moved: MovedChange, say: Translator = ENGLISH) -> str:
+    """Why; both reasons where they differ."""
+    before, after = moved.before, moved.after
+    if before is None or after is None:
+        return say.restated(moved.either.reason)
+    words = [_as_it_is(change, say, with_action=before.action is not after.action) for change in (before, after)]
+    return say("was {before}, is {after}", before=words[0], after=words[1]) if words[0] != words[1] else words[0]
+
+
+def _as_it_is(change: Change, say: Translator, *, with_action: bool) -> str:
+    reason = say.restated(change.reason)
+    return f"{say.word(change.action)} ({reason})" if with_action else f"({reason})"
+
+
+def viewers_of(compared: BetweenPlans) -> tuple[int, int]:
+    """How many live readers the first and the second plan cut."""
+    first, second = (
+        sum(sum(paths.values()) for paths in cut_by(plan.changes).values())
+        for plan in (compared.first, compared.second)
+    )
+    return first, second
+
+
+def beside_lines(compared: BetweenPlans, say: Translator = ENGLISH) -> Iterator[str]:
+    """A sentence for each thing that moved beside the changes."""
+    yield from (_beside(one, say) for one in compared.beside)
+
+
+def _beside(one: MovedBeside, say: Translator) -> str:
+    before, after = (_shown(text, say) for text in (one.before, one.after))
+    return say(_BESIDE[one.what], of=one.of, before=before, after=after)
+
+
+def _shown(text: str, say: Translator) -> str:
+    if text == _YES:
+        return say("yes")
+    return say.restated(text) if text else say("no")
+
 
 _REASON = 400
+_BESIDE_between_markdown = 20
+_VIEWERS = 20
+_SIGNS = {ChangeTurn.APPEARS: "+", ChangeTurn.VANISHES: "−", ChangeTurn.DIFFERS: "~"}  # noqa: RUF001 (a hyphen would begin a list)
+
+
+def between_comment(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
+    """Two plans side by side as Markdown of at most `MAX_BYTES` bytes."""
+    page = Comment("provisioner plan diff", say)
+    page.must(_head(compared, say))
+    trust = [_item(moved, say) for moved in compared.changes if moved.is_of_trust]
+    page.may(say("**Who and what is trusted:**"), trust, len(trust), "change")
+    others = [_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
+    page.may(say("**What moved**, the worst first:"), others, len(others), "change")
+    page.must(_viewers(compared, say))
+    page.must(_beside_between_markdown(compared, say))
+    return page.text()
+
+
+def _head(compared: BetweenPlans, say: Translator) -> Iterator[str]:
+    words = verdict(compared, say)
+    yield f"### {words[:1].upper()}{words[1:]}"
+    yield ""
+    for title, plan in ((say("first"), compared.first), (say("second"), compared.second)):
+        commit = say(", commit {commit}", commit=code(plan.commit)) if plan.commit else ""
+        yield f"- {title}: {code(plan.basis.digest)}{commit}"
+    yield ""
+
+
+def _item(moved: MovedChange, say: Translator) -> str:
+    reason = code(reason_of(moved, say), _REASON)
+    return f"- {_SIGNS[moved.turn]} {code(head_of(moved, say), 300)}, {impact_of(moved, say)}: {reason}"
+
+
+def _viewers(compared: BetweenPlans, say: Translator) -> Iterator[str]:
+    if not compared.viewers:
+        return
+    before, after = viewers_of(compared)
+    yield say("Viewers dropped: {before} → {after}", before=before, after=after)
+    for one in compared.viewers[:_VIEWERS]:
+        yield f"- {code(one.path)} {code(one.relay)}: {one.before} → {one.after}"
+    if len(compared.viewers) > _VIEWERS:
+        more = say.counted(len(compared.viewers) - _VIEWERS, "path")
+        yield f"- {say('… and {number} more', number=more)}"
+    yield ""
+
+
+def _beside_between_markdown(compared: BetweenPlans, say: Translator) -> Iterator[str]:
+    lines = list(beside_lines(compared, say))
+    if lines:
+        yield say("**Beside the changes:**")
+        yield ""
+    yield from (f"- {code(line, _REASON)}" for line in lines[:_BESIDE_between_markdown])
+    if len(lines) > _BESIDE_between_markdown:
+        yield f"- {say('… and {number} more', number=len(lines) - _BESIDE_between_markdown)}"
+
+
+_REASON_plan_markdown = 400
 _REFUSALS = 12
 _ROWS = 80
 _CUTTING = 50
@@ -37,7 +289,7 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     totals = totals_of(changing, plan.carriers)
     viewers = plan.against is None
     page = Comment("provisioner plan --details", say)
-    page.must(_head(plan, changing, totals, say))
+    page.must(_head_plan_markdown(plan, changing, totals, say))
     page.must(_trust(plan, changing, say))
     page.must(_held(plan, say))
     page.must(_refused(plan, say))
@@ -49,16 +301,18 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     page.must(_quarantined(plan, say))
     page.must(_left_out(plan, say))
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
-    shown = [_item(c, say) for c in cutting[:_CUTTING]]
+    shown = [_item_plan_markdown(c, say) for c in cutting[:_CUTTING]]
     page.may(say("**Who reconnects**, the worst first:"), shown, len(cutting), "change")
     facilities = sorted(totals.facilities.items(), key=lambda item: _severity(item[1]), reverse=True)
     rows = [_cells(f"{province}/{facility}", row, say, viewers=viewers) for (province, facility), row in facilities]
     page.fold(say("By facility"), _heading(say("facility"), say, viewers=viewers), rows, "facility")
-    page.fold(say("Every change"), [], [_item(c, say) for c in sorted(changing, key=_worst_first)], "change")
+    page.fold(
+        say("Every change"), [], [_item_plan_markdown(c, say) for c in sorted(changing, key=_worst_first)], "change"
+    )
     return page.text()
 
 
-def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
+def _head_plan_markdown(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
     if not changing:
         what = say.restated(no_change(plan))
     else:
@@ -82,7 +336,7 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translato
     yield ""
     if plan.unreadable:
         # Who reads no further has read what is missing here, before that nothing changes on the others.
-        yield from (f"- {code(say.restated(sentence), _REASON)}" for sentence in plan_ending(plan))
+        yield from (f"- {code(say.restated(sentence), _REASON_plan_markdown)}" for sentence in plan_ending(plan))
         yield ""
 
 
@@ -126,7 +380,7 @@ def _held(plan: Plan, say: Translator) -> Iterator[str]:
         yield "- " + say("**HELD: {facilities} with errors**: hosts keep what they have", facilities=facilities)
     for one in held[:_REFUSALS]:
         place = f" ({code(one.facility.place)})" if one.facility.place else ""
-        yield f"  - {code(one.facility.id)}: {code(say.restated(one.facility.reason), _REASON)}{place}"
+        yield f"  - {code(one.facility.id)}: {code(say.restated(one.facility.reason), _REASON_plan_markdown)}{place}"
     if len(held) > _REFUSALS:
         more = say.counted(len(held) - _REFUSALS, "facility")
         yield "  - " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
@@ -142,7 +396,7 @@ def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
         yield f"- **{line}**"
     for one in paths[:_REFUSALS]:
         where = say("{what} on {host}", what=code(one.path), host=code(one.host))
-        yield f"  - {where}: {code(say.restated(one.why), _REASON)}"
+        yield f"  - {where}: {code(say.restated(one.why), _REASON_plan_markdown)}"
     if len(paths) > _REFUSALS:
         more = say.counted(len(paths) - _REFUSALS, "path")
         yield "  - " + say("… and {paths} more: `provisioner quarantine list` lists them", paths=more)
@@ -153,7 +407,7 @@ def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
 def _refused(plan: Plan, say: Translator) -> Iterator[str]:
     for refusal in plan.refused[:_REFUSALS]:
         message, hint = say.restated(refusal.message), say.restated(refusal.hint)
-        yield f"- **{refusal.policy}**: {code(message, _REASON)}; {code(hint, _REASON)}"
+        yield f"- **{refusal.policy}**: {code(message, _REASON_plan_markdown)}; {code(hint, _REASON_plan_markdown)}"
     if len(plan.refused) > _REFUSALS:
         more = say.counted(len(plan.refused) - _REFUSALS, "reason")
         yield "- " + say("… and {number} more", number=more)
@@ -166,7 +420,7 @@ def _approvals(plan: Plan, say: Translator) -> Iterator[str]:
     lines = need_lines(plan.approvals)
     if lines:
         yield "- " + say("**To be approved** before it is applied, by:")
-    yield from (f"  - {code(say.restated(line), _REASON)}" for line in lines[:_REFUSALS])
+    yield from (f"  - {code(say.restated(line), _REASON_plan_markdown)}" for line in lines[:_REFUSALS])
     if len(lines) > _REFUSALS:
         yield "  - " + say("… and {number} more", number=len(lines) - _REFUSALS)
     if lines:
@@ -205,11 +459,11 @@ def _worst_first(change: Change) -> tuple[int, int, str, str]:
     return -change.impact.rank, -change.viewers, change.host, change.name
 
 
-def _item(change: Change, say: Translator) -> str:
+def _item_plan_markdown(change: Change, say: Translator) -> str:
     viewers = say(", drops {viewers}", viewers=say.counted(change.viewers, "viewer")) if change.viewers else ""
     what = f"{say.word(change.action)} {say.word(change.resource)} {code(say.restated(change.name))}"
     head = say("{what} on {host}", what=what, host=code(change.host))
-    return f"- {head}, {say.word(change.impact)}{viewers}: {code(say.restated(change.reason), _REASON)}"
+    return f"- {head}, {say.word(change.impact)}{viewers}: {code(say.restated(change.reason), _REASON_plan_markdown)}"
 
 
 def _site_packages(plan: Plan, say: Translator) -> Iterator[str]:
@@ -218,7 +472,7 @@ def _site_packages(plan: Plan, say: Translator) -> Iterator[str]:
         head = say(
             "**{sites} of {relay}: a new site package**", sites=say.counted(len(names), "site"), relay=code(relay, 70)
         )
-        yield f"- {head}: {code(say.restated(reason), _REASON)}: {_hosts(names, say)}"
+        yield f"- {head}: {code(say.restated(reason), _REASON_plan_markdown)}: {_hosts(names, say)}"
     if len(causes) > _REFUSALS:
         more = say.counted(len(causes) - _REFUSALS, "cause")
         yield "- " + say("… and {causes} more of new site packages", causes=more)
@@ -236,9 +490,9 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
     if plan.unreadable:
         hosts = _hosts(sorted(plan.unreadable), say)
         sentences.append(say("**Not read**, their changes are not in the plan: {hosts}", hosts=hosts))
-    sentences += [code(say.restated(note), _REASON) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
+    sentences += [code(say.restated(note), _REASON_plan_markdown) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
     seen = (f"{say.restated(one.message)}; {say.restated(one.hint)} ({one.place})" for one in plan.warnings)
-    sentences += [code(text, _REASON) for text in islice(seen, _REFUSALS)]
+    sentences += [code(text, _REASON_plan_markdown) for text in islice(seen, _REFUSALS)]
     for line in sentences:
         yield f"{line}."
         yield ""

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from provisioner.base.counted import counted
-from provisioner.base.json_document import Document
-from provisioner.base.printable import printable
-from provisioner.reach.cells import ReachCell
-from provisioner.reach.roads import CellReach
-from provisioner.reach.statements import Origin, StatementResult
+from provisioner.base.text import Document, counted, printable
+from provisioner.plan.reach.roads import CellReach
+from provisioner.plan.reach.statements import Origin, ReachCell, StatementResult
 from provisioner.report.tables import text_table
 
 _NAMES = ("from", "programs", "to", "reaches", "does not reach")

@@ -1,31 +1,187 @@
-"""The status of facilities as text and as a document. Pure."""
+"""The status of facilities as text and as a document. Pure.
+
+How old the proof is that a report stands on, in words: it stands above all that the report says. Pure.
+
+Which facilities are proved, and so can be accepted by those who sign. Pure.
+
+A facility is accepted when all that was agreed was up at the centre, and up once more at least a day and a night later
+(`lifecycle.evidence.ACCEPTANCE_HOURS`): what was proved once may be luck.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from provisioner.base.clock import local_iso, local_time
-from provisioner.base.diagnostics import Problem
-from provisioner.base.json_document import Document
-from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.printable import printable
+from provisioner.base.errors import Problem
+from provisioner.base.language import ENGLISH, Language, Translator, marked, translator
+from provisioner.base.text import VIETNAM, Document, local_iso, local_time, printable
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.lifecycle.drains import DrainStanding
-from provisioner.lifecycle.evidence import Evidence
-from provisioner.lifecycle.pictures import Pictures, freshness
-from provisioner.lifecycle.reasons import Reason
-from provisioner.lifecycle.states import FacilityState, Since
-from provisioner.lifecycle.status import FacilityStatus
-from provisioner.report.facility_document import duty_document, facility_document, since_document
-from provisioner.report.freshness import freshness_document, freshness_line, short, since_words
+from provisioner.inventory.model import Operating
+from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Evidence, Proof, Verification
+from provisioner.record.lifecycle.pictures import STALE_HOURS, Freshness, Pictures, freshness
+from provisioner.record.lifecycle.reasons import Reason
+from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Since
+from provisioner.record.lifecycle.status import DrainStanding, FacilityStatus
+from provisioner.report.facilities import duty_document, facility_document, since_document
 from provisioner.report.tables import text_table
 
 if TYPE_CHECKING:
-    from provisioner.availability.since import PathSince
+    from provisioner.record.availability.since import PathSince
+
+
+_HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
+
+
+def short(moment: datetime) -> str:
+    """A moment to the minute as Vietnam's clock has it."""
+    return f"{moment.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
+
+
+def since_words(since: datetime, times: int, say: Translator = ENGLISH) -> str:
+    """Since when something has been as it is, and in how many verifications in a row."""
+    seen = say.counted(times, "verification")
+    return say("since {moment}, in {times} in a row", moment=local_time(since), times=seen)
+
+
+def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
+    """The first line of a report: when all was verified last, and whether that still says anything of now."""
+    if fresh.verified is None or fresh.age is None:
+        return say("last verification: none is recorded, so which cameras are up now is not known")
+    line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_of(fresh.verified, say))
+    if fresh.is_stale:
+        stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
+        return f"{line}: {stale}"
+    if fresh.unseen:
+        carried = say("{facilities} that hosts carry", facilities=say.counted(fresh.carried, "facility"))
+        one = say(
+            "it is not known which cameras are up now of {unseen} of {carried}", unseen=fresh.unseen, carried=carried
+        )
+        return f"{line}; {one}"
+    return line
+
+
+def _age(fresh: Freshness, age: timedelta, say: Translator) -> str:
+    if age >= timedelta():
+        return say("{age} ago", age=_parts(age, say))
+    at = local_time(fresh.verified.shown.at) if fresh.verified else ""
+    if fresh.is_ahead:
+        return say("at {at}, later than this report, so a clock is wrong", at=at)
+    return say("at {at}, later than this report", at=at)
+
+
+def _of(verification: Verification, say: Translator) -> str:
+    if verification.limit:
+        return say("run {run}, limited to {limit}", run=verification.shown.run, limit=" ".join(verification.limit))
+    return say("run {run}", run=verification.shown.run)
+
+
+def _parts(age: timedelta, say: Translator) -> str:
+    """The two largest parts of an age, e.g. `3 days 4 h`; days take an s where they are more."""
+    hours, rest = divmod(age % timedelta(days=1), _HOUR)
+    if age.days:
+        return f"{say.counted(age.days, 'day')} {say('{hours} h', hours=hours)}"
+    minutes = say("{minutes} min", minutes=rest // _MINUTE)
+    return f"{say('{hours} h', hours=hours)} {minutes}" if hours else minutes
+
+
+def freshness_label(fresh: Freshness) -> str:
+    """The same in Vietnamese, for spreadsheets."""
+    if fresh.verified is None or fresh.age is None:
+        return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
+    at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
+    age = f"{_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
+    if fresh.is_ahead:
+        age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
+    limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""
+    line = f"lần kiểm tra gần nhất: {age} (lúc {at}, {fresh.verified.shown.run}{limit})"
+    if fresh.is_stale:
+        return f"{line}, ĐÃ CŨ QUÁ {STALE_HOURS} GIỜ, không rõ hiện camera nào có hình"
+    return f"{line}; {fresh.unseen}/{fresh.carried} cơ sở chưa rõ hiện trạng" if fresh.unseen else line
+
+
+def freshness_document(fresh: Freshness) -> Document:
+    """The fields of a document that say it."""
+    return {
+        "last_verification": _verification(fresh, fresh.verified) if fresh.verified else None,
+        "stale": fresh.is_stale,
+        "carried": fresh.carried,
+        "unseen": fresh.unseen,
+    }
+
+
+def _verification(fresh: Freshness, verification: Verification) -> Document:
+    return {
+        "run": verification.shown.run,
+        "at": local_iso(verification.shown.at),
+        "age_s": int((fresh.now - verification.shown.at).total_seconds()),
+        "limit": list(verification.limit),
+    }
+
+
+@dataclass(frozen=True)
+class FacilityProof:
+    """What was proved of one facility, as it is signed now.
+
+    Attributes:
+        proof: when all its pulled paths were up; None where they never were.
+    """
+
+    status: FacilityStatus
+    proof: Proof | None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether there is a record of acceptance to sign."""
+        return FacilityState.ACCEPTED in self.status.standing.steps
+
+    @property
+    def refusal(self) -> str:
+        """Why there is none, and what has to happen; empty where there is one."""
+        if self.is_accepted:
+            return ""
+        if self.status.facility.plan is None:
+            return "it has no connection plan"
+        if FacilityState.PLAN_AGREED not in self.status.standing.steps:
+            return "its plan is not signed by all three parties as it is now"
+        if self.proof is None:
+            return "not all that its plan says was ever up at the centre in one verification"
+        first = local_time(self.proof.first.at)
+        return f"it was proved at {first}, and has to be proved again at least {ACCEPTANCE_HOURS} h later"
+
+
+@dataclass(frozen=True)
+class ProvedFacilities:
+    """All facilities that are not closed, in the order of ids."""
+
+    listed: tuple[FacilityProof, ...]
+
+    @property
+    def accepted(self) -> int:
+        """How many have a record of acceptance."""
+        return sum(one.is_accepted for one in self.listed)
+
+    @property
+    def proved_once(self) -> int:
+        """How many were proved, and not yet again."""
+        return sum(one.proof is not None and not one.is_accepted for one in self.listed)
+
+
+def proof_of_facility(status: FacilityStatus, evidence: Evidence) -> FacilityProof:
+    """What was proved of a facility."""
+    plan = status.facility.plan
+    return FacilityProof(status, ConnectionProgress(status.facility, plan, evidence).proof if plan else None)
+
+
+def proved_facilities(statuses: Iterable[FacilityStatus], evidence: Evidence) -> ProvedFacilities:
+    """What was proved of each facility."""
+    counted = (status for status in statuses if status.facility.operating is not Operating.CLOSED)
+    return ProvedFacilities(tuple(proof_of_facility(status, evidence) for status in counted))
+
 
 _TIMELINESS = {
     Timeliness.NOT_BOUND: "",

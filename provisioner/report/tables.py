@@ -1,8 +1,14 @@
-"""Tables as text: columns as wide as they have to be. Pure."""
+"""Tables as text: columns as wide as they have to be. Pure.
+
+Names as people read them: some of them, and how many more there are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
+
+from provisioner.base.language import ENGLISH, Translator
 
 TOTAL_NAME = "all"
 """The name of a row of totals."""
@@ -24,3 +30,13 @@ def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: 
     line = "  ".join(cells).format
     for row in (names, *rows):
         yield line(*row).rstrip()
+
+
+_MANY: Final = 5
+
+
+def some_of(names: Sequence[str], say: Translator = ENGLISH) -> str:
+    """The first names, and how many more there are."""
+    listed = ", ".join(names[:_MANY])
+    more = len(names) - _MANY
+    return say("{names} and {count} more", names=listed, count=more) if more > 0 else listed

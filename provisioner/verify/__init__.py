@@ -1,1 +1,1 @@
-"""Verification: evidence from hosts in one visit each, judged into verdicts and incidents (docs/design.md, part 7)."""
+"""From evidence to verdicts. Imports `plan`, `hosts`, `desired`, `record`."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from provisioner.verify.picture.rules import State
+from provisioner.verify.picture_check import State
+from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import (
     FAR,
     MOST_REFERENCES,
@@ -27,7 +28,6 @@ from provisioner.verify.reference import (
     references_by_site,
 )
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
-from provisioner.verify.view import PictureView
 
 PICTURE_LEVEL: Final = 6
 """The level that looks at the picture: nobody accepts a view that it did not pass."""

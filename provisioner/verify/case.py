@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioner.desired.spec import MediaPath
-from provisioner.hosts.elements import SetElement
-from provisioner.plan.changes import Change, pending
-from provisioner.verify.closer import FarEnd, Said
-from provisioner.verify.evidence import Device, HostEvidence, Read, RelayEvidence
+from provisioner.hosts.facts import SetElement
+from provisioner.plan.change import Change, pending
+from provisioner.verify.devices import FarEnd, Said
+from provisioner.verify.evidence import Device, HostEvidence, Origins, Read, RelayEvidence, device_of
 from provisioner.verify.memory import NOTHING, PathMemory
-from provisioner.verify.origins import Origins, device_of
+from provisioner.verify.paths import PathToCheck, touching
 from provisioner.verify.reference import References
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.touched import touching
-from provisioner.verify.wanted import PathToCheck
 
 
 @dataclass(frozen=True, slots=True)

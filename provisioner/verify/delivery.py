@@ -5,28 +5,89 @@ stream arrive, or its camera leaves some out. What only one reader lacks may be 
 processor; so a shortage counts where something else bears it out: what the relay itself received, what waits in a
 connection, what MediaMTX threw away. Between two hosts TCP loses nothing: what was handed over and does not wait has
 arrived.
+
+Whether a source stopped while it was looked at: its pictures came in full, and then none came any more. Pure.
+
+A line that is too slow goes on bringing pictures, late or in part. A camera that hangs sends none, while its connection
+stands and its relay waits: that is silence, and no cause lies on the way from there to a reader. What a reader saw end
+counts only where the relay itself received nothing meanwhile: a reader may be slow by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from provisioner.base.counted import counted
-from provisioner.desired.spec import HostSpec
-from provisioner.desired.users import centre_user
+from provisioner.base.text import counted
+from provisioner.desired.readers import centre_user
+from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
-from provisioner.verify.lossy import centre_line_check, site_line_check
+from provisioner.verify.network import centre_line_check, site_line_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.stopped import stopped_check
-from provisioner.verify.travel import Arrival, Delivery, PathFlow, Seen
+from provisioner.verify.transport import Arrival, Delivery, PathFlow, Seen
+
+# The end of a look in which nothing came: of a short one so long, of a longer one such a share. A picture that is late
+# is late by less.
+_END_S, _END_SHARE = 1.5, 0.4
+# So many of the usual steps: of a camera that sends a picture every few seconds the next one may be due.
+_END_STEPS = 5
+# A network that loses packets may hold a stream up for a second or two.
+_STOOD_STILL_S = 3.0
+# Who waited for a key frame in vain waited longer than that for a camera that has one every ten seconds.
+_LONG_S = 8.0
+# Where so many streams of other devices stood still, too, it is their line.
+_OF_SITE = 1 / 3
+
+
+def stopped_check(case: Case) -> Check | None:
+    """The failure of a camera whose stream came in full and ended within the look; None where it did not."""
+    read = case.relay.reads.get(case.target.path.name)
+    seen = read.seen if read else None
+    if seen is None or not ends_early(seen) or not _stood_still(case, case.target.path, _STOOD_STILL_S):
+        return None
+    if _is_of_site(case):
+        return None
+    came_s, nothing_s = seen.arrived_s, _end_s(seen)
+    detail = f"it sent {came_s:.0f} s of picture, and then nothing for {nothing_s:.0f} s: restart the camera"
+    return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, detail)
+
+
+def stops(case: Case) -> bool:
+    """Whether its relay itself received nothing for so long that a reader who waited for a picture waited in vain."""
+    return case.stalls > 0 or (_stood_still(case, case.target.path, _LONG_S) and not _is_of_site(case))
+
+
+def ends_early(seen: Seen) -> bool:
+    """Whether what came of a stream came in time, and nothing in the last part of a look."""
+    in_time = seen.arrived_s <= seen.span_s + seen.step_s + _END_S
+    return in_time and _end_s(seen) > max(_END_S, _END_SHARE * seen.looked_s, _END_STEPS * seen.step_s)
+
+
+def _end_s(seen: Seen) -> float:
+    return seen.looked_s - seen.arrived_s
+
+
+def _stood_still(case: Case, path: MediaPath, seconds: float) -> bool:
+    flow = case.relay.deliveries.flows.get(path.name) if case.relay.deliveries else None
+    return flow is not None and flow.still_s >= seconds
+
+
+def _is_of_site(case: Case) -> bool:
+    """Whether what other devices of the site send stood still as well."""
+    flows = case.relay.deliveries.flows if case.relay.deliveries else {}
+    facility, device = case.target.path.facility, case.target.path.device
+    beside = [path for path in case.target.relay.paths if path.facility == facility and path.device != device]
+    there = [path for path in beside if path.name in flows and flows[path.name].seconds > 0]
+    still = [path for path in there if _stood_still(case, path, _STOOD_STILL_S)]
+    return bool(still) and len(still) >= _OF_SITE * len(there)
+
 
 # A look of less says nothing: one key picture more or less is a third of it.
 _SHORTEST_S = 2.5
 # What a reader's start, a burst and a busy host may take of a look; of a long one a share.
 _SLACK_S, _SLACK_SHARE = 1.0, 0.15
 # Where a third of a site's streams are short, its line is known to be too slow, and less is enough to be one of them.
-_LITTLE_S, _OF_SITE = 0.3, 1 / 3
+_LITTLE_S, _OF_SITE_delivery = 0.3, 1 / 3
 # A path whose relay received that much more than its reader saw was read by a slow reader.
 _SLOW_READER = 0.6
 # From one picture to the next: longer than this many usual steps, some were left out.
@@ -83,7 +144,7 @@ def _short_check(case: Case) -> Check:
         name: other for name in beside if name != case.target.path.name and (other := _seen(case.relay.reads.get(name)))
     }
     lacking = [name for name, other in others.items() if _lacks_here(case, name, other)]
-    if not is_short(seen, case.path_as_seen.fps) and len(lacking) < max(1, _OF_SITE * len(others)):
+    if not is_short(seen, case.path_as_seen.fps) and len(lacking) < max(1, _OF_SITE_delivery * len(others)):
         return PASSED
     part = _part(seen)
     if others and not lacking:

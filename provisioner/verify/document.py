@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from provisioner.base.document_parts import LongList
-from provisioner.base.json_document import Document
-from provisioner.verify.in_a_row import in_a_row
-from provisioner.verify.levels import HIGHEST, LEVELS
+from provisioner.base.text import Document, LongList
+from provisioner.verify.incidents import in_a_row
+from provisioner.verify.judge import HIGHEST, LEVELS
 from provisioner.verify.result import (
+    PARTS,
     Accepted,
     DeviceReport,
     HostReport,
+    HostWait,
     Incident,
     PathVerdict,
     PictureReport,
@@ -21,7 +22,6 @@ from provisioner.verify.result import (
     VerifyResult,
     summary_of,
 )
-from provisioner.verify.waits import PARTS, HostWait
 
 
 def verify_document(result: VerifyResult) -> Document:

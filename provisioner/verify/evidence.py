@@ -2,24 +2,68 @@
 
 Nor is one that says what cannot be: fewer bytes than none, a handshake in a year to come. What it says of paths that
 nobody asked that host about is evidence of nothing, as each path is judged by what its own relay and centres say of it.
+
+What a relay says of sites that push to it: whose streams come, from where, and who was refused. Pure.
+
+Where a relay's pictures come from: MediaMTX follows a camera's redirect to anywhere, so its connections count. Pure.
+
+A source has one connection. A device with fewer connections than paths that give a picture redirects one of them. A
+place with more connections that bring a picture than paths that are there is where somebody was redirected to. Whose
+path that is, the first count says, unless a connection that brings no picture stands in for the missing one: then no
+device that has such a connection, or may have one, is known to be where its pictures come from.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from provisioner.base.host_answer import Fields, UnreadableError, fields_of
+from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.condition import Disk, clock_in, disks_in
-from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.verify import closer as looked_closer
+from provisioner.verify import devices as looked_closer
 from provisioner.verify import words
-from provisioner.verify.accounts import DeviceAccount, accounts_in
-from provisioner.verify.closer import NOTHING_CLOSER, Closer, closer_in, device_of
-from provisioner.verify.picture.measures import Picture, picture_in
-from provisioner.verify.publishers import NOBODY_SEEN, Publishing, publishing_in
-from provisioner.verify.travel import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_of
+from provisioner.verify.devices import NOTHING_CLOSER, Closer, closer_in
+from provisioner.verify.devices import device_of as device_of_of_evidence
+from provisioner.verify.picture_measures import Picture, picture_in
+from provisioner.verify.result import DeviceAccount, accounts_in
+from provisioner.verify.transport import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_of
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """Who pushes to a relay.
+
+    Attributes:
+        comes_from: by path, the address that pushes it; None where the relay could not list its sessions.
+        refused: the addresses from which somebody wanted to push of late, and was refused, each with how often.
+    """
+
+    comes_from: Mapping[str, str] | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+NOBODY_SEEN = Publishing()
+
+
+def publishing_in(relay: Fields) -> Publishing:
+    """What a relay's answer says of sites that push.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    if not relay.has("publishing"):
+        return NOBODY_SEEN
+    said = relay.below("publishing")
+    listed = said.each("sessions") if said.has("sessions") else None
+    return Publishing(
+        None if listed is None else {one.sentence("path"): one.sentence("address") for one in listed},
+        {address: said.below("refused").amount(address) for address in said.below("refused").values},
+    )
+
 
 Device = looked_closer.Device
 
@@ -236,7 +280,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         unit=relay.sentence("unit"),
         api_error=relay.sentence("api_error"),
         tunnel=_tunnel(relay.below("tunnel")),
-        devices={device_of(device): device.sentence("outcome") for device in relay.each("devices")},
+        devices={device_of_of_evidence(device): device.sentence("outcome") for device in relay.each("devices")},
         samples={name: _samples(path) for name, path in paths.items()},
         reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
         errors=_errors(relay.below("errors")),
@@ -266,11 +310,11 @@ def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:
 
 
 def _sources(sources: Fields) -> Sources:
-    connections = {device_of(one): one for one in sources.each("connections")}
+    connections = {device_of_of_evidence(one): one for one in sources.each("connections")}
     return Sources(
         connections={place: one.amount("count") for place, one in connections.items()},
         flowing={place: one.amount("flowing") for place, one in connections.items()},
-        halted=frozenset(device_of(one) for one in sources.each("halted")),
+        halted=frozenset(device_of_of_evidence(one) for one in sources.each("halted")),
     )
 
 
@@ -281,7 +325,7 @@ def _centre(centre: Fields) -> CentreEvidence:
     }
     incoming = arrivals_in(centre, "incoming") if centre.has("incoming") else ()
     ways = list(centre.each("ways")) if centre.has("ways") else []
-    outcomes = {device_of(way): way.sentence("outcome") for way in ways}
+    outcomes = {device_of_of_evidence(way): way.sentence("outcome") for way in ways}
     return CentreEvidence(_tunnel(centre.below("tunnel")), reads, incoming, outcomes, closer_in(centre, ways))
 
 
@@ -351,3 +395,73 @@ def _read(read: Fields) -> Read:
         looked="picture" in read.values,
         picture=picture_in(read.below("picture")) if read.has("picture") else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What the count says of one relay.
+
+    Attributes:
+        short: devices with fewer connections than paths that give a picture.
+        strange: places that a picture is pulled from which belongs to no path of theirs.
+        unsure: devices of which it cannot be said whether their pictures come from there.
+    """
+
+    short: frozenset[Device]
+    strange: tuple[Device, ...]
+    unsure: frozenset[Device]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A path as two samples show it; `waits` of one that has no picture and tries to get one."""
+
+    device: Device
+    flows: bool
+    there: bool
+    waits: bool
+
+
+NOWHERE: Device = ("", 0)
+"""Where a relay finds the device of a path that its site pushes: nothing is ever heard of it."""
+
+
+def device_of(path: MediaPath) -> Device:
+    """Where a path's own device is found."""
+    if path.source is None:
+        return NOWHERE
+    return str(path.source.address), path.source.port
+
+
+def origins_of(spec: HostSpec, relay: RelayEvidence) -> Origins | None:
+    """Count a relay's connections against its paths; None where it did not tell of its connections."""
+    if relay.sources is None:
+        return None
+    seen = tuple(_seen(spec, relay))
+    flowing = Counter(path.device for path in seen if path.flows)
+    lacking = +Counter({device: count - relay.sources.connections.get(device, 0) for device, count in flowing.items()})
+    strange = +Counter(_strange(spec, relay, relay.sources, seen))
+    unsure: set[Device] = set()
+    if strange.total() > lacking.total():
+        idle = {d for d, count in relay.sources.connections.items() if count > relay.sources.flowing.get(d, 0)}
+        unsure = (idle | {path.device for path in seen if path.waits}) & flowing.keys()
+    return Origins(frozenset(lacking), tuple(sorted(strange)), frozenset(unsure))
+
+
+def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
+    for path in (one for one in spec.paths if one.source is not None):
+        first, second = relay.samples.get(path.name, (None, None))
+        if first is not None and second is not None:
+            # One that came up in between had no connection yet when those were counted.
+            flows = first.available and second.available and second.inbound_bytes > first.inbound_bytes
+            waits = not second.available and not path.on_demand
+            yield _Seen(device_of(path), flows, second.available, waits)
+
+
+def _strange(spec: HostSpec, relay: RelayEvidence, sources: Sources, seen: tuple[_Seen, ...]) -> dict[Device, int]:
+    own = {device_of(path) for path in spec.paths if path.source is not None}
+    # Of a device that was not asked about as a whole there may be paths that nobody counted.
+    partly = {device_of(path) for path in spec.paths if path.name not in relay.samples}
+    there = Counter(path.device for path in seen if path.there)
+    known = {d: sources.flowing.get(d, 0) - there[d] for d in sources.connections if d in own - partly}
+    return known | {d: count for d, count in sources.connections.items() if d not in own}

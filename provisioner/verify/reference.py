@@ -15,12 +15,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from provisioner.base.clock import VIETNAM
-from provisioner.base.json_document import Document
-from provisioner.hosts.document import Fields, UnreadableError, fields_of
+from provisioner.base.host_answer import Fields, UnreadableError, fields_of
+from provisioner.base.text import VIETNAM, Document
 from provisioner.verify.memory import Suspicion
+from provisioner.verify.picture_measures import AN_EDGE, FEWEST_EDGES, PictureView
 from provisioner.verify.result import ReferenceReport
-from provisioner.verify.view import AN_EDGE, FEWEST_EDGES, PictureView
 
 ACROSS: Final = 32
 DOWN: Final = 16

@@ -1,20 +1,213 @@
-"""The result of a verification (docs/design.md, part 7). Pure."""
+"""The result of a verification (docs/design.md, part 7). Pure.
+
+Where the time of a verification went. Pure; parts of a visit overlap, so that they add up to more than the whole.
+
+What devices told a relay of themselves by ONVIF, as evidence: parsed strictly, judged elsewhere. Pure.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
-from provisioner.availability.since import PathSince
-from provisioner.base.held import HeldFacility
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.host_answer import Fields, UnreadableError, fields_of
 from provisioner.hosts.condition import HostFault
-from provisioner.plan.changes import Change
-from provisioner.verify.view import PictureView
-from provisioner.verify.waits import Waits
+from provisioner.plan.change import Change
+from provisioner.record.availability.since import PathSince
+from provisioner.verify.picture_measures import PictureView
+
+PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "reads": "pictures",
+        "centre reads": "pictures",
+        "samples": "flow",
+        "facts": "facts",
+        "ports": "ports",
+        "causes": "causes",
+    }
+)
+"""The parts of a visit, in the host program's words, and in ours."""
+
+_MOST_PARTS = 50
+# Shorter ones are not worth a reader's time.
+_SHOWN_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class HostWait:
+    """One host: when it had answered, how long its visit took by its own word, and what for.
+
+    Attributes:
+        answered_s: seconds from when all were asked until its answer; None where none came.
+        visit_s: seconds on the host itself; None where it did not say.
+        parts: seconds by the host program's words for them.
+    """
+
+    host: str
+    answered_s: float | None = None
+    visit_s: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The whole: until hosts were asked, until the last one had answered, and each host."""
+
+    before_s: float = 0.0
+    asked_s: float = 0.0
+    hosts: Mapping[str, HostWait] = field(default_factory=dict)
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return self.before_s + self.asked_s
+
+    @property
+    def last(self) -> HostWait | None:
+        """The host that all waited for, of those that answered."""
+        answered = [wait for wait in self.hosts.values() if wait.answered_s is not None]
+        return max(answered, key=lambda wait: wait.answered_s or 0.0, default=None)
+
+
+def together(rounds: Iterable[Waits]) -> Waits:
+    """The waits of several rounds in one; what is said of a host is of the round in which it was first asked."""
+    every = list(rounds)
+    hosts = {host: wait for one in reversed(every) for host, wait in one.hosts.items()}
+    return Waits(sum(one.before_s for one in every), sum(one.asked_s for one in every), hosts)
+
+
+def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
+    """A host's part, out of its answer; what it says of its time is worth nothing where it cannot be read."""
+    try:
+        answer = fields_of(document)
+        visit = _seconds(answer, "seconds") if answer.has("seconds") else None
+        return HostWait(host, answered_s, visit, _parts(answer))
+    except UnreadableError:
+        return HostWait(host, answered_s)
+
+
+def _parts(answer: Fields) -> dict[str, float]:
+    if not answer.has("spans"):
+        return {}
+    spans: Sequence[Fields] = list(answer.each("spans"))[:_MOST_PARTS]
+    seconds = {span.text("what"): _seconds(span, "seconds") for span in spans}
+    return {what: seconds[what] for what in PARTS if what in seconds}
+
+
+def _seconds(fields: Fields, name: str) -> float:
+    return max(0.0, fields.measure(name))
+
+
+def waits_line(waits: Waits) -> str:
+    """The whole in one line, for the host that all others waited for; what it did side by side, the longest first."""
+    head = f"took {waits.total_s:.1f} s: {waits.before_s:.1f} s until hosts were asked"
+    last = waits.last
+    if last is None or last.answered_s is None:
+        return f"{head}, {waits.asked_s:.1f} s for answers that did not come"
+    if last.visit_s is None:
+        return f"{head}, {last.answered_s:.1f} s for {last.host}, the last to answer"
+    way = max(0.0, last.answered_s - last.visit_s)
+    head = f"{head}, {way:.1f} s on the way to {last.host}, {last.visit_s:.1f} s there"
+    parts = sorted(last.parts.items(), key=lambda part: -part[1])
+    named = ", ".join(f"{PARTS[what]} {seconds:.1f} s" for what, seconds in parts if seconds >= _SHOWN_S)
+    return f"{head} ({named})" if named else head
+
+
+TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
+REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
+_OUTCOMES = frozenset({TOLD, SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN})
+_MOST_NAMES = 8
+# The years 1970 to 2200, and no picture is larger.
+_LATEST, _LARGEST = 7_258_118_400, 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceClock:
+    """A device's clock as it was told between two moments of the relay's, in seconds since 1970.
+
+    Attributes:
+        utc: what it says of UTC; None where it does not.
+        shown: what it shows people, as in its picture, as if that were UTC.
+    """
+
+    before: float
+    after: float
+    utc: int | None
+    shown: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaProfileThere:
+    """Whether a device has the media profile that it has to have, its size, and the names of those that it has."""
+
+    there: bool
+    size: tuple[int, int]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAccount:
+    """What came of asking one device; `detail` is what it did instead of telling."""
+
+    outcome: str
+    detail: str = ""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+    clock: DeviceClock | None = None
+    profile: MediaProfileThere | None = None
+
+
+def accounts_in(relay: Fields) -> Mapping[str, DeviceAccount]:
+    """The accounts in a relay's answer, by the devices' names; none where nobody was asked.
+
+    Raises:
+        UnreadableError: they cannot be read.
+    """
+    return {name: _account(one) for name, one in relay.named("onvif")} if relay.has("onvif") else {}
+
+
+def _account(one: Fields) -> DeviceAccount:
+    outcome = one.text("outcome")
+    if outcome not in _OUTCOMES:
+        raise UnreadableError(f"{one.place_of('outcome')} is none that is known")
+    model, serial, firmware = (one.sentence(name, "").strip() for name in ("model", "serial", "firmware"))
+    clock, profile = one.below_or_none("clock"), one.below_or_none("profile")
+    return DeviceAccount(
+        outcome=outcome,
+        detail=one.sentence("detail", ""),
+        model=model,
+        serial=serial,
+        firmware=firmware,
+        clock=_clock(clock) if clock else None,
+        profile=_profile(profile) if profile else None,
+    )
+
+
+def _clock(clock: Fields) -> DeviceClock:
+    utc, shown = (_moment(clock, name) for name in ("utc", "shown"))
+    before, after = clock.measure("before"), clock.measure("after")
+    if not 0 <= before <= after <= _LATEST:
+        raise UnreadableError(f"{clock.place} is no span of time")
+    return DeviceClock(before, after, utc, shown)
+
+
+def _moment(clock: Fields, name: str) -> int | None:
+    moment = clock.number_or_none(name)
+    if moment is not None and not 0 <= moment <= _LATEST:
+        raise UnreadableError(f"{clock.place_of(name)} is in no year of this program's")
+    return moment
+
+
+def _profile(profile: Fields) -> MediaProfileThere:
+    width, height = (min(profile.amount(side), _LARGEST) for side in ("width", "height"))
+    return MediaProfileThere(profile.flag("there"), (width, height), profile.sentences("names", _MOST_NAMES))
 
 
 class Verdict(StrEnum):

@@ -16,12 +16,11 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from provisioner.base.canonical import canonical_json
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM, canonical_json
 from provisioner.desired.spec import MediaPath
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
+from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import Verdict
-from provisioner.verify.wanted import PathToCheck
 
 _DAYS: Final = 7
 OVERDUE: Final = timedelta(days=8)

@@ -2,6 +2,11 @@
 
 What failed for the first time is looked at once more, a minute later: the only way to tell a camera that was just
 starting from one that is down (`verify.standing`).
+
+The answers of a visit, taken as they come: a relay is judged once it and the centres that read it have answered.
+
+What a host tells of a thousand paths and of its own files is let go of as soon as they are judged: a country's answers
+are never there together. Kept is what is asked of a host afterwards.
 """
 
 from __future__ import annotations
@@ -9,49 +14,193 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from provisioner.base.counted import are, counted
-from provisioner.base.stage import Stage, at_stage
+from provisioner.base.service import Stage, at_stage
+from provisioner.base.text import are, counted
 from provisioner.desired.spec import ReaderEncryption
 from provisioner.hosts.condition import Condition, ending_certificate, findings, other_firewalls
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
-from provisioner.plan.changes import Change
-from provisioner.verify.accounts import DeviceAccount
+from provisioner.plan.change import Change, pending
 from provisioner.verify.devices import by_device, device_reports, with_account
-from provisioner.verify.evidence import HostEvidence
+from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of, of_devices, of_hosts
-from provisioner.verify.judge import Judged, is_proved, judge_each, not_reached, put_together
-from provisioner.verify.levels import HIGHEST, PICTURES
-from provisioner.verify.maintenance import Window, in_window, window_meanwhile, window_over
+from provisioner.verify.judge import HIGHEST, PICTURES, Judged, is_proved, judge_each, not_reached, put_together
 from provisioner.verify.memory import NOTHING
-from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
-from provisioner.verify.picture.due import looks_at
-from provisioner.verify.picture.looks import Looks
+from provisioner.verify.path_history import (
+    APART,
+    EVERYTHING,
+    Onlooker,
+    Orders,
+    Timepiece,
+    Window,
+    in_window,
+    look_of,
+    needs_second_look,
+    of_one_camera,
+    settled,
+    window_meanwhile,
+    window_over,
+    with_lasting,
+)
+from provisioner.verify.paths import PathToCheck, with_logins_in_use
+from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import references_by_site
-from provisioner.verify.requests import ObserveCall, ProbeLimits, one_a_relay, paths_by_host, probe_calls, taking_turns
+from provisioner.verify.requests import (
+    ObserveCall,
+    ProbeLimits,
+    looks_at,
+    one_a_relay,
+    paths_by_host,
+    probe_calls,
+    taking_turns,
+)
 from provisioner.verify.result import (
     CameraSample,
+    DeviceAccount,
     DeviceReport,
     HostReport,
+    HostWait,
     PathLook,
     PathVerdict,
     Scope,
     Verdict,
     VerifyResult,
+    Waits,
+    host_wait,
+    together,
 )
 from provisioner.verify.rotation import Chosen, by_need, sample_of
-from provisioner.verify.standing import APART, look_of, needs_second_look, of_one_camera, settled, with_lasting
-from provisioner.verify.visit_answers import HeardHost, JudgesRelay, VisitAnswers
-from provisioner.verify.waits import HostWait, Waits, host_wait, together
-from provisioner.verify.wanted import PathToCheck, with_logins_in_use
 
-if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+if TYPE_CHECKING:
     from provisioner_host import wire
+
+
+Compare = Callable[[HostFacts], Iterable[Change]]
+"""What differs from the desired state on a host, from its facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardHost:
+    """What is kept of a host's answer.
+
+    Attributes:
+        evidence: without its facts, and what it tells of paths.
+        version: of what serves paths there, as it names itself; empty where nothing does, None without facts.
+        firewalls: of others, as its facts name them.
+        drift: what differs from the desired state; None where that could not be read.
+        accounts: what devices told of themselves, by their names.
+        read: the paths that it read as their relay; None where it told of none.
+        refused: those of them that it could not read at all.
+    """
+
+    evidence: HostEvidence
+    version: str | None = None
+    firewalls: tuple[str, ...] = ()
+    drift: tuple[Change, ...] | None = None
+    accounts: Mapping[str, DeviceAccount] = field(default_factory=dict)
+    read: frozenset[str] | None = None
+    refused: frozenset[str] = frozenset()
+
+
+def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardHost:
+    """What is kept of what a host says."""
+    facts, relay = evidence.facts, evidence.relay
+    heard = HeardHost(replace(evidence, facts=None, relay=None, centre=None), drift=drift)
+    if facts is not None:
+        running = facts.runtime.version if facts.runtime else ""
+        version = running or (facts.program.version if facts.program else "")
+        heard = replace(heard, version=version, firewalls=tuple(facts.firewalls))
+    if relay is None:
+        return heard
+    refused = frozenset(name for name, read in relay.reads.items() if read.is_refused)
+    return replace(heard, accounts=relay.accounts, read=frozenset(relay.reads), refused=refused)
+
+
+class JudgesRelay(Protocol):
+    """Who judges the paths of one relay."""
+
+    def __call__(
+        self,
+        targets: Sequence[PathToCheck],
+        evidence: Mapping[str, HostEvidence],
+        drift: Mapping[str, Sequence[Change]],
+    ) -> Judged:
+        """The verdicts on a relay's paths, by what it and their centres say."""
+        ...
+
+
+class VisitAnswers:
+    """The answers of one visit.
+
+    Args:
+        targets: the paths that are judged.
+        asked: by relay, the centres that are asked for its paths.
+        compare: what differs from the desired state on a host.
+        judge: judges the paths of one relay.
+        before: what hosts that are not asked again said a moment ago.
+    """
+
+    def __init__(
+        self,
+        targets: Iterable[PathToCheck],
+        asked: Mapping[str, frozenset[str]],
+        compare: Compare,
+        judge: JudgesRelay,
+        before: Mapping[str, HostEvidence],
+    ) -> None:
+        self._targets: dict[str, list[PathToCheck]] = defaultdict(list)
+        for target in targets:
+            self._targets[target.relay.id].append(target)
+        self._missing = {relay: {relay, *asked.get(relay, ())} for relay in self._targets}
+        self._waiting: dict[str, set[str]] = defaultdict(set)
+        for relay, hosts in self._missing.items():
+            for host in hosts:
+                self._waiting[host].add(relay)
+        self._compare, self._judge, self._before = compare, judge, before
+        self._evidence: dict[str, HostEvidence] = {}
+        self._drift: dict[str, tuple[Change, ...]] = {}
+        self.heard: dict[str, HeardHost] = {}
+        """By host, what is kept of its answer."""
+        self.judged: list[Judged] = []
+        """The verdicts so far, a relay's together."""
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The hosts of which all that they said is still there: a relay waits for it."""
+        return frozenset(self._evidence)
+
+    def take(self, answer: HostAnswer) -> None:
+        """Take a host's answer, and judge the relays for which it was the last one."""
+        host = answer.host
+        if host in self.heard:
+            return
+        evidence = parse_evidence(answer)
+        drift = None if evidence.facts is None else pending(self._compare(evidence.facts))
+        self.heard[host], self._evidence[host] = heard_of(evidence, drift), evidence
+        if drift is not None:
+            self._drift[host] = drift
+        for relay in sorted(self._waiting.get(host, ())):
+            self._missing[relay].discard(host)
+            if not self._missing[relay]:
+                self._settle(relay)
+
+    def _settle(self, relay: str) -> None:
+        """Judge a relay's paths, and let go of what no other relay needs."""
+        targets = self._targets.pop(relay)
+        hosts = {relay, *(centre.id for target in targets for centre in target.centres)}
+        evidence = {host: one for host in hosts if (one := self._evidence.get(host) or self._before.get(host))}
+        drift = {host: self._drift[host] for host in hosts if host in self._drift}
+        self.judged.append(self._judge(targets, evidence, drift))
+        for host in hosts:
+            self._waiting[host].discard(relay)
+            if not self._waiting[host]:
+                self._evidence.pop(host, None)
+
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 
 from provisioner.desired.spec import RTSP_PORT, RTSPS_PORT, HostSpec
-from provisioner.hosts.elements import ElementSet, SetElement
+from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
-from provisioner.verify.closer import Said
-from provisioner.verify.delivery import delivered_check, is_short, received_check
-from provisioner.verify.evidence import CentreEvidence, Read
-from provisioner.verify.lossy import centre_line_check, site_line_check
-from provisioner.verify.network import dropped
-from provisioner.verify.origins import device_of
-from provisioner.verify.pushed import pushed_check, unpushed
-from provisioner.verify.redirect import origin_check, redirect_check
+from provisioner.verify.delivery import delivered_check, ends_early, is_short, received_check, stops
+from provisioner.verify.devices import Said
+from provisioner.verify.evidence import CentreEvidence, Read, device_of
+from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.stopped import ends_early, stops
+from provisioner.verify.sources import origin_check, pushed_check, redirect_check, unpushed
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -310,7 +306,7 @@ def _sound_check(case: Case) -> Check:
 
 
 ANOTHER_CERTIFICATE = "another certificate"
-"""In what a host says of a relay that shows another one (`playbooks/provisioner_host/pinned.py`)."""
+"""In what a host says of a relay that shows another one (`playbooks/provisioner_host/relay/pinned_tls.py`)."""
 
 
 def centre_check(case: Case) -> Check:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from provisioner.base.printable import printable
+from provisioner.base.text import printable
 
 Table = tuple[tuple[re.Pattern[str], str], ...]
 

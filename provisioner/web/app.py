@@ -1,4 +1,7 @@
-"""The server's answers: which page at which address, for whom. It changes nothing and keeps nothing of readers."""
+"""The server's answers: which page at which address, for whom. It changes nothing and keeps nothing of readers.
+
+What every request and every answer has to be, before anything looks at it: bounded, for this host, read-only.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,20 @@ from importlib.resources import files
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach
-from provisioner.web.feed import MOST_LISTENERS, Feed
-from provisioner.web.filters import Filters, read_filters
-from provisioner.web.guard import Guard
-from provisioner.web.links import Links
+from provisioner.web.filters import Filters, Links, read_filters
 from provisioner.web.pages import (
+    POLICY,
     CallCard,
     PageSheet,
     contacts_page,
@@ -37,9 +40,72 @@ from provisioner.web.pages import (
     province_page,
     sentence_page,
 )
-from provisioner.web.readers import Door, NobodyError, SignInError, role_name
-from provisioner.web.scope import Reader, place_of
+from provisioner.web.readers import Door, NobodyError, Reader, SignInError, place_of, role_name
+from provisioner.web.source import MOST_LISTENERS, Feed
 from provisioner.web.texts import page_translator
+
+LONGEST_ADDRESS: Final = 2048
+MOST_HEADERS: Final = 100
+_METHODS: Final = ("GET", "HEAD")
+_HEADERS: Final = {
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """Refuses what no reader's browser sends, and adds to every answer what keeps a page alone with its server.
+
+    Attributes:
+        names: the hosts, each with its port where it is not the scheme's own, by which readers may call the server:
+            a name of somebody else's that leads to this address is none (DNS rebinding).
+        secure: whether readers come over TLS.
+    """
+
+    def __init__(self, app: ASGIApp, *, names: Collection[str], secure: bool) -> None:
+        self._app = app
+        self._names = frozenset(name.lower() for name in names)
+        self._secure = secure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                if self._secure:
+                    headers["Strict-Transport-Security"] = "max-age=31536000"
+                message["headers"] = headers.raw
+            await send(message)
+
+        refused = self._refused(scope)
+        await (refused or self._app)(scope, receive, answered)
+
+    def _refused(self, scope: Scope) -> PlainTextResponse | None:
+        """The answer to a request that goes no further."""
+        headers = Headers(scope=scope)
+        if len(scope["headers"]) > MOST_HEADERS:
+            return PlainTextResponse("too many headers\n", 431)
+        if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS:
+            return PlainTextResponse("the address is too long\n", 414)
+        if [host.lower() for host in headers.getlist("host")] not in [[name] for name in self._names]:
+            return PlainTextResponse("this server is not called by that name: see serve --name\n", 421)
+        if scope["method"] not in _METHODS:
+            return PlainTextResponse("these pages are only read\n", 405, {"Allow": ", ".join(_METHODS)})
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            return PlainTextResponse("a question has no body\n", 413)
+        return None
+
 
 Contacts = Callable[[str, str, Reader], Sequence[CallCard]]
 """Who is to be called for a facility of a province; whoever is asked records that a reader asked."""

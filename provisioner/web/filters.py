@@ -1,13 +1,25 @@
-"""Which facilities and incidents a reader asked for, in the words of the address bar. Pure."""
+"""Which facilities and incidents a reader asked for, in the words of the address bar. Pure.
+
+Where each page is, from where a reader is: the same relative addresses on a server and among files. Pure.
+
+Paths to incidents, for whoever sees those paths: what is broken once stands there once. Pure.
+
+What somebody does next about a cause: one sentence each, the same as in docs/watching.md. Pure.
+"""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final, TypeVar
+from urllib.parse import quote, urlencode
 
+from provisioner.base.language import Language, Translator
 from provisioner.base.vietnamese import fold
-from provisioner.web.board import WORST_FIRST, Board, FacilityRow, IncidentRow, rank
+from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_detail
+from provisioner.verify.result import Cause, Layer
+from provisioner.web.board import WORST_FIRST, Board, FacilityRow, IncidentRow, SeenPath, rank, worst_of
 
 PAGE_SIZE: Final = 100
 NOT_CARRIED: Final = "none"
@@ -142,3 +154,184 @@ def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[List
 def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
     """The layers that incidents are of, for a list to choose from."""
     return sorted({one.layer for one in incidents})
+
+
+OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The addresses that a page in one language leads to.
+
+    Attributes:
+        language: the page's.
+        page: where the page itself is, below its language, e.g. `facilities/kcl-001`.
+        suffix: what files end with; empty on a server.
+        query: what stands behind the page's own address.
+        stamp: what makes the address of a script or a style a new one with every version of it.
+    """
+
+    language: Language
+    page: str = OVERVIEW
+    suffix: str = ""
+    query: str = ""
+    stamp: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether pages are files: then nothing answers a form."""
+        return bool(self.suffix)
+
+    @property
+    def top(self) -> str:
+        """The way up to the folder of all languages."""
+        return "../" * (1 + self.page.count("/"))
+
+    def to(self, page: str, /, **query: str) -> str:
+        """The address of a page in this language."""
+        named = [(key, value) for key, value in query.items() if value]
+        file = quote(page) + self.suffix if page else f"index{self.suffix}" if self.suffix else ""
+        return f"{self.top}{self.language.value}/{file}{'?' + urlencode(named) if named else ''}"
+
+    def facility(self, id_: str) -> str:
+        """A facility's page."""
+        return self.to(f"{FACILITIES}/{id_}")
+
+    def province(self, slug: str) -> str:
+        """A province's page."""
+        return self.to(f"provinces/{slug}")
+
+    def contacts(self, id_: str) -> str:
+        """The page that says who is to be called; there is no such file."""
+        return self.to(f"contacts/{id_}")
+
+    def asset(self, name: str) -> str:
+        """A script or a style."""
+        return f"{self.top}assets/{name}{'?v=' + self.stamp if self.stamp and not self.suffix else ''}"
+
+    def events(self) -> str:
+        """Where a page hears that something has changed."""
+        return f"{self.top}events"
+
+    def in_language(self, language: Language) -> str:
+        """This same page in another language."""
+        other = replace(self, language=language).to(self.page)
+        return f"{other}?{self.query}" if self.query else other
+
+
+def query_of(pairs: Iterable[tuple[str, str]]) -> str:
+    """What stands behind an address."""
+    return urlencode([(key, value) for key, value in pairs if value])
+
+
+_LAYERS: Final = [layer.value for layer in Layer]
+_VERDICTS: Final = (*WORST_FIRST, "")
+
+
+def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
+    """The incidents of some facilities' paths, as `verify.incidents` makes them, the worst and the largest first.
+
+    Args:
+        facilities: with the paths that are seen, each of which names what is broken.
+        hosts: what is wrong with hosts themselves.
+    """
+    by_id = {facility.id: facility for facility in facilities}
+    failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
+    groups: dict[tuple[str, str, str], list[tuple[SeenPath, FacilityRow]]] = defaultdict(list)
+    for path, cause in incident_causes(failing):
+        if path.layer:
+            groups[path.layer, path.object, cause].append((path, by_id[path.facility]))
+    incidents = [_incident(key, of) for key, of in groups.items()]
+    return tuple(sorted([*incidents, *hosts], key=_gravity))
+
+
+def _incident(key: tuple[str, str, str], of: Sequence[tuple[SeenPath, FacilityRow]]) -> IncidentRow:
+    layer, what, cause = key
+    return IncidentRow(
+        layer=layer,
+        object=what,
+        cause=cause,
+        verdict=worst_of(Counter(path.verdict for path, _ in of)),
+        detail=incident_detail([path for path, _ in of]),
+        since=min((path.since for path, _ in of if path.since), default=None),
+        paths=tuple(path.name for path, _ in of),
+        facilities=tuple(sorted({facility.id for _, facility in of})),
+        provinces=tuple(sorted({facility.province for _, facility in of})),
+        carriers=tuple(sorted({path.carrier for path, _ in of})),
+    )
+
+
+def _gravity(one: IncidentRow) -> tuple[int, int, int, str, str]:
+    layer = _LAYERS.index(one.layer) if one.layer in _LAYERS else len(_LAYERS)
+    return _VERDICTS.index(one.verdict), -len(one.paths), layer, one.object, one.cause
+
+
+_RELAY: Final = "the relay: look at provisioner plan, then apply"
+_PICTURE: Final = "the camera: lens, cover, light and cable"
+
+_ACTIONS: Final[Mapping[Cause, str]] = {
+    Cause.HOST_UNREACHABLE: "whoever runs the host: it cannot be reached over SSH",
+    Cause.RELAY_STOPPED: _RELAY,
+    Cause.FIREWALL: _RELAY,
+    Cause.FOREIGN_FIREWALL: "whoever set that table, on the host that is named",
+    Cause.TUNNEL_DOWN: "the site's line and its gateway",
+    Cause.PACKETS_TOO_LARGE: "the carrier: the line's MTU",
+    Cause.SITE_NETWORK_DOWN: "the site: LAN cable, switch and power",
+    Cause.NOT_FORWARDED: "the gateway: IP forwarding, and its own rules",
+    Cause.CARRIER_NETWORK_DOWN: "the carrier: its route to the site, and the site's line",
+    Cause.CARRIER_OR_CAMERA: "the site: does the device run; then the carrier: its route, and what filters on the way",
+    Cause.PORT_MAP_MISSING: "the gateway: install its newest site package",
+    Cause.PORT_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
+    Cause.ADDRESS_MAP_MISSING: "the gateway: install its newest site package",
+    Cause.ADDRESS_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
+    Cause.SITE_SILENT: "the site: its line, its power, and its gateway's log",
+    Cause.PUBLISHER_REFUSED: "the gateway: install its newest site package",
+    Cause.NOT_PUBLISHED: "the site: its gateway's log says why",
+    Cause.CAMERA_REFUSES: "the camera: is RTSP on, and on that port?",
+    Cause.CAMERA_UNPLUGGED: "the camera: power, cable and address",
+    Cause.CAMERA_SHUT: "the camera: its own filter; otherwise restart it",
+    Cause.CAMERA_HUNG: "the camera: restart it",
+    Cause.WRONG_ANSWER: "the camera's settings, and the port in the inventory",
+    Cause.WRONG_PASSWORD: "whoever set the password: correct it in secrets/ and apply",
+    Cause.NO_SUCH_STREAM: "the inventory: channel and make",
+    Cause.SILENT: "the camera, or its recorder's input",
+    Cause.PICTURE_DIFFERS: "the camera's settings, or the inventory",
+    Cause.SENDS_SOUND: "the camera's settings: nobody asked for sound",
+    Cause.BLACK_PICTURE: _PICTURE,
+    Cause.FLAT_PICTURE: _PICTURE,
+    Cause.NO_VIDEO: "the recorder's input, or the camera behind it",
+    Cause.PICTURE_REPEATS: "the camera: restart it",
+    Cause.CORRUPT: "the camera, or its line",
+    Cause.TIME_STUCK: "the camera, or its line",
+    Cause.RATE_TOO_LOW: "the camera, or its line",
+    Cause.STARVED: "the line that is named: it does not bear what is sent",
+    Cause.REDIRECTED: "the camera: somebody may have changed it",
+    Cause.ANOTHER_DEVICE: "the device: is it the one of the inventory, and in its place?",
+    Cause.PROFILE_DIFFERS: "the camera's settings, or the inventory",
+    Cause.DEVICE_CLOCK_OFF: "the camera: its clock, time zone and time server",
+    Cause.ACCOUNT_LACKING: "the camera: is ONVIF on, with a user of its own?",
+    Cause.CENTRE_CANNOT_READ: "the connection between the relay and the centre",
+    Cause.HUB_CANNOT_SERVE: "the hub at the centre: its MediaMTX, and its login at the relay",
+    Cause.ANOTHER_CERTIFICATE: "the relay: apply, so that it shows its own certificate",
+    Cause.DRIFT: "look at provisioner plan, then apply",
+    Cause.HELD: "the facility's file: see provisioner validate",
+    Cause.FLAPPING: "the camera's power and line",
+    Cause.NOT_CHECKED: "verify again: nobody could look",
+    Cause.CANNOT_CHECK: "the host: the detail says what it lacks",
+    Cause.DISK_FULL: "the host: make room",
+    Cause.CLOCK_OFF: "the host: set its clock",
+    Cause.ANOTHER_FIREWALL: "the host: let our ports in there too, or switch it off",
+    Cause.CERTIFICATE_ENDS: "whoever keeps the inventory: renew the certificate, and apply",
+    Cause.UNKNOWN: "see the detail",
+}
+ACTIONS: Final = tuple(sorted(set(_ACTIONS.values())))
+"""Every such sentence, for the catalogue."""
+
+
+def next_action(cause: str, t: Translator) -> str:
+    """What to do about a cause; empty where there is nothing."""
+    try:
+        sentence = _ACTIONS.get(Cause(cause))
+    except ValueError:
+        return ""
+    return t(sentence) if sentence else ""

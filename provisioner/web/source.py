@@ -1,30 +1,256 @@
-"""Where a board comes from: the inventory, the recorded verifications, and the history of verdicts. Read-only."""
+"""Where a board comes from: the inventory, the recorded verifications, and the history of verdicts. Read-only.
+
+A board, made of the inventory's facilities and of what verifications said of their paths. Pure.
+
+What pages ask the history of verdicts: how each path was, night after night. Pure.
+
+Pages know it by this contract alone: tests have a past of their own, and a place without one shows that there is none.
+
+A path's last nights as a row of squares; most paths look alike, so each row is made once. Pure.
+
+The newest board, loaded once for each run that is recorded, and the word to whoever waits for it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from time import monotonic
 from typing import Final, Protocol
 
-from provisioner.availability.measured import Measured, Span
-from provisioner.base.collector import without_collector
-from provisioner.base.json_document import Document
-from provisioner.base.stage import Stage, at_stage
-from provisioner.history.place import StatePlace
-from provisioner.history.records import last_verifications
-from provisioner.history.store import History, find_history
-from provisioner.history.verdicts import read_availability, read_nights, read_since
-from provisioner.lifecycle.status import statuses
-from provisioner.runs.overview import overview
-from provisioner.web.board import Board
-from provisioner.web.build import SeenSince, build_board
-from provisioner.web.merged import merged
-from provisioner.web.past import NightSquare, Past, days_until
+from markupsafe import Markup
+
+from provisioner.base.errors import ProvisionerError
+from provisioner.base.language import Language
+from provisioner.base.processes import without_collector
+from provisioner.base.service import Stage, at_stage
+from provisioner.base.text import Document
+from provisioner.base.vietnamese import fold
+from provisioner.inventory.geography import ProvinceError
+from provisioner.inventory.model import Camera, Facility, Inventory
+from provisioner.operations.questions.overview import overview
+from provisioner.record.availability.measured import Measured, Span
+from provisioner.record.entries import last_verifications
+from provisioner.record.lifecycle.status import FacilityStatus, statuses
+from provisioner.record.place import StatePlace
+from provisioner.record.store import History, find_history
+from provisioner.record.verdicts import read_availability, read_nights, read_since
+from provisioner.verify.result import Verdict
+from provisioner.web.board import (
+    WORST_FIRST,
+    Board,
+    FacilityRow,
+    Merged,
+    SeenPath,
+    by_carrier,
+    by_province,
+    merged,
+    total,
+    worst_of,
+)
+from provisioner.web.filters import incidents_of
+from provisioner.web.readers import Reader, scoped
+from provisioner.web.texts import day_text, page_translator, words_of
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSince:
+    """What the history of verdicts says of a path now.
+
+    Attributes:
+        verdict: of the last look that could tell.
+        since: the first look of the state that lasts.
+        looks: how many looks saw it.
+        unknown_since: the first of the looks since that could not tell; None where the last one could.
+    """
+
+    verdict: str
+    since: datetime
+    looks: int
+    unknown_since: datetime | None = None
+
+
+def build_board(
+    inventory: Inventory,
+    statuses: Iterable[FacilityStatus],
+    merged: Merged,
+    *,
+    since: Mapping[str, SeenSince],
+    unread: Sequence[str] = (),
+    revision: str = "",
+) -> Board:
+    """Put the inventory and what was seen together.
+
+    Args:
+        inventory: what the files say, without texts that are shown nowhere.
+        statuses: where each facility stands.
+        merged: what verifications said.
+        since: since when each path is as it is, where the history of verdicts says it.
+        unread: facilities whose files cannot be understood.
+        revision: of what is recorded.
+    """
+    by_facility: dict[str, list[SeenPath]] = defaultdict(list)
+    for path in merged.paths:
+        by_facility[path.facility].append(_dated(path, since.get(path.name)))
+    names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
+    rows = []
+    for status in statuses:
+        facility = status.facility
+        province = inventory.province_counted(facility)
+        names[province] = _province_name(inventory, facility)
+        rows.append(_facility_row(status, province, by_facility.pop(facility.id, [])))
+    rows.sort(key=lambda row: (row.province, row.id))
+    incidents = incidents_of(rows, merged.hosts)
+    return Board(
+        inventory=inventory.settings.id,
+        scheme=inventory.settings.province_scheme,
+        verified_at=merged.verified_at,
+        oldest_at=merged.oldest_at,
+        engine=merged.engine,
+        counts=total(row.counts for row in rows),
+        provinces=by_province(rows, incidents, names),
+        carriers=by_carrier(rows, incidents, names),
+        facilities=tuple(rows),
+        incidents=incidents,
+        unread=tuple(unread),
+        revision=revision,
+    )
+
+
+def _province_name(inventory: Inventory, facility: Facility) -> str:
+    try:
+        return inventory.province_today(facility).name
+    except ProvinceError:
+        return facility.province
+
+
+def _dated(path: SeenPath, seen: SeenSince | None) -> SeenPath:
+    """A path with since when it is so; the history knows it of paths that are up as well."""
+    if seen is None:
+        return path
+    if path.verdict == Verdict.UNKNOWN and seen.unknown_since:
+        return replace(path, since=seen.unknown_since)
+    if seen.verdict not in {path.verdict, path.would_be}:
+        return path
+    return replace(path, since=seen.since, looks=seen.looks)
+
+
+def _facility_row(status: FacilityStatus, province: str, paths: list[SeenPath]) -> FacilityRow:
+    facility = status.facility
+    cameras = {camera.id: camera for camera in facility.cameras}
+    placed = tuple(_placed(path, cameras.get(path.camera)) for path in paths)
+    counts = total([Counter(path.verdict for path in placed)])
+    worst = worst_of(counts)
+    plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan]
+    location = facility.location
+    address = [part for part in (location.street, location.ward, location.district) if part] if location else []
+    return FacilityRow(
+        id=facility.id,
+        name=facility.name,
+        key=f"{fold(facility.name)}-{facility.id}",
+        province=province,
+        carriers=tuple(sorted({*plans, *(path.carrier for path in placed)})),
+        folder=facility.province,
+        kind=facility.kind.value,
+        managing_body=facility.managing_body.value,
+        operating=facility.operating.value,
+        address=", ".join(address),
+        state=status.standing.state.value,
+        timeliness=status.timeliness.value,
+        cameras=facility.camera_count,
+        counts=counts,
+        worst=worst,
+        since=min((p.since for p in placed if p.verdict == worst and p.since), default=None),
+        paths=placed,
+    )
+
+
+def _placed(path: SeenPath, camera: Camera | None) -> SeenPath:
+    return replace(path, zone=camera.zone.value, where=camera.location or "") if camera else path
+
+
+NIGHTS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class NightSquare:
+    """One day of one path: the worst that was seen; an empty verdict where nobody looked."""
+
+    day: date
+    verdict: str = ""
+
+
+class Past(Protocol):
+    """How paths were."""
+
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+        """The last days of each path whose name begins so, the earliest first; empty where no history is kept."""
+        ...
+
+    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
+        """For how long each path whose name begins so was what; empty where no history is kept."""
+        ...
+
+
+class NoPast:
+    """A place where no history of verdicts is kept."""
+
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+        """Nothing."""
+        del prefix, last, number
+        return {}
+
+    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
+        """Nothing."""
+        del prefix, span
+        return {}
+
+
+def days_until(last: date, number: int) -> tuple[date, ...]:
+    """So many days, the earliest first."""
+    return tuple(last - timedelta(days=back) for back in reversed(range(number)))
+
+
+_UP = Markup('<i class="up"></i>')
+_OTHER = Markup('<i class="{tone}" title="{day}: {word}"></i>')
+_STRIP = Markup('<span class="strip" role="img" aria-label="{words}">{squares}</span>')
+
+
+@lru_cache(maxsize=4096)
+def strip(squares: tuple[NightSquare, ...], language: Language) -> Markup:
+    """The row: the days that were not up say what they were when they are pointed at; all of it is said in words."""
+    return _STRIP.format(
+        words=strip_words(squares, language), squares=Markup("").join(_square(one, language) for one in squares)
+    )
+
+
+def _square(square: NightSquare, language: Language) -> Markup:
+    if square.verdict == "up":
+        return _UP
+    t, words = page_translator(language), words_of(language)["Verdict"]
+    word = words.get(square.verdict, square.verdict) if square.verdict else t("not measured")
+    tone = square.verdict if square.verdict in WORST_FIRST else "blank"
+    return _OTHER.format(tone=tone, day=day_text(square.day, language), word=word)
+
+
+def strip_words(squares: Sequence[NightSquare], language: Language) -> str:
+    """A row in words, what was best first."""
+    t, words = page_translator(language), words_of(language)["Verdict"]
+    verdicts = [square.verdict for square in squares]
+    counted = [f"{verdicts.count(one)} {words[one]}" for one in reversed(WORST_FIRST) if one in verdicts]
+    if unseen := verdicts.count(""):
+        counted.append(t("{n} not measured", n=unseen))
+    return f"{t('The last {n} nights:', n=len(squares))} {', '.join(counted)}"
+
 
 _NEWEST: Final = 200
 """So many runs are looked through for the last word on each path: a country's provinces, verified one by one."""
@@ -151,3 +377,122 @@ class _RecordedPast:
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         """For how long each path whose name begins so was what."""
         return {} if self.place is None else read_availability(self.place, prefix, span)
+
+
+INTERVAL_S: Final = 5.0
+REREAD: Final = timedelta(minutes=15)
+"""Files of the inventory change without a run: after so long all is read again."""
+_ALIVE_S: Final = 15.0
+MOST_LISTENERS: Final = 200
+
+
+@dataclass
+class Feed:
+    """What is shown now.
+
+    Attributes:
+        source: where boards come from.
+        interval_s: how often it is looked for something new.
+        board: the newest board.
+        trouble: why there is no newer one, in a sentence; empty where there is.
+        loaded_at: when it was loaded, by the clock that never jumps.
+        listeners: how many wait for the next one.
+    """
+
+    source: Source
+    interval_s: float = INTERVAL_S
+    trouble: str = ""
+    listeners: int = 0
+    closing: bool = False
+    _board: Board | None = None
+    _mark: str = ""
+    _loaded_s: float = 0.0
+    _scoped: dict[Reader, Board] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def board(self) -> Board:
+        """The newest board, of everything."""
+        if self._board is None:
+            self.load()
+        if self._board is None:
+            raise TypeError("a board that was loaded is there")
+        return self._board
+
+    def of(self, reader: Reader) -> Board:
+        """The newest board of what a reader may see; made once for all readers of one scope."""
+        board, key = self.board, Reader(reader.scope)
+        with self._lock:
+            known = self._scoped.get(key)
+        if known is not None and known.revision == board.revision:
+            return known
+        made = scoped(board, key)
+        with self._lock:
+            if len(self._scoped) >= _MOST_SCOPES:
+                self._scoped.clear()
+            self._scoped[key] = made
+        return made
+
+    def load(self) -> None:
+        """Load the newest board.
+
+        Raises:
+            InventoryError, StateError: it cannot be read.
+        """
+        board = self.source.load()
+        self._mark = self.source.mark()
+        self._loaded_s = monotonic()
+        with self._lock:
+            self._board = board
+            self._scoped.clear()
+
+    def refresh(self) -> bool:
+        """Load a newer board where there is one; what cannot be read leaves the old one, with a sentence on it."""
+        try:
+            if self.source.mark() == self._mark and monotonic() - self._loaded_s < REREAD.total_seconds():
+                self.trouble = ""
+                return False
+            before = self._board.revision if self._board else ""
+            self.load()
+        except ProvisionerError as error:
+            self.trouble = error.message
+            return False
+        self.trouble = ""
+        return self.board.revision != before
+
+    async def watch(self) -> None:
+        """Look for something new until the server ends."""
+        while True:
+            await asyncio.sleep(self.interval_s)
+            if await asyncio.to_thread(self.refresh):
+                self._tell()
+
+    def close(self) -> None:
+        """End the streams of all who listen."""
+        self.closing = True
+        self._tell()
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The stream of one who listens: the board's revision now, and each later one."""
+        self.listeners += 1
+        try:
+            last = ""
+            while not self.closing:
+                changed = self._changed
+                if self.board.revision != last:
+                    last = self.board.revision
+                    yield f"event: recorded\ndata: {last}\n\n".encode()
+                try:
+                    await asyncio.wait_for(changed.wait(), _ALIVE_S)
+                except TimeoutError:
+                    yield b": still here\n\n"
+        finally:
+            self.listeners -= 1
+
+
+_MOST_SCOPES: Final = 256

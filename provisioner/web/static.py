@@ -9,15 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from provisioner.availability.measured import Measured, Span
-from provisioner.base.atomic_file import replace_file
 from provisioner.base.errors import UsageError
+from provisioner.base.files import replace_file
 from provisioner.base.language import Language
-from provisioner.base.stage import Stage, at_stage
+from provisioner.base.service import Stage, at_stage
+from provisioner.record.availability.measured import Measured, Span
 from provisioner.web.app import ASSETS, asset
 from provisioner.web.board import Board
-from provisioner.web.filters import Filters
-from provisioner.web.links import FACILITIES, INCIDENTS, Links
+from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links
 from provisioner.web.pages import (
     PageSheet,
     facilities_page,
@@ -26,7 +25,7 @@ from provisioner.web.pages import (
     overview_page,
     province_page,
 )
-from provisioner.web.past import NightSquare, Past
+from provisioner.web.source import NightSquare, Past
 
 _SUFFIX: Final = ".html"
 _MARK: Final = ".provisioner-pages"

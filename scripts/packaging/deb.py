@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from provisioner.cli.completion import INSTRUCTION
+from provisioner.cli.support.completion import INSTRUCTION
 from scripts.packaging.packages import packages_of
 from scripts.packaging.program_tree import lay_out, leave_out
 from scripts.packaging.programs import run

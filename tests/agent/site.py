@@ -12,12 +12,12 @@ from typing import Final
 
 import pytest
 
-from provisioner.history.commit_states import CommitRow, read_commit_states
-from provisioner.history.place import state_place_of
-from provisioner.pipeline import stages
-from provisioner.runs.agent.rounds import AgentRounds, RoundEnd
-from provisioner.runs.agent.settings import AgentSettings, read_agent_settings
-from provisioner.verify.orders import Timepiece
+from provisioner.operations.agent.rounds import AgentRounds, RoundEnd
+from provisioner.operations.agent.settings import AgentSettings, read_agent_settings
+from provisioner.operations.pipeline import stages
+from provisioner.record.place import state_place_of
+from provisioner.record.sent import CommitRow, read_commit_states
+from provisioner.verify.path_history import Timepiece
 from tests.example_terminal import EXAMPLE, ROOT, applied
 from tests.pipelines.git_server import git
 from tests.signatures import key_file, public_line
@@ -136,7 +136,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     terminal = applied(Terminal, tmp_path / "example", monkeypatch, capsys)
     hosts = WatchedHosts()
     hosts.hosts = terminal.hosts.hosts
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(stages, "WATCH", quick_watch())
     bare, person = tmp_path / "inventory.git", tmp_path / "person"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True, timeout=60)

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
-from provisioner.base.attempt import Patience
+from provisioner.base.http import Patience
 from provisioner.cli.main import run
-from provisioner.forge.dialect import StatusState
-from provisioner.history.lease import LeaseHolder, agent_lease
-from provisioner.history.place import state_place_of
-from provisioner.runs.agent.run import Agent
-from provisioner.runs.agent.tidings import status_of
+from provisioner.integrations.forge.dialects import StatusState
+from provisioner.operations.agent.run import Agent
+from provisioner.operations.agent.state import status_of
+from provisioner.record.leases import LeaseHolder, agent_lease
+from provisioner.record.place import state_place_of
 from tests.agent.site import CAMERA, ID, MERGER, RELAY, STRANGER, Site
 from tests.forges import TOKEN, served_forge
 from tests.pipelines.git_server import WRITER, git, served_repository

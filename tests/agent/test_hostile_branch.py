@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import NoticeError, UsageError
-from provisioner.base.git_clone import open_clone
-from provisioner.base.git_remote import RemoteAccess, fetch_branch
+from provisioner.base.git_remote import RemoteAccess, fetch_branch, open_clone
 from provisioner.inventory.files.revision import commit_of
-from provisioner.runs.agent.branch import TIP, FollowedBranch, believed
-from provisioner.runs.agent.decision import Line, Tip
+from provisioner.operations.agent.branch import TIP, FollowedBranch, believed
+from provisioner.operations.agent.decision import Line, Tip
 from tests.agent.site import MERGER, STRANGER, Site, signs
 from tests.hostile import MERGE_REQUEST
 from tests.pipelines.git_server import git

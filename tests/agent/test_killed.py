@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from provisioner.history.commit_states import read_commit_states
-from provisioner.history.place import state_place_of
-from provisioner.runs.agent.decision import UnfinishedRun
-from provisioner.runs.agent.work import unfinished_run
+from provisioner.operations.agent.actions import unfinished_run
+from provisioner.operations.agent.decision import UnfinishedRun
+from provisioner.record.place import state_place_of
+from provisioner.record.sent import read_commit_states
 from tests.agent.disk_hosts import DiskHosts, forked
 from tests.agent.site import ID, RELAY, Site
 
@@ -28,7 +28,7 @@ def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> DiskHosts:
     hosts = DiskHosts(site.folder / "hosts")
     hosts.hosts = site.hosts.hosts
     hosts.save()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     site.hosts = hosts
     return hosts
 

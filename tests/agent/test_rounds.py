@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from provisioner.render.files import MEDIAMTX_FILE, POLICY_FILE
-from provisioner.runs.agent.decision import Act, CommitCause
+from provisioner.desired.render.host import MEDIAMTX_FILE, POLICY_FILE
+from provisioner.operations.agent.decision import Act, CommitCause
 from tests.agent.site import MERGER, RELAY, STRANGER, Site
 from tests.hostile import MERGE_REQUEST
 from tests.pipelines.git_server import git

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.history.commit_states import CommitRow, read_commit_states
-from provisioner.history.place import VARIABLE, state_place_of
-from provisioner.runs.agent import run
-from provisioner.runs.agent.run import Agent
+from provisioner.operations.agent import run
+from provisioner.operations.agent.run import Agent
+from provisioner.record.place import VARIABLE, state_place_of
+from provisioner.record.sent import CommitRow, read_commit_states
 from tests.agent.disk_hosts import DiskHosts, forked
 from tests.agent.site import ID, MERGER, RELAY, STRANGER, Site
 from tests.postgresql import server_programs, started_server
@@ -75,7 +75,7 @@ def pair(site: Site, state: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     hosts = DiskHosts(site.folder / "hosts")
     hosts.hosts = site.hosts.hosts
     hosts.save()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(run, "_STAND_BY_S", 0.2)
     site.hosts = hosts
     both = Pair(site, site.environment | {VARIABLE: state}, {})

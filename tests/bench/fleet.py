@@ -17,9 +17,8 @@ from typing import Any, Final
 
 from provisioner.base.secret import Secret
 from provisioner.base.vault import SECRETS_ID, VaultPasswords, encrypt
-from provisioner.geography import provinces
-from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.files.plain_yaml import render_mapping
+from provisioner.inventory.files.edit import render_mapping, write_lock
+from provisioner.inventory.geography import provinces
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import Inventory, InventorySecrets

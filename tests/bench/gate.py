@@ -20,13 +20,12 @@ from functools import cache
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
-from provisioner.apply.answer import LiveRules, PathSession, PeerSession, Sessions
-from provisioner.apply.gate import Decision, GateRules, GateVerdict, decide
-from provisioner.apply.touched import Served, Touched, device_of
-from provisioner.apply.watch import PathsSeen, Watch
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import MediaPath, StreamSource
 from provisioner.inventory.model import StreamName
+from provisioner.operations.rollout.affected_paths import Served, Touched, device_of
+from provisioner.operations.rollout.answers import LiveRules, PathSession, PathsSeen, PeerSession, Sessions, Watch
+from provisioner.operations.rollout.gate import Decision, GateRules, GateVerdict, decide
 
 SIZES: Final = (5, 20, 50, 100, 300, 1000)
 RATES: Final = (0.0, 0.005, 0.01, 0.02, 0.05)

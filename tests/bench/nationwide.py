@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from provisioner.base.collector import without_collector
+from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
 from provisioner.desired.limit import Limit
+from provisioner.desired.render.host import RenderedFile, render_host
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
 from provisioner.hosts.facts import HostFacts
@@ -26,8 +27,6 @@ from provisioner.inventory.model import CarrierSecrets, Credentials, Facility, I
 from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.offline import facts_of_revision
-from provisioner.render.files import RenderedFile
-from provisioner.render.host import render_host
 from tests import fleets, inventories
 
 T = TypeVar("T")

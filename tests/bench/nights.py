@@ -17,16 +17,16 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
-from provisioner.availability.kept import KeptVerdict, SweptPaths
-from provisioner.availability.measured import LONGEST_STANDING, Span
 from provisioner.base.secret import Secret
-from provisioner.history.month_sums_kept import keep_month_sums
-from provisioner.history.place import StatePlace, state_place_of
-from provisioner.history.records import Cut, Ending, Operation, Run
-from provisioner.history.retention import held_classes, prune
-from provisioner.history.seal import record_keys
-from provisioner.history.store import History, open_history
-from provisioner.history.verdicts import read_availability, read_nights, read_since
+from provisioner.record.availability.measured import LONGEST_STANDING, Span
+from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.entries import Cut, Ending, Operation, Run
+from provisioner.record.month_sums import keep_month_sums
+from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.retention import held_classes, prune
+from provisioner.record.seal import record_keys
+from provisioner.record.store import History, open_history
+from provisioner.record.verdicts import read_availability, read_nights, read_since
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict, VerifyResult
 from tests.bench.figures import Figure, Part

@@ -23,10 +23,9 @@ from typing import Final
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.history.place import state_place_of
 from provisioner.inventory.loader.load import load_inventory
-from provisioner.web.filters import Filters, choose_facilities
-from provisioner.web.links import FACILITIES, INCIDENTS, Links
+from provisioner.record.place import state_place_of
+from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links, choose_facilities
 from provisioner.web.pages import (
     PageSheet,
     facilities_page,
@@ -35,7 +34,7 @@ from provisioner.web.pages import (
     overview_page,
     province_page,
 )
-from provisioner.web.scope import Reader, scoped
+from provisioner.web.readers import Reader, scoped
 from provisioner.web.source import RecordedSource
 from provisioner.web.static import write_pages
 from tests.bench.figures import Figure, Part

@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from provisioner.hosts.document import fields_of
-from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
-from provisioner.verify.picture.measures import picture_in
-from provisioner.verify.picture.rules import Agreed, judged
-from provisioner_host import rtsp_reader
-from provisioner_host.picture_look import PictureLook
+from provisioner.base.host_answer import fields_of
+from provisioner.verify.picture_check import Agreed, judged
+from provisioner.verify.picture_measures import picture_in
+from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
+from provisioner_host.look import rtsp_reader
+from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.wire import LookToTake, ReadAnswer
 from tests.bench.figures import Figure, Part, Ratio
 

@@ -20,14 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from provisioner.apply import RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import Planned, make_plan
-from provisioner.plan.changes import Action
-from provisioner.runs.apply import apply_plan
-from provisioner.runs.options import RunOptions
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.operations.rollout import RolloutOptions
+from provisioner.plan.change import Action
 from tests import inventories
 from tests.bench.fleet import TODAY
 from tests.simulated import SimulatedHosts

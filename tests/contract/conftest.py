@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from provisioner_host import rtsp_reader, shell
+from provisioner_host.look import rtsp_reader
+from provisioner_host.machine import shell
 
 from .camera import CameraYard
 from .clip import Clip, encode

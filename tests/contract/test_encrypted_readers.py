@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from provisioner.base.certificate import new_certificate_key, read_certificate, self_signed, server_file
-from provisioner_host import pinned, rtsp_reader, sessions
-from provisioner_host import relay as host_relay
-from provisioner_host.picture_look import PictureLook
-from provisioner_host.rtsp_reader import Login
-from provisioner_host.swift_reader import SwiftTurn, look_at_all
+from provisioner_host.look import rtsp_reader
+from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.stream_reader import SwiftTurn, look_at_all
+from provisioner_host.relay import pinned_tls, sessions
+from provisioner_host.relay import relay as host_relay
 from tests.hostile import RELAY, VIEWER
 
 from .reader import HeldReader, describe
@@ -78,7 +79,7 @@ class Server:
     def shown(self) -> str:
         """The fingerprint of the certificate that whoever comes now is shown."""
         plain = socket.create_connection(("127.0.0.1", self.port), 5 + LATE)
-        with closing(pinned.wrapped(plain)) as link:
+        with closing(pinned_tls.wrapped(plain)) as link:
             link.do_handshake()
             return hashlib.sha256(link.getpeercert(binary_form=True) or b"").hexdigest()
 
@@ -112,9 +113,9 @@ def test_both_readers_read_encrypted(server: Server) -> None:
 def test_neither_gives_its_login_to_who_shows_another_certificate(server: Server) -> None:
     stranger = "0" * 64
     alone, many = rtsp_reader.read(server.login(stranger), PATH, PATIENT), swift(server.login(stranger))
-    assert alone["error"] == pinned.ANOTHER
+    assert alone["error"] == pinned_tls.ANOTHER
     assert many is not None
-    assert many["error"] == pinned.ANOTHER
+    assert many["error"] == pinned_tls.ANOTHER
     assert "destroyed" not in server.relay.log()
     assert server.relay.api("/v3/rtspssessions/list").json()["items"] == []
 
@@ -139,7 +140,7 @@ def held(port: int, name: str, login: tuple[str, str], monkeypatch: pytest.Monke
     plain = socket.create_connection
 
     def connect(address: tuple[str, int], timeout: float) -> ssl.SSLSocket:
-        link = pinned.wrapped(plain(address, timeout=timeout))
+        link = pinned_tls.wrapped(plain(address, timeout=timeout))
         link.do_handshake()
         return link
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import answers, redirects
-from provisioner_host.rtsp_reader import Login, parse, read
+from provisioner_host.look import device_probe
+from provisioner_host.look.rtsp_reader import Login, parse, read
 from tests.hostile import CAMERA, VIEWER
 
 from .camera import CameraYard, Fault
@@ -100,7 +100,7 @@ def test_a_redirect_is_asked_for_without_a_login_and_not_followed(yard: CameraYa
     other, camera, honest = yard.camera(), yard.camera(), yard.camera(user="a", password="b")
     camera.locations = (f"rtsp://admin:canary-1@127.0.0.1:{other.port}/x",)
     devices = [("127.0.0.1", port) for port in (camera.port, honest.port, other.port)]
-    found = answers.asked(dict.fromkeys(devices, "/s"), time.monotonic() + 10 + LATE)
+    found = device_probe.asked(dict.fromkeys(devices, "/s"), time.monotonic() + 10 + LATE)
     assert [found[device].get("redirect") for device in devices] == [f"127.0.0.1:{other.port}", None, None]
     assert [found[device]["status"] for device in devices] == [302, 401, 200]
     assert found[devices[2]]["media"] == ["video"]
@@ -121,7 +121,7 @@ def test_a_redirect_is_asked_for_without_a_login_and_not_followed(yard: CameraYa
 def test_who_answers_without_end_is_not_listened_to_for_long(yard: CameraYard, fault: Fault, kinds: set[str]) -> None:
     camera = yard.camera(fault=fault)
     begun = time.monotonic()
-    said = answers.asked({("127.0.0.1", camera.port): "/s"}, time.monotonic() + 60)
+    said = device_probe.asked({("127.0.0.1", camera.port): "/s"}, time.monotonic() + 60)
     assert len(said) == 1
     assert {one["kind"] for one in said.values()} <= kinds
     assert not [one for one in said.values() if "redirect" in one]
@@ -132,7 +132,7 @@ def test_who_answers_without_end_is_not_listened_to_for_long(yard: CameraYard, f
 @given(st.binary())
 def test_whatever_a_device_answers_is_a_short_clean_place_or_none(answer: bytes) -> None:
     for text in (answer, b"RTSP/1.0 302 Found\r\nLocation: " + answer):
-        place = redirects.place_in(text)
+        place = device_probe.place_in(text)
         assert len(place) <= 80
         assert place.isprintable()
         assert place.isascii()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
+from provisioner.desired.render.host import MEDIAMTX_FILE, READERS_FILE
+from provisioner.desired.render.quote import source_url
 from provisioner.desired.spec import HostSpec
-from provisioner.render.files import MEDIAMTX_FILE, READERS_FILE
-from provisioner.render.quote import source_url
-from provisioner_host import rtsp_reader
-from provisioner_host.rtsp_reader import Login
+from provisioner_host.look import rtsp_reader
+from provisioner_host.look.rtsp_reader import Login
 from tests import fleets
 from tests import inventories as make
 from tests.hostile import VIEWER

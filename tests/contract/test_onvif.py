@@ -13,7 +13,10 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from provisioner_host import onvif, onvif_ask, paths, relay, sandbox, tries
+from provisioner_host.machine import paths, sandbox
+from provisioner_host.onvif import ask as onvif_ask
+from provisioner_host.onvif import onvif
+from provisioner_host.relay import relay
 from provisioner_host.wire import AccountAnswer, DeviceToAsk
 from tests.hostile import CAMERA
 
@@ -130,7 +133,7 @@ def test_a_login_that_is_refused_is_tried_once_and_never_again_until_it_is_anoth
 
 def an_hour_later() -> None:
     for kept in paths.LOGIN_TRIES.iterdir():
-        os.utime(kept, (time.time() - tries.FOR_S, time.time() - tries.FOR_S))
+        os.utime(kept, (time.time() - onvif.FOR_S, time.time() - onvif.FOR_S))
 
 
 @CAMERA

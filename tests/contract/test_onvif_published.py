@@ -13,7 +13,7 @@ import zeep
 from defusedxml.ElementTree import fromstring
 from zeep.transports import Transport
 
-from provisioner_host import onvif_soap
+from provisioner_host.onvif import messages
 
 from .onvif_device import Login, OnvifDevice, enveloped
 
@@ -21,10 +21,10 @@ DEVICE, MEDIA = "device", "media"
 _FILES = {DEVICE: "devicemgmt.wsdl", MEDIA: "media.wsdl"}
 _BINDINGS = {DEVICE: "DeviceBinding", MEDIA: "MediaBinding"}
 SERVICES = [
-    (DEVICE, "GetSystemDateAndTime", {}, onvif_soap.TIME),
-    (DEVICE, "GetDeviceInformation", {}, onvif_soap.INFORMATION),
-    (DEVICE, "GetCapabilities", {"Category": "Media"}, onvif_soap.CAPABILITIES),
-    (MEDIA, "GetProfiles", {}, onvif_soap.PROFILES),
+    (DEVICE, "GetSystemDateAndTime", {}, messages.TIME),
+    (DEVICE, "GetDeviceInformation", {}, messages.INFORMATION),
+    (DEVICE, "GetCapabilities", {"Category": "Media"}, messages.CAPABILITIES),
+    (MEDIA, "GetProfiles", {}, messages.PROFILES),
 ]
 
 
@@ -55,7 +55,7 @@ def test_a_request_of_ours_is_the_published_one(service: str, name: str, values:
     client, binding = published(service)
     message = client.create_message(client.create_service(binding, "http://192.0.2.1/"), name, **values)
     assert parts(message.find("{*}Body")[0]) == parts(fromstring(ours))
-    sent = fromstring(onvif_soap.envelope(ours, onvif_soap.username_token("a", "b", 1.0, b"x" * 16)))
+    sent = fromstring(messages.envelope(ours, messages.username_token("a", "b", 1.0, b"x" * 16)))
     assert [one.tag.rpartition("}")[2] for one in sent] == ["Header", "Body"]
 
 
@@ -69,15 +69,15 @@ def test_an_answer_of_the_double_is_a_published_one_and_is_read_alike(service: s
     read = known.process_reply(client, known.get(name), reply)
     match name:
         case "GetDeviceInformation":
-            plate = onvif_soap.nameplate_in(body)
+            plate = messages.nameplate_in(body)
             assert (plate.model, plate.serial) == (read["Model"], read["SerialNumber"])
         case "GetSystemDateAndTime":
-            assert onvif_soap.time_in(body).utc is not None
+            assert messages.time_in(body).utc is not None
             assert read["UTCDateTime"]["Date"]["Year"] >= 2021
         case "GetCapabilities":
-            assert read["Media"]["XAddr"].endswith(onvif_soap.media_path_in(body))
+            assert read["Media"]["XAddr"].endswith(messages.media_path_in(body))
         case _:
             size = [one["VideoEncoderConfiguration"]["Resolution"] for one in read]
-            listed = onvif_soap.profiles_in(body)
+            listed = messages.profiles_in(body)
             assert [(one["token"], one["Name"]) for one in read] == [(one.token, one.name) for one in listed]
             assert [(one["Width"], one["Height"]) for one in size] == [(one.width, one.height) for one in listed]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from provisioner_host import source_peers
+from provisioner_host.relay import source_log
 from tests.hostile import CAMERA
 
 from .relay import Relay, wait_for
@@ -33,20 +33,20 @@ _USER: Final = "nobody"
 def test_a_redirected_source_is_a_connection_too_few_and_one_too_many(
     engine: Engine, yard: CameraYard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_peers, "USER", _USER)
+    monkeypatch.setattr(source_log, "USER", _USER)
     other, camera = yard.camera(), yard.camera()
     camera.locations = (f"rtsp://127.0.0.1:{other.port}/s",)
     paths = {name: {"source": f"rtsp://127.0.0.1:{c.port}/s"} for name, c in (("hn/a", camera), ("hn/b", other))}
     with Relay(_of_nobody(engine, tmp_path), tmp_path, {"paths": paths}) as relay:
         wait_for(lambda: relay.path("hn/a")["inboundBytes"] and relay.path("hn/b")["inboundBytes"])
-        before = source_peers.connections()
+        before = source_log.connections()
         time.sleep(1.5)
-        told = source_peers.evidence(before, source_peers.connections())
+        told = source_log.evidence(before, source_log.connections())
         assert told is not None
         ports = {c["port"]: (c["count"], c["flowing"]) for c in told["connections"]}
         assert ports == {other.port: (2, 2)}
-        assert source_peers.count_to("127.0.0.1", camera.port) == 0
-        assert source_peers.count_to("127.0.0.1", other.port) == 2
+        assert source_log.count_to("127.0.0.1", camera.port) == 0
+        assert source_log.count_to("127.0.0.1", other.port) == 2
 
 
 def _of_nobody(engine: Engine, folder: Path) -> Engine:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import reach, rtsp_reader, source_log
-from provisioner_host.picture_look import PictureLook
-from provisioner_host.rtsp_reader import Login, parse, read
+from provisioner_host.look import reach, rtsp_reader
+from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.rtsp_reader import Login, parse, read
+from provisioner_host.relay import source_log
 from provisioner_host.wire import LookToTake, ReadAnswer
 from tests.hostile import CAMERA
 

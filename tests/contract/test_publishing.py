@@ -19,15 +19,13 @@ import yaml
 
 from provisioner.base.certificate import new_certificate_key, read_certificate, self_signed, server_file
 from provisioner.base.secret import Secret, mediamtx_hash
-from provisioner.desired.publishers import publish_password
+from provisioner.desired.readers import publish_password, publisher_user
+from provisioner.desired.render.host import fill, known_pairs, path_lines, pushed_lines, user_settings
+from provisioner.desired.render.templates import load_templates
 from provisioner.desired.spec import MediaPath, PushedStream, PushEnd, StreamSource, User
-from provisioner.desired.users import publisher_user
 from provisioner.inventory.model import Access, StreamName
-from provisioner.render.jinja import fill
-from provisioner.render.media import known_pairs, path_lines, pushed_lines, user_settings
-from provisioner.render.templates import load_templates
-from provisioner_host import publishers, sessions
-from provisioner_host import relay as host_relay
+from provisioner_host.relay import relay as host_relay
+from provisioner_host.relay import sessions
 from tests.hostile import GATEWAY
 
 from .conftest import STANDIN
@@ -167,14 +165,14 @@ def site(
     password.write_text(API_PASSWORD)
     monkeypatch.setattr(host_relay, "API_PASSWORD", password)
     monkeypatch.setattr(host_relay, "API_PORT", made.relay.api_port)
-    monkeypatch.setattr(publishers, "_log", lambda _: made.relay.log())
+    monkeypatch.setattr(sessions, "_log", lambda _: made.relay.log())
     return made
 
 
 def test_what_a_gateway_pushes_comes_under_its_name_and_the_relay_says_from_where(site: Site) -> None:
     gateway = site.gateway(OWN, SECOND)
     wait_for(lambda: site.comes(OWN) and site.comes(SECOND))
-    said = publishers.seen(60)
+    said = sessions.seen(60)
     assert said["refused"] == {}
     listed = sorted(said["sessions"] or [], key=lambda one: one["path"])
     assert listed == [{"path": path, "address": "127.0.0.1"} for path in (OWN, SECOND)]
@@ -253,7 +251,7 @@ def shown_at(port: int) -> str:
 
 def test_an_older_login_is_refused_and_the_relay_knows_from_where(site: Site) -> None:
     site.gateway(OWN, key=NEXT_KEY)
-    wait_for(lambda: publishers.refused_in(site.relay.log()).get("127.0.0.1", 0) >= 2)
+    wait_for(lambda: sessions.refused_in(site.relay.log()).get("127.0.0.1", 0) >= 2)
     assert not site.comes(OWN)
 
 

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioner_host import dead_man, paths, quarantine, quarantine_prove, quarantine_watch
-from provisioner_host import relay as host_relay
-from provisioner_host.shell import Failed
+from provisioner_host.change import quarantine_trial, quarantine_watch
+from provisioner_host.machine import paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import quarantine
+from provisioner_host.relay import relay as host_relay
+from provisioner_host.state import dead_man
 from tests.hostile import CAMERA
 
 from .camera import CameraYard, FakeCamera, Fault
@@ -155,7 +158,7 @@ def test_a_new_login_of_a_recorder_is_tried_by_two_channels_and_then_by_all_or_b
     lines = [line(f"hn/a/bad-{n}/sub", wrong) for n in range(6)]
     lines += [line(f"hn/a/good-{n}/sub", right, password="right") for n in range(4)]
     host = host_of(start_relay, monkeypatch, [])
-    monkeypatch.setattr(quarantine_prove, "_log", lambda _since: host.relay.log().splitlines())
+    monkeypatch.setattr(quarantine_trial, "_log", lambda _since: host.relay.log().splitlines())
     monkeypatch.setattr(dead_man, "renew", lambda *_: None)
     wanted = host.whole.replace("paths:\n", "paths:\n" + "\n".join(lines) + "\n").replace("cfg/0123", "cfg/4567")
     (tmp_path / "staged").write_text(wanted)
@@ -168,7 +171,7 @@ def test_a_new_login_of_a_recorder_is_tried_by_two_channels_and_then_by_all_or_b
         run_id="run",
         confirm_s=60.0,
     )
-    quarantine_prove.prove(change)  # type: ignore[arg-type]
+    quarantine_trial.prove(change)  # type: ignore[arg-type]
     text = (tmp_path / "staged").read_text()
     host_relay.wait_for_gap()
     host.relay.write(text)

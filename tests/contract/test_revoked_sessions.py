@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from provisioner.render.quote import read_pattern
-from provisioner_host import relay as host_relay
-from provisioner_host import sessions
+from provisioner.desired.render.quote import read_pattern
+from provisioner_host.relay import relay as host_relay
+from provisioner_host.relay import sessions
 from tests.hostile import VIEWER
 
 from .reader import Dialogue, HeldReader, describe

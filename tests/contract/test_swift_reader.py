@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioner_host import confined, readers, rtsp_reader, sandbox
-from provisioner_host.picture_look import PictureLook
-from provisioner_host.readers import ReadTimes
-from provisioner_host.rtsp_reader import Login
-from provisioner_host.swift_reader import SwiftTurn, look_at_all
+from provisioner_host.look import readers, rtsp_reader
+from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.readers import ReadTimes
+from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.look.stream_reader import SwiftTurn, look_at_all
+from provisioner_host.machine import confined, sandbox
 from provisioner_host.wire import LookToTake, PictureAnswer, ReadAnswer
 from tests.film_server import FilmServer
 from tests.films import Film, FilmPicture, encode, is_set

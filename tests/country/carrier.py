@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.base.secret import seal_of
+from provisioner.desired.render.templates import Templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.play import answer_in
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.render.templates import Templates
 
 PLACE: Final = "SIMULATED_HOSTS"
 """Names the socket at which hosts answer."""

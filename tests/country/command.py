@@ -14,9 +14,9 @@ import time
 from typing import Final
 
 from provisioner.cli.main import run
-from provisioner.nodes import service
-from provisioner.pipeline import session, stages
-from provisioner.verify.orders import Timepiece
+from provisioner.nodes import settings
+from provisioner.operations.pipeline import session, stages
+from provisioner.verify.path_history import Timepiece
 from tests.country.carrier import CountryCarrier
 
 _WHATEVER: Final = "--whatever-is-found"
@@ -34,7 +34,7 @@ def main() -> int:
 
     for module, name, double in (
         (session, "AnsibleRunner", CountryCarrier),
-        (service, "AnsibleRunner", CountryCarrier),
+        (settings, "AnsibleRunner", CountryCarrier),
         (stages, "WATCH", Timepiece(usual.now, pause)),
     ):
         setattr(module, name, double)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.pipeline.session import Session
+from provisioner.operations.pipeline.session import Session
 from tests import national
 from tests.country.relay_api import SentPath
 from tests.simulated import SimulatedHost, installed

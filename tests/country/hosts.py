@@ -27,8 +27,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from provisioner.hosts.runner import HostCall
-from provisioner_host import closer, observe, probe, reach, readers, relay, source_log, source_peers, units
-from provisioner_host.shell import Failed
+from provisioner_host.look import device_probe, probe, reach, readers
+from provisioner_host.machine import units
+from provisioner_host.machine.shell import Failed
+from provisioner_host.observe import host as observe
+from provisioner_host.relay import relay, source_log
 from tests.country.ground import Ground, HeldHost, hosts_in
 from tests.country.relay_api import PASSWORD, SentPath, SentPaths
 from tests.country.relay_api import run as run_apis
@@ -106,15 +109,15 @@ class Hosts:
             (observe, "observe", lambda request, _folder: facts_of(held.host, _call(request, files))),
             (reach, "live_tunnel", lambda _key: _tunnel(held, cut, begun)),
             (reach, "connect_all", lambda devices, _timeout, _mark=0: [_connected(d, gone) for d in sorted(devices)]),
-            (source_peers, "connections", lambda: _connections(held, dark, begun)),
-            (source_peers, "_halted", list),
-            (source_peers, "count_to", lambda address, port: _count_to(held, dark, (address, port))),
+            (source_log, "connections", lambda: _connections(held, dark, begun)),
+            (source_log, "_halted", list),
+            (source_log, "count_to", lambda address, port: _count_to(held, dark, (address, port))),
             (readers, "read_all", lambda _logins, turns, times, done, _looks: _read(held, dark, turns, times, done)),
             (relay, "read_file", lambda: ""),
             (relay, "api", _api_of(SentPaths(held.paths, dark), relay.api)),
             (source_log, "last_words", lambda _paths, _since: ({}, {})),
-            (closer, "at_devices", lambda *_asked: {"drops": [], "gateways": []}),
-            (closer, "foreign_chains", list),
+            (device_probe, "at_devices", lambda *_asked: {"drops": [], "gateways": []}),
+            (device_probe, "foreign_chains", list),
             (units, "states", lambda names: {name: {"active": "active"} for name in names}),
         ]
         for module, name, double in kernel:
@@ -148,10 +151,10 @@ def _connected(device: tuple[str, int], gone: set[tuple[str, int]]) -> dict[str,
     return {"address": device[0], "port": device[1], "outcome": "no-route", "seconds": 3.0, "icmp": icmp}
 
 
-def _connections(held: HeldHost, dark: frozenset[str], begun: float) -> dict[source_peers.SourceLink, int]:
+def _connections(held: HeldHost, dark: frozenset[str], begun: float) -> dict[source_log.SourceLink, int]:
     sends = (path for name, path in sorted(held.paths.items()) if not path.on_demand and name not in dark)
     received = int((time.time() - begun + 60) * _PICTURE_BYTES)
-    return {source_peers.SourceLink(20_000 + n, p.address, p.port): received for n, p in enumerate(sends)}
+    return {source_log.SourceLink(20_000 + n, p.address, p.port): received for n, p in enumerate(sends)}
 
 
 def _api_of(paths: SentPaths, over_http: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final
 
-from provisioner.monitoring.routes import EVERYTHING
-from provisioner.monitoring.scrape import ScrapePlaces
+from provisioner.integrations.alerting.kit import EVERYTHING, ScrapePlaces
 from tests.alarms import Alarms, alarms_by, wait_for
 from tests.lab.deployment import Deployment
 from tests.lab.patience import stretched

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Final
 
-from provisioner.cli.progress.display import TerminalRows
+from provisioner.cli.support.running import TerminalRows
 
 _SHOWN: Final = 30
 _LAST: Final = 3

@@ -14,16 +14,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from provisioner.apply import GateRules, HostOutcome, RolloutOptions
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.vault import encrypt
-from provisioner.cli.context import today
+from provisioner.cli.support.context import today
 from provisioner.desired.limit import Limit
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import Planned, make_plan
-from provisioner.runs.applied import Applied
-from provisioner.runs.apply import apply_plan
-from provisioner.runs.options import RunOptions
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.apply.intent import Applied, RunOptions
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.operations.rollout import GateRules, HostOutcome, RolloutOptions
 from tests import inventories
 
 from .direct import DirectRunner

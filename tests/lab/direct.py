@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from provisioner.desired.render.templates import Templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.render.templates import Templates
 
 from .lab import Lab
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from provisioner.desired.render.templates import Templates
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.render.templates import Templates
 
 from .direct import DirectRunner
 from .lab import Lab

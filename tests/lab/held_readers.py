@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from provisioner.cli.context import today
+from provisioner.cli.support.context import today
 from provisioner.desired.spec import RTSPS_PORT
-from provisioner.pipeline.session import Session
+from provisioner.operations.pipeline.session import Session
 
 from .deployment import Deployment
 from .errors import LabError

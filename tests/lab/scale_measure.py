@@ -92,7 +92,9 @@ class Site:
 def main() -> None:
     folder = Path(sys.argv[1])
     sys.path.insert(0, PROGRAM)
-    from provisioner_host import firewall, paths, tunnel  # noqa: PLC0415 (it is on the host alone)
+    from provisioner_host.firewall import firewall  # noqa: PLC0415 (it is on the host alone)
+    from provisioner_host.machine import paths  # noqa: PLC0415 (it is on the host alone)
+    from provisioner_host.tunnel import tunnel  # noqa: PLC0415 (it is on the host alone)
 
     def equal() -> int:
         return len(firewall.differences(firewall.intended(paths.NFT_FILE), firewall.live()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.cli.context import today
+from provisioner.cli.support.context import today
 
 from .cameras import Picture
 from .deployment import Deployment

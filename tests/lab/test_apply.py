@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.apply import HostOutcome, RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import make_plan
-from provisioner.runs.apply import apply_plan
-from provisioner.runs.options import RunOptions
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import make_plan
+from provisioner.operations.rollout import HostOutcome, RolloutOptions
 
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from provisioner.apply import HostOutcome, Job, apply
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import HostRunner
-from provisioner.pipeline.session import Session
-from provisioner.plan.changes import Action, Resource
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.rollout import HostOutcome, Job, apply
+from provisioner.plan.change import Action, Resource
 from provisioner.plan.diff import changes_of
 from tests.simulated import SimulatedHosts
 

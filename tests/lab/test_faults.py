@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.apply import GateRules, HostOutcome, Job, MemoryJournal, RolloutOptions, roll_out
-from provisioner.apply.job import status_call
 from provisioner.hosts.observe import observe
-from provisioner.pipeline.session import Session
-from provisioner.plan.changes import Action
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.rollout import GateRules, HostOutcome, Job, MemoryJournal, RolloutOptions, roll_out
+from provisioner.operations.rollout.job import status_call
+from provisioner.plan.change import Action
 from provisioner.plan.diff import changes_of
 from tests import inventories
 

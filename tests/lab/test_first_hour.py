@@ -16,7 +16,7 @@ from typing import Any, Final
 import pexpect  # type: ignore[import-untyped]  # it comes with ansible-runner, without types
 import pytest
 
-from provisioner.hosts.shown_key import fingerprint_of
+from provisioner.base.ssh_signature import fingerprint_of
 
 from .__main__ import say
 from .engine import Engine

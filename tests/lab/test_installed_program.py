@@ -20,7 +20,7 @@ from zlib import crc32
 import pytest
 
 from provisioner import __version__
-from provisioner.nodes.subjects import node_name
+from provisioner.nodes.envelope import node_name
 from scripts.packaging.image import NEEDS
 from tests.packaging.test_installed import SHUT_IN, checkout, loaded, packages_of, release
 from tests.packaging.test_python_files import bare, twice, wheel

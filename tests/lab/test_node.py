@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.shown_key import fingerprint_of
+from provisioner.base.ssh_signature import fingerprint_of
 from tests.hostile import NODE
 from tests.signatures import key_file, public_line
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import pytest
 
-from provisioner.apply import GateRules, HostOutcome, RolloutOptions
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import make_plan
-from provisioner.runs.apply import apply_plan
-from provisioner.runs.options import RunOptions
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import make_plan
+from provisioner.operations.rollout import GateRules, HostOutcome, RolloutOptions
 
 from .carrier_node import RELAY, SIDES, NodeOfTheLab, node_of_the_lab
 from .deployment import Deployment

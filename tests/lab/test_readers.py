@@ -8,10 +8,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from provisioner.cli.context import today
-from provisioner.pipeline.session import Session
-from provisioner_host import rtsp_reader
-from provisioner_host.rtsp_reader import Login
+from provisioner.cli.support.context import today
+from provisioner.operations.pipeline.session import Session
+from provisioner_host.look import rtsp_reader
+from provisioner_host.look.rtsp_reader import Login
 from tests.hostile import VIEWER
 
 from .deployment import Deployment

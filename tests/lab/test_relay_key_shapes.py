@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from provisioner.cli.context import today
+from provisioner.cli.support.context import today
 from provisioner.desired.spec import RTSPS_PORT
 from provisioner.inventory.files.edit import Flow, edited
-from provisioner.pipeline.session import Session
+from provisioner.operations.pipeline.session import Session
 from tests import inventories
 
 from . import one_carrier, test_access, test_publish

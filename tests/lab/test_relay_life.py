@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.recovery_key import from_paper
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml import parse
 
 from .deployment import Deployment
 from .test_verify import all_up, verified

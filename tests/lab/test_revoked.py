@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from provisioner.base.secret import Secret, mediamtx_hash
-from provisioner.cli.context import today
+from provisioner.cli.support.context import today
 from provisioner.inventory.loader.secrets import write_carrier_secrets
-from provisioner.pipeline.session import Session
+from provisioner.operations.pipeline.session import Session
 from tests.hostile import GATEWAY, LOCAL_USER, VIEWER
 
 from .deployment import Deployment

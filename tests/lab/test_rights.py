@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import HostOutcome
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
-from provisioner.pipeline.stages import make_plan
-from provisioner.runs.apply import apply_plan
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.pipeline.stages import make_plan
+from provisioner.operations.rollout import HostOutcome
 from tests.hostile import CAMERA, GATEWAY, LOCAL_USER, MERGE_REQUEST, RELAY
 
 from .deployment import Deployment

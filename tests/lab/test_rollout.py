@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import GateRules, HostOutcome, NotStartedBecause
-from provisioner.history.event_log import EventLog
-from provisioner.history.place import VARIABLE, state_place_of
-from provisioner.history.store import open_history
+from provisioner.operations.rollout import GateRules, HostOutcome, NotStartedBecause
+from provisioner.record.event_log import EventLog
+from provisioner.record.place import VARIABLE, state_place_of
+from provisioner.record.store import open_history
 from tests.hostile import LOCAL_USER
 
 from .deployment import Deployment, patient

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from provisioner.desired.render.host import render_host
 from provisioner.desired.spec import HostSpec
-from provisioner.render.host import render_host
 from tests import fleets
 from tests import inventories as make
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provisioner.hosts.shown_key import fingerprint_of
+from provisioner.base.ssh_signature import fingerprint_of
 
 from .deployment import Deployment
 from .topology import CENTRE, SSH_USER, Network

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from provisioner.desired.access import ACCESS
 from provisioner.desired.access.mode import device_places
+from provisioner.desired.render.site import PACKAGES, render_site
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import NEEDS, allocate
 from provisioner.inventory.model import Access, Facility, Inventory
-from provisioner.render.site import render_site
-from provisioner.render.site_files import PACKAGES
 from provisioner.verify.network import UNANSWERED
 from tests import fleets, inventories
 

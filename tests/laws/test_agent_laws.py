@@ -7,8 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.plan.changes import Impact
-from provisioner.runs.agent.decision import (
+from provisioner.operations.agent.decision import (
     FINAL,
     Act,
     AgentStep,
@@ -24,6 +23,7 @@ from provisioner.runs.agent.decision import (
     UnfinishedRun,
     decide,
 )
+from provisioner.plan.change import Impact
 
 TIP, OLD = "t" * 40, "o" * 40
 HOSTS = ("relay-a", "relay-b", "centre")

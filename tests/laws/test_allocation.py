@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.allocate import allocate
-from provisioner.inventory.files.lock import render_lock
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.edit import render_lock
+from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.model import Access, Allocations, Inventory
 from tests import inventories as make
 

@@ -7,15 +7,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import GateRules, HostOutcome, HostResult, MemoryJournal, RolloutOptions, roll_out
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostKind
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import SealedKey
+from provisioner.operations.rollout import GateRules, HostOutcome, HostResult, MemoryJournal, RolloutOptions, roll_out
 from provisioner.plan.diff import changes_of
-from provisioner.plan.seen import seen_of
+from provisioner.plan.plan import seen_of
 from provisioner.verify.evidence import parse_evidence
 from tests import fleets, inventories
 from tests.odd import ODDITIES, OddHosts, Oddity, odd_document

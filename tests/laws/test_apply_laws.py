@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import GateRules, HostOutcome, waves_of
 from provisioner.desired.spec import DesiredState
-from provisioner_host.saved_texts import HeldTexts, holdings
+from provisioner.operations.rollout import GateRules, HostOutcome, waves_of
+from provisioner_host.state.revocable_texts import HeldTexts, holdings
 from tests.hostile import LOCAL_USER
 from tests.simulated import SimulatedHosts, go_back, texts_in
 from tests.unit.apply.world import Controller, at_call, state

@@ -19,17 +19,21 @@ from hypothesis import strategies as st
 from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model import ApprovedChanges
 from provisioner.plan import WrittenPlan, written_plan
-from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.plan.guards.approval_file import (
+from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.guards.approvals import (
     APPROVAL_NAMESPACE,
     Approval,
     ApprovalFormError,
+    ApprovalNeed,
+    Approved,
+    HostTerms,
+    PlanToApprove,
     approval_in,
+    approval_needs,
     approval_statement,
     approval_text,
+    approved,
 )
-from provisioner.plan.guards.approvals import ApprovalNeed, HostTerms, approval_needs
-from provisioner.plan.guards.approved import Approved, PlanToApprove, approved
 from tests import fleets, inventories
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.plans import KEY, World

@@ -9,13 +9,29 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.availability.kept import ABSENT, MARKS, VERDICTS, KeptVerdict, kept_of, mark_of
-from provisioner.availability.looks import Listing, LookTable, Sweep, table_of
-from provisioner.availability.measured import NOTHING_MEASURED, Measured, Span, measured, total_of
-from provisioner.availability.nights import nights
-from provisioner.availability.shares import GroupedBy, group_times
-from provisioner.availability.since import since
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
+from provisioner.record.availability.measured import (
+    NOTHING_MEASURED,
+    GroupedBy,
+    Measured,
+    Span,
+    group_times,
+    measured,
+    total_of,
+)
+from provisioner.record.availability.since import nights, since
+from provisioner.record.availability.verdict_table import (
+    ABSENT,
+    MARKS,
+    VERDICTS,
+    KeptVerdict,
+    Listing,
+    LookTable,
+    Sweep,
+    kept_of,
+    mark_of,
+    table_of,
+)
 from provisioner.verify.result import Cause, Verdict
 
 START = datetime(2021, 5, 8, tzinfo=UTC)

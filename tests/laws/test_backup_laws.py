@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import Severity
 from provisioner.desired.limit import Limit
 from provisioner.desired.readers import readings
+from provisioner.desired.render.host import render_host
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import link_ends, package_digest, site_spec
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import signed_content
-from provisioner.render.host import render_host
-from provisioner.render.site import render_site
-from provisioner.verify.kept import swept_paths
+from provisioner.verify.memory import swept_paths
+from provisioner.verify.paths import select
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
-from provisioner.verify.wanted import select
 from tests import fleets
 from tests import inventories as make
 

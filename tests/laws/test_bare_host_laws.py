@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
+from provisioner.base.host_answer import parsed
 from provisioner.desired.names import ALONE
-from provisioner.hosts.bare_host import BareHost, bare_host_in, login_proof_in
-from provisioner.hosts.document import parsed
+from provisioner.hosts.bare_host import BareHost, bare_host_in, login_proof_in, making
 from provisioner.hosts.preparation import SeenBare, Thing, Wanted, preparation, rule_for_all, rule_for_program
-from provisioner.hosts.prepare_script import making
 from tests.unit.hosts.test_prepare_script import KEY
 
 USER = "deploy"

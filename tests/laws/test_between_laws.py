@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import StalePlanError
 from provisioner.plan import PlanMaker, written_plan
-from provisioner.plan.basis import planned_digest
-from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by
-from provisioner.plan.kept.between import ChangeTurn, between
-from provisioner.plan.kept.written import WrittenPlan
+from provisioner.plan.change import Action, Change, Impact, Resource, cut_by
+from provisioner.plan.plan import planned_digest
+from provisioner.plan.saved.comparison import ChangeTurn, between
+from provisioner.plan.saved.file import WrittenPlan
 from tests.plans import KEY, World, of
 
 RELAY = "relay-viettel-1"

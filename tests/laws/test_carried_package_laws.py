@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.lifecycle.evidence import LastCheck, Shown
-from provisioner.lifecycle.site_packages import (
+from provisioner.record.lifecycle.evidence import LastCheck, Shown
+from provisioner.record.lifecycle.site_packages import (
     HandedPackage,
     NamedRelay,
     PackageRecord,

@@ -11,13 +11,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from provisioner.desired.render.host import NFT_FILE, PROBE_USER, render_host
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork
-from provisioner.plan.guards.lockout import locked_out, required_sources
-from provisioner.reach.packets import accepts, arriving
-from provisioner.reach.ruleset import parse_ruleset
-from provisioner.render.files import NFT_FILE, PROBE_USER
-from provisioner.render.host import render_host
+from provisioner.inventory.model.base import AnyAddress, AnyNetwork
+from provisioner.plan.guards.reachability import locked_out, required_sources
+from provisioner.plan.reach.packets import accepts, arriving, parse_ruleset
 from tests import fleets, inventories
 from tests.hostile import CAMERA, GATEWAY, RELAY
 from tests.plans import World, of

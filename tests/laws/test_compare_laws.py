@@ -10,7 +10,7 @@ from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory
 from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan
-from provisioner.plan.changes import Change, Resource
+from provisioner.plan.change import Change, Resource
 from provisioner.plan.offline import facts_of_revision, placeholders
 from tests import fleets, inventories
 from tests.plans import EVERYTHING, NOW, World, of

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.loader.load import check, load
-from provisioner.inventory.operations.validate import validate
-from provisioner.inventory.rules.consequences import ANYWHERE, IN_ONE_FILE, without_consequences
+from provisioner.inventory.rules.view import ANYWHERE, IN_ONE_FILE, without_consequences
+from provisioner.operations.edit.validate import validate
 from provisioner.report.problem_catalogue import CATALOGUE
 from tests.unit.contacts import book as people
 

@@ -13,17 +13,20 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import Severity
+from provisioner.base.language import Language
 from provisioner.base.vietnamese import fold
-from provisioner.contacts.emails import read_email
-from provisioner.contacts.field import FieldReading
-from provisioner.contacts.messages import CATALOGUE, Language
-from provisioner.contacts.model import PERSONAL_FIELDS, Contact, ContactsFile, Role
-from provisioner.contacts.names import read_line, read_name
-from provisioner.contacts.phones import read_phone
-from provisioner.contacts.search import find, search_term
-from provisioner.contacts.store import render_contacts
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.importing.contacts.erasure import find, search_term
+from provisioner.importing.contacts.fields import (
+    CATALOGUE,
+    FieldReading,
+    read_email,
+    read_line,
+    read_name,
+    read_phone,
+)
+from provisioner.importing.contacts.store import PERSONAL_FIELDS, Contact, ContactsFile, Role, render_contacts
+from provisioner.inventory.files.yaml import parse
 
 READERS: tuple[Callable[[object], FieldReading], ...] = (read_phone, read_email, read_name, read_line)
 MOBILES = st.sampled_from(["32", "39", "52", "56", "70", "79", "81", "89", "91", "96", "98"])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.clock import VIETNAM, start_of
+from provisioner.base.text import VIETNAM, start_of
 from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, duties_of, governing_duty, timeliness
 from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
 from tests import inventories as make

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.runs.drain.proof import site_proofs, waves_of_sites
+from provisioner.operations.drain.steps import site_proofs, waves_of_sites
 from provisioner.verify.result import Cause, PathVerdict, Verdict
 
 OLD, NEW = "relay-a", "relay-b"

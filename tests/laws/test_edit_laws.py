@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.inventory.files.edit import EditError, Flow, edited
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml import parse
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 SCALARS = st.one_of(TEXTS, st.integers(-(10**6), 10**6), st.booleans(), st.none())

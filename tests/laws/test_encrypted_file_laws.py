@@ -10,9 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import Problem
 from provisioner.base.vault import VaultPasswords, encrypt
-from provisioner.contacts.store import read_contacts
+from provisioner.importing.contacts.store import read_contacts
 from provisioner.inventory.loader import secrets
 from tests import inventories as make
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.exit_codes import INTERRUPTED, worst_of
+from provisioner.base.errors import INTERRUPTED, worst_of
 
 CODES = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, INTERRUPTED])
 

@@ -11,25 +11,41 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.availability.measured import Measured, Span
-from provisioner.availability.shares import AgreedLevels, GroupedBy, GroupTimes, share_rows, together
 from provisioner.cli.export import export
 from provisioner.cli.schemas import document_schema
-from provisioner.geography import SCHEMES, Province, by_slug
+from provisioner.inventory.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.evidence import NO_EVIDENCE
-from provisioner.lifecycle.pictures import freshness
-from provisioner.lifecycle.states import FacilityState
-from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.record.availability.measured import (
+    AgreedLevels,
+    GroupedBy,
+    GroupTimes,
+    Measured,
+    Span,
+    share_rows,
+    together,
+)
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE
+from provisioner.record.lifecycle.pictures import freshness
+from provisioner.record.lifecycle.state import FacilityState
+from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead
-from provisioner.report.documents.docx_file import official_docx
+from provisioner.report.documents.docx import official_docx
 from provisioner.report.documents.official import OfficialTable
 from provisioner.report.exports import REPORTS, FacilityList, export_document
-from provisioner.report.progress import CountedAs, Group, counted_as, progress
-from provisioner.report.scorecard import CarrierShares, scorecard
-from provisioner.report.surveys import SurveyGroup, surveys
-from provisioner.report.zones import LISTED_ZONES, Cover, zones
+from provisioner.report.progress import (
+    LISTED_ZONES,
+    CarrierShares,
+    CountedAs,
+    Cover,
+    Group,
+    SurveyGroup,
+    counted_as,
+    progress,
+    scorecard,
+    surveys,
+    zones,
+)
 from tests import inventories as make
 from tests.histories import content
 from tests.pasts import Past, pasts, read

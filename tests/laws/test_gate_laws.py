@@ -9,12 +9,11 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.apply import GateRules
-from provisioner.apply.answer import PathSession, Sessions
-from provisioner.apply.gate import GateVerdict, decide
-from provisioner.apply.touched import Served, Touched
-from provisioner.apply.unnamed import chance_of, expected_sites
-from provisioner.apply.watch import PathsSeen, Watch
+from provisioner.operations.rollout import GateRules
+from provisioner.operations.rollout.affected import chance_of, expected_sites
+from provisioner.operations.rollout.affected_paths import Served, Touched
+from provisioner.operations.rollout.answers import PathSession, PathsSeen, Sessions, Watch
+from provisioner.operations.rollout.gate import GateVerdict, decide
 from tests.bench.gate import Camera, Cut, Outage, Trouble, World, decision_of, relay_of, world_around
 
 RULES = GateRules()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.vietnamese import fold, possible_readings
-from provisioner.geography import (
+from provisioner.inventory.geography import (
     SCHEMES,
     Province,
     ProvinceError,
@@ -24,7 +24,7 @@ from provisioner.geography import (
     read_province,
     unit_today,
 )
-from provisioner.geography.names import keys_of
+from provisioner.inventory.geography.province import keys_of
 
 schemes = st.sampled_from(SCHEMES)
 units = st.sampled_from([province for scheme in SCHEMES for province in provinces(scheme)])

@@ -7,13 +7,13 @@ import copy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem
-from provisioner.base.held import HeldFacility
+from provisioner.base.errors import Problem
+from provisioner.base.frozen import HeldFacility
+from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.inventory.model import Access, Inventory
 from provisioner.plan import plan_document
-from provisioner.plan.changes import Action
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
-from provisioner_host import held as host_held
+from provisioner.plan.change import Action
+from provisioner_host.state import frozen as host_held
 from tests import fleets as fleet_tests
 from tests import inventories, plans
 from tests.simulated import File, SimulatedHost

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import HostOutcome, HostResult
 from provisioner.desired.spec import DesiredState
-from provisioner.history.records import Operation
 from provisioner.hosts.observe import observe
+from provisioner.operations.apply.verification import Contents, contents_of, holding, shown_by_change
+from provisioner.operations.rollout import HostOutcome, HostResult
 from provisioner.plan.diff import changes_of
-from provisioner.runs.holdings import Contents, contents_of, holding, shown_by_change
+from provisioner.record.entries import Operation
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
 from tests.unit.apply.world import Controller

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openpyxl.utils import column_index_from_string
 
 from provisioner.cli.main import run
-from provisioner.importing.cells.limits import MAX_COLUMNS, MAX_ROWS
+from provisioner.importing.grid import MAX_COLUMNS, MAX_ROWS
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 

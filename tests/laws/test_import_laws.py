@@ -14,23 +14,22 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.language import Language
 from provisioner.base.spreadsheet import neutral
 from provisioner.base.vietnamese import legacy_encoding
-from provisioner.importing.cells.findings import FileRefusedError, FindingLevel
-from provisioner.importing.cells.grid import Cell, Grid, MergedRange
 from provisioner.importing.forms import choices
-from provisioner.importing.forms.all_forms import FORMS
 from provisioner.importing.forms.columns import Column, Form
+from provisioner.importing.forms.forms import FORMS
 from provisioner.importing.forms.values import decimal, unquoted
+from provisioner.importing.grid import Cell, FileRefusedError, FindingLevel, Grid, MergedRange
 from provisioner.importing.proposal.build import propose
-from provisioner.importing.proposal.model import Baseline, Proposal
-from provisioner.importing.report.messages import Language, wording
-from provisioner.importing.tables.file_grids import grids_of
-from provisioner.importing.tables.input_files import sheets_of
+from provisioner.importing.proposal.proposal import Baseline, Proposal
+from provisioner.importing.report.messages import wording
+from provisioner.importing.tables.files import grids_of, sheets_of
 from provisioner.importing.tables.records import read_records
-from provisioner.importing.template.content import TemplateContent, decimal_text
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.file_content import validated
+from provisioner.importing.write import TemplateContent, decimal_text
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Inventory, Zone
 from tests import inventories as make
 from tests.unit.importing import sheets as made

@@ -6,13 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
-from provisioner.desired.site_keys import present_psk
+from provisioner.desired.sites import present_psk
 from provisioner.hosts.facts import HostFacts, PeerFacts, TunnelFacts
 from provisioner.inventory.model import CarrierSecrets, NextPsk, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
-from provisioner.runs.rotation.look import KeyStage, stage_of
-from provisioner_host import held, key_change, paths, saved_texts
-from provisioner_host.saved_texts import HeldTexts
+from provisioner.operations.keys.progress import KeyStage, stage_of
+from provisioner_host.machine import paths
+from provisioner_host.state import frozen, revocable_texts
+from provisioner_host.state.revocable_texts import HeldTexts
+from provisioner_host.tunnel import key_change
 from tests import fleets, inventories
 from tests.simulated import peers_in
 
@@ -93,7 +95,7 @@ def test_a_saved_state_keeps_the_address_with_who_has_it_now(
     gone = {key(site, "site"): f"site/{site}" for site in changing}
     stones = {"peers": gone, "paths": {}, "users": {}}
     saved, now = HeldTexts(tunnel=conf, psks=psks), HeldTexts(tunnel=after, psks=psks)
-    cleaned, _ = saved_texts.without(saved, now, stones)  # type: ignore[arg-type]
+    cleaned, _ = revocable_texts.without(saved, now, stones)  # type: ignore[arg-type]
     assert holders(key_change.settled(cleaned.tunnel, spoke)) == holders(after)
 
 
@@ -104,10 +106,10 @@ def test_what_is_held_is_taken_out_with_both_keys_and_put_back_byte_for_byte(
     conf, _ = tunnel
     psks = "".join(f"{peer['public_key']} {'A' * 43}=\n" for peer in peers_in(conf))
     texts = {str(paths.WG_FILE): conf, str(paths.PSK_FILE): psks}
-    without, parts = held.taken(texts, names, "k")
+    without, parts = frozen.taken(texts, names, "k")
     rest = {str(peer["public_key"]) for peer in peers_in(without[str(paths.WG_FILE)])}
     assert rest.isdisjoint({key(site, kind) for site in names for kind in ("site", "next")})
-    assert held.put_back(without, parts, "k") == texts
+    assert frozen.put_back(without, parts, "k") == texts
 
 
 # --- which pre-shared key counts ------------------------------------------------------------------

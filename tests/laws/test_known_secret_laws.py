@@ -13,13 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem
-from provisioner.base.errors import SecretsError
+from provisioner.base.errors import Problem, SecretsError
 from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
-from provisioner.inventory.loader.known_secrets import KnownFile
+from provisioner.inventory.loader.cached_secrets import KnownFile
 from provisioner.inventory.loader.load import check, load
-from provisioner.inventory.operations.validate import validate
+from provisioner.operations.edit.validate import validate
 from tests import inventories as make
 
 CANARY = "Canary-9-Kv"

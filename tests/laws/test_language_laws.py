@@ -9,9 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.language import ENGLISH, Language, translator
-from provisioner.base.language.catalogue import catalogue_of
-from provisioner.base.language.placeholder import filled, places_of, values_in
-from provisioner.base.language.restatement import Restatement
+from provisioner.base.language.messages import Restatement, catalogue_of, filled, places_of, values_in
 
 VI = translator(Language.VI)
 CATALOGUE = catalogue_of(Language.VI)

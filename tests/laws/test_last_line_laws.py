@@ -10,18 +10,17 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunEnd, exit_code, run_ending
 from provisioner.base.errors import HostError
-from provisioner.base.held import HeldFacility
+from provisioner.base.frozen import HeldFacility
 from provisioner.cli.keys import keys_ending
 from provisioner.hosts.facts import HostFacts
-from provisioner.pipeline.stages import KeysMade
+from provisioner.operations.pipeline.stages import KeysMade
+from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, RunEnd, exit_code, run_ending
 from provisioner.plan import Basis, Plan, no_change, plan_ending
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.report.plan_markdown import plan_comment
-from provisioner.report.text import verify_ending
-from provisioner.report.totals import SEVERITY
+from provisioner.report.verify_text import SEVERITY, verify_ending
 from provisioner.verify.result import Cause, HostReport, PathVerdict, Verdict, VerifyResult
 
 NOW = datetime(2021, 5, 12, tzinfo=UTC)

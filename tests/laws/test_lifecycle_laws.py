@@ -12,12 +12,10 @@ from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Facility, Operating
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence
-from provisioner.lifecycle.next_step import next_step
-from provisioner.lifecycle.reasons import Grounds, reasons
-from provisioner.lifecycle.standing import standing_of
-from provisioner.lifecycle.states import STEPS, FacilityState
-from provisioner.lifecycle.status import statuses
+from provisioner.record.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence
+from provisioner.record.lifecycle.reasons import Grounds, reasons
+from provisioner.record.lifecycle.state import STEPS, FacilityState, standing_of
+from provisioner.record.lifecycle.status import next_step, statuses
 from tests import inventories as make
 from tests.histories import content
 from tests.pasts import Past, pasts, read

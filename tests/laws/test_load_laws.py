@@ -18,17 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem
-from provisioner.base.errors import InventoryError
+from provisioner.base.errors import InventoryError, Problem
 from provisioner.cli.main import run
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import File, layout_of
 from provisioner.inventory.loader import load as loading
 from provisioner.inventory.loader import parallel as side_by_side
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.file_content import validated_text
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.loader.site import Site, read_site
+from provisioner.inventory.loader.site import Site, read_site, validated_text
 from provisioner.inventory.model import Allocations, Facility, Inventory
 from provisioner.inventory.signed import agreed_on, proofs_of, signed_content
 from provisioner.report.problem_catalogue import CATALOGUE

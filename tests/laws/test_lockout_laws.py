@@ -14,16 +14,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import RenderError
+from provisioner.desired.render.host import NFT_FILE, render_host
+from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork
-from provisioner.plan.guards.lockout import SshOrigin, deaf_to_neighbours, locked_out, required_sources
-from provisioner.reach.packets import accepts, arriving, rulings
-from provisioner.reach.ruleset import parse_ruleset
-from provisioner.render.files import NFT_FILE
-from provisioner.render.host import render_host
-from provisioner.render.templates import Templates
-from provisioner_host.firewall import loadable
-from provisioner_host.saved_texts import ssh_in, with_ipv6_of
+from provisioner.inventory.model.base import AnyAddress, AnyNetwork
+from provisioner.plan.guards.reachability import SshOrigin, deaf_to_neighbours, locked_out, required_sources
+from provisioner.plan.reach.packets import accepts, arriving, parse_ruleset, rulings
+from provisioner_host.firewall.firewall import loadable
+from provisioner_host.state.revocable_texts import ssh_in, with_ipv6_of
 from tests import fleets, inventories
 from tests.plans import World, of
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret, keyed_digest
+from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import HostSpec, LoginChange, MediaPath, StreamSource
 from provisioner.hosts.facts import HostFacts, PathFacts, QuarantinedPath, RelayFacts
 from provisioner.plan.diff import with_live_logins
-from provisioner.render.quote import source_head, source_url
 from tests.unit.verify.world import PATHS, relay_spec
 
 FEW = settings(max_examples=200, deadline=None)

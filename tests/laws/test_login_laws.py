@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, decrypt
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.operations.logins import LoginsOrder, set_logins
+from provisioner.inventory.files.yaml import parse
+from provisioner.operations.edit.logins import LoginsOrder, set_logins
 from tests import inventories as make
 
 ROOT = Path("inventories/example")

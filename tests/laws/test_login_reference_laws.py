@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from provisioner.base.private_text import address_without_login, path_as_read
 from provisioner.base.secret import Secret
+from provisioner.desired.render.quote import flow, source_url
 from provisioner.desired.spec import StreamSource
-from provisioner.render.quote import flow, source_url
-from provisioner_host import logins, relay, shell, source_log
+from provisioner_host.machine import shell, stream_logins
+from provisioner_host.relay import relay, source_log
 from tests.hostile import CAMERA, VIEWER
 
 FORMS = (
@@ -61,8 +62,8 @@ def test_what_a_host_answers_of_a_source_holds_no_login_in_its_path(path: str, u
 @given(path=st.from_regex(r"/[a-z0-9/=?&%.:@_-]{0,40}", fullmatch=True), password=words)
 def test_both_sides_leave_out_the_same(path: str, password: str) -> None:
     url = source_url(source(path, "viewer", password))
-    assert address_without_login(url) == logins.without_login(url)
-    shown = path_as_read(logins.without_login(url))
+    assert address_without_login(url) == stream_logins.without_login(url)
+    shown = path_as_read(stream_logins.without_login(url))
     assert path_as_read(password) not in shown or shown in {"rtsp://10.91.0.2:10554/***", "rtsp://10.91.0.2:10554"}
 
 

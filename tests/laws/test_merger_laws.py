@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.desired.limit import parse_limits
+from provisioner.desired.render.host import POLICY_FILE, RenderedFile
 from provisioner.desired.spec import DesiredState
-from provisioner.geography import by_slug, merged_into, provinces, unit_today
 from provisioner.inventory.allocate import allocate
+from provisioner.inventory.geography import by_slug, merged_into, provinces, unit_today
 from provisioner.inventory.model import Inventory, ProvinceScheme
-from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.plan.guards.outside import outside_of
-from provisioner.render.files import POLICY_FILE, RenderedFile
+from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.guards.reachability import outside_of
 from tests import fleets
 from tests import inventories as make
 

@@ -15,21 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from provisioner.availability.kept import VERDICTS, KeptVerdict, SweptPaths
-from provisioner.availability.measured import Span
-from provisioner.availability.shares import GroupedBy
-from provisioner.base.clock import VIETNAM
 from provisioner.base.secret import Secret
+from provisioner.base.text import VIETNAM
 from provisioner.desired.limit import parse_limits
-from provisioner.history.database import open_database
-from provisioner.history.month_sums_kept import keep_month_sums
-from provisioner.history.month_sums_query import read_summed
-from provisioner.history.place import StatePlace, state_place_of
-from provisioner.history.records import Cut, Ending, Operation, Run
-from provisioner.history.retention import prune
-from provisioner.history.seal import record_keys
-from provisioner.history.store import open_history
-from provisioner.runs.availability import AvailabilityAsked, AvailabilityReport, availability_of
+from provisioner.operations.questions.availability import AvailabilityAsked, AvailabilityReport, availability_of
+from provisioner.record.availability.measured import GroupedBy, Span
+from provisioner.record.availability.verdict_table import VERDICTS, KeptVerdict, SweptPaths
+from provisioner.record.database import open_database
+from provisioner.record.entries import Cut, Ending, Operation, Run
+from provisioner.record.month_sums import keep_month_sums, read_summed
+from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.retention import prune
+from provisioner.record.seal import record_keys
+from provisioner.record.store import open_history
 
 SETTINGS = Path(__file__).parents[2] / "inventories/example/inventory.yml"
 START = datetime(2021, 3, 20, tzinfo=VIETNAM)

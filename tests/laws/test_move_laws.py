@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate import allocate, devices_of
 from provisioner.inventory.model import Inventory, Move
-from provisioner.inventory.moves import moved_secrets, old_names
 from provisioner.inventory.new_secrets import completed
-from provisioner.plan.changes import Action, Resource, cut_by
+from provisioner.inventory.renamed_ids import moved_secrets, old_names
+from provisioner.plan.change import Action, Resource, cut_by
 from tests import fleets, inventories
 from tests.plans import World, of
 

@@ -13,12 +13,10 @@ from hypothesis import strategies as st
 
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
-from provisioner.notify.alerts import alerts_of
-from provisioner.notify.document import notice_document
-from provisioner.notify.letter import letter_of
-from provisioner.notify.news import NOTHING_KNOWN, LastNotice, NightNews, Turn, news_for, scope_name
-from provisioner.notify.record import last_notice, record_of
-from provisioner.notify.sight import Sight
+from provisioner.integrations.notify.formats import alerts_of, last_notice, notice_document, record_of
+from provisioner.integrations.notify.mail import letter_of
+from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, Turn, news_for, scope_name
+from provisioner.integrations.notify.night import Sight
 from provisioner.verify.result import Cause, Verdict
 from tests.hostile import RELAY
 from tests.nights import LANGUAGES, READERS, SIGHTS, device, night, path, place_of, province_of, receiver

@@ -16,15 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import StalePlanError
+from provisioner.base.host_answer import UnreadableError, read_json
 from provisioner.base.secret import Secret
 from provisioner.cli.main import run
-from provisioner.contacts.phones import read_phone
-from provisioner.hosts.document import UnreadableError, read_json
-from provisioner.importing.cells.grid import Cell
-from provisioner.importing.forms import days, networks, values
-from provisioner.inventory.explanation import corrections
+from provisioner.importing.contacts.fields import read_phone
+from provisioner.importing.forms import values
+from provisioner.importing.grid import Cell
+from provisioner.inventory.explanation import problems as corrections
 from provisioner.inventory.loader.load import check, load
-from provisioner.plan.kept.saved import read_saved
+from provisioner.plan.saved.file import read_saved
 from tests import inventories as make
 
 EXAMPLE = Path(__file__).parents[2] / "inventories" / "example"
@@ -124,12 +124,12 @@ def test_whatever_stands_in_a_file_is_a_problem_with_its_place(
 # --- sheets, hosts, saved plans -------------------------------------------------------------------
 
 READERS: dict[str, Callable[[Cell], object]] = {
-    "day": days.read_day,
+    "day": values.read_day,
     "whole": values.whole(0, 100),
     "decimal": values.decimal(100),
     "id": values.identifier,
-    "size": networks.picture_size,
-    "path": networks.rtsp_path,
+    "size": values.picture_size,
+    "path": values.rtsp_path,
     "yes": values.yes_no,
 }
 TYPED = [float("inf"), float("-inf"), float("nan"), 1e308, -1e308, 5e-324, date.max, date.min, True, None]

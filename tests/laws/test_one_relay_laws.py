@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import job
 from provisioner.cli.main import run
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
+from provisioner.operations.rollout import job
 from tests.hostile import RELAY
 from tests.odd_bytes import DEEP, MANY, MUTATIONS, ByteHosts, Mutation, sent
 from tests.unit.apply.world import Clock
@@ -72,7 +72,7 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Country]:
     (root / "mediamtx").touch()
     os.chdir(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("provisioner.pipeline.session.AnsibleRunner", whole.runner)
+        patch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", whole.runner)
         patch.setattr(execution, "fetch", lambda *_arguments: root / "mediamtx")
         usual = job.RolloutOptions.__init__
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.owner import NOTHING, UNMARKED, Owner, owner_in
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.owner import claims_of, is_open, judged
+from provisioner.hosts.identity import claims_of, is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, ForeignHostError, HostAnswer, UnprovedHostError, unanswered
 from tests.lab import direct
 from tests.unit.apply.world import state

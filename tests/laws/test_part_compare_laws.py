@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.vault import encrypt
 from provisioner.desired.limit import Limit, parse_limits
-from provisioner.inventory.operations.allocate import allocate
-from provisioner.pipeline.session import Session
+from provisioner.operations.edit.validate import allocate
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.questions.compare import compare_part, compare_whole
 from provisioner.plan import compare_document
-from provisioner.runs.compare import compare_whole
-from provisioner.runs.part_compared import compare_part
 from tests import inventories
 from tests.national import TODAY, Country, generate
 

@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.history.records import Ending, FacilityCheck, Operation
 from provisioner.inventory.model import Facility, Operating
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.pictures import AHEAD, STALE, freshness, pictures_of
-from provisioner.lifecycle.standing import standing_of
-from provisioner.report.freshness import freshness_label, freshness_line
+from provisioner.record.entries import Ending, FacilityCheck, Operation
+from provisioner.record.lifecycle.pictures import AHEAD, STALE, freshness, pictures_of
+from provisioner.record.lifecycle.state import standing_of
+from provisioner.report.status import freshness_label, freshness_line
 from tests import histories
 from tests import inventories as make
 from tests.histories import HOUR, START, content

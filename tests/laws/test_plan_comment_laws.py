@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from provisioner.plan import Basis, Plan
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 

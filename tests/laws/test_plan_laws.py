@@ -7,11 +7,11 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import HostOutcome, Job, apply
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
+from provisioner.operations.rollout import HostOutcome, Job, apply
 from provisioner.plan import Basis, Plan, plan_document
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.diff import changes_of
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts

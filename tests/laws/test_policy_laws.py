@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
+from provisioner.base.text import VIETNAM
 from provisioner.inventory.model import Limits, Policy
-from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.plan.guards.measures import MEASURES
-from provisioner.plan.guards.policy import LIMITS, PlanInQuestion, lost_paths, parse_allowances, refusals_of
+from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.guards.policy import LIMITS, MEASURES, PlanInQuestion, lost_paths, parse_allowances, refusals_of
 
 NOW = datetime(2021, 5, 23, 12, 0, tzinfo=VIETNAM)
 FREEZE = {"from": "2021-05-22T00:00", "until": "2021-05-24T06:00", "reason": "elections"}

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import Problem
 from provisioner.inventory.loader.load import check, load
 from tests import inventories as make
 

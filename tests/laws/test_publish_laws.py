@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from provisioner.base.certificate import read_certificate
 from provisioner.base.secret import Secret
-from provisioner.desired.publishers import publish_password
+from provisioner.desired.readers import publish_password
+from provisioner.desired.render.host import render_host
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import package_digest, site_spec
 from provisioner.inventory.model import Inventory
-from provisioner.render.host import render_host
-from provisioner.render.site import render_site
-from provisioner_host import relay as host_relay
+from provisioner_host.relay import relay as host_relay
 from tests import fleets, inventories
 
 CANARY = "c4nary:pa55/word@$G1"

@@ -9,13 +9,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.plan.changes import Action, Resource
+from provisioner.desired.render.host import MEDIAMTX_FILE
+from provisioner.plan.change import Action, Resource
 from provisioner.plan.diff import quarantined_on
-from provisioner.render.files import MEDIAMTX_FILE
-from provisioner_host import quarantine, quarantine_prove
-from provisioner_host.quarantine_count import MOST_REFUSALS, Refusals, heard_in
-from provisioner_host.quarantine_watch import taken_out
-from provisioner_host.relay import describe
+from provisioner_host.change import quarantine_trial
+from provisioner_host.change.quarantine_watch import taken_out
+from provisioner_host.relay import quarantine
+from provisioner_host.relay.quarantine import MOST_REFUSALS, Refusals, heard_in
+from provisioner_host.relay.relay import describe
 from tests import plans
 from tests.hostile import CAMERA
 from tests.simulated import SimulatedHost
@@ -292,18 +293,18 @@ def test_a_new_login_is_tried_by_two_paths_at_once_at_most(
     wanted: dict[str, dict[str, Any]], live: dict[str, dict[str, Any]]
 ) -> None:
     text, before = file_of(wanted), file_of(live)
-    tried = quarantine_prove.tried_first(text, before)
-    first = quarantine_prove.without_logins(text, tried.keys(), SINCE, tried)
+    tried = quarantine_trial.tried_first(text, before)
+    first = quarantine_trial.without_logins(text, tried.keys(), SINCE, tried)
     assert quarantine.whole(first) == text
     pulled, known = quarantine.pulled_in(first), {of["login"] for of in live.values()}
     for login in {of["login"] for of in wanted.values()} - known:
         at_once = {name for name, of in wanted.items() if of["login"] == login and not of["demand"]}
         now = {name for name, of in pulled if of == login}
-        assert len(now & at_once) == min(len(at_once), quarantine_prove.FIRST)
+        assert len(now & at_once) == min(len(at_once), quarantine_trial.FIRST)
         # One that is known to few paths has them all: nothing waits for it.
         assert login in tried or now == {name for name, of in wanted.items() if of["login"] == login}
     assert {(name, of["login"]) for name, of in wanted.items() if of["login"] in known} <= pulled
-    out = quarantine_prove.without_logins(text, tried.keys(), SINCE)
+    out = quarantine_trial.without_logins(text, tried.keys(), SINCE)
     assert {login for _, login in quarantine.pulled_in(out)}.isdisjoint(tried)
 
 
@@ -311,14 +312,14 @@ def test_a_new_login_is_tried_by_two_paths_at_once_at_most(
 def test_what_was_refused_before_a_new_login_was_started_is_not_its_own(
     wanted: dict[str, dict[str, Any]], data: st.DataObject
 ) -> None:
-    tried = quarantine_prove.tried_first(file_of(wanted), "")
+    tried = quarantine_trial.tried_first(file_of(wanted), "")
     names = sorted({name for of in tried.values() for name in of})
     before = [refused(name) for name in data.draw(st.lists(st.sampled_from(names), max_size=5))] if names else []
     started = [json.dumps({"level": "INF", "message": f"[path {name}] [RTSP source] started"}) for name in names]
     started = [line.replace('": "', '":"') for line in started]
-    counts = quarantine_prove.refused_of([*before, *started], tried)
+    counts = quarantine_trial.refused_of([*before, *started], tried)
     assert set(counts.values()) <= {0}
-    after = quarantine_prove.refused_of([*before, *started, *(refused(name) for name in names)], tried)
+    after = quarantine_trial.refused_of([*before, *started, *(refused(name) for name in names)], tried)
     assert after == {login: len(of) for login, of in tried.items()}
 
 

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
+from provisioner.desired.render import quote as quoting
 from provisioner.desired.spec import StreamSource
-from provisioner.render import quote as quoting
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 nested = st.recursive(

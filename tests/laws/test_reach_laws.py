@@ -9,15 +9,12 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from provisioner.desired.render.host import firewall_file
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.inventory.model import Access
-from provisioner.reach.cells import ALL, Reachability
-from provisioner.reach.packets import NetPacket, Ruling, rulings
-from provisioner.reach.places import internet_but
-from provisioner.reach.roads import CellReach
-from provisioner.reach.ruleset import Networks, parse_ruleset
-from provisioner.reach.statements import BUILT_IN, judged
-from provisioner.render.host import firewall_file
+from provisioner.plan.reach.packets import NetPacket, Networks, Ruling, parse_ruleset, rulings
+from provisioner.plan.reach.roads import CellReach, internet_but
+from provisioner.plan.reach.statements import ALL, BUILT_IN, Reachability, judged
 from tests import fleets, inventories
 
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.read_prefix import is_read, was_read, words_of_reading
-from provisioner.render.files import MEDIAMTX_FILE
-from provisioner.render.quote import read_pattern
+from provisioner.base.roles import is_read, was_read, words_of_reading
+from provisioner.desired.render.host import MEDIAMTX_FILE
+from provisioner.desired.render.quote import read_pattern
 from tests import fleets
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST, VIEWER

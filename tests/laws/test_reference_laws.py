@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.verify.memory import PathMemory, Suspicion, after
+from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import (
     ACROSS,
     BLUR_NOT_DETECTABLE,
@@ -36,7 +37,6 @@ from provisioner.verify.reference import (
     references_from,
 )
 from provisioner.verify.result import PathLook, Verdict
-from provisioner.verify.view import PictureView
 
 NIGHT = datetime(2021, 6, 1, 19, tzinfo=UTC)
 NOON = datetime(2021, 6, 1, 5, tzinfo=UTC)

@@ -9,18 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
 from provisioner.desired.trust import AppliedPolicy
-from provisioner.plan.changes import Action, Change, Impact, Resource, is_of_policy
+from provisioner.inventory.policy_rules.engine import RegoAnswer, verdict_of
+from provisioner.inventory.policy_rules.file import RegoFile, RegoTextError, parsed_module, words_of
+from provisioner.inventory.policy_rules.judge import input_fields, static_faults
+from provisioner.plan.change import Action, Change, Impact, Resource, is_of_policy
 from provisioner.plan.diff.trust import _loosened
-from provisioner.plan.guards.rego import rego_refusals
-from provisioner.plan.guards.rego_input import PlanForRego, rego_input
-from provisioner.rego.answer import RegoAnswer
-from provisioner.rego.check import input_fields, static_faults
-from provisioner.rego.file import RegoFile
-from provisioner.rego.module import parsed_module
-from provisioner.rego.verdict import verdict_of
-from provisioner.rego.words import RegoTextError, words_of
+from provisioner.plan.guards.policy_rules import PlanForRego, rego_input, rego_refusals
 from tests.hostile import MERGE_REQUEST
 
 HEAD = "package provisioner.x\n\nimport rego.v1\n\n"

@@ -8,14 +8,14 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.desired.render.host import NFT_FILE, TUNNEL_FILE, WG_FILE
 from provisioner.desired.sites import link_ends
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory, NextRelayKey, OwnKeyStage
-from provisioner.inventory.operations.own_key import at_stage, with_key_taken, with_own_next_key
-from provisioner.reach.ruleset import parse_ruleset
-from provisioner.render.files import NFT_FILE, TUNNEL_FILE, WG_FILE
-from provisioner_host import second_tunnel
-from provisioner_host.second_tunnel import Member
+from provisioner.operations.edit.keys import at_stage, with_key_taken, with_own_next_key
+from provisioner.plan.reach.packets import parse_ruleset
+from provisioner_host.tunnel import second_tunnel
+from provisioner_host.tunnel.second_tunnel import Member
 from tests import fleets, inventories
 
 RELAY, SITE, PORT = "relay-viettel-1", "kcl-bg-001", 51999

@@ -8,11 +8,11 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.desired.render.host import NFT_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import link_ends, package_digest, site_spec
 from provisioner.inventory.model import Inventory, NextRelayKey, OwnKeyStage
-from provisioner.inventory.operations.own_key import with_own_next_key
-from provisioner.render.files import NFT_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
-from provisioner.render.site import render_site
+from provisioner.operations.edit.keys import with_own_next_key
 from tests import fleets, inventories
 
 RELAYS, CENTRE, PORT = ("relay-viettel-1", "relay-viettel-2"), "centre", 51999

@@ -10,11 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import RenderError
+from provisioner.desired.render.host import NFT_FILE, PROBE_USER, RELAY_USER, render_host
 from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, Firewall, HostSpec
-from provisioner.reach.packets import NetPacket, leaving, lets_out
-from provisioner.reach.ruleset import Networks, parse_ruleset
-from provisioner.render.files import NFT_FILE, PROBE_USER, RELAY_USER
-from provisioner.render.host import render_host
+from provisioner.plan.reach.packets import NetPacket, Networks, leaving, lets_out, parse_ruleset
 from tests import fleets, inventories
 from tests.hostile import CAMERA
 

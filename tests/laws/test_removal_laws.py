@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.inventory.files.edit import EditError, edited
-from provisioner.inventory.files.removal import removed, renamed
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.edit import EditError, edited, removed, renamed
+from provisioner.inventory.files.yaml import parse
 from tests.laws.test_edit_laws import FILE, KEYS, VALUES
 
 FOREIGN = FILE.replace(b"\n", b"\r\n")

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
 from provisioner.desired.spec import HostSpec
 from provisioner.verify.memory import NOTHING, PastVerdict, PathMemory
+from provisioner.verify.paths import PathToCheck, select
 from provisioner.verify.result import Verdict
 from provisioner.verify.rotation import (
     OVERDUE,
@@ -27,7 +28,6 @@ from provisioner.verify.rotation import (
     share_of,
     week_of,
 )
-from provisioner.verify.wanted import PathToCheck, select
 from tests.unit.verify import world
 
 MONDAY = datetime(2021, 5, 10, 0, 30, tzinfo=VIETNAM)

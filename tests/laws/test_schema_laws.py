@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from provisioner.inventory.explanation.schema import DIALECT, KINDS, PATHS, schema_of
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
 from tests import inventories as make
 from tests.inventories import HOST_KEY
 

@@ -17,11 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.errors import UsageError
-from provisioner.base.recovery_key import from_paper, line_from_paper, on_paper, pair_of, vouched
-from provisioner.base.sealed_key import BoxError, open_box
+from provisioner.base.recovery_key import BoxError, from_paper, line_from_paper, on_paper, open_box, pair_of, vouched
 from provisioner.base.secret import Secret
-from provisioner_host import escrow
-from provisioner_host.shell import Failed
+from provisioner_host.machine.shell import Failed
+from provisioner_host.state import keys
 from tests.hostile import RELAY
 
 KEYS = st.binary(min_size=32, max_size=32)
@@ -33,7 +32,7 @@ def box(private: bytes, recovery: bytes, inventory: str = "i", host: str = "h") 
     """What a host with this private key hands out."""
     tunnel = pair_of(private)
     order: Any = {"recovery": pair_of(recovery).public_key, "inventory": inventory, "host": host}
-    return escrow.seal(tunnel.private_key.reveal(), tunnel.public_key, order)
+    return keys.seal(tunnel.private_key.reveal(), tunnel.public_key, order)
 
 
 # --- the arithmetic -------------------------------------------------------------------------------
@@ -55,37 +54,37 @@ def box(private: bytes, recovery: bytes, inventory: str = "i", host: str = "h") 
     ],
 )
 def test_x25519_gives_what_rfc_7748_says(scalar: str, point: str, product: str) -> None:
-    assert escrow.x25519(bytes.fromhex(scalar), bytes.fromhex(point)).hex() == product
+    assert keys.x25519(bytes.fromhex(scalar), bytes.fromhex(point)).hex() == product
 
 
 def test_x25519_gives_what_rfc_7748_says_after_a_thousand_rounds() -> None:
-    scalar = point = escrow.BASE_POINT
+    scalar = point = keys.BASE_POINT
     for _ in range(1000):
-        scalar, point = escrow.x25519(scalar, point), scalar
+        scalar, point = keys.x25519(scalar, point), scalar
     assert scalar.hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
 
 
 @settings(max_examples=60, deadline=None)
 @given(scalar=KEYS, point=KEYS)
 def test_x25519_is_that_of_the_library(scalar: bytes, point: bytes) -> None:
-    ours = escrow.x25519(scalar, point)
+    ours = keys.x25519(scalar, point)
     key = X25519PrivateKey.from_private_bytes(scalar)
-    assert escrow.x25519(scalar, escrow.BASE_POINT) == key.public_key().public_bytes_raw()
+    assert keys.x25519(scalar, keys.BASE_POINT) == key.public_key().public_bytes_raw()
     if any(ours):
         assert key.exchange(X25519PublicKey.from_public_bytes(point)) == ours
 
 
 def test_hkdf_gives_what_rfc_5869_says() -> None:
     salt, info = bytes(range(13)), bytes(range(0xF0, 0xFA))
-    made = escrow.hkdf(b"\x0b" * 22, salt=salt, info=info, size=42)
+    made = keys.hkdf(b"\x0b" * 22, salt=salt, info=info, size=42)
     assert made.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
-    made = escrow.hkdf(b"\x0b" * 22, salt=b"", info=b"", size=42)
+    made = keys.hkdf(b"\x0b" * 22, salt=b"", info=b"", size=42)
     assert made.hex() == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"
 
 
 @given(secret=KEYS, salt=st.binary(min_size=1, max_size=80), info=st.binary(max_size=200), size=st.integers(1, 200))
 def test_hkdf_is_that_of_the_library(secret: bytes, salt: bytes, info: bytes, size: int) -> None:
-    assert escrow.hkdf(secret, salt=salt, info=info, size=size) == HKDF(SHA256(), size, salt, info).derive(secret)
+    assert keys.hkdf(secret, salt=salt, info=info, size=size) == HKDF(SHA256(), size, salt, info).derive(secret)
 
 
 # --- boxes ----------------------------------------------------------------------------------------
@@ -135,7 +134,7 @@ def test_a_recovery_key_to_which_everything_is_nothing_is_sealed_to_by_nobody(po
     tunnel = pair_of(b"\x07" * 32)
     order: Any = {"recovery": base64.b64encode(point).decode(), "inventory": "i", "host": "h"}
     with pytest.raises(Failed, match="is no key"):
-        escrow.seal(tunnel.private_key.reveal(), tunnel.public_key, order)
+        keys.seal(tunnel.private_key.reveal(), tunnel.public_key, order)
 
 
 @RELAY

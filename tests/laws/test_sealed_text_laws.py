@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.history.records import canonical
-from provisioner.history.verdict_rows import PackedProvince, seal_message
+from provisioner.record.entries import canonical
+from provisioner.record.verdict_rows import PackedProvince, seal_message
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 numbers = st.integers(-(2**63), 2**63 - 1)

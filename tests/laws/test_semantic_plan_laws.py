@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.terminal import Terminal
+from provisioner.cli.support.terminal import Terminal
 from provisioner.desired.limit import Limit
 from provisioner.inventory.model import Inventory
 from provisioner.plan import plan_document, saved_text
-from provisioner.plan.changes import Action, Impact, Resource, cut_by
+from provisioner.plan.change import Action, Impact, Resource, cut_by
 from provisioner.report.plan_markdown import plan_comment
 from tests import fleets, inventories
 from tests.plans import KEY, World, of

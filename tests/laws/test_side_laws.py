@@ -22,14 +22,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from provisioner.desired.names import HostNames, is_of_a_side, side_of
+from provisioner.desired.render.host import render_host
+from provisioner.desired.render.templates import SIDED, with_side
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.inventory.model.addresses import AnyAddress
-from provisioner.plan.guards.lockout import locked_out, required_sources
-from provisioner.reach.packets import accepts, arriving
-from provisioner.reach.ruleset import parse_ruleset
-from provisioner.render.host import render_host
-from provisioner.render.templates import SIDED, with_side
-from provisioner_host import paths, saved_texts
+from provisioner.inventory.model.base import AnyAddress
+from provisioner.plan.guards.reachability import locked_out, required_sources
+from provisioner.plan.reach.packets import accepts, arriving, parse_ruleset
+from provisioner_host.machine import paths
+from provisioner_host.state import revocable_texts
 from tests import fleets, inventories
 from tests.hostile import GATEWAY, MERGE_REQUEST
 
@@ -80,9 +80,9 @@ def test_a_sides_names_are_such_as_kernel_systemd_nft_and_useradd_take(inventory
 def test_host_and_controller_call_everything_alike(inventory: str) -> None:
     side = side_of(inventory)
     with pytest.MonkeyPatch.context() as patch:
-        module: Any = ModuleType("provisioner_host.side")
+        module: Any = ModuleType("provisioner_host.machine.paths")
         module.SIDE = side
-        patch.setitem(sys.modules, "provisioner_host.side", module)
+        patch.setitem(sys.modules, "provisioner_host.machine.paths", module)
         there = runpy.run_path(str(HOST_FOLDER / "paths.py"))
     names, theirs = HostNames(side), {n: str(v) if isinstance(v, Path) else v for n, v in there.items()}
     assert {
@@ -163,9 +163,9 @@ def test_a_table_speaks_of_nobody_elses_interface_or_user(firewall: Firewall) ->
 @given(firewall=guards, now=guards)
 def test_a_saved_state_gets_the_networks_of_now_in_both_of_its_chains(firewall: Firewall, now: Firewall) -> None:
     saved, present = rules(firewall), rules(replace(now, ssh_port=firewall.ssh_port, relays=firewall.relays))
-    text = saved_texts.with_ipv6_of(saved, present)
-    networks = saved_texts.elements_in(present)
-    text = "".join(saved_texts.with_elements(text, {"management": networks["management"]}))
+    text = revocable_texts.with_ipv6_of(saved, present)
+    networks = revocable_texts.elements_in(present)
+    text = "".join(revocable_texts.with_elements(text, {"management": networks["management"]}))
     assert text == present
 
 

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.notify.silenced import LONGEST_PATTERN, silenced_alerts
-from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.plan.cuts import HostCut, cut_from, cut_of, cut_whole, site_of_peer
+from provisioner.operations.apply.silences import LONGEST_PATTERN, silenced_alerts
+from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from, cut_of, cut_whole, site_of_peer
 from tests import fleets, inventories
 from tests.hostile import RELAY
 from tests.silences import is_silenced

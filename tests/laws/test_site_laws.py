@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.importing.cells.findings import FindingLevel
+from provisioner.importing.grid import FindingLevel
 from provisioner.importing.proposal.identity import Sameness, identity_of, names_agree, places_agree
-from provisioner.importing.proposal.model import Proposal
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.importing.proposal.proposal import Proposal
+from provisioner.inventory.files.yaml import parse
 from tests.unit.importing.test_questions import Desk, asked, changed, row, site
 
 DISTRICTS = ("Huyện Việt Yên", "Huyện Lạng Giang", "TP. Bắc Giang")

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
 from provisioner.inventory.model import Access, Inventory
-from provisioner.render.site import render_site
 from tests import fleets, inventories
 from tests.plans import World
 

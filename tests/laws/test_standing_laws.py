@@ -9,21 +9,22 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.verify.maintenance import Window, in_window
 from provisioner.verify.memory import NOTHING, REMEMBERED_FOR, Failing, PastVerdict, PathMemory, quality
-from provisioner.verify.reference import TELLING, ViewDoubt
-from provisioner.verify.result import Cause, Layer, PathLook, PathVerdict, Scope, ToLookAt, Trouble, Verdict
-from provisioner.verify.standing import (
+from provisioner.verify.path_history import (
     APART,
     FLAPPING_CHANGES,
     FLAPPING_WINDOW,
+    Window,
+    in_window,
     look_of,
     needs_second_look,
     of_one_camera,
     remembered,
     settled,
 )
-from provisioner.verify.wanted import select
+from provisioner.verify.paths import select
+from provisioner.verify.reference import TELLING, ViewDoubt
+from provisioner.verify.result import Cause, Layer, PathLook, PathVerdict, Scope, ToLookAt, Trouble, Verdict
 from tests.unit.verify import world
 
 NOW = datetime(2021, 5, 11, 17, 0, tzinfo=UTC)

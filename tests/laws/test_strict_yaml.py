@@ -13,15 +13,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.files.layout import File
-from provisioner.inventory.files.plain_yaml import render_mapping
+from provisioner.inventory.files.edit import render_mapping
+from provisioner.inventory.files.layout import File, PlacesIn, locate
 from provisioner.inventory.files.positions import Marks
-from provisioner.inventory.files.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
-from provisioner.inventory.files.yaml_places import PlacesIn, locate
-from provisioner.inventory.files.yaml_quick import GAVE_UP, read_quickly
-from provisioner.inventory.files.yaml_scalars import resolve
-from provisioner.inventory.loader.file_content import MAX_FILE_BYTES, read
+from provisioner.inventory.files.yaml import GAVE_UP, MAX_DEPTH, MAX_FAULTS, Document, parse, read_quickly, resolve
 from provisioner.inventory.loader.load import check, load
+from provisioner.inventory.loader.site import MAX_FILE_BYTES, read
 from provisioner.inventory.model import Facility
 from tests import inventories as make
 

@@ -13,11 +13,11 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem, Severity
-from provisioner.base.held import HeldFacility
-from provisioner.report.comment import MAX_BYTES
-from provisioner.report.junit import junit_report
-from provisioner.report.verify_markdown import verify_comment
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.frozen import HeldFacility
+from provisioner.report.ci_formats import junit_report
+from provisioner.report.plan_markdown import MAX_BYTES
+from provisioner.report.verify_html import verify_comment
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import (
     Cause,

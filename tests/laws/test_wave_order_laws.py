@@ -11,9 +11,17 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import WAVES_AT_ONCE, HostOutcome, HostResult, NotStartedBecause, Rollout, Wave, waves_of
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.operations.rollout import (
+    WAVES_AT_ONCE,
+    HostOutcome,
+    HostResult,
+    NotStartedBecause,
+    Rollout,
+    Wave,
+    waves_of,
+)
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts, go_back
 from tests.unit.apply.world import Controller, at_call

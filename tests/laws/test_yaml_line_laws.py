@@ -9,8 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.files.strict_yaml import _read_carefully
-from provisioner.inventory.files.yaml_lines import NOT_PLAIN, read_lines
+from provisioner.inventory.files.yaml import NOT_PLAIN, _read_carefully, read_lines
 
 INVENTORIES = Path(__file__).parents[2] / "inventories"
 

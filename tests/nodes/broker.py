@@ -13,13 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from provisioner.hosts.host_key_scan import HostKeyScans
-from provisioner.nodes.authority import CertifiedKey, issued, new_authority
-from provisioner.nodes.broker_file import BrokerFiles, broker_configuration
+from provisioner.hosts.identity import HostKeyScans
+from provisioner.nodes.broker import BrokerFiles, CertifiedKey, broker_configuration, issued, new_authority
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.exchange_key import make_exchange_key, new_exchange_key
+from provisioner.nodes.envelope import CONTROLLER, make_exchange_key, new_exchange_key, node_name
 from provisioner.nodes.jetstream import Broker, JetStreamMailbox, controller_mailbox, node_mailbox
-from provisioner.nodes.subjects import CONTROLLER, node_name
 from tests.alarms import free_port
 from tests.nodes.carrying import CountingHosts, Working, node_at_work
 

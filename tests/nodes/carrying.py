@@ -15,16 +15,13 @@ from tempfile import mkdtemp
 from provisioner.base.secret import Secret
 from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget, TargetHost
-from provisioner.hosts.host_key_scan import HostKeyScans
+from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.nodes.begun_units import BegunUnits
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.exchange_key import ExchangeKey, new_exchange_key
-from provisioner.nodes.kept_artefacts import KeptArtefacts
-from provisioner.nodes.mailbox import Mailbox
-from provisioner.nodes.node import Node, NodeParts
-from provisioner.nodes.node_rules import NodeRules
+from provisioner.nodes.envelope import ExchangeKey, new_exchange_key
+from provisioner.nodes.jetstream import Mailbox
+from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
 from tests.nodes.mailboxes import MemoryMailbox, Post
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI"

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from provisioner.nodes.frames import Joiner, cut
+from provisioner.nodes.envelope import Joiner, cut
 
 
 class Post:

@@ -15,9 +15,8 @@ import pytest
 from provisioner.base.errors import StateError
 from provisioner.base.ssh_signature import public_key_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.nodes import service
-from provisioner.nodes.approved_changes import ApprovalRules, NodeApprover, approval_verdict
-from provisioner.nodes.approved_moments import ApprovedMoments, NodeApprovals
+from provisioner.nodes import settings
+from provisioner.nodes.approvals import ApprovalRules, ApprovedMoments, NodeApprovals, NodeApprover, approval_verdict
 from provisioner.nodes.unit import CarriedCall, pack_unit, unit_in
 from tests.hostile import NODE
 from tests.recorded import Printed, RecordingController, recording_controller
@@ -63,7 +62,7 @@ class House:
     hosts: ApprovingHosts
 
     def run(self, *words: str) -> Printed:
-        with mock.patch.object(service, "routed", lambda local, _file, _inventory: local):
+        with mock.patch.object(settings, "routed", lambda local, _file, _inventory: local):
             return self.controller.run(*words, PROVISIONER_NODES="nodes.toml")
 
     def drift(self) -> None:

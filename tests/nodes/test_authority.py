@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from provisioner.nodes.authority import CertifiedKey, issued, new_authority
+from provisioner.nodes.broker import CertifiedKey, issued, new_authority
 from tests.hostile import NODE
 
 

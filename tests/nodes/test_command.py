@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from provisioner.cli.main import run as command
-from provisioner.nodes.exchange_key import public_exchange_key
+from provisioner.nodes.envelope import public_exchange_key
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.nodes.broker import server_program
 

@@ -11,8 +11,7 @@ from typing import Final
 
 import pytest
 
-from provisioner.hosts.attended import OpenRunner
-from provisioner.hosts.runner import CallOutcome
+from provisioner.hosts.runner import CallOutcome, OpenRunner
 from provisioner.nodes.controller import NodeRunner
 from tests.nodes.broker import broker_of
 from tests.nodes.carrying import CountingHosts, both_ends, call_of, host_of

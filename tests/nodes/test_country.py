@@ -14,26 +14,21 @@ from tempfile import mkdtemp
 
 import pytest
 
-from provisioner.apply import HostOutcome, RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.host_key_scan import HostKeyScans
+from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.nodes.begun_units import BegunUnits
-from provisioner.nodes.controller import NodeRunner
-from provisioner.nodes.exchange_key import ExchangeKey, PublicExchangeKey, new_exchange_key
+from provisioner.nodes.controller import NodeRunner, RoutedRunner
+from provisioner.nodes.envelope import CONTROLLER, ExchangeKey, PublicExchangeKey, new_exchange_key, node_name
 from provisioner.nodes.jetstream import controller_mailbox, node_mailbox
-from provisioner.nodes.kept_artefacts import KeptArtefacts
-from provisioner.nodes.node import Node, NodeParts
-from provisioner.nodes.node_rules import NodeRules
-from provisioner.nodes.routed import RoutedRunner
-from provisioner.nodes.subjects import CONTROLLER, node_name
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import make_plan
-from provisioner.plan.changes import Action
-from provisioner.runs.apply import apply_plan
-from provisioner.runs.options import RunOptions
+from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import make_plan
+from provisioner.operations.rollout import HostOutcome, RolloutOptions
+from provisioner.plan.change import Action
 from tests.bench import fleet
 from tests.nodes.broker import CARRIERS, PACE, BrokerServer, broker_of, server_program
 from tests.simulated import SimulatedHosts

@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.nodes.envelope import EnvelopeError, EnvelopeHeader, EnvelopeKind, open_envelope, seal_envelope
-from provisioner.nodes.exchange_key import ExchangeKey, new_exchange_key, public_exchange_key
+from provisioner.nodes.envelope import (
+    EnvelopeError,
+    EnvelopeHeader,
+    EnvelopeKind,
+    ExchangeKey,
+    new_exchange_key,
+    open_envelope,
+    public_exchange_key,
+    seal_envelope,
+)
 from tests.hostile import NODE
 
 CONTROLLER, NODE_KEY, STRANGER = (ExchangeKey(bytes([number]) * 32) for number in (1, 2, 3))

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.nodes import frames
-from provisioner.nodes.frames import MOST_PARTS, Joiner, cut
+from provisioner.nodes import envelope
+from provisioner.nodes.envelope import MOST_PARTS, Joiner, cut
 from tests.hostile import NODE
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "PART_BYTES", 7)
+    monkeypatch.setattr(envelope, "PART_BYTES", 7)
 
 
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=4), st.data())

@@ -13,15 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
-from provisioner.base.ssh_wire import text as ssh_text
-from provisioner.hosts.attended import OpenRunner
+from provisioner.base.ssh_signature import fingerprint_of
+from provisioner.base.ssh_signature import text as ssh_text
 from provisioner.hosts.call_target import TargetHost
-from provisioner.hosts.host_key_scan import SCAN_S, HostKeyScans
-from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.hosts.shown_key import fingerprint_of, is_shown_key, key_shown, show_key_call
+from provisioner.hosts.identity import SCAN_S, HostKeyScans, is_shown_key, key_shown, show_key_call
+from provisioner.hosts.runner import CallOutcome, HostAnswer, OpenRunner
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.addresses import HostName, HostPlace
-from provisioner.nodes.node_rules import NodeRules
+from provisioner.inventory.model.base import HostName, HostPlace
+from provisioner.nodes.node import NodeRules
 from tests.hostile import NODE
 from tests.nodes.broker import broker_of
 from tests.nodes.carrying import HOST_KEY, NETWORK, RULES, CountingHosts, both_ends, call_of, host_of

@@ -20,12 +20,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from provisioner.hosts.runner import CallOutcome, HostCall
-from provisioner.nodes.authority import issued, new_authority
+from provisioner.nodes.broker import issued, new_authority
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.exchange_key import new_exchange_key
-from provisioner.nodes.jetstream import JetStreamMailbox, controller_mailbox, node_mailbox
-from provisioner.nodes.mailbox import MailboxError
-from provisioner.nodes.subjects import API, CONTROLLER, REPORTS, UNITS, node_name
+from provisioner.nodes.envelope import API, CONTROLLER, REPORTS, UNITS, new_exchange_key, node_name
+from provisioner.nodes.jetstream import JetStreamMailbox, MailboxError, controller_mailbox, node_mailbox
 from tests.hostile import NODE
 from tests.nodes.broker import BrokerServer, broker_of
 from tests.nodes.carrying import CountingHosts, call_of, host_of

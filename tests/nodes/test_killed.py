@@ -21,12 +21,12 @@ from typing import Any, Final
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
-from provisioner.history.place import state_place_of
-from provisioner.history.records import Operation
-from provisioner.history.store import open_history
-from provisioner.pipeline.session import Session
-from provisioner.render.files import NFT_FILE
+from provisioner.base.text import VIETNAM
+from provisioner.desired.render.host import NFT_FILE
+from provisioner.operations.pipeline.session import Session
+from provisioner.record.entries import Operation
+from provisioner.record.place import state_place_of
+from provisioner.record.store import open_history
 from tests.example_terminal import EXAMPLE
 from tests.nodes.broker import CARRIERS
 from tests.nodes.own_process import ended, kill

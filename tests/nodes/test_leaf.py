@@ -19,9 +19,8 @@ from nats.aio.msg import Msg
 
 from provisioner.hosts.runner import CallOutcome
 from provisioner.nodes.controller import NodeRunner
-from provisioner.nodes.exchange_key import new_exchange_key
+from provisioner.nodes.envelope import new_exchange_key, node_name
 from provisioner.nodes.jetstream import node_mailbox
-from provisioner.nodes.subjects import node_name
 from tests.alarms import free_port
 from tests.hostile import NODE
 from tests.nodes.broker import PACE, BrokerServer

@@ -15,13 +15,12 @@ import pytest
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.addresses import HostName
+from provisioner.inventory.model.base import HostName
 from provisioner.nodes import controller as controller_module
 from provisioner.nodes import node as node_module
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.exchange_key import new_exchange_key
-from provisioner.nodes.kept_artefacts import KeptArtefacts
-from provisioner.nodes.node_rules import NodeRules, apart
+from provisioner.nodes.envelope import new_exchange_key
+from provisioner.nodes.node import KeptArtefacts, NodeRules, apart
 from provisioner.nodes.unit import CarriedCall
 from tests.hostile import NODE
 from tests.nodes.carrying import (

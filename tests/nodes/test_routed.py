@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.base.errors import HostError
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.nodes.routed import RoutedRunner
+from provisioner.nodes.controller import RoutedRunner
 from tests.nodes.carrying import CountingHosts, call_of, host_of
 
 

@@ -15,12 +15,12 @@ from typing import Final
 
 import pytest
 
-from provisioner.apply import job
-from provisioner.apply.job import CONFIRM_S
 from provisioner.hosts.runner import CallOutcome
 from provisioner.nodes import controller, jetstream
-from provisioner.nodes.authority import issued, new_authority
-from provisioner.nodes.subjects import CONTROLLER, node_name
+from provisioner.nodes.broker import issued, new_authority
+from provisioner.nodes.envelope import CONTROLLER, node_name
+from provisioner.operations.rollout import job
+from provisioner.operations.rollout.job import CONFIRM_S
 from tests.hostile import NODE
 from tests.lab.patience import stretched
 from tests.nodes.broker import BrokerServer, may_have_disks

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.nodes.exchange_key import ExchangeKey
+from provisioner.nodes.envelope import ExchangeKey
 from provisioner.nodes.settings import read_controller_settings, read_node_settings
 from tests.signatures import public_line
 

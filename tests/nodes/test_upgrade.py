@@ -12,10 +12,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import ApplyError, ProvisionerError, RollbackError
-from provisioner.nodes.broker_line import reaches_broker, standing_line
-from provisioner.nodes.return_units import FOLDER, SYSTEM, return_script
-from provisioner.nodes.upgrade import upgrade
-from provisioner.nodes.upgrade_rules import DpkgState, NodePackage, NodeStanding, UpgradeProof, missing, refusal
+from provisioner.nodes.broker import reaches_broker, standing_line
+from provisioner.nodes.upgrade import (
+    FOLDER,
+    SYSTEM,
+    DpkgState,
+    NodePackage,
+    NodeStanding,
+    UpgradeProof,
+    missing,
+    refusal,
+    return_script,
+    upgrade,
+)
 from tests.nodes.upgrades import NEW, OLD, UNITS, Fault, KilledUpgradeError, NodeHealth, SimulatedMachine
 
 faults = st.dictionaries(st.integers(1, 5), st.sampled_from(Fault), max_size=3)

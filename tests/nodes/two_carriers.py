@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from provisioner.apply import host_change
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run as command
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.nodes import service
+from provisioner.inventory.files.yaml import parse
+from provisioner.nodes import settings
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.pipeline.session import Session
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.rollout import host_change
 from tests.example_terminal import EXAMPLE, ExampleTerminal, applied
 from tests.nodes.broker import CARRIERS, BrokerServer, broker_of
 from tests.nodes.own_process import begun, kill
@@ -154,9 +154,9 @@ def two_carriers(
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"}
     session = Session(folder / EXAMPLE, environment, datetime.now(VIETNAM).date())
     hosts = served(terminal.hosts.hosts, session.state.hosts, times, seed)
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
-    monkeypatch.setattr(service, "AnsibleRunner", lambda _templates, _environment: hosts)
-    monkeypatch.setattr(service, "NodeRunner", partial(NodeRunner, pace=PACE))
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr(settings, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr(settings, "NodeRunner", partial(NodeRunner, pace=PACE))
     monkeypatch.setattr(host_change, "_RETRY_S", RETRY_S)
     try:
         with broker_of(folder) as broker:

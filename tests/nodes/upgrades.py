@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provisioner.base.errors import HostError
-from provisioner.nodes.upgrade import UpgradeOrders
-from provisioner.nodes.upgrade_rules import NodeStanding
+from provisioner.nodes.upgrade import NodeStanding, UpgradeOrders
 
 OLD, NEW = "1.2.0-1~deb12", "1.3.0-1~deb12"
 UNITS = ("provisioner-node@vnpt.service",)

@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from provisioner_host import batch_decoder
-from provisioner_host.batch_decoder import DecodedAnswer, StreamToDecode
-from provisioner_host.early_end import Decoded
-from provisioner_host.looked_stream import LookedStream
-from provisioner_host.nal_units import Unfit
-from provisioner_host.picture_look import PictureLook
-from provisioner_host.rtsp_talk import VideoTrack
-from provisioner_host.shell import Failed
+from provisioner_host.look import batch_decoder
+from provisioner_host.look.batch_decoder import DecodedAnswer, StreamToDecode
+from provisioner_host.look.early_end import Decoded
+from provisioner_host.look.media_units import Unfit
+from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.rtsp_talk import VideoTrack
+from provisioner_host.look.stream_reader import LookedStream
+from provisioner_host.machine.shell import Failed
 from provisioner_host.wire import LookToTake
 from tests.pictures.sending import Sent
 

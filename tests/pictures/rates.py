@@ -14,16 +14,14 @@ from datetime import UTC, datetime, timedelta
 from textwrap import wrap
 from typing import Any, TypedDict, cast
 
-from provisioner.hosts.document import fields_of
+from provisioner.base.host_answer import fields_of
 from provisioner.verify.memory import PathMemory, after
-from provisioner.verify.picture.check import early_doubt
-from provisioner.verify.picture.hours import Hours, hours_of
-from provisioner.verify.picture.measures import Picture, picture_in
-from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
+from provisioner.verify.picture_check import Agreed, Before, Judgement, State, early_doubt, judged
+from provisioner.verify.picture_measures import Picture, PictureView, picture_in
 from provisioner.verify.reference import Reference, References, judge_view, lasting
+from provisioner.verify.requests import Hours, hours_of
 from provisioner.verify.result import PathLook as Looked
 from provisioner.verify.result import Verdict
-from provisioner.verify.view import PictureView
 from tests.pictures.cameras import Light, camera_of
 from tests.pictures.collecting import SITE, Look
 from tests.pictures.faults import HARD, SOFT, Fault

@@ -248,7 +248,7 @@ def built(
     stack.callback(program.close)
     hosts = WatchedHosts()
     hosts.hosts = terminal.hosts.hosts
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     return House(kind, forge, program, person, server, tmp_path, hosts)
 
 

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from provisioner.web.app import ServedPages
-from provisioner.web.feed import Feed
 from provisioner.web.readers import LocalDoor
 from provisioner.web.server import ServerPlace, listen, make_server, names_of
+from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
 
 PATIENCE_MS = 60_000

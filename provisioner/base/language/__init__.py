@@ -6,8 +6,16 @@ people. A `Translator` is handed to whatever writes for people; English costs no
 
 from __future__ import annotations
 
-from provisioner.base.language.choice import VARIABLE, Language, UnknownLanguageError, language_of
-from provisioner.base.language.translator import ENGLISH, Translator, marked, translator
+from provisioner.base.language.messages import (
+    ENGLISH,
+    VARIABLE,
+    Language,
+    Translator,
+    UnknownLanguageError,
+    language_of,
+    marked,
+    translator,
+)
 
 __all__ = [
     "ENGLISH",

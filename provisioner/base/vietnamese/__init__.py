@@ -6,7 +6,14 @@ with the same function: two functions would disagree one day.
 
 from __future__ import annotations
 
-from provisioner.base.vietnamese.forms import clean, fold
-from provisioner.base.vietnamese.legacy import Legacy, LegacyEncoding, legacy_encoding, possible_readings, read_legacy
+from provisioner.base.vietnamese.spelling import (
+    Legacy,
+    LegacyEncoding,
+    clean,
+    fold,
+    legacy_encoding,
+    possible_readings,
+    read_legacy,
+)
 
 __all__ = ["Legacy", "LegacyEncoding", "clean", "fold", "legacy_encoding", "possible_readings", "read_legacy"]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli.contacts.check import check
-from provisioner.cli.contacts.erase import erase
-from provisioner.cli.contacts.find import find
-from provisioner.cli.contacts.list_ import list_
-from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.contacts.commands import check, erase, find, list_
+from provisioner.cli.support.commands import NamedGroup
 
 __all__ = ["contacts"]
 

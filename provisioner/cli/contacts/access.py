@@ -1,8 +1,11 @@
-"""What every command about contacts needs: where they are, what opens them, who asks, and the record of it."""
+"""What every command about contacts needs: where they are, what opens them, who asks, and the record of it.
+
+Who is to be called for one facility, for pages: opened for each question, and recorded before it is answered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -10,20 +13,28 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
-from provisioner.base.nearest import asked, nearest
-from provisioner.base.password_place import outside_of
+from provisioner.base.text import VIETNAM, asked, nearest
 from provisioner.base.vault import VaultPasswords
-from provisioner.cli.context import Invocation, state_dir
-from provisioner.cli.word import Place
-from provisioner.contacts.access_log import AccessRecord, record, system_user
-from provisioner.contacts.model import PERSONAL_FIELDS, revealed
-from provisioner.contacts.search import LocatedContact
-from provisioner.contacts.store import contacts_folder
-from provisioner.geography import UnknownProvinceError
-from provisioner.inventory.loader.partial import load_partial
+from provisioner.base.vault_password import outside_of
+from provisioner.cli.support.context import Invocation, state_dir
+from provisioner.cli.support.terminal import Place
+from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
+from provisioner.importing.contacts.erasure import LocatedContact
+from provisioner.importing.contacts.store import (
+    PERSONAL_FIELDS,
+    ROLE_LABELS,
+    Contact,
+    contacts_folder,
+    revealed,
+    valid_contacts,
+)
+from provisioner.inventory.geography import UnknownProvinceError
+from provisioner.inventory.loader.load import load_partial
 from provisioner.inventory.model import Inventory
+from provisioner.web.app import Contacts
+from provisioner.web.pages import CallCard
+from provisioner.web.readers import Reader, role_name
 
 folder_option = click.option(
     "--contacts",
@@ -161,3 +172,32 @@ def _place(located: LocatedContact) -> dict[str, str]:
 
 def _personal(located: LocatedContact) -> dict[str, str]:
     return {name: revealed(getattr(located.contact, name)) for name in PERSONAL_FIELDS}
+
+
+def cards_for(invocation: Invocation, purpose: str) -> Contacts:
+    """What a server asks for whom to call.
+
+    Args:
+        invocation: the server's.
+        purpose: what for: it goes into the access log each time.
+    """
+
+    def cards(province: str, facility: str, reader: Reader) -> Sequence[CallCard]:
+        requester = f"{role_name(reader)} {reader.who}".strip()
+        access = open_access(invocation, None, purpose, requester)
+        file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
+        own = [one for one in file.contacts if one.facility == facility] if file else []
+        current = [one for one in own if one.is_current(access.today)]
+        access.record("show", [province], len(current))
+        return [_card(one) for one in current]
+
+    return cards
+
+
+def _card(contact: Contact) -> CallCard:
+    return CallCard(
+        name=contact.full_name.reveal(),
+        title=revealed(contact.title),
+        phone=revealed(contact.phone),
+        role=ROLE_LABELS[contact.role],
+    )

@@ -9,7 +9,7 @@ import json
 from importlib import resources
 from typing import Final
 
-from provisioner.base.json_document import Document
+from provisioner.base.text import Document
 
 DOCUMENTS: Final = (
     "apply",
@@ -42,7 +42,7 @@ def document_schema(name: str) -> Document:
         FileNotFoundError: there is no such document, or the installation is broken.
     """
     if name == "policy-input":
-        from provisioner.rego.check import input_fields  # noqa: PLC0415 (of one document alone)
+        from provisioner.inventory.policy_rules.judge import input_fields  # noqa: PLC0415 (of one document alone)
 
         return dict(input_fields().schema)
     text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")

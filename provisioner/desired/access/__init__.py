@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from provisioner.desired.access.address_map import NatMapAccess, PortMapAccess
 from provisioner.desired.access.mode import LinkedSite, SiteAccess, linked_site
-from provisioner.desired.access.nat_map import NatMapAccess
-from provisioner.desired.access.port_map import PortMapAccess
-from provisioner.desired.access.publish import PublishAccess
-from provisioner.desired.access.routed import RoutedAccess
+from provisioner.desired.access.untunnelled import PublishAccess, RoutedAccess
 from provisioner.inventory.model import Access
 
 __all__ = ["ACCESS", "Access", "LinkedSite", "SiteAccess", "linked_site"]

@@ -1,1 +1,1 @@
-"""The only door to ansible-runner: `door.AnsibleRunner`."""
+"""The one transport: ansible-runner. Imports `hosts`."""

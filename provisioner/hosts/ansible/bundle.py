@@ -8,8 +8,8 @@ import os
 import tarfile
 from pathlib import Path
 
+from provisioner.desired.render.templates import HOST_PACKAGE, Templates
 from provisioner.hosts.runner import HostCall
-from provisioner.render.templates import HOST_PACKAGE, Templates
 
 
 def write_bundle(path: Path, call: HostCall, templates: Templates) -> None:

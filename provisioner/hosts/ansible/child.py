@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from provisioner.base.child_process import start_silently
-from provisioner.hosts.ansible.begun import CONFIG, ENVIRONMENT, FAILURES, HOSTS, HOSTS_PIPE, JUMPS, OUTCOME
+from provisioner.base.processes import start_silently
+from provisioner.hosts.ansible.early_start import CONFIG, ENVIRONMENT, FAILURES, HOSTS, HOSTS_PIPE, JUMPS, OUTCOME
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST_ERROR = 2000

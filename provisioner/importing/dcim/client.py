@@ -2,28 +2,39 @@
 
 Pages are asked for by number: the address that an answer names for the next one is not called, so that the token goes
 nowhere but to the server that the mapping names.
+
+All that an import reads of a server, as the files of an import are read.
+
+What a server is told of facilities: custom fields of its sites, where they are other than they should be. Pure.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from provisioner.base.attempt import Patience, ReachError, try_often
-from provisioner.base.counted import counted
 from provisioner.base.errors import NoticeError
-from provisioner.base.https import Advice, HttpAnswer, Request, exchange, taken
-from provisioner.base.json_document import Document
+from provisioner.base.http import Advice, HttpAnswer, Patience, ReachError, Request, exchange, taken, try_often
 from provisioner.base.secret import Secret
-from provisioner.importing.cells.findings import FileRefusedError, error
-from provisioner.importing.cells.limits import MAX_ROWS
-from provisioner.importing.dcim.field_places import DcimKind, DcimMapping, ObjectMapping
-from provisioner.importing.dcim.objects import DcimObject
+from provisioner.base.text import Document, counted
+from provisioner.importing.dcim.objects import (
+    DcimKind,
+    DcimMapping,
+    DcimObject,
+    ObjectMapping,
+    StatusMapping,
+    table_of,
+    value_at,
+)
 from provisioner.importing.forms.columns import FormKind
+from provisioner.importing.grid import MAX_ROWS, CellPosition, FileRefusedError, Finding, error
+from provisioner.importing.tables.files import InputFiles
+from provisioner.importing.tables.records import read_records
+from provisioner.importing.tables.sheet_reader import SheetTables
 
 PAGE: Final = 100
 _TOLD_AT_ONCE: Final = 50
@@ -129,3 +140,71 @@ def _id_of(one: Document) -> str:
     if not _ID.fullmatch(name):
         raise FileRefusedError(error("dcim-odd"))
     return name
+
+
+def read_server(client: DcimClient) -> InputFiles:
+    """Read what the mapping chooses; a list that cannot be read is a finding, and the other one is read."""
+    server = client.server
+    sheets: list[SheetTables] = []
+    for number, (kind, chosen) in enumerate(client.mapping.mappings.items(), start=1):
+        position = CellPosition(server, number, LISTS[client.mapping.kind][kind])
+        try:
+            sheets.append(SheetTables([table_of(position, kind, chosen, client.objects(kind, chosen))]))
+        except FileRefusedError as refused:
+            sheets.append(SheetTables(findings=[Finding(position, refused.remark)]))
+    records, findings = read_records(sheets)
+    tables = tuple(table for sheet in sheets for table in sheet.tables)
+    return InputFiles((server,), tables, tuple(records), tuple(findings))
+
+
+@dataclass(frozen=True, slots=True)
+class ToTell:
+    """What a server has to be told.
+
+    Attributes:
+        changes: by object, the custom fields that differ.
+        same: how many sites are as they should be.
+        missing: facilities that no site of the server is.
+        doubled: facilities that several sites of the server are; they are told nothing.
+    """
+
+    changes: tuple[tuple[DcimObject, Mapping[str, object]], ...]
+    same: int
+    missing: tuple[str, ...]
+    doubled: tuple[str, ...]
+
+
+def to_tell(objects: Iterable[DcimObject], mapping: StatusMapping, facilities: Iterable[Document]) -> ToTell:
+    """What to tell a server of facilities.
+
+    Args:
+        objects: its sites.
+        mapping: which site is which facility, and which custom field is what.
+        facilities: of the `status` document.
+    """
+    sites: dict[str, list[DcimObject]] = {}
+    for one in objects:
+        name = value_at(one.fields, mapping.facility_id)
+        if isinstance(name, str):
+            sites.setdefault(name, []).append(one)
+    changes: list[tuple[DcimObject, Mapping[str, object]]] = []
+    missing: list[str] = []
+    doubled: list[str] = []
+    same = 0
+    for facility in facilities:
+        name = str(facility["facility"])
+        known = sites.get(name, [])
+        if len(known) != 1:
+            (doubled if known else missing).append(name)
+            continue
+        differing = _differing(known[0], mapping, facility)
+        same += not differing
+        changes += [(known[0], differing)] if differing else []
+    return ToTell(tuple(changes), same, tuple(missing), tuple(doubled))
+
+
+def _differing(site: DcimObject, mapping: StatusMapping, facility: Document) -> Mapping[str, object]:
+    present = site.fields.get("custom_fields")
+    fields = present if isinstance(present, dict) else {}
+    wanted = {custom: facility[ours] for custom, ours in mapping.fields.items()}
+    return {name: value for name, value in wanted.items() if name not in fields or fields[name] != value}

@@ -1,1 +1,1 @@
-"""What a column may hold: headers and aliases, choices, days, addresses, people; and what must not be shown."""
+"""The four sheets and what their cells mean. Imports `importing.grid`."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from provisioner.base.vietnamese import fold
-from provisioner.contacts.model import ROLE_LABELS, Role
+from provisioner.importing.contacts.store import ROLE_LABELS, Role
 from provisioner.inventory import makes
 from provisioner.inventory.model import (
     BlockOwner,

@@ -1,4 +1,11 @@
-"""From a cell to a value of the model: what people write, and what Excel makes of it. Nothing here raises."""
+"""From a cell to a value of the model: what people write, and what Excel makes of it. Nothing here raises.
+
+Marks by which people say that they are not sure: a question mark, `chưa rõ`, `...`; and those that say "nothing".
+
+Days as people and as Excel write them.
+
+Addresses, LANs, picture sizes and RTSP paths, as people and as Excel write them.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +13,66 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
-from provisioner.base.private_text import holds_login, holds_markup, holds_personal_data, states_login
+from provisioner.base.private_text import (
+    holds_login,
+    holds_markup,
+    holds_personal_data,
+    path_holds_login,
+    states_login,
+    unknown_references,
+)
 from provisioner.base.vietnamese import clean, fold
-from provisioner.contacts.field import FieldReading
-from provisioner.contacts.names import read_line
-from provisioner.importing.cells.findings import FindingLevel, Remark, error, note, warning
-from provisioner.importing.cells.grid import Cell
+from provisioner.importing.contacts.fields import FieldReading, read_line
 from provisioner.importing.forms.choices import NO_OBSTACLE, OBSTACLES, YES_NO, Choice, YesNo, word_key
-from provisioner.importing.forms.doubt import is_doubtful, is_nothing
-from provisioner.inventory.explanation.sentences import is_inside_a_room
+from provisioner.importing.grid import Cell, FindingLevel, Remark, error, note, warning
+from provisioner.inventory.explanation.problems import is_inside_a_room
+
+_CACHED = 8192
+_PHRASES = (
+    *(
+        "chưa rõ",
+        "không rõ",
+        "chưa biết",
+        "không biết",
+        "chưa xác định",
+        "chưa xác minh",
+        "chưa chắc",
+        "chưa chính xác",
+    ),
+    *("chưa có tên", "chưa có thông tin", "cần xác minh", "cần kiểm tra", "kiểm tra lại", "xem lại", "hỏi lại"),
+    *("đang cập nhật", "cập nhật sau", "bổ sung sau", "hình như", "hoặc"),
+)
+_WITH_MARKS = re.compile(rf"(?<!\w)(?:{'|'.join(_PHRASES)})(?!\w)", re.IGNORECASE)
+_WITHOUT_MARKS = re.compile(rf"(?:^|-)(?:{'|'.join(fold(phrase) for phrase in _PHRASES if ' ' in phrase)})(?:$|-)")
+_WHOLE = re.compile(
+    r"n[/.]?a\.?|#n/a|none|null|nil|tbd|todo|unknown|x{1,9}|test(?: ?[0-9]+)?|(?:trường|cơ sở) test|abc|không tên",
+    re.IGNORECASE,
+)
+_WITHIN = re.compile(r"[?\uff1f\ufffd]|(?<!\w)x{3,}(?!\w)|(?:(?<!\.)\.{2,}|\u2026)\s*\)?$", re.IGNORECASE)
+_LONGEST_NOTHING = 20
+_NOTHING = frozenset({"khong", "khong-co", "khong-co-duong", "khong-co-so-nha"})
+
+
+@lru_cache(maxsize=_CACHED)
+def is_doubtful(written: str) -> bool:
+    """Tell whether a text, clean already, says of itself that it is not sure, or only holds a place."""
+    if not any(map(str.isalnum, written)) or _WHOLE.fullmatch(written) or _WITHIN.search(written):
+        return True
+    # Without marks a phrase may be a name's own words: it counts only where no word has any.
+    return bool(_WITHOUT_MARKS.search(fold(written)) if written.isascii() else _WITH_MARKS.search(written))
+
+
+@lru_cache(maxsize=_CACHED)
+def is_nothing(text: str) -> bool:
+    """Tell whether a text says that there is nothing: a dash, or `không có`."""
+    if len(text) > _LONGEST_NOTHING:
+        return False
+    written = clean(text)
+    return bool(written) and (not written.strip("-\u2013\u2014/_ ") or fold(written) in _NOTHING)
+
 
 NEW_SITE = "mới"
 """What stands for an id where a person says that a site is a new one; no id has marks."""
@@ -240,3 +297,128 @@ def yes_no(cell: Cell) -> CellReading:
 
 def _word(cell: Cell) -> str:
     return unquoted(cell.text)
+
+
+_WRITTEN_DAY = re.compile(
+    r"(?:ngày\s*)?([0-9]{1,2})\s*(?:[-/.]|tháng)\s*([0-9]{1,2})\s*(?:[-/.]|năm)\s*([0-9]{2}|[0-9]{4})"
+)
+_ISO_DAY = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
+_CLOCK = re.compile(r"[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:\.0+)?$")
+_SERIAL = re.compile("[0-9]{5}")
+_EXCEL_BEGINS = date(1899, 12, 30)
+_FIRST_SERIAL, _LAST_SERIAL = 36_526, 73_050  # 2000-01-01 and 2099-12-31
+_FIRST_YEAR, _LAST_YEAR = 2000, 2099
+_MONTHS = 12
+_SHORT_YEAR = 2
+
+
+def read_day(cell: Cell) -> CellReading:
+    """Read a day: day before month, as Vietnam writes; a number is what Excel counts days by."""
+    value = cell.value
+    if isinstance(value, date):
+        return _day(value.year, value.month, value.day)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _from_serial(value)
+    return _from_text(clean(value)) if isinstance(value, str) else CellReading(None, (error("day-form"),))
+
+
+def _from_text(text: str) -> CellReading:
+    text = _CLOCK.sub("", text).strip()
+    if _SERIAL.fullmatch(text):
+        return _from_serial(int(text))
+    if iso := _ISO_DAY.fullmatch(text):
+        return _day(int(iso[1]), int(iso[2]), int(iso[3]))
+    written = _WRITTEN_DAY.fullmatch(text.casefold())
+    if written is None:
+        return CellReading(None, (error("day-form"),))
+    if len(written[3]) == _SHORT_YEAR:
+        return CellReading(None, (error("day-short-year"),))
+    if int(written[2]) > _MONTHS >= int(written[1]):
+        return CellReading(None, (error("day-order"),))
+    return _day(int(written[3]), int(written[2]), int(written[1]))
+
+
+def _day(year: int, month: int, number: int) -> CellReading:
+    try:
+        day = date(year, month, number)
+    except ValueError:
+        return CellReading(None, (error("day-unreal"),))
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        return CellReading(None, (error("day-unreal"),))
+    return CellReading(day.isoformat())
+
+
+def _from_serial(number: float) -> CellReading:
+    if not _FIRST_SERIAL <= number <= _LAST_SERIAL:
+        return CellReading(None, (error("day-form"),))
+    day = _EXCEL_BEGINS + timedelta(days=int(number))
+    return CellReading(day.isoformat(), (warning("day-serial", day=f"{day:%d/%m/%Y}"),))
+
+
+_RTSP_PATH = re.compile(r"/[\x21-\x7e]*")
+_SIZE = re.compile(r"([0-9]{2,4})\s*[x\u00d7*]\s*([0-9]{2,4})(?:\s*p(?:ixels?|x)?)?", re.IGNORECASE)
+_SIZES = {  # names that mean one size; 2K, 4MP and 5MP are several
+    **dict.fromkeys(("1080p", "fullhd", "fhd", "2mp"), (1920, 1080)),
+    **dict.fromkeys(("720p", "hd", "1mp"), (1280, 720)),
+    **dict.fromkeys(("4k", "uhd", "8mp", "2160p"), (3840, 2160)),
+    "d1": (704, 576),
+    "cif": (352, 288),
+    "vga": (640, 480),
+}
+_LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 16, 7680, 4320
+
+
+def address(cell: Cell) -> CellReading:
+    """Read an IPv4 address of a site's LAN."""
+    if not isinstance(cell.value, str):
+        return CellReading(None, (error("address-number"),))
+    text = clean(cell.value)
+    if re.fullmatch(r"[0-9]{9,12}|[0-9]{1,6}[.,][0-9]{1,6}|[0-9.,]+e\+?[0-9]+", text, re.IGNORECASE):
+        return CellReading(None, (error("address-number"),))
+    if re.fullmatch(r"[0-9.]+:[0-9]+", text):
+        return CellReading(None, (error("address-port"),))
+    if re.fullmatch(r"0*[0-9]{1,3}(?:[.]0*[0-9]{1,3}){3}", text) and re.search(r"(?:^|[.])0[0-9]", text):
+        return CellReading(None, (error("address-zeros"),))
+    try:
+        parsed = IPv4Address(text)
+    except AddressValueError:
+        return CellReading(None, (error("address-form"),))
+    return CellReading(str(parsed), () if parsed.is_private else (warning("address-public"),))
+
+
+def network(cell: Cell) -> CellReading:
+    """Read a LAN, e.g. 192.168.1.0/24."""
+    text = clean(cell.value) if isinstance(cell.value, str) else ""
+    try:
+        lan = IPv4Network(text, strict=False)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        return CellReading(None, (error("network-form"),))
+    if "/" not in text:
+        return CellReading(None, (error("network-form"),))
+    if not text.startswith(f"{lan.network_address}/"):
+        return CellReading(None, (error("network-host", network=lan),))
+    return CellReading(str(lan))
+
+
+def picture_size(cell: Cell) -> CellReading:
+    """Read width and height in pixels, or a name that means one size."""
+    text = clean(cell.text)
+    written = _SIZE.fullmatch(text)
+    size = (int(written[1]), int(written[2])) if written else _SIZES.get(fold(text).replace("-", ""))
+    if size is None:
+        return CellReading(None, (error("size-form"),))
+    if not (_LEAST_WIDTH <= size[0] <= _MOST_WIDTH and _LEAST_WIDTH <= size[1] <= _MOST_HEIGHT):
+        return CellReading(None, (error("size-form"),))
+    return CellReading(size)
+
+
+def rtsp_path(cell: Cell) -> CellReading:
+    """Read the path and query of an RTSP address; logins in it are refused, host and port as well.
+
+    `{username}` and `{password}` may stand for the login: they are filled in on the relay.
+    """
+    text = cell.text.strip()
+    if path_holds_login(text):
+        return CellReading(None, (error("password-in-text"),))
+    fits = _RTSP_PATH.fullmatch(text) and not unknown_references(text)
+    return CellReading(text) if fits else CellReading(None, (error("rtsp-path-form"),))

@@ -1,1 +1,1 @@
-"""What the sheets ask for: records against the inventory, as edits of its files and findings at cells. Pure."""
+"""From rows to edits of facility files. Imports `tables`."""

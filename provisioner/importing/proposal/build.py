@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, error, in_order, note, warning
 from provisioner.importing.forms.columns import FormKind
+from provisioner.importing.grid import CellPosition, Finding, FindingLevel, error, in_order, note, warning
 from provisioner.importing.proposal.contacts import ContactsDraft, representatives_not_named
 from provisioner.importing.proposal.devices import DeviceDraft
-from provisioner.importing.proposal.draft import FacilityDraft
-from provisioner.importing.proposal.edits import FacilityEdit, edit_of
+from provisioner.importing.proposal.edits import FacilityDraft, FacilityEdit, edit_of
 from provisioner.importing.proposal.facilities import want_facility, want_survey
 from provisioner.importing.proposal.facility_registry import FacilityRegistry
-from provisioner.importing.proposal.model import Baseline, ContactsByProvince, Proposal
+from provisioner.importing.proposal.proposal import Baseline, ContactsByProvince, Proposal
 from provisioner.importing.proposal.rule_check import check_edit
-from provisioner.importing.proposal.unlisted import unlisted_sites
+from provisioner.importing.proposal.unmatched import unlisted_sites
 from provisioner.importing.tables.records import Record, RowPlace
 from provisioner.inventory.files.edit import EditError
 

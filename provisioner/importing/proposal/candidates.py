@@ -1,15 +1,175 @@
-"""Sites in an index: which one an identity is, and which ones it may be. Pure, and bounded in its work."""
+"""Sites in an index: which one an identity is, and which ones it may be. Pure, and bounded in its work.
+
+Names that may be one: abbreviations, another order, a letter too many, lost marks. Pure, and bounded in its work.
+
+A name is parted into what kind of place it is (`trung học cơ sở`), numbers and letters that count (`số 2`, `khu A`),
+and the words that are its own. Kinds and counts have to be the same: school 1 is never a misspelt school 2.
+
+The sites of an inventory, by id, name and province of today. Pure; worked out once, where it is asked for.
+
+The province that a row names. What is said of an unknown one does not repeat the cell's text.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, islice
 
-from provisioner.importing.proposal.identity import Identity, Sameness, names_agree, places_agree
-from provisioner.importing.proposal.likeness import holds_the_other, likeness_keys, parted
-from provisioner.importing.proposal.questions import Why
+from provisioner.base.vietnamese import fold
+from provisioner.importing.grid import Remark, error
+from provisioner.importing.proposal.answers import Why
+from provisioner.importing.proposal.identity import (
+    Identity,
+    Sameness,
+    identity_of,
+    names_agree,
+    places_agree,
+    without_one,
+)
+from provisioner.importing.tables.records import Record
+from provisioner.inventory.geography import (
+    SCHEMES,
+    ContradictoryProvinceError,
+    Province,
+    ProvinceError,
+    by_code,
+    by_name,
+    merged_into,
+    read_province,
+)
+from provisioner.inventory.geography.lookup import similar
+from provisioner.inventory.model import Facility, Inventory, Operating
+
+_CACHED = 65_536
+_LEAST_FOR_A_TYPO = 6
+_MOST_WORDS = 24
+_LONGEST = 160
+
+_ABBREVIATIONS = {
+    "thcs": "trung-hoc-co-so",
+    "ptcs": "trung-hoc-co-so",
+    "thpt": "trung-hoc-pho-thong",
+    "ptth": "trung-hoc-pho-thong",
+    "th": "tieu-hoc",
+    "mn": "mam-non",
+    "mg": "mau-giao",
+    "ptdtnt": "pho-thong-dan-toc-noi-tru",
+    "ptdtbt": "pho-thong-dan-toc-ban-tru",
+    "gdtx": "giao-duc-thuong-xuyen",
+    "gdnn": "giao-duc-nghe-nghiep",
+    "ttyt": "trung-tam-y-te",
+    "tyt": "tram-y-te",
+    "bv": "benh-vien",
+    "bvdk": "benh-vien-da-khoa",
+    "ktx": "ky-tuc-xa",
+    "kcl": "khu-cach-ly",
+    "ks": "khach-san",
+    "dh": "dai-hoc",
+    "cd": "cao-dang",
+    "nvh": "nha-van-hoa",
+    "tt": "trung-tam",
+    "tr": "truong",
+    "cs": "co-so",
+}
+_PHRASES = {
+    "cap-1": "tieu-hoc",
+    "cap-i": "tieu-hoc",
+    "cap-2": "trung-hoc-co-so",
+    "cap-ii": "trung-hoc-co-so",
+    "cap-3": "trung-hoc-pho-thong",
+    "cap-iii": "trung-hoc-pho-thong",
+}
+_KINDS = frozenset(_ABBREVIATIONS.values()) - {"khu-cach-ly", "truong", "co-so"} | {
+    *("trung-cap", "nha-nghi", "trung-doan", "su-doan", "tieu-doan", "cong-ty", "nha-may", "khu-cong-nghiep"),
+    *("phong-kham", "trung-tam-giao-duc-thuong-xuyen", "hoc-vien"),
+}
+_SILENT = frozenset(
+    {
+        *("khu-cach-ly-tap-trung", "khu-cach-ly", "co-so-cach-ly-tap-trung", "co-so-cach-ly", "diem-cach-ly"),
+        *("truong", "so", "va", "thi-tran", "thi-xa", "thanh-pho", "xa", "phuong", "huyen", "quan", "tinh"),
+        *("tp", "tx", "p", "q"),
+    }
+)
+"""Words that tell no two places apart."""
+_LONGEST_PHRASE = 6
+_COUNT = re.compile(r"[0-9]+|[a-xz]|i{2,3}|iv|vi{1,3}|ix|xi{1,3}")
+"""A number, a letter that counts (not the y of `y tế`), or a Roman number."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartedName:
+    """A name in its parts.
+
+    Attributes:
+        kinds: what kind of place it is.
+        counts: numbers and letters that count.
+        own: the words that are its own, in order.
+    """
+
+    kinds: tuple[str, ...]
+    counts: tuple[str, ...]
+    own: tuple[str, ...]
+
+
+@lru_cache(maxsize=_CACHED)
+def parted(name: str) -> PartedName:
+    """A name in its parts."""
+    kinds: list[str] = []
+    own: list[str] = []
+    for phrase in _phrases(fold(name[:_LONGEST]).split("-")[:_MOST_WORDS]):
+        if phrase in _KINDS:
+            kinds.append(phrase)
+        elif phrase not in _SILENT:
+            own.append(phrase)
+    counts = tuple(sorted(word.lstrip("0") for word in own if _COUNT.fullmatch(word)))
+    return PartedName(tuple(sorted(kinds)), counts, tuple(word for word in own if not _COUNT.fullmatch(word)))
+
+
+def _phrases(words: list[str]) -> Iterator[str]:
+    """Words, those of a known phrase together and abbreviations written out."""
+    spelt: list[str] = []
+    place = 0
+    while place < len(words):
+        pair = "-".join(words[place : place + 2])
+        spelt += _PHRASES.get(pair, _ABBREVIATIONS.get(words[place], words[place])).split("-")
+        place += 2 if pair in _PHRASES else 1
+    place = 0
+    while place < len(spelt):
+        phrase = _longest(spelt, place)
+        yield phrase
+        place += phrase.count("-") + 1
+
+
+def _longest(words: list[str], place: int) -> str:
+    for length in range(min(_LONGEST_PHRASE, len(words) - place), 1, -1):
+        phrase = "-".join(words[place : place + length])
+        if phrase in _KINDS or phrase in _SILENT:
+            return phrase
+    return words[place]
+
+
+def likeness_keys(name: str) -> frozenset[str]:
+    """Keys of a name; two names that share one are so alike that they may be one.
+
+    They have the same words in any order and abbreviation, or differ by a letter, or by two that are changed over.
+    """
+    parts = parted(name)
+    fixed = f"{'+'.join(parts.kinds)}|{'+'.join(parts.counts)}|"
+    letters = "".join(parts.own)
+    typos = without_one(letters) if len(letters) >= _LEAST_FOR_A_TYPO else ()
+    return frozenset({f"{fixed}{' '.join(sorted(parts.own))}", f"{fixed}{letters}", *(fixed + typo for typo in typos)})
+
+
+def holds_the_other(one: PartedName, other: PartedName) -> bool:
+    """Tell whether one name is the other one with words added; counts are the same, kinds unless one has none."""
+    if one.counts != other.counts or (one.kinds and other.kinds and one.kinds != other.kinds):
+        return False
+    words, others = set(one.own), set(other.own)
+    return bool(words & others) and (words <= others or others <= words)
+
 
 _MOST_COMPARED = 50
 """Of one name, and of one likeness: no province has as many that are near each other."""
@@ -193,3 +353,118 @@ def _of_place(one: Identity, other: Identity) -> tuple[Why, ...]:
     if any(a is Sameness.OPEN and None not in pair for a, pair in zip(agreements, pairs, strict=True)):
         reasons.append(Why.PLACE_LIKE)
     return tuple(reasons)
+
+
+class InventorySites:
+    """The sites that an inventory has."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._scheme = inventory.settings.province_scheme
+        self._indexes: dict[str, SiteIndex] = {}
+
+    @cached_property
+    def provinces(self) -> dict[str, str]:
+        """The slug of each facility's province today; its own where there is none."""
+        return {facility.id: self._today(facility) for facility in self._inventory.facilities.values()}
+
+    def _today(self, facility: Facility) -> str:
+        try:
+            return self._inventory.province_today(facility).slug
+        except ProvinceError:
+            return facility.province
+
+    @cached_property
+    def by_name(self) -> dict[str, tuple[str, ...]]:
+        """The facilities of each name, by its key."""
+        names: dict[str, list[str]] = {}
+        for facility in self._inventory.facilities.values():
+            names.setdefault(fold(facility.name), []).append(facility.id)
+        return {name: tuple(facilities) for name, facilities in names.items()}
+
+    def identity(self, facility: str) -> Identity:
+        """Where a facility is and what it is called."""
+        known = self._inventory.facilities[facility]
+        place = known.location
+        return identity_of(
+            self.provinces[facility],
+            known.name,
+            district=place.district if place else None,
+            ward=place.ward if place else None,
+            street=place.street if place else None,
+            scheme=self._inventory.scheme_of(known.province_scheme),
+        )
+
+    def index(self, province: str) -> SiteIndex:
+        """The sites of a province."""
+        if province not in self._indexes:
+            members = ((facility, self.identity(facility)) for facility in sorted(self._by_province.get(province, ())))
+            self._indexes[province] = SiteIndex(members, self._scheme)
+        return self._indexes[province]
+
+    @cached_property
+    def _by_province(self) -> dict[str, list[str]]:
+        provinces: dict[str, list[str]] = {}
+        for facility, province in self.provinces.items():
+            provinces.setdefault(province, []).append(facility)
+        return provinces
+
+    def not_closed(self, province: str) -> tuple[str, ...]:
+        """The facilities of a province that a list of it would have."""
+        there = self._by_province.get(province, ())
+        return tuple(f for f in sorted(there) if self._inventory.facilities[f].operating is not Operating.CLOSED)
+
+
+def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remark | None]:
+    """The slug of the province that a row names, by the list of its facility or of the inventory.
+
+    None without a remark where the row names none, None with a remark where it cannot be understood.
+    """
+    text, code = record.text("province"), record.text("province_code")
+    named = code if text is None else text
+    if named is None:
+        return None, None
+    existing = inventory.facilities.get(record.text("facility_id") or "")
+    own = existing.province_scheme if existing else None
+    schemes = dict.fromkeys([*([own] if own else []), inventory.settings.province_scheme])
+    remark: Remark | None = None
+    for scheme in schemes:
+        try:
+            return read_province(named, scheme, code if text else None).slug, None
+        except ContradictoryProvinceError:
+            remark = _contradiction(named, code or "", scheme)
+        except ProvinceError:
+            remark = _unknown(named, scheme)
+    return None, remark
+
+
+def _contradiction(text: str, code: str, scheme: str) -> Remark:
+    name = by_name(text, scheme) if _is_name(text, scheme) else "?"
+    return error("province-contradiction", name=name, coded=by_code(code, scheme), scheme=scheme)
+
+
+def _is_name(text: str, scheme: str) -> bool:
+    try:
+        return bool(by_name(text, scheme))
+    except ProvinceError:
+        return False
+
+
+def _unknown(text: str, scheme: str) -> Remark:
+    if scheme != SCHEMES[0] and _is_name(text, SCHEMES[0]):
+        old = by_name(text, SCHEMES[0])
+        return error("province-merged", scheme=scheme, old=old, older=SCHEMES[0], now=merged_into(old))
+    close: list[Province] = list(similar(text, scheme))
+    coded = _coded(text.zfill(2), scheme)
+    if coded:  # Excel took the zero
+        close = [coded]
+    if not close:
+        return error("province-unknown", scheme=scheme)
+    return error("province-similar", scheme=scheme, similar="; ".join(map(str, close)))
+
+
+def _coded(code: str, scheme: str) -> Province | None:
+    try:
+        return by_code(code, scheme)
+    except ProvinceError:
+        return None

@@ -8,8 +8,8 @@ from datetime import date
 
 from provisioner.base.secret import Secret
 from provisioner.base.vietnamese import fold
-from provisioner.contacts.model import PERSONAL_FIELDS, REQUIRED_FIELDS, Contact, Role
-from provisioner.importing.cells.findings import Finding, Remark, error, warning
+from provisioner.importing.contacts.store import PERSONAL_FIELDS, REQUIRED_FIELDS, Contact, Role
+from provisioner.importing.grid import Finding, Remark, error, warning
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import Facility, Operating
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from provisioner.importing.cells.findings import error, note, warning
 from provisioner.importing.forms.choices import DeviceKind
-from provisioner.importing.proposal.draft import FacilityDraft
+from provisioner.importing.grid import error, note, warning
+from provisioner.importing.proposal.edits import FacilityDraft
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import StreamName
-from provisioner.inventory.operations.next_id import DEVICE_DIGITS, next_free
+from provisioner.inventory.renamed_ids import DEVICE_DIGITS, next_free
 
 _STREAM_KEYS = ("size", "fps", "codec", "kbps", "rtsp_path")
 _STREAMED = tuple(f"{name.value}_{key}" for name in StreamName for key in _STREAM_KEYS)

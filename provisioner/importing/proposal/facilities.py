@@ -6,8 +6,8 @@ from datetime import date
 from enum import Enum
 
 from provisioner.base.vietnamese import fold
-from provisioner.importing.cells.findings import error, note, warning
-from provisioner.importing.proposal.draft import FacilityDraft, FieldPath
+from provisioner.importing.grid import error, note, warning
+from provisioner.importing.proposal.edits import FacilityDraft, FieldPath
 from provisioner.importing.proposal.identity import unit_part
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import Facility, Operating, Survey

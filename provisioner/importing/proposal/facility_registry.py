@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from provisioner.base.vietnamese import fold
-from provisioner.importing.cells.findings import Finding, Remark, error, note, warning
 from provisioner.importing.forms.values import NEW_SITE
+from provisioner.importing.grid import Finding, Remark, error, note, warning
+from provisioner.importing.proposal.answers import Question
+from provisioner.importing.proposal.candidates import province_of
 from provisioner.importing.proposal.identity import Identity, Sameness, identity_of, places_agree, units_agree
-from provisioner.importing.proposal.model import Baseline
-from provisioner.importing.proposal.provinces import province_of
-from provisioner.importing.proposal.questions import Question
-from provisioner.importing.proposal.unplaced import Unplaced, UnplacedRows
+from provisioner.importing.proposal.proposal import Baseline
+from provisioner.importing.proposal.unmatched import Unplaced, UnplacedRows
 from provisioner.importing.tables.records import Record, RowPlace
-from provisioner.inventory.operations.next_id import facility_prefix, next_facility
+from provisioner.inventory.renamed_ids import facility_prefix, next_facility
 
 _REQUIRED = ("province", "name", "kind", "managing_body", "operating")
 

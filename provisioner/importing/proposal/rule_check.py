@@ -9,15 +9,14 @@ from ipaddress import IPv4Network
 
 from pydantic import ValidationError
 
-from provisioner.base.diagnostics import Problem, Severity
-from provisioner.importing.cells.findings import Finding, FindingLevel, Remark
-from provisioner.importing.proposal.draft import FieldPath, WantedValue
-from provisioner.importing.proposal.edits import FacilityEdit
+from provisioner.base.errors import Problem, Severity
+from provisioner.importing.grid import Finding, FindingLevel, Remark
+from provisioner.importing.proposal.edits import FacilityEdit, FieldPath, WantedValue
 from provisioner.importing.tables.records import Record
 from provisioner.inventory import rules
 from provisioner.inventory.files.positions import KeyPath, Places, Position
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Allocations, Facility, Gateway, Inventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content

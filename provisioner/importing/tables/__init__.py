@@ -1,1 +1,1 @@
-"""From a file's bytes to tables of rows: XLSX and delimited text, headers, merged cells, records."""
+"""From a file to tables of rows. Imports `forms`."""

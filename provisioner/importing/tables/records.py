@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from provisioner.base.vietnamese import read_legacy
-from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, Remark, error
-from provisioner.importing.cells.grid import Cell, CellState
-from provisioner.importing.cells.limits import MAX_TEXT
 from provisioner.importing.forms.columns import Column, FormKind
 from provisioner.importing.forms.values import NEW_SITE, CellReading, CellValue
-from provisioner.importing.tables.table import SheetTables, Table, TableRow
+from provisioner.importing.grid import MAX_TEXT, Cell, CellPosition, CellState, Finding, FindingLevel, Remark, error
+from provisioner.importing.tables.sheet_reader import SheetTables, Table, TableRow
 
 RowPlace = tuple[str, int, int]
 """File, sheet and row."""

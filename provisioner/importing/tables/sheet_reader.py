@@ -1,23 +1,283 @@
-"""From a grid to the tables of its sheet: merged and repeated cells are filled in, what is no data is left out."""
+"""From a grid to the tables of its sheet: merged and repeated cells are filled in, what is no data is left out.
+
+A grid in which merged cells show what they show in Excel: the value of the range's first cell.
+
+The headers of a sheet's tables: rows in which at least three cells are known headers of one of the four sheets.
+
+A table of a sheet: rows of cells by the keys of their columns.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from functools import cached_property, lru_cache
+from itertools import islice, pairwise
 
-from provisioner.base.vietnamese import clean
-from provisioner.importing.cells.findings import CellPosition, Finding, Remark, error, note, warning
-from provisioner.importing.cells.grid import Cell, Grid
-from provisioner.importing.forms.all_forms import FORMS
+from provisioner.base.vietnamese import clean, possible_readings
 from provisioner.importing.forms.choices import word_key
-from provisioner.importing.forms.columns import Column
-from provisioner.importing.forms.privacy import is_password_header, safe_words
-from provisioner.importing.forms.template_texts import EXAMPLE_MARK, EXAMPLES, VERSION, VERSION_MARK
-from provisioner.importing.tables.filled_grid import FilledGrid
-from provisioner.importing.tables.headers import LEAST_HEADERS, Header, encoding_of_header, find_headers
-from provisioner.importing.tables.table import SheetTables, Table, TableRow
+from provisioner.importing.forms.columns import (
+    EXAMPLE_MARK,
+    EXAMPLES,
+    VERSION,
+    VERSION_MARK,
+    Column,
+    Form,
+    is_password_header,
+    safe_words,
+)
+from provisioner.importing.forms.forms import FORMS, WITHOUT_MEANING
+from provisioner.importing.grid import (
+    HEADER_ROWS,
+    MAX_CELLS,
+    Cell,
+    CellPosition,
+    FileRefusedError,
+    Finding,
+    Grid,
+    MergedRange,
+    Remark,
+    error,
+    note,
+    warning,
+)
+
+
+class FilledGrid:
+    """Look-up of cells with the merged range that they are part of."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """The rows that hold something, in order."""
+        return tuple(sorted(number for number, cells in self.grid.rows.items() if cells))
+
+    @cached_property
+    def _merged(self) -> dict[int, list[MergedRange]]:
+        """Merged ranges by row, as far down as there are values.
+
+        Raises:
+            FileRefusedError: they are made to fill the memory.
+        """
+        last = self.numbers[-1] if self.numbers else 0
+        by_row: dict[int, list[MergedRange]] = {}
+        room = MAX_CELLS
+        for merged in self.grid.merged:
+            rows = range(merged.first_row, min(merged.last_row, last) + 1)
+            room -= len(rows)
+            if room < 0:
+                raise FileRefusedError(error("file-too-many-cells", limit=MAX_CELLS))
+            for row in rows:
+                by_row.setdefault(row, []).append(merged)
+        return by_row
+
+    def merged_at(self, row: int, column: int) -> MergedRange | None:
+        """The merged range that a cell is part of."""
+        return next((merged for merged in self._merged.get(row, ()) if merged.holds(row, column)), None)
+
+    def merged_across(self, row: int) -> int:
+        """How many columns the widest merged range of a row joins."""
+        return max((m.last_column - m.first_column + 1 for m in self._merged.get(row, ())), default=1)
+
+    def below(self, row: int, column: int) -> Cell | None:
+        """What a cell shows because a merged range of its own column begins further up; None if none does."""
+        merged = self.merged_at(row, column)
+        if merged is None or merged.first_row == row or merged.first_column != column:
+            return None
+        first = self.grid.at(merged.first_row, column)
+        return Cell(row, column, first.value, first.state)
+
+    def cell(self, row: int, column: int) -> Cell:
+        """A cell as Excel shows it."""
+        return self.below(row, column) or self.grid.at(row, column)
+
+
+LEAST_HEADERS = 3
+_LONGEST_HEADER = 120
+_FIRST_CELLS = 4
+"""A header is recognised by its first cells: no table begins with many columns that nobody knows."""
+
+_BEGINNINGS = frozenset({"number", "facility_id", "facility_name", "name", "full_name", "camera_id"})
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of one table.
+
+    Attributes:
+        form: the sheet that it is of.
+        first_row: its first row; a header may have two levels, and the template's hidden keys above it.
+        last_row: its last row.
+        columns: the known columns by their place.
+        texts: what stands there, in known columns and others.
+    """
+
+    form: Form
+    first_row: int
+    last_row: int
+    columns: Mapping[int, Column]
+    texts: Mapping[int, Cell]
+
+
+def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
+    """The headers of a sheet from top to bottom, those beside each other from left to right."""
+    headers: list[Header] = []
+    block: list[int] = []
+    for row in filled.numbers:
+        if block and row == block[-1] + 1 and _is_header(filled, row):
+            block.append(row)
+            continue
+        if block:
+            headers += _tables(filled, block)
+            block = []
+        if (headers or row <= HEADER_ROWS) and _is_header(filled, row, mostly=bool(headers)):
+            block = [row]
+    return tuple(headers + (_tables(filled, block) if block else []))
+
+
+def encoding_of_header(filled: FilledGrid) -> str | None:
+    """Name the legacy encoding in which the first rows would hold a header; None where there is none."""
+    for row in filled.numbers:
+        if row > HEADER_ROWS:
+            break
+        by_encoding: dict[str, set[str]] = {}
+        for cell in filled.grid.rows[row].values():
+            for reading in possible_readings(cell.text[:_LONGEST_HEADER]):
+                keys = {column.key for form in FORMS if (column := form.find(reading.reading))}
+                by_encoding.setdefault(str(reading.encoding), set()).update(keys)
+        best = max(by_encoding, key=lambda name: len(by_encoding[name]), default=None)
+        if best and len(by_encoding[best]) >= LEAST_HEADERS:
+            return best
+    return None
+
+
+@lru_cache(maxsize=8192)
+def _columns(text: str) -> tuple[Column | None, ...]:
+    """The column that a text is the header of, in each of the forms."""
+    return tuple(form.find(text) for form in FORMS)
+
+
+def _texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
+    """The cells of a row that may be headers; one that is merged over two rows stands in both."""
+    last = max(filled.grid.rows[row])
+    for column in range(1, last + 1):
+        cell = filled.cell(row, column)
+        if isinstance(cell.value, str) and 0 < len(cell.value.strip()) <= _LONGEST_HEADER:
+            yield cell
+
+
+def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
+    """Tell whether a row is a header; below a table most of its texts have to be headers: words in data may be, too."""
+    if not any(any(_columns(cell.text)) for cell in islice(_texts(filled, row), _FIRST_CELLS)):
+        return False
+    matches = [_columns(cell.text) for cell in _texts(filled, row)]
+    least = max(LEAST_HEADERS, (len(matches) + 1) // 2 if mostly else 0)
+    return any(_count(matches, number) >= least for number in range(len(FORMS)))
+
+
+def _count(matches: list[tuple[Column | None, ...]], number: int) -> int:
+    return len({column.key for columns in matches if (column := columns[number])})
+
+
+def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
+    """The tables whose header is a block of rows; where columns repeat, a second table begins beside the first."""
+    texts: dict[int, list[Cell]] = {}
+    for row in block:
+        for cell in _texts(filled, row):
+            texts.setdefault(cell.column, []).append(cell)
+    return _side_by_side(filled, block, texts)
+
+
+def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> list[Header]:
+    header = _header(filled, block, texts)
+    if header is None:
+        return []
+    for start in _repetitions(header):
+        left = _header(filled, block, {column: cells for column, cells in texts.items() if column < start})
+        right = _side_by_side(filled, block, {column: cells for column, cells in texts.items() if column >= start})
+        if left and right:
+            return [left, *right]
+    return [header]
+
+
+def _repetitions(header: Header) -> Iterator[int]:
+    """The columns at which a key with which tables begin comes again."""
+    keys: set[str] = set()
+    for place, column in sorted(header.columns.items()):
+        if column.key in keys and column.key in _BEGINNINGS:
+            yield place
+        keys.add(column.key)
+
+
+def _header(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> Header | None:
+    form = _form(filled, texts)
+    if form is None:
+        return None
+    columns = {place: column for place, cells in texts.items() if (column := _column(form, cells))}
+    lowest = {place: cells[-1] for place, cells in texts.items()}
+    return Header(form, block[0], block[-1], columns, lowest)
+
+
+def _column(form: Form, cells: list[Cell]) -> Column | None:
+    """The column of a header of several rows: a key for programs counts most, then the lowest row."""
+    number = FORMS.index(form)
+    candidates = [column for cell in reversed(cells) if (column := _columns(cell.text)[number])]
+    exact = (column for column in candidates if any(cell.text.strip() == column.key for cell in cells))
+    return next(exact, candidates[0] if candidates else None)
+
+
+def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
+    """The sheet that a header is of: the one that the sheet's name says, else the one with most columns."""
+    keys = {form.kind: {c.key for cells in texts.values() if (c := _column(form, cells))} for form in FORMS}
+    fitting = [form for form in FORMS if len(keys[form.kind]) >= LEAST_HEADERS and keys[form.kind] - WITHOUT_MEANING]
+    title = word_key(filled.grid.name)
+    named = [form for form in fitting if title in form.title_keys]
+    return max(named or fitting, key=lambda f: len(keys[f.kind] - WITHOUT_MEANING), default=None)
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row of data: its cells by the keys of their columns, empty ones left out."""
+
+    number: int
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a sheet.
+
+    Attributes:
+        position: the sheet.
+        form: what it describes.
+        header_row: the last row of its header.
+        places: the number of each key's column.
+        rows: its data.
+    """
+
+    position: CellPosition
+    form: Form
+    header_row: int
+    places: Mapping[str, int]
+    rows: tuple[TableRow, ...]
+
+    def at(self, row: int, key: str = "") -> CellPosition:
+        """The place of a row's cell; of the row where the table has no such column."""
+        place = self.places.get(key, 0)
+        header = self.form.by_key[key].header if key in self.form.by_key else ""
+        return replace(self.position, row=row, column=place, header=header)
+
+
+@dataclass
+class SheetTables:
+    """The tables of one sheet, with what is wrong in it."""
+
+    tables: list[Table] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
 
 _SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
 _DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})

@@ -24,9 +24,8 @@ from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.cell import coordinate_to_tuple, range_boundaries
 from openpyxl.worksheet._reader import WorkSheetParser
 
-from provisioner.importing.cells import limits
-from provisioner.importing.cells.findings import FileRefusedError, error
-from provisioner.importing.cells.grid import Cell, CellState, Grid, MergedRange
+from provisioner.importing import grid
+from provisioner.importing.grid import Cell, CellState, FileRefusedError, Grid, MergedRange, error
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ON = frozenset({"1", "true", "on"})
@@ -71,12 +70,12 @@ def _refuse_archive(archive: ZipFile) -> None:
         raise FileRefusedError(error("file-ods" if "content.xml" in names else "file-not-sheet"))
     parts = {entry.filename.lower(): entry.file_size for entry in entries if _is_read(entry.filename)}
     too_large = any(size > _limit(name) for name, size in parts.items())
-    if too_large or sum(parts.values()) > limits.MAX_UNPACKED_BYTES or len(entries) > limits.MAX_PARTS:
-        raise FileRefusedError(error("file-too-large", limit=limits.MAX_UNPACKED_BYTES // 2**20))
+    if too_large or sum(parts.values()) > grid.MAX_UNPACKED_BYTES or len(entries) > grid.MAX_PARTS:
+        raise FileRefusedError(error("file-too-large", limit=grid.MAX_UNPACKED_BYTES // 2**20))
     if "xl/sharedstrings.xml" in parts:
         strings = archive.read(next(e for e in entries if e.filename.lower() == "xl/sharedstrings.xml"))
-        if strings.count(b"si>") > 4 * limits.MAX_CELLS:
-            raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
+        if strings.count(b"si>") > 4 * grid.MAX_CELLS:
+            raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
 
 
 def _is_read(name: str) -> bool:
@@ -86,8 +85,8 @@ def _is_read(name: str) -> bool:
 
 def _limit(name: str) -> int:
     if name.startswith("xl/worksheets/") or name == "xl/sharedstrings.xml":
-        return limits.MAX_PART_BYTES
-    return limits.MAX_PART_BYTES if name == _STYLES else limits.MAX_OTHER_BYTES
+        return grid.MAX_PART_BYTES
+    return grid.MAX_PART_BYTES if name == _STYLES else grid.MAX_OTHER_BYTES
 
 
 def _grids(data: bytes) -> Iterator[Grid]:
@@ -100,9 +99,9 @@ def _grids(data: bytes) -> Iterator[Grid]:
     _refuse_strict(reader)
     _apply_styles(reader)
     sheets = list(reader.parser.find_sheets())
-    if len(sheets) > limits.MAX_SHEETS:
-        raise FileRefusedError(error("file-too-many-sheets", limit=limits.MAX_SHEETS))
-    room, elements = limits.MAX_CELLS, limits.MAX_ELEMENTS
+    if len(sheets) > grid.MAX_SHEETS:
+        raise FileRefusedError(error("file-too-many-sheets", limit=grid.MAX_SHEETS))
+    room, elements = grid.MAX_CELLS, grid.MAX_ELEMENTS
     for number, (sheet, relation) in enumerate(sheets, start=1):
         if relation.target not in reader.valid_files or "chartsheet" in relation.Type:
             continue
@@ -188,7 +187,7 @@ def _refuse_strict(reader: ExcelReader) -> None:
 def _apply_styles(reader: ExcelReader) -> None:
     """Take from the styles which numbers are days; without them days are numbers, which are read as well."""
     with suppress(Exception):  # other programs write styles that openpyxl refuses
-        if reader.archive.getinfo(_STYLES).file_size <= limits.MAX_OTHER_BYTES:
+        if reader.archive.getinfo(_STYLES).file_size <= grid.MAX_OTHER_BYTES:
             apply_stylesheet(reader.archive, reader.wb)
 
 
@@ -224,11 +223,11 @@ class _Sheet:
                 row = int(float(element.get("r") or row + 1))
                 sheet._row(row, element)
                 if sheet.cells > cells:
-                    raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
+                    raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
             elif tag == _MERGE:
                 sheet._merge(element.get("ref", ""))
             elif tag == _COLUMN and element.get("hidden") in _ON:
-                last = min(int(element.get("max", "0")), limits.MAX_COLUMNS)
+                last = min(int(element.get("max", "0")), grid.MAX_COLUMNS)
                 sheet.hidden_columns.update(range(int(element.get("min", "0")), last + 1))
             else:
                 continue
@@ -239,8 +238,8 @@ class _Sheet:
         """Stop reading where a sheet has no end."""
         self.elements += 1
         self.rare += tag not in _CELL_TAGS
-        if self.elements > room or self.rare > limits.MAX_RARE_ELEMENTS:
-            raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
+        if self.elements > room or self.rare > grid.MAX_RARE_ELEMENTS:
+            raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
 
     def _row(self, row: int, element: Element) -> None:
         if element.get("hidden") in _ON:
@@ -249,10 +248,10 @@ class _Sheet:
         number, read = self.reader.parse_row(element)  # type: ignore[arg-type] # an element is what it takes
         cells = cast("list[_Read]", read)
         # A row that comes again, or after a later one, is none that a spreadsheet program shows.
-        if self.last_row < number <= limits.MAX_ROWS:
+        if self.last_row < number <= grid.MAX_ROWS:
             self.last_row = number
             filled = {cell["column"]: _cell(cell) for cell in cells if cell["value"] is not None}
-            self._keep(number, {c: cell for c, cell in filled.items() if c <= limits.MAX_COLUMNS})
+            self._keep(number, {c: cell for c, cell in filled.items() if c <= grid.MAX_COLUMNS})
         self._keep(row, {column: Cell(row, column, None, CellState.FORMULA) for column in uncalculated})
 
     def _keep(self, row: int, cells: dict[int, Cell]) -> None:
@@ -274,18 +273,18 @@ class _Sheet:
                     value = part
             if formula is None and value is None and cell.find(_INLINE) is None:
                 continue
-            if row > limits.MAX_ROWS:
-                raise FileRefusedError(error("file-too-many-rows", limit=limits.MAX_ROWS))
-            if column > limits.MAX_COLUMNS:
-                raise FileRefusedError(error("file-too-many-columns", limit=limits.MAX_COLUMNS))
+            if row > grid.MAX_ROWS:
+                raise FileRefusedError(error("file-too-many-rows", limit=grid.MAX_ROWS))
+            if column > grid.MAX_COLUMNS:
+                raise FileRefusedError(error("file-too-many-columns", limit=grid.MAX_COLUMNS))
             # An empty text is a result; an empty value of any other type was never calculated.
             calculated = value is not None and (value.text or cell.get("t") == "str")
             if formula is not None and not calculated:
                 yield column
 
     def _merge(self, reference: str) -> None:
-        if len(self.merged) >= limits.MAX_MERGED:
-            raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
+        if len(self.merged) >= grid.MAX_MERGED:
+            raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
         first_column, first_row, last_column, last_row = (int(edge or 1) for edge in range_boundaries(reference))
         if (first_row, first_column) != (last_row, last_column):
             self.merged.append(MergedRange(first_row, first_column, last_row, last_column))

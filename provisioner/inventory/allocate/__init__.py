@@ -6,9 +6,9 @@ order of files and list items decides nothing; what is gone leaves a tombstone.
 
 from __future__ import annotations
 
-from provisioner.inventory.allocate.allocation import allocate, protected_marks
-from provisioner.inventory.allocate.holders import (
+from provisioner.inventory.allocate.allocation import (
     NEEDS,
+    allocate,
     asked_devices_of,
     carrier_of,
     devices_of,
@@ -18,6 +18,7 @@ from provisioner.inventory.allocate.holders import (
     pool_carrier_of,
     ported,
     prefix_carriers_of,
+    protected_marks,
 )
 
 __all__ = [

@@ -1,37 +1,290 @@
-"""The lock of an inventory, completed: tunnel addresses, and the ports or prefixes of sites. Pure."""
+"""The lock of an inventory, completed: tunnel addresses, and the ports or prefixes of sites. Pure.
+
+Who gets a tunnel address, and which devices a port. Pure.
+
+What of the address pools is taken, and what is free next: single addresses, and sites' prefixes. Pure.
+
+What is gone, and leaves its address or its port to nobody. Pure.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import Final
+from itertools import chain
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
 
-from provisioner.base.diagnostics import Problem
-from provisioner.base.errors import InventoryError
-from provisioner.inventory.allocate.holders import (
-    asked_devices_of,
-    devices_of,
-    next_pool_carrier_of,
-    numbered,
-    pool_carrier_of,
-    ported,
-    prefix_carriers_of,
-)
-from provisioner.inventory.allocate.taken import Taken
-from provisioner.inventory.allocate.tombstones import CENTRES, tombstone_order, tombstones_of
+from provisioner.base.errors import InventoryError, Problem
 from provisioner.inventory.model import (
     SHORTEST_PREFIX,
+    Access,
     Allocations,
     CentreAllocation,
     Facility,
     Inventory,
+    Operating,
     RelayAllocation,
     SiteAllocation,
     SuccessorAllocation,
     Tombstone,
+    device_of,
 )
-from provisioner.inventory.moves import moved_lock
+from provisioner.inventory.renamed_ids import moved_lock
+
+
+class SiteNeeds(NamedTuple):
+    """What the lock records for a site of an access mode, beside its tunnel address where it has a tunnel.
+
+    Attributes:
+        device_ports: whether each device gets a port of that address.
+        device_numbers: whether the site gets a prefix, and each device a number in it.
+    """
+
+    device_ports: bool = False
+    device_numbers: bool = False
+
+
+NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: SiteNeeds(device_ports=True),
+        Access.PULL_NAT_MAP: SiteNeeds(device_numbers=True),
+        Access.ROUTED: SiteNeeds(),
+        Access.PUBLISH: SiteNeeds(),
+    }
+)
+
+
+class Carried(Protocol):
+    """Whatever names a carrier: a plan, or its outline."""
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's id."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """How its relay reaches the site's devices."""
+        ...
+
+
+class Holder(Protocol):
+    """Whatever may hold tunnel addresses: a facility, or its outline."""
+
+    @property
+    def operating(self) -> Operating:
+        """Whether people are in it."""
+        ...
+
+    @property
+    def plan(self) -> Carried | None:
+        """Its plan."""
+        ...
+
+    @property
+    def successor(self) -> Carried | None:
+        """The next connection's plan."""
+        ...
+
+
+def carrier_of(facility: Holder) -> str | None:
+    """The carrier that a facility is planned with, proposed and on standby as well; None of a closed one."""
+    return facility.plan.carrier if facility.plan and facility.operating is not Operating.CLOSED else None
+
+
+def next_carrier_of(facility: Holder) -> str | None:
+    """The next carrier, until the change to it is over; None where that is the same one, over another of its relays."""
+    carrier, successor = carrier_of(facility), facility.successor
+    return successor.carrier if carrier and successor and successor.carrier != carrier else None
+
+
+def pool_carrier_of(facility: Holder) -> str | None:
+    """The carrier in whose pool a facility holds a tunnel address, or None where it needs none."""
+    return carrier_of(facility) if facility.plan and facility.plan.access.has_tunnel else None
+
+
+def next_pool_carrier_of(facility: Holder) -> str | None:
+    """The next carrier, in whose pool the site holds a second address until the change is over.
+
+    All relays of a carrier reach a site at one address: a successor over another one of them needs no second.
+    """
+    successor = facility.successor
+    return (
+        next_carrier_of(facility) if pool_carrier_of(facility) and successor and successor.access.has_tunnel else None
+    )
+
+
+def devices_of(facility: Facility) -> tuple[str, ...]:
+    """The devices that a relay reaches: recorders, and cameras with an address of their own; sorted."""
+    return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
+
+
+def asked_devices_of(facility: Facility) -> tuple[str, ...]:
+    """The devices that are asked about themselves by ONVIF; sorted."""
+    recorders = (recorder.id for recorder in facility.recorders if recorder.onvif)
+    return tuple(sorted((*recorders, *(camera.id for camera in facility.cameras if camera.onvif))))
+
+
+def ported(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a facility's devices that get a port: all or none, by the access modes of its plans.
+
+    Without a plan nothing says how the site is reached: then a recorded port is no reason for a tombstone yet.
+    """
+    return devices if any(needs.device_ports for needs in _needs_of(facility)) else ()
+
+
+def numbered(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a facility's devices that get a number in its prefix: all or none, as `ported`."""
+    return devices if any(needs.device_numbers for needs in _needs_of(facility)) else ()
+
+
+def prefix_carriers_of(facility: Holder) -> frozenset[str]:
+    """The carriers in whose pools a site has a prefix."""
+    plans = (facility.plan, facility.successor) if carrier_of(facility) else ()
+    return frozenset(plan.carrier for plan in plans if plan and NEEDS[plan.access].device_numbers)
+
+
+def _needs_of(facility: Holder) -> list[SiteNeeds]:
+    modes = [plan.access for plan in (facility.plan, facility.successor) if plan] or list(Access)
+    return [NEEDS[mode] for mode in modes]
+
+
+class Taken:
+    """What is in use, or was: it grows by what is given out, and nothing of it is ever given out again."""
+
+    def __init__(self, addresses: Collection[IPv4Address], prefixes: Collection[IPv4Network]) -> None:
+        """Take what is recorded: single addresses, and whole prefixes with all that lies in them."""
+        self._addresses = set(addresses)
+        self._prefixes: dict[int, set[int]] = defaultdict(set)
+        self._used: dict[int, set[int]] = {}
+        self._free: dict[IPv4Network, Iterator[IPv4Address]] = {}
+        self._blocks: dict[tuple[IPv4Network, int], Iterator[int]] = {}
+        for prefix in prefixes:
+            self._prefixes[prefix.prefixlen].add(_block(prefix.network_address, prefix.prefixlen))
+
+    def next_address(self, network: IPv4Network) -> IPv4Address | None:
+        """Take the first address of a pool that is free; None where none is left."""
+        free = self._free.setdefault(network, _addresses(network))
+        address = next((a for a in free if a not in self._addresses and not self._is_in_a_prefix(a)), None)
+        if address is not None:
+            self._addresses.add(address)
+            for length, used in self._used.items():
+                used.add(_block(address, length))
+        return address
+
+    def next_prefix(self, network: IPv4Network, length: int) -> IPv4Network | None:
+        """Take the first prefix of a pool of which nothing is taken; None where none is left."""
+        used = self._used_of(length)
+        blocks = self._blocks.setdefault((network, length), _networks(network, length))
+        block = next((one for one in blocks if one not in used), None)
+        if block is None:
+            return None
+        self._prefixes[length].add(block)
+        for other, of_other in self._used.items():
+            of_other.update(_blocks_of(block, length, other))
+        return IPv4Network((block << (_BITS - length), length))
+
+    def _used_of(self, length: int) -> set[int]:
+        """The networks of a length of which something is taken."""
+        if length not in self._used:
+            used = {_block(address, length) for address in self._addresses}
+            for other, blocks in self._prefixes.items():
+                used.update(one for block in blocks for one in _blocks_of(block, other, length))
+            self._used[length] = used
+        return self._used[length]
+
+    def _is_in_a_prefix(self, address: IPv4Address) -> bool:
+        return any(_block(address, length) in blocks for length, blocks in self._prefixes.items())
+
+
+_BITS = 32
+
+
+def _block(address: IPv4Address, length: int) -> int:
+    """Which network of a length an address lies in, counted from 0.0.0.0."""
+    return int(address) >> (_BITS - length)
+
+
+def _blocks_of(block: int, length: int, wanted: int) -> range:
+    """The networks of another length that a network has, or the one in which it lies."""
+    if wanted <= length:
+        return range(block >> (length - wanted), (block >> (length - wanted)) + 1)
+    return range(block << (wanted - length), (block + 1) << (wanted - length))
+
+
+def _networks(network: IPv4Network, length: int) -> Iterator[int]:
+    """A pool's networks of a length in order; none where the pool itself is smaller."""
+    if network.prefixlen > length:
+        return iter(())
+    first = _block(network.network_address, length)
+    return iter(range(first, first + (1 << (length - network.prefixlen))))
+
+
+def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
+    """A pool's addresses in order; those that end in .0 are left out, as old routers drop them."""
+    return (address for address in network.hosts() if int(address) & 0xFF)
+
+
+CENTRES: Final = "centres"
+"""The pool of centres, as tombstones name it; that of a carrier is `carriers/<id>`."""
+
+
+def tombstones_of(inventory: Inventory, held: Collection[str] = ()) -> tuple[Tombstone, ...]:
+    """The old tombstones and those of everything that is gone now, which nothing is that is held."""
+    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory, held)))
+
+
+def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
+    lock = inventory.allocations
+    for name, relay in lock.relays.items():
+        if name not in inventory.relays:
+            address = relay.tunnel_address
+            yield Tombstone(object=f"relay/{name}", pool=_pool_of(inventory, address), tunnel_address=address)
+    for name, centre in lock.centres.items():
+        if name not in inventory.centres:
+            yield Tombstone(object=f"centre/{name}", pool=CENTRES, tunnel_address=centre.tunnel_address)
+
+
+def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
+    """Name the pool of a removed relay's address; its carrier's file may be gone as well."""
+    pools = inventory.settings.pools.carriers
+    return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
+
+
+def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombstone]:
+    for name, site in inventory.allocations.sites.items():
+        if name in kept:
+            continue
+        facility = inventory.facilities.get(name)
+        carriers = {pool_carrier_of(facility), next_pool_carrier_of(facility)} if facility else set()
+        of_prefixes = prefix_carriers_of(facility) if facility else frozenset[str]()
+        for held in (site, site.successor):
+            pool = f"carriers/{held.carrier}" if held else ""
+            if held and held.carrier not in carriers:
+                yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
+            if held and held.prefix and held.carrier not in of_prefixes:
+                yield Tombstone(object=f"site/{name}", pool=pool, prefix=held.prefix)
+        if facility is None:
+            continue
+        pool = f"site/{name}"
+        for device in sorted(set(site.ports) - set(ported(facility, devices_of(facility)))):
+            yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
+        for device in sorted(set(site.asked_ports) - set(ported(facility, asked_devices_of(facility)))):
+            yield Tombstone(object=f"site/{name}/{device}/onvif", pool=pool, port=site.asked_ports[device])
+        # Where the site has no prefix any more, that is gone as a whole, and its numbers with it.
+        numbers = numbered(facility, devices_of(facility))
+        for device in sorted(set(site.device_numbers) - set(numbers)) if numbers else ():
+            yield Tombstone(object=f"site/{name}/{device}", pool=pool, number=site.device_numbers[device])
+
+
+def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
+    """The place of a tombstone in the lock."""
+    address = stone.tunnel_address or (stone.prefix.network_address if stone.prefix else 0)
+    return stone.pool, int(address), stone.port or 0, stone.number or 0, stone.object
+
 
 _LAST_PORT: Final = 65535
 _ADD_CAPACITY: Final = "add capacity in inventory.yml; addresses that were in use are not given out again"

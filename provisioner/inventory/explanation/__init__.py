@@ -1,1 +1,1 @@
-"""From a refused value to a problem: the object, what is wrong, where it stands, what to do next. Pure."""
+"""From pydantic's errors to problems with a place and a correction. Imports `files`, `model`."""

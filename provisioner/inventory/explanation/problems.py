@@ -1,39 +1,276 @@
-"""From pydantic's errors to problems: which object, what is wrong, where it stands, what to do next."""
+"""From pydantic's errors to problems: which object, what is wrong, where it stands, what to do next.
+
+What to write instead of a value that another reader of YAML, or another country, would have taken.
+
+YAML 1.1 makes numbers of `010` (8) and `1:30` (90) and truth values of `no` and `on`; Vietnamese writes
+the day before the month and a comma in a fraction. Here such a value is a text, and a field that wants
+something else refuses it: each correction names the field and what to write into it. Pure.
+
+Fields are named by their last key; an item of a list has none.
+
+The type that a path into a file leads to, by the models: what a value there has to be.
+
+Sentences that name a rule behind a refusal; each says what to do next.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from provisioner.base.counted import are, counted
-from provisioner.base.diagnostics import Problem
-from provisioner.base.nearest import nearest
+from provisioner.base.errors import Problem
 from provisioner.base.private_text import is_private
-from provisioner.inventory.explanation.corrections import (
-    ask,
-    for_address,
-    for_choice,
-    for_day,
-    for_either_address,
-    for_number,
-    for_text,
-    for_truth,
-)
-from provisioner.inventory.explanation.sentences import PATTERN_HINTS, UNSAFE_USER_HINT, ZONE_RULE, is_inside_a_room
-from provisioner.inventory.explanation.typed_paths import choices_of, keys_of, schema_at
-from provisioner.inventory.files.yaml_places import written_at
-from provisioner.inventory.model.addresses import AnyAddress, AnyNetwork, HostPlace
+from provisioner.base.text import are, counted, nearest
+from provisioner.base.vietnamese import fold
+from provisioner.inventory.files.layout import written_at
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model.base import AnyAddress, AnyNetwork, HostPlace
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from provisioner.inventory.files.positions import KeyPath, SourceFile
+    from provisioner.inventory.files.positions import SourceFile
+
+
+_YES = frozenset({"yes", "y", "on", "true", "1", "có"})
+_NO = frozenset({"no", "n", "off", "false", "0", "không"})
+_ALIKE = 0.7
+_LONGEST = 64
+"""No number, day or address that can be corrected is longer; of thousands of digits Python makes no number at all."""
+
+
+def ask(field: str, what: str) -> str:
+    """Say what kind of value to write."""
+    return f"write {what} for {field}" if field else f"write {what}"
+
+
+def for_number(field: str, value: object, *, whole: bool) -> str:
+    """Say how to write a number; `whole` is whether a fraction is not allowed."""
+    kind = "a whole number" if whole else "a number"
+    if isinstance(value, float) and whole and value.is_integer():
+        return _write(field, int(value))
+    text = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(text) <= _LONGEST:
+        return ask(field, kind)
+    if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+", text):
+        return f"{ask(field, kind)}; {text} is a text here (older readers of YAML count it in sixties)"
+    if re.fullmatch(r"[-+]?0[0-9]+", text):
+        return f"{_write(field, int(text))}; with a leading zero it is a text here (older readers take it for octal)"
+    number, rest = _number_in(text, whole=whole)
+    if not number or rest[:1].isdigit():
+        return f"{ask(field, kind)}, without quotes"
+    return f"{_write(field, number)}, without {rest!r}" if rest else f"{_write(field, number)}, without quotes"
+
+
+def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
+    """The number that a text begins with, and the rest of it: thousands apart, a comma for the fraction."""
+    plain = re.sub(r"(?<=[0-9])[_ ](?=[0-9]{3})", "", text)
+    if not whole:
+        plain = re.sub(r"(?<=[0-9]),(?=[0-9]+\b)", ".", plain)
+    match = re.match(r"[-+]?[0-9]+\b" if whole else r"[-+]?[0-9]+(\.[0-9]+)?\b", plain)
+    return (match[0], plain[match.end() :].strip()) if match else ("", "")
+
+
+def for_truth(field: str, value: object) -> str:
+    """Say how to write a truth value: YAML 1.2 knows two words."""
+    text = str(value).strip().lower()
+    if text in _YES or text in _NO:
+        return f"{_write(field, 'true' if text in _YES else 'false')}, without quotes"
+    return ask(field, "true or false")
+
+
+def for_text(field: str, written: str) -> str:
+    """Say how to write a text that looks like a number or a truth value.
+
+    Args:
+        field: the field.
+        written: what stands there, letter by letter: of 1.20 the number would be 1.2.
+    """
+    return _write(field, json.dumps(written, ensure_ascii=False))
+
+
+def for_day(field: str, value: object) -> str:
+    """Say how to write a day; two readings of one text are not chosen between."""
+    text = str(value).strip()[: _LONGEST + 1]
+    if re.fullmatch(r"[0-9]{8}", text):
+        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    parts = [int(part) for part in re.findall(r"[0-9]+", text)[:3]] if len(text) <= _LONGEST else []
+    readings: list[date] = []
+    if re.match(r"[0-9]{4}\D", text):
+        readings = _days(parts)
+    elif re.fullmatch(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4}", text):
+        day, month, year = parts
+        readings = _days([year, month, day], [year, day, month])
+    if readings:
+        among = " or ".join(map(str, readings))
+        return _write(field, among) + (", whichever is meant" if len(readings) > 1 else "")
+    return f"write {field or 'it'} as YYYY-MM-DD, a day that exists, e.g. 2021-05-10"
+
+
+def _days(*candidates: Sequence[int]) -> list[date]:
+    """The days that exist among some readings of one text, each once."""
+    days: dict[date, None] = {}
+    for parts in candidates:
+        with suppress(ValueError, TypeError, OverflowError):
+            days[date(*parts)] = None
+    return list(days)
+
+
+def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
+    """Say which of the known values is meant, if that can be seen, and which there are."""
+    if len(choices) == 1:
+        return _write(field, choices[0])
+    text = str(value).strip().lower().replace("-", "_").replace(" ", "_")
+    close = [text] if text in choices else nearest(text, choices, most=1, alike=_ALIKE)
+    listed = f"one of {', '.join(choices)}"
+    return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(value, str) else listed
+
+
+def for_address(field: str, value: object, *, network: bool) -> str:
+    """Say how to write an IPv4 address or network."""
+    numbers = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(/[0-9]{1,2})?", str(value).strip())
+    if numbers:
+        plain = ".".join(str(int(number)) for number in numbers.groups()[:4])
+        with suppress(ValueError):  # a number is too large: which one is meant cannot be seen
+            if network:
+                return _write(field, IPv4Network(plain + (numbers[5] or "/24"), strict=False))
+            return _write(field, IPv4Address(plain))
+    if network:
+        return f"write {field or 'it'} as a network's first address and its length, e.g. 192.168.1.0/24"
+    return f"write {field or 'it'} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
+
+
+_OUTER = re.compile(r"\[?(?P<plain>[0-9A-Fa-f:.]+)(?:%[^/\]]*)?\]?(?::[0-9]+)?(?P<length>/[0-9]{1,3})?")
+"""An IPv6 address as URLs, ssh or a machine's own programs have it: in brackets, with a port, with a zone."""
+
+
+def for_either_address(field: str, value: object, *, network: bool, name: bool) -> str:
+    """Say how to write an address or network of either family; `name` is whether a host name may stand there."""
+    text = str(value).strip()
+    outer = _OUTER.fullmatch(text) if len(text) <= _LONGEST and text.count(":") > 1 else None
+    if outer:
+        with suppress(ValueError):
+            if network:
+                return _write(field, _plain_network(outer["plain"] + (outer["length"] or "/64")))
+            address = IPv6Address(outer["plain"])
+            return _write(field, address.ipv4_mapped or address)
+    elif re.match(r"[0-9]+\.", text):
+        return for_address(field, value, network=network)
+    if network:
+        return f"write {field or 'it'} as a network's first address and its length, e.g. 192.0.2.0/24 or 2001:db8::/48"
+    examples = "192.0.2.10, 2001:db8::10 or relay.example.com" if name else "192.0.2.10 or 2001:db8::10"
+    return f"write {field or 'it'} like one of these: {examples}"
+
+
+def _plain_network(text: str) -> IPv4Network | IPv6Network:
+    """The network that an address is in; one of IPv4 in IPv6's form as what it is."""
+    network = IPv6Network(text, strict=False)
+    mapped, length = network.network_address.ipv4_mapped, network.prefixlen - 96
+    return IPv4Network((int(mapped), length)) if mapped is not None and length >= 0 else network
+
+
+def _write(field: str, value: object) -> str:
+    return f"write {field}: {value}" if field else f"write {value}"
+
+
+def schema_at(schema: object, path: KeyPath) -> object:
+    """The type that a path leads to, without `Annotated` and `None`."""
+    here = _bare(schema)
+    for part in path:
+        origin, args = get_origin(here), get_args(here)
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
+            here = _bare(field.annotation) if field else None
+        elif origin is dict:
+            here = _bare(args[1])
+        elif origin is tuple:
+            here = _bare(args[0])
+        else:
+            return None
+    return here
+
+
+def _bare(annotation: object) -> object:
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    options = [a for a in get_args(annotation) if a is not type(None)]
+    if type(None) in get_args(annotation) and len(options) == 1:
+        return _bare(options[0])
+    return annotation
+
+
+def keys_of(schema: object) -> list[str]:
+    """The keys that a mapping of this type may have, as they stand in files."""
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return [field.alias or name for name, field in schema.model_fields.items()]
+    return []
+
+
+def choices_of(schema: object) -> str:
+    """The values of an enumeration, one after the other; nothing for another type."""
+    if isinstance(schema, type) and issubclass(schema, Enum):
+        return ", ".join(str(member.value) for member in schema)
+    return ""
+
+
+ZONE_RULE = (
+    "order 4403/CV-BCĐ of 2021-05-30 allows corridors, lobbies, yards, gates and the outside of shared baths and"
+    " toilets, never the inside of rooms, toilets or baths: move the camera or leave it out"
+)
+
+UNSAFE_USER_HINT = (
+    "only letters, digits, '_', '.', ':' and '-' are allowed: the name reaches Ansible, where a template such as"
+    " {{ lookup('pipe', …) }} would run a command on the controller"
+)
+
+_ROOM_WORDS = frozenset(
+    {
+        *("phong", "trong_phong", "phong_o", "phong_ngu", "phong_cach_ly", "phong_benh"),
+        *("phong_tam", "nha_tam", "nha_ve_sinh", "trong_nha_ve_sinh", "nha_tam_ve_sinh", "wc", "toilet", "toilets"),
+        *("bath", "baths", "bathroom", "shower", "restroom", "room", "rooms", "bedroom", "in_room", "inside_room"),
+    }
+)
+
+PATTERN_HINTS = {
+    r"^[a-z0-9]+(-[a-z0-9]+)*$": "an id is lower-case letters, digits and single hyphens, e.g. kcl-bg-001",
+    r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$": "a WireGuard public key is the 44 characters that `wg pubkey` prints",
+    r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$": "letters, digits, '_', '.', ':' and '-' only",
+    r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$": (
+        "type and key without host name or comment, as `ssh-keyscan` prints them: ssh-ed25519 AAAA…"
+    ),
+    r"^[0-9a-f]{64}$": "a SHA-256 checksum is 64 hexadecimal digits, as `sha256sum` prints it",
+    r"^1\.(20\.[1-9]\d*|21\.\d+)$": "versions 1.20.1 and later of 1.20 and 1.21 are supported, e.g. 1.21.0",
+    r"^(release|https?://\S+|file:\S+)$": "write release, an https:// address, or file: and a path",
+    r"^/[\x21-\x7e]*$": "an RTSP path begins with '/' and holds no spaces or accents",
+    r"^[a-z][a-z0-9._-]{0,14}$": "an interface's name on the gateway, e.g. br-lan",
+    r"^[^\x00-\x1f\x7f]+$": "write one line of text",
+    r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$": (
+        "write how the paths begin: <province>/<facility>, or <province>/<facility>/<device>"
+    ),
+    (
+        r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+        r" [A-Za-z0-9+/]+={0,2}$"
+    ): ("an SSH public key without its comment, which usually names a person: the first two words of the .pub file"),
+    r"^https?://[\x21-\x7e]+$": "write https://HOST[:PORT]/PATH, e.g. https://noc.example.com/hooks/provisioner",
+    r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$": "the name or address of a server, e.g. mail.example.com",
+    r"^[A-Za-z0-9+/]+={0,2}$": "`provisioner sign-off` writes this; do not edit it",
+    r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
+}
+
+
+def is_inside_a_room(zone: str) -> bool:
+    """Tell whether a zone's name says the inside of a room, toilet or bath, in Vietnamese or English."""
+    return fold(zone).replace("-", "_") in _ROOM_WORDS
+
 
 MAX_PROBLEMS = 100
 """More than this in one file is one mistake made over and over."""

@@ -15,8 +15,8 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import Final
 
-from provisioner.base.json_document import Document
-from provisioner.inventory.explanation.sentences import PATTERN_HINTS
+from provisioner.base.text import Document
+from provisioner.inventory.explanation.problems import PATTERN_HINTS
 from provisioner.inventory.model import (
     Allocations,
     Carrier,

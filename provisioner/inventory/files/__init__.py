@@ -1,1 +1,1 @@
-"""The inventory's files as text: layout, lock, strict YAML with positions, the smallest edit, older revisions."""
+"""YAML read and edited with places kept. Imports `model`."""

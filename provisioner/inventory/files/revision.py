@@ -2,6 +2,10 @@
 
 A commit's trees are what somebody wrote: Git checks them out with care, and lists them as they are. So names are
 held to what an inventory's may be, sizes and numbers are bounded, and nothing in them is followed.
+
+Since when public keys stand in an inventory's files, by the commits of its Git. Reads only.
+
+A commit's time is what its committer's clock said; nobody else recorded it.
 """
 
 from __future__ import annotations
@@ -13,11 +17,65 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from provisioner.base.errors import UsageError
-from provisioner.base.git import Checkout, checkout_of, run_git
+from provisioner.base.git import Checkout, ask_git, checkout_of, run_git
+
+_MOST_BYTES: Final = 256 * 1024 * 1024
+_COMMIT: Final = re.compile(rb"\x00([0-9]{1,12}) ([0-9a-f ]*)")
+_KEY: Final = re.compile(rb"^\+.*\bpublic_key:\s*[\"']?([A-Za-z0-9+/]{43}=)")
+_PLACES: Final = ("facilities", "allocations.lock.yml")
+_OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def keys_since(root: Path) -> Mapping[str, datetime]:
+    """When each public key came into a facility's file or into the lock, by the first commit that has it.
+
+    Nothing is known of keys outside of Git, of those that are not committed, and in a clone without its whole history
+    of those that its oldest commits have already.
+    """
+    checkout = checkout_of(root)
+    if checkout is None:
+        return {}
+    shallow = _asked(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true"
+    inside = [checkout.relative(root.resolve() / place) for place in _PLACES]
+    words = (
+        "--format=%x00%ct%x20%P",
+        "-p",
+        "--unified=0",
+        "--no-color",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+    )
+    listed = _asked(checkout, "log", *words, "-Gpublic_key", "HEAD", "--", *inside)
+    since: dict[str, datetime] = {}
+    unknown: set[str] = set()
+    at, is_known = _OLDEST, False
+    for line in listed.split(b"\n"):
+        if commit := _COMMIT.match(line):
+            at = datetime.fromtimestamp(min(int(commit[1]), int(datetime.now(UTC).timestamp())), UTC)
+            is_known = not shallow or bool(commit[2].strip())
+        elif added := _KEY.match(line):
+            key = added[1].decode()
+            if is_known:
+                since[key] = min(at, since.get(key, at))
+            else:
+                unknown.add(key)
+    return {key: moment for key, moment in since.items() if key not in unknown and moment > _OLDEST}
+
+
+def _asked(checkout: Checkout, *arguments: str) -> bytes:
+    """What Git answers; nothing where it does not, as in a checkout without a commit."""
+    try:
+        done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES)
+    except UsageError:
+        return b""
+    return done.output if done.code == 0 else b""
+
 
 _FILE: Final = "100"
 _CONTACTS: Final = "contacts"
@@ -26,7 +84,7 @@ _APPROVAL: Final = ".json"
 _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8
 _MOST_FILES: Final = 200_000
-_MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES_revision: Final = 512 * 1024 * 1024
 _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
@@ -218,8 +276,8 @@ def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
     for blob in blobs:
         if blob.size > _MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
             raise UsageError(f"{name} holds {_shown(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
-    if sum(blob.size for blob in blobs) > _MOST_BYTES:
-        raise UsageError(f"{name} holds more than {_MOST_BYTES // 2**20} MiB", hint=_LOOK)
+    if sum(blob.size for blob in blobs) > _MOST_BYTES_revision:
+        raise UsageError(f"{name} holds more than {_MOST_BYTES_revision // 2**20} MiB", hint=_LOOK)
 
 
 def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str) -> None:

@@ -1,1 +1,1 @@
-"""From an inventory's files to typed values and problems: in parallel where they are many, from a cache if it holds."""
+"""From files to a checked inventory, by way of the cache. Imports all of `inventory`."""

@@ -1,4 +1,9 @@
-"""From an inventory's files to typed values, with every problem that the files have and its place."""
+"""From an inventory's files to typed values, with every problem that the files have and its place.
+
+What can be read of an inventory, whatever problems it has.
+
+`inventory.yml` by itself: what asks for no facility need not read ten thousand of them.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +14,27 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from provisioner.base.collector import without_collector
-from provisioner.base.counted import counted
-from provisioner.base.diagnostics import REGO_RULES, Problem
-from provisioner.base.errors import InventoryError
-from provisioner.base.stage import Stage, at_stage
+from provisioner.base.errors import REGO_RULES, InventoryError, Problem, Severity
+from provisioner.base.processes import without_collector
+from provisioner.base.service import Stage, at_stage
+from provisioner.base.text import counted
 from provisioner.inventory import rules
-from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
+from provisioner.inventory.files.layout import VAULT_MARK, File, PlacesIn, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
-from provisioner.inventory.files.yaml_places import PlacesIn
-from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.file_content import OnDisk, bytes_of, read, text_of, validated_text
-from provisioner.inventory.loader.in_brief import facility_in_brief
-from provisioner.inventory.loader.known_sites import KnownSites, part_of
+from provisioner.inventory.loader.cache import Cache, KnownSites, facility_in_brief, part_of
 from provisioner.inventory.loader.parallel import sites_of
-from provisioner.inventory.loader.site import Site, brief_text, unreadable
+from provisioner.inventory.loader.site import (
+    OnDisk,
+    Site,
+    brief_text,
+    bytes_of,
+    read,
+    text_of,
+    unreadable,
+    validated_text,
+)
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
@@ -42,10 +51,10 @@ from provisioner.inventory.model import (
     Settings,
     Signers,
 )
-from provisioner.inventory.model.brief import FacilityInBrief, InFile, Remarks
+from provisioner.inventory.model.inventory import FacilityInBrief, InFile, Remarks
 from provisioner.inventory.outline import Outline
-from provisioner.inventory.rules.consequences import without_consequences
-from provisioner.rego.file import MOST_BYTES, MOST_FILES, RegoFile
+from provisioner.inventory.policy_rules.file import MOST_BYTES, MOST_FILES, RegoFile
+from provisioner.inventory.rules.view import without_consequences
 
 _CARRIERS_ID = "secrets-"
 """How the vault ids of carriers begin, as `provisioner.base.vault` has it."""
@@ -498,3 +507,52 @@ def _digest(file: File) -> str:
         return hashlib.sha256(bytes_of(file)).hexdigest()
     except OSError:
         return ""
+
+
+def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tuple[Loaded, Inventory]:
+    """Load an inventory as far as it can be understood: its other problems are another command's.
+
+    Args:
+        root: the inventory's folder.
+        today: the day for which its files are judged.
+        cache: what earlier runs read.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    loaded = load(root, today=today, cache=cache)
+    if loaded.partial is None:
+        raise InventoryError(
+            f"the inventory {root} cannot be understood",
+            problems=tuple(problem for problem in loaded.problems if problem.severity is Severity.ERROR),
+            hint="run: provisioner validate",
+        )
+    return loaded, loaded.partial
+
+
+_NAME: Final = "inventory.yml"
+
+
+def load_settings(root: Path) -> Settings:
+    """Load what holds for the whole inventory; its other files may be as they are.
+
+    Args:
+        root: the inventory's folder.
+
+    Raises:
+        InventoryError: there is none, or it cannot be understood.
+    """
+    file = File(root, _NAME, "inventory", Settings)
+    if not file.path.is_file():
+        hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
+        raise InventoryError(f"{root} holds no {_NAME}", hint=hint)
+    if leads_out(str(root), (_NAME,)):
+        raise InventoryError(f"{file.shown} is a link out of the inventory", hint="put the file itself there")
+    try:
+        content = read(file, bytes_of(file))
+    except OSError as error:
+        raise InventoryError(f"{file.shown} cannot be read: {error.strerror}", hint="give yourself the file") from None
+    if not isinstance(content.model, Settings) or content.problems:
+        hint = "correct the places listed"
+        raise InventoryError(f"{file.shown} cannot be understood", problems=content.problems, hint=hint)
+    return content.model

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Final, NamedTuple
 
-from provisioner.base.parallel import Helpers, can_fork, processes
-from provisioner.base.stage import unwatched
+from provisioner.base.processes import Helpers, can_fork, processes
+from provisioner.base.service import unwatched
 from provisioner.inventory.files.layout import File
-from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.known_sites import part_of, write_part
+from provisioner.inventory.loader.cache import Cache, part_of, write_part
 from provisioner.inventory.loader.site import Site, read_site
 
 MANY: Final = 256

@@ -12,16 +12,15 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from provisioner.base.diagnostics import RECEIVERS, Problem, Severity
-from provisioner.base.regular_file import read_regular
+from provisioner.base.errors import RECEIVERS, Problem, Severity
+from provisioner.base.files import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.vault import Opener, VaultPasswords, is_encrypted, vault_id_of
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
-from provisioner.inventory.files.layout import RECEIVERS_SECRETS, File
+from provisioner.inventory.files.layout import RECEIVERS_SECRETS, File, PlacesIn
 from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.files.yaml_places import PlacesIn
-from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Receiver, ReceiverSecrets, VaultedReceivers
 from provisioner.inventory.rules.receivers import secret_faults_of
 

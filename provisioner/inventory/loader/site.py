@@ -1,18 +1,215 @@
-"""What one facility's file says and what is wrong with it, as far as it is needed without its cameras."""
+"""What one file of an inventory says, and everything that is wrong with it: pure, from its bytes.
+
+What one facility's file says and what is wrong with it, as far as it is needed without its cameras.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from dataclasses import dataclass
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from pydantic_core import from_json
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import REGO_RULES, InventoryError, Problem
+from provisioner.base.files import open_regular
+from provisioner.base.text import canonical_json
 from provisioner.inventory import rules
-from provisioner.inventory.files.layout import File
-from provisioner.inventory.loader.file_content import as_json, bytes_of, content_of_value, read
-from provisioner.inventory.model import Facility
+from provisioner.inventory.explanation.problems import ParsedFile, problems_of
+from provisioner.inventory.files.layout import LOCK_NAME, File, PlacesIn, locate
+from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.model import Facility, Model
 from provisioner.inventory.outline import Outline, outline_of
+from provisioner.inventory.policy_rules.file import MOST_BYTES
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_FILE_BYTES = 1024 * 1024
+"""Three thousand cameras in one facility: far more than any has, and little enough to be refused in seconds."""
+MAX_LOCK_BYTES = 16 * 1024 * 1024
+"""The lock grows with the country: ten thousand sites take one and a half MiB."""
+
+MAX_SECRETS_BYTES = 16 * 1024 * 1024
+"""A province's logins: those of a thousand facilities take one MiB."""
+MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES
+"""A vault file has four letters for a byte, and ends of lines."""
+
+_MOSTLY = 64 * 1024
+_BLOCK = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What one file says.
+
+    Attributes:
+        digest: the SHA-256 of its bytes.
+        text: what it says as JSON; empty where it cannot be understood.
+        model: the same, typed; None where it does not fit.
+        problems: what is wrong with it.
+        source: where its values stand.
+        value: what it says, as plain values; None where it cannot be understood.
+    """
+
+    digest: str
+    text: str
+    model: Model | None
+    problems: tuple[Problem, ...]
+    source: SourceFile
+    value: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A file that is read again when a place in it is wanted; `digest` is the SHA-256 of what was read before."""
+
+    file: File
+    digest: str
+
+    @property
+    def shown(self) -> str:
+        """The file's path as the user would type it."""
+        return self.file.shown
+
+    def at(self, path: KeyPath, *, key: bool = False) -> Position:
+        """The place of a value in this file, without line and column where the file is another by now."""
+        try:
+            data = bytes_of(self.file)
+        except OSError:
+            data = b""
+        if hashlib.sha256(data).hexdigest() != self.digest:
+            return Position(self.shown, 0, 0)
+        mark = locate(data, path, key=key)
+        return Position(self.shown, mark.line, mark.column)
+
+
+def bytes_of(file: File) -> bytes:
+    """A file's bytes; of one that is too large, no more than shows that.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    descriptor = open_regular(f"{file.root}/{file.relative}")
+    try:
+        data = os.read(descriptor, _MOSTLY)
+        if len(data) < _MOSTLY:
+            return data
+        parts = [data]
+        left = max_bytes(file) + 1 - len(data)
+        while left > 0 and (more := os.read(descriptor, min(left, _BLOCK))):
+            parts.append(more)
+            left -= len(more)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def max_bytes(file: File) -> int:
+    """The size up to which a file is read."""
+    if file.kind == REGO_RULES:
+        return MOST_BYTES
+    if file.model is None:
+        return MAX_ENCRYPTED_BYTES
+    return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_FILE_BYTES
+
+
+def read(file: File, data: bytes) -> FileContent:
+    """Hold a file against strict YAML, its model, and its own name.
+
+    Raises:
+        ValueError: the file is an encrypted one, which has no model.
+    """
+    if file.model is None:
+        raise ValueError(f"{file.relative} is encrypted")
+    source = SourceFile(file.shown, data, PlacesIn)
+    document = parse(data, max_bytes=max_bytes(file))
+    text = "" if document.faults else as_json(document.value)
+    problems: tuple[Problem, ...] = ()
+    model = None
+    if document.faults:
+        name = file.owner.replace("/", " ", 1)
+        problems = tuple(
+            Problem(file.shown, f.line, f.column, f.code, f"{name}: {f.message}", f.hint, file.owner)
+            for f in document.faults
+        )
+    else:
+        try:
+            model = validated_text(file.model, text)
+        except ValidationError as error:
+            problems = tuple(problems_of(error, ParsedFile(source, file.owner, document.value, file.model)))
+    if model is not None:
+        problems = _misnamed(file, model, source)
+    return FileContent(hashlib.sha256(data).hexdigest(), text, model, problems, source, document.value)
+
+
+def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
+    """Hold a file's name and folder against the ids in it."""
+    problems = []
+    for key, expected in file.expected.items():
+        value = getattr(model, key)
+        if value != expected:
+            place = source.at((key,))
+            message = f"{file.owner.replace('/', ' ', 1)}: {key} is {value}, but the file stands at {file.relative}"
+            hint = f"move the file to {file.moved(key, value)}, or write {key}: {expected}"
+            code = f"{file.kind}-file-misplaced"
+            problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+    return tuple(problems)
+
+
+def as_json(value: object) -> str:
+    """A plain value as JSON, in the order of its keys."""
+    return to_json(value).decode()
+
+
+def content_of(text: str, digest: str) -> str:
+    """The SHA-256 of what a file says; comments and the order of keys do not count.
+
+    Args:
+        text: what it says, as JSON; empty where it cannot be understood.
+        digest: the SHA-256 of its bytes, which counts where it says no mapping.
+    """
+    return content_of_value(from_json(text) if text else None, digest)
+
+
+def content_of_value(value: object, digest: str) -> str:
+    """As `content_of`, of plain values."""
+    if not isinstance(value, dict):
+        return digest
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def validated(model: type[M], value: object) -> M:
+    """Hold a plain value against a model; JSON mode lets texts be addresses, days and enums, and nothing more.
+
+    Raises:
+        ValidationError: it does not fit.
+    """
+    return validated_text(model, as_json(value))
+
+
+def text_of(file: File, digest: str) -> str:
+    """Read a file without faults once more, for what it says, as JSON.
+
+    Raises:
+        InventoryError: it is not the file any more that was read before.
+    """
+    try:
+        data = bytes_of(file)
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != digest:
+        message = f"{file.shown} was changed while the inventory was read"
+        raise InventoryError(message, hint="run the command again", object=file.owner)
+    return as_json(parse(data, max_bytes=max_bytes(file)).value)
+
+
+def validated_text(model: type[M], text: str) -> M:
+    """Hold a value that is written as JSON against a model; as `validated`."""
+    return model.model_validate_json(text)
 
 
 class Site(NamedTuple):

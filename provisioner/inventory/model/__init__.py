@@ -6,21 +6,6 @@ prove about itself is checked here; what needs two objects is in `rules`.
 
 from __future__ import annotations
 
-from provisioner.inventory.model.allocations import (
-    LONGEST_PREFIX,
-    SHORTEST_PREFIX,
-    Adopted,
-    Allocations,
-    CentreAllocation,
-    NextCertificate,
-    NextRelayKey,
-    OwnKeyStage,
-    RelayAllocation,
-    SealedKey,
-    SiteAllocation,
-    SuccessorAllocation,
-    Tombstone,
-)
 from provisioner.inventory.model.base import Model, PublicKey, Slug
 from provisioner.inventory.model.connection import (
     Access,
@@ -63,19 +48,47 @@ from provisioner.inventory.model.facility import (
     Facility,
     FacilityKind,
     Location,
+    Maintenance,
+    MaintenanceWindow,
     Operating,
     path_name,
 )
-from provisioner.inventory.model.hosts import Carrier, Centre, Hub, JumpHost, ReaderTls, Relay, Ssh, Viewer
-from provisioner.inventory.model.intents import Intents, Program, ReachIntent, Service, Traffic
-from provisioner.inventory.model.maintenance import Maintenance, MaintenanceWindow
+from provisioner.inventory.model.hosts import (
+    LONGEST_PREFIX,
+    SHORTEST_PREFIX,
+    Adopted,
+    Allocations,
+    Carrier,
+    Centre,
+    CentreAllocation,
+    Hub,
+    JumpHost,
+    NextCertificate,
+    NextRelayKey,
+    OwnKeyStage,
+    ReaderTls,
+    Relay,
+    RelayAllocation,
+    SealedKey,
+    SiteAllocation,
+    Ssh,
+    SuccessorAllocation,
+    Tombstone,
+    Viewer,
+)
+from provisioner.inventory.model.inventory import Frame, InProvince, Inventory
 from provisioner.inventory.model.orders import (
     DISTRICTS_ENDED,
     Designation,
     Designations,
     Instruction,
     Instructions,
+    Intents,
     ManagingBody,
+    Program,
+    ReachIntent,
+    Service,
+    Traffic,
 )
 from provisioner.inventory.model.policy import (
     AgreedAvailability,
@@ -86,23 +99,28 @@ from provisioner.inventory.model.policy import (
     DriftPolicy,
     Freeze,
     Limits,
+    MediamtxArtefact,
     Move,
     Policy,
+    ProvinceScheme,
+    Recovery,
     Retention,
+    Settings,
     SignOffs,
     WavePolicy,
 )
 from provisioner.inventory.model.receivers import (
+    Approver,
     MailSecurity,
     Receiver,
     ReceiverKind,
     Receivers,
     ReceiverSecrets,
+    Signer,
+    Signers,
     VaultedReceivers,
 )
-from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Recovery, Settings
-from provisioner.inventory.model.signers import Approver, Signer, Signers
-from provisioner.inventory.model.vaulted import (
+from provisioner.inventory.model.secrets import (
     CarrierSecrets,
     Credentials,
     FormerCredentials,
@@ -111,7 +129,6 @@ from provisioner.inventory.model.vaulted import (
     NextPsk,
     Secrets,
 )
-from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
 __all__ = [
     "DISTRICTS_ENDED",

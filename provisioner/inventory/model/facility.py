@@ -1,10 +1,15 @@
-"""`facilities/<province>/<facility>.yml`: one quarantine facility, one file."""
+"""`facilities/<province>/<facility>.yml`: one quarantine facility, one file.
+
+`maintenance.yml`: when work was announced, and on what, so that its outages raise no alarm.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+
+from pydantic import Field
 
 from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text, Version
 from provisioner.inventory.model.connection import (
@@ -17,7 +22,7 @@ from provisioner.inventory.model.connection import (
 )
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.orders import ManagingBody
-from provisioner.inventory.model.settings import ProvinceScheme
+from provisioner.inventory.model.policy import Moment, ProvinceScheme
 
 
 class Operating(StrEnum):
@@ -181,3 +186,39 @@ class Facility(Model):
 def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
     """A media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
     return f"{facility.province}/{facility.id}/{camera.id}/{stream}"
+
+
+class MaintenanceWindow(Model):
+    """A time in which work is done on something: its paths are measured and shown, and raise no alarm."""
+
+    begin: Moment = Field(alias="from")
+    """Its first minute, in Vietnam's time unless a zone is written."""
+    until: Moment
+    """The first minute in which an outage is one again."""
+    reason: Text
+    """What is done, e.g. `new switch`; no name of a person."""
+    facilities: tuple[Slug, ...] = ()
+    """The facilities that it is about, by id."""
+    hosts: tuple[Slug, ...] = ()
+    """The relays and centres whose paths it is about, by id."""
+    carriers: tuple[Slug, ...] = ()
+    """The carriers all of whose paths it is about, by id."""
+    everything: bool = False
+    """Whether it is about every path."""
+
+    @property
+    def names(self) -> frozenset[tuple[str, str]]:
+        """What it names, each with its kind."""
+        kinds = {"facilities": self.facilities, "hosts": self.hosts, "carriers": self.carriers}
+        return frozenset((kind, name) for kind, names in kinds.items() for name in names)
+
+    def is_over(self, moment: datetime) -> bool:
+        """Whether it has ended."""
+        return self.until <= moment
+
+
+class Maintenance(Model):
+    """`maintenance.yml`: the maintenance windows of an inventory."""
+
+    version: Version
+    windows: tuple[MaintenanceWindow, ...] = ()

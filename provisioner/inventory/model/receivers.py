@@ -1,20 +1,24 @@
-"""`receivers.yml`: who is told of the nights, in whose name, and how; what opens their doors stands in `secrets/`.
+"""`signers.yml`: by which keys DIC, Health and the carriers sign plans. Offices, never persons.
+
+`receivers.yml`: who is told of the nights, in whose name, and how; what opens their doors stands in `secrets/`.
 
 No e-mail address stands here: the addresses of a receiver are in `secrets/receivers.yml`, those of offices as well.
 """
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole
-from provisioner.base.url import checked_url
-from provisioner.inventory.model.base import Model, Port, SecretText, Slug, Version
-from provisioner.inventory.model.settings import ProvinceScheme
+from provisioner.base.text import checked_url
+from provisioner.inventory.model.base import Day, Model, Port, SecretText, Slug, Text, Version
+from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
 
 
 class ReceiverKind(StrEnum):
@@ -102,3 +106,139 @@ class VaultedReceivers(Model):
     """`secrets/receivers.yml`: secrets and addresses by receiver; always encrypted, vault id `secrets`."""
 
     receivers: dict[Slug, ReceiverSecrets] = {}
+
+
+_KINDS = r"ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
+SignerKey = Annotated[str, StringConstraints(pattern=rf"^({_KINDS}) [A-Za-z0-9+/]+={{0,2}}$", max_length=4096)]
+"""An SSH public key without its comment, which usually names a person."""
+
+
+Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+"""The name of an account on a machine or at a forge; of an e-mail address what stands before the sign."""
+
+
+class SigningKey(Model):
+    """A key by which an office signs, from when to when, and which document says so."""
+
+    office: Text
+    """The office whose key it is, e.g. `DIC of Bac Giang`; no name of a person."""
+    key: SignerKey
+    since: Day
+    """The first day on which it signs."""
+    until: Day | None = None
+    """The last day; what it signed until then stays signed. A key that got out is removed instead."""
+    source: Text
+    """The document that names the key."""
+
+
+class ProvinceKey(SigningKey):
+    """A key of a province's DIC or Health department."""
+
+    province: Slug
+    """The province's slug."""
+    province_scheme: ProvinceScheme | None = None
+    """The list that the slug is of, where it is not the inventory's."""
+
+
+class CarrierKey(SigningKey):
+    """A key of a carrier."""
+
+    carrier: Slug
+    """The carrier's id."""
+
+
+class Approver(Model):
+    """A key by which a person approves plans, and as what; whoever has several has an entry for each."""
+
+    id: Slug
+    """The person, without a name: a post or a number, e.g. `noc-viettel-1`."""
+    roles: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
+    """As what the person approves, in words of the policy's own."""
+    carriers: tuple[Slug, ...] = ()
+    """Whose hosts the person approves for; left out, those of all."""
+    key: SignerKey
+    since: Day
+    """The first day on which it approves."""
+    until: Day | None = None
+    """The last day. A key that got out is removed instead."""
+    accounts: tuple[Account, ...] = ()
+    """By which names machines, forges and Git know the person: a plan that one of them made is the person's own."""
+    source: Text
+    """The document that names the key."""
+
+
+class Withdrawal(Model):
+    """Agreements to a facility's plan that count no longer, so that they cannot be brought back with the old plan."""
+
+    facility: Slug
+    before: Day
+    """The first day whose sign-offs count again."""
+    source: Text
+    """The document that says so."""
+
+
+class Signers(Model):
+    """`signers.yml`: the keys of every party that signs; each change of it is a matter of trust."""
+
+    version: Version
+    dic: tuple[ProvinceKey, ...] = ()
+    health: tuple[ProvinceKey, ...] = ()
+    carriers: tuple[CarrierKey, ...] = ()
+    withdrawn: tuple[Withdrawal, ...] = ()
+    """What was agreed once and is not any more; a new agreement of a later day takes its place."""
+    approvers: tuple[Approver, ...] = ()
+    """Who approves plans before they are applied, where `policy.approvals` asks for it."""
+
+
+class Signer(NamedTuple):
+    """A key that may sign, in one form for all parties; comparable and printable, so that lists can be compared.
+
+    Attributes:
+        party: as whom.
+        of: the province's slug, or the carrier's id.
+        province_scheme: the list that the slug is of; empty where it is the inventory's, or for a carrier.
+        key: type and key, as in the file.
+        since: the first day.
+        until: the last day, or None.
+        office: whose it is.
+        source: the document that says so.
+    """
+
+    party: Party
+    of: str
+    province_scheme: str
+    key: str
+    since: date
+    until: date | None
+    office: str
+    source: str
+
+
+def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
+    """Every key that may sign, in an order that does not depend on the file's."""
+    if signers is None:
+        return ()
+    listed = [_of_province(Party.DIC, item) for item in signers.dic]
+    listed += [_of_province(Party.HEALTH, item) for item in signers.health]
+    listed += [Signer(Party.CARRIER, k.carrier, "", *_rest(k)) for k in signers.carriers]
+    return tuple(sorted(listed, key=lambda signer: tuple(str(part) for part in signer)))
+
+
+def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str, ...]:
+    """All that decides whose word counts, a line each, sorted: whatever is changed in it changes a line."""
+    lines = [f"sign-offs have to be {sign_offs.value}"]
+    for one in signers_in(signers):
+        until = f" until {one.until}" if one.until else ""
+        of = f"{one.of} ({one.province_scheme})" if one.province_scheme else one.of
+        lines.append(f"{one.party.value} of {of}: {one.office} signs by {one.key} since {one.since}{until}")
+    withdrawn = signers.withdrawn if signers else ()
+    lines += [f"sign-offs of {one.facility} before {one.before} are withdrawn" for one in withdrawn]
+    return tuple(sorted(lines))
+
+
+def _of_province(party: Party, item: ProvinceKey) -> Signer:
+    return Signer(party, item.province, item.province_scheme or "", *_rest(item))
+
+
+def _rest(item: SigningKey) -> tuple[str, date, date | None, str, str]:
+    return item.key, item.since, item.until, item.office, item.source

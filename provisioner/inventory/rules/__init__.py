@@ -10,40 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import Problem
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of
-from provisioner.inventory.rules import (
-    accepts,
-    allocated,
-    approvals,
-    hosts,
-    intents,
-    jump_hosts,
-    maintenance,
-    networks,
-    orders,
-    outer_addresses,
-    plans,
-    policies,
-    provinces,
-    publishers,
-    receivers,
-    signatures,
-    sites,
-    texts,
-    tunnel_ports,
-    viewers,
-)
-from provisioner.inventory.rules.allocated import (
+from provisioner.inventory.rules import approvals, hosts, lock, logins, networks, orders, plans, receivers, sites, texts
+from provisioner.inventory.rules.lock import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
     HOST_KEYS_MISSING,
     missing_allocations,
     missing_keys,
 )
-from provisioner.inventory.rules.site_view import Days, SiteRule, SiteView
+from provisioner.inventory.rules.sites import Days, SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 
 __all__ = [
@@ -62,25 +41,25 @@ __all__ = [
     "missing_keys",
 ]
 
-SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES, *accepts.RULES, *texts.SITE_RULES)
+SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES_PLANS, *logins.RULES_ACCEPTS, *texts.SITE_RULES)
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    *provinces.RULES,
     *orders.RULES,
+    *orders.RULES_ORDERS,
     *hosts.RULES,
-    *tunnel_ports.RULES,
+    *lock.RULES_TUNNEL_PORTS,
     *networks.RULES,
-    *outer_addresses.RULES,
-    *jump_hosts.RULES,
-    *allocated.RULES,
-    *policies.RULES,
-    *maintenance.RULES,
-    *intents.RULES,
-    *viewers.RULES,
-    *publishers.RULES,
+    *networks.RULES_OUTER_ADDRESSES,
+    *hosts.RULES_JUMP_HOSTS,
+    *lock.RULES,
+    *plans.RULES,
+    *orders.RULES_MAINTENANCE,
+    *orders.RULES_INTENTS,
+    *receivers.RULES_VIEWERS,
+    *sites.RULES_PUBLISHERS,
     *receivers.RULES,
     *texts.RULES,
-    *signatures.RULES,
+    *approvals.RULES_SIGNATURES,
     *approvals.RULES,
     missing_allocations,
     missing_keys,

@@ -1,15 +1,23 @@
-"""Rules on who approves plans: each key is one and of one person, and whoever a rule asks for is there."""
+"""Rules on signatures: which keys may sign, and whether each signature of a plan is by one that may.
+
+Rules on who approves plans: each key is one and of one person, and whoever a rule asks for is there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 
-from provisioner.base.clock import is_between
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import Problem, Severity
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
+from provisioner.base.text import is_between
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Approver
+from provisioner.inventory.geography import ProvinceError, by_slug
+from provisioner.inventory.model import Approver, Frame, InProvince, Operating, Party
+from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
+from provisioner.inventory.model.receivers import CarrierKey, ProvinceKey, SigningKey
 from provisioner.inventory.rules.view import View
+from provisioner.inventory.signed import SignOffProof, Worth
 
 
 def _listed(view: View) -> Iterator[tuple[KeyPath, Approver]]:
@@ -69,4 +77,203 @@ def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     approvers_have_keys_of_their_own,
     whoever_is_asked_for_is_there,
+)
+
+
+_NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
+_LISTS = {Party.DIC: "dic", Party.HEALTH: "health", Party.CARRIER: "carriers"}
+
+
+def _keys(view: View, party: Party) -> tuple[SigningKey, ...]:
+    keys = view.inventory.signing_keys
+    return getattr(keys, _LISTS[party]) if keys else ()
+
+
+def _listed_signatures(view: View) -> Iterator[tuple[Party, KeyPath, SigningKey]]:
+    for party, name in _LISTS.items():
+        for index, key in enumerate(_keys(view, party)):
+            yield party, (name, index), key
+
+
+def _fingerprint(key: SigningKey) -> str:
+    """A key's fingerprint, or nothing where it is none: no signature has that."""
+    try:
+        return public_key_of(key.key).fingerprint
+    except SignatureFormError:
+        return ""
+
+
+# --- signers.yml ----------------------------------------------------------------------------------
+
+
+def keys_are_of_known_parties(view: View) -> Iterator[Problem]:
+    """A key is one, is of a province or carrier that there is, and holds for at least a day."""
+    for _, path, key in _listed_signatures(view):
+        try:
+            public_key_of(key.key)
+        except SignatureFormError as error:
+            hint = "write the first two words of the office's .pub file"
+            yield view.problem("signers", (*path, "key"), "signer-key-unusable", f"the key {error}", hint)
+        if key.until and key.until < key.since:
+            message = f"the key of {key.office} ends on {key.until}, before it begins"
+            yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
+        if isinstance(key, CarrierKey) and not view.knows(f"carrier/{key.carrier}"):
+            message, hint = f"there is no carrier {key.carrier}", "correct the id, or write the carrier's file"
+            yield view.problem("signers", (*path, "carrier"), "carrier-unknown", message, hint)
+        if isinstance(key, ProvinceKey):
+            try:
+                by_slug(key.province, view.inventory.scheme_of(key.province_scheme))
+            except ProvinceError as error:
+                yield view.problem("signers", (*path, "province"), "province-unknown", str(error), "correct the slug")
+
+
+def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
+    """Three parties sign because they are three: whoever holds one key cannot be two of them."""
+    first: dict[str, tuple[Party, KeyPath]] = {}
+    for party, path, key in _listed_signatures(view):
+        fingerprint = _fingerprint(key)
+        other, place = first.setdefault(fingerprint, (party, path)) if fingerprint else (party, path)
+        if other is not party:
+            message = (
+                f"{_NAMES[party]} and {_NAMES[other]} have one key: the other is at {view.where('signers', *place)}"
+            )
+            hint = "let each office make a key of its own"
+            yield view.problem("signers", (*path, "key"), "signer-key-shared", message, hint)
+
+
+# --- signatures of plans --------------------------------------------------------------------------
+
+
+class KeyRing:
+    """The keys of an inventory, by party and fingerprint."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._keys: dict[tuple[Party, str], list[SigningKey]] = {}
+        self._with_key: dict[tuple[Party, str, ProvinceScheme | None, str], bool] = {}
+        for party, name in _LISTS.items():
+            for key in getattr(frame.signing_keys, name, ()):
+                self._keys.setdefault((party, _fingerprint(key)), []).append(key)
+
+    def refusal(self, facility: InProvince, carrier: str, proof: SignOffProof) -> tuple[str, str, str] | None:
+        """Why a good signature does not count: a problem's code, what is wrong, and what to do; None where it counts.
+
+        Args:
+            facility: whose plan is signed.
+            carrier: the plan's.
+            proof: what the signature proves by itself.
+        """
+        name, here = _NAMES[proof.party], self._frame.settings.id
+        if proof.inventory != here:
+            message = f"the signature of {name} is for the inventory {proof.inventory}, not for {here}"
+            return (
+                "sign-off-of-another-inventory",
+                message,
+                "let the party sign here: `provisioner sign-off … --statement`",
+            )
+        keys = self._keys.get((proof.party, proof.key), []) if proof.key else []
+        keys = [key for key in keys if self._is_for(key, facility, carrier)]
+        if not keys:
+            message = f"the signature of {name} is by {proof.key}, which may not sign for it here"
+            hint = "let the party sign by a key in signers.yml, or have its key added there, in a change of its own"
+            return "sign-off-key-not-allowed", message, hint
+        day = date.fromisoformat(proof.signed_on)
+        if not any(is_between(day, key.since, key.until) for key in keys):
+            message = f"the signature of {name} is of {day}, when {proof.key} ({keys[0].office}) did not sign"
+            hint = "let the party sign by the key that it has now"
+            return "sign-off-key-expired", message, hint
+        return None
+
+    def has_key(self, facility: InProvince, carrier: str, party: Party) -> bool:
+        """Tell whether a party could sign a plan by a key; that is looked up once a province and carrier."""
+        case = (party, facility.province, facility.province_scheme, carrier)
+        if case not in self._with_key:
+            keys = (key for (whose, _), listed in self._keys.items() if whose is party for key in listed)
+            self._with_key[case] = any(self._is_for(key, facility, carrier) for key in keys)
+        return self._with_key[case]
+
+    def _is_for(self, key: SigningKey, facility: InProvince, carrier: str) -> bool:
+        if isinstance(key, ProvinceKey):
+            return self._frame.is_in(facility, key.province, key.province_scheme)
+        return isinstance(key, CarrierKey) and key.carrier == carrier
+
+
+def signatures_are_of_the_parties(view: View) -> Iterator[Problem]:
+    """A signature is for this inventory, by a key that its party had on that day; where policy asks, there is one."""
+    if "signers" in view.broken:
+        return
+    ring = KeyRing(view.inventory)
+    required = view.inventory.settings.policy.sign_offs is SignOffs.SIGNED
+    for owner, name, facility, plan in view.plans():
+        if facility.operating is Operating.CLOSED:
+            continue
+        for index, proof in enumerate(plan.proofs):
+            path: KeyPath = (name, "sign_offs", index)
+            if proof.worth is Worth.CLAIMED and required and plan.agreed:
+                yield _claimed(view, owner, path, proof)
+            elif proof.worth is Worth.SIGNED and (refusal := ring.refusal(facility, plan.carrier, proof)):
+                yield view.problem(owner, (*path, "signature"), *refusal)
+
+
+def _claimed(view: View, owner: str, path: KeyPath, proof: SignOffProof) -> Problem:
+    message = f"the sign-off of {_NAMES[proof.party]} has no signature, and policy.sign_offs is signed"
+    command = f"provisioner sign-off {owner.partition('/')[2]} --by {proof.party.value}"
+    hint = f"let the party sign what `{command} --statement …` prints, and record it with --signature FILE"
+    return view.problem(owner, path, "sign-off-claimed", message, hint)
+
+
+def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
+    """Where the policy takes claims, one for a party that has a key does not go unsaid."""
+    if view.inventory.settings.policy.sign_offs is SignOffs.SIGNED or not view.inventory.signing_keys:
+        return
+    ring = KeyRing(view.inventory)
+    for owner, name, facility, plan in view.plans():
+        if facility.operating is Operating.CLOSED or not plan.agreed:
+            continue
+        claimed = [p.party for p in plan.proofs if p.worth is Worth.CLAIMED]
+        if parties := [party for party in claimed if ring.has_key(facility, plan.carrier, party)]:
+            names = ", ".join(_NAMES[party] for party in parties)
+            message = f"the {name} is agreed without a signature of: {names}; signers.yml has a key of each"
+            hint = (
+                "let them sign what `provisioner sign-off … --statement` prints; policy.sign_offs: signed asks for it"
+            )
+            path: KeyPath = (name, "sign_offs")
+            yield view.problem(owner, path, "sign-off-claimed", message, hint, severity=Severity.WARNING)
+
+
+def withdrawals_are_of_known_facilities(view: View) -> Iterator[Problem]:
+    """What is withdrawn is of a facility that there is, or was: then the entry may go."""
+    keys = view.inventory.signing_keys
+    for index, withdrawal in enumerate(keys.withdrawn if keys else ()):
+        if withdrawal.facility not in view.outlines and f"facility/{withdrawal.facility}" not in view.broken:
+            message, hint = f"there is no facility {withdrawal.facility}", "correct the id, or remove the entry"
+            path: KeyPath = ("withdrawn", index, "facility")
+            yield view.problem("signers", path, "facility-unknown", message, hint, severity=Severity.WARNING)
+
+
+def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
+    """An old plan does not come back with its old sign-offs, signatures or claims, once they are withdrawn."""
+    keys = view.inventory.signing_keys
+    withdrawn = sorted(keys.withdrawn, key=lambda one: one.before) if keys else []
+    before = {withdrawal.facility: withdrawal.before for withdrawal in withdrawn}
+    for owner, name, facility, plan in view.plans():
+        first = before.get(facility.id)
+        if first is None or not plan.agreed or facility.operating is Operating.CLOSED:
+            continue
+        for index, proof in enumerate(plan.proofs):
+            if date.fromisoformat(proof.signed_on) < first:
+                of = f"the sign-off of {_NAMES[proof.party]} is of {proof.signed_on}"
+                message = f"{of}; those before {first} are withdrawn in signers.yml"
+                hint = "let all three agree to what the plan says now, and record that with `provisioner sign-off`"
+                path: KeyPath = (name, "sign_offs", index, "signed_on")
+                yield view.problem(owner, path, "sign-off-withdrawn", message, hint)
+
+
+RULES_SIGNATURES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    keys_are_of_known_parties,
+    no_key_is_of_two_parties,
+    signatures_are_of_the_parties,
+    parties_with_a_key_sign_by_it,
+    withdrawals_are_of_known_facilities,
+    withdrawn_agreements_stay_withdrawn,
 )

@@ -2,21 +2,24 @@
 
 Messages name devices and places, never a value. The rules see facilities as far as secrets are about them, so that
 nobody has to build a country's; and a login may stand in for one that was judged by an earlier run (`STANDS_IN`).
+
+Rules on settings under change: either is taken for a while, and the while has an end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import Problem, Severity
 from provisioner.base.private_text import path_as_read
 from provisioner.base.secret import Secret
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
-from provisioner.inventory.files.positions import Places
+from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.model import (
     Camera,
     Carrier,
@@ -30,6 +33,7 @@ from provisioner.inventory.model import (
     Secrets,
 )
 from provisioner.inventory.outline import Outline, PlanOutline, changing_logins_of, rtsp_paths_of
+from provisioner.inventory.rules.sites import SiteRule, SiteView
 
 SECRETS_MISSING = "secrets-missing"
 LOGIN_MISSING = "login-missing"
@@ -420,3 +424,42 @@ RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (
     host_keys_are_the_carriers,
     keys_are_made,
 )
+
+
+LONGEST: Final = timedelta(days=92)
+"""Who takes either for longer than a quarter agreed to neither."""
+
+
+def changes_are_finished(site: SiteView) -> Iterator[Problem]:
+    """Once its day is over, the new setting is the only one, and nothing says what the old one was."""
+    for path, device, what, until in _changes(site):
+        if site.days.has_passed(until):
+            message = f"the old {what} of {device} was taken until {until}: only the new one counts now"
+            hint = f"finish the change: provisioner camera accept {site.facility.id}/{device} --finish"
+            yield site.problem((*path, "until"), "accept-over", message, hint, severity=Severity.WARNING)
+
+
+def changes_are_short(site: SiteView) -> Iterator[Problem]:
+    """A day that is far away is a slip of the pen, or no change."""
+    for path, device, what, until in _changes(site):
+        if until > date.max - LONGEST or site.days.is_to_come(until - LONGEST):
+            message = f"either {what} of {device} is taken until {until}, for longer than {LONGEST.days} days"
+            hint = f"name an earlier day: provisioner camera accept {site.facility.id}/{device} --until DATE"
+            yield site.problem((*path, "until"), "accept-too-long", message, hint, severity=Severity.WARNING)
+
+
+def _changes(site: SiteView) -> Iterator[tuple[KeyPath, str, str, date]]:
+    """Each setting under change: its place, the device, what it is, and the last day on which either is taken."""
+    for index, recorder in enumerate(site.facility.recorders):
+        if recorder.accept is not None:
+            yield ("recorders", index, "accept"), recorder.id, "login", recorder.accept.until
+    for index, camera in enumerate(site.facility.cameras):
+        if camera.accept is not None:
+            yield ("cameras", index, "accept"), camera.id, "login", camera.accept.until
+        for name, stream in camera.streams.named:
+            if stream.accept is not None:
+                path: KeyPath = ("cameras", index, "streams", name.value, "accept")
+                yield path, camera.id, "picture", stream.accept.until
+
+
+RULES_ACCEPTS: tuple[SiteRule, ...] = (changes_are_finished, changes_are_short)

@@ -1,18 +1,125 @@
-"""Rules on designations and instructions: who is allowed to carry what, and since when."""
+"""Rules on designations and instructions: who is allowed to carry what, and since when.
+
+Rules on provinces: every slug is of the list that is said beside it, or of the inventory's.
+
+A facility's slug is part of its paths and frozen when it is registered. When the inventory moves on to
+a newer list of provinces, what was written by the older one stays, and says so.
+
+Rules on intents: each has a name of its own, and is about something that is there.
+
+Rules on maintenance windows: they end, name what is there, and are no way to be quiet for good.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 from itertools import combinations
+from typing import Final
 
-from provisioner.base.clock import is_between
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import asked, did_you_mean, is_between, local_time, nearest, start_of
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Designation, Instruction, Operating
+from provisioner.inventory.geography import (
+    SCHEMES,
+    AmbiguousProvinceError,
+    ProvinceError,
+    by_slug,
+    merged_into,
+    provinces,
+)
+from provisioner.inventory.model import (
+    DISTRICTS_ENDED,
+    Designation,
+    InProvince,
+    Instruction,
+    MaintenanceWindow,
+    ManagingBody,
+    Operating,
+    ProvinceScheme,
+    Service,
+)
 from provisioner.inventory.outline import Outline
-from provisioner.inventory.rules.provinces import province_name
 from provisioner.inventory.rules.view import View
+
+
+def provinces_are_known(view: View) -> Iterator[Problem]:
+    """A province's slug is of its list: the same name means other territory in another one."""
+    for index, order in enumerate(view.inventory.instructions):
+        for slug in order.provinces:
+            path: KeyPath = ("instructions", index, "provinces", slug)
+            yield from _unknown(view, "instructions", path, slug, order.province_scheme)
+    for index, designation in enumerate(view.inventory.designations):
+        path = ("designations", index, "province")
+        yield from _unknown(view, "designations", path, designation.province, designation.province_scheme)
+    for owner, facility in view.facilities():
+        yield from _unknown(view, owner, ("province",), facility.province, facility.province_scheme)
+
+
+def _unknown(view: View, owner: str, path: KeyPath, slug: str, own: ProvinceScheme | None) -> Iterator[Problem]:
+    scheme = view.inventory.scheme_of(own)
+    if slug in _slugs(scheme):
+        return
+    other = next((one for one in SCHEMES if slug in _slugs(one)), None)
+    hint = _other_list(slug, other, frozen=owner.startswith("facility/")) if other else _likeness(slug, scheme)
+    message = f"{slug!r} is not a province of the scheme {scheme.value}"
+    yield view.problem(owner, path, "province-unknown", message, hint)
+
+
+def _other_list(slug: str, scheme: str, *, frozen: bool) -> str:
+    key = f"it is one of {scheme}: write province_scheme: {scheme} beside it"
+    if frozen:
+        return f"{key} and leave it as it is: a facility's slug is frozen at registration"
+    heir = merged_into(by_slug(slug, scheme)).slug
+    return f"{key}, or name the province of today, {heir}" if heir != slug else key
+
+
+def _likeness(slug: str, scheme: ProvinceScheme) -> str:
+    return asked(nearest(slug, sorted(_slugs(scheme)), most=1)) or "write the province's slug, e.g. bac-giang"
+
+
+@cache
+def _slugs(scheme: str) -> frozenset[str]:
+    return frozenset(province.slug for province in provinces(scheme))
+
+
+def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
+    """The inventory's list is not older than a facility's: a province of 2025 was several before."""
+    for owner, facility in view.facilities():
+        province = view.province_today(facility)
+        if isinstance(province, AmbiguousProvinceError):  # provinces_are_known reports the others
+            hint = f"write province_scheme: {SCHEMES[-1]} in inventory.yml, or correct the facility's"
+            yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
+
+
+def bodies_are_there_today(view: View) -> Iterator[Problem]:
+    """No facility is a district's where the inventory's list is of the time after districts."""
+    if view.inventory.scheme_of(None) is not ProvinceScheme.GSO_2025:
+        return
+    for owner, facility in view.facilities():
+        if facility.managing_body is ManagingBody.UBND_HUYEN and facility.operating is not Operating.CLOSED:
+            message = f"managing_body is ubnd_huyen, and there are no districts since {DISTRICTS_ENDED}"
+            hint = "write who runs it now: ubnd_xa (commune, ward or special zone) or ubnd_tinh"
+            yield view.problem(
+                owner, ("managing_body",), "managing-body-ended", message, hint, severity=Severity.WARNING
+            )
+
+
+def province_name(view: View, facility: InProvince) -> str:
+    """The slug of the province that a facility is in today, with its frozen slug where that is another."""
+    province = view.province_today(facility)
+    if isinstance(province, ProvinceError) or province.slug == facility.province:
+        return facility.province
+    return f"{province.slug} (formerly {facility.province})"
+
+
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    provinces_are_known,
+    facilities_have_a_province_today,
+    bodies_are_there_today,
+)
 
 
 def designated_carriers_exist(view: View) -> Iterator[Problem]:
@@ -136,10 +243,193 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
                 yield view.problem("instructions", path, "facility-unknown", message, "correct the id", concerns=gone)
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES_ORDERS: tuple[Callable[[View], Iterator[Problem]], ...] = (
     designated_carriers_exist,
     designations_are_periods,
     carriers_are_designated,
     instructions_are_distinct,
     instructions_refer_to_known_things,
+)
+
+
+_OWNER = "intents"
+_OF_HOSTS = frozenset({Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER})
+_OF_SITES = frozenset({Service.CAMERAS, Service.ONVIF, Service.OTHER})
+_SITES = ("sites", "site", "province")
+
+
+def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
+    """A refusal names an intent by its id."""
+    times = Counter(intent.id for intent in view.inventory.intents)
+    for index, intent in enumerate(view.inventory.intents):
+        if times[intent.id] > 1:
+            message, hint = f"intent {intent.id} is there {times[intent.id]} times", "give each intent an id of its own"
+            yield view.problem(_OWNER, ("intents", index, "id"), "intent-twice", message, hint)
+
+
+def intents_name_what_is_there(view: View) -> Iterator[Problem]:
+    """What an intent names exists: a misspelt one would hold nothing back, and look as if it did."""
+    for index, intent in enumerate(view.inventory.intents):
+        word = "allow" if intent.allow else "deny"
+        for key, places in (("from", intent.traffic.sources), ("to", intent.traffic.targets)):
+            for number, place in enumerate(places):
+                kind, slash, of = place.partition("/")
+                if slash and not _is_there(view, kind, of):
+                    message = f"intent {intent.id}: {kind} {of} does not exist"
+                    hint = did_you_mean(of, sorted(_known(view, kind)), "correct the id, or leave it out")
+                    path = ("intents", index, word, key, number)
+                    yield view.problem(_OWNER, path, "intent-name-unknown", message, hint)
+
+
+def _known(view: View, kind: str) -> set[str]:
+    inventory = view.inventory
+    known: dict[str, set[str]] = {
+        "site": set(view.outlines),
+        "province": {outline.province for outline in view.outlines.values()},
+        "relay": set(inventory.relays),
+        "centre": set(inventory.centres),
+        "management": {*inventory.carriers, *inventory.centres},
+    }
+    return known[kind]
+
+
+def _is_there(view: View, kind: str, of: str) -> bool:
+    if of in _known(view, kind):
+        return True
+    # What could not be read may have it.
+    broken = {"site": "facility/", "province": "facility/", "relay": "carrier/", "centre": "centre/"}.get(kind, "c")
+    return any(owner.startswith(broken) for owner in view.broken)
+
+
+def intents_ask_for_what_may_be_there(view: View) -> Iterator[Problem]:
+    """A service that none of the targets can have is a slip of the pen: the intent would be about nothing."""
+    for index, intent in enumerate(view.inventory.intents):
+        word, traffic = "allow" if intent.allow else "deny", intent.traffic
+        offered: set[Service] = set()
+        for place in traffic.targets:
+            kind = place.partition("/")[0]
+            offered |= _OF_SITES if kind in _SITES else _OF_HOSTS if kind != "internet" else {Service.OTHER}
+        for number, service in enumerate(traffic.services):
+            if service not in offered:
+                message = f"intent {intent.id}: {', '.join(traffic.targets)} has no service {service.value}"
+                hint = f"services there are {', '.join(sorted(one.value for one in offered))}"
+                path = ("intents", index, word, "services", number)
+                yield view.problem(_OWNER, path, "intent-service-unknown", message, hint)
+
+
+RULES_INTENTS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    intents_have_their_own_ids,
+    intents_name_what_is_there,
+    intents_ask_for_what_may_be_there,
+)
+
+
+LONGEST: Final = timedelta(days=7)
+"""A longer window is no work that is being done."""
+
+_OWNER_maintenance = "maintenance"
+
+
+def windows_have_an_end(view: View) -> Iterator[Problem]:
+    """A window ends after it begins."""
+    for index, window in enumerate(view.inventory.maintenance):
+        if window.until <= window.begin:
+            message = f"{_named(index)} ends at {local_time(window.until)}, which is not after its beginning"
+            path = ("windows", index, "until")
+            yield view.problem(
+                _OWNER_maintenance, path, "maintenance-in-disorder", message, "correct one of the two moments"
+            )
+
+
+def windows_are_about_something(view: View) -> Iterator[Problem]:
+    """A window names facilities, hosts or carriers, or all there is: a slip of the pen is not a whole country."""
+    for index, window in enumerate(view.inventory.maintenance):
+        if not window.names and not window.everything:
+            message = f"{_named(index)} names nothing, so that it is about nothing"
+            hint = "write facilities, hosts or carriers with their ids, or `everything: true`"
+            yield view.problem(_OWNER_maintenance, ("windows", index), "maintenance-of-nothing", message, hint)
+
+
+def windows_name_what_is_there(view: View) -> Iterator[Problem]:
+    """What a window names exists: with a misspelt name the work would raise alarms.
+
+    No more than a warning: a facility or a host that leaves the inventory is not held up by work that was announced.
+    """
+    for index, window in enumerate(view.inventory.maintenance):
+        if window.is_over(start_of(view.today)):
+            continue
+        for kind in ("facilities", "hosts", "carriers"):
+            for place, name in enumerate(getattr(window, kind)):
+                if not _is_there_maintenance(view, kind, name):
+                    message = f"{_named(index)}: {_SINGULAR[kind]} {name} does not exist"
+                    path = ("windows", index, kind, place)
+                    hint = "correct the id, or leave it out"
+                    code = "maintenance-name-unknown"
+                    yield view.problem(_OWNER_maintenance, path, code, message, hint, severity=Severity.WARNING)
+
+
+_SINGULAR = {"facilities": "facility", "hosts": "host", "carriers": "carrier"}
+
+
+def _is_there_maintenance(view: View, kind: str, name: str) -> bool:
+    inventory = view.inventory
+    if kind == "facilities":
+        return name in view.outlines or f"facility/{name}" in view.broken
+    if kind == "carriers":
+        return name in inventory.carriers or f"carrier/{name}" in view.broken
+    # A relay may be in any carrier's file.
+    unread = any(owner.startswith("carrier/") for owner in view.broken)
+    return name in inventory.relays or name in inventory.centres or f"centre/{name}" in view.broken or unread
+
+
+def windows_are_short(view: View) -> Iterator[Problem]:
+    """Who is in maintenance for weeks is out of order."""
+    for index, window in enumerate(view.inventory.maintenance):
+        if window.until - window.begin > LONGEST and not window.is_over(start_of(view.today)):
+            message = f"{_named(index)} is longer than {LONGEST.days} days: its paths raise no alarm for all that time"
+            hint = "announce the days on which somebody works; suspend or close a facility that is out of service"
+            path = ("windows", index, "until")
+            yield view.problem(
+                _OWNER_maintenance, path, "maintenance-too-long", message, hint, severity=Severity.WARNING
+            )
+
+
+def windows_are_removed(view: View) -> Iterator[Problem]:
+    """A window that is over says nothing any more."""
+    for index, window in enumerate(view.inventory.maintenance):
+        if window.begin < window.until and window.is_over(start_of(view.today)):
+            message = f"{_named(index)} was over at {local_time(window.until)}"
+            path, hint = ("windows", index, "until"), "remove the entry; Git remembers it"
+            yield view.problem(_OWNER_maintenance, path, "maintenance-over", message, hint, severity=Severity.WARNING)
+
+
+def windows_do_not_overlap(view: View) -> Iterator[Problem]:
+    """Two windows over one thing at one time: one of the two was meant otherwise."""
+    for (first, one), (second, other) in combinations(enumerate(view.inventory.maintenance), 2):
+        if one.begin < other.until and other.begin < one.until and (shared := _shared(one, other)):
+            message = f"{_named(second)} overlaps with number {first + 1} over {shared}"
+            hint = "make one window of the two, or correct their moments"
+            path = ("windows", second, "from")
+            yield view.problem(
+                _OWNER_maintenance, path, "maintenance-overlaps", message, hint, severity=Severity.WARNING
+            )
+
+
+def _shared(one: MaintenanceWindow, other: MaintenanceWindow) -> str:
+    if one.everything and other.everything:
+        return "everything"
+    return ", ".join(name for _, name in sorted(one.names & other.names))
+
+
+def _named(index: int) -> str:
+    return f"window number {index + 1}"
+
+
+RULES_MAINTENANCE: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    windows_have_an_end,
+    windows_are_about_something,
+    windows_name_what_is_there,
+    windows_are_short,
+    windows_are_removed,
+    windows_do_not_overlap,
 )

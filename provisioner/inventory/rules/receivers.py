@@ -1,18 +1,21 @@
-"""Rules on receivers: each names what is there, has what its kind needs, and nothing that another kind needs."""
+"""Rules on who reads what: a login is one reader's, and what it is given is there and is its centre's to give.
+
+Rules on receivers: each names what is there, has what its kind needs, and nothing that another kind needs.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
-from provisioner.base.diagnostics import RECEIVERS, Problem
-from provisioner.base.nearest import did_you_mean
-from provisioner.base.roles import BOUND_TO
-from provisioner.base.url import is_loopback
-from provisioner.geography import SCHEMES, ProvinceError, by_slug, provinces
+from provisioner.base.errors import RECEIVERS, Problem, Severity
+from provisioner.base.roles import BOUND_TO, is_read
+from provisioner.base.text import counted, did_you_mean, is_loopback
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import MailSecurity, Receiver, ReceiverKind
+from provisioner.inventory.geography import SCHEMES, ProvinceError, by_slug, provinces
+from provisioner.inventory.model import Centre, MailSecurity, Operating, Receiver, ReceiverKind
 from provisioner.inventory.rules.view import View
 
 _NEEDS: Final = {
@@ -145,3 +148,147 @@ def secret_faults_of(receiver: Receiver, has: Iterable[str]) -> Iterator[tuple[s
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (receivers_are_in_order, receivers_have_names_of_their_own)
+
+
+_Given = tuple[Centre, KeyPath, tuple[str, ...]]
+"""A centre, the place in its file, and what may be read by it."""
+
+
+def _given(view: View) -> Iterator[_Given]:
+    for centre in view.inventory.centres.values():
+        yield centre, ("reads",), centre.reads
+        for index, viewer in enumerate(centre.viewers):
+            yield centre, ("viewers", index, "reads"), viewer.reads
+
+
+def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
+    """A viewer is one user of MediaMTX on every relay that it reads from, whichever centre it reads at."""
+    first: dict[str, tuple[str, KeyPath]] = {}
+    for centre in view.inventory.centres.values():
+        for index, viewer in enumerate(centre.viewers):
+            owner, path = f"centre/{centre.id}", ("viewers", index, "id")
+            if viewer.id in first:
+                place = view.where(first[viewer.id][0], *first[viewer.id][1])
+                message = f"the viewer {viewer.id} is there twice; first in {place}"
+                yield view.problem(owner, path, "viewer-duplicate", message, "give one of the two another id")
+            first.setdefault(viewer.id, (owner, path))
+
+
+def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
+    """What somebody may read is a province, or a facility under the slug and the id that its paths begin with."""
+    facilities = {f"{one.province}/{name}" for name, one in view.outlines.items()}
+    facilities |= {part for move in view.inventory.settings.moved for part in (move.old, move.new)}
+    unread = any(owner.startswith("facility/") for owner in view.broken)
+    for centre, path, prefixes in _given(view):
+        for index, prefix in enumerate(prefixes):
+            place, owner = (*path, index), f"centre/{centre.id}"
+            known = facilities if "/" in prefix else _slugs()
+            if prefix not in known and not ("/" in prefix and unread):
+                message = f"reads names {prefix}, and there is no such facility"
+                if "/" not in prefix:
+                    message = f"reads names {prefix}, which is no province"
+                hint = did_you_mean(prefix, sorted(known), "write a province's slug, or province/facility")
+                yield view.problem(owner, place, "read-prefix-unknown", message, hint)
+            others = (*prefixes[:index], *(one for one in prefixes[index + 1 :] if one != prefix))
+            if is_read(prefix, others):
+                message, hint = f"{prefix} may be read by another line already", "leave one of the two out"
+                yield view.problem(owner, place, "read-prefix-twice", message, hint, severity=Severity.WARNING)
+
+
+@cache
+def _slugs() -> frozenset[str]:
+    return frozenset(province.slug for scheme in SCHEMES for province in provinces(scheme))
+
+
+def viewers_read_what_their_centre_reads(view: View) -> Iterator[Problem]:
+    """Who reads at a centre reads no more than the centre itself may."""
+    for centre in view.inventory.centres.values():
+        for number, viewer in enumerate(centre.viewers if centre.reads else ()):
+            for index, prefix in enumerate(viewer.reads):
+                if not is_read(prefix, centre.reads):
+                    message = f"viewer {viewer.id} would read {prefix}, which the centre itself may not"
+                    hint = f"add {prefix} to the centre's reads, or take it from the viewer's"
+                    path = ("viewers", number, "reads", index)
+                    yield view.problem(f"centre/{centre.id}", path, "viewer-beyond-centre", message, hint)
+
+
+def facilities_are_read_by_a_centre(view: View) -> Iterator[Problem]:
+    """What no centre may read is proved by no centre: its paths are never more than unknown at the highest level."""
+    reading = {
+        carrier.id: [view.inventory.centres[c] for c in carrier.centres if c in view.inventory.centres]
+        for carrier in view.inventory.carriers.values()
+    }
+    partly = {name for name, centres in reading.items() if centres and all(centre.reads for centre in centres)}
+    unread: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for _, _, facility, plan in view.plans() if partly else ():
+        if plan.carrier in partly and plan.agreed and facility.operating is not Operating.CLOSED:
+            beginning = f"{facility.province}/{facility.id}"
+            if not any(is_read(beginning, centre.reads) for centre in reading[plan.carrier]):
+                unread[plan.carrier, facility.province].append(facility.id)
+    for (carrier, province), names in sorted(unread.items()):
+        message = f"no centre of {carrier} may read {counted(len(names), 'facility')} of {province}"
+        hint = f"add {province} to reads of one of its centres, or `verify` cannot prove these paths at a centre"
+        centre = reading[carrier][0].id
+        yield view.problem(
+            f"centre/{centre}", ("reads",), "facility-read-by-nobody", message, hint, severity=Severity.WARNING
+        )
+
+
+def viewers_come_from_somewhere(view: View) -> Iterator[Problem]:
+    """At a hub readers come from networks of their own; at any other centre from the centre itself."""
+    for centre in view.inventory.centres.values():
+        for index, viewer in enumerate(centre.viewers):
+            owner, path = f"centre/{centre.id}", ("viewers", index)
+            if centre.hub is not None and not viewer.networks:
+                message = f"viewer {viewer.id} reads at a hub, and nothing says from where"
+                hint = "write networks: the networks that it comes from"
+                yield view.problem(owner, path, "viewer-without-networks", message, hint)
+            if centre.hub is None and viewer.networks:
+                message = f"viewer {viewer.id} has networks, and the centre is no hub: it comes from the centre itself"
+                hint = "take networks out, or write hub"
+                yield view.problem(owner, (*path, "networks"), "viewer-networks-unused", message, hint)
+            for number, network in enumerate(viewer.networks):
+                if network.prefixlen < _WIDEST:
+                    message = f"viewer {viewer.id} may come from {network}, which is nearly anybody"
+                    hint = f"write the networks that it really has, /{_WIDEST} or narrower"
+                    place: KeyPath = (*path, "networks", number)
+                    yield view.problem(owner, place, "viewer-network-open", message, hint)
+
+
+def hubs_can_serve(view: View) -> Iterator[Problem]:
+    """A hub is on a host that is one inventory's, has something to offer, and its ports are free."""
+    named = {centre for carrier in view.inventory.carriers.values() for centre in carrier.centres}
+    unread = any(name.startswith("carrier/") for name in view.broken)
+    for centre in view.inventory.centres.values():
+        if centre.hub is None:
+            continue
+        owner = f"centre/{centre.id}"
+        if centre.shared:
+            message = "a hub's MediaMTX has one set of names and ports: the host cannot be shared"
+            hint = "remove shared, or give the hub a host of its own"
+            yield view.problem(owner, ("hub",), "hub-shared", message, hint)
+        if centre.id not in named and not unread:
+            message, hint = (
+                "no carrier names it, so that its hub would offer nothing",
+                "name it under centres of a carrier",
+            )
+            yield view.problem(owner, ("hub",), "hub-without-carriers", message, hint)
+        if centre.ssh.port in _OF_HUB:
+            message = f"port {centre.ssh.port} is the hub's MediaMTX's, so that SSH cannot have it"
+            hint = "let sshd listen on another port, and write that"
+            yield view.problem(owner, ("ssh", "port"), "ssh-port-taken", message, hint)
+
+
+_WIDEST: Final = 8
+"""A network of more than sixteen million addresses is nobody's own."""
+_OF_HUB: Final = (8554, 8322, 9997)
+"""As `desired.spec` has them, which stands above this."""
+
+RULES_VIEWERS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    viewers_have_their_own_ids,
+    prefixes_are_of_what_is_there,
+    viewers_read_what_their_centre_reads,
+    facilities_are_read_by_a_centre,
+    viewers_come_from_somewhere,
+    hubs_can_serve,
+)

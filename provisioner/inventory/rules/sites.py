@@ -2,20 +2,109 @@
 
 A country has ten thousand facilities, nearly all in order: a rule first asks, by the cheapest question that
 there is, whether it has anything to say.
+
+What a rule on one facility's file sees: that file, and the day only through questions.
+
+What such a rule finds is kept between runs under the file's bytes, so it must not see anything else. The
+day is the exception that keeps the rule: whoever asks whether a day is to come or has passed gets an
+answer that holds for a known span of days, and so does what the rule found.
+
+Rules on sites that push: their carrier lets them, their relay can be found by them, and they come from there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from ipaddress import IPv4Address
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from ipaddress import IPv4Address, IPv6Address
 
-from provisioner.base.counted import counted
-from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.files.positions import KeyPath
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import counted
+from provisioner.inventory.files.positions import KeyPath, Located
 from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
-from provisioner.inventory.model import Facility, Recorder, Stream, StreamName, channel_of
-from provisioner.inventory.rules.site_view import SiteRule, SiteView
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Recorder, Stream, StreamName, channel_of
+from provisioner.inventory.outline import Outline, PlanOutline, outline_of
+from provisioner.inventory.rules.view import View
+
+
+@dataclass(slots=True)
+class Days:
+    """Answers about the day, and the days on which all of them would be the same.
+
+    Attributes:
+        since: the first of those days.
+        before: the first day after them.
+    """
+
+    _today: date
+    since: date = date.min
+    before: date = date.max
+
+    def is_to_come(self, day: date) -> bool:
+        """Tell whether a day lies in the future."""
+        if day > self._today:
+            self.before = min(self.before, day)
+            return True
+        self.since = max(self.since, day)
+        return False
+
+    def has_passed(self, day: date) -> bool:
+        """Tell whether a day is over."""
+        return day < date.max and not self.is_to_come(day + timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """The argument of every rule on one facility's file.
+
+    Attributes:
+        facility: what the file says.
+        days: answers about the day.
+        source: where the file's values stand; None where there is no file.
+        outline: of the facility, where somebody made it: hashes and signatures in it need not be worked out again.
+    """
+
+    facility: Facility
+    days: Days
+    source: Located | None = field(default=None, repr=False)
+    outline: Outline | None = field(default=None, repr=False)
+
+    def problem(
+        self,
+        path: KeyPath,
+        code: str,
+        message: str,
+        hint: str,
+        *,
+        severity: Severity = Severity.ERROR,
+    ) -> Problem:
+        """A problem of this facility, with its place and its name in front."""
+        owner = f"facility/{self.facility.id}"
+        text = f"facility {self.facility.id}: {message}"
+        if self.source is None:
+            return Problem("", 0, 0, code, text, hint, owner, severity)
+        place = self.source.at(path)
+        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
+
+    def plans(self) -> Iterator[tuple[str, ConnectionPlan]]:
+        """The plan and the successor, as far as there are, with their keys in the file."""
+        if self.facility.plan:
+            yield "plan", self.facility.plan
+        if self.facility.successor:
+            yield "successor", self.facility.successor
+
+    def signed(self, key: str) -> PlanOutline:
+        """What a plan's sign-offs are over, and what they prove; `key` is the plan's in the file, which has it."""
+        outline = self.outline or outline_of(self.facility)
+        plan = outline.plan if key == "plan" else outline.successor
+        if plan is None:
+            raise ValueError(f"there is no {key}")
+        return plan
+
+
+SiteRule = Callable[[SiteView], Iterator[Problem]]
 
 
 def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
@@ -262,4 +351,49 @@ RULES: tuple[SiteRule, ...] = (
     device_addresses_are_unique,
     asked_ports_are_their_own,
     streams_have_paths,
+)
+
+
+def carriers_let_sites_push(view: View) -> Iterator[Problem]:
+    """A port of relays is opened to the internet where a carrier's file says so, and by no facility's."""
+    for owner, key, facility, plan in view.plans():
+        carrier = view.inventory.carriers.get(plan.carrier)
+        is_open = carrier is None or carrier.publishers is not None
+        if plan.access.is_pushed and not is_open and facility.operating is not Operating.CLOSED:
+            message = f"its {key} is to push to {plan.relay}, and {plan.carrier} lets no site push"
+            hint = (
+                f"write publishers in carriers/{plan.carrier}.yml, which opens port 8322 of its relays; or agree"
+                " another access"
+            )
+            yield view.problem(owner, (key, "access"), "publish-not-open", message, hint)
+
+
+def relays_are_found_by_sites_that_push(view: View) -> Iterator[Problem]:
+    """Sites push over IPv4: a relay that they know by an address of IPv6 alone they do not find."""
+    for owner, key, _, plan in view.plans():
+        _, relay = view.inventory.relays.get(plan.relay, (None, None))
+        if plan.access.is_pushed and relay is not None and isinstance(relay.wireguard_endpoint, IPv6Address):
+            message = f"its {key} is to push to {plan.relay}, whose endpoint {relay.wireguard_endpoint} is of IPv6"
+            hint = f"write under endpoint of {plan.relay} an address of IPv4, or a name; or agree another access"
+            yield view.problem(owner, (key, "relay"), "publish-endpoint-unfit", message, hint)
+
+
+def sites_push_from_where_they_may(view: View) -> Iterator[Problem]:
+    """Where a carrier says from which networks sites push, one that comes from elsewhere is shut out."""
+    for owner, facility in view.facilities() if any(c.publishers for c in view.inventory.carriers.values()) else ():
+        for carrier in {plan.carrier for plan in facility.carried_plans if plan.access.is_pushed}:
+            known = view.inventory.carriers.get(carrier)
+            networks = known.publishers.networks if known and known.publishers else ()
+            for index, address in enumerate(facility.public_addresses):
+                if networks and not any(IPv4Address(address) in network for network in networks):
+                    message = f"it pushes from {address}, which lies in none of the networks that {carrier} lets push"
+                    hint = f"correct it, or add its network to publishers.networks in carriers/{carrier}.yml"
+                    path = ("gateway", "public_addresses", index)
+                    yield view.problem(owner, path, "public-address-outside", message, hint)
+
+
+RULES_PUBLISHERS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    carriers_let_sites_push,
+    relays_are_found_by_sites_that_push,
+    sites_push_from_where_they_may,
 )

@@ -11,8 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from provisioner.base.counted import counted
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import Problem, Severity
 from provisioner.base.private_text import (
     holds_made_up_word,
     holds_markup,
@@ -21,10 +20,11 @@ from provisioner.base.private_text import (
     states_login,
     unknown_references,
 )
+from provisioner.base.text import counted
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Model
 from provisioner.inventory.model.free_texts import WITHHELD, texts_in
-from provisioner.inventory.rules.site_view import SiteRule, SiteView
+from provisioner.inventory.rules.sites import SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 
 _Finding = tuple[str, str, str, Severity]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from provisioner.desired.spec import HostSpec
-from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_NFT, UNIT_REVERT, UNIT_WG, units_of
+from provisioner.desired.render.host import RenderedFile
+from provisioner.desired.spec import UNIT_MEDIAMTX, UNIT_NFT, UNIT_REVERT, UNIT_WG, HostSpec, units_of
 from provisioner.hosts.facts import HostFacts
-from provisioner.plan.changes import Change
-from provisioner.plan.diff.comparison import Comparison, Fleet
-from provisioner.plan.diff.files import file_changes
-from provisioner.plan.diff.held import held_changes, held_on
-from provisioner.plan.diff.login_change import with_live_logins
+from provisioner.plan.change import Change
+from provisioner.plan.diff.comparison import Comparison, Fleet, canonical, sentinel_of
+from provisioner.plan.diff.files import (
+    file_changes,
+    held_changes,
+    held_on,
+    overrides_ours,
+    restarts_silent,
+    rule_changes,
+    unit_changes,
+)
 from provisioner.plan.diff.packages import (
     SitePackageNeed,
     former_keys,
@@ -20,14 +26,10 @@ from provisioner.plan.diff.packages import (
     pushing_sites_of,
     sites_of,
 )
-from provisioner.plan.diff.paths import path_changes
+from provisioner.plan.diff.paths import Quarantined, path_changes, quarantined_on, with_quarantine
 from provisioner.plan.diff.peers import peer_changes
-from provisioner.plan.diff.quarantine import Quarantined, quarantined_on, with_quarantine
-from provisioner.plan.diff.relay_file import canonical, sentinel_of
-from provisioner.plan.diff.rules import rule_changes
 from provisioner.plan.diff.trust import policy_changes, trust_changes
-from provisioner.plan.diff.units import overrides_ours, restarts_silent, unit_changes
-from provisioner.render.files import RenderedFile
+from provisioner.plan.diff.users import with_live_logins
 
 __all__ = [
     "UNIT_MEDIAMTX",

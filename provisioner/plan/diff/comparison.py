@@ -1,20 +1,53 @@
-"""What a host's comparison is made of: desired state, files, facts, and what is known of the other hosts. Pure."""
+"""What a host's comparison is made of: desired state, files, facts, and what is known of the other hosts. Pure.
+
+MediaMTX's file, wanted and live, as far as a plan has to understand it. Pure.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 
-from provisioner.base.secret import keyed_digest
+from provisioner.base.secret import Secret, keyed_digest
+from provisioner.desired.render.host import MEDIAMTX_FILE, SENTINEL_PREFIX, RenderedFile
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, Peer
 from provisioner.hosts.facts import HostFacts, PathFacts, PeerFacts
-from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
-from provisioner.plan.diff.relay_file import settings_of
+from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.users import USERS, PushChange, pushes_changed
-from provisioner.render.files import MEDIAMTX_FILE, RenderedFile
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+_SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$", re.MULTILINE)
+_SENTINEL_LINE = re.compile(rf'^  "({SENTINEL_PREFIX}[0-9a-f]+)": ', re.MULTILINE)
+
+
+def canonical(document: object) -> bytes:
+    """A document as JSON, byte for byte as the on-host program does."""
+    return _CANONICAL.encode(document).encode()
+
+
+def sentinel_of(content: bytes) -> str:
+    """The sentinel's name out of a rendered relay file."""
+    line = _SENTINEL_LINE.search(content.decode())
+    return line[1] if line else ""
+
+
+def settings_of(content: bytes, key: Secret) -> dict[str, object]:
+    """A rendered relay file's settings as the on-host program describes them."""
+    settings: dict[str, object] = {}
+    for name, text in _SETTING_LINE.findall(content.decode()):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        if name == "authInternalUsers":
+            value = [{**user, "pass": keyed_digest(key, user["pass"].encode())} for user in value]
+        settings[name] = value
+    return settings
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ from ipaddress import IPv4Address
 from operator import itemgetter
 from typing import NamedTuple
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import keyed_digest
+from provisioner.base.text import endpoint_text
+from provisioner.desired.render.host import NFT_FILE, READERS_FILE, TRUST_FILE, WG_FILE
 from provisioner.desired.spec import HostSpec, Peer
 from provisioner.desired.trust import Trust
-from provisioner.hosts.elements import ElementSet, element_of
-from provisioner.hosts.facts import HostFacts, PeerFacts
+from provisioner.hosts.facts import ElementSet, HostFacts, PeerFacts, element_of
 from provisioner.plan.diff.comparison import Comparison, host_of
-from provisioner.render.files import NFT_FILE, READERS_FILE, TRUST_FILE, WG_FILE
 
 _SITE, _RELAY = "site/", "relay/"
 _Place = tuple[str, int]

@@ -1,18 +1,111 @@
-"""Paths: desired against the relay's file. Pure."""
+"""Paths: desired against the relay's file. Pure.
+
+What a change of a relay's file cuts: MediaMTX's reload rules. Pure.
+
+Read in the source of 1.20.1 (`closeResources` of internal/core/core.go, `pathConfCanBeUpdated` of
+path_manager.go) and measured on its program with readers on two paths. A setting that is not listed here
+is taken for one that cuts everybody: a plan that fears too much is better than one that cuts viewers
+unannounced. A path has no way to another name: under a new name it is a new path.
+
+A hub's paths: desired against its file, as one sentence: the changes themselves are its relays'. Pure.
+
+Paths that are out of a relay's file since their devices refuse the password: as desired until that changes. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
-from provisioner.desired.spec import MediaPath
-from provisioner.hosts.facts import PathFacts
-from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
-from provisioner.plan.diff.comparison import Comparison, owner_of_path
-from provisioner.plan.diff.relay_file import canonical
-from provisioner.plan.diff.reload_rules import caution, impact_of_path_settings
-from provisioner.render.media import path_settings
+from provisioner.base.text import Document
+from provisioner.desired.render.host import hub_settings, path_settings
+from provisioner.desired.render.quote import source_head
+from provisioner.desired.spec import HostSpec, HubPath, MediaPath
+from provisioner.hosts.facts import HostFacts, PathFacts
+from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
+from provisioner.plan.diff.comparison import Comparison, canonical, owner_of_path
+
+READ = "1.20.1"
+"""The version whose rules these are."""
+
+# A path's only settings that change under its readers' feet without a reconnect.
+_HOT_PATH_SETTINGS = frozenset(
+    {
+        "forward",
+        "record",
+        "recordPath",
+        "recordFormat",
+        "recordPartDuration",
+        "recordMaxPartSize",
+        "recordSegmentDuration",
+        "recordDeleteAfter",
+    }
+)
+# Settings whose change restarts a server that serves no viewers, or none at all.
+_HOT_SETTINGS = frozenset(
+    {
+        "api",
+        "apiAddress",
+        "apiAllowOrigins",
+        "apiEncryption",
+        "apiServerCert",
+        "apiServerKey",
+        "apiTrustedProxies",
+        "authInternalUsers",
+        "playback",
+        "playbackAddress",
+        "playbackAllowOrigins",
+        "playbackEncryption",
+        "playbackServerCert",
+        "playbackServerKey",
+        "playbackTrustedProxies",
+        "pprof",
+        "pprofAddress",
+        "pprofAllowOrigins",
+        "pprofEncryption",
+        "pprofServerCert",
+        "pprofServerKey",
+        "pprofTrustedProxies",
+    }
+)
+# Servers of other protocols: each restarts alone, and cuts readers of that protocol only.
+_OTHER_SERVERS = ("hls", "moq", "rtmp", "srt", "webrtc")
+# These begin like one of them, and are not: `srtp…` belongs to RTSP.
+_NOT_OF_SERVERS = ("srtp", "srtcp")
+
+
+def impact_of_path_settings(changed: Collection[str]) -> Impact:
+    """The impact of changing these settings of one path: `hot`, or its readers reconnect."""
+    return Impact.HOT if set(changed) <= _HOT_PATH_SETTINGS else Impact.PATH
+
+
+def impact_of_settings(changed: Collection[str], live: Mapping[str, object]) -> Impact:
+    """The impact of changing these settings of the relay: `hot`, or everybody reconnects.
+
+    Args:
+        changed: names of the settings.
+        live: the settings as they are: a server that is off has no readers, one that is on may have some,
+            and which readers are its own is not known.
+    """
+    return Impact.HOT if all(_is_hot(name, live) for name in changed) else Impact.ALL
+
+
+def _is_hot(name: str, live: Mapping[str, object]) -> bool:
+    if name in _HOT_SETTINGS:
+        return True
+    if name.startswith(_NOT_OF_SERVERS):
+        return False
+    # MediaMTX has each of them on unless its file says `false`.
+    return any(name.startswith(server) and live.get(server) is False for server in _OTHER_SERVERS)
+
+
+def caution(version: str) -> str:
+    """Say that a version's own rules are not known, in words that end a reason; nothing for the version read."""
+    return "" if version == READ else f" (by the reload rules of {READ}; those of {version} are not known)"
+
 
 _SHOWN = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
 _SAME = "the relay's file has it with the same settings"
@@ -113,3 +206,139 @@ def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
         reason = f"its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while"
     cut = at.watching(name)
     return Change(at.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *owner_of_path(name))
+
+
+_Judged = tuple[Impact, Audience, str]
+"""An impact, who is cut, and the reason."""
+
+
+def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Judged:
+    """What a change of a hub's file does: that of its settings, and that of its paths.
+
+    New paths are noticed by nobody; who reads a path whose source becomes another one, or that goes, is cut.
+
+    Args:
+        at: the hub.
+        of_settings: the same as far as settings go.
+        alone: whether no setting differs.
+    """
+    desired = {path.name: path for path in (at.spec.hub.paths if at.spec.hub else ())}
+    live = at.live_paths
+    new, gone = desired.keys() - live.keys(), live.keys() - desired.keys()
+    other = {name for name, path in desired.items() if name in live and live[name].digest != _digest(at, path)}
+    if not (new or gone or other):
+        return of_settings
+    reason = f"of the hub's paths: {len(new)} new, {len(other)} with another source, {len(gone)} gone"
+    impact, cut = (Impact.PATH if other or gone else Impact.HOT), at.watching(*sorted(other | gone))
+    if alone:
+        return impact, cut, reason
+    was, whom, why = of_settings
+    both = {host: {**cut.get(host, {}), **whom.get(host, {})} for host in sorted({*whom, *cut})}
+    return max(was, impact, key=lambda one: one.rank), both, f"{why}; {reason}"
+
+
+def _digest(at: Comparison, path: HubPath) -> str:
+    return keyed_digest(at.spec.digest_key, canonical(hub_settings(path)))
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A path that a relay does not pull, since its device refuses the password.
+
+    Attributes:
+        device: the address and port in the tunnel that refused.
+        since: the moment, by the host's clock.
+        renewed: whether the inventory has another login for it by now: the next apply brings it back.
+        lifted: whether somebody asks for it to be tried again with the same one.
+        until: where that other login is the new one of a change, the last day on which the old one is taken as well.
+    """
+
+    host: str
+    path: str
+    province: str
+    facility: str
+    device: str
+    since: datetime
+    renewed: bool = False
+    lifted: bool = False
+    until: date | None = None
+
+    @property
+    def why(self) -> str:
+        """What is so, in words."""
+        return f"quarantined since {self.since_text}: {self.device} refuses its password, and is not asked any more"
+
+    @property
+    def since_text(self) -> str:
+        """Since when, as documents have it."""
+        return self.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    @property
+    def next_step(self) -> str:
+        """What is to be done about it."""
+        if self.renewed and self.until:
+            return f"its login is under change until {self.until}: provisioner apply tries the new one"
+        if self.renewed:
+            return "the inventory has another login for it: provisioner apply brings it back"
+        if self.lifted:
+            return "it is asked again"
+        return "correct the password in secrets/ and apply, or have it tried again: provisioner quarantine lift"
+
+    @property
+    def document(self) -> Document:
+        """The path as documents have it."""
+        return {
+            "host": self.host,
+            "path": self.path,
+            "province": self.province,
+            "facility": self.facility,
+            "device": self.device,
+            "since": self.since_text,
+            "renewed": self.renewed,
+        }
+
+
+def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
+    """The paths that a host has in quarantine, by name."""
+    if not facts.quarantine:
+        return {}
+    wanted = {path.name: path for path in spec.paths if path.name in facts.quarantine}
+    asked_again = {facts.quarantine[name].login for name in spec.lifted if name in facts.quarantine}
+    listed = {}
+    for name, one in sorted(facts.quarantine.items()):
+        path = wanted.get(name)
+        province, facility = (path.province, path.facility) if path else owner_of_path(name)
+        renewed = path is not None and _login_digest(spec, path) != one.login
+        lifted = not renewed and one.login in asked_again
+        change = path.login_change if path else None
+        until = change.until if change and renewed else None
+        listed[name] = Quarantined(spec.id, name, province, facility, one.device, one.since, renewed, lifted, until)
+    return listed
+
+
+def _login_digest(spec: HostSpec, path: MediaPath) -> str:
+    """The digest of what a device is asked with, as the on-host program computes it; empty where none is asked."""
+    if path.source is None:
+        return ""
+    return keyed_digest(spec.digest_key, source_head(path.source).partition("://")[2].encode())
+
+
+def with_quarantine(at: Comparison, changes: Iterator[Change]) -> Iterator[Change]:
+    """Changes of paths, those of quarantined ones with what they mean there: nobody watches what is not pulled."""
+    out = quarantined_on(at.spec, at.facts)
+    for change in changes:
+        one = out.get(change.name)
+        yield change if one is None else _meant(change, one)
+
+
+def _meant(change: Change, one: Quarantined) -> Change:
+    if not change.pending and one.lifted:
+        reason = f"its quarantine since {one.since_text} is lifted: {one.device} is asked again with the same password"
+        return change._replace(action=Action.UPDATE, impact=Impact.HOT, reason=reason)
+    if not change.pending:
+        return change._replace(reason=f"{one.why}; {one.next_step}")
+    if change.action is not Action.UPDATE:
+        return change._replace(reason=f"{change.reason}; it is {one.why}", cut=NOBODY)
+    back = one.renewed or one.lifted
+    after = "it comes back from quarantine" if back else f"it stays {one.why}"
+    return change._replace(impact=Impact.HOT if back else Impact.NONE, reason=f"{change.reason}; {after}", cut=NOBODY)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from provisioner.base.endpoint import endpoint_text
 from provisioner.base.secret import keyed_digest
+from provisioner.base.text import endpoint_text
 from provisioner.desired.spec import LEFT, NEXT, SITE, Peer
 from provisioner.hosts.facts import PeerFacts
-from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
+from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 from provisioner.plan.diff.packages import psk_is_renewed
 

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_network
 
-from provisioner.base.counted import counted
-from provisioner.base.endpoint import endpoint_text
-from provisioner.base.read_prefix import was_read
+from provisioner.base.roles import was_read
+from provisioner.base.text import counted, endpoint_text
 from provisioner.desired.approval_terms import ApprovalTerms
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import NEXT, SITE, HostSpec
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.plan.changes import FIRST, HOST, OWNER, Action, Change, Impact, Resource
+from provisioner.plan.change import FIRST, HOST, OWNER, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 
 

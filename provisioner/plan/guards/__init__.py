@@ -1,1 +1,1 @@
-"""What holds a plan back: policy, a lock-out by the new rules, changes outside of `--limit`. Pure."""
+"""What holds a plan back: limits, lockout, reachability, approvals, Rego. Imports `plan.change`."""

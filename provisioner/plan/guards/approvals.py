@@ -1,18 +1,199 @@
-"""Who has to approve a plan before it is applied: by the inventory's rules, and by those that hosts remember. Pure."""
+"""Which approvals count for a plan, and who is still needed. Pure.
+
+An approval counts by a key that the terms name, for what that key is there for, and for as long as they say. Whoever
+the inventory does not name any more counts under no terms, whatever a host remembers.
+
+An approval as a person signs it, and as its file says it. Pure.
+
+The signature is over a text of a few lines: which plan by what it does (its meaning), of which inventory, as whom and
+when. The file holds the same in JSON beside the signature; nothing of it is believed that is not in the text.
+
+Who has to approve a plan before it is applied: by the inventory's rules, and by those that hosts remember. Pure.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import product
+from typing import Final, NoReturn
 
-from provisioner.base.counted import counted
-from provisioner.base.json_document import Document
-from provisioner.desired.approval_terms import ApprovalTerms, TermsRule
+from provisioner.base.ssh_signature import (
+    MAX_BYTES,
+    SignatureFormError,
+    SshPublicKey,
+    is_made_by_its_key,
+    public_key_of,
+    signature_of,
+)
+from provisioner.base.text import VIETNAM, Document, counted
+from provisioner.desired.approval_terms import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model import ApprovedChanges
-from provisioner.plan.changes import Change, Impact, Resource, is_of_policy
-from provisioner.plan.guards.measures import named
+from provisioner.plan.change import Change, Impact, Resource, is_of_policy
+from provisioner.plan.guards.policy import named
+
+APPROVAL_NAMESPACE: Final = "approval@provisioner"
+"""What a signature has to be for: one made for a plan's sign-off, a file or a commit is none here."""
+
+SCHEMA: Final = "provisioner/approval"
+MAX_APPROVAL_BYTES: Final = 4 * MAX_BYTES
+_SLUG: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_LONGEST: Final = 100
+_MOST_ROLES: Final = 20
+_FORMS: Final = {
+    "inventory": re.compile(_SLUG),
+    "meaning": re.compile(r"sha256:[0-9a-f]{64}"),
+    "plan": re.compile(r"sha256:[0-9a-f]{64}"),
+    "approver": re.compile(_SLUG),
+    "at": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    "signature": re.compile(r"[A-Za-z0-9+/]+={0,2}"),
+}
+
+
+class ApprovalFormError(ValueError):
+    """A file is no approval; the message is the rest of a sentence that begins with the file's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An approval as its file says it.
+
+    Attributes:
+        inventory: the inventory's id.
+        meaning: of the plan that is approved.
+        plan: the digest of the plan that was read; another one of the same meaning is approved by it, too.
+        approver: the person's id.
+        roles: as what it is given, in order.
+        at: when it was signed, by the signer's clock.
+        signature: in base64; empty before it is signed.
+    """
+
+    inventory: str
+    meaning: str
+    plan: str
+    approver: str
+    roles: tuple[str, ...]
+    at: datetime
+    signature: str = ""
+
+    @property
+    def at_text(self) -> str:
+        """The moment as it is signed."""
+        return moment_text(self.at)
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called: a second one of the same person for the same plan takes its place."""
+        return f"{file_stem(self.meaning)}-{self.approver}.json"
+
+
+def moment_text(at: datetime) -> str:
+    """A moment as approvals have it."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def file_stem(meaning: str) -> str:
+    """How the names of all files begin that are of plans with one meaning."""
+    return meaning.removeprefix("sha256:")[:16]
+
+
+def approval_statement(approval: Approval) -> bytes:
+    """What is signed: the same bytes for the same approval, for ever; another form is another version."""
+    lines = (
+        "provisioner plan approval, version 1",
+        f"inventory: {approval.inventory}",
+        f"meaning: {approval.meaning}",
+        f"plan: {approval.plan}",
+        f"approver: {approval.approver}",
+        f"as: {' '.join(approval.roles)}",
+        f"at: {approval.at_text}",
+    )
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def approval_text(approval: Approval) -> str:
+    """An approval as its file has it."""
+    document = {
+        "schema": SCHEMA,
+        "version": 1,
+        "inventory": approval.inventory,
+        "meaning": approval.meaning,
+        "plan": approval.plan,
+        "approver": approval.approver,
+        "roles": list(approval.roles),
+        "at": approval.at_text,
+        "signature": approval.signature,
+    }
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def approval_in(data: bytes) -> Approval:
+    """The approval of a file.
+
+    Raises:
+        ApprovalFormError: it is none.
+    """
+    if len(data) > MAX_APPROVAL_BYTES:
+        raise ApprovalFormError("is larger than an approval")
+    try:
+        plain = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_once, parse_float=_no_number, parse_constant=_no_number
+        )
+        return _approval(plain)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise ApprovalFormError("is no approval") from None
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _no_number(_text: str) -> NoReturn:
+    raise ValueError("no number of an approval has a fraction")
+
+
+def _approval(plain: dict[str, object]) -> Approval:
+    if plain.pop("schema") != SCHEMA or plain.pop("version") != 1:
+        raise ValueError("another document")
+    roles = plain.pop("roles")
+    if not isinstance(roles, list) or not 1 <= len(roles) <= _MOST_ROLES or sorted(set(roles)) != roles:
+        raise ValueError("no roles")
+    texts = {name: _formed(name, plain.pop(name)) for name in _FORMS}
+    if plain:
+        raise ValueError("something that no approval has")
+    at = datetime.fromisoformat(texts.pop("at"))
+    return Approval(**texts, roles=tuple(_formed("approver", role) for role in roles), at=at)
+
+
+def _formed(name: str, value: object) -> str:
+    longest = 2 * MAX_BYTES if name == "signature" else _LONGEST
+    if not isinstance(value, str) or len(value) > longest or not _FORMS[name].fullmatch(value):
+        raise ValueError("a text has another form")
+    return value
+
+
+def key_that_signed(approval: Approval) -> SshPublicKey:
+    """The key by which an approval is signed; whose it is, the inventory says.
+
+    Raises:
+        ApprovalFormError: its signature is none, is for something else, or is of another text.
+    """
+    try:
+        signature = signature_of(approval.signature)
+    except SignatureFormError as error:
+        raise ApprovalFormError(f"has a signature that {error}") from None
+    if signature.namespace != APPROVAL_NAMESPACE.encode():
+        raise ApprovalFormError(f"has a signature that was made for something else than {APPROVAL_NAMESPACE}")
+    if not is_made_by_its_key(signature, approval_statement(approval)):
+        raise ApprovalFormError("has a signature that is of another text")
+    return signature.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +301,194 @@ def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
         return any(change.resource is Resource.TRUST and not is_of_policy(change) for change in changes)
     least = Impact.ALL if kind is ApprovedChanges.ALL else Impact.PATH
     return any(change.impact.rank >= least.rank for change in changes)
+
+
+_AHEAD: Final = timedelta(minutes=5)
+"""So far a signer's clock may be ahead of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenApproval:
+    """An approval that counts for a need at least, and by which key it was signed."""
+
+    approval: Approval
+    key: SshPublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class StillNeeded:
+    """A need that is not met.
+
+    Attributes:
+        given: the persons whose approvals count for it.
+        own: whether they are enough, and all of them made the plan.
+    """
+
+    need: ApprovalNeed
+    given: tuple[str, ...]
+    own: bool = False
+
+    @property
+    def words(self) -> str:
+        """The need and what there is of it, as the rest of a sentence."""
+        if self.own:
+            return f"{self.need.words}: {' and '.join(self.given)} made the plan, and nobody else approved it"
+        has = f": only {' and '.join(self.given)} approved" if self.given else ""
+        return f"{self.need.words}{has}"
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What the approvals of a plan come to.
+
+    Attributes:
+        lacking: the needs that are not met.
+        counted: the approvals that count, by person.
+        aside: the others by their files' names, and why each does not count.
+        of_others: good approvals of other plans, the newest first.
+    """
+
+    lacking: tuple[StillNeeded, ...]
+    counted: tuple[GivenApproval, ...]
+    aside: Mapping[str, str]
+    of_others: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanToApprove:
+    """What approvals are held against.
+
+    Attributes:
+        inventory: the inventory's id.
+        meaning: of the plan.
+        terms: the inventory's; None where it asks nobody any more.
+        makers: the ids of approvers who made the plan.
+        now: the moment.
+    """
+
+    inventory: str
+    meaning: str
+    terms: ApprovalTerms | None
+    makers: frozenset[str]
+    now: datetime
+
+
+def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan: PlanToApprove) -> Approved:
+    """Hold approvals against what a plan needs.
+
+    Args:
+        needs: of the plan.
+        files: the approvals that there are, by their files' names.
+        plan: the plan.
+    """
+    aside: dict[str, str] = {}
+    signed: dict[str, GivenApproval] = {}
+    of_others: list[Approval] = []
+    for name, approval in sorted(files.items()):
+        try:
+            given = GivenApproval(approval, _proved(approval, plan))
+        except ApprovalFormError as error:
+            aside[name] = str(error)
+            continue
+        if approval.meaning != plan.meaning:
+            of_others.append(approval)
+        else:
+            signed[name] = given
+    lacking: list[StillNeeded] = []
+    used: set[str] = set()
+    for need in needs:
+        counting, reasons = _counting(need, signed, plan)
+        used |= counting.keys()
+        aside |= {name: reason for name, reason in reasons.items() if name not in aside}
+        if still := _still_needed(need, counting.values(), plan.makers):
+            lacking.append(still)
+    counted = tuple(signed[name] for name in sorted(used, key=lambda name: (signed[name].approval.approver, name)))
+    aside = {name: reason for name, reason in aside.items() if name not in used}
+    newest = sorted(of_others, key=lambda approval: (approval.at, approval.approver), reverse=True)
+    return Approved(tuple(lacking), counted, aside, tuple(newest))
+
+
+def _proved(approval: Approval, plan: PlanToApprove) -> SshPublicKey:
+    """The key of an approval that is of this inventory and signed.
+
+    Raises:
+        ApprovalFormError: it is not.
+    """
+    if approval.inventory != plan.inventory:
+        raise ApprovalFormError(f"is of the inventory {approval.inventory}, not of {plan.inventory}")
+    return key_that_signed(approval)
+
+
+def _counting(
+    need: ApprovalNeed, signed: Mapping[str, GivenApproval], plan: PlanToApprove
+) -> tuple[dict[str, GivenApproval], dict[str, str]]:
+    """The approvals that count for a need, and why the others do not."""
+    counting, reasons = {}, {}
+    for name, given in signed.items():
+        if reason := _refusal(need, given, plan):
+            reasons[name] = reason
+        else:
+            counting[name] = given
+    return counting, reasons
+
+
+def _refusal(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
+    """Why an approval does not count for a need, as the rest of a sentence; empty where it does."""
+    return _out_of_time(need.terms, given.approval, plan.now) or _of_nobody(need, given, plan) or _as_other(need, given)
+
+
+def _out_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str:
+    if approval.at > now + _AHEAD:
+        return f"is of {approval.at_text}, which is yet to come"
+    if now >= approval.at + timedelta(hours=terms.valid_hours):
+        return f"is of {approval.at_text}: an approval counts for {terms.valid_hours} h"
+    return ""
+
+
+def _of_nobody(need: ApprovalNeed, given: GivenApproval, plan: PlanToApprove) -> str:
+    who = f"{given.approval.approver} by {given.key.fingerprint}"
+    if plan.terms is not None and not _entries(plan.terms, given):
+        return f"is of {who}, who does not approve by signers.yml"
+    entries = _entries(need.terms, given)
+    if not entries:
+        return f"is of {who}, who did not approve when the hosts were applied last"
+    days = sorted({moment.astimezone(VIETNAM).date() for moment in (given.approval.at, plan.now)})
+    if not any(all(map(one.approves_on, days)) for one in entries):
+        return f"is of {who}, a key that does not approve on {' and '.join(map(str, days))}"
+    return ""
+
+
+def _as_other(need: ApprovalNeed, given: GivenApproval) -> str:
+    person, claimed, role = given.approval.approver, set(given.approval.roles), need.rule.role
+    of_carrier = [one for one in _entries(need.terms, given) if one.is_for(need.carrier)]
+    if not of_carrier:
+        return f"is of {person}, who approves for other carriers than {need.carrier or 'all'}"
+    if role and role not in claimed:
+        return f"is not given as {role}"
+    if not any(set(one.roles) & claimed & ({role} if role else claimed) for one in of_carrier):
+        return f"is given as {role or ' '.join(sorted(claimed))}, which {person} is not"
+    return ""
+
+
+def _entries(terms: ApprovalTerms, given: GivenApproval) -> list[TermsApprover]:
+    """The entries of the person and the key that signed."""
+    return [one for one in terms.approvers if one.id == given.approval.approver and key_blob(one.key) == given.key.blob]
+
+
+@lru_cache(maxsize=1024)
+def key_blob(line: str) -> bytes:
+    """What a key is compared by; a line that is no key is equal to none."""
+    try:
+        return public_key_of(line).blob
+    except SignatureFormError:
+        return b""
+
+
+def _still_needed(need: ApprovalNeed, given: Iterable[GivenApproval], makers: frozenset[str]) -> StillNeeded | None:
+    """Who is lacking: a person counts once, whatever keys it has, and so does a key, whatever ids it has."""
+    pairs = [(one.approval.approver, one.key.blob) for one in given]
+    people, keys = {person for person, _ in pairs}, {key for _, key in pairs}
+    names = tuple(sorted(people))
+    if min(len(people), len(keys)) < need.rule.people:
+        return StillNeeded(need, names)
+    return None if people - makers else StillNeeded(need, names, own=True)

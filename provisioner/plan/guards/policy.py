@@ -3,22 +3,96 @@
 Every limit is a number with a name. The inventory says it, and somebody who means it raises it for one
 plan: `--allow NAME=NUMBER`. What is protected cannot be allowed: it is unprotected first, in a change of
 its own that somebody reviews.
+
+What is held against each limit of the policy: a number, and a sentence about it. Pure.
+
+Programs that changes bring to hosts: who needs MediaMTX's, and whether it can be had. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, NamedTuple
 
-from provisioner.base.clock import VIETNAM
-from provisioner.base.counted import counted
-from provisioner.base.errors import UsageError
-from provisioner.base.nearest import asked, nearest
-from provisioner.base.printable import printable
-from provisioner.inventory.model import Freeze, Limits, Policy
-from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
-from provisioner.plan.guards.measures import MEASURES, Effect, named
+from provisioner.base.errors import HostError, UsageError
+from provisioner.base.text import VIETNAM, asked, counted, nearest, printable
+from provisioner.desired.render.host import program_path
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.facts import HostFacts
+from provisioner.inventory.model import Freeze, Limits, MediamtxArtefact, Policy
+from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
+
+_MANY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a plan does, as the limits measure it.
+
+    Attributes:
+        changing: how many changes are pending.
+        hosts: how many hosts change.
+        lost: how many paths no relay serves afterwards.
+        paths: how many paths there are, lost and served.
+        cut_whole: the hosts on which every path reconnects, in order.
+        viewers: how many live readers are cut.
+        frozen: until when nothing should change, and why; empty outside freeze windows.
+    """
+
+    changing: int
+    hosts: int
+    lost: int
+    paths: int
+    cut_whole: tuple[str, ...]
+    viewers: int
+    frozen: str
+
+
+def named(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    listed = ", ".join(names[:_MANY])
+    return f"{listed} and {len(names) - _MANY} more" if len(names) > _MANY else listed
+
+
+class Measure(NamedTuple):
+    """What is held against one limit.
+
+    Attributes:
+        name: the limit's, a field of the inventory's `Limits`.
+        of: the number.
+        words: the effect and that number as a sentence.
+    """
+
+    name: str
+    of: Callable[[Effect], int]
+    words: Callable[[Effect, int], str]
+
+
+MEASURES: Final = (
+    Measure("deletions", lambda e: e.lost, lambda _, n: f"{counted(n, 'path')} would be served nowhere any more"),
+    Measure(
+        "deletion_percent",
+        lambda e: -(-100 * e.lost // e.paths) if e.lost else 0,
+        lambda _, n: f"{n} % of all paths would be served nowhere any more",
+    ),
+    Measure("hosts", lambda e: e.hosts, lambda _, n: f"{counted(n, 'host')} would change"),
+    Measure(
+        "all_impact",
+        lambda e: len(e.cut_whole),
+        lambda e, n: f"every path would reconnect on {counted(n, 'host')}: {named(e.cut_whole)}",
+    ),
+    Measure("viewers", lambda e: e.viewers, lambda _, n: f"{counted(n, 'viewer')} would be cut"),
+    Measure(
+        "freeze",
+        lambda e: e.changing if e.frozen else 0,
+        lambda e, n: f"frozen, {counted(n, 'change')} {e.frozen}",
+    ),
+)
+"""One for each limit, in the order in which refusals are listed."""
+
 
 LIMITS = tuple(Limits.model_fields)
 TRUST = "trust"
@@ -217,3 +291,52 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
             message = f"{owner} is protected, and {change.host} would forget it as a peer"
             hint = f"undo the edit; or first write `protected: false` for {owner}, and have that reviewed"
             yield PlanRefusal(PROTECTED, message, hint, 0, 1, change.host)
+
+
+Refusal = Callable[[MediamtxArtefact, str], HostError | None]
+"""Why a program for an architecture would not be shipped; None where it would, or where that is not known."""
+
+
+def needs_program(spec: HostSpec, changes: Iterable[Change]) -> bool:
+    """Whether the changes of a host include MediaMTX's program."""
+    path = program_path(spec.media.artefact) if spec.media else ""
+    return any(
+        c.host == spec.id and c.resource is Resource.FILE and c.name == path and c.action is not Action.NOOP
+        for c in changes
+    )
+
+
+def lacking_programs(
+    pending: Iterable[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
+) -> tuple[str, ...]:
+    """Why an apply would refuse to ship MediaMTX to hosts that need it, a sentence an architecture.
+
+    Args:
+        pending: the changes of a plan.
+        hosts: the hosts that it is about.
+        facts: what those hold that were read.
+        refusal: why a program would not be shipped.
+    """
+    return tuple(_lacking(list(pending), hosts, facts, refusal))
+
+
+def _lacking(
+    pending: list[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
+) -> Iterator[str]:
+    of_host: dict[str, list[Change]] = defaultdict(list)
+    for change in pending:
+        of_host[change.host].append(change)
+    needing: dict[str, list[str]] = defaultdict(list)
+    artefacts: dict[str, MediamtxArtefact] = {}
+    for spec in hosts:
+        if spec.media and spec.id in facts and needs_program(spec, of_host[spec.id]):
+            arch = facts[spec.id].arch
+            needing[arch].append(spec.id)
+            artefacts[arch] = spec.media.artefact
+    for arch, names in sorted(needing.items()):
+        error = refusal(artefacts[arch], arch)
+        if error is not None:
+            yield (
+                f"MediaMTX for {arch} cannot be had here, so that an apply would refuse {counted(len(names), 'host')}"
+                f" ({named(names)}): {error.message}; {error.hint}"
+            )

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from provisioner.lifecycle.status import FacilityStatus
-from provisioner.report.documents.acceptance import acceptance_record
-from provisioner.report.documents.basis import DocumentBasis
-from provisioner.report.documents.letterhead import KEYS, letterhead_of
-from provisioner.report.documents.official import Letterhead, OfficialDocument
+from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.documents.minutes import DocumentBasis, acceptance_record, refuse_survey, survey_minutes
+from provisioner.report.documents.official import KEYS, Letterhead, OfficialDocument, letterhead_of
 from provisioner.report.documents.progress import progress_report
-from provisioner.report.documents.survey_minutes import refuse_survey, survey_minutes
 from provisioner.report.exports.report import FacilityList
-from provisioner.report.proved import proof_of_facility
+from provisioner.report.status import proof_of_facility
 
 __all__ = [
     "KEYS",

@@ -3,14 +3,25 @@
 The parts and their order are those of Decree 30/2020/NĐ-CP on records (5 March 2020), Appendix I: the national
 name and motto, the issuing body, number and symbol, place and date, kind and subject, content, recipients, and
 the signature. What only a person knows stays empty here, and a dotted line there.
+
+Vietnamese words that official documents share. Pure.
+
+What a person fills into a document's head and foot, read from `KEY=TEXT` texts. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
+from typing import Final
+
+from provisioner.base.errors import UsageError
+from provisioner.base.text import VIETNAM, did_you_mean, printable
+from provisioner.base.vietnamese import clean
+from provisioner.inventory.model import Facility
 
 DOTS = "………………"
 """Where a person writes something in by hand."""
@@ -149,3 +160,108 @@ class OfficialDocument:
     blocks: Sequence[Block]
     signers: Sequence[str] = ()
     annexes: Sequence[Annex] = field(default=())
+
+
+_NO_ZERO_FROM = 3
+
+
+def day_in_words(day: date | None) -> str:
+    """A day as documents have it: days below ten and the months one and two have a zero before them.
+
+    That is Decree 30/2020/NĐ-CP, Appendix I, part II, item 4; without a day there is room for one.
+    """
+    if day is None:
+        return "ngày …… tháng …… năm ……"
+    month = f"{day.month:02}" if day.month < _NO_ZERO_FROM else str(day.month)
+    return f"ngày {day.day:02} tháng {month} năm {day.year}"
+
+
+def moment_in_words(moment: datetime) -> str:
+    """A moment as documents have it, by Vietnam's clock."""
+    local = moment.astimezone(VIETNAM)
+    return f"{local:%H} giờ {local:%M} phút, {day_in_words(local.date())}"
+
+
+def place_in_words(facility: Facility, province: str) -> str:
+    """Where a facility is: its own address, as far as its file has it, and the province."""
+    location = facility.location
+    parts: Iterable[str | None] = (location.street, location.ward, location.district) if location else ()
+    return ", ".join([*(part for part in parts if part), province])
+
+
+def short_digest(digest: str) -> str:
+    """A digest as people compare it: its first sixteen digits."""
+    kind, colon, digits = digest.partition(":")
+    return f"{kind}:{digits[:16]}…" if colon and len(digits) > 16 else digest  # noqa: PLR2004 (as said)
+
+
+KEYS: Final = {
+    "parent": "parent",
+    "issuer": "issuer",
+    "number": "number",
+    "place": "place",
+    "date": "dated",
+    "to": "addressees",
+    "recipient": "recipients",
+    "position": "position",
+    "signer": "signer",
+    "dic": "dic",
+}
+"""What can be filled in, and which attribute of `Letterhead` it is."""
+
+_LISTS: Final = frozenset({"to", "recipient"})
+_LONGEST: Final = 200
+_YEARS: Final = range(2000, 2101)
+
+
+def letterhead_of(filled: Sequence[str]) -> Letterhead:
+    """What was filled in.
+
+    Raises:
+        UsageError: a text is no `KEY=TEXT`, its key is none, it is there twice, or what it says cannot be.
+    """
+    texts: dict[str, list[str]] = defaultdict(list)
+    for one in filled:
+        key, equals, text = one.partition("=")
+        _refuse_unknown(key, equals)
+        texts[key].append(_line(key, text))
+    for key, listed in texts.items():
+        if len(listed) > 1 and key not in _LISTS:
+            raise UsageError(f"--fill {key} is there {len(listed)} times", hint=f"write --fill {key}=TEXT once")
+    days = texts.pop("date", None)
+    plain = {KEYS[key]: listed[0] for key, listed in texts.items() if key not in _LISTS}
+    return Letterhead(
+        **plain,
+        dated=_day(days[0]) if days else None,
+        addressees=tuple(texts.get("to", ())),
+        recipients=tuple(texts.get("recipient", ())),
+    )
+
+
+def _refuse_unknown(key: str, equals: str) -> None:
+    keys = f"the keys are: {', '.join(KEYS)}"
+    if key not in KEYS:
+        message = f"--fill {printable(key, 80)!r}: there is no such key"
+        raise UsageError(message, hint=did_you_mean(key, KEYS, keys))
+    if not equals:
+        raise UsageError(f"--fill {key} says nothing", hint=f"write --fill {key}=TEXT; {keys}")
+
+
+def _line(key: str, text: str) -> str:
+    line = printable(clean(text))
+    if not line:
+        raise UsageError(f"--fill {key} is empty", hint="leave it out for a dotted line")
+    if len(line) > _LONGEST:
+        hint = f"a line of a document's head has {_LONGEST} characters at most"
+        raise UsageError(f"--fill {key} has {len(line)} characters", hint=hint)
+    return line
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.year not in _YEARS:
+        raise UsageError(f"--fill date: {text!r} is no day", hint="write it as YYYY-MM-DD, e.g. 2021-05-17")
+    return day

@@ -8,8 +8,8 @@ from typing import Final
 
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import BlockReason, ManagingBody, Operating
-from provisioner.lifecycle.status import FacilityStatus
-from provisioner.report.documents.basis import DocumentBasis
+from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.documents.minutes import DocumentBasis
 from provisioner.report.documents.official import (
     LINE_OF_DOTS,
     Annex,
@@ -20,8 +20,8 @@ from provisioner.report.documents.official import (
     Passage,
     PassageRole,
     TableColumn,
+    moment_in_words,
 )
-from provisioner.report.documents.words import moment_in_words
 from provisioner.report.exports.report import FacilityList
 from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.report.progress import Group, ProgressReport, progress

@@ -6,17 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from provisioner.base.clock import local_iso
-from provisioner.base.json_document import Document
-from provisioner.lifecycle.pictures import Freshness
-from provisioner.report.exports.acceptance import ACCEPTANCE_REPORT
+from provisioner.base.text import Document, local_iso
+from provisioner.record.lifecycle.pictures import Freshness
 from provisioner.report.exports.progress import PROGRESS
-from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.exports.scorecard import SCORECARD
-from provisioner.report.exports.survey_minutes import SURVEY_MINUTES
-from provisioner.report.exports.surveys import SURVEYS
-from provisioner.report.exports.zones import ZONES
-from provisioner.report.freshness import freshness_document
+from provisioner.report.exports.report import ACCEPTANCE_REPORT, SCORECARD, FacilityList, Report
+from provisioner.report.exports.surveys import SURVEY_MINUTES, SURVEYS, ZONES
+from provisioner.report.status import freshness_document
 
 __all__ = ["REPORTS", "FacilityList", "Report", "export_document"]
 

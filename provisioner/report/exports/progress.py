@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from provisioner.base.json_document import Document
+from provisioner.base.text import Document
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody
-from provisioner.lifecycle.status import FacilityStatus
+from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.facility_document import facility_document, since_document
-from provisioner.report.freshness import short
+from provisioner.report.facilities import facility_document, since_document
 from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
-from provisioner.report.pages import Page, SheetRow
 from provisioner.report.progress import Group, ProgressReport, counted_as, progress
-from provisioner.report.status import warning_lines
+from provisioner.report.sheets import Page, SheetRow
+from provisioner.report.status import short, warning_lines
 from provisioner.report.tables import TOTAL_NAME, text_table
 
 _NO_PLAN = "no plan yet"

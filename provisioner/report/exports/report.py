@@ -1,19 +1,30 @@
-"""What a report for provinces and the ministry is made of, and the facilities that it is counted from. Pure."""
+"""The report on carriers: what each was to connect, did in time, how it is now, how it was, what is broken. Pure.
+
+What a report for provinces and the ministry is made of, and the facilities that it is counted from. Pure.
+
+The report on acceptance: which facilities were proved twice, so that a record can be signed. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from provisioner.base.json_document import Document
-from provisioner.geography import Province
+from provisioner.base.text import Document, counted, local_iso, local_time, printable
+from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.geography import Province
 from provisioner.inventory.model import Facility
-from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
-from provisioner.lifecycle.status import FacilityStatus
-from provisioner.report.pages import Page
-from provisioner.report.scorecard import CarrierIncidents, CarrierShares
+from provisioner.record.availability.measured import ShareRow
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
+from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.availability import agreed_percent, availability_ending, percent, share_document, span_line
+from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
+from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
+from provisioner.report.sheets import Page, SheetRow
+from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
+from provisioner.report.tables import TOTAL_NAME, text_table
 
 C = TypeVar("C")
 """What a report counted."""
@@ -79,3 +90,290 @@ class Report(Generic[C]):
     needs_incidents: bool = False
     needs_shares: bool = False
     basis: Callable[[C], str] = lambda _: ""
+
+
+def _count(listing: FacilityList) -> ProvedFacilities:
+    return proved_facilities(listing.statuses, listing.evidence)
+
+
+def _document(report: ProvedFacilities) -> Document:
+    return {
+        "accepted": report.accepted,
+        "proved_once": report.proved_once,
+        "facilities": [_proof_document(one) for one in report.listed],
+    }
+
+
+def _proof_document(one: FacilityProof) -> Document:
+    facility, proof = one.status.facility, one.proof
+    return {
+        "facility": facility.id,
+        "name": facility.name,
+        "province": facility.province,
+        "carrier": one.status.carrier,
+        "cameras": facility.camera_count,
+        "accepted": one.is_accepted,
+        "refusal": one.refusal or None,
+        "proofs": {
+            "first": _shown(proof.first if proof else None),
+            "again": _shown(proof.again if proof else None),
+            "last": _shown(proof.last if proof else None),
+        },
+    }
+
+
+def _shown(shown: Shown | None) -> Document | None:
+    return {"at": local_iso(shown.at), "run": shown.run} if shown else None
+
+
+def _lines(report: ProvedFacilities) -> Iterator[str]:
+    names = ("facility", "carrier", "cameras", "first proved", "proved again", "last proved")
+    yield from text_table(names, [_cells(one) for one in report.listed], numbers=False)
+    yield ""
+    yield (
+        f"{report.accepted} of {counted(len(report.listed), 'facility')} accepted,"
+        f" {report.proved_once} proved and not yet again"
+    )
+    for one in report.listed:
+        if one.refusal:
+            yield f"no record: {one.status.facility.id}: {one.refusal}"
+
+
+def _cells(one: FacilityProof) -> list[str]:
+    moments = [_short(one.proof.first), _short(one.proof.again), _short(one.proof.last)] if one.proof else ["-"] * 3
+    return [one.status.facility.id, one.status.carrier or "-", str(one.status.facility.camera_count), *moments]
+
+
+def _short(shown: Shown | None) -> str:
+    return short(shown.at) if shown else "-"
+
+
+_COLUMNS = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Doanh nghiệp", 14),
+    ("Trạng thái", 22),
+    ("Số camera", 10),
+    ("Đủ hình lần đầu", 16),
+    ("Đủ hình lần nữa", 16),
+    ("Đủ hình gần nhất", 16),
+    ("Hiện có hình", 14),
+    ("Đủ điều kiện nghiệm thu", 14),
+)
+
+
+def _pages(report: ProvedFacilities, listing: FacilityList) -> tuple[Page, ...]:
+    rows = [_row(number, one, listing) for number, one in enumerate(report.listed, start=1)]
+    return (Page("Nghiệm thu", _COLUMNS, rows),)
+
+
+def _row(number: int, one: FacilityProof, listing: FacilityList) -> SheetRow:
+    facility, proof = one.status.facility, one.proof
+    proofs = (proof.first, proof.again, proof.last) if proof else (None, None, None)
+    return (
+        number,
+        facility.id,
+        facility.name,
+        listing.province_of(facility).name,
+        one.status.carrier or NO_PLAN_LABEL,
+        label(one.status.standing.state),
+        facility.camera_count,
+        *(day_label(shown.at) if shown else "" for shown in proofs),
+        up_label(one.status.pictures),
+        "Có" if one.is_accepted else "Chưa",
+    )
+
+
+ACCEPTANCE_REPORT = Report(
+    heading="NGHIỆM THU KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_count,
+    document=_document,
+    lines=_lines,
+    pages=_pages,
+    rests_on_proof=True,
+)
+"""The report on acceptance."""
+
+
+_NO_PLAN = "no plan yet"
+_EMPTY = "-"
+_BOUND = tuple(one for one in Timeliness if one is not Timeliness.NOT_BOUND)
+
+
+def _count_scorecard(listing: FacilityList) -> Scorecard:
+    return scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares)
+
+
+# --- document --------------------------------------------------------------------------------------
+
+
+def _document_scorecard(card: Scorecard) -> Document:
+    of = card.incidents
+    run = {"run": of.run, "at": local_iso(of.at), "limit": list(of.limit)} if of else None
+    return {
+        "carriers": [{"carrier": one.carrier, "name": one.name} | _score_document(one) for one in card.scores],
+        "all_carriers": _score_document(card.total),
+        "incidents_of": run,
+        "availability_of": _span_document(card.shares) if card.shares else None,
+    }
+
+
+def _span_document(shares: CarrierShares) -> Document:
+    return {
+        "from": local_iso(shares.span.begin),
+        "until": local_iso(shares.span.until),
+        "longest_s": round(shares.longest.total_seconds()),
+        "paths": shares.total.paths if shares.total else 0,
+        "damaged": list(shares.damaged),
+    }
+
+
+def _score_document(score: CarrierScore) -> Document:
+    group = score.group
+    return {
+        "facilities": group.facilities,
+        "connected": group.connected,
+        "up_now": group.up,
+        "not_up": group.not_up,
+        "unknown": group.unknown,
+        "timeliness": {one.value: count for one, count in score.timeliness.items()},
+        "blocked": group.blocked_in_all,
+        "taking_over": score.taking_over,
+        "cameras": group.cameras,
+        "cameras_up": group.cameras_up,
+        "cameras_down": group.cameras_down,
+        "cameras_unknown": group.cameras_unknown,
+        "incidents": None if score.incidents is None else dict(score.incidents),
+        "availability": None if score.share is None else share_document(score.share),
+    }
+
+
+# --- text ------------------------------------------------------------------------------------------
+
+
+def _lines_scorecard(card: Scorecard) -> Iterator[str]:
+    bound = (one.value.replace("_", " ") for one in _BOUND)
+    now = ("facilities", "connected", "up now", "not up", "unknown")
+    shares = ("available", "agreed", "maintenance", "not measured")
+    names = ("carrier", *now, *bound, "blocked", "taking over", "cameras up now", "incidents", *shares)
+    rows = [_cells_scorecard(one, one.carrier or _NO_PLAN) for one in card.scores]
+    yield from text_table(names, [*rows, _cells_scorecard(card.total, TOTAL_NAME)], numbers=True)
+    yield ""
+    yield from _share_lines(card.shares)
+    yield ""
+    if card.incidents is None:
+        yield "incidents: not known, no verification is recorded"
+        return
+    limit = f", limited to {' '.join(card.incidents.limit)}" if card.incidents.limit else ""
+    yield f"incidents of {card.incidents.run} ({local_time(card.incidents.at)}{limit}):"
+    for one in card.scores:
+        for cause, count in sorted((one.incidents or {}).items(), key=lambda item: (-item[1], item[0])):
+            yield f"  {one.carrier}: {count} {cause}"
+    if not card.total.incidents:
+        yield "  none"
+
+
+def _share_lines(shares: CarrierShares | None) -> Iterator[str]:
+    if shares is None:
+        yield "available: not known of a host alone, as no verdict names one; choose carriers, provinces or facilities"
+    elif shares.total is None:
+        yield f"available {span_line(shares.span)}: not known, no verdict of that time is recorded"
+    else:
+        yield f"available {span_line(shares.span)}:"
+        rows = tuple(shares.by_carrier.values())
+        yield from (f"  {printable(line)}" for line in availability_ending("carrier", rows, shares.total))
+
+
+def _cells_scorecard(score: CarrierScore, name: str) -> list[str]:
+    group = score.group
+    now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
+    counts = (*now, *(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
+    incidents = "unknown" if score.incidents is None else str(sum(score.incidents.values()))
+    shares = (cell or _EMPTY for cell in _share_cells(score.share))
+    return [name, *map(str, counts), f"{group.cameras_up}/{group.cameras}", incidents, *shares]
+
+
+def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
+    """What is said of a share: nothing where no verdict is kept; of what was never measured only how long that was."""
+    if row is None:
+        return ("", "", "", "")
+    one = row.measured
+    available = "" if one.available is None else percent(one.available)
+    return (available, agreed_percent(row.agreed), percent(one.maintenance_share), percent(one.unmeasured_share))
+
+
+# --- pages -----------------------------------------------------------------------------------------
+
+_COLUMNS_scorecard = (
+    ("Doanh nghiệp", 22),
+    ("Tổng số cơ sở", 10),
+    ("Đã kết nối", 10),
+    ("Hiện đủ hình", 10),
+    ("Hiện không đủ hình", 10),
+    ("Hiện chưa rõ", 10),
+    *((label(one), 10) for one in _BOUND),
+    ("Vướng mắc", 10),
+    ("Sắp tiếp nhận", 10),
+    ("Tổng số camera", 10),
+    ("Camera hiện có hình", 10),
+    ("Camera hiện mất hình", 10),
+    ("Camera hiện chưa rõ", 10),
+    ("Sự cố đang mở", 10),
+    ("Kiểm chứng gần nhất", 16),
+    ("Tỷ lệ thời gian có hình", 12),
+    ("Mức đã thỏa thuận", 12),
+    ("So với mức đã thỏa thuận", 14),
+    ("Tỷ lệ thời gian bảo trì", 12),
+    ("Tỷ lệ thời gian chưa đo", 12),
+)
+
+
+def _pages_scorecard(card: Scorecard, _listing: FacilityList) -> tuple[Page, ...]:
+    rows = [_counts(one, one.name or NO_PLAN_LABEL) for one in card.scores]
+    pages = [Page("Theo doanh nghiệp", _COLUMNS_scorecard, rows, _counts(card.total, TOTAL_LABEL))]
+    if card.incidents:
+        of = f"Lần kiểm tra {card.incidents.run}, {day_label(card.incidents.at)}"
+        columns = (("Doanh nghiệp", 22), ("Nguyên nhân (như verify ghi)", 34), ("Số sự cố", 10), ("Nguồn", 44))
+        pages.append(Page("Sự cố theo nguyên nhân", columns, _incident_rows(card.scores, of)))
+    return tuple(pages)
+
+
+def _counts(score: CarrierScore, name: str) -> SheetRow:
+    group = score.group
+    now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
+    cameras = (group.cameras, group.cameras_up, group.cameras_down, group.cameras_unknown)
+    incidents = "Chưa rõ" if score.incidents is None else sum(score.incidents.values())
+    kept = (*(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
+    available, agreed, *apart = (cell.replace(".", ",") for cell in _share_cells(score.share))
+    against = label(score.share.kept) if score.share else ""
+    shares = (available, agreed, against, *apart)
+    return (name, *now, *kept, *cameras, incidents, day_label(group.last_proved), *shares)
+
+
+def _incident_rows(scores: Sequence[CarrierScore], of: str) -> list[SheetRow]:
+    return [(one.name, cause, count, of) for one in scores for cause, count in sorted((one.incidents or {}).items())]
+
+
+def _basis(card: Scorecard) -> str:
+    if card.shares is None:
+        return "không tính tỷ lệ thời gian có hình theo máy chủ"
+    span = f"từ {day_label(card.shares.span.begin)} đến trước {day_label(card.shares.span.until)}"
+    if card.shares.total is None:
+        return f"không có tỷ lệ thời gian có hình, do chưa ghi nhận lần kiểm tra nào {span}"
+    return f"tỷ lệ thời gian có hình {span}, tính trên thời gian đã đo và ngoài bảo trì"
+
+
+SCORECARD = Report(
+    heading="KẾT QUẢ THỰC HIỆN CỦA CÁC DOANH NGHIỆP VIỄN THÔNG",
+    count=_count_scorecard,
+    document=_document_scorecard,
+    lines=_lines_scorecard,
+    pages=_pages_scorecard,
+    rests_on_proof=True,
+    needs_incidents=True,
+    needs_shares=True,
+    basis=_basis,
+)
+"""The report on carriers."""

@@ -1,15 +1,23 @@
-"""The report on surveys: who was surveyed, and what was found. Pure."""
+"""The report on surveys: who was surveyed, and what was found. Pure.
+
+The report that survey minutes are made of: what was found at each facility, and its devices one by one. Pure.
+
+It has no address of a device and no login: those are for whoever serves the site alone.
+
+The report on zones: where no camera looks. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from provisioner.base.json_document import Document
-from provisioner.inventory.model import Facility, Survey, SurveyVerdict
+from provisioner.base.text import Document, counted
+from provisioner.inventory.model import Camera, Facility, Operating, Survey, SurveyVerdict
 from provisioner.report.exports.report import FacilityList, Report
+from provisioner.report.facilities import device_words
 from provisioner.report.labels import TOTAL_LABEL, day_label, label
-from provisioner.report.pages import Page, SheetRow
-from provisioner.report.surveys import SurveyGroup, Surveys, surveys
+from provisioner.report.progress import Cover, SurveyGroup, Surveys, ZoneCover, ZoneGroup, Zones, surveys, zones
+from provisioner.report.sheets import Page, SheetRow
 from provisioner.report.tables import TOTAL_NAME, text_table
 
 
@@ -175,3 +183,193 @@ SURVEYS = Report(
     pages=_pages,
 )
 """The report on surveys."""
+
+
+def _count_survey_minutes(listing: FacilityList) -> tuple[Facility, ...]:
+    return tuple(one for one in listing.facilities if one.operating is not Operating.CLOSED)
+
+
+def _document_survey_minutes(facilities: tuple[Facility, ...]) -> Document:
+    return {"facilities": [_facility_document_survey_minutes(one) for one in facilities]}
+
+
+def _facility_document_survey_minutes(facility: Facility) -> Document:
+    return {
+        "facility": facility.id,
+        "name": facility.name,
+        "province": facility.province,
+        "survey": survey_document(facility.survey) if facility.survey else None,
+        "devices": [_device_document(facility, camera) for camera in facility.cameras],
+    }
+
+
+def _device_document(facility: Facility, camera: Camera) -> Document:
+    makes = {one.id: one.make.value for one in facility.recorders}
+    return {
+        "camera": camera.id,
+        "zone": camera.zone.value,
+        "make": camera.make.value if camera.make else makes.get(camera.recorder or ""),
+        "recorder": camera.recorder,
+    }
+
+
+def _lines_survey_minutes(facilities: tuple[Facility, ...]) -> Iterator[str]:
+    names = ("facility", "surveyed", "present", "fit", "missing", "verdict", "registered")
+    yield from text_table(names, [_cells(one) for one in facilities], numbers=False)
+    missing = [one.id for one in facilities if one.survey is None]
+    yield ""
+    yield f"{len(facilities) - len(missing)} of {counted(len(facilities), 'facility')} surveyed"
+    for name in missing:
+        yield f"no minutes: {name}: no survey of it is written down"
+
+
+def _cells(facility: Facility) -> list[str]:
+    survey = facility.survey
+    if survey is None:
+        return [facility.id, "-", "-", "-", "-", "-", str(facility.camera_count)]
+    cameras = survey.cameras
+    counts = [str(cameras.present), str(cameras.fit), str(cameras.missing)]
+    return [facility.id, str(survey.surveyed_on), *counts, survey.verdict.value, str(facility.camera_count)]
+
+
+_MINUTES = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Ngày khảo sát", 14),
+    ("Thành phần", 30),
+    ("Camera hiện có", 10),
+    ("Camera đáp ứng", 10),
+    ("Camera cần bổ sung", 10),
+    ("Camera đã đăng ký", 10),
+    ("Kết quả", 24),
+    ("Đề xuất", 34),
+)
+_DEVICES = (("Mã cơ sở", 16), ("Cơ sở", 34), ("Mã camera", 14), ("Khu vực", 26), ("Vị trí", 30), ("Thiết bị", 34))
+
+
+def _pages_survey_minutes(facilities: tuple[Facility, ...], listing: FacilityList) -> tuple[Page, ...]:
+    surveyed = [one for one in facilities if one.survey]
+    minutes = [_minutes(n, one, listing.province_of(one).name) for n, one in enumerate(surveyed, start=1)]
+    devices = [_device(one, camera) for one in surveyed for camera in one.cameras]
+    return Page("Biên bản khảo sát", _MINUTES, minutes), Page("Thiết bị đã đăng ký", _DEVICES, devices)
+
+
+def _minutes(number: int, facility: Facility, province: str) -> SheetRow:
+    survey = facility.survey
+    if survey is None:
+        raise ValueError(f"{facility.id} was not surveyed")
+    cameras = survey.cameras
+    return (
+        *(number, facility.id, facility.name, province, day_label(survey.surveyed_on)),
+        ", ".join(label(party) for party in survey.by),
+        *(cameras.present, cameras.fit, cameras.missing, facility.camera_count),
+        *(label(survey.verdict), survey.advice or ""),
+    )
+
+
+def _device(facility: Facility, camera: Camera) -> SheetRow:
+    where = camera.location or ""
+    return facility.id, facility.name, camera.id, label(camera.zone), where, device_words(facility, camera)
+
+
+SURVEY_MINUTES = Report(
+    heading="BIÊN BẢN KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_count_survey_minutes,
+    document=_document_survey_minutes,
+    lines=_lines_survey_minutes,
+    pages=_pages_survey_minutes,
+)
+"""The report that survey minutes are made of."""
+
+
+_LISTED = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Khu vực", 32),
+    ("Hiện trạng", 40),
+)
+
+
+def _count_zones(listing: FacilityList) -> Zones:
+    return zones(listing.facilities)
+
+
+# --- document --------------------------------------------------------------------------------------
+
+
+def _document_zones(report: Zones) -> Document:
+    return {
+        "by_zone": [_group_document_zones(group) for group in report.by_zone],
+        "lacking": [_cover_document(one) for one in report.lacking],
+    }
+
+
+def _group_document_zones(group: ZoneGroup) -> Document:
+    counts = {cover.value: count for cover, count in group.covers.items()}
+    return {"zone": group.zone.value, "facilities": group.facilities, **counts}
+
+
+def _cover_document(one: ZoneCover) -> Document:
+    return {
+        "facility": one.facility.id,
+        "province": one.facility.province,
+        "zone": one.zone.value,
+        "cameras": one.cameras,
+        "cover": one.cover.value,
+    }
+
+
+# --- text ------------------------------------------------------------------------------------------
+
+
+def _lines_zones(report: Zones) -> Iterator[str]:
+    names = ("zone", "facilities", *(cover.value.replace("_", " ") for cover in Cover))
+    rows = [
+        [group.zone.value, str(group.facilities), *(str(group.covers[cover]) for cover in Cover)]
+        for group in report.by_zone
+    ]
+    yield from text_table(names, rows, numbers=True)
+    yield ""
+    gaps: dict[str, list[str]] = {}
+    for one in report.lacking:
+        if one.cover is Cover.GAP:
+            gaps.setdefault(one.facility.id, []).append(one.zone.value)
+    for facility, names_of_zones in gaps.items():
+        yield f"{facility}: no camera at {', '.join(names_of_zones)}"
+
+
+# --- pages -----------------------------------------------------------------------------------------
+
+
+def _pages_zones(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
+    columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((label(cover), 18) for cover in Cover))
+    lacking = [
+        (number, one.facility.id, one.facility.name, listing.province_of(one.facility).name, *_labels(one))
+        for number, one in enumerate(report.lacking, start=1)
+    ]
+    return (
+        Page("Theo khu vực", columns, [_zone_counts(group) for group in report.by_zone]),
+        Page("Khu vực chưa có camera", _LISTED, lacking),
+    )
+
+
+def _labels(one: ZoneCover) -> tuple[str, str]:
+    return label(one.zone), label(one.cover)
+
+
+def _zone_counts(group: ZoneGroup) -> SheetRow:
+    return (label(group.zone), group.facilities, *(group.covers[cover] for cover in Cover))
+
+
+ZONES = Report(
+    heading="CÁC KHU VỰC CHƯA CÓ CAMERA TẠI CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_count_zones,
+    document=_document_zones,
+    lines=_lines_zones,
+    pages=_pages_zones,
+)
+"""The report on zones."""

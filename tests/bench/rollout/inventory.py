@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from provisioner.base.vault import SECRETS_ID, encrypt
-from provisioner.cli.context import today
-from provisioner.inventory.files.lock import write_lock
+from provisioner.cli.support.context import today
+from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.new_secrets import recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING

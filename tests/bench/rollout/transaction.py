@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from provisioner.cli.context import today
+from provisioner.cli.support.context import today
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
-from provisioner.pipeline.session import Session
-from provisioner.pipeline.stages import make_plan
-from provisioner.runs.apply import apply_plan
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import make_plan
 from tests.bench.child import BenchError, adopt_orphans, children_cpu, reap_orphans
 
 _TIMEOUT_S = 240.0

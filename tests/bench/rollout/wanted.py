@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from provisioner.cli.context import today
-from provisioner.pipeline.session import Session
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, SENTINEL_PREFIX, RenderedFile
+from provisioner.cli.support.context import today
+from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, SENTINEL_PREFIX, RenderedFile
+from provisioner.operations.pipeline.session import Session
 
 
 def write(root: Path, out: Path, hosts: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from sqlalchemy import Engine, event
 
-from provisioner.history.place import StatePlace
+from provisioner.record.place import StatePlace
 from tests.postgresql import PostgresServer, server_programs, started_server
 
 SQLITE: Final = "SQLite"

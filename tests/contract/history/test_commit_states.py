@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from provisioner.base.errors import LockedError
-from provisioner.history.commit_states import MOST, CommitRow, keep_commit_states, reached_last, read_commit_states
-from provisioner.history.database import open_database
-from provisioner.history.lease import LeaseHolder, agent_lease, night_lease
-from provisioner.history.place import StatePlace
-from provisioner.history.tables import commit_states
+from provisioner.record.database import open_database
+from provisioner.record.leases import LeaseHolder, agent_lease, night_lease
+from provisioner.record.place import StatePlace
+from provisioner.record.sent import MOST, CommitRow, keep_commit_states, reached_last, read_commit_states
+from provisioner.record.tables import commit_states
 
 pytestmark = pytest.mark.contract
 AT = datetime(2021, 6, 1, tzinfo=UTC)

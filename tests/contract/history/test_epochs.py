@@ -9,8 +9,8 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.history.place import StatePlace
-from provisioner.history.store import open_history
+from provisioner.record.place import StatePlace
+from provisioner.record.store import open_history
 from tests import histories as make
 
 HOSTS = ("relay-1", "relay-2", "centre-1")

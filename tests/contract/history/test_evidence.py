@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Operation
-from provisioner.history.store import History, open_history
-from provisioner.lifecycle.evidence import Shown
+from provisioner.record.entries import Operation
+from provisioner.record.lifecycle.evidence import Shown
+from provisioner.record.place import StatePlace
+from provisioner.record.store import History, open_history
 from tests import histories as make
 from tests.pasts import Past, pasts, read
 from tests.postgresql import PostgresServer

@@ -14,13 +14,13 @@ from sqlalchemy import text
 
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
-from provisioner.history import store
-from provisioner.history.database import open_database
-from provisioner.history.event_log import Event, EventLog
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Operation, genesis
-from provisioner.history.seal import RecordKeys, record_keys
-from provisioner.history.store import History, find_history, open_history
+from provisioner.record import store
+from provisioner.record.database import open_database
+from provisioner.record.entries import Operation, genesis
+from provisioner.record.event_log import Event, EventLog
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import RecordKeys, record_keys
+from provisioner.record.store import History, find_history, open_history
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 

@@ -17,12 +17,12 @@ from sqlalchemy import text
 
 from provisioner.base.errors import LockedError
 from provisioner.base.secret import Secret
-from provisioner.history.database import open_database
-from provisioner.history.lease import LeaseHolder, night_lease
-from provisioner.history.notices import ReadNotices, keep_notice, read_notices
-from provisioner.history.place import StatePlace
-from provisioner.history.seal import record_keys
-from provisioner.history.store import open_history
+from provisioner.record.database import open_database
+from provisioner.record.leases import LeaseHolder, night_lease
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import record_keys
+from provisioner.record.sent import ReadNotices, keep_notice, read_notices
+from provisioner.record.store import open_history
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 

@@ -17,14 +17,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import make_url, text
 
 from provisioner.base.errors import StateError
-from provisioner.history import schema_revision
-from provisioner.history.database import Database, open_database
-from provisioner.history.notices import read_notices
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Operation
-from provisioner.history.schema_revision import KNOWN, REVISION, revision_of
-from provisioner.history.store import find_history, open_history
-from provisioner.history.tables import metadata, migrations
+from provisioner.record import database as schema_revision
+from provisioner.record.database import KNOWN, REVISION, Database, open_database, revision_of
+from provisioner.record.entries import Operation
+from provisioner.record.place import StatePlace
+from provisioner.record.sent import read_notices
+from provisioner.record.store import find_history, open_history
+from provisioner.record.tables import metadata, migrations
 from tests import histories as make
 
 CASES = Path(__file__).parents[2] / "cases/history"

@@ -10,21 +10,19 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from provisioner.availability.kept import KeptVerdict, SweptPaths
-from provisioner.availability.measured import Span
-from provisioner.availability.months import cell_groups
-from provisioner.availability.shares import GroupedBy, GroupTimes, group_times
-from provisioner.base.clock import VIETNAM
 from provisioner.base.secret import Secret
-from provisioner.history.database import open_database
-from provisioner.history.month_sums_kept import keep_month_sums
-from provisioner.history.month_sums_query import read_summed
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Cut, Ending, Operation, Run
-from provisioner.history.retention import prune
-from provisioner.history.seal import record_keys
-from provisioner.history.store import find_history, open_history
-from provisioner.history.verdicts import read_span
+from provisioner.base.text import VIETNAM
+from provisioner.record.availability.measured import GroupedBy, GroupTimes, Span, group_times
+from provisioner.record.availability.months import cell_groups
+from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.database import open_database
+from provisioner.record.entries import Cut, Ending, Operation, Run
+from provisioner.record.month_sums import keep_month_sums, read_summed
+from provisioner.record.place import StatePlace
+from provisioner.record.retention import prune
+from provisioner.record.seal import record_keys
+from provisioner.record.store import find_history, open_history
+from provisioner.record.verdicts import read_span
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 

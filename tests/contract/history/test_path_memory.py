@@ -11,13 +11,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
-from provisioner.history.database import open_database
-from provisioner.history.path_memory import FORGOTTEN_AFTER, ReadMemories, read_memories, remember_paths
-from provisioner.history.place import StatePlace
-from provisioner.history.seal import record_keys
-from provisioner.history.store import find_history, open_history
+from provisioner.base.text import Document
+from provisioner.record.database import open_database
+from provisioner.record.path_memory import FORGOTTEN_AFTER, ReadMemories, read_memories, remember_paths
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import record_keys
+from provisioner.record.store import find_history, open_history
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from provisioner.history.place import VARIABLE, StatePlace
+from provisioner.record.place import VARIABLE, StatePlace
 from tests.postgresql import PostgresServer, server_programs
 from tests.recorded import RecordingController, recording_controller
 

@@ -9,17 +9,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from provisioner.availability.kept import KeptVerdict, SweptPaths
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
-from provisioner.history.database import open_database
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Cut, Operation
-from provisioner.history.retention import held_classes, prune
-from provisioner.history.rows import DamagedRecordError
-from provisioner.history.seal import record_keys
-from provisioner.history.store import find_history, open_history
-from provisioner.history.verdicts import read_since, record_verdicts
+from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.database import open_database
+from provisioner.record.entries import Cut, Operation
+from provisioner.record.place import StatePlace
+from provisioner.record.retention import held_classes, prune
+from provisioner.record.seal import record_keys
+from provisioner.record.store import find_history, open_history
+from provisioner.record.tables import DamagedRecordError
+from provisioner.record.verdicts import read_since, record_verdicts
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 
@@ -143,7 +143,7 @@ def test_nothing_leaves_a_damaged_history(sealed: StatePlace) -> None:
 
 def test_programs_from_before_refuse_it(sealed: StatePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     leave(sealed)
-    monkeypatch.setattr("provisioner.history.database.PRUNED_SCHEMA", 1)
+    monkeypatch.setattr("provisioner.record.database.PRUNED_SCHEMA", 1)
     with pytest.raises(StateError, match="of another version") as raised:
         read_since(sealed)
     assert raised.value.exit_code == 13

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.history.place import VARIABLE, StatePlace, state_place_of
-from provisioner.history.store import open_history
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.record.place import VARIABLE, StatePlace, state_place_of
+from provisioner.record.store import open_history
 from tests.agent.disk_hosts import DiskHosts, forked
 from tests.recorded import EXAMPLE, RecordingController
 

@@ -10,15 +10,15 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from provisioner.availability.kept import KeptVerdict, SweptPaths
-from provisioner.availability.measured import Span, total_of
 from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
-from provisioner.history.database import open_database
-from provisioner.history.place import StatePlace
-from provisioner.history.seal import record_keys
-from provisioner.history.store import find_history, open_history
-from provisioner.history.verdicts import read_availability, read_nights, read_since, record_verdicts
+from provisioner.record.availability.measured import Span, total_of
+from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.database import open_database
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import record_keys
+from provisioner.record.store import find_history, open_history
+from provisioner.record.verdicts import read_availability, read_nights, read_since, record_verdicts
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 

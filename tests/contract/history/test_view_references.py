@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from provisioner.base.secret import Secret
-from provisioner.history.database import open_database
-from provisioner.history.place import StatePlace
-from provisioner.history.seal import record_keys
-from provisioner.history.store import find_history, open_history
-from provisioner.history.view_references import add_references, read_references
+from provisioner.record.database import open_database
+from provisioner.record.path_memory import add_references, read_references
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import record_keys
+from provisioner.record.store import find_history, open_history
 from tests import histories as make
 from tests.hostile import LOCAL_USER
 

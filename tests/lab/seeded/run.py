@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from provisioner.base.json_document import Document
-from provisioner.cli.context import today
-from provisioner.history.path_memory import remember_paths
-from provisioner.pipeline.session import Session
-from provisioner.runs.journal import state_place
+from provisioner.base.text import Document
+from provisioner.cli.support.context import today
+from provisioner.operations.apply.journal import state_place
+from provisioner.operations.pipeline.session import Session
+from provisioner.record.path_memory import remember_paths
 from provisioner.verify.memory import NOTHING, memory_document, memory_from
 from provisioner.verify.reference import LASTS_FOR
 from tests.lab.deployment import Deployment

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.apply.dispatcher import Dispatcher
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.operations.rollout.dispatcher import Dispatcher
 from tests.hostile import RELAY
 from tests.unit.apply.world import state
 

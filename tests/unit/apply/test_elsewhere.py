@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.apply import Job, RolloutOptions, relays_beside
-from provisioner.apply.job import first_call
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.observe import observe
+from provisioner.operations.rollout import Job, RolloutOptions, relays_beside
+from provisioner.operations.rollout.job import first_call
 from tests import fleets
 from tests.hostile import CENTRE, GATEWAY
 from tests.unit.apply.world import Controller, state

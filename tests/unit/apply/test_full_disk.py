@@ -11,12 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
-from provisioner.render.templates import load_templates
-from provisioner_host import files, main, paths, room
-from provisioner_host.shell import Failed
-from provisioner_host.transaction import Transaction
+from provisioner_host import main
+from provisioner_host.change.transaction import Transaction
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.shell import Failed
 from tests.lab.direct import BOOTSTRAP
 
 from .world import state
@@ -86,7 +87,7 @@ def test_a_write_that_finds_no_room_names_folder_amounts_and_what_to_do(
     with pytest.raises(OSError, match="needed") as caught:
         files.write(tmp_path / "manifest.json", b"x" * 5000, mode=0o600)
     assert caught.value.errno == errno.ENOSPC
-    assert room.words_of(caught.value) == (
+    assert files.words_of(caught.value) == (
         f"{tmp_path} is on a disk that is full, 2 KiB free, 4 KiB needed: make room there (df -h {tmp_path})"
     )
     assert list(tmp_path.iterdir()) == []
@@ -97,7 +98,7 @@ def test_an_error_that_names_no_file_is_of_the_folder_that_has_no_room(
 ) -> None:
     var = tmp_path / "var"
     var.mkdir()
-    monkeypatch.setattr(room, "_OURS", (var / "lib", Path("/")))
+    monkeypatch.setattr(files, "_OURS", (var / "lib", Path("/")))
     devices = {var: 1, Path("/"): 2}
     usual = Path.stat
     monkeypatch.setattr(
@@ -105,7 +106,7 @@ def test_an_error_that_names_no_file_is_of_the_folder_that_has_no_room(
         if p in devices else usual(p, **more)
     )  # fmt: skip
     monkeypatch.setattr(os, "statvfs", lambda place: _disk(free=0 if place == var else 1 << 30))
-    said = room.words_of(OSError(errno.ENOSPC, "No space left on device"))
+    said = files.words_of(OSError(errno.ENOSPC, "No space left on device"))
     assert said == f"{var} is on a disk that is full, 0 bytes free: make room there (df -h {var})"
 
 
@@ -121,7 +122,7 @@ def test_each_kind_of_no_room_has_its_own_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, disk: SimpleNamespace, words: str
 ) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: disk)
-    said = room.words_of(OSError(number, os.strerror(number), str(tmp_path / "gone" / "file")))
+    said = files.words_of(OSError(number, os.strerror(number), str(tmp_path / "gone" / "file")))
     assert said.startswith(f"{tmp_path} is on a disk ")
     assert words in said
 
@@ -144,8 +145,8 @@ def test_a_step_and_an_operation_say_it(
 
 
 def test_other_errors_keep_their_words() -> None:
-    assert room.words_of(FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/y")) == (
+    assert files.words_of(FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/y")) == (
         "/x/y: No such file or directory"
     )
-    assert room.words_of(Failed("wg: code 1")) == "wg: code 1"
-    assert paths.STATE in room._OURS  # noqa: SLF001
+    assert files.words_of(Failed("wg: code 1")) == "wg: code 1"
+    assert paths.STATE in files._OURS  # noqa: SLF001

@@ -7,13 +7,21 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.apply import GateRules
-from provisioner.apply.answer import LiveRules, Look, PathSession, PeerSession, Sessions
-from provisioner.apply.gate import WATCH_S, Decision, GateVerdict, decide
-from provisioner.apply.touched import Served, Touched, touched_by, touched_names
-from provisioner.apply.unnamed import chance_of, undeclared_changes
-from provisioner.apply.watch import PathsSeen, Watch, paths_in
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.operations.rollout import GateRules
+from provisioner.operations.rollout.affected import chance_of, undeclared_changes
+from provisioner.operations.rollout.affected_paths import Served, Touched, touched_by, touched_names
+from provisioner.operations.rollout.answers import (
+    LiveRules,
+    Look,
+    PathSession,
+    PathsSeen,
+    PeerSession,
+    Sessions,
+    Watch,
+    paths_in,
+)
+from provisioner.operations.rollout.gate import WATCH_S, Decision, GateVerdict, decide
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.evidence import LiveTunnel, Read, RelayEvidence, Sample, Sources
 from tests.hostile import CAMERA
 from tests.unit.apply.world import state

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import Job, RolloutOptions
-from provisioner.apply.job import confirm_call, first_call
-from provisioner.base.diagnostics import Problem
-from provisioner.base.held import HeldFacility
+from provisioner.base.errors import Problem
+from provisioner.base.frozen import HeldFacility
 from provisioner.base.secret import Secret, content_key, host_digest_key
+from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import desired_state
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
-from provisioner_host import held as host_held
-from provisioner_host.relay import describe
-from provisioner_host.saved_texts import Unclear
-from provisioner_host.shell import Failed
+from provisioner.operations.rollout import Job, RolloutOptions
+from provisioner.operations.rollout.job import confirm_call, first_call
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay.relay import describe
+from provisioner_host.state import frozen as host_held
+from provisioner_host.state.revocable_texts import Unclear
 from tests import fleets, inventories, plans
 
 HOST = "relay-viettel-1"

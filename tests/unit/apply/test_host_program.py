@@ -12,16 +12,17 @@ from typing import Any, cast
 
 import pytest
 
+from provisioner.desired.render import templates as templates_module
+from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
-from provisioner.render import templates as templates_module
-from provisioner.render.templates import Templates, load_templates
-from provisioner_host import apply as apply_module
-from provisioner_host import gate, paths, preflight, switch, units
-from provisioner_host.known import identity, known
-from provisioner_host.lockout import LockedOut, refusal_in, refusal_of
-from provisioner_host.shell import Failed
-from provisioner_host.transaction import ApplyTransaction, Transaction
+from provisioner_host.change import apply as apply_module
+from provisioner_host.change import gate, preflight, switch
+from provisioner_host.change.transaction import ApplyTransaction, Transaction
+from provisioner_host.firewall.lockout import LockedOut, refusal_in, refusal_of
+from provisioner_host.machine import paths, units
+from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.shell import Failed
 from provisioner_host.wire import StatusRequest
 from tests.lab.direct import BOOTSTRAP, MARK
 

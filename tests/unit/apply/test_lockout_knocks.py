@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.desired.render.host import render_host
 from provisioner.desired.spec import HostSpec
-from provisioner.render.host import render_host
-from provisioner_host import firewall, lockout
-from provisioner_host.namespace import scratch
-from provisioner_host.shell import Failed
+from provisioner_host.firewall import firewall, lockout
+from provisioner_host.machine.namespace import scratch
+from provisioner_host.machine.shell import Failed
 from tests import fleets, inventories
 
 HOSTS = fleets.state_of(inventories.inventory()).hosts

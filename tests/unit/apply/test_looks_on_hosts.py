@@ -11,9 +11,15 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import files, firewall, gate, last_good, probe, reach, relay, source_log, tunnel, units
-from provisioner_host.paths import MEDIAMTX_FILE
-from provisioner_host.shell import Failed
+from provisioner_host.change import gate
+from provisioner_host.firewall import firewall
+from provisioner_host.look import probe, reach
+from provisioner_host.machine import files, units
+from provisioner_host.machine.paths import MEDIAMTX_FILE
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import relay, source_log, streams
+from provisioner_host.state import last_good
+from provisioner_host.tunnel import tunnel
 from provisioner_host.wire import GateRequest, PathToRead, SessionsAnswer
 
 STARTED = "2021-05-11T17:00:00Z"
@@ -121,7 +127,7 @@ def test_what_flowed_since_the_host_was_observed_a_moment_ago_is_told(
     clock = iter([observed_at, 101.5, 102.0, 102.2])
     monkeypatch.setattr(time, "time", lambda: next(clock))
     host.paths = [path("hn/slow/sub", 1000), path("hn/still/sub", 1000)]
-    gate.note_streams(host.paths)
+    streams.note_streams(host.paths)
     host.paths[0]["inboundBytes"] = 2000
     sessions = gate.latest(gate.look(None))["sessions"]
     assert {name: path["flowed"] for name, path in (sessions["paths"] or {}).items()} == {

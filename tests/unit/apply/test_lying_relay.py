@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import (
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.operations.rollout import (
     HostOutcome,
     HostResult,
     JournalStep,
@@ -17,7 +18,6 @@ from provisioner.apply import (
     outcome_of,
     roll_out,
 )
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests.hostile import RELAY
 from tests.odd import OddHosts
 from tests.unit.apply.world import Controller, state

@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import HostOutcome, HostResult, MemoryJournal, NotStartedBecause, Rollout, exit_code, roll_out
 from provisioner.hosts.ansible.play import answer_of
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.operations.rollout import (
+    HostOutcome,
+    HostResult,
+    MemoryJournal,
+    NotStartedBecause,
+    Rollout,
+    exit_code,
+    roll_out,
+)
 from tests import fleets
 from tests.odd import OddHosts, nested
 from tests.unit.apply.world import Controller, state

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import apply, dead_man, gate, keys, last_good, lease, preflight, quarantine, switch
-from provisioner_host.shell import Failed
+from provisioner_host.change import apply, gate, preflight, switch
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import quarantine
+from provisioner_host.state import dead_man, keys, last_good, leases
 from provisioner_host.wire import ApplyRequest
 
 REQUEST: Any = {
@@ -65,7 +67,7 @@ class Order:
         monkeypatch.setattr(apply, "begin", lambda _change: None)
         monkeypatch.setattr(apply, "observe", self.named("observe", FACTS))
         monkeypatch.setattr(apply, "health", self.named("health"))
-        monkeypatch.setattr(lease, "lock", held)
+        monkeypatch.setattr(leases, "lock", held)
         for module, name in (
             (keys, "prepare"),
             (keys, "leave"),
@@ -80,8 +82,8 @@ class Order:
             (switch, "switch"),
             (dead_man, "renew"),
             (dead_man, "disarm"),
-            (lease, "release"),
-            (lease, "extend"),
+            (leases, "release"),
+            (leases, "extend"),
         ):
             monkeypatch.setattr(module, name, self.named(name))
         monkeypatch.setattr(switch, "can_arm_early", lambda _change: self.in_place)

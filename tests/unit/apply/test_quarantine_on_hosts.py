@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from provisioner.render.files import MEDIAMTX_FILE
-from provisioner_host import last_good, lease, paths, quarantine, quarantine_watch, relay
-from provisioner_host.relay import describe
-from provisioner_host.shell import Failed
+from provisioner.desired.render.host import MEDIAMTX_FILE
+from provisioner_host.change import quarantine_watch
+from provisioner_host.machine import paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import quarantine, relay
+from provisioner_host.relay.relay import describe
+from provisioner_host.state import last_good, leases
 from tests import fleets
 from tests.unit.apply.world import state
 
@@ -122,7 +125,7 @@ def test_several_logins_at_once_are_one_write(host: Host, monkeypatch: pytest.Mo
 
 def test_what_cannot_be_done_yet_is_done_later_and_the_device_is_halted_meanwhile(host: Host) -> None:
     name = names_of(LOGINS[0])[0]
-    with lease.lock("an apply"):
+    with leases.lock("an apply"):
         host.refuse(name, name)
         assert (host.out, host.watcher.is_due) == ([], True)
         assert [told.split()[0] for told in host.told] == ["add"]
@@ -139,7 +142,7 @@ def test_what_cannot_be_done_yet_is_done_later_and_the_device_is_halted_meanwhil
 
 def test_an_apply_that_brought_another_password_meanwhile_is_left_alone(host: Host) -> None:
     name = names_of(LOGINS[0])[0]
-    with lease.lock("an apply"):
+    with leases.lock("an apply"):
         host.refuse(name, name)
         host.write(text_of(SITES, "another one"))
     host.watcher.act()

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import confirm, files, last_good, paths
-from provisioner_host.transaction import Transaction
+from provisioner_host.change import confirm
+from provisioner_host.change.transaction import Transaction
+from provisioner_host.machine import files, paths
+from provisioner_host.state import last_good
 from tests.hostile import RELAY
 
 HEAD: dict[str, Any] = {"run": "run-1", "sequence": 7, "head": "sha256:1", "seal": "hmac-sha256:2"}

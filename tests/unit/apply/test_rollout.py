@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import (
+from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.operations.rollout import (
     HostOutcome,
     Job,
     MemoryJournal,
@@ -23,10 +24,9 @@ from provisioner.apply import (
     roll_out,
     waves_of,
 )
-from provisioner.apply.gate import WATCH_S
-from provisioner.apply.host_change import HostChange
-from provisioner.apply.journal import StartedHost
-from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.operations.rollout.dispatcher import StartedHost
+from provisioner.operations.rollout.gate import WATCH_S
+from provisioner.operations.rollout.host_change import HostChange
 from tests.simulated import SWITCHED, SimulatedHosts
 from tests.unit.apply.world import Controller, state
 

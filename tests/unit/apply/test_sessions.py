@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import last_good, paths, relay, sessions, units
-from provisioner_host.shell import Failed
+from provisioner_host.machine import paths, units
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import relay, sessions
+from provisioner_host.state import last_good
 from tests.hostile import CENTRE, VIEWER
 
 CENTRE_USER = {"user": "centre-hn", "pass": "sha256:old", "ips": ["10.90.0.1"], "permissions": [{"action": "read"}]}

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import relay
+from provisioner_host.relay import relay
 
 SENTINEL = "cfg/0123456789ab"
 

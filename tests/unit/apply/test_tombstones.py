@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import Job, RolloutOptions
-from provisioner.apply.job import first_call
 from provisioner.base.secret import Secret, content_key, host_digest_key
+from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, WG_FILE
 from provisioner.desired.spec import DesiredState
 from provisioner.inventory.model import Access
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, WG_FILE
-from provisioner_host import files as host_files
-from provisioner_host import last_good, paths, saved_texts, tombstones
-from provisioner_host.relay import describe
-from provisioner_host.shell import Failed
+from provisioner.operations.rollout import Job, RolloutOptions
+from provisioner.operations.rollout.job import first_call
+from provisioner_host.machine import files as host_files
+from provisioner_host.machine import paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay.relay import describe
+from provisioner_host.state import last_good, removed, revocable_texts
 from tests import fleets, inventories
 from tests.hostile import CENTRE, GATEWAY, LOCAL_USER, RELAY, VIEWER
 
@@ -59,7 +60,7 @@ class Disk:
         self.save()
         self.put(wanted)
         self.manifest(run)
-        notes = tombstones.bury(run, elsewhere)
+        notes = removed.bury(run, elsewhere)
         last_good.keep(run)
         self.save()
         return notes
@@ -71,8 +72,8 @@ class Disk:
         owned = [str(self.root / path.lstrip("/")) for path in NAMES.values()]
         last_good.save(owned, last_good.LiveState({name: {} for name in last_good._SAVED_UNITS}, firewall=True))  # type: ignore[typeddict-item]  # noqa: SLF001
 
-    def generation(self, run: str) -> saved_texts.HeldTexts:
-        return tombstones.saved_in(paths.GENERATIONS / run)
+    def generation(self, run: str) -> revocable_texts.HeldTexts:
+        return removed.saved_in(paths.GENERATIONS / run)
 
     def kept(self) -> bytes:
         """All that lies where states are kept."""
@@ -88,7 +89,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
     monkeypatch.setattr(paths, "STATE", moved)
     for name in ("MANIFEST", "LAST_GOOD", "GENERATIONS", "TOMBSTONES", "RECEIPTS", "ARMED"):
         monkeypatch.setattr(paths, name, moved / getattr(paths, name).name)
-    monkeypatch.setattr(tombstones, "_FILES", {k: tmp_path / path.lstrip("/") for k, path in NAMES.items()})
+    monkeypatch.setattr(removed, "_FILES", {k: tmp_path / path.lstrip("/") for k, path in NAMES.items()})
     return there
 
 
@@ -121,8 +122,8 @@ def test_a_rollback_brings_nothing_of_a_closed_facility_back_and_says_so(disk: D
     disk.put(content(state(BOTH)))
     disk.confirm("run-1", content(state(ONE)))
     # An old checkout of the inventory wants it still.
-    notes = tombstones.free_of_revoked(paths.GENERATIONS / "run-1", wanted_by(state(BOTH)), KEY)
-    there = saved_texts.holdings(disk.generation("run-1"))
+    notes = removed.free_of_revoked(paths.GENERATIONS / "run-1", wanted_by(state(BOTH)), KEY)
+    there = revocable_texts.holdings(disk.generation("run-1"))
     assert key_of(state(BOTH), "kcl-bg-002") not in there["peers"]
     assert not [name for name in there["paths"] if "kcl-bg-002" in name]
     (note,) = notes
@@ -138,8 +139,8 @@ def test_what_a_saved_state_holds_that_the_inventory_does_not_want_stays_away(di
     key = key_of(state(BOTH), "kcl-bg-002")
     gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
     disk.confirm("run-1", content(state(ONE)), elsewhere=(key, *gone))
-    assert key in saved_texts.holdings(disk.generation("run-1"))["peers"], "it may come back while it is wanted"
-    tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY)
+    assert key in revocable_texts.holdings(disk.generation("run-1"))["peers"], "it may come back while it is wanted"
+    removed.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY)
     assert not traces("kcl-bg-002").search("".join(disk.generation("run-1")).encode())
 
 
@@ -148,8 +149,10 @@ def test_what_moved_to_another_relay_comes_back_while_the_inventory_wants_it(dis
     key = key_of(state(BOTH), "kcl-bg-002")
     gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
     disk.confirm("run-1", content(state(ONE)), elsewhere=(key, *gone))
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", wanted_by(state(BOTH)), KEY) == []
-    assert disk.generation("run-1") == saved_texts.HeldTexts(*(text.decode() for text in ordered(content(state(BOTH)))))
+    assert removed.free_of_revoked(paths.GENERATIONS / "run-1", wanted_by(state(BOTH)), KEY) == []
+    assert disk.generation("run-1") == revocable_texts.HeldTexts(
+        *(text.decode() for text in ordered(content(state(BOTH))))
+    )
 
 
 @GATEWAY
@@ -159,7 +162,7 @@ def test_what_moved_does_not_come_back_with_a_secret_that_was_replaced_since(dis
     gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
     disk.confirm("run-1", content(state(ONE, "old-canary")), elsewhere=(key, *gone))
     wanted = wanted_by(state(BOTH, "new-login")) | {key: "a digest of another pre-shared key"}
-    tombstones.free_of_revoked(paths.GENERATIONS / "run-1", wanted, KEY)
+    removed.free_of_revoked(paths.GENERATIONS / "run-1", wanted, KEY)
     assert not traces("kcl-bg-002").search("".join(disk.generation("run-1")).encode())
 
 
@@ -182,7 +185,7 @@ def test_a_key_that_was_replaced_is_in_no_saved_state(disk: Disk) -> None:
     disk.put({path: text.replace(key.encode(), old.encode()) for path, text in desired.items()})
     disk.confirm("run-1", desired)
     assert old not in "".join(disk.generation("run-1"))
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY) != []
+    assert removed.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY) != []
 
 
 @GATEWAY
@@ -211,7 +214,7 @@ def test_a_reader_s_old_secret_is_in_no_saved_state(disk: Disk) -> None:
     disk.put({**new, MEDIAMTX_FILE: new[MEDIAMTX_FILE].replace(hashes[-1], old)})
     disk.confirm("run-1", new)
     assert old not in disk.kept()
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY) == [
+    assert removed.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY) == [
         "with the present secrets, addresses and rights: user centre-centre"
     ]
 
@@ -242,7 +245,7 @@ def test_a_centre_that_was_taken_away_stays_away_with_its_rule(disk: Disk) -> No
 def test_a_management_network_that_was_taken_away_stays_away(disk: Disk) -> None:
     disk.put(content(state(ONE, networks="203.0.113.0/24")))
     disk.confirm("run-1", content(state(ONE, networks="198.51.100.0/27")))
-    assert saved_texts.ssh_in(disk.generation("run-1").rules) == (22, ["198.51.100.0/27"])
+    assert revocable_texts.ssh_in(disk.generation("run-1").rules) == (22, ["198.51.100.0/27"])
 
 
 @LOCAL_USER
@@ -260,7 +263,7 @@ def test_saved_states_let_in_who_may_come_now_in_either_family(disk: Disk, befor
     disk.put(content(state(BOTH, networks=before)))
     disk.confirm("run-1", content(state(ONE, networks=after)))
     rules = disk.generation("run-1").rules
-    assert saved_texts.ssh_in(rules) == (22, after.split())
+    assert revocable_texts.ssh_in(rules) == (22, after.split())
     assert rules.encode() == content(state(ONE, networks=after))[NFT_FILE]
 
 
@@ -276,8 +279,8 @@ def test_rules_of_another_form_for_ipv6_are_not_understood(old: str, new: str) -
     six = content(state(ONE, networks="2001:db8:7::/48"))[NFT_FILE].decode()
     four = content(state(ONE))[NFT_FILE].decode()
     assert old in six
-    with pytest.raises(saved_texts.Unclear):
-        saved_texts.with_ipv6_of(six.replace(old, new), four)
+    with pytest.raises(revocable_texts.Unclear):
+        revocable_texts.with_ipv6_of(six.replace(old, new), four)
 
 
 def test_an_apply_that_brings_a_facility_back_lifts_its_tombstones(disk: Disk) -> None:
@@ -286,7 +289,7 @@ def test_an_apply_that_brings_a_facility_back_lifts_its_tombstones(disk: Disk) -
     disk.confirm("run-2", content(state(BOTH)))
     assert host_files.read_json(paths.TOMBSTONES) == {"peers": {}, "paths": {}, "users": {}}
     disk.confirm("run-3", content(state({**BOTH, "kcl-bg-003": 1})))
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-3", {}, KEY) == []
+    assert removed.free_of_revoked(paths.GENERATIONS / "run-3", {}, KEY) == []
     assert disk.generation("run-3").tunnel.encode() == content(state(BOTH))[WG_FILE]
 
 
@@ -348,7 +351,7 @@ def test_damaged_tombstones_keep_no_state_and_let_no_rollback_through(disk: Disk
     disk.confirm("run-1", content(state(ONE)))
     paths.TOMBSTONES.write_text("{")
     with pytest.raises(Failed, match=r"tombstones\.json is damaged"):
-        tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY)
+        removed.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY)
     disk.confirm("run-2", content(state(BOTH)))
     assert not paths.GENERATIONS.exists() or not list(paths.GENERATIONS.iterdir())
     disk.confirm("run-3", content(state(ONE)))
@@ -386,13 +389,13 @@ def test_a_confirmation_that_was_cut_off_is_finished_before_anything_else(
     disk.manifest("run-3")
     if cut == "before the states":
         with monkeypatch.context() as patch:
-            patch.setattr(tombstones, "clean", interrupted)
+            patch.setattr(removed, "clean", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                tombstones.bury("run-3", ())
-    tombstones.bury_late()
-    everywhere = [disk.generation("run-1"), disk.generation("run-2"), tombstones.saved_in(paths.LAST_GOOD)]
+                removed.bury("run-3", ())
+    removed.bury_late()
+    everywhere = [disk.generation("run-1"), disk.generation("run-2"), removed.saved_in(paths.LAST_GOOD)]
     assert not traces("kcl-bg-002").search("".join(map("".join, everywhere)).encode())
-    assert tombstones.bury_late() == []
+    assert removed.bury_late() == []
 
 
 def interrupted(*_: Any) -> None:
@@ -406,9 +409,9 @@ def test_a_change_that_went_back_has_revoked_nothing(disk: Disk) -> None:
     disk.put(content(state(ONE)))
     # The dead-man's return puts back what last-good has, the manifest as it was with it.
     disk.put(content(state(BOTH, networks="192.0.2.0/24")))
-    assert tombstones.bury_late() == []
+    assert removed.bury_late() == []
     assert host_files.read_json(paths.TOMBSTONES)["peers"] == {}
-    assert tombstones.saved_in(paths.LAST_GOOD).tunnel.encode() == content(state(BOTH))[WG_FILE]
+    assert removed.saved_in(paths.LAST_GOOD).tunnel.encode() == content(state(BOTH))[WG_FILE]
 
 
 def test_no_tombstone_holds_a_secret(disk: Disk) -> None:
@@ -432,7 +435,7 @@ def test_devices_of_a_removed_site_are_asked_by_no_saved_state_and_those_of_othe
     both, one = asked("kcl-bg-001", "kcl-bg-002"), asked("kcl-bg-001")
     disk.put(both)
     disk.confirm("run-1", one)
-    assert len(saved_texts.elements_in(both[NFT_FILE].decode())["onvif"]) == 2
+    assert len(revocable_texts.elements_in(both[NFT_FILE].decode())["onvif"]) == 2
     assert disk.generation("run-1").rules == one[NFT_FILE].decode()
 
 
@@ -442,11 +445,11 @@ def test_rules_by_which_nobody_is_asked_any_more_have_neither_the_set_nor_the_li
     asking, bare = (
         content(fleets.state_of(inventories.inventory(facilities=[one])))[NFT_FILE].decode() for one in listed
     )
-    elements = saved_texts.elements_in(asking)["onvif"]
-    assert saved_texts.with_asked(asking, []) == bare
-    assert saved_texts.with_asked(bare, elements) == asking
-    with pytest.raises(saved_texts.Unclear):
-        saved_texts.with_asked(bare.replace("probe-elsewhere", "another hand"), elements)
+    elements = revocable_texts.elements_in(asking)["onvif"]
+    assert revocable_texts.with_asked(asking, []) == bare
+    assert revocable_texts.with_asked(bare, elements) == asking
+    with pytest.raises(revocable_texts.Unclear):
+        revocable_texts.with_asked(bare.replace("probe-elsewhere", "another hand"), elements)
 
 
 @LOCAL_USER

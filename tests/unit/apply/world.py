@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from provisioner.apply import HostResult, Job, MemoryJournal, Rollout, RolloutOptions, RunProgress, Wave, roll_out
 from provisioner.desired.spec import DesiredState
-from provisioner.history.event_log import Event
 from provisioner.hosts.observe import observe
-from provisioner.plan.changes import Action
+from provisioner.operations.apply.unfinished import progress_of
+from provisioner.operations.rollout import (
+    HostResult,
+    Job,
+    MemoryJournal,
+    Rollout,
+    RolloutOptions,
+    RunProgress,
+    Wave,
+    roll_out,
+)
+from provisioner.plan.change import Action
 from provisioner.plan.diff import changes_of
-from provisioner.runs.unfinished import progress_of
+from provisioner.record.event_log import Event
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
 

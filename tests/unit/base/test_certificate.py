@@ -21,8 +21,8 @@ from provisioner.base.certificate import (
     self_signed,
     server_file,
     signing_request,
+    words_of_end,
 )
-from provisioner.base.certificate_end import words_of_end
 from provisioner.base.secret import Secret
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.child_process import (
+from provisioner.base.processes import (
     OutputTooLongError,
     StillRunningError,
     own_environment,
@@ -159,7 +159,7 @@ def test_an_interpreter_of_ours_imports_nothing_from_its_folder_or_beside_the_pa
         "PYTHONSTARTUP": str(tmp_path / "json.py"),
     }
     with (tmp_path / "said").open("wb") as said:
-        started = start_module("provisioner.base.canonical", ["one"], environment, tmp_path, said)
+        started = start_module("provisioner.base.text", ["one"], environment, tmp_path, said)
         with started:
             assert started.wait(60) == 0, (tmp_path / "said").read_text(encoding="utf-8")
     assert (tmp_path / "said").read_bytes() == b""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.counted import counted, were
+from provisioner.base.text import counted, were
 
 PACKAGE = Path(__file__).parents[3] / "provisioner"
 # Words that end like a plural behind a number and are none, or are verbs behind something that is no number.

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.document_parts import LongList, canonical_parts, indented_parts
-from provisioner.history.packed_document import packed_document
-from provisioner.history.records import canonical, digest
+from provisioner.base.text import LongList, canonical_parts, indented_parts
+from provisioner.record.entries import canonical, digest
+from provisioner.record.verdict_rows import packed_document
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

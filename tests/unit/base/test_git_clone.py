@@ -11,8 +11,7 @@ import pytest
 
 from provisioner.base.errors import NoticeError
 from provisioner.base.git import Checkout
-from provisioner.base.git_clone import clear_left_behind, make_tree, open_clone
-from provisioner.base.git_remote import RemoteAccess, fetch_branch
+from provisioner.base.git_remote import RemoteAccess, clear_left_behind, fetch_branch, make_tree, open_clone
 from tests.hostile import MERGE_REQUEST
 from tests.pipelines.git_server import git
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.base.git_commit import commit_files, committing
+from provisioner.base.git import commit_files, committing
 from tests.hostile import MERGE_REQUEST
 from tests.unit.base.test_git import git
 

@@ -13,8 +13,7 @@ import pytest
 
 from provisioner.base import git_remote
 from provisioner.base.errors import NoticeError
-from provisioner.base.git_clone import open_clone
-from provisioner.base.git_remote import RemoteAccess, fetch_branch
+from provisioner.base.git_remote import RemoteAccess, fetch_branch, open_clone
 from provisioner.base.secret import Secret
 from tests.hostile import MERGE_REQUEST
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.nearest import asked, did_you_mean, nearest
+from provisioner.base.text import asked, did_you_mean, nearest
 
 _WORDS = st.text(st.characters(categories=["L", "N", "P", "Z", "C"]), max_size=20)
 

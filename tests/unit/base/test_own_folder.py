@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError, StateError
-from provisioner.base.own_folder import make_own_folder
+from provisioner.base.files import make_own_folder
 from provisioner.cli import main as program
-from provisioner.history.place import StatePlace
-from provisioner.history.store import open_history
 from provisioner.hosts.artefact import fetch
 from provisioner.inventory.model import MediamtxArtefact
+from provisioner.record.place import StatePlace
+from provisioner.record.store import open_history
 from tests.hostile import LOCAL_USER
 
 UNKNOWN_UID = 54_321

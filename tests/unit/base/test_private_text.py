@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.private_text import holds_login, holds_markup, holds_personal_data, states_login
-from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms.values import line
+from provisioner.importing.grid import Cell
 
 ORDINARY = [
     "Khu cách ly tập trung số 1, phường Trần Nguyên Hãn",

@@ -17,9 +17,9 @@ from provisioner.base.ssh_signature import (
     is_made_by_its_key,
     public_key_of,
     signature_of,
+    text,
     unarmoured,
 )
-from provisioner.base.ssh_wire import text
 from tests import signatures as make
 from tests.hostile import MERGE_REQUEST
 

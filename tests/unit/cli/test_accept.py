@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
 from provisioner.base.vault import VaultPasswords, decrypt
-from provisioner.cli.context import today
-from provisioner_host import quarantine
+from provisioner.cli.support.context import today
+from provisioner_host.relay import quarantine
 from tests.example_terminal import applied
 from tests.unit.cli.test_quarantine import Terminal as QuarantineTerminal
 
@@ -107,9 +107,9 @@ def test_a_day_later_only_the_new_login_counts(changing: Terminal, monkeypatch: 
     saved = changing("plan", "--out", "plan.json")
     assert saved[0] == 0
     noon = datetime.combine(UNTIL, time(12), VIETNAM)
-    monkeypatch.setattr("provisioner.cli.context.now", lambda: noon)
+    monkeypatch.setattr("provisioner.cli.support.context.now", lambda: noon)
     assert changing.document("plan")[1]["changes"] == []
-    monkeypatch.setattr("provisioner.cli.context.now", lambda: noon + timedelta(days=1))
+    monkeypatch.setattr("provisioner.cli.support.context.now", lambda: noon + timedelta(days=1))
     [problem] = changing.document("validate")[1]["problems"]
     assert (problem["code"], problem["severity"]) == ("accept-over", "warning")
     assert problem["file"].endswith(SITE)

@@ -12,9 +12,9 @@ import pytest
 
 from provisioner.base.errors import UsageError
 from provisioner.cli.main import run
-from provisioner.history.event_log import EventLog
-from provisioner.history.store import History
-from provisioner.runs.history import PastRuns
+from provisioner.operations.questions.history import PastRuns
+from provisioner.record.event_log import EventLog
+from provisioner.record.store import History
 from tests import inventories as make
 from tests.command_tree import every_command
 
@@ -102,7 +102,7 @@ def test_a_state_folder_of_the_checkout_is_refused_after_the_command_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make.write_inventory(tmp_path)
-    monkeypatch.setattr("provisioner.cli.context.is_proposed", lambda *_: True)
+    monkeypatch.setattr("provisioner.cli.support.context.is_proposed", lambda *_: True)
     assert run(["status", "-i", str(root)], {"PROVISIONER_STATE": str(root / "state")}) == 13
     assert "its history may be made up" in capsys.readouterr().err
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
 from tests.example_terminal import EXAMPLE, git
 from tests.hostile import MERGE_REQUEST
 from tests.signatures import armoured, key_file, public_line

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.cli.progress.log_file import LogFile
+from provisioner.cli.support.running import LogFile
 from tests.example_terminal import ExampleTerminal, applied
 from tests.hostile import LOCAL_USER
 from tests.pseudo_terminal import PseudoTerminal

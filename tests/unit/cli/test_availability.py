@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from provisioner.availability.kept import KeptVerdict
-from provisioner.base import parallel
-from provisioner.base.clock import VIETNAM
+from provisioner.base import processes
+from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
-from provisioner.history import verdicts
-from provisioner.history.looks_query import ReadLooks
-from provisioner.history.place import StatePlace, state_place_of
-from provisioner.history.verdicts import record_verdicts
-from provisioner.runs import availability
+from provisioner.operations.questions import availability
+from provisioner.record import verdicts
+from provisioner.record.availability.verdict_table import KeptVerdict
+from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.state_queries import ReadLooks
+from provisioner.record.verdicts import record_verdicts
 from tests.unit.cli.test_documents import holds
 from tests.unit.docs.pages import fences, text_of
 
@@ -252,8 +252,8 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few rows are enough for other processes to help."""
     monkeypatch.setattr(availability, "_MANY_ROWS", 1)
     monkeypatch.setattr(availability, "_MANY_PIECES", 2)
-    monkeypatch.setattr(parallel, "can_fork", lambda: True)
-    monkeypatch.setattr(parallel, "processes", lambda: 2)
+    monkeypatch.setattr(processes, "can_fork", lambda: True)
+    monkeypatch.setattr(processes, "processes", lambda: 2)
 
 
 BY = ("camera", "carrier", "province")

@@ -15,9 +15,9 @@ import pytest
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
 from provisioner.cli.main import run
-from provisioner.pipeline import stages
-from provisioner.plan.kept.saved import seal_key
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
+from provisioner.operations.pipeline import stages
+from provisioner.plan.saved.file import seal_key
 from tests.hostile import CENTRE, LOCAL_USER, MERGE_REQUEST, VIEWER
 from tests.simulated import SimulatedHosts
 
@@ -80,7 +80,7 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     # The hosts of the example have their keys: what is made here is the vault's.
     monkeypatch.setattr(stages, "make_host_keys", lambda *_arguments, **_options: ({}, {}))

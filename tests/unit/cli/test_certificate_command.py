@@ -56,7 +56,7 @@ def test_renew_draws_another_key_and_no_file_has_it_in_the_clear(encrypted: Term
 
 
 def test_a_ca_signs_what_is_asked_for_and_nothing_else_is_taken(encrypted: Terminal, tmp_path: Path) -> None:
-    import provisioner.runs.single.certificates as single  # noqa: PLC0415
+    import provisioner.operations.hosts.certificates as single  # noqa: PLC0415
     from tests.unit.base.test_certificate import NOW  # noqa: PLC0415
 
     _, request, _ = encrypted("certificate", "request", RELAY)

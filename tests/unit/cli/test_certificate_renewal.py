@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.base.vault import VaultPasswords
 from provisioner.inventory.loader.secrets import read_secrets, write_carrier_secrets
-from provisioner.runs.single import certificates
+from provisioner.operations.hosts import certificates
 from tests.example_terminal import EXAMPLE
 from tests.hostile import LOCAL_USER
 from tests.unit.base.test_certificate import NOW, Authority

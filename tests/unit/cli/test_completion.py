@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.history.place import state_place_of
-from provisioner.history.records import Ending, Operation, Run
-from provisioner.history.store import open_history
+from provisioner.record.entries import Ending, Operation, Run
+from provisioner.record.place import state_place_of
+from provisioner.record.store import open_history
 from tests import inventories as make
 from tests.pseudo_terminal import PseudoTerminal
 

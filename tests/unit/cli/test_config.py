@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.cli.configuration import SETTINGS, Configuration, read_configuration
 from provisioner.cli.main import run
+from provisioner.cli.support.configuration import SETTINGS, Configuration, read_configuration
 from tests import inventories as make
 from tests.unit.docs.pages import fences, section, text_of
 

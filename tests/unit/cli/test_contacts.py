@@ -16,7 +16,7 @@ import pytest
 
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.main import run
-from provisioner.contacts.store import read_contacts
+from provisioner.importing.contacts.store import read_contacts
 from tests import inventories
 from tests.unit.contacts import book
 

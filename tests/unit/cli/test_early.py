@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.cli.early import begin
-from provisioner.runs import early
+from provisioner.cli.support.early_start import begin
+from provisioner.operations.apply import early_start
 
 
 class Begun:
@@ -28,9 +28,9 @@ class Begun:
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mapping[str, str]]]:
     Begun.started = []
-    monkeypatch.setattr(early, "BegunAnsible", Begun)
+    monkeypatch.setattr(early_start, "BegunAnsible", Begun)
     yield Begun.started
-    early.end()
+    early_start.end()
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_a_command_that_calls_hosts_begins_them_once(started: list[Mapping[str, 
     environment = {"PATH": "/usr/bin"}
     begin(words, environment)
     assert started == [environment]
-    begun = early.begun()
+    begun = early_start.begun()
     assert begun is not None
-    early.end()
-    assert early.begun() is None
+    early_start.end()
+    assert early_start.begun() is None
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_a_command_that_calls_hosts_begins_them_once(started: list[Mapping[str, 
 def test_a_command_that_calls_nobody_begins_nothing(started: list[Mapping[str, str]], words: list[str]) -> None:
     begin(words, {})
     assert started == []
-    assert early.begun() is None
-    early.end()
+    assert early_start.begun() is None
+    early_start.end()
 
 
 def test_where_nodes_call_hosts_nothing_is_begun_here(started: list[Mapping[str, str]], tmp_path: Path) -> None:
@@ -87,6 +87,6 @@ def test_where_it_cannot_begin_the_call_itself_says_why(monkeypatch: pytest.Monk
     def refuses(_environment: Mapping[str, str]) -> None:
         raise HostError("no tmpfs to keep secrets on while they travel")
 
-    monkeypatch.setattr(early, "BegunAnsible", refuses)
+    monkeypatch.setattr(early_start, "BegunAnsible", refuses)
     begin(["verify"], {})
-    assert early.begun() is None
+    assert early_start.begun() is None

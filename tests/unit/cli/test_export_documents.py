@@ -12,7 +12,7 @@ import docx
 import pytest
 from openpyxl import load_workbook
 
-from provisioner.history.records import Ending
+from provisioner.record.entries import Ending
 from provisioner.report.documents import MINUTES, REPORT_LETTERS
 from tests import histories
 from tests.unit.cli.test_documents import holds

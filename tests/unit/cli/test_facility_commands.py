@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml import parse
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST
 from tests.unit.base.test_git import git

@@ -11,9 +11,9 @@ import openpyxl
 import pytest
 
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
-from provisioner.pipeline import stages
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
-from provisioner_host import held as host_held
+from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
+from provisioner.operations.pipeline import stages
+from provisioner_host.state import frozen as host_held
 from tests.example_terminal import ExampleTerminal, applied
 
 RELAY, OTHER_RELAY = "relay-viettel-1", "relay-vnpt-1"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cli import session
 from provisioner.cli.main import run
-from provisioner.history.event_log import Event, EventLog
-from provisioner.history.place import StatePlace, state_place_of
-from provisioner.history.records import Operation
-from provisioner.history.store import open_history
+from provisioner.cli.support import session
+from provisioner.record.entries import Operation
+from provisioner.record.event_log import Event, EventLog
+from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.store import open_history
 from tests import histories
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"

@@ -402,7 +402,7 @@ def test_folders_that_are_nested_without_end_are_told_in_a_sentence(checkout: Ho
 @LOCAL_USER
 @pytest.mark.parametrize("kind", ["a link to nowhere", "a link to a folder", "a file", "a folder"])
 def test_what_others_put_beside_the_private_folder_is_left_alone(tmp_path: Path, kind: str) -> None:
-    from provisioner.hosts.ansible import private  # noqa: PLC0415
+    from provisioner.hosts.ansible import private_folder as private  # noqa: PLC0415
 
     mine = tmp_path / "mine"
     mine.mkdir()

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
-from provisioner.base.printable import printable
+from provisioner.base.text import printable
 from provisioner.cli.main import run
-from provisioner.cli.output import print_document, print_error
-from provisioner.cli.terminal import SafeStream, Terminal, shown
+from provisioner.cli.support.output import print_document, print_error
+from provisioner.cli.support.terminal import SafeStream, Terminal, shown
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"

@@ -166,7 +166,7 @@ def test_of_an_inventory_that_has_no_keys_yet_the_next_command_is_keys_init(
     hosts, machine = SimulatedHosts(), BareMachine.debian(tmp_path / "machine")
     machine.keys.add(KEY)
     hosts.read_script = machine.read_script
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     key = tmp_path / "id"
     key.write_text(CANARY, encoding="utf-8")
     key.with_suffix(".pub").write_text(f"{KEY}\n", encoding="utf-8")
@@ -303,7 +303,7 @@ def test_by_which_key_its_user_is_logged_in_is_never_guessed(
 ) -> None:
     call, machine, words = bare  # noqa: F811
     keys = tuple(" ".join(line.split()[:2]) for line in agent.splitlines())
-    monkeypatch.setattr("provisioner.runs.single.prepare.own_public_keys", lambda _environment: keys)
+    monkeypatch.setattr("provisioner.operations.hosts.prepare.own_public_keys", lambda _environment: keys)
     code, _, err = call(*words[:3], "--user", "root", "--yes")
     assert (code, "--key FILE.pub" in err) == (2, True)
     assert machine.read("etc/passwd").count("deploy") == 0

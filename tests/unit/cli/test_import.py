@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError
+from provisioner.base.files import write_atomic
 from provisioner.base.vault import VaultPasswords
-from provisioner.cli.context import today
 from provisioner.cli.main import run
-from provisioner.contacts.store import read_contacts
+from provisioner.cli.support.context import today
 from provisioner.importing import write as writing
+from provisioner.importing.contacts.store import read_contacts
 from provisioner.inventory.loader.load import check, load
 from tests import inventories as make
 from tests.unit.cli.test_documents import holds

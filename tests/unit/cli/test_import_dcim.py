@@ -14,13 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from provisioner.base.attempt import Patience
+from provisioner.base.http import Patience
 from provisioner.base.secret import Secret
-from provisioner.cli.context import today
-from provisioner.importing.cells.findings import FileRefusedError
+from provisioner.cli.support.context import today
 from provisioner.importing.dcim.client import PAGE, DcimClient
-from provisioner.importing.dcim.field_places import DcimMapping, read_mapping
+from provisioner.importing.dcim.objects import DcimMapping, read_mapping
 from provisioner.importing.forms.columns import FormKind
+from provisioner.importing.grid import FileRefusedError
 from provisioner.inventory.loader.load import check, load
 from tests.hostile import MERGE_REQUEST
 from tests.recorded import Printed, RecordingController, recording_controller

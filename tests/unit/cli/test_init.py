@@ -16,15 +16,15 @@ from pathlib import Path
 import click
 import pytest
 
-from provisioner.base.git_commit import OWN_HOOK
+from provisioner.base.git import OWN_HOOK
+from provisioner.base.ssh_signature import fingerprint_of
 from provisioner.cli.main import run
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.hosts.shown_key import fingerprint_of
-from provisioner.inventory.operations.answers import EXAMPLE
-from provisioner.nodes import service
-from provisioner.nodes.routed import RoutedRunner
-from provisioner.runs import execution
+from provisioner.nodes import settings
+from provisioner.nodes.controller import RoutedRunner
+from provisioner.operations.apply import execution
+from provisioner.operations.edit.init import EXAMPLE
 from tests import inventories as make
 from tests.simulated import SimulatedHosts
 from tests.unit.cli.test_facility_next import CANARY, Keyboard
@@ -116,7 +116,7 @@ def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camer
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _text: CANARY)
     packages = tmp_path / "packages"
@@ -310,7 +310,7 @@ def test_a_host_is_asked_by_the_node_of_the_carrier_that_it_is_for_alone(
     call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ) -> None:
     node, (viettel, *rest) = AskedNode(), WORDS[1:]
-    monkeypatch.setattr(service, "routed", lambda local, _file, _root: RoutedRunner(local, node, ["viettel"]))
+    monkeypatch.setattr(settings, "routed", lambda local, _file, _root: RoutedRunner(local, node, ["viettel"]))
     monkeypatch.setenv("PROVISIONER_NODES", str(home / "nodes.toml"))
     known = {"relay-1": OTHER, "centre-hn": KEY if more else OTHER}
     named = [word for host, key in known.items() for word in ("--host-key", f"{host}={fingerprint_of(key)}")]
@@ -328,7 +328,7 @@ def test_what_a_node_refuses_is_said_and_nothing_is_made(
             for answer in super().stream(calls, timeout_s=timeout_s):
                 yield HostAnswer(answer.host, CallOutcome.REFUSED, error="the node of viettel refuses: it is elsewhere")
 
-    monkeypatch.setattr(service, "routed", lambda local, _file, _root: RoutedRunner(local, Refusing(), ["viettel"]))
+    monkeypatch.setattr(settings, "routed", lambda local, _file, _root: RoutedRunner(local, Refusing(), ["viettel"]))
     monkeypatch.setenv("PROVISIONER_NODES", str(home / "nodes.toml"))
     code, _, err = call("init", "first", *WORDS)
     assert (code, "refuses: it is elsewhere" in err, "or name the key" in err) == (5, True, True), err

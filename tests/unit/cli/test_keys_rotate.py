@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import GateRules, RolloutOptions
-from provisioner.base.atomic_file import write_atomic
+from provisioner.base.files import write_atomic
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli import keys_rotate
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader import secrets as secrets_loader
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.operations import file_edit
-from provisioner.runs.options import RunOptions
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.edit import file_edit
+from provisioner.operations.rollout import GateRules, RolloutOptions
 from tests.example_terminal import EXAMPLE, applied
 from tests.inventories import public_key
 from tests.signatures import key_file, public_line
@@ -332,7 +332,7 @@ def test_the_inventory_is_valid_at_each_step(call: KeyTerminal) -> None:
 
 
 def keys_rotate_today() -> Any:
-    from provisioner.cli.context import today  # noqa: PLC0415 (as the command has it)
+    from provisioner.cli.support.context import today  # noqa: PLC0415 (as the command has it)
 
     return today()
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import GateRules, RolloutOptions
 from provisioner.cli import keys_rotate
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.runs.options import RunOptions
+from provisioner.inventory.files.yaml import parse
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.rollout import GateRules, RolloutOptions
 from tests.example_terminal import applied
 from tests.simulated import go_back
 from tests.unit.cli.test_plan import Terminal

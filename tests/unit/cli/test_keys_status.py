@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.language import Language, translator
-from provisioner.lifecycle.key_ages import KeyAge, KeyKind, KeyOrigin, key_ages
-from provisioner.report.key_ages import key_age_lines, key_ages_document
+from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin, key_ages
+from provisioner.report.facilities import key_age_lines, key_ages_document
 from tests import fleets, inventories
 from tests.unit.cli.test_keys_rotate import FINISH, NEXT, ROTATE, SITES, KeyTerminal, call
 

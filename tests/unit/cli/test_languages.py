@@ -12,18 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
 from provisioner.base.language import ENGLISH, Language, Translator, translator
-from provisioner.cli import overview
+from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
 from provisioner.cli.plan_text import ending_lines, plan_lines
-from provisioner.cli.terminal import Terminal
+from provisioner.cli.support import session
+from provisioner.cli.support.terminal import Terminal
 from provisioner.desired.limit import parse_limits
 from provisioner.plan import Plan
-from provisioner.report.html import html_page
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
-from provisioner.report.text import text_report
-from provisioner.report.verify_markdown import verify_comment
+from provisioner.report.verify_html import html_page, verify_comment
+from provisioner.report.verify_text import text_report
 from provisioner.verify.result import Verdict
 from tests import fleets, inventories
 from tests.plans import World, of
@@ -90,7 +89,7 @@ COMMANDS = {
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setattr(overview, "now", lambda: NOW)
+    monkeypatch.setattr(session, "now", lambda: NOW)
     monkeypatch.chdir(ROOT)
     return {"PROVISIONER_STATE": str(tmp_path / "state"), "PROVISIONER_NO_CACHE": "1"}
 

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.cli.terminal import SafeStream, outlive_readers, safe_streams
+from provisioner.cli.support.terminal import SafeStream, outlive_readers, safe_streams
 
 ROOT: Final = Path(__file__).parents[3]
 VALIDATE: Final = ("-i", "inventories/example", "validate")

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from provisioner import __version__
-from provisioner.base.counted import counted
+from provisioner.base.text import counted
 from provisioner.cli import main as program
-from provisioner.cli.commands import COMMANDS, CommandEntry
 from provisioner.cli.main import cli, run
+from provisioner.cli.support.commands import COMMANDS, CommandEntry
 from tests import inventories as make
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cli import watch as watch_module
-from provisioner.monitoring.sheet import exposition
-from provisioner.runs.recorded_metrics import RecordedMetrics
+from provisioner.cli import verify as watch_module
+from provisioner.integrations.alerting.metric_catalogue import exposition
+from provisioner.operations.questions.metrics import RecordedMetrics
 from tests.alarms import checked, free_port, wait_for
 from tests.recorded import EXAMPLE, Printed, RecordingController, recording_controller
 

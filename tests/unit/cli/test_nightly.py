@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
-from provisioner.history.lease import FILE, LeaseHolder, night_lease
-from provisioner.history.records import Operation
-from provisioner.history.store import find_history
-from provisioner.runs.nightly import run as nightly_run
+from provisioner.operations.nightly import run as nightly_run
+from provisioner.record.entries import Operation
+from provisioner.record.leases import FILE, LeaseHolder, night_lease
+from provisioner.record.store import find_history
 from tests.recorded import Printed, RecordingController, recording_controller
 from tests.sinks import MailSink, WebSink, closed_port, mail_sink, status, web_sink
 from tests.unit.cli.test_documents import holds

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from provisioner.cli.onlooker import AskedAfter, running_s
+from provisioner.cli.support.attendance import AskedAfter, running_s
 
 
 def test_the_first_time_that_hosts_are_asked_counts() -> None:
@@ -23,7 +23,7 @@ def test_the_first_time_that_hosts_are_asked_counts() -> None:
 
 def test_a_process_knows_how_long_it_has_run() -> None:
     begun = time.monotonic()
-    code = "import time; time.sleep(0.4); from provisioner.cli.onlooker import running_s; print(running_s())"
+    code = "import time; time.sleep(0.4); from provisioner.cli.support.attendance import running_s; print(running_s())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     # The kernel counts in hundredths of a second.
     assert 0.4 <= float(done.stdout) + 0.02 <= time.monotonic() - begun + 0.04

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.cli.context import today
-from provisioner.history.place import state_place_of
+from provisioner.cli.support.context import today
+from provisioner.record.place import state_place_of
 from tests.hostile import LOCAL_USER
 from tests.unit.cli.test_documents import holds
 from tests.unit.cli.test_relay_drain import DRAIN, NEW, OLD, SITES, DrainTerminal, call

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cli.pager import pager_of
+from provisioner.cli.support.terminal import pager_of
 from tests.pseudo_terminal import PseudoTerminal
 from tests.unit.cli.test_attendance import EXAMPLE, environment
 

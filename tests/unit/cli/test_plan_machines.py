@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provisioner.hosts.condition import Condition
-from provisioner.plan.guards.surroundings import CONDITIONS
+from provisioner.plan.guards.reachability import CONDITIONS
 from tests.unit.cli.test_documents import holds
 from tests.unit.cli.test_plan import RELAY, Terminal, call
 

@@ -9,9 +9,9 @@ import click
 import pytest
 
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.terminal import Terminal
+from provisioner.cli.support.terminal import Terminal
 from provisioner.plan import Basis, Plan
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.guards.policy import PlanRefusal
 
 RELAY = "relay-viettel-1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.rego.functions import ALLOWED
+from provisioner.inventory.policy_rules.references import ALLOWED
 from tests.example_terminal import git
 from tests.hostile import MERGE_REQUEST
 from tests.rego_page import page_file

@@ -16,16 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.language import ENGLISH, Language, translator
-from provisioner.base.stage import FORKING, Stage, at_stage, watched_by
-from provisioner.cli.progress import Progress, ProgressForm, onlookers
-from provisioner.cli.progress.display import TerminalRows
-from provisioner.cli.progress.sentences import line_of, rows_of
-from provisioner.cli.progress.underway import Expected, Underway
-from provisioner.history.records import Operation, Recorded, Run
-from provisioner.hosts.attended import AttendedRunner
+from provisioner.base.service import FORKING, Stage, at_stage, watched_by
+from provisioner.cli.support import onlookers
+from provisioner.cli.support.onlookers import Progress, ProgressForm, line_of, rows_of
+from provisioner.cli.support.running import Expected, TerminalRows, Underway
 from provisioner.hosts.call_target import CallTarget
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.runs.journal import UsualTime, usual_time
+from provisioner.hosts.runner import AttendedRunner, CallOutcome, HostAnswer, HostCall
+from provisioner.operations.apply.journal import UsualTime, usual_time
+from provisioner.record.entries import Operation, Recorded, Run
 from tests.pseudo_terminal import Screen
 
 VI = translator(Language.VI)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.render.files import MEDIAMTX_FILE
-from provisioner_host import quarantine
-from provisioner_host.quarantine_watch import taken_out
+from provisioner.desired.render.host import MEDIAMTX_FILE
+from provisioner_host.change.quarantine_watch import taken_out
+from provisioner_host.relay import quarantine
 from tests.example_terminal import ExampleTerminal, applied
 from tests.unit.cli.test_documents import holds
 

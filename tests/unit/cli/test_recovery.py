@@ -14,7 +14,7 @@ import click
 import pytest
 
 from provisioner.base.recovery_key import RecoveryPair, from_paper, on_paper, pair_of
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml import parse
 from tests.hostile import MERGE_REQUEST
 from tests.hostile import RELAY as HOSTILE_RELAY
 from tests.simulated import SimulatedHost

@@ -13,17 +13,16 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import GateRules, RolloutOptions
-from provisioner.base.atomic_file import write_atomic
-from provisioner.base.diagnostics import Problem
-from provisioner.base.errors import StateError
+from provisioner.base.errors import Problem, StateError
+from provisioner.base.files import write_atomic
 from provisioner.cli import relay_drain
-from provisioner.cli.interrupt import Stop
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.operations import file_edit
-from provisioner.inventory.operations.relay_drain import drain_finished
-from provisioner.runs.drain import course, steps
-from provisioner.runs.options import RunOptions
+from provisioner.cli.support.question import Stop
+from provisioner.inventory.files.yaml import parse
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.drain import drain, steps
+from provisioner.operations.edit import file_edit
+from provisioner.operations.edit.relay_drain import drain_finished
+from provisioner.operations.rollout import GateRules, RolloutOptions
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
 from tests.example_terminal import EXAMPLE, applied, git
 from tests.simulated import SimulatedHost
@@ -640,7 +639,7 @@ def test_a_run_that_cannot_begin_leaves_the_files_as_they_were(
 
     before = call.files()
     with monkeypatch.context() as patch:
-        patch.setattr(course, "apply_plan", shut)
+        patch.setattr(drain, "apply_plan", shut)
         code, _, err = call(*DRAIN, "--yes")
     assert (code, "cannot be written" in err, call.files()) == (13, True, before)
 
@@ -682,7 +681,7 @@ def test_a_file_that_somebody_edits_meanwhile_is_theirs(call: DrainTerminal, mon
         return edits
 
     with monkeypatch.context() as patch:
-        patch.setattr(course, "drain_finished", finished)
+        patch.setattr(drain, "drain_finished", finished)
         before = call.files()
         code, _, err = call(*DRAIN, "--yes")
     after = {**before, str(path): before[str(path)] + b"# mine\n"}
@@ -701,7 +700,7 @@ def test_a_site_whose_file_cannot_be_made_final_stays_and_is_not_counted(
         judged = drain_finished(edits, [name for name in names if name != "kcl-bg-002"])
         return replace(judged, refused={name: (problem,) for name in names if name == "kcl-bg-002"})
 
-    monkeypatch.setattr(course, "drain_finished", finished)
+    monkeypatch.setattr(drain, "drain_finished", finished)
     code, document = call.document(*DRAIN, "--yes")
     assert (code, document["moved"], document["both"]) == (0, ["kcl-bg-001"], ["kcl-bg-002"])
     assert "kcl-bg-002 stays: facility kcl-bg-002: cannot be so" in call(*DRAIN, "--yes")[2]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import GateRules, RolloutOptions
 from provisioner.cli import keys_rotate
-from provisioner.runs.options import RunOptions
+from provisioner.operations.apply.intent import RunOptions
+from provisioner.operations.rollout import GateRules, RolloutOptions
 from tests.example_terminal import EXAMPLE, applied, git
 from tests.simulated import SimulatedHost
 from tests.unit.cli.test_keys_rotate_relay import BEGIN, CANCEL, CENTRE, FINISH, PORT, RELAY, RelayKeyTerminal

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.recovery_key import RecoveryPair
-from provisioner.runs.single import replace
+from provisioner.operations.hosts import replace
 from tests.hostile import MERGE_REQUEST
 from tests.simulated import SimulatedHost
 from tests.unit.cli.test_plan import RELAY, Terminal, call  # noqa: F401 (the fixture)

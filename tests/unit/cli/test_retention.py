@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.availability.kept import KeptVerdict, SweptPaths
-from provisioner.base.clock import VIETNAM
+from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
-from provisioner.history.place import state_place_of
-from provisioner.history.records import Ending, Operation, Run
-from provisioner.history.store import open_history
+from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
+from provisioner.record.entries import Ending, Operation, Run
+from provisioner.record.place import state_place_of
+from provisioner.record.store import open_history
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"
 NOW = datetime(2021, 6, 1, 8, tzinfo=VIETNAM)
@@ -51,7 +51,7 @@ class Kept:
 
 @pytest.fixture
 def kept(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Kept:
-    monkeypatch.setattr("provisioner.cli.retention.now", lambda: NOW)
+    monkeypatch.setattr("provisioner.cli.history.now", lambda: NOW)
     return Kept(tmp_path, capsys)
 
 

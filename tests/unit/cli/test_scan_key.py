@@ -14,9 +14,9 @@ from typing import NamedTuple
 import click
 import pytest
 
-from provisioner.cli import hosts_scan_key
+from provisioner.base.ssh_signature import fingerprint_of
+from provisioner.cli import hosts as hosts_scan_key
 from provisioner.cli.main import run as command
-from provisioner.hosts.shown_key import fingerprint_of
 from tests.example_terminal import EXAMPLE
 from tests.nodes.test_host_keys import Shown, key_of
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from provisioner.availability.kept import KeptVerdict
-from provisioner.history.place import state_place_of
-from provisioner.history.verdicts import record_verdicts
+from provisioner.record.availability.verdict_table import KeptVerdict
+from provisioner.record.place import state_place_of
+from provisioner.record.verdicts import record_verdicts
 from tests.unit.cli.test_documents import holds
 from tests.unit.cli.test_status import NOW, Story, document, past, story
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import Problem, Severity
 from provisioner.cli.main import run
 from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.model import Facility, Party
@@ -214,7 +214,7 @@ def test_one_party_does_not_sign_for_another(signed: Path, party: str, office: s
 
 def _swap(root: Path, party: str, office: str) -> None:
     """Let another office sign a party's statement, and write that into the file past the command."""
-    from provisioner.inventory.operations.sign_off import Agreement, statement_of  # noqa: PLC0415
+    from provisioner.operations.edit.sign_off import Agreement, statement_of  # noqa: PLC0415
 
     agreement = Agreement("kcl-bg-001", "plan", (party,), date_of("2021-05-08"), "12/BB")
     made = signatures.armoured(statement_of(root, agreement, today=make.TODAY), office)
@@ -392,7 +392,7 @@ def test_a_facility_does_not_move_to_another_province_with_its_signatures(signed
 @MERGE_REQUEST
 @pytest.mark.parametrize("namespace", ["git", "file", "plan@provisione"])
 def test_a_signature_that_was_made_for_something_else_is_none(signed: Path, namespace: str) -> None:
-    from provisioner.inventory.operations.sign_off import Agreement, statement_of  # noqa: PLC0415
+    from provisioner.operations.edit.sign_off import Agreement, statement_of  # noqa: PLC0415
 
     agreement = Agreement("kcl-bg-001", "plan", ("dic",), date_of("2021-05-08"), "12/BB")
     statement = statement_of(signed, agreement, today=make.TODAY)

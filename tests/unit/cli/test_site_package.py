@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provisioner.cli.context import today
 from provisioner.cli.main import run
-from provisioner.inventory.files.edit import Flow, edited
-from provisioner.inventory.files.lock import write_lock
+from provisioner.cli.support.context import today
+from provisioner.inventory.files.edit import Flow, edited, write_lock
 from provisioner.inventory.model import Allocations, GatewaySystem
 from tests import inventories
 from tests.hostile import LOCAL_USER

@@ -16,24 +16,23 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from provisioner.base.clock import VIETNAM
-from provisioner.cli import overview
+from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
 from provisioner.cli.schemas import document_schema
-from provisioner.history.place import state_place_of
-from provisioner.history.records import Ending, FacilityCheck, Holding, Operation
-from provisioner.history.store import History, open_history
+from provisioner.cli.support import session
 from provisioner.importing.forms import choices
 from provisioner.inventory import model
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
-from provisioner.lifecycle.states import FacilityState
+from provisioner.operations.apply.verification import Contents, contents_of
+from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation
+from provisioner.record.lifecycle.state import FacilityState
+from provisioner.record.place import state_place_of
+from provisioner.record.store import History, open_history
 from provisioner.report.exports import REPORTS
 from provisioner.report.labels import LABELS, label
-from provisioner.report.progress import CountedAs
-from provisioner.report.zones import Cover
-from provisioner.runs.holdings import Contents, contents_of
+from provisioner.report.progress import CountedAs, Cover
 from tests import histories
 from tests.unit.cli.test_documents import holds
 
@@ -114,7 +113,7 @@ def story(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """A copy of the story that a test may change."""
     shutil.copytree(past, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(overview, "now", lambda: NOW)
+    monkeypatch.setattr(session, "now", lambda: NOW)
     env = environment(tmp_path)
     with closing(open_history(state_place_of(env, "example"))) as history:
         yield Story(history, contents_of(load_inventory(EXAMPLE, today=NOW.date())), env)
@@ -374,7 +373,7 @@ def test_the_spreadsheet_says_first_how_old_its_proof_is_and_which_pictures_come
 def test_proof_without_a_night_is_said_to_be_stale_first(
     story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(overview, "now", lambda: NOW + timedelta(days=3))
+    monkeypatch.setattr(session, "now", lambda: NOW + timedelta(days=3))
     for command in (["status"], ["export", "progress"]):
         assert story.run(*command) == 0
         first = capsys.readouterr().out.splitlines()[0]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml import parse
 
 CASES = Path(__file__).parents[2] / "cases" / "validate"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir() and not path.name.startswith("_"))

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.base.vault import VaultPasswords, encrypt
-from provisioner.contacts.model import Contact
-from provisioner.contacts.store import render_contacts
+from provisioner.importing.contacts.store import Contact, render_contacts
 from tests import inventories
 
 NAME = "Nguyễn Thị Hoàng Yến Canary"

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.vault import VaultPasswords
-from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import run
-from provisioner.contacts.store import render_contacts
-from provisioner.runs import execution
+from provisioner.cli.support.commands import COMMANDS
+from provisioner.importing.contacts.store import render_contacts
+from provisioner.operations.apply import execution
 from tests.simulated import SimulatedHosts
 
 from . import book
@@ -33,7 +33,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An inventory with contacts planted in it, and hosts in memory."""
     hosts = SimulatedHosts()
     (tmp_path / "mediamtx").touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: tmp_path / "mediamtx")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(EXAMPLE, tmp_path / "inv")

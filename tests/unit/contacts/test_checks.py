@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.diagnostics import Severity
-from provisioner.contacts.checks import ContactsView, check_contacts
-from provisioner.contacts.model import Contact, ContactsFile
-from provisioner.contacts.store import render_contacts
+from provisioner.base.errors import Severity
+from provisioner.importing.contacts.checks import ContactsView, check_contacts
+from provisioner.importing.contacts.store import Contact, ContactsFile, render_contacts
+from provisioner.inventory.files.layout import PlacesIn
 from provisioner.inventory.files.positions import Places, SourceFile
-from provisioner.inventory.files.yaml_places import PlacesIn
 from tests import inventories
 
 from . import book

@@ -11,9 +11,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from provisioner.base.clock import VIETNAM
-from provisioner.contacts.consolidated_list import ListRequest, consolidated_list
-from provisioner.contacts.model import Contact
+from provisioner.base.text import VIETNAM
+from provisioner.importing.contacts.checks import ListRequest, consolidated_list
+from provisioner.importing.contacts.store import Contact
 
 from . import book
 

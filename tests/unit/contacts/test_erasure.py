@@ -12,9 +12,8 @@ import pytest
 
 from provisioner.base.errors import LockedError, PolicyError, SecretsError, UsageError
 from provisioner.base.vault import VaultPasswords, opened_with
-from provisioner.contacts.erasure import Erasure, Person, erase, finish_interrupted, plan_erasure
-from provisioner.contacts.search import search_term
-from provisioner.contacts.store import locked, read_contacts
+from provisioner.importing.contacts.erasure import Erasure, Person, erase, finish_interrupted, plan_erasure, search_term
+from provisioner.importing.contacts.store import locked, read_contacts
 
 from . import book
 
@@ -209,7 +208,7 @@ def test_a_folder_that_cannot_be_written_is_reported_and_the_command_can_be_repe
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("provisioner.contacts.renewal.write_atomic", full)
+        patched.setattr("provisioner.importing.contacts.renewal.write_atomic", full)
         with pytest.raises(Exception, match=r"could not be renewed: .*No space left"):
             erase(folder, keys, PERSON, planned)
     assert snapshot(folder) == before

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.contacts.emails import read_email
-from provisioner.contacts.field import FieldReading
-from provisioner.contacts.messages import Language
-from provisioner.contacts.names import read_line, read_name
-from provisioner.contacts.phones import read_phone
+from provisioner.base.language import Language
+from provisioner.importing.contacts.fields import FieldReading, read_email, read_line, read_name, read_phone
 
 
 def in_the_clear(reading: FieldReading) -> tuple[str | None, list[str], str | None]:

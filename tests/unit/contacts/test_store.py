@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.base.errors import InventoryError, LockedError, SecretsError, UsageError
 from provisioner.base.vault import decrypt, is_encrypted
-from provisioner.contacts.store import (
+from provisioner.importing.contacts.store import (
     contacts_folder,
     locked,
     read_contacts,

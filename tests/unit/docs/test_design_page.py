@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provisioner.base import errors
-from provisioner.cli.commands import COMMANDS
 from provisioner.cli.schemas import DOCUMENTS
+from provisioner.cli.support.commands import COMMANDS
 from tests.house import layers_of
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 

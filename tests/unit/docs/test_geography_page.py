@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from provisioner.base.vietnamese import legacy_encoding
-from provisioner.geography import by_code, collisions
+from provisioner.inventory.geography import by_code, collisions
 
 PAGE = (Path(__file__).parents[3] / "docs" / "geography.md").read_text(encoding="utf-8")
 

@@ -14,14 +14,14 @@ import click
 import pytest
 
 from provisioner.base import errors
-from provisioner.base.clock import VIETNAM
-from provisioner.cli import overview
-from provisioner.cli.commands import COMMANDS
+from provisioner.base.text import VIETNAM
 from provisioner.cli.main import cli, run
+from provisioner.cli.support import session
+from provisioner.cli.support.commands import COMMANDS
 from provisioner.inventory.makes import rtsp_path
 from provisioner.inventory.model import Limits, Make, StreamName
-from provisioner.plan.changes import Impact
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
+from provisioner.plan.change import Impact
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult
 from tests.simulated import SimulatedHost, SimulatedHosts
@@ -109,7 +109,9 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimulatedHosts:
     simulated = SimulatedHosts()
     program = tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda _templates, _environment: simulated)
+    monkeypatch.setattr(
+        "provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: simulated
+    )
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     return simulated
 
@@ -123,7 +125,7 @@ def terminal(
     shell(tmp_path, "git init -q && git config user.name A && git config user.email a@example.com")
     shell(tmp_path, "git add inventories && git commit -qm A")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(overview, "now", lambda: NOW)
+    monkeypatch.setattr(session, "now", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "80")
     hosts.hosts["relay-viettel-1"] = SimulatedHost(viewers={WATCHED: 2})
     unlocked = {

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner import __version__
-from provisioner.base.exit_codes import MEANINGS
+from provisioner.base.errors import MEANINGS
+from provisioner.cli import man
 from provisioner.cli.main import cli, run
-from provisioner.cli.manual import manual_pages, roff
-from provisioner.cli.manual.pages import _ENVIRONMENT
+from provisioner.cli.man import _ENVIRONMENT, manual_pages
 from tests.command_tree import every_command
 from tests.unit.docs.pages import ROOT, text_of
 
@@ -85,7 +85,7 @@ def test_mandoc_warns_of_nothing_but_the_day_that_is_left_out() -> None:
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=5))
 def test_no_text_is_a_request_or_an_escape(texts: list[str]) -> None:
     for text in texts:
-        for line in roff.filled(text):
+        for line in man.filled(text):
             assert line.isascii()
             assert not line.startswith((".", "'"))
             assert re.fullmatch(r"(?:[^\\]|\\e|\\-|\\&|\\\[u[0-9A-F]{4,6}\])*", line), line

@@ -6,10 +6,9 @@ import re
 
 import yaml
 
-from provisioner.monitoring.catalogue import AGENT, MOST_INCIDENTS, MOST_SERIES, NIGHT, WATCH
-from provisioner.monitoring.routes import routes_file
-from provisioner.monitoring.rules import NIGHT_LATE_S, rules_file
-from provisioner.monitoring.scrape import ScrapePlaces, prometheus_file
+from provisioner.integrations.alerting.kit import ScrapePlaces, prometheus_file, routes_file
+from provisioner.integrations.alerting.metric_catalogue import AGENT, MOST_INCIDENTS, MOST_SERIES, NIGHT, WATCH
+from provisioner.integrations.alerting.rules import NIGHT_LATE_S, rules_file
 from tests.unit.docs.pages import section, text_of
 
 PAGE = text_of("docs/monitoring.md")

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from provisioner.base.attempt import ATTEMPT_S, MOST_ATTEMPTS, TOTAL_S
+from provisioner.base.http import ATTEMPT_S, MOST_ATTEMPTS, TOTAL_S
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
 from provisioner.base.secret import Secret
 from provisioner.base.vault import encrypt
+from provisioner.integrations.notify.delivery import SIGNATURE, TIMESTAMP, signed_headers
+from provisioner.integrations.notify.formats import LASTS
 from provisioner.inventory.model import ReceiverKind
-from provisioner.inventory.operations.validate import validate
-from provisioner.notify.alerts import LASTS
-from provisioner.notify.webhook import SIGNATURE, TIMESTAMP, signed_headers
-from provisioner.pipeline.session import Session
-from provisioner.runs.nightly.notices import switchboard
+from provisioner.operations.edit.validate import validate
+from provisioner.operations.nightly.notices import switchboard
+from provisioner.operations.pipeline.session import Session
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 
 PAGE = text_of("docs/nightly.md")

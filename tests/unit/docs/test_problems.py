@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.contacts.messages import CATALOGUE as CELLS
-from provisioner.contacts.messages import Language
+from provisioner.base.language import Language
+from provisioner.importing.contacts.fields import CATALOGUE as CELLS
 from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]

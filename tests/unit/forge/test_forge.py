@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base import attempt
+from provisioner.base import http
 from provisioner.cli.main import run
 from tests.forges import COMMIT, NUMBER, TOKEN, Forge, served_forge
 from tests.hostile import MERGE_REQUEST
@@ -30,10 +30,10 @@ def forge(request: pytest.FixtureRequest) -> Iterator[Forge]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between attempts is waited for."""
-    monkeypatch.setattr(attempt, "_FIRST_PAUSE_S", 0.01)
-    usual = attempt.Patience.of
+    monkeypatch.setattr(http, "_FIRST_PAUSE_S", 0.01)
+    usual = http.Patience.of
     monkeypatch.setattr(
-        attempt.Patience, "of", classmethod(lambda _cls, env: attempt.Patience(usual(env).attempt_s, 5.0, 4, 0.01))
+        http.Patience, "of", classmethod(lambda _cls, env: http.Patience(usual(env).attempt_s, 5.0, 4, 0.01))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.geography import (
+from provisioner.inventory.geography import (
     AmbiguousProvinceError,
     UnknownProvinceError,
     UnknownSchemeError,

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from provisioner.geography import (
+from provisioner.inventory.geography import (
     AmbiguousProvinceError,
     ContradictoryProvinceError,
     ProvinceError,

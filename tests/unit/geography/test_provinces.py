@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from provisioner.geography import SCHEMES, UnknownSchemeError, collisions, merged_into, provinces
+from provisioner.inventory.geography import SCHEMES, UnknownSchemeError, collisions, merged_into, provinces
 
 OLD, NEW = (provinces(scheme) for scheme in SCHEMES)
 

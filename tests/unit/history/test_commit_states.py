@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from provisioner.history.commit_states import MOST, CommitRow, keep_commit_states, reached_last, read_commit_states
-from provisioner.history.place import state_place_of
+from provisioner.record.place import state_place_of
+from provisioner.record.sent import MOST, CommitRow, keep_commit_states, reached_last, read_commit_states
 from tests.hostile import MERGE_REQUEST
 
 NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from provisioner.history.database import open_database
-from provisioner.history.place import StatePlace
+from provisioner.record.database import open_database
+from provisioner.record.place import StatePlace
 
 _VISIT = (
     "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM sqlite_master'); c.close()"

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import StateError
-from provisioner.history.place import StatePlace, state_folder, state_place_of
-from provisioner.history.store import find_history, open_history
-from provisioner.history.who import who
+from provisioner.record.place import StatePlace, state_folder, state_place_of, who
+from provisioner.record.store import find_history, open_history
 
 CANARY = "canary-pa55word"
 

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible import door, play
-from provisioner.hosts.ansible.begun import BegunAnsible
-from provisioner.hosts.ansible.door import AnsibleRunner
+from provisioner.hosts.ansible import calls as door
+from provisioner.hosts.ansible import play
+from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.early_start import BegunAnsible
 from provisioner.hosts.runner import CallOutcome, HostCall
 from tests import fleets
 from tests.unit.apply.world import state

@@ -29,12 +29,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from provisioner.base.errors import HostError
-from provisioner.hosts import mirror as mirrors
-from provisioner.hosts.artefact import fetch, refusal_here
-from provisioner.hosts.elf import architecture_of
+from provisioner.hosts import artefact as mirrors
+from provisioner.hosts.artefact import architecture_of, fetch, refusal_here
 from provisioner.inventory.model import MediamtxArtefact
-from provisioner_host import preflight
-from provisioner_host.shell import Failed
+from provisioner_host.change import preflight
+from provisioner_host.machine.shell import Failed
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 
 PROGRAM = b"#!/bin/sh\necho v1.20.1\n"
@@ -365,7 +364,7 @@ def test_over_a_proxy_only_hosts_that_are_known_are_asked(mirror: Mirror) -> Non
 
 @MERGE_REQUEST
 def test_a_download_without_end_is_broken_off_and_not_kept(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirrors, "_MOST_BYTES", 2**20)
+    monkeypatch.setattr(mirrors, "_MOST_BYTES_mirror", 2**20)
     mirror.content = bytes(2**21)
     assert "it has more than 1 MiB" in refused(mirror.address(), mirror.environment())
     assert [path for path in (mirror.home / "cache").rglob("*") if path.is_file()] == []

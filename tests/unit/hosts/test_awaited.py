@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from provisioner_host import awaited, deliveries, source_peers
-from provisioner_host.source_peers import SourceLink
+from provisioner_host.look import awaited_reads, deliveries
+from provisioner_host.relay import source_log
+from provisioner_host.relay.source_log import SourceLink
 from provisioner_host.wire import PathToProbe, SampleAnswer
 
 CENTRE, DEVICE = "centre-ioc-hn", ("100.64.0.4", 10554)
@@ -63,12 +64,12 @@ class _Relay:
 
 
 @pytest.fixture
-def waited(monkeypatch: pytest.MonkeyPatch) -> Callable[[_Relay], awaited.AwaitedReads]:
-    def wait(relay: _Relay, until: float = 1e9) -> awaited.AwaitedReads:
-        monkeypatch.setattr(awaited, "time", relay)
+def waited(monkeypatch: pytest.MonkeyPatch) -> Callable[[_Relay], awaited_reads.AwaitedReads]:
+    def wait(relay: _Relay, until: float = 1e9) -> awaited_reads.AwaitedReads:
+        monkeypatch.setattr(awaited_reads, "time", relay)
         monkeypatch.setattr(deliveries, "sessions", relay.sessions)
-        monkeypatch.setattr(source_peers, "connections", relay.connections)
-        reads = awaited.AwaitedReads(relay.paths, relay.sample)
+        monkeypatch.setattr(source_log, "connections", relay.connections)
+        reads = awaited_reads.AwaitedReads(relay.paths, relay.sample)
         reads.wait(until)
         return reads
 
@@ -91,14 +92,14 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> Callable[[_Relay], awaited.Awaite
     ],
 )
 def test_reads_are_waited_for_as_long_as_they_tell_something(
-    waited: Callable[[_Relay], awaited.AwaitedReads], readings: dict[str, Reading], least: float, most: float
+    waited: Callable[[_Relay], awaited_reads.AwaitedReads], readings: dict[str, Reading], least: float, most: float
 ) -> None:
     relay = _Relay(readings)
     waited(relay)
     assert least <= relay.now <= most
 
 
-def test_no_more_than_the_time_that_there_is(waited: Callable[..., awaited.AwaitedReads]) -> None:
+def test_no_more_than_the_time_that_there_is(waited: Callable[..., awaited_reads.AwaitedReads]) -> None:
     relay = _Relay({"a": (math.inf, math.inf)})
     waited(relay, 5.0)
     assert relay.now <= 5.1
@@ -106,7 +107,7 @@ def test_no_more_than_the_time_that_there_is(waited: Callable[..., awaited.Await
 
 @pytest.mark.parametrize("connected", [1, 2])
 def test_an_on_demand_path_is_seen_with_its_devices_connections(
-    waited: Callable[[_Relay], awaited.AwaitedReads], connected: int
+    waited: Callable[[_Relay], awaited_reads.AwaitedReads], connected: int
 ) -> None:
     relay = _Relay({"sub": (0.6, 4.2), "main": (0.6, 4.2)}, on_demand=frozenset({"main"}))
     relay.connected = connected
@@ -116,6 +117,6 @@ def test_an_on_demand_path_is_seen_with_its_devices_connections(
     assert seen["main"]["after"]["inbound_bytes"] == 9
 
 
-def test_what_nobody_read_was_not_seen(waited: Callable[[_Relay], awaited.AwaitedReads]) -> None:
+def test_what_nobody_read_was_not_seen(waited: Callable[[_Relay], awaited_reads.AwaitedReads]) -> None:
     relay = _Relay({"main": (math.inf, math.inf)}, on_demand=frozenset({"main"}))
     assert waited(relay).on_demand == {}

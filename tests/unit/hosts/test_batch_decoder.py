@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import batch_decoder
-from provisioner_host.batch_decoder import BatchWords, StreamToDecode, answers_in, head_of, picture_head
-from provisioner_host.shell import Failed
+from provisioner_host.look import batch_decoder
+from provisioner_host.look.batch_decoder import BatchWords, StreamToDecode, answers_in, head_of, picture_head
+from provisioner_host.machine.shell import Failed
 from tests.films import START_CODE, Film, encode
 from tests.hostile import CAMERA
 

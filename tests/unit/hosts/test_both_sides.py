@@ -9,18 +9,20 @@ from typing import get_args
 
 import pytest
 
-from provisioner.apply.answer import ChangeState, CheckRefusal
+from provisioner.base import host_answer
 from provisioner.base.private_text import address_without_login
-from provisioner.desired import names, spec, units
-from provisioner.hosts import document, facts
-from provisioner.hosts.ansible import proof
+from provisioner.desired import names, spec
+from provisioner.desired.render import host
+from provisioner.desired.render.templates import load_templates
+from provisioner.hosts import facts
+from provisioner.hosts.ansible import play
+from provisioner.operations.rollout.answers import ChangeState, CheckRefusal
+from provisioner.plan.diff import comparison, overrides_ours
 from provisioner.plan.diff import files as plan_files
-from provisioner.plan.diff import overrides_ours, relay_file
-from provisioner.render import files
-from provisioner.render.templates import load_templates
-from provisioner_host import bundle, logins, main, paths, wire
-from provisioner_host import files as host_files
-from provisioner_host import units as host_units
+from provisioner_host import bundle, main, wire
+from provisioner_host.machine import files as host_files
+from provisioner_host.machine import paths, stream_logins
+from provisioner_host.machine import units as host_units
 from tests import fleets, inventories
 from tests.lab import direct
 from tests.lab.direct import MARK
@@ -31,32 +33,32 @@ TWICE = {
     "the tunnel's interface": (spec.TUNNEL, paths.TUNNEL),
     "RTSP": (spec.RTSP_PORT, paths.RTSP_PORT),
     "the Control API": (spec.API_PORT, paths.API_PORT),
-    "our folder": (files.ETC, paths.ETC),
-    "our programs": (files.LIB, paths.LIB),
+    "our folder": (host.ETC, paths.ETC),
+    "our programs": (host.LIB, paths.LIB),
     "units": (names.UNITS, paths.UNIT_FOLDER),
-    "the on-host program": (files.HOST_PROGRAM, paths.HOST_PROGRAM),
-    "MediaMTX's file": (files.MEDIAMTX_FILE, paths.MEDIAMTX_FILE),
-    "the rules": (files.NFT_FILE, paths.NFT_FILE),
-    "the tunnel's file": (files.WG_FILE, paths.WG_FILE),
-    "pre-shared keys": (files.PSK_FILE, paths.PSK_FILE),
-    "the tunnel's link": (files.TUNNEL_FILE, paths.TUNNEL_FILE),
-    "who reads streams": (files.PROBE_USER, paths.PROBE_USER),
-    "what a host was trusted for": (files.TRUST_FILE, paths.TRUST_FILE),
-    "the policy that it was applied under": (files.POLICY_FILE, paths.POLICY_FILE),
+    "the on-host program": (host.HOST_PROGRAM, paths.HOST_PROGRAM),
+    "MediaMTX's file": (host.MEDIAMTX_FILE, paths.MEDIAMTX_FILE),
+    "the rules": (host.NFT_FILE, paths.NFT_FILE),
+    "the tunnel's file": (host.WG_FILE, paths.WG_FILE),
+    "pre-shared keys": (host.PSK_FILE, paths.PSK_FILE),
+    "the tunnel's link": (host.TUNNEL_FILE, paths.TUNNEL_FILE),
+    "who reads streams": (host.PROBE_USER, paths.PROBE_USER),
+    "what a host was trusted for": (host.TRUST_FILE, paths.TRUST_FILE),
+    "the policy that it was applied under": (host.POLICY_FILE, paths.POLICY_FILE),
     "a host's identity, for its door and its program": (bundle.IDENTITY, paths.IDENTITY),
-    "the mark of a sealed bundle": (proof.SEAL, bundle.SEAL.decode()),
+    "the mark of a sealed bundle": (play.SEAL, bundle.SEAL.decode()),
     "the mark of a proof": (direct.PROOF, bundle.PROOF),
     "the mark of an owner": (direct.OWNER, bundle.OWNER),
     "whose a host is, for its door and its program": (bundle.OWNER_FILE, paths.OWNER),
     "what was installed, for its door and its program": (bundle.MANIFEST, paths.MANIFEST),
     "the program that takes bundles": (direct.INSTALLED.split()[-1], paths.HOST_PROGRAM),
-    "the longest answer": (direct.LONGEST_ANSWER, document.LONGEST_ANSWER),
-    "sentinels": (files.SENTINEL_PREFIX, paths.SENTINEL_PREFIX),
-    "MediaMTX's unit": (units.UNIT_MEDIAMTX, paths.UNIT_MEDIAMTX),
-    "the rules' unit": (units.UNIT_NFT, paths.UNIT_NFT),
-    "the tunnel's unit": (units.UNIT_WG, paths.UNIT_WG),
-    "the unit that returns": (units.UNIT_REVERT, paths.UNIT_REVERT),
-    "the unit that returns, its file": (f"{names.UNITS}/{units.UNIT_REVERT}", paths.REVERT_UNIT_FILE),
+    "the longest answer": (direct.LONGEST_ANSWER, host_answer.LONGEST_ANSWER),
+    "sentinels": (host.SENTINEL_PREFIX, paths.SENTINEL_PREFIX),
+    "MediaMTX's unit": (spec.UNIT_MEDIAMTX, paths.UNIT_MEDIAMTX),
+    "the rules' unit": (spec.UNIT_NFT, paths.UNIT_NFT),
+    "the tunnel's unit": (spec.UNIT_WG, paths.UNIT_WG),
+    "the unit that returns": (spec.UNIT_REVERT, paths.UNIT_REVERT),
+    "the unit that returns, its file": (f"{names.UNITS}/{spec.UNIT_REVERT}", paths.REVERT_UNIT_FILE),
     "our table": (("inet", names.HostNames().table), paths.TABLE),
     "what is no plain file": (plan_files.NOT_A_FILE, host_files.NOT_A_FILE),
     "receipts": (names.HostNames().receipts, paths.RECEIPTS),
@@ -76,7 +78,7 @@ def test_what_stands_on_both_sides_is_the_same(name: str) -> None:
 
 def test_both_sides_write_and_hide_alike() -> None:
     document = {"b": [1, 2.5, None, True], "a": "Bắc Giang ✓"}
-    assert relay_file.canonical(document) == host_files.canonical(document)
+    assert comparison.canonical(document) == host_files.canonical(document)
     for source in (
         "rtsp://user:p%40ss@100.64.0.4:8554/a/b",
         "rtsp://100.64.0.4/a@b",
@@ -84,7 +86,7 @@ def test_both_sides_write_and_hide_alike() -> None:
         "rtsp://user:x@100.64.0.4/1?channel=1&PWD=abc",
         "rtsp://100.64.0.4",
     ):
-        assert address_without_login(source) == logins.without_login(source)
+        assert address_without_login(source) == stream_logins.without_login(source)
 
 
 def test_both_sides_know_alike_what_overrides_units_of_ours() -> None:

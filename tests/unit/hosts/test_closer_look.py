@@ -14,9 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import answers, dropped, gateways, reach, relay, source_log
-from provisioner_host.namespace import Scratch, scratch
-from provisioner_host.shell import Failed
+from provisioner_host.firewall import drops as dropped
+from provisioner_host.look import device_probe, reach
+from provisioner_host.machine.namespace import Scratch, scratch
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import relay, source_log
+from provisioner_host.tunnel import endpoints
 
 OWN = "inet provisioner_probe"
 
@@ -44,14 +47,14 @@ OWN = "inet provisioner_probe"
 def test_the_first_words_of_a_device_say_what_it_is(
     answer: bytes, *, hung_up: bool, kind: str, status: int | None, media: list[str]
 ) -> None:
-    said = answers.parse(answer, hung_up)
+    said = device_probe.parse(answer, hung_up)
     assert (said["kind"], said["status"], said["media"]) == (kind, status, media)
 
 
 @given(answer=st.binary(), hung_up=st.booleans())
 def test_whatever_a_device_says_is_a_few_clean_words(answer: bytes, *, hung_up: bool) -> None:
     for text in (answer, b"RTSP/1.0 200 OK\r\n\r\n" + answer, b"RTSP/1.0 302 x\r\nLocation: rtsp://" + answer):
-        said = answers.parse(text, hung_up)
+        said = device_probe.parse(text, hung_up)
         assert set(said["media"]) <= {"video", "audio", "application", "text"}
         assert len(said["media"]) <= 8
         assert said["status"] is None or 0 <= said["status"] <= 999
@@ -71,7 +74,7 @@ def test_whatever_a_device_says_is_a_few_clean_words(answer: bytes, *, hung_up: 
     ],
 )
 def test_a_device_is_asked_for_its_own_stream_and_for_nothing_that_ends_a_line(source: str, target: str) -> None:
-    assert answers.target_of(source) == target
+    assert device_probe.target_of(source) == target
 
 
 # --- who ended a connection -----------------------------------------------------------------------
@@ -103,17 +106,17 @@ def _packet(message: bytes) -> bytes:
 
 @given(st.binary(max_size=200), st.integers(0, 65_535))
 def test_no_packet_of_a_stranger_breaks_the_asking(packet: bytes, us: int) -> None:
-    assert gateways.answered(packet, us) in {0, 1, 2, 3}
+    assert endpoints.answered(packet, us) in {0, 1, 2, 3}
 
 
 @given(st.integers(0, 65_535), st.integers(0, 65_535))
 def test_only_answers_to_our_own_questions_count(us: int, other: int) -> None:
-    refused = b"\x03\x03" + bytes(6) + _packet(gateways.question(13, us, 3, 12))
-    assert gateways.answered(_packet(refused), us) == 3
-    assert gateways.answered(_packet(struct.pack("!BBHHH", 0, 0, 0, us, 2)), us) == 2
+    refused = b"\x03\x03" + bytes(6) + _packet(endpoints.question(13, us, 3, 12))
+    assert endpoints.answered(_packet(refused), us) == 3
+    assert endpoints.answered(_packet(struct.pack("!BBHHH", 0, 0, 0, us, 2)), us) == 2
     if other != us:
-        assert gateways.answered(_packet(refused), other) == 0
-        assert gateways.answered(_packet(struct.pack("!BBHHH", 0, 0, 0, us, 1)), other) == 0
+        assert endpoints.answered(_packet(refused), other) == 0
+        assert endpoints.answered(_packet(struct.pack("!BBHHH", 0, 0, 0, us, 1)), other) == 0
 
 
 # --- what drops -----------------------------------------------------------------------------------
@@ -222,7 +225,7 @@ REFUSES, DROPS = "reject with icmp port-unreachable", "drop"
 @pytest.mark.parametrize(("unmapped", "refuses"), [(REFUSES, True), (DROPS, False)])
 def test_a_gateway_says_whether_it_refuses_what_it_does_not_map(unmapped: str, *, refuses: bool) -> None:
     with _two_hosts(unmapped) as (relay, _):
-        (answer,) = relay.call(lambda: gateways.answers([SITE], 1420, time.monotonic() + 10))
+        (answer,) = relay.call(lambda: endpoints.answers([SITE], 1420, time.monotonic() + 10))
     assert (answer["small"], answer["full"], answer["refuses"]) == (True, True, refuses)
 
 
@@ -231,7 +234,7 @@ def test_packets_that_are_too_large_for_the_way_are_told_from_a_gateway_that_is_
         gateway.run(
             ["nft", "insert", "rule", "inet", "provisioner_site", "input", "meta", "length", ">", "1300", "drop"]
         )
-        both = relay.call(lambda: gateways.answers([SITE, "100.64.0.77"], 1420, time.monotonic() + 10))
+        both = relay.call(lambda: endpoints.answers([SITE, "100.64.0.77"], 1420, time.monotonic() + 10))
     assert [(one["small"], one["full"]) for one in both] == [(True, False), (False, False)]
 
 

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from provisioner_host import confined
+from provisioner_host.machine import confined
 
 _ECHO = """
 import sys

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.verify.paths import select
 from provisioner.verify.requests import ProbeLimits, probe_calls
-from provisioner.verify.wanted import select
-from provisioner_host import cpu_budget, probe, readers
-from provisioner_host.cpu_budget import AT_ONCE_S, CpuBudget
-from provisioner_host.readers import ReadTimes
-from provisioner_host.rtsp_reader import Login
+from provisioner_host.look import cpu_budget, probe, readers
+from provisioner_host.look.cpu_budget import AT_ONCE_S, CpuBudget
+from provisioner_host.look.readers import ReadTimes
+from provisioner_host.look.rtsp_reader import Login
 from provisioner_host.wire import LimitsRequest, ReadAnswer
 from tests.unit.verify.world import CENTRE, RELAY, observe_requests, state
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.hosts.document import Fields, UnreadableError
+from provisioner.base.host_answer import Fields, UnreadableError
 
 HOSTILE = "\x1b]0;own\x07\x9b31m\u202eup\nerror: fake\u2028\r\x00"
 

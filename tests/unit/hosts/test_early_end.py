@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from provisioner.hosts.document import fields_of
-from provisioner.verify.picture.measures import picture_in
-from provisioner.verify.picture.rules import Agreed, corruption, low_bits, repetition, slow_rate, stuck_clock
-from provisioner_host.early_end import Arrived, Decoded, is_answered
-from provisioner_host.picture_measures import Packet, packets_of
+from provisioner.base.host_answer import fields_of
+from provisioner.verify.picture_check import Agreed, corruption, low_bits, repetition, slow_rate, stuck_clock
+from provisioner.verify.picture_measures import picture_in
+from provisioner_host.look.early_end import Arrived, Decoded, is_answered
+from provisioner_host.look.picture_measures import Packet, packets_of
 from provisioner_host.wire import EarlyEndToTake
 from tests.unit.verify.world import picture
 

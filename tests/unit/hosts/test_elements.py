@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.hosts.elements import ElementSet, SetElement, device_value, element_of
+from provisioner.hosts.facts import ElementSet, SetElement, device_value, element_of
 from tests.hostile import RELAY
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import endpoints, files, interface, paths
+from provisioner_host.machine import files, paths
+from provisioner_host.tunnel import endpoints, interface
 
 GONE, STAYS, NEW = "G" * 43 + "=", "S" * 43 + "=", "N" * 43 + "="
 SEEN = {GONE: "203.0.113.7:51820", STAYS: "[2001:db8::7]:51820", NEW: "(none)"}

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import dead_man, epoch, files, last_good, lease, paths, tombstones, transaction
-from provisioner_host.transaction import Transaction
+from provisioner_host.change import transaction
+from provisioner_host.change.transaction import Transaction
+from provisioner_host.machine import files, paths
+from provisioner_host.state import dead_man, last_good, leases, removed
 from tests.hostile import RELAY
 
 BEGINNINGS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6)), max_size=20)
@@ -30,7 +32,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "write_json", write)
     monkeypatch.setattr(files, "folder", lambda path, _mode: path.mkdir(exist_ok=True))
     monkeypatch.setattr(dead_man, "armed", lambda: None)
-    monkeypatch.setattr(tombstones, "bury_late", list)
+    monkeypatch.setattr(removed, "bury_late", list)
     return tmp_path
 
 
@@ -45,7 +47,7 @@ def test_whoever_may_begin_none_may_that_is_older_and_none_of_the_same_number(
 ) -> None:
     last: Any = None
     for run, number in beginnings:
-        refused = epoch.refusal(last, run, number)
+        refused = leases.refusal(last, run, number)
         may = last is None or number > last["number"] or (number == last["number"] and run == last["run"])
         assert bool(refused) is not may
         if may:
@@ -54,10 +56,10 @@ def test_whoever_may_begin_none_may_that_is_older_and_none_of_the_same_number(
 
 def test_a_run_that_begins_is_remembered_and_an_older_one_is_refused_with_a_receipt(host: Path) -> None:
     assert transaction.begin(change(host, "run-2", 7)) is None
-    held = epoch.held()
+    held = leases.held()
     assert held is not None
     assert (held["number"], held["run"]) == (7, "run-2")
-    lease.release("run-2")
+    leases.release("run-2")
     answer = transaction.begin(change(host, "run-1", 6))
     assert answer is not None
     assert (answer["outcome"], answer["receipt"]) == ("stale", str(paths.RECEIPTS / "run-1.json"))
@@ -65,14 +67,14 @@ def test_a_run_that_begins_is_remembered_and_an_older_one_is_refused_with_a_rece
     receipt = last_good.receipt_of("run-1")
     assert receipt is not None
     assert (receipt["outcome"], receipt["cause"]) == ("stale", answer["cause"])
-    assert epoch.number() == 7
-    assert lease.holder() is None, "who may not begin holds nothing"
+    assert leases.number() == 7
+    assert leases.holder() is None, "who may not begin holds nothing"
 
 
 def test_the_same_run_may_begin_again_and_another_of_its_number_may_not(host: Path) -> None:
     assert transaction.begin(change(host, "run-1", 3)) is None
     assert transaction.begin(change(host, "run-1", 3)) is None
-    lease.release("run-1")
+    leases.release("run-1")
     other = transaction.begin(change(host, "run-2", 3))
     assert other is not None
     assert other["outcome"] == "stale"
@@ -80,15 +82,15 @@ def test_the_same_run_may_begin_again_and_another_of_its_number_may_not(host: Pa
 
 def test_a_controller_of_before_brings_none_and_leaves_what_is_there(host: Path) -> None:
     assert transaction.begin(change(host, "run-1", 3)) is None
-    lease.release("run-1")
+    leases.release("run-1")
     assert transaction.begin(change(host, "run-2", None)) is None
-    assert epoch.number() == 3
+    assert leases.number() == 3
 
 
 @RELAY
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"number": "7", "run": "x"}', '{"number": 7}'])
 def test_what_is_damaged_holds_nobody_back(host: Path, content: str) -> None:
     paths.EPOCH.write_text(content, encoding="utf-8")
-    assert epoch.number() == 0
+    assert leases.number() == 0
     assert transaction.begin(change(host, "run-1", 1)) is None
-    assert epoch.number() == 1
+    assert leases.number() == 1

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner_host import flow, probe, units
+from provisioner_host.look import probe
+from provisioner_host.machine import units
 from provisioner_host.wire import FlowLookRequest, SampleAnswer
 
 REQUEST: FlowLookRequest = {"operation": "flow", "paths": ["a", "b", "c"], "sample_s": 0.02}
@@ -30,7 +31,7 @@ def test_what_grew_flows_what_did_not_stands_and_what_is_not_listed_is_left_out(
     api: list[tuple[dict[str, SampleAnswer], str]],
 ) -> None:
     api += [({"a": sample(10), "b": sample(10)}, ""), ({"a": sample(20), "b": sample(10)}, "")]
-    answer = flow.flow(REQUEST, Path("/"))
+    answer = probe.flow(REQUEST, Path("/"))
     assert answer["flows"] == {"a": True, "b": False}
     assert (answer["unit"], answer["api_error"]) == ("active", "")
 
@@ -40,9 +41,9 @@ def test_a_slow_path_has_the_whole_time_and_a_quick_look_ends_as_soon_as_all_flo
 ) -> None:
     still, later = dict.fromkeys("abc", sample(10)), dict.fromkeys("abc", sample(11))
     api += [(still, ""), (still, ""), (later, "")]
-    assert all(flow.flow(REQUEST, Path("/"))["flows"].values())
+    assert all(probe.flow(REQUEST, Path("/"))["flows"].values())
     api[:] = [(still, ""), (later, ""), (still, "")]
-    assert all(flow.flow({**REQUEST, "sample_s": 5.0}, Path("/"))["flows"].values())
+    assert all(probe.flow({**REQUEST, "sample_s": 5.0}, Path("/"))["flows"].values())
     assert len(api) == 1, "the third sample was not asked for"
 
 
@@ -60,11 +61,11 @@ def test_a_source_that_is_dialled_anew_flows_where_something_came(
     api: list[tuple[dict[str, SampleAnswer], str]], before: SampleAnswer, after: SampleAnswer, *, flows: bool
 ) -> None:
     api += [({"a": before}, ""), ({"a": after}, "")]
-    assert flow.flow(REQUEST, Path("/"))["flows"] == {"a": flows}
+    assert probe.flow(REQUEST, Path("/"))["flows"] == {"a": flows}
 
 
 def test_an_api_that_says_nothing_is_asked_once(api: list[tuple[dict[str, SampleAnswer], str]]) -> None:
     api += [({}, "connection refused"), ({"a": sample(1)}, "")]
-    answer = flow.flow(REQUEST, Path("/"))
+    answer = probe.flow(REQUEST, Path("/"))
     assert (answer["api_error"], answer["flows"]) == ("connection refused", {})
     assert len(api) == 1

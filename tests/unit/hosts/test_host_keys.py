@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.recovery_key import RecoveryPair, pair_of
-from provisioner.base.sealed_key import open_box
-from provisioner_host import files, keys, owner, paths
-from provisioner_host.shell import Failed
+from provisioner.base.recovery_key import RecoveryPair, open_box, pair_of
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.state import keys
 
 RECOVERY, KEPT, OTHER = pair_of(b"\x01" * 32), pair_of(b"\x02" * 32), pair_of(b"\x03" * 32)
 ORDER = {"recovery": RECOVERY.public_key, "inventory": "example", "host": "relay-1"}
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(paths, name, tmp_path / "host" / name.lower())
     monkeypatch.setattr(keys, "prepare", lambda: None)
     monkeypatch.setattr(keys, "run", wg)
-    monkeypatch.setattr(owner, "claim_first", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(keys, "claim_first", lambda *_arguments, **_options: None)
     monkeypatch.setattr(files, "write", write)
     bundle = tmp_path / "bundle/files"
     bundle.mkdir(parents=True)

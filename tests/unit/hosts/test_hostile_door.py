@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.ansible import door
-from provisioner.hosts.ansible.door import AnsibleRunner
-from provisioner.hosts.document import LONGEST_ANSWER, MOST_PARTS, read_json
+from provisioner.base.host_answer import LONGEST_ANSWER, MOST_PARTS, read_json
+from provisioner.hosts.ansible import calls
+from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests import fleets
 from tests.hostile import RELAY
@@ -53,7 +53,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         return runner.call([call("bad", 1), call("good", 2)], timeout_s=timeout_s)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(door, "_MARGIN_S", 0)
+        patch.setattr(calls, "_MARGIN_S", 0)
         asked(b"say", ANSWER)  # workers are there, whichever test comes first
         yield asked
     runner.close()

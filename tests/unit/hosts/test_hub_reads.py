@@ -9,11 +9,12 @@ import pytest
 
 from provisioner.base.certificate import new_certificate_key, read_certificate, self_signed, server_file
 from provisioner.desired.spec import RTSPS_PORT
-from provisioner_host import pinned, probe, readers, relay
+from provisioner_host.look import probe, readers
+from provisioner_host.relay import pinned_tls, relay
 from tests.unit.base.test_certificate import ADDRESS, NOW
 
 if TYPE_CHECKING:
-    from provisioner_host.rtsp_reader import Login
+    from provisioner_host.look.rtsp_reader import Login
     from provisioner_host.wire import RelayToRead
 
 RELAY: RelayToRead = {
@@ -64,8 +65,8 @@ def test_a_relay_reads_itself_encrypted_where_nobody_may_read_without(
     shown.write_text(server_file(key, [certificate]).reveal())
     password.write_text("born-here\n")
     fingerprint = read_certificate(certificate).fingerprint
-    assert pinned.own(shown) == fingerprint
-    monkeypatch.setattr(pinned, "own", lambda: fingerprint)
+    assert pinned_tls.own(shown) == fingerprint
+    monkeypatch.setattr(pinned_tls, "own", lambda: fingerprint)
     monkeypatch.setattr(probe, "PROBE_PASSWORD", password)
     monkeypatch.setattr(relay, "read_file", lambda: f'logLevel: info\nrtspEncryption: "{setting}"\n')
     logins: list[Login] = []

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import interface, key_change, paths, tunnel
-from provisioner_host.shell import Failed
+from provisioner_host.machine import paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.tunnel import interface, key_change, tunnel
 
 PRESENT, FOLLOWING, OTHER = "P" * 43 + "=", "F" * 43 + "=", "O" * 43 + "="
 CONF = f"""# Managed by provisioner. Edits are overwritten.
@@ -109,7 +110,7 @@ def test_it_looks_often_while_a_key_is_changed_and_a_look_that_fails_ends_nothin
     wg: Wg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("provisioner_host.key_change.time.sleep", slept.append)
+    monkeypatch.setattr("provisioner_host.tunnel.key_change.time.sleep", slept.append)
     wg.handshakes[FOLLOWING] = 101
     looks = key_change.moves()
     assert list(itertools.islice(looks, 2)) == [("kcl-bg-001",), ()]

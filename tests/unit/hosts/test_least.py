@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.desired.render.host import render_host
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
-from provisioner.render.host import render_host
-from provisioner.render.site import render_site
-from provisioner_host import files as host_files
-from provisioner_host import keys, lease, observe, onvif, paths, readers, relay, sandbox, shell
-from provisioner_host.readers import ReadTimes
-from provisioner_host.rtsp_reader import Login
-from provisioner_host.shell import Failed
+from provisioner_host.look import readers
+from provisioner_host.look.readers import ReadTimes
+from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.machine import files as host_files
+from provisioner_host.machine import paths, sandbox, shell
+from provisioner_host.machine.shell import Failed
+from provisioner_host.observe import host
+from provisioner_host.onvif import onvif
+from provisioner_host.relay import relay
+from provisioner_host.state import keys, leases
 from tests import fleets, inventories
 from tests.hostile import CAMERA, GATEWAY, LOCAL_USER, MERGE_REQUEST
 
@@ -116,10 +121,10 @@ def test_a_program_that_was_fetched_is_not_run_to_learn_its_version(
     program.write_text(f"#!/bin/sh\ntouch {ran}\necho v9.9.9\n")
     program.chmod(0o755)
     digest = host_files.sha256(program)
-    seen = observe.program(program, {"files": [], "programs": {str(program): digest}})
+    seen = host.program(program, {"files": [], "programs": {str(program): digest}})
     assert seen == {"present": True, "whole": True, "version": "1.20.1"}
     # One that is not what was installed has no version, whatever its name says.
-    assert observe.program(program, {"files": [], "programs": {}})["version"] == ""
+    assert host.program(program, {"files": [], "programs": {}})["version"] == ""
     assert not ran.exists()
 
 
@@ -147,7 +152,7 @@ def test_nobody_but_root_can_hold_the_lock_of_a_host(tmp_path: Path, monkeypatch
     # As a unit had made them that ran without an umask of its own.
     (tmp_path / "run").mkdir(mode=0o755)
     (tmp_path / "run/lock").touch(mode=0o644)
-    with lease.lock("somebody"):
+    with leases.lock("somebody"):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (paths.RUN, paths.LOCK)}
     assert modes == {"run": 0o700, "lock": 0o600}
 
@@ -177,8 +182,8 @@ def test_rules_are_not_tried_before_their_users_are_there(tmp_path: Path, monkey
     rules = tmp_path / "nft"
     rules.write_text('add rule inet provisioner output meta skuid "provisioner-probe" drop\n')
     monkeypatch.setattr(paths, "PROBE_USER", "nobody-of-that-name")
-    assert observe._differences(rules, None)[0]["action"] == "create"  # noqa: SLF001
-    assert observe._differences(rules, {})[0]["action"] == "update"  # noqa: SLF001
+    assert host._differences(rules, None)[0]["action"] == "create"  # noqa: SLF001
+    assert host._differences(rules, {})[0]["action"] == "update"  # noqa: SLF001
     assert host_files.read_json(rules) is None
 
 

@@ -14,8 +14,8 @@ from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
+from provisioner.verify.paths import select
 from provisioner.verify.result import Verdict
-from provisioner.verify.wanted import select
 from tests import fleets, inventories
 from tests.hostile import CENTRE, RELAY
 from tests.odd import OddHosts

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from provisioner.hosts.condition import Condition, other_firewalls
-from provisioner_host import machine, readers, sandbox, selinux
-from provisioner_host.rtsp_reader import Login
-from provisioner_host.shell import Failed
+from provisioner_host.look import readers
+from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.machine import sandbox, units
+from provisioner_host.machine.shell import Failed
+from provisioner_host.observe import machine
 from provisioner_host.wire import ReadAnswer
 
 # `nft -j list chains` of nftables 1.1.3 where firewalld 2.3 or ufw 0.36 of Debian 13 were on, and ufw off again.
@@ -60,9 +62,9 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)
-    monkeypatch.setattr("provisioner_host.shell.PATH", path)
-    monkeypatch.setattr(selinux, "PATH", str(programs))
-    monkeypatch.setattr(selinux, "_ENFORCE", tmp_path / "enforce")
+    monkeypatch.setattr("provisioner_host.machine.shell.PATH", path)
+    monkeypatch.setattr(units, "PATH", str(programs))
+    monkeypatch.setattr(units, "_ENFORCE", tmp_path / "enforce")
     return tmp_path
 
 
@@ -70,19 +72,19 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_whether_selinux_decides_is_read_off_the_kernel(labels: Path, written: str | None, state: str) -> None:
     if written is not None:
         (labels / "enforce").write_text(written)
-    assert selinux.state() == state
+    assert units.state() == state
 
 
 def test_labels_are_given_to_what_is_there_in_one_call(labels: Path) -> None:
     (labels / "enforce").write_text("1")
     (labels / "unit").touch()
-    selinux.restore([labels / "unit", labels / "gone"])
+    units.restore([labels / "unit", labels / "gone"])
     assert (labels / "asked").read_text() == f"-R {labels}/unit\n"
 
 
 def test_where_selinux_is_off_nobody_is_asked(labels: Path) -> None:
     (labels / "unit").touch()
-    selinux.restore([labels / "unit"])
+    units.restore([labels / "unit"])
     assert not (labels / "asked").exists()
 
 
@@ -95,15 +97,15 @@ def test_labels_that_cannot_be_given_hold_a_change_up_where_selinux_decides(
     (labels / "code").write_text("255")
     if refused:
         with pytest.raises(Failed, match="restorecon"):
-            selinux.restore([labels / "unit"])
+            units.restore([labels / "unit"])
     else:
-        selinux.restore([labels / "unit"])
+        units.restore([labels / "unit"])
     (labels / "bin/restorecon").unlink()
     if refused:
         with pytest.raises(Failed, match="install policycoreutils"):
-            selinux.restore([labels / "unit"])
+            units.restore([labels / "unit"])
     else:
-        selinux.restore([labels / "unit"])
+        units.restore([labels / "unit"])
 
 
 # As systemd 257 said it on a Debian 13 whose SELinux let no pipe through the bus.

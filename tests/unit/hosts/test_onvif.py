@@ -16,10 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner_host import http_digest, onvif, onvif_ask, onvif_http, onvif_soap
-from provisioner_host.http_digest import challenge_in
-from provisioner_host.onvif_http import NoAnswer, Reply, Silent, reply_in
-from provisioner_host.onvif_soap import RefusedLogin, Unreadable
+from provisioner_host.onvif import ask, digest, messages, onvif
+from provisioner_host.onvif.digest import challenge_in
+from provisioner_host.onvif.messages import NoAnswer, RefusedLogin, Reply, Silent, Unreadable, reply_in
 from provisioner_host.wire import AccountAnswer, AskingTurn
 from tests.contract.onvif_device import OnvifDevice, enveloped
 from tests.hostile import CAMERA
@@ -56,7 +55,7 @@ def broken(draw: st.DrawFn) -> bytes:
 def read(body: bytes) -> list[object]:
     """All that may be read of an answer, whichever it is."""
     known: list[object] = []
-    readings = (onvif_soap.nameplate_in, onvif_soap.time_in, onvif_soap.profiles_in, onvif_soap.media_path_in)
+    readings = (messages.nameplate_in, messages.time_in, messages.profiles_in, messages.media_path_in)
     for reading in readings:
         with suppress(Unreadable, RefusedLogin):
             known.append(reading(body))
@@ -77,7 +76,7 @@ def test_whatever_a_device_sends_comes_to_short_printable_words_or_to_nothing(bo
         assert word.isprintable()
         assert len(word) <= 400
     with suppress(RefusedLogin):
-        path = onvif_soap.media_path_in(body)
+        path = messages.media_path_in(body)
         assert re.fullmatch(r"/[!-~]+", path)
         assert ".." not in path
 
@@ -102,13 +101,13 @@ def test_whatever_a_device_sends_comes_to_short_printable_words_or_to_nothing(bo
 )
 def test_what_is_no_answer_is_refused_as_a_whole(body: str) -> None:
     with pytest.raises(Unreadable):
-        onvif_soap.nameplate_in(body.encode())
+        messages.nameplate_in(body.encode())
 
 
 @CAMERA
 def test_a_word_has_an_end_however_long_it_is() -> None:
     of = enveloped(GOOD[1].replace("EXAMPLE0001", "9" * 200_000)).encode()
-    assert onvif_soap.nameplate_in(of).serial == "9" * 100
+    assert messages.nameplate_in(of).serial == "9" * 100
 
 
 @CAMERA
@@ -129,7 +128,7 @@ def test_no_answer_takes_more_memory_than_a_few_times_its_length(body: str) -> N
     tracemalloc.start()
     try:
         with pytest.raises(Unreadable):
-            onvif_soap.nameplate_in(of)
+            messages.nameplate_in(of)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -139,13 +138,13 @@ def test_no_answer_takes_more_memory_than_a_few_times_its_length(body: str) -> N
 @CAMERA
 def test_a_prefix_does_not_speak_for_an_attribute() -> None:
     of = GOOD[3].replace('token="prof_1"', 'xmlns:token="urn:other" token="prof_1"')
-    assert onvif_soap.profiles_in(enveloped(of).encode())[0].token == "prof_1"
+    assert messages.profiles_in(enveloped(of).encode())[0].token == "prof_1"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_an_answer_is_read_in_the_encodings_of_xml(encoding: str) -> None:
     of = enveloped(GOOD[1]).replace("UTF-8", encoding.upper()).encode(encoding)
-    assert onvif_soap.nameplate_in(of).serial == "EXAMPLE0001"
+    assert messages.nameplate_in(of).serial == "EXAMPLE0001"
 
 
 @CAMERA
@@ -155,10 +154,10 @@ def test_what_nobody_thought_of_is_that_device_s_own_doing(
     def fails(*_: object) -> Reply:
         raise ArithmeticError("c4nary-of-a-device")
 
-    monkeypatch.setattr(onvif_http, "post", fails)
+    monkeypatch.setattr(messages, "post", fails)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
     turn: AskingTurn = {"address": "192.0.2.1", "port": 80, "login": None, "profile": ""}
-    onvif_ask.serve({"devices": [turn] * 100, "at_once": 4, "until": 0})
+    ask.serve({"devices": [turn] * 100, "at_once": 4, "until": 0})
     said = capsys.readouterr().out
     answers = dict(onvif.answered(said.encode().splitlines(), 100))
     assert {one["outcome"] for one in answers.values()} == {"wrong answer"}
@@ -171,8 +170,8 @@ def test_what_nobody_thought_of_is_that_device_s_own_doing(
     [("<tt:Hour>", "<tt:Hour>99"), ("<tt:Year>", "<tt:Year>-"), ("<tt:Day>", "<tt:Day>9"), ("tt:Month>", "tt:Moon>")],
 )
 def test_a_clock_that_shows_no_moment_is_not_known(wrong: tuple[str, str]) -> None:
-    clock = onvif_soap.time_in(enveloped(GOOD[0].replace(*wrong)).encode())
-    assert clock == onvif_soap.DeviceTime(None, None)
+    clock = messages.time_in(enveloped(GOOD[0].replace(*wrong)).encode())
+    assert clock == messages.DeviceTime(None, None)
 
 
 @CAMERA
@@ -189,7 +188,7 @@ def test_a_clock_that_shows_no_moment_is_not_known(wrong: tuple[str, str]) -> No
 )
 def test_of_the_address_of_its_media_service_the_path_alone_is_taken(address: str, path: str) -> None:
     of = GOOD[2].replace("http://192.168.1.11:80/onvif/media_service", address)
-    assert onvif_soap.media_path_in(enveloped(of).encode()) == path
+    assert messages.media_path_in(enveloped(of).encode()) == path
 
 
 @CAMERA
@@ -215,7 +214,7 @@ def test_no_challenge_of_a_device_makes_another_line_of_a_header(field: str, use
     for said in (field, f'Digest realm="{field}", nonce="a", qop="auth"', f'Digest realm="a", nonce={field}'):
         challenge = challenge_in(said)
         if challenge is not None:
-            header = http_digest.digest(challenge, (user, password), ("POST", "/onvif"), 1, "own")
+            header = digest.digest(challenge, (user, password), ("POST", "/onvif"), 1, "own")
             assert "\n" not in header
             assert "\r" not in header
 
@@ -232,7 +231,7 @@ def test_the_digest_is_as_the_standard_has_it() -> None:
     said = 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", qop="auth,auth-int"'
     challenge = challenge_in(said)
     assert challenge
-    header = http_digest.digest(challenge, ("Mufasa", "Circle Of Life"), ("POST", "/dir/index.html"), 1, "0a4f113b")
+    header = digest.digest(challenge, ("Mufasa", "Circle Of Life"), ("POST", "/dir/index.html"), 1, "0a4f113b")
     first = hashlib.md5(b"Mufasa:testrealm@host.com:Circle Of Life", usedforsecurity=False).hexdigest()
     second = hashlib.md5(b"POST:/dir/index.html", usedforsecurity=False).hexdigest()
     middle = f"dcd98b7102dd2f0e8b11d0f600bfb0c093:00000001:0a4f113b:auth:{second}"
@@ -244,7 +243,7 @@ def test_the_digest_is_as_the_standard_has_it() -> None:
 def test_the_token_is_as_the_standard_has_it() -> None:
     # The example of ONVIF's Application Programmer's Guide.
     nonce = base64.b64decode("LKqI6G/AikKCQrN0zqZFlg==")
-    token = onvif_soap.username_token("user", "userpassword", 1_284_623_445, nonce)
+    token = messages.username_token("user", "userpassword", 1_284_623_445, nonce)
     assert "2010-09-16T07:50:45Z" in token
     assert ">tuOSpGlFlIXsozq4HFNeeGeFLEI=<" in token
     assert "userpassword" not in token

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.ansible.door import AnsibleRunner
+from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import JumpHost
 from tests import fleets

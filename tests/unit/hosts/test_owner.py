@@ -16,10 +16,12 @@ import pytest
 
 from provisioner.base.secret import Secret, identity_key, owner_fingerprint
 from provisioner.desired.owner import UNMARKED, Owner, owner_in
-from provisioner.hosts.ansible.door import AnsibleRunner
+from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall
-from provisioner_host import bundle, dead_man, files, lease, owner, paths
-from provisioner_host.shell import Failed
+from provisioner_host import bundle
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.state import dead_man, keys, leases
 from tests import fleets
 from tests.hostile import RELAY
 from tests.unit.apply.world import state
@@ -90,7 +92,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "write_json", lambda path, document: path.write_text(json.dumps(document)))
     monkeypatch.setattr(files, "folder", lambda path, _mode: path.mkdir(exist_ok=True))
     monkeypatch.setattr(dead_man, "armed", lambda: None)
-    monkeypatch.setattr(lease, "holder", lambda: None)
+    monkeypatch.setattr(leases, "holder", lambda: None)
     return tmp_path
 
 
@@ -100,20 +102,20 @@ def mark() -> Owner | None:
 
 def test_first_keys_mark_a_host_and_leave_another_ones_mark(host: Path) -> None:
     assert host.exists()
-    owner.claim_first(None, who="")
+    keys.claim_first(None, who="")
     assert mark() is None, "one that is taken over is marked by its apply"
-    owner.claim_first(OWN, who="noc@two")
+    keys.claim_first(OWN, who="noc@two")
     first = mark()
     assert first is not None
     assert (first.inventory, first.host, first.who, first.released) == ("example", "relay-1", "noc@two", False)
     paths.OWNER.write_text(json.dumps(THEIRS))
-    owner.claim_first(OWN, who="noc@two")
+    keys.claim_first(OWN, who="noc@two")
     assert mark() == OTHER
 
 
 def test_a_confirmed_apply_marks_a_host_whoever_had_it(host: Path) -> None:
     paths.OWNER.write_text(json.dumps(THEIRS))
-    owner.claim(OWN, run="run-1", who="ư" * 500)
+    keys.claim(OWN, run="run-1", who="ư" * 500)
     now = mark()
     assert now is not None
     assert (now.inventory, now.run, now.who) == ("example", "run-1", "ư" * 120)
@@ -130,15 +132,15 @@ def test_only_its_owner_lets_a_host_go_and_not_in_the_middle_of_a_change(
     request: Any = {"operation": "release", "owner": OWN, "who": "noc@two"}
     paths.OWNER.write_text(json.dumps(THEIRS))
     with pytest.raises(Failed, match="another inventory"):
-        owner.release(request, host)
+        keys.release(request, host)
     assert mark() == OTHER
     paths.OWNER.unlink()
     paths.MANIFEST.write_text(json.dumps({"run": "run-7"}))
     monkeypatch.setattr(dead_man, "armed", lambda: {"run": "run-8"})
     with pytest.raises(Failed, match="run-8 waits"):
-        owner.release(request, host)
+        keys.release(request, host)
     monkeypatch.setattr(dead_man, "armed", lambda: None)
-    owner.release(request, host)
+    keys.release(request, host)
     gone = mark()
     assert gone is not None
     assert (gone.released, gone.inventory, gone.run) == (True, "example", "run-7")

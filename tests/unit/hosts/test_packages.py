@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.hosts.facts import OperatingSystem
-from provisioner.hosts.packages import FAMILIES, family_of, lacks
-from provisioner_host import machine, paths, shell
+from provisioner.hosts.preparation import FAMILIES, family_of, lacks
+from provisioner_host.machine import paths, shell
+from provisioner_host.observe import machine
 
 PROGRAMS = {
     *machine.NEEDED,

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner_host import picture_measures as measures
-from provisioner_host.picture_answer import checked_picture
-from provisioner_host.picture_look import PacketWatch, PictureLook, complaint_of
-from provisioner_host.picture_measures import EXACT_HEIGHT, EXACT_WIDTH, HEIGHT, WIDTH, Packet
-from provisioner_host.shell import Failed
+from provisioner_host.look import picture_measures as measures
+from provisioner_host.look.picture_look import PacketWatch, PictureLook, complaint_of
+from provisioner_host.look.picture_measures import EXACT_HEIGHT, EXACT_WIDTH, HEIGHT, WIDTH, Packet, checked_picture
+from provisioner_host.machine.shell import Failed
 from provisioner_host.wire import LookToTake
 from tests.hostile import CAMERA
 from tests.unit.verify.world import packets, picture, scene

@@ -12,20 +12,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
+from provisioner.base.host_answer import fields_of
 from provisioner.desired.names import ALONE, HostNames
-from provisioner.hosts.bare_host import BareHost, bare_host_in
-from provisioner.hosts.document import fields_of
+from provisioner.hosts.bare_host import PROGRAMS, BareHost, Deeds, bare_host_in, looking, making, proving
 from provisioner.hosts.facts import OperatingSystem
-from provisioner.hosts.packages import FAMILIES
-from provisioner.hosts.preparation import rule_for_program
-from provisioner.hosts.prepare_script import (
-    PROGRAMS,
-    Deeds,
-    looking,
-    making,
-    proving,
-)
-from provisioner_host import bundle, machine, paths, shell
+from provisioner.hosts.preparation import FAMILIES, rule_for_program
+from provisioner_host import bundle
+from provisioner_host.machine import paths, shell
+from provisioner_host.observe import machine
 from tests.bare_machine import BareMachine
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.unit.hosts.test_packages import DECODERS

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible import private
-from provisioner.hosts.ansible.private import make_private_folder
+from provisioner.hosts.ansible import private_folder
+from provisioner.hosts.ansible.private_folder import make_private_folder
 from tests.hostile import LOCAL_USER
 
 UNKNOWN_UID = 54_321
@@ -28,7 +28,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path("/dev/shm") / f"private-{os.getpid()}-{time.time_ns()}"  # noqa: S108 (tmpfs is the point)
     folder.mkdir()
     folder.chmod(0o1777)
-    monkeypatch.setattr(private, "_SHARED", (str(folder),))
+    monkeypatch.setattr(private_folder, "_SHARED", (str(folder),))
     yield folder
     for path in sorted(folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -132,7 +132,7 @@ def test_no_mount_of_a_user_ends_the_command(shared: Path, tmp_path: Path, monke
     mounts = tmp_path / "mounts"
     real = Path("/proc/mounts").read_bytes()
     mounts.write_bytes(real + b"x /home/a/\xff\\040\\777 fuse.x rw 0 0\n\nodd\n" + b"tmpfs  tmpfs\n")
-    monkeypatch.setattr(private, "_MOUNTS", mounts)
+    monkeypatch.setattr(private_folder, "_MOUNTS", mounts)
     made_in(shared, {})
 
 
@@ -143,7 +143,7 @@ def test_a_runtime_folder_of_our_own_on_tmpfs_is_used(shared: Path) -> None:
 
 
 def test_without_a_place_the_person_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(private, "_SHARED", (str(tmp_path / "nothing"),))
+    monkeypatch.setattr(private_folder, "_SHARED", (str(tmp_path / "nothing"),))
     with pytest.raises(HostError, match="no tmpfs") as raised:
         make_private_folder({})
     assert "XDG_RUNTIME_DIR" in raised.value.hint

@@ -21,14 +21,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import Job, RolloutOptions
-from provisioner.apply.job import first_call
 from provisioner.base.secret import Secret, identity_key, proof_of, seal_of
-from provisioner.hosts.ansible.door import AnsibleRunner
-from provisioner.hosts.ansible.proof import Proofs
+from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.play import Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner.inventory.model import JumpHost
-from provisioner.plan.changes import HOST, Action, Change, Impact, Resource
+from provisioner.operations.rollout import Job, RolloutOptions
+from provisioner.operations.rollout.job import first_call
+from provisioner.plan.change import HOST, Action, Change, Impact, Resource
 from provisioner_host import bundle
 from tests import fleets, inventories
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY

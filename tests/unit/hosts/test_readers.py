@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner_host import confined, paths, readers, sandbox
-from provisioner_host.readers import ReadTimes
-from provisioner_host.rtsp_reader import Login
+from provisioner_host.look import readers
+from provisioner_host.look.readers import ReadTimes
+from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.machine import confined, paths, sandbox
 from provisioner_host.wire import ReadAnswer
 from tests.hostile import CAMERA, LOCAL_USER
 

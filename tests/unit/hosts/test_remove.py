@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import dead_man, files, lease, paths, remove, tunnel, units
 from provisioner_host.bundle import tell_owner
-from provisioner_host.shell import Failed
+from provisioner_host.change import remove
+from provisioner_host.machine import files, paths, units
+from provisioner_host.machine.shell import Failed
+from provisioner_host.state import dead_man, leases
+from provisioner_host.tunnel import tunnel
 
 OWNER = {"inventory": "example", "key": "0" * 32, "host": "relay-1"}
 REQUEST: dict[str, Any] = {"operation": "remove", "owner": OWNER, "run": "run-1", "peers": ["centre"]}
@@ -88,7 +91,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(tunnel, "live_peers", lambda _key: dict.fromkeys(machine.peers))
     monkeypatch.setattr(tunnel, "down", lambda: machine.ran.append(["tunnel down"]))
     monkeypatch.setattr(pwd, "getpwnam", machine.getpwnam)
-    monkeypatch.setattr(lease, "lock", lambda *_arguments, **_options: contextlib.nullcontext())
+    monkeypatch.setattr(leases, "lock", lambda *_arguments, **_options: contextlib.nullcontext())
     for place in (
         "etc/provisioner/keys/identity", "etc/provisioner/wg-prov.conf", "etc/systemd/system/provisioner-wg.service",
         "etc/systemd/system/theirs.service", "usr/local/lib/provisioner/provisioner-host", "usr/local/lib/theirs",
@@ -143,7 +146,7 @@ def test_a_peer_that_the_next_boot_would_bring_up_counts(machine: Machine) -> No
 
 
 def test_a_change_that_waits_and_a_lease_that_runs_are_waited_for(machine: Machine) -> None:
-    held = {"run": "run-2", "who": "somebody", "since": "now", "due": lease.now() + 60}
+    held = {"run": "run-2", "who": "somebody", "since": "now", "due": leases.now() + 60}
     paths.LEASE.write_text(json.dumps(held), encoding="ascii")
     with pytest.raises(Failed, match="somebody"):
         removed(REQUEST)

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner_host import rtp_units
-from provisioner_host.nal_units import START_CODE, Unfit
-from provisioner_host.rtp_units import CodedPicture, Depacketizer
+from provisioner_host.look import media_units
+from provisioner_host.look.media_units import START_CODE, CodedPicture, Depacketizer, Unfit
 from tests import films
 from tests.films import PAYLOAD_TYPE, packed, payloads_of
 from tests.hostile import CAMERA, RELAY
@@ -86,7 +85,7 @@ def test_whatever_is_sent_breaks_nothing_but_its_own_stream(packets: list[bytes]
 @CAMERA
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_a_unit_without_end_fills_no_memory(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rtp_units, "MOST_PICTURE_BYTES", 100_000)
+    monkeypatch.setattr(media_units, "MOST_PICTURE_BYTES", 100_000)
     unit = (H265_KEY if codec == "hevc" else KEY) + bytes(300_000)
     with pytest.raises(Unfit, match="larger"):
         pictures(sent([(0, [unit])], codec), codec)

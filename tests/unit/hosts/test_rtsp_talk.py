@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner_host.nal_units import Unfit
-from provisioner_host.rtsp_talk import Refused, Talk, track_in
+from provisioner_host.look.media_units import Unfit
+from provisioner_host.look.rtsp_talk import Refused, Talk, track_in
 from tests.hostile import RELAY
 
 BASE = "rtsp://192.0.2.1:8554/a/b/cam-01/sub"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.ansible.door import AnsibleRunner
+from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall, ShellScript
 from tests import fleets
 from tests.unit.apply.world import state

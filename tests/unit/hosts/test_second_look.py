@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import pytest
 
-from provisioner_host import probe, source_peers
-from provisioner_host.rtsp_reader import Login
+from provisioner_host.look import probe
+from provisioner_host.look.rtsp_reader import Login
+from provisioner_host.relay import source_log
 from provisioner_host.wire import PathToProbe, ReadAnswer, SampleAnswer
 
 FRAME: ReadAnswer = {"codec": "h264", "width": 640, "height": 360, "seconds": 0.1}
@@ -91,8 +92,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
     # Reads are done when they are begun, and nobody waits for them.
     monkeypatch.setattr(probe, "ThreadPoolExecutor", _AtOnce)
     monkeypatch.setattr(probe, "wait", lambda *_: None)
-    monkeypatch.setattr(source_peers, "connections", dict)
-    monkeypatch.setattr(source_peers, "evidence", lambda *_: None)
+    monkeypatch.setattr(source_log, "connections", dict)
+    monkeypatch.setattr(source_log, "evidence", lambda *_: None)
     return made
 
 

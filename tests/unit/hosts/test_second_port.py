@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.render.files import NFT_FILE
-from provisioner.render.host import render_host
-from provisioner_host import firewall
-from provisioner_host.namespace import Scratch, scratch
+from provisioner.desired.render.host import NFT_FILE, render_host
+from provisioner_host.firewall import firewall
+from provisioner_host.machine.namespace import Scratch, scratch
 from tests import fleets, inventories
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="packets between namespaces take root")

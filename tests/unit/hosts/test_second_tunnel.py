@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import endpoints, files, interface, key_change, paths, second_tunnel, tunnel
-from provisioner_host.second_tunnel import FollowingKey
-from provisioner_host.shell import Failed
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.tunnel import endpoints, interface, key_change, second_tunnel, tunnel
+from provisioner_host.tunnel.second_tunnel import FollowingKey
 
 OWN, NEXT = "the own private key", "the next private key"
 SITE, OTHER = "S" * 43 + "=", "O" * 43 + "="

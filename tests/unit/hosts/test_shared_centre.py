@@ -15,10 +15,13 @@ import pytest
 from provisioner.base.errors import HostError
 from provisioner.desired.owner import UNMARKED, Owner, owner_in
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts.owner import claims_of, is_free, is_open, judged
+from provisioner.hosts.identity import claims_of, is_free, is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, ForeignHostError, HostAnswer, unanswered
-from provisioner_host import bundle, owner, paths, tunnel
-from provisioner_host.shell import Failed
+from provisioner_host import bundle
+from provisioner_host.machine import paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.state import keys
+from provisioner_host.tunnel import tunnel
 from tests import fleets, inventories
 from tests.hostile import MERGE_REQUEST
 from tests.lab import direct
@@ -149,7 +152,7 @@ def test_a_host_names_the_others_and_never_itself(tmp_path: Path, monkeypatch: p
         (tmp_path / f"provisioner.{name}").mkdir()
         if text:
             (tmp_path / f"provisioner.{name}/owner.json").write_text(text, encoding="ascii")
-    assert owner.beside() == [THEIRS]
+    assert keys.beside() == [THEIRS]
 
 
 # --- networks -------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
-from provisioner.render.site import render_site
-from provisioner_host.namespace import Scratch, scratch
+from provisioner_host.machine.namespace import Scratch, scratch
 from tests import fleets, inventories
 from tests.hostile import GATEWAY
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import source_peers
-from provisioner_host.source_peers import SourceLink, evidence, halted_since, parse
+from provisioner_host.relay import source_log
+from provisioner_host.relay.source_log import SourceLink, evidence, halted_since
+from provisioner_host.relay.source_log import parse_source_peers as parse
 from tests.hostile import CAMERA
 
 UID = 997
@@ -45,7 +46,7 @@ def test_whatever_is_printed_is_no_error(said: str) -> None:
 def test_a_connection_brings_a_picture_if_it_is_the_same_and_brings_more_than_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: CompletedProcess([], 1, "", "no such set"))
+    monkeypatch.setattr(source_log, "run", lambda *_a, **_k: CompletedProcess([], 1, "", "no such set"))
     camera, other = ("10.91.0.4", 10554), ("10.91.0.5", 10554)
     before = {SourceLink(1, *camera): 0, SourceLink(2, *camera): 0, SourceLink(3, *other): 0}
     after = {SourceLink(1, *camera): 90_000, SourceLink(2, *camera): 700, SourceLink(4, *other): 90_000}
@@ -68,7 +69,7 @@ def test_halted_devices_are_read_from_the_firewalls_set(monkeypatch: pytest.Monk
         {"elem": {"val": "10.91.0.6"}},
     ]
     listed = json.dumps({"nftables": [{"metainfo": {}}, {"set": {"name": "halted", "elem": elements}}]})
-    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: CompletedProcess([], 0, listed, ""))
+    monkeypatch.setattr(source_log, "run", lambda *_a, **_k: CompletedProcess([], 0, listed, ""))
     places = evidence({}, {})
     assert places is not None
     assert places["halted"] == [{"address": "10.91.0.4", "port": 10554}, {"address": "10.91.0.5", "port": 554}]
@@ -79,13 +80,13 @@ def test_a_device_that_is_halted_while_causes_are_looked_for_is_named_once(monke
         elements = [{"concat": list(place)} for place in places]
         return CompletedProcess([], 0, json.dumps({"nftables": [{"set": {"name": "halted", "elem": elements}}]}), "")
 
-    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: listed(("10.91.0.4", 10554)))
+    monkeypatch.setattr(source_log, "run", lambda *_a, **_k: listed(("10.91.0.4", 10554)))
     before = evidence({}, {})
-    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: listed(("10.91.0.4", 10554), ("10.91.0.5", 554)))
+    monkeypatch.setattr(source_log, "run", lambda *_a, **_k: listed(("10.91.0.4", 10554), ("10.91.0.5", 554)))
     after = halted_since(before)
     assert after is not None
     assert after["halted"] == [{"address": "10.91.0.4", "port": 10554}, {"address": "10.91.0.5", "port": 554}]
     # One whose time is over meanwhile stays: what was dropped was dropped for it.
-    monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: listed())
+    monkeypatch.setattr(source_log, "run", lambda *_a, **_k: listed())
     assert halted_since(after) == after
     assert halted_since(None) is None

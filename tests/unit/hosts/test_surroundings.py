@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.document import parsed
-from provisioner.hosts.surroundings import Surroundings, TakenPort, surroundings_in
-from provisioner_host.surroundings import Socket, sockets_in
+from provisioner.base.host_answer import parsed
+from provisioner.hosts.condition import Surroundings, TakenPort, surroundings_in
+from provisioner_host.observe.machine import Socket, sockets_in
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 _ASK = """

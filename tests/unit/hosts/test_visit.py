@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import deliveries, observe, probe, reach, readers, relay, source_log, source_peers
+from provisioner_host.look import deliveries, probe, reach, readers
+from provisioner_host.observe import host as observe
+from provisioner_host.relay import relay, source_log
 from provisioner_host.wire import ProbeRequest, SampleAnswer
 
 NAME, OTHER = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-001/cam-01/main"
@@ -51,7 +53,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(reach, "connect_all", lambda *_a: [])
     monkeypatch.setattr(reach, "again", lambda devices, *_a: devices)
     monkeypatch.setattr(reach, "wait_for_keepalive", lambda *_a: tunnel)
-    monkeypatch.setattr(source_peers, "connections", lambda: None)
+    monkeypatch.setattr(source_log, "connections", lambda: None)
     monkeypatch.setattr(source_log, "last_errors", lambda *_a: {})
     monkeypatch.setattr(relay, "api", lambda _path: {"items": []})
     monkeypatch.setattr(deliveries, "_links", lambda _wanted: {})
@@ -127,7 +129,7 @@ def test_the_second_sample_takes_as_long_as_it_has_to(
         return {NAME: (sample_of(1000), second, third)[len(taken) - 1], OTHER: idle}, ""
 
     monkeypatch.setattr(probe, "sample", sample)
-    monkeypatch.setattr("provisioner_host.probe._Look.take_again", lambda *_a: None)
+    monkeypatch.setattr("provisioner_host.look.probe._Look.take_again", lambda *_a: None)
     answer = probe.probe(request(sample_s=0.6), Path())
     assert len(taken) == looks
     assert taken[-1] - taken[0] >= (0.2 if looks == 2 else 0.6)
@@ -143,8 +145,8 @@ def test_beside_a_centre_who_looks_a_path_that_has_grown_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(probe, "_BESIDE_LOOKS_S", 0.1)
     monkeypatch.setattr(probe, "_LEAST_S", 0.6)
-    monkeypatch.setattr("provisioner_host.awaited.AwaitedReads.wait", lambda *_a: None)
-    monkeypatch.setattr("provisioner_host.probe._Look.take_again", lambda *_a: None)
+    monkeypatch.setattr("provisioner_host.look.awaited_reads.AwaitedReads.wait", lambda *_a: None)
+    monkeypatch.setattr("provisioner_host.look.probe._Look.take_again", lambda *_a: None)
     taken: list[float] = []
 
     def sample(_paths: object) -> tuple[dict[str, SampleAnswer], str]:

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from provisioner.contacts.model import Contact
-from provisioner.importing.cells.findings import Finding, FindingLevel
+from provisioner.importing.contacts.store import Contact
+from provisioner.importing.grid import Finding, FindingLevel
 from provisioner.importing.proposal.build import propose
-from provisioner.importing.proposal.model import Baseline, Proposal
-from provisioner.importing.tables.file_grids import grids_of
-from provisioner.importing.tables.input_files import sheets_of
+from provisioner.importing.proposal.proposal import Baseline, Proposal
+from provisioner.importing.tables.files import grids_of, sheets_of
 from provisioner.importing.tables.records import read_records
 from provisioner.inventory.model import Inventory
 from tests import inventories as make

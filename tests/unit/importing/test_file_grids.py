@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from provisioner.importing.cells import limits
-from provisioner.importing.cells.findings import FileRefusedError
-from provisioner.importing.tables.file_grids import grids_of, read_file
-from provisioner.importing.tables.input_files import read_input_files, sheets_of
+from provisioner.importing import grid as limits
+from provisioner.importing.grid import FileRefusedError
+from provisioner.importing.tables.files import grids_of, read_file, read_input_files, sheets_of
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import book
 
@@ -220,7 +219,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyte
     os.mkfifo(pipe)
     large = tmp_path / "large.csv"
     large.write_bytes(b"a" * 11)
-    monkeypatch.setattr("provisioner.importing.tables.file_grids.MAX_FILE_BYTES", 10)
+    monkeypatch.setattr("provisioner.importing.tables.files.MAX_FILE_BYTES", 10)
     cases = {
         tmp_path: "file-not-regular",
         pipe: "file-not-regular",

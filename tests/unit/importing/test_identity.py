@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from provisioner.importing.proposal.candidates import likeness_keys
 from provisioner.importing.proposal.identity import (
     Identity,
     Sameness,
@@ -12,7 +13,6 @@ from provisioner.importing.proposal.identity import (
     names_agree,
     places_agree,
 )
-from provisioner.importing.proposal.likeness import likeness_keys
 
 SAME, OPEN, OTHER = Sameness.SAME, Sameness.OPEN, Sameness.OTHER
 

@@ -6,12 +6,11 @@ import re
 import string
 from pathlib import Path
 
-from provisioner.contacts.messages import CATALOGUE as OF_CONTACTS
-from provisioner.contacts.messages import Wording
-from provisioner.importing.cells.findings import FindingLevel, Remark, error
-from provisioner.importing.report.messages import LEVELS, Language, wording
-from provisioner.importing.report.messages_en import ENGLISH
-from provisioner.importing.report.messages_vi import OF_RULES, VIETNAMESE
+from provisioner.base.language import Language
+from provisioner.importing.contacts.fields import CATALOGUE as OF_CONTACTS
+from provisioner.importing.contacts.fields import Wording
+from provisioner.importing.grid import FindingLevel, Remark, error
+from provisioner.importing.report.messages import ENGLISH, LEVELS, OF_RULES, VIETNAMESE, wording
 
 SOURCES = Path(__file__).parents[3] / "provisioner"
 

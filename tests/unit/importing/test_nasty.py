@@ -11,8 +11,8 @@ from typing import Any
 
 from openpyxl import Workbook
 
-from provisioner.importing.cells.findings import FindingLevel
-from provisioner.importing.proposal.model import Proposal
+from provisioner.importing.grid import FindingLevel
+from provisioner.importing.proposal.proposal import Proposal
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import Rows, book, findings_of, proposal_of
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from provisioner.importing.cells.findings import FindingLevel
-from provisioner.importing.proposal.model import Proposal
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.file_content import validated
+from provisioner.importing.grid import FindingLevel
+from provisioner.importing.proposal.proposal import Proposal
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Facility, Inventory, Tombstone
 from tests import inventories as make
 from tests.unit.importing import sheets as made

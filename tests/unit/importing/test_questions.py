@@ -10,17 +10,15 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.importing.cells.findings import FindingLevel
-from provisioner.importing.forms.doubt import is_doubtful
-from provisioner.importing.proposal.answers import answered, read_answer
+from provisioner.importing.forms.values import is_doubtful
+from provisioner.importing.grid import FindingLevel
+from provisioner.importing.proposal.answers import QuestionKind, answered, read_answer
 from provisioner.importing.proposal.build import propose
-from provisioner.importing.proposal.model import Baseline, Proposal
-from provisioner.importing.proposal.questions import QuestionKind
-from provisioner.importing.tables.file_grids import grids_of
-from provisioner.importing.tables.input_files import sheets_of
+from provisioner.importing.proposal.proposal import Baseline, Proposal
+from provisioner.importing.tables.files import grids_of, sheets_of
 from provisioner.importing.tables.records import read_records
-from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model import Facility
 from tests import inventories as make
 from tests.unit.importing import sheets as made

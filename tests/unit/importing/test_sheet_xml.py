@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 from openpyxl.worksheet import _reader
 
-from provisioner.importing.cells.grid import CellState
-from provisioner.importing.tables.file_grids import grids_of
+from provisioner.importing.grid import CellState
+from provisioner.importing.tables.files import grids_of
 from tests.unit.importing import sheets as made
 from tests.unit.importing.test_file_grids import ENTITIES, SHEET, refusal, with_part, with_sheet_xml
 

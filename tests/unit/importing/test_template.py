@@ -9,12 +9,10 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils import get_column_letter
 
-from provisioner.importing.cells.findings import FindingLevel
-from provisioner.importing.forms.all_forms import FORMS
-from provisioner.importing.forms.columns import Form, FormKind
-from provisioner.importing.forms.facility_form import FACILITIES
-from provisioner.importing.forms.template_texts import EXAMPLES
-from provisioner.importing.template.workbook import filled_template
+from provisioner.importing.forms.columns import EXAMPLES, Form, FormKind
+from provisioner.importing.forms.forms import FACILITIES, FORMS
+from provisioner.importing.grid import FindingLevel
+from provisioner.importing.write import filled_template
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import book, placed_codes, proposal_of
 

@@ -8,21 +8,25 @@ from typing import Any
 import pytest
 
 from provisioner.base.private_text import holds_login, holds_personal_data
-from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms import choices
-from provisioner.importing.forms.camera_form import CAMERAS
-from provisioner.importing.forms.days import read_day
-from provisioner.importing.forms.facility_form import FACILITIES
-from provisioner.importing.forms.networks import address, network, picture_size, rtsp_path
-from provisioner.importing.forms.privacy import (
-    is_password_header,
-    masked,
-    safe_id,
-    safe_number,
-    safe_words,
+from provisioner.importing.forms.columns import is_password_header, masked, safe_id, safe_number, safe_words
+from provisioner.importing.forms.forms import CAMERAS, FACILITIES, SURVEYS
+from provisioner.importing.forms.values import (
+    CellReader,
+    address,
+    decimal,
+    identifier,
+    line,
+    network,
+    one_of,
+    picture_size,
+    read_day,
+    rtsp_path,
+    some_of,
+    whole,
+    yes_no,
 )
-from provisioner.importing.forms.survey_form import SURVEYS
-from provisioner.importing.forms.values import CellReader, decimal, identifier, line, one_of, some_of, whole, yes_no
+from provisioner.importing.grid import Cell
 from tests.hostile import MERGE_REQUEST
 
 NUMBER, MBPS = whole(1, 10_000), decimal(100_000)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import Problem
 from provisioner.inventory.loader.load import load
 from tests import inventories as make
 

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem
-from provisioner.base.errors import InventoryError
-from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.loader.held import ValidPart, partition, valid_part
+from provisioner.base.errors import InventoryError, Problem
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.loader.frozen import ValidPart, partition, valid_part
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory, Tombstone
 from tests import fleets, inventories

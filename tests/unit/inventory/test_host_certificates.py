@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from provisioner.desired.key_hosts import key_hosts
+from provisioner.desired.limit import key_hosts
 from provisioner.desired.trust import fingerprint
 from provisioner.inventory.model import Ssh
 from tests import fleets

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from provisioner.desired.key_hosts import key_hosts
+from provisioner.desired.limit import key_hosts
 from tests import fleets
 from tests import inventories as make
 from tests.unit.inventory.test_rules import codes, complete

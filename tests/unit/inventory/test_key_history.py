@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.inventory.files.key_history import keys_since
+from provisioner.inventory.files.revision import keys_since
 
 A, B = "A" * 43 + "=", "B" * 43 + "="
 DAYS = [f"2021-05-{day:02}T08:00:00+07:00" for day in range(10, 20)]

@@ -165,8 +165,8 @@ def test_the_lock_is_not_written_over_a_link(root: Path, say: Say, tmp_path: Pat
 
 @MERGE_REQUEST
 def test_a_facility_is_not_written_into_a_folder_elsewhere(root: Path, tmp_path: Path) -> None:
-    from provisioner.base.atomic_file import write_atomic  # noqa: PLC0415
     from provisioner.base.errors import InventoryError  # noqa: PLC0415
+    from provisioner.base.files import write_atomic  # noqa: PLC0415
 
     replace_with_link(root / "facilities/bac-giang", str(tmp_path / "outside/folder"))
     for place in ("facilities/bac-giang/new.yml", "facilities/bac-giang/below/new.yml"):

@@ -10,8 +10,8 @@ import pytest
 
 from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate import allocate
-from provisioner.inventory.files.lock import render_lock, write_lock
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.edit import render_lock, write_lock
+from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.load import load, load_inventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from tests import inventories as make

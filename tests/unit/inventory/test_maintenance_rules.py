@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
-from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import Severity
+from provisioner.base.text import VIETNAM
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory, Maintenance

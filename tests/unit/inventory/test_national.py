@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.inventory.loader.load import check, load
-from provisioner.inventory.operations.validate import validate
+from provisioner.operations.edit.validate import validate
 from tests.national import TODAY, Country, generate
 
 

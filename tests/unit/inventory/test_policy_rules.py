@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import VIETNAM
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Allocations, Inventory, Policy

@@ -18,14 +18,14 @@ from pydantic import StringConstraints
 
 from provisioner.base.errors import StateError
 from provisioner.cli.main import run
-from provisioner.history.place import StatePlace
-from provisioner.history.store import open_history
 from provisioner.inventory.model import Facility, Model
 from provisioner.inventory.model.base import Text
 from provisioner.inventory.model.free_texts import texts_in, with_texts
 from provisioner.inventory.rules import Days, SiteView, check_site
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS
 from provisioner.inventory.rules.texts import shown as withheld
+from provisioner.record.place import StatePlace
+from provisioner.record.store import open_history
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST, VIEWER
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.diagnostics import Problem, Severity
-from provisioner.geography import AmbiguousProvinceError
+from provisioner.base.errors import Problem, Severity
+from provisioner.inventory.geography import AmbiguousProvinceError
 from provisioner.inventory.model import ProvinceScheme
 from tests import fleets
 from tests import inventories as make

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.inventory.loader.known_secrets import carrier_secrets_of, facts_of
+from provisioner.inventory.loader.cached_secrets import carrier_secrets_of, facts_of
 from provisioner.inventory.model import CarrierSecrets, Inventory, Operating, Secrets
 from provisioner.inventory.new_secrets import completed
 from tests import fleets, inventories

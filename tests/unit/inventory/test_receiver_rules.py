@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import Problem
 from provisioner.base.vault import encrypt
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.operations.validate import validate
+from provisioner.operations.edit.validate import validate
 from tests.hostile import MERGE_REQUEST
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"

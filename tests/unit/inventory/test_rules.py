@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from provisioner.base.diagnostics import Severity
-from provisioner.base.errors import InventoryError
+from provisioner.base.errors import InventoryError, Severity
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES

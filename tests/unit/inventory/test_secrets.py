@@ -12,8 +12,8 @@ from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
-from provisioner.inventory.loader.file_content import MAX_FILE_BYTES
 from provisioner.inventory.loader.load import load
+from provisioner.inventory.loader.site import MAX_FILE_BYTES
 from provisioner.inventory.model import CarrierSecrets, Inventory, InventorySecrets
 from provisioner.inventory.rules.logins import SECRETS_MISSING
 from tests import inventories as make

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import Metric as Family
 
-from provisioner.monitoring.night import RecordedLook, night_sheet
-from provisioner.monitoring.watch_view import RelayView, WatchView
-from provisioner.monitoring.watched import ShownSeries, WatchFacts, watch_sheet
-from provisioner.runs.watch.endpoint import served
+from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
+from provisioner.integrations.alerting.watch_metrics import ShownSeries, WatchFacts, watch_sheet
+from provisioner.operations.watch.endpoint import served
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
+from provisioner.verify.watch_states import RelayView, WatchView
 from tests.alarms import Alarms, Notice, alarms, free_port, wait_for
 
 CAMERAS = 40

@@ -14,12 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from provisioner.base.printable import printable
-from provisioner.hosts.document import UnreadableError
-from provisioner.monitoring import catalogue, sheet
-from provisioner.monitoring.catalogue import AGENT, MOST_SERIES, NIGHT, PATH_STATE, WATCH, Metric
-from provisioner.monitoring.night import RecordedLook, night_sheet
-from provisioner.monitoring.sheet import MetricSheet, exposition
+from provisioner.base.host_answer import UnreadableError
+from provisioner.base.text import printable
+from provisioner.integrations.alerting import metric_catalogue
+from provisioner.integrations.alerting.metric_catalogue import (
+    AGENT,
+    MOST_SERIES,
+    NIGHT,
+    PATH_STATE,
+    WATCH,
+    Metric,
+    MetricSheet,
+    exposition,
+)
+from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.alarms import checked
 from tests.hostile import VIEWER
@@ -159,7 +167,7 @@ def test_a_country_of_a_hundred_thousand_paths_is_within_the_budget(capsys: pyte
 
 
 def test_beyond_the_budget_what_is_up_is_left_out_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet, "MOST_SERIES", 1000)
+    monkeypatch.setattr(metric_catalogue, "MOST_SERIES", 1000)
     one = night_sheet("national", [look(country(1000))], NIGHT_AT)
     of = samples_in(exposition(one.families()))
     assert len(of) == one.count == 1000
@@ -169,7 +177,7 @@ def test_beyond_the_budget_what_is_up_is_left_out_and_that_is_told(monkeypatch: 
 
 
 def test_incidents_beyond_their_number_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioner.monitoring.night.MOST_INCIDENTS", 4)
+    monkeypatch.setattr("provisioner.integrations.alerting.night_metrics.MOST_INCIDENTS", 4)
     of = samples(look(country(1000)))
     assert sum(name == "provisioner_incident_paths" for name, _ in of) == 4
     assert value(of, "provisioner_incidents_left_out") == 6
@@ -205,7 +213,7 @@ def test_the_labels_are_these_and_no_name_stands_twice() -> None:
     assert {label for metric in metrics for label in metric.labels} == LABELS
     assert len({metric.name for metric in metrics}) == len(metrics)
     assert [m.name for m in metrics if "path" in m.labels] == ["provisioner_path_state", "provisioner_watch_path_state"]
-    assert set(catalogue.STATES) == set(Verdict)
+    assert set(metric_catalogue.STATES) == set(Verdict)
 
 
 # --- what a record may hold -------------------------------------------------------------------------

@@ -11,12 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.monitoring.flow import FlowLook, flow_call, flow_in
-from provisioner.monitoring.path_states import PathStates
-from provisioner.monitoring.watch_view import WatchView, verdict_on
-from provisioner.verify.maintenance import Window
+from provisioner.verify.path_history import Window
+from provisioner.verify.paths import PathToCheck, select
 from provisioner.verify.result import Cause, Layer, PathVerdict, Trouble, Verdict
-from provisioner.verify.wanted import PathToCheck, select
+from provisioner.verify.watch_states import FlowLook, PathStates, WatchView, flow_call, flow_in, verdict_on
 from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS
 from tests.unit.verify.world import PATHS, RELAY, relay_spec, state
 

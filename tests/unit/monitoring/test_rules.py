@@ -13,12 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.monitoring.catalogue import AGENT, NIGHT, WATCH
-from provisioner.monitoring.dashboard import dashboard_file
-from provisioner.monitoring.kit import kit
-from provisioner.monitoring.routes import EVERYTHING, routes_file
-from provisioner.monitoring.rules import rules_file
-from provisioner.monitoring.scrape import ScrapePlaces
+from provisioner.integrations.alerting.kit import EVERYTHING, ScrapePlaces, dashboard_file, kit, routes_file
+from provisioner.integrations.alerting.metric_catalogue import AGENT, NIGHT, WATCH
+from provisioner.integrations.alerting.rules import rules_file
 from tests.alarms import checked
 
 HERE = Path(__file__).parent

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.attempt import Patience
+from provisioner.base.http import Patience
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
+from provisioner.integrations.notify.delivery import Outgoing, deliver
+from provisioner.integrations.notify.formats import Labels, alerts_of, trial_alert
+from provisioner.integrations.notify.mail import Letter
+from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, NightNews, news_for, scope_name
+from provisioner.integrations.notify.night import NightSight, Sight
 from provisioner.inventory.model import ReceiverKind, ReceiverSecrets
-from provisioner.notify.alerts import Labels, alerts_of, trial_alert
-from provisioner.notify.delivery import Outgoing, deliver
-from provisioner.notify.letter import Letter
-from provisioner.notify.news import NOTHING_KNOWN, LastNotice, NightNews, news_for, scope_name
-from provisioner.notify.sight import NightSight, Sight
 from provisioner.verify.result import Cause, Verdict
 from tests.alertmanager import Alertmanager
 from tests.nights import path, province_of, receiver

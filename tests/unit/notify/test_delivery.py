@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.attempt import Patience, ReachError
-from provisioner.base.json_document import Document
+from provisioner.base.http import Patience, ReachError
 from provisioner.base.secret import Secret
+from provisioner.base.text import Document
+from provisioner.integrations.notify.delivery import Outgoing, deliver
+from provisioner.integrations.notify.mail import Letter
 from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
-from provisioner.notify.delivery import Outgoing, deliver
-from provisioner.notify.letter import Letter
 from tests import sinks
 from tests.sinks import certified, closed_port, mail_sink, status, web_sink
 

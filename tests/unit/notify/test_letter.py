@@ -8,9 +8,9 @@ import pytest
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.notify.letter import letter_of
-from provisioner.notify.news import NOTHING_KNOWN, LastNotice, Turn, news_for, scope_name
-from provisioner.notify.sight import Sight
+from provisioner.integrations.notify.mail import letter_of
+from provisioner.integrations.notify.news import NOTHING_KNOWN, LastNotice, Turn, news_for, scope_name
+from provisioner.integrations.notify.night import Sight
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.nights import device, night, path, province_of
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.notify.sight import DEVICE_SIGHT, night_of
+from provisioner.integrations.notify.night import DEVICE_SIGHT, night_of
 from provisioner.verify.result import Cause, Layer, Verdict
 
 OFF = {"cause": "device clock off", "detail": "its clock is 95 s ahead"}

@@ -11,13 +11,20 @@ from typing import Any
 import pytest
 import requests
 
-from provisioner.base.attempt import Patience, ReachError
-from provisioner.base.https import ServerLogin
+from provisioner.base.http import Patience, ReachError, ServerLogin
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import HostSpec
-from provisioner.notify.silenced import AlertMatchers, LabelMatcher, silenced_alerts
-from provisioner.notify.silences import SilencedServer, SilenceText, end_silence, make_silence, renew_silence
-from provisioner.plan.cuts import HostCut
+from provisioner.operations.apply.silences import (
+    AlertMatchers,
+    LabelMatcher,
+    SilencedServer,
+    SilenceText,
+    end_silence,
+    make_silence,
+    renew_silence,
+    silenced_alerts,
+)
+from provisioner.plan.change import HostCut
 from tests import fleets, inventories
 from tests.alertmanager import Alertmanager
 from tests.hostile import MERGE_REQUEST

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from provisioner.desired.render.host import MEDIAMTX_FILE, TRUST_FILE
 from provisioner.inventory.model import Inventory
-from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.render.files import MEDIAMTX_FILE, TRUST_FILE
+from provisioner.plan.change import Action, Change, Impact, Resource
 from tests import fleets, inventories
 from tests.hostile import CENTRE, MERGE_REQUEST, VIEWER
 from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from provisioner.inventory.model import Inventory
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.change import Action, Change, Impact, Resource
 from tests import fleets, inventories
 from tests.plans import World
 from tests.simulated import SimulatedHost

@@ -9,10 +9,10 @@ import pytest
 
 from provisioner.base.secret import Secret
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.terminal import Terminal
+from provisioner.cli.support.terminal import Terminal
 from provisioner.inventory.model import Inventory
 from provisioner.plan import plan_document
-from provisioner.plan.changes import Impact, Resource
+from provisioner.plan.change import Impact, Resource
 from provisioner.report.plan_markdown import plan_comment
 from tests import fleets, inventories
 from tests.plans import World, of

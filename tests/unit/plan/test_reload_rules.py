@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.plan.changes import Impact
-from provisioner.plan.diff.reload_rules import caution, impact_of_path_settings, impact_of_settings
+from provisioner.plan.change import Impact
+from provisioner.plan.diff.paths import caution, impact_of_path_settings, impact_of_settings
 
 # Our own relays: no server but RTSP is on.
 LIVE: dict[str, Any] = {"rtsp": True, "hls": False, "webrtc": False, "rtmp": False, "srt": False, "moq": False}

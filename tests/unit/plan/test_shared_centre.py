@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.desired.names import HostNames
 from provisioner.inventory.model import Inventory
-from provisioner.plan.changes import Action
+from provisioner.plan.change import Action
 from tests import fleets, inventories
 from tests.plans import World
 from tests.sides import SharedHosts

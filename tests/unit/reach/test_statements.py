@@ -10,12 +10,20 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import RenderError
+from provisioner.desired.render.host import firewall_file
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.model import Intents, Inventory, Program, Service
-from provisioner.reach.cells import ALL, Reachability, ReachCell, ReachQuery
-from provisioner.reach.roads import CellReach
-from provisioner.reach.statements import BUILT_IN, StatementResult, judged, statements_of
-from provisioner.render.host import firewall_file
+from provisioner.plan.reach.roads import CellReach
+from provisioner.plan.reach.statements import (
+    ALL,
+    BUILT_IN,
+    Reachability,
+    ReachCell,
+    ReachQuery,
+    StatementResult,
+    judged,
+    statements_of,
+)
 from tests import fleets, inventories
 from tests.plans import of
 

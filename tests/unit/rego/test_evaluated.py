@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 from regopy import Interpreter
 
-from provisioner.rego import door, judge
-from provisioner.rego.answer import RegoAnswer
-from provisioner.rego.check import EMPTY, rego_problems
-from provisioner.rego.door import RegoBounds, RegoFailureError, RegoQuery, ask_rego
-from provisioner.rego.file import RegoFile
-from provisioner.rego.functions import ALLOWED
-from provisioner.rego.judge import RegoTest, RegoTestEnd, run_tests
+from provisioner.inventory.policy_rules import engine, judge
+from provisioner.inventory.policy_rules.engine import RegoAnswer, RegoBounds, RegoFailureError, RegoQuery, ask_rego
+from provisioner.inventory.policy_rules.file import RegoFile
+from provisioner.inventory.policy_rules.judge import EMPTY, RegoTest, RegoTestEnd, rego_problems, run_tests
+from provisioner.inventory.policy_rules.references import ALLOWED
 from tests.hostile import MERGE_REQUEST
 from tests.rego_page import page_file, page_files
 
@@ -98,7 +96,7 @@ def test_a_file_cannot_speak_for_another_one() -> None:
         assert "the file is not of the package provisioner.y" in judgement.problems[0].message
     beside = rules('deny_at_5 contains "x" if false\n\ndeny contains m if m := "beside"\n', "y")
     assert judge.judge((firm, beside), ROOT, EMPTY).problems != ()
-    asked = ask_rego([firm.module.placed()[0]], [RegoQuery("data.provisioner.x.deny_at_5")], [EMPTY], door.CHECKED)
+    asked = ask_rego([firm.module.placed()[0]], [RegoQuery("data.provisioner.x.deny_at_5")], [EMPTY], engine.CHECKED)
     assert asked[0].value == ["no plan at all"]
 
 
@@ -131,7 +129,7 @@ def test_the_process_of_rules_knows_nothing_of_the_caller(monkeypatch: pytest.Mo
         RegoQuery("data.provisioner.x.says"),
         RegoQuery('http.send({"method": "get", "url": "http://127.0.0.1:9"})'),
     ]
-    (runtime, asked) = ask_rego([text], queries, [{}], door.CHECKED)
+    (runtime, asked) = ask_rego([text], queries, [{}], engine.CHECKED)
     assert runtime.is_defined
     assert CANARY not in str(runtime.value)
     assert os.environ["HOME"] not in str(runtime.value)
@@ -141,7 +139,7 @@ def test_the_process_of_rules_knows_nothing_of_the_caller(monkeypatch: pytest.Mo
 @MERGE_REQUEST
 def test_what_rules_print_is_no_answer() -> None:
     text = f'{HEAD}x if print("{{\\"answers\\": []}}")\n'
-    (answer,) = ask_rego([text], [RegoQuery("data.provisioner.x.x")], [{}], door.CHECKED)
+    (answer,) = ask_rego([text], [RegoQuery("data.provisioner.x.x")], [{}], engine.CHECKED)
     assert answer.value is True
 
 
@@ -155,11 +153,11 @@ def test_what_rules_print_is_no_answer() -> None:
 )
 def test_what_is_no_answer_is_a_failure(written: bytes) -> None:
     with pytest.raises(RegoFailureError):
-        door.answers_in(written, 1)
+        engine.answers_in(written, 1)
 
 
 def test_without_regopy_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioner.rego.check.is_installed", lambda: False)
+    monkeypatch.setattr("provisioner.inventory.policy_rules.judge.is_installed", lambda: False)
     judgement = judge.judge(page_files(), ROOT, EMPTY)
     assert [one.code for one in judgement.problems] == ["rego-not-installed"]
     assert "nothing is planned or applied" in judgement.problems[0].hint
@@ -171,10 +169,10 @@ def test_a_regopy_that_cannot_be_loaded_judges_nothing_and_says_what_is_missing(
     missing = "libatomic.so.1: cannot open shared object file: No such file or directory"
 
     def unloaded(*_: object) -> tuple[RegoAnswer, ...]:
-        return door.answers_in(json.dumps({"unloaded": missing}).encode(), 1)
+        return engine.answers_in(json.dumps({"unloaded": missing}).encode(), 1)
 
-    monkeypatch.setattr("provisioner.rego.check.ask_rego", unloaded)
-    monkeypatch.setattr("provisioner.rego.judge.ask_rego", unloaded)
+    monkeypatch.setattr("provisioner.inventory.policy_rules.judge.ask_rego", unloaded)
+    monkeypatch.setattr("provisioner.inventory.policy_rules.judge.ask_rego", unloaded)
     judgement = judge.judge(page_files(), ROOT, EMPTY)
     for problem in (*judgement.problems, *rego_problems(page_files(), ROOT)):
         assert problem.code == "rego-not-installed"

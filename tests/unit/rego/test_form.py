@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.rego.check import EMPTY, input_fields, rego_problems, static_faults
-from provisioner.rego.file import RegoFile
-from provisioner.rego.functions import ALLOWED
-from provisioner.rego.module import RegoFault, parsed_module
+from provisioner.inventory.policy_rules.file import RegoFault, RegoFile, parsed_module
+from provisioner.inventory.policy_rules.judge import EMPTY, input_fields, rego_problems, static_faults
+from provisioner.inventory.policy_rules.references import ALLOWED
 from tests.hostile import MERGE_REQUEST
 from tests.rego_page import PAGE, page_files
 

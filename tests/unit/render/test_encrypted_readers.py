@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, READERS_FILE
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.condition import Condition, ending_certificate
 from provisioner.hosts.observe import observe_request
 from provisioner.inventory.model import Inventory, Service
-from provisioner.plan.changes import Impact, Resource
-from provisioner.reach.cells import Reachability, ReachQuery
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, READERS_FILE
+from provisioner.plan.change import Impact, Resource
+from provisioner.plan.reach.statements import Reachability, ReachQuery
+from provisioner.verify.paths import select
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
-from provisioner.verify.wanted import select
 from tests import fleets
 from tests import inventories as make
 from tests.hostile import LOCAL_USER

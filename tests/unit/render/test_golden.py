@@ -10,15 +10,23 @@ import pytest
 import yaml
 
 from provisioner.base.errors import RenderError
+from provisioner.desired.render.host import (
+    HOST_PROGRAM,
+    MEDIAMTX_FILE,
+    NFT_FILE,
+    PSK_FILE,
+    TRUST_FILE,
+    TUNNEL_FILE,
+    WG_FILE,
+    render_host,
+)
+from provisioner.desired.render.quote import source_url
+from provisioner.desired.render.site import render_closed_site, render_site
+from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model import GatewaySystem, Inventory, NextRelayKey, OwnKeyStage
-from provisioner.inventory.operations.own_key import with_own_next_key
-from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
-from provisioner.render.host import render_host
-from provisioner.render.quote import source_url
-from provisioner.render.site import render_closed_site, render_site
-from provisioner.render.templates import Templates, load_templates
+from provisioner.operations.edit.keys import with_own_next_key
 from tests import fleets, inventories
 
 Golden = Callable[[str, Mapping[str, bytes]], None]

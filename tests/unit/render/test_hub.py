@@ -11,14 +11,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.read_prefix import is_read
+from provisioner.base.roles import is_read
 from provisioner.desired.limit import Limit
 from provisioner.desired.readers import reading_list
+from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, READERS_FILE
 from provisioner.desired.spec import DesiredState
 from provisioner.inventory.model import Inventory, Program, Service
-from provisioner.plan.changes import Impact, Resource
-from provisioner.reach.cells import Reachability, ReachQuery
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, READERS_FILE
+from provisioner.plan.change import Impact, Resource
+from provisioner.plan.reach.statements import Reachability, ReachQuery
 from tests import fleets
 from tests import inventories as make
 from tests.hostile import VIEWER

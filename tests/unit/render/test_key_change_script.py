@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import SiteSpec
-from provisioner.render.site import render_site
 from tests import fleets, inventories
 
 from .test_routers import SITE, Router

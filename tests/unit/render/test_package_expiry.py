@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.clock import VIETNAM, start_of
+from provisioner.base.text import VIETNAM, start_of
+from provisioner.desired.render.site import MOST_DAYS, render_closed_site, render_site, valid_for
 from provisioner.desired.sites import site_spec
 from provisioner.inventory.model import GatewaySystem
-from provisioner.render.site import render_closed_site, render_site
-from provisioner.render.validity import MOST_DAYS, valid_for
 from tests import fleets, inventories
 from tests.unit.render.test_routers import SITE, Router
 

@@ -15,12 +15,11 @@ from PIL import Image, ImageOps
 from pypdf import PdfReader
 
 from provisioner.base.errors import RenderError
+from provisioner.desired.render.sheet_pdf import code_rows, sheet_pdf
+from provisioner.desired.render.site import SitePackage, render_closed_site, render_site, with_printed_sheets
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import SiteSpec
 from provisioner.inventory.model import GatewaySystem, Inventory
-from provisioner.render.scan_code import code_rows
-from provisioner.render.sheet_pdf import sheet_pdf
-from provisioner.render.site import SitePackage, render_closed_site, render_site, with_printed_sheets
 from tests import fleets, inventories
 from tests.web.browsers import chromium
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
-from provisioner.render.site import render_site
 from tests import fleets, inventories
 from tests.hostile import GATEWAY
 from tests.unit.render.test_take_down import Gateway

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.desired.render.site import render_closed_site
 from provisioner.desired.sites import closed_sites
 from provisioner.inventory.model import Inventory
-from provisioner.render.site import render_closed_site
 from tests import fleets, inventories
 from tests.hostile import GATEWAY, MERGE_REQUEST
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from provisioner.report.documents.docx_file import official_docx
+from provisioner.report.documents.docx import official_docx
 from tests.unit.report import test_outage as may
 from tests.unit.report.test_official_documents import Judged, every, thai_nguyen
 

@@ -10,12 +10,10 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from markdown_it import MarkdownIt
 
-from provisioner.base.diagnostics import Problem
-from provisioner.report.html import html_page
-from provisioner.report.junit import junit_report
-from provisioner.report.sarif import sarif_log
-from provisioner.report.text import text_report
-from provisioner.report.verify_markdown import verify_comment
+from provisioner.base.errors import Problem
+from provisioner.report.ci_formats import junit_report, sarif_log
+from provisioner.report.verify_html import html_page, verify_comment
+from provisioner.report.verify_text import text_report
 from provisioner.verify.result import Incident, Layer, VerifyResult
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.unit.verify import world

@@ -21,14 +21,14 @@ from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
 from provisioner.base.errors import UsageError
-from provisioner.geography import by_slug
+from provisioner.inventory.geography import by_slug
 from provisioner.inventory.model import Inventory
-from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
-from provisioner.lifecycle.pictures import freshness
-from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
+from provisioner.record.lifecycle.pictures import freshness
+from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead, letterhead_of
 from provisioner.report.documents import progress as progress_document
-from provisioner.report.documents.docx_file import official_docx
+from provisioner.report.documents.docx import official_docx
 from provisioner.report.documents.official import OfficialDocument, Passage
 from provisioner.report.exports import FacilityList
 from tests import inventories as make

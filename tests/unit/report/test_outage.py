@@ -13,22 +13,21 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
-from provisioner.geography import by_slug
-from provisioner.history.place import StatePlace
-from provisioner.history.records import FacilityCheck
-from provisioner.history.store import open_history
+from provisioner.base.text import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.geography import by_slug
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
-from provisioner.lifecycle.pictures import freshness
-from provisioner.lifecycle.states import FacilityState
-from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.record.entries import FacilityCheck
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
+from provisioner.record.lifecycle.pictures import freshness
+from provisioner.record.lifecycle.state import FacilityState
+from provisioner.record.lifecycle.status import FacilityStatus, statuses
+from provisioner.record.place import StatePlace
+from provisioner.record.store import open_history
 from provisioner.report.exports import REPORTS, FacilityList, export_document
-from provisioner.report.freshness import freshness_label, freshness_line
 from provisioner.report.progress import progress
-from provisioner.report.status import status_document, status_lines
+from provisioner.report.status import freshness_label, freshness_line, status_document, status_lines
 from tests import histories
 from tests import inventories as make
 

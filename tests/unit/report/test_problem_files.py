@@ -13,11 +13,10 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem, Severity
-from provisioner.base.printable import printable
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import printable
 from provisioner.cli.main import run
-from provisioner.report.code_quality import code_quality
-from provisioner.report.junit_problems import junit_problems
+from provisioner.report.ci_formats import code_quality, junit_problems
 from tests import inventories as make
 from tests.unit.report.test_sarif import problems
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.diagnostics import Problem, Severity
-from provisioner.base.printable import printable
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import printable
 from provisioner.cli.main import run
+from provisioner.report.ci_formats import sarif_log
 from provisioner.report.problem_catalogue import CATALOGUE
-from provisioner.report.sarif import sarif_log
 from tests import inventories as make
 
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}

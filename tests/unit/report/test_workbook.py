@@ -12,8 +12,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
 
 from provisioner.base import spreadsheet
-from provisioner.report.pages import Page, SheetRow
-from provisioner.report.workbook import workbook
+from provisioner.report.sheets import Page, SheetRow, workbook
 
 COLUMNS = (("Tỉnh/Thành phố", 26), ("Tổng số cơ sở", 10), ("Ghi chú", 40))
 MOMENT = datetime(2021, 6, 15, 1, tzinfo=UTC)

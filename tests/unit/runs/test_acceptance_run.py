@@ -12,10 +12,10 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.desired.spec import MediaPath
-from provisioner.history.place import state_place_of
-from provisioner.history.store import find_history
-from provisioner.runs import execution
-from provisioner.verify.view import PictureView
+from provisioner.operations.apply import execution
+from provisioner.record.place import state_place_of
+from provisioner.record.store import find_history
+from provisioner.verify.picture_measures import PictureView
 from tests.laws.test_reference_laws import scene as view_of
 from tests.unit.verify.world import packets, picture, scene
 from tests.watched import WatchedHosts
@@ -69,7 +69,7 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """A person whose hosts hold what the example says."""
     hosts, program = SeeingHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     one = Person(tmp_path, hosts, capsys)
     assert one.run("apply", "--yes", "--allow", "trust=4") == 0

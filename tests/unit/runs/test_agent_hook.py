@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.sd_notify import ServiceNotice
 from provisioner.base.secret import Secret
-from provisioner.runs.agent import run
-from provisioner.runs.agent.hook import MOST_BODY, is_genuine
-from provisioner.runs.agent.run import Agent
-from provisioner.runs.agent.settings import read_agent_settings
+from provisioner.base.service import ServiceNotice
+from provisioner.operations.agent import run
+from provisioner.operations.agent.run import Agent
+from provisioner.operations.agent.settings import MOST_BODY, is_genuine, read_agent_settings
 from tests.hostile import LOCAL_USER
 
 SECRET = "canary-hook-secret-3377"

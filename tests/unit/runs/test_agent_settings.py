@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.runs.agent.settings import is_remote, read_agent_settings
+from provisioner.operations.agent.settings import is_remote, read_agent_settings
 
 LEAST = 'inventory = "vn"\nremote = "https://git.example.com/noc/inventory.git"\nsigners = "allowed-signers"\n'
 OVER_SSH = 'inventory = "vn"\nremote = "git@git.example.com:noc/inventory.git"\nsigners = "allowed-signers"\n'

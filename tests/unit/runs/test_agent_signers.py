@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.runs.agent.signers import SignersFormError, allowed_signers, judge_commit
+from provisioner.operations.agent.branch import SignersFormError, allowed_signers, judge_commit
 from tests.hostile import MERGE_REQUEST
 from tests.signatures import KINDS, armoured, key_file, public_line
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from provisioner.runs.watch import endpoint
-from provisioner.runs.watch.endpoint import served
+from provisioner.operations.watch import endpoint
+from provisioner.operations.watch.endpoint import served
 from tests.hostile import LOCAL_USER
 
 HOME = "127.0.0.1"

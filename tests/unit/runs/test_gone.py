@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.runs import gone
+from provisioner.operations.apply import execution
 from tests.hostile import LOCAL_USER
 from tests.recorded import RecordingController, recording_controller
 
@@ -27,7 +27,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> RecordingController:
 @pytest.fixture
 def controller(recorded: RecordingController, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordingController:
     """A controller on which no run that was killed is taken for one that lives."""
-    monkeypatch.setattr(gone, "SILENT", timedelta(0))
+    monkeypatch.setattr(execution, "SILENT", timedelta(0))
     return recorded.copy(tmp_path / "copy")
 
 
@@ -109,7 +109,7 @@ def test_a_run_one_of_whose_hosts_was_not_read_goes_on_being_unfinished(controll
 
 
 def test_a_run_that_may_live_is_left_alone(controller: RecordingController, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gone, "SILENT", timedelta(minutes=5))
+    monkeypatch.setattr(execution, "SILENT", timedelta(minutes=5))
     run = killed(controller, "look")
     assert controller.run(*ALL).code == 0
     assert state(controller, run) == "unfinished"

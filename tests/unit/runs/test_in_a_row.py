@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from provisioner.availability.kept import KeptVerdict
 from provisioner.base.errors import StateError
-from provisioner.history.place import StatePlace, state_place_of
-from provisioner.history.verdicts import read_since, record_verdicts
-from provisioner.runs import execution, verification
+from provisioner.operations.apply import execution, verification
+from provisioner.record.availability.verdict_table import KeptVerdict
+from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.verdicts import read_since, record_verdicts
 from tests.unit.cli.test_documents import holds
 from tests.unit.runs.test_verification import Controller
 from tests.watched import WatchedHosts
@@ -51,7 +51,7 @@ class Nightly:
 def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nightly:
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     controller = Controller(tmp_path, hosts)
     assert controller.run("apply", "--yes", "--allow", "trust=4") == 0

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.base.clock import VIETNAM
-from provisioner.base.json_document import Document
+from provisioner.base.text import VIETNAM, Document
 from provisioner.desired.limit import Limit
-from provisioner.inventory.files.strict_yaml import _read_carefully
-from provisioner.inventory.loader.file_content import as_json, content_of
+from provisioner.inventory.files.yaml import _read_carefully
 from provisioner.inventory.loader.load import load
+from provisioner.inventory.loader.site import as_json, content_of
 from provisioner.inventory.model import Facility
-from provisioner.inventory.model.brief import FacilityInBrief
-from provisioner.inventory.operations.sign_off import Agreement, statement_of
+from provisioner.inventory.model.inventory import FacilityInBrief
 from provisioner.inventory.signed import proofs_of, signed_content
+from provisioner.operations.edit.sign_off import Agreement, statement_of
+from provisioner.operations.questions.overview import Overview, overview
 from provisioner.report.exports import REPORTS, FacilityList
 from provisioner.report.status import status_document
-from provisioner.runs.overview import Overview, overview
 from tests.national import TODAY, Country, generate
 
 NOW = datetime(2021, 6, 15, 8, tzinfo=VIETNAM)

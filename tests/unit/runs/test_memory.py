@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from provisioner.history.place import state_place_of
-from provisioner.history.records import Operation
 from provisioner.inventory.loader.load import load_inventory
-from provisioner.lifecycle.pictures import pictures_of
-from provisioner.pipeline import stages
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
+from provisioner.operations.pipeline import stages
+from provisioner.record.entries import Operation
+from provisioner.record.lifecycle.pictures import pictures_of
+from provisioner.record.place import state_place_of
 from tests.watched import WatchedHosts
 
 from .test_verification import Controller
@@ -30,7 +30,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     """A controller on whose hosts everything is applied."""
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     controller = Controller(tmp_path, hosts)
     assert controller.run("apply", "--yes", "--allow", "trust=4") == 0

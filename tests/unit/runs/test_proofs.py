@@ -12,18 +12,16 @@ from typing import Final
 import pytest
 
 from provisioner.base.errors import StateError
-from provisioner.base.json_document import Document
-from provisioner.history.path_memory import read_memories
-from provisioner.history.records import Operation
+from provisioner.base.text import Document
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import HostAnswer, HostCall
-from provisioner.pipeline import stages
-from provisioner.pipeline.session import Session
-from provisioner.runs import execution, verification
-from provisioner.runs.journal import state_place
-from provisioner.runs.meanwhile import proofs
-from provisioner.runs.meanwhile.proofs import ProofsSoFar
-from provisioner.verify.orders import Timepiece
+from provisioner.operations.apply import execution, journal, verification
+from provisioner.operations.apply.journal import ProofsSoFar, state_place
+from provisioner.operations.pipeline import stages
+from provisioner.operations.pipeline.session import Session
+from provisioner.record.entries import Operation
+from provisioner.record.path_memory import read_memories
+from provisioner.verify.path_history import Timepiece
 from tests.watched import WatchedHosts
 
 from .test_verification import Controller
@@ -63,7 +61,7 @@ def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch)
     hosts, program = HostsOneByOne(), folder / "mediamtx"
     folder.mkdir(exist_ok=True)
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.setattr(verification, "ProofsSoFar", partial(ProofsSoFar, every_s=every_s))
     controller = Controller(folder, hosts)
@@ -153,7 +151,7 @@ def test_a_record_that_cannot_be_written_meanwhile_is_told_at_the_end(
         tried.append(1)
         raise StateError("the disk is full", hint="make room")
 
-    monkeypatch.setattr(proofs, "remember_paths", refused)
+    monkeypatch.setattr(journal, "remember_paths", refused)
     capsys.readouterr()
     assert controller.run("verify") == 0
     # Once while it goes on, once at the end, whose sentence is the one that is read.

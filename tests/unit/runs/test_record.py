@@ -16,10 +16,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from provisioner.history.git_notes import REF
-from provisioner.history.place import FILE
-from provisioner.history.records import canonical, genesis, linked
-from provisioner.history.seal import SIGNING_KEY
+from provisioner.record.entries import canonical, genesis, linked
+from provisioner.record.heads import REF
+from provisioner.record.place import FILE
+from provisioner.record.seal import SIGNING_KEY
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 from tests.recorded import RecordingController, recording_controller
 
@@ -585,7 +585,7 @@ def test_a_damaged_entry_is_named_and_the_others_are_shown(controller: Recording
 def test_a_packed_document_that_never_ends_fills_no_memory(
     controller: RecordingController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provisioner.history import rows  # noqa: PLC0415
+    from provisioner.record import tables as rows  # noqa: PLC0415
 
     monkeypatch.setattr(rows, "LARGEST_DOCUMENT", 2**20)
     with controller.tampered() as connection:

@@ -13,18 +13,16 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import JournalStep, MemoryJournal
-from provisioner.base.attempt import Patience
+from provisioner.base.http import Patience
 from provisioner.base.vault import encrypt
-from provisioner.history.event_log import EventLog
-from provisioner.history.store import find_history
-from provisioner.notify.silenced import LabelMatcher
-from provisioner.notify.silences import SilencedServer, SilenceText
-from provisioner.pipeline.session import Session
-from provisioner.runs.meanwhile import silencer as keeper
-from provisioner.runs.meanwhile import windows as record
-from provisioner.runs.meanwhile.silencer import Silencer, ToSilence
-from provisioner.runs.meanwhile.windows import changes_since
+from provisioner.operations.apply import journal as record
+from provisioner.operations.apply import silences as keeper
+from provisioner.operations.apply.journal import changes_since
+from provisioner.operations.apply.silences import LabelMatcher, SilencedServer, Silencer, SilenceText, ToSilence
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.rollout import JournalStep, MemoryJournal
+from provisioner.record.event_log import EventLog
+from provisioner.record.store import find_history
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.recorded import RecordingController, recording_controller
 from tests.silences import SilencesInMemory, silences_served

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.apply import Wave
 from provisioner.base.errors import UsageError
-from provisioner.history.event_log import Event, EventLog
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Operation
-from provisioner.history.store import open_history
+from provisioner.operations.apply.intent import Intent
+from provisioner.operations.apply.unfinished import unfinished
+from provisioner.operations.rollout import Wave
 from provisioner.plan import Basis
-from provisioner.runs.intent import Intent
-from provisioner.runs.unfinished import unfinished
+from provisioner.record.entries import Operation
+from provisioner.record.event_log import Event, EventLog
+from provisioner.record.place import StatePlace
+from provisioner.record.store import open_history
 from tests import histories
 
 INTENT = Intent(

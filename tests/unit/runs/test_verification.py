@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.history.place import state_place_of
-from provisioner.history.records import Operation
-from provisioner.history.store import History, find_history
 from provisioner.inventory.loader.load import load_inventory
-from provisioner.lifecycle.evidence import Evidence
-from provisioner.lifecycle.pictures import pictures_of
-from provisioner.pipeline.session import Session
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
+from provisioner.operations.pipeline.session import Session
+from provisioner.record.entries import Operation
+from provisioner.record.lifecycle.evidence import Evidence
+from provisioner.record.lifecycle.pictures import pictures_of
+from provisioner.record.place import state_place_of
+from provisioner.record.store import History, find_history
 from tests.watched import WatchedHosts
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
@@ -62,7 +62,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
     """A controller whose hosts are in memory."""
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
-    monkeypatch.setattr("provisioner.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     return Controller(tmp_path, hosts)
 

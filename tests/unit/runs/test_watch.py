@@ -15,16 +15,14 @@ from provisioner.base.errors import HostError, UsageError
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.monitoring import path_states
-from provisioner.monitoring.sheet import exposition
-from provisioner.pipeline.session import Session
-from provisioner.plan.cuts import HostCut
-from provisioner.runs.watch import run as watch_module
-from provisioner.runs.watch import visits
-from provisioner.runs.watch.run import News, Pace, PathWatch
-from provisioner.runs.watch.visits import Watched, watched
-from provisioner.verify import standing
-from provisioner.verify.maintenance import Window
+from provisioner.integrations.alerting.metric_catalogue import exposition
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.watch import run as visits
+from provisioner.operations.watch import run as watch_module
+from provisioner.operations.watch.run import News, Pace, PathWatch, Watched, watched
+from provisioner.plan.change import HostCut
+from provisioner.verify import path_history, watch_states
+from provisioner.verify.path_history import Window
 from provisioner.verify.result import Verdict
 from tests.alarms import wait_for
 from tests.recorded import RecordingController, recording_controller
@@ -85,9 +83,9 @@ def controller(_applied: RecordingController, tmp_path: Path) -> RecordingContro
 @pytest.fixture
 def short_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let two looks be apart after a second: a minute of real time would make tests wait."""
-    for module in (standing, path_states):
+    for module in (path_history, watch_states):
         monkeypatch.setattr(module, "APART", timedelta(seconds=2))
-    monkeypatch.setattr(path_states, "_SILENT_PAUSE", timedelta(seconds=0.3))
+    monkeypatch.setattr(watch_states, "_SILENT_PAUSE", timedelta(seconds=0.3))
     monkeypatch.setattr(watch_module, "_NEWS_S", 0.1)
     monkeypatch.setattr(watch_module, "_MOMENT_S", 0.02)
 

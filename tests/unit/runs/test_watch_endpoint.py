@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from prometheus_client import Metric as Family
 
 from provisioner.base.errors import StateError, UsageError
-from provisioner.monitoring.catalogue import NIGHT, WRITTEN_AT
-from provisioner.monitoring.sheet import MetricSheet
-from provisioner.runs.watch.endpoint import endpoint_of, served
+from provisioner.integrations.alerting.metric_catalogue import NIGHT, WRITTEN_AT, MetricSheet
+from provisioner.operations.watch.endpoint import endpoint_of, served
 from tests.hostile import VIEWER
 
 

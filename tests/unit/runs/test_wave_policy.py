@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import RolloutOptions, roll_out
-from provisioner.runs import execution
+from provisioner.operations.apply import execution
+from provisioner.operations.rollout import RolloutOptions, roll_out
 from tests.recorded import RecordingController, recording_controller
 
 

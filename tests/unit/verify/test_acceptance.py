@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from provisioner.verify.acceptance import ViewToAccept, accept
+from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import Daylight, Reference, References
 from provisioner.verify.result import Cause, PathVerdict, Verdict
-from provisioner.verify.view import PictureView
 from tests.laws.test_reference_laws import NIGHT, NOON, accepted, covered, scene
 
 UP = PathVerdict(

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.base.host_answer import Fields, UnreadableError
 from provisioner.hosts.condition import Condition, Disk, clock_in, findings
-from provisioner.hosts.document import Fields, UnreadableError
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.report.html import html_page
-from provisioner.report.text import text_report
+from provisioner.report.verify_html import html_page
+from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
-from provisioner.verify.orders import Timepiece
+from provisioner.verify.path_history import Timepiece
+from provisioner.verify.paths import select
 from provisioner.verify.result import Verdict, exit_code
 from provisioner.verify.run import verify
-from provisioner.verify.wanted import select
 
 from .world import FINISHED, RELAY, STARTED, RecordingRunner, answers, documents, observe_requests, state
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.verify.delivery import came_s, is_short
-from provisioner.verify.travel import Seen
+from provisioner.verify.transport import Seen
 
 rates = st.integers(1, 60)
 looks = st.floats(3, 60)

@@ -13,19 +13,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.host_answer import UnreadableError, fields_of
 from provisioner.base.language import Language, translator
 from provisioner.cli.schemas import document_schema
 from provisioner.desired.spec import AskedDevice, DesiredState, HostSpec
-from provisioner.hosts.document import UnreadableError, fields_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.report.text import text_report
-from provisioner.verify.accounts import DeviceAccount, accounts_in
+from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
-from provisioner.verify.maintenance import Window
-from provisioner.verify.orders import Orders, Timepiece
-from provisioner.verify.result import Cause, DeviceState, Layer, Verdict, VerifyResult, exit_code
+from provisioner.verify.path_history import Orders, Timepiece, Window
+from provisioner.verify.paths import select
+from provisioner.verify.result import (
+    Cause,
+    DeviceAccount,
+    DeviceState,
+    Layer,
+    Verdict,
+    VerifyResult,
+    accounts_in,
+    exit_code,
+)
 from provisioner.verify.run import verify
-from provisioner.verify.wanted import select
 from tests.hostile import CAMERA
 from tests.unit.verify import world
 

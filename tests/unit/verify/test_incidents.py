@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.verify.incidents import incidents_of
+from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.verify.incidents import agreed, as_wholes, incidents_of
+from provisioner.verify.paths import PathToCheck, select, touching
 from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict
-from provisioner.verify.touched import touching
-from provisioner.verify.wanted import PathToCheck, select
-from provisioner.verify.wholes import agreed, as_wholes
 
 from .world import CENTRE, PATHS, RELAY, centre_spec, relay_spec, state
 

@@ -11,8 +11,8 @@ from provisioner.base.secret import Secret
 from provisioner.desired.spec import DesiredState, Peer
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
+from provisioner.verify.paths import select
 from provisioner.verify.result import Cause, PathVerdict, Verdict
-from provisioner.verify.wanted import select
 
 from .world import FINISHED, RELAY, answers, documents, state
 

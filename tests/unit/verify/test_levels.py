@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from provisioner.hosts.runner import HostAnswer
 from provisioner.verify import judge
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
-from provisioner.verify.levels import GATE_LEVELS, LEVELS, Level, Subject
+from provisioner.verify.judge import GATE_LEVELS, LEVELS, Level, Subject
 from provisioner.verify.result import Cause, Layer, Verdict
 from provisioner.verify.stream import read_check, relay_check
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.hosts.runner import CallOutcome
-from provisioner.report.html import html_page
-from provisioner.report.text import text_report
+from provisioner.report.verify_html import html_page
+from provisioner.report.verify_text import text_report
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
 from tests.hostile import CAMERA, GATEWAY, RELAY
 

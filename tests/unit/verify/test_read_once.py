@@ -15,12 +15,11 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import is_proved, judge
 from provisioner.verify.memory import NOTHING, Memories
-from provisioner.verify.orders import Orders, Timepiece
-from provisioner.verify.picture.looks import Looks
+from provisioner.verify.path_history import Orders, Timepiece, remembered
+from provisioner.verify.paths import select
+from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Cause, Verdict, VerifyResult
 from provisioner.verify.run import verify
-from provisioner.verify.standing import remembered
-from provisioner.verify.wanted import select
 
 from .test_verify_laws import worlds
 from .world import CENTRE, FINISHED, PATHS, RELAY, STARTED, documents, observe_requests, packets, picture, scene, state

@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.report.html import MOST_LISTED, html_page
-from provisioner.report.text import sentence, text_report
+from provisioner.report.verify_html import MOST_LISTED, html_page
+from provisioner.report.verify_text import sentence, text_report
 from provisioner.verify.result import Cause, Layer, Verdict, VerifyResult, exit_code
 
 from .world import CENTRE, RELAY, answers, change, documents, judged, printed

@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.report.text import verify_ending
-from provisioner.verify.maintenance import Window
+from provisioner.report.verify_text import verify_ending
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
-from provisioner.verify.orders import Orders, Timepiece
+from provisioner.verify.path_history import Orders, Timepiece, Window, remembered
+from provisioner.verify.paths import select
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import share_of
 from provisioner.verify.run import verify
-from provisioner.verify.standing import remembered
-from provisioner.verify.wanted import select
 
 from .world import CENTRE, PATHS, RELAY, STARTED, documents, observe_requests, state
 

@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 
 from provisioner.base.secret import Secret, keyed_digest
+from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath
-from provisioner.render.quote import source_head, source_url
-from provisioner.report.html import html_page
-from provisioner.report.text import text_report
-from provisioner.report.verify_markdown import verify_comment
+from provisioner.report.verify_html import html_page, verify_comment
+from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
+from provisioner.verify.paths import PathToCheck, select, with_logins_in_use
 from provisioner.verify.result import PathVerdict, SettingSeen, Verdict, VerifyResult
 from provisioner.verify.rotation import content_of
-from provisioner.verify.wanted import PathToCheck, select, with_logins_in_use
 
 from .world import CENTRE, FINISHED, PATHS, RELAY, STARTED, answers, documents, packets, picture, state
 

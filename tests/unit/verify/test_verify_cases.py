@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.inventory.model import Access
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
 from .world import (

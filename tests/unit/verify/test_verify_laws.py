@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.report.html import html_page
-from provisioner.report.text import text_report
+from provisioner.report.verify_html import html_page
+from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
-from provisioner.verify.judge import judge
-from provisioner.verify.levels import LEVELS
+from provisioner.verify.judge import LEVELS, judge
+from provisioner.verify.paths import select
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
-from provisioner.verify.wanted import select
 
 from .world import (
     CANARY,

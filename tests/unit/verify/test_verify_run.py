@@ -12,13 +12,13 @@ from provisioner.base.errors import UsageError
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.document import verify_document
-from provisioner.verify.orders import Timepiece
+from provisioner.verify.path_history import Timepiece
+from provisioner.verify.paths import select
 from provisioner.verify.requests import ProbeLimits, probe_calls
 from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.run import verify
-from provisioner.verify.wanted import select
 
 from .world import (
     CANARY,

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from provisioner.desired.spec import DesiredState, HostSpec
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.plan.changes import Change
+from provisioner.plan.change import Change
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.judge import Judged, judge, judge_each, put_together
+from provisioner.verify.paths import PathToCheck, select
 from provisioner.verify.requests import ProbeLimits, probe_calls
 from provisioner.verify.result import PathVerdict
-from provisioner.verify.visit_answers import JudgesRelay, VisitAnswers
-from provisioner.verify.wanted import PathToCheck, select
+from provisioner.verify.run import JudgesRelay, VisitAnswers
 
 from .test_verify_laws import worlds
 from .world import CENTRE, FINISHED, RELAY, change, observe_requests, relay_spec, state

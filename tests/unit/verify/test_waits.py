@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.report.text import text_report
+from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
+from provisioner.verify.paths import PathToCheck, select
 from provisioner.verify.requests import ProbeLimits, taking_turns
-from provisioner.verify.waits import PARTS, HostWait, Waits, host_wait, together, waits_line
-from provisioner.verify.wanted import PathToCheck, select
+from provisioner.verify.result import PARTS, HostWait, Waits, host_wait, together, waits_line
 
 from .world import CENTRE, RELAY, answers, judged, relay_spec, state
 

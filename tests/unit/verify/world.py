@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from provisioner.base.secret import Secret, keyed_digest
+from provisioner.desired.render.quote import source_head
 from provisioner.desired.spec import (
     ANYWHERE,
     DesiredState,
@@ -29,15 +30,14 @@ from provisioner.desired.spec import (
 )
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
-from provisioner.plan.changes import Action, Change, Impact, Resource, pending
-from provisioner.render.quote import source_head
+from provisioner.plan.change import Action, Change, Impact, Resource, pending
 from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
+from provisioner.verify.paths import select
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import HostReport, VerifyResult
-from provisioner.verify.wanted import select
 from provisioner_host import wire
 from tests.inventories import HOST_KEY
 from tests.simulated import sources_of

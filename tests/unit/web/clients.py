@@ -10,9 +10,8 @@ from urllib.parse import urljoin
 import httpx
 
 from provisioner.web.app import Contacts, ServedPages, make_app
-from provisioner.web.feed import Feed
 from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks
-from provisioner.web.source import Source
+from provisioner.web.source import Feed, Source
 from tests.boards import NOW, GivenSource
 
 HOST = "127.0.0.1:8300"

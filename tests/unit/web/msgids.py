@@ -10,7 +10,7 @@ import jinja2
 from jinja2 import nodes
 
 from provisioner import web
-from provisioner.web.actions import ACTIONS
+from provisioner.web.filters import ACTIONS
 
 FOLDER = Path(web.__file__).parent
 Pair = tuple[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.web.past import NoPast
+from provisioner.web.source import NoPast
 from tests.boards import GivenSource
 from tests.unit.web.clients import Outline, local
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from provisioner.base.errors import StateError
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.web import feed as feeds
+from provisioner.web import source as feeds
 from provisioner.web.board import Board
-from provisioner.web.feed import Feed
-from provisioner.web.scope import ENGINEER, Reader
+from provisioner.web.readers import ENGINEER, Reader
+from provisioner.web.source import Feed
 from tests.boards import GivenSource, board
 from tests.unit.web.clients import Outline, local
 

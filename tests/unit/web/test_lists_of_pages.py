@@ -7,8 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from provisioner.base.language import Language
-from provisioner.web.filters import Filters, read_filters
-from provisioner.web.links import FACILITIES, INCIDENTS, Links
+from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links, read_filters
 from provisioner.web.pages import PageSheet, facilities_page, incidents_page
 from tests.boards import NAMES, NOW, StripedPast, board
 from tests.unit.web.clients import Outline

@@ -9,13 +9,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.history.records import Operation, Recorded, last_verifications
-from provisioner.lifecycle.evidence import NO_EVIDENCE
-from provisioner.lifecycle.status import statuses
+from provisioner.record.entries import Operation, Recorded, last_verifications
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE
+from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.result import Verdict
-from provisioner.web.board import SeenPath
-from provisioner.web.build import build_board
-from provisioner.web.merged import Merged, merged
+from provisioner.web.board import Merged, SeenPath, merged
+from provisioner.web.source import build_board
 from tests import histories
 from tests.boards import AT, NOW, document, inventory
 from tests.hostile import LOCAL_USER

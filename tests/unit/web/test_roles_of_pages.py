@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from provisioner.web.pages import CallCard
-from provisioner.web.scope import Reader
+from provisioner.web.readers import Reader
 from tests.boards import NAMES, SECRET_ADDRESS
 from tests.hostile import VIEWER
 from tests.unit.web.clients import ROLES, Outline, crawl, local, reader

@@ -26,13 +26,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from provisioner.cli.contacts.cards import cards_for
-from provisioner.cli.context import Invocation
+from provisioner.cli.contacts.access import cards_for
 from provisioner.cli.main import run
+from provisioner.cli.support.context import Invocation
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory
-from provisioner.web.readers import read_role
-from provisioner.web.scope import ENGINEER
+from provisioner.web.readers import ENGINEER, read_role
 from provisioner.web.source import RecordedSource
 from tests import inventories
 from tests.hostile import LOCAL_USER

@@ -14,9 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from provisioner.base.errors import UsageError
 from provisioner.web.app import ServedPages
-from provisioner.web.feed import Feed
-from provisioner.web.provider_settings import read_settings
-from provisioner.web.sign_in import SESSION_S, SignInDoor, open_sign_in
+from provisioner.web.sign_in import SESSION_S, SignInDoor, open_sign_in, read_settings
+from provisioner.web.source import Feed
 from tests.boards import NOW, GivenSource
 from tests.hostile import LOCAL_USER, VIEWER
 from tests.provider import SECRET, DoubleProvider, provider

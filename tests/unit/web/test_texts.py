@@ -9,9 +9,9 @@ import polib
 import pytest
 
 from provisioner.base.language import Language
-from provisioner.base.language.placeholder import places_of
+from provisioner.base.language.messages import places_of
 from provisioner.verify.result import Cause
-from provisioner.web.actions import next_action
+from provisioner.web.filters import next_action
 from provisioner.web.texts import CATALOGUE, age, at_time, page_translator, words_of
 from tests.unit.web.clients import Outline, crawl, local
 from tests.unit.web.msgids import said

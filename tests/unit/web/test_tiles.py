@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.geography import SCHEMES, provinces
+from provisioner.inventory.geography import SCHEMES, provinces
 from provisioner.web.app import asset
-from provisioner.web.tiles import tiles
+from provisioner.web.texts import tiles
 
 NORTH_TO_SOUTH = {
     "gso-2021": ("cao-bang", "ha-noi", "thanh-hoa", "quang-binh", "da-nang", "khanh-hoa", "ho-chi-minh", "ca-mau"),

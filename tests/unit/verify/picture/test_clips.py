@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.verify.picture.hours import hours_of
-from provisioner.verify.picture.measures import Picture
-from provisioner.verify.picture.rules import Agreed, Before, State, Suspect, judged
+from provisioner.verify.picture_check import Agreed, Before, State, Suspect, judged
+from provisioner.verify.picture_measures import Picture
+from provisioner.verify.requests import hours_of
 from provisioner.verify.result import Cause
 from tests.clips import DARK, FAULTS, HEALTHY, QUICK, RATE, clip, look_at, raw, wrapped
 

@@ -10,17 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.host_answer import UnreadableError, fields_of
 from provisioner.desired.spec import MediaPath
-from provisioner.hosts.document import UnreadableError, fields_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.memory import PathMemory
-from provisioner.verify.picture.check import is_full, signs_of
-from provisioner.verify.picture.due import FULL_S, LONGEST_S, QUICK_S, look_at, looks_at
-from provisioner.verify.picture.hours import Hours, hours_of
-from provisioner.verify.picture.looks import Looks
-from provisioner.verify.picture.measures import Picture, picture_in
-from provisioner.verify.picture.rules import (
+from provisioner.verify.paths import select
+from provisioner.verify.picture_check import (
     NOT_DECIDABLE,
     NOTHING_AGREED,
     NOTHING_BEFORE,
@@ -29,13 +25,26 @@ from provisioner.verify.picture.rules import (
     Judgement,
     State,
     Suspect,
+    is_full,
     judged,
+    signs_of,
 )
+from provisioner.verify.picture_measures import Picture, picture_in
+from provisioner.verify.picture_mode import Looks
 from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement
-from provisioner.verify.requests import ProbeLimits, probe_calls
+from provisioner.verify.requests import (
+    FULL_S,
+    LONGEST_S,
+    QUICK_S,
+    Hours,
+    ProbeLimits,
+    hours_of,
+    look_at,
+    looks_at,
+    probe_calls,
+)
 from provisioner.verify.result import Cause, SuspectSign
 from provisioner.verify.rotation import full_look_due
-from provisioner.verify.wanted import select
 from tests.unit.verify.world import (
     CENTRE,
     PATHS,

@@ -1,0 +1,1 @@
+"""The transaction. Imports all folders."""

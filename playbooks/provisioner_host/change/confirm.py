@@ -1,0 +1,220 @@
+"""The second word: look again and renew, confirm, return at once, or tell what became of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner_host.change import gate
+from provisioner_host.change.switch import health, health_of_saved
+from provisioner_host.change.transaction import OPERATION_S, Transaction
+from provisioner_host.firewall import lockout
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.files import words_of
+from provisioner_host.machine.shell import Failed
+from provisioner_host.observe.host import observe
+from provisioner_host.relay import quarantine
+from provisioner_host.state import dead_man, frozen, keys, last_good, leases, removed
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        AbortRequest,
+        Armed,
+        ChangeAnswer,
+        ChangeParts,
+        ConfirmRequest,
+        LookRequest,
+        StatusRequest,
+    )
+
+_LOCK_S = 20.0
+
+
+def look(request: LookRequest, folder: Path) -> ChangeAnswer:
+    """Renew the switch over a connection since the change, then look at the paths; the gate decides on the controller.
+
+    The answer's `outcome` is `armed`, or what became of the change.
+    """
+    change = Transaction(request, folder)
+    with leases.lock(change.run_id, wait_s=_LOCK_S):
+        if (over := _over(change)) is not None:
+            return over
+        try:
+            dead_man.renew(change.run_id, change.confirm_s)
+            leases.extend(change.run_id, change.confirm_s + OPERATION_S)
+        except OSError as error:
+            return change.back(f"the switch could not be renewed: {words_of(error)}")
+        except Failed as error:
+            return change.back(words_of(error))
+    return change.answer("armed", after=change.step("look", lambda: gate.look(request["gate"], switched=True)))
+
+
+def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
+    """Make a change persistent: the controller has come back over a new connection.
+
+    Another run's change is not confirmed, and a change that is not healthy any more goes back. The answer
+    brings the host's facts as they are now, for the fresh plan.
+    """
+    change = Transaction(request, folder)
+    with leases.lock(change.run_id, wait_s=_LOCK_S):
+        if (over := _over(change)) is not None:
+            return over
+        armed: Armed = dead_man.armed() or {}
+        state: last_good.LiveState | None = None
+        try:
+            if armed.get("kind") == "rollback":
+                change.step("persist", lambda: _persist_rollback(change, str(armed["target"])))
+            else:
+                rules = str(paths.NFT_FILE) in request["files"]
+                peers, sentinel = frozen.expected(request)
+                sentinel = quarantine.live_sentinel(sentinel)
+                state = change.step("health", lambda: health(request["units"], peers, sentinel, rules=rules))
+                change.step("persist", lambda: persist(change, request["files"]))
+        except Failed as error:
+            return change.back(words_of(error))
+        dead_man.disarm()
+        ended = (last_good.receipt_of(change.run_id) or {}).get("sessions", [])
+        _remember(change, armed, state)
+        receipt = change.receipt("applied", sessions=ended)
+        leases.release(change.run_id)
+    try:
+        facts = observe(request["observe"], folder)
+    except (Failed, OSError):
+        facts = None
+    return change.answer("applied", receipt=receipt, facts=facts)
+
+
+def persist(change: Transaction, owned: list[str]) -> None:
+    """Write down what is ours from now on, and by which run."""
+    manifest = files.read_json(paths.MANIFEST) or {}
+    files.write_json(paths.MANIFEST, manifest | {"files": sorted(owned), **_confirmed(change)})
+
+
+def _confirmed(change: Transaction) -> dict[str, Any]:
+    """The run that is confirmed, and its entry in the controller's record, for who asks later whether it is there."""
+    return {"run": change.run_id, "record": change.request.get("record")}
+
+
+def _persist_rollback(change: Transaction, target: str) -> None:
+    folder = paths.GENERATIONS / target
+    state = last_good.state_of(folder)
+    health_of_saved(folder, state)
+    manifest = files.read_json(paths.MANIFEST)
+    if manifest is not None:
+        files.write_json(paths.MANIFEST, manifest | _confirmed(change))
+    last_good.restore_carriers(folder)
+
+
+def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | None) -> None:
+    """Keep the state before as a generation, save the new one; what fails here is told and undoes nothing."""
+    try:
+        kept = last_good.generations()
+        if armed.get("kind") == "rollback":
+            gone = next((int(g["number"]) for g in kept if g["run"] == armed["target"]), 0)
+            for generation in kept:
+                if int(generation["number"]) >= gone:
+                    last_good.forget(str(generation["run"]))
+        else:
+            moved = removed.moved_by(change.run_id)
+            change.notes += change.step("bury what is revoked", lambda: removed.bury(change.run_id, moved))
+        change.step("renew keys of readers", last_good.renew_keys)
+        change.step("keep generation", lambda: last_good.keep(change.run_id))
+        manifest = files.read_json(paths.MANIFEST) or {}
+        change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), state))
+        _forget_programs(change)
+        keys.claim(change.request.get("owner"), run=change.run_id, who=change.request["who"])
+    except (Failed, OSError) as error:
+        change.notes.append(f"confirmed, but the saved states are not up to date: {error}")
+
+
+def _remember_late(change: Transaction) -> None:
+    """Do what a confirmation that was killed after its word had been taken left undone."""
+    try:
+        change.notes += removed.bury_late()
+        last_good.renew_keys()
+        if paths.LAST_GOOD.exists() and not (paths.GENERATIONS / change.run_id).exists():
+            last_good.keep(change.run_id)
+        manifest = files.read_json(paths.MANIFEST) or {}
+        last_good.save(sorted(manifest.get("files", ())))
+        keys.claim(change.request.get("owner"), run=change.run_id, who=change.request["who"])
+        change.receipt("applied")
+    except (Failed, OSError) as error:
+        change.notes.append(f"confirmed, but the saved states are not up to date: {error}")
+
+
+def _forget_programs(change: Transaction) -> None:
+    """Remove MediaMTX programs that we installed and that neither this state nor a kept generation runs."""
+    manifest = files.read_json(paths.MANIFEST)
+    program = change.request["program"]
+    if manifest is None or program is None:
+        return
+    kept = {program["path"], *last_good.programs_of_generations()}
+    gone = sorted(set(manifest.get("programs", {})) - kept)
+    if gone:
+        programs = {k: v for k, v in manifest["programs"].items() if k not in gone}
+        files.write_json(paths.MANIFEST, manifest | {"programs": programs})
+    for text in gone:
+        Path(text).unlink(missing_ok=True)
+
+
+def abort(request: AbortRequest, folder: Path) -> ChangeAnswer:
+    """Return to last-good at once: the gate decided so, or a person."""
+    change = Transaction(request, folder)
+    with leases.lock(change.run_id, wait_s=_LOCK_S):
+        return _over(change) or change.back(request["cause"])
+
+
+def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
+    """Tell what became of a run here: waiting, applied, rolled back, or never started."""
+    change = Transaction(request, folder)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(leases.lock("status", wait_s=_LOCK_S))
+        except leases.Locked as error:
+            return change.answer("busy", str(error), holder=leases.holder())
+        answer = _over(change) or change.answer("armed", **_parts_of_receipt(change.run_id))
+        return {**answer, "lease": leases.holder(), "generations": last_good.generations()}
+
+
+def _parts_of_receipt(run_id: str) -> ChangeParts:
+    """What the first answer of a change told, and its receipt kept."""
+    receipt: dict[str, Any] = last_good.receipt_of(run_id) or {}
+    parts: ChangeParts = {"affected": receipt.get("affected") or [], "removed": receipt.get("removed") or []}
+    if receipt.get("before"):
+        parts["before"] = receipt["before"]
+    return parts
+
+
+def _over(change: Transaction) -> ChangeAnswer | None:
+    """What became of a change that does not wait any more; None where it waits.
+
+    The receipt says it. Without one that can be read the manifest says whether the run was confirmed. Whoever
+    calls holds the lock, so a change that is still switching has lost its program: it goes back.
+    """
+    armed = dead_man.armed()
+    if armed is not None and armed["run"] == change.run_id:
+        if armed.get("phase") == dead_man.SWITCHING:
+            return change.back("the change was cut off in the middle of its switch")
+        return None
+    if armed is not None and armed.get("damaged"):
+        dead_man.give_back(armed, dead_man.cause_of(armed), live=True)
+        dead_man.disarm()
+    # The run itself asks, and nothing of it goes on here: a lease that a killed program left is its own.
+    leases.release(change.run_id)
+    receipt = last_good.receipt_of(change.run_id)
+    confirmed = (files.read_json(paths.MANIFEST) or {}).get("run") == change.run_id
+    if receipt is None or receipt["outcome"] in {"armed", "unreadable"}:
+        damaged = f" ({receipt['cause']})" if receipt is not None and receipt["outcome"] == "unreadable" else ""
+        if confirmed:
+            _remember_late(change)
+            return change.answer("applied", f"the host's record says it was confirmed{damaged}" if damaged else "")
+        if receipt is not None:
+            cause = f"the change is not waiting any more, and its return left no receipt{damaged}"
+            return change.answer("rolled-back", cause)
+        return change.answer("not-started", "nothing is known of this run here")
+    cause = str(receipt.get("cause", ""))
+    parts: ChangeParts = {"receipt": str(paths.RECEIPTS / f"{change.run_id}.json")}
+    if receipt["outcome"] == "refused":
+        parts["refusal"] = lockout.refusal_in(cause)
+    return change.answer(receipt["outcome"], cause, **parts)

@@ -1,0 +1,405 @@
+"""What the path gate looks at, before a switch and after it: paths that are read, sessions, peers, rules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner_host.firewall import firewall
+from provisioner_host.look import reach
+from provisioner_host.machine import files, units
+from provisioner_host.machine.files import canonical
+from provisioner_host.machine.paths import (
+    LAST_GOOD,
+    MEDIAMTX_FILE,
+    PROBE_TABLE,
+    SENTINEL_PREFIX,
+    STREAMS,
+    TABLE,
+    UNIT_MEDIAMTX,
+)
+from provisioner_host.machine.shell import Failed, run, scrub
+from provisioner_host.relay import quarantine, relay, source_log
+from provisioner_host.relay.streams import stream_of
+from provisioner_host.state import last_good
+from provisioner_host.tunnel import tunnel
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        GateRequest,
+        LookAnswer,
+        ReadAnswer,
+        RelayEvidenceAnswer,
+        RulesAnswer,
+        SampleAnswer,
+        SessionAnswer,
+        SessionsAnswer,
+    )
+
+_LIST = "/v3/paths/list?itemsPerPage=1000000"
+_CAMERA = "element cameras "
+_DOORS = ("element management ", "element management_v6 ", "element centres ")
+_LOG_S = 60
+# What is asked of a path that stays away: whether its camera's port answers, and what MediaMTX has said of it lately.
+# It tries every 5 s, and 10 s is the longest that one try takes.
+_PORT_S = 4.0
+_TRIES_S = 20
+# What was observed longer ago says nothing of a stream that has stopped since.
+_MOMENT_S = 4.0
+# A look that is asked for early begins when it should; the switch was renewed for longer than this.
+_LONGEST_WAIT_S = 5.0
+# Most cameras send a picture in this time; of those that have not is sampled again, ever later.
+_SOON_S = 0.1
+
+
+_STILL: ReadAnswer = {"error": "no frame: nothing comes from its source", "status": None}
+
+
+def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
+    """How the paths of the request are, and who reads what.
+
+    The request names the `paths` that are read for a key frame, and how long that may take; without paths nothing is
+    read. Of its `away` the cameras' ports are tried. What could not be looked at is told as such and stops nothing.
+
+    Args:
+        request: what is looked at.
+        switched: whether last-good is the state before a switch that has been made.
+    """
+    if request is None:
+        return {"sessions": _sessions(switched=switched), "relay": None, "waited_s": 0.0}
+    begun = time.monotonic()
+    since, asked_s = request.get("since", begun), request.get("wait_s", 0.0)
+    # Whatever a request says of a moment, of another boot perhaps: nobody waits longer.
+    moment = begun + max(0.0, min(since + asked_s - begun, _LONGEST_WAIT_S))
+    first = _sessions(switched=switched) if request.get("first") else None
+    early = None
+    if switched and request["paths"] and request.get("early_s") and moment > begun:
+        time.sleep(max(0.0, moment - request["early_s"] - time.monotonic()))
+        early = _EarlyReads(request)
+    time.sleep(max(0.0, moment - time.monotonic()))
+    waited_s = max(0.0, time.monotonic() - since)
+    now = _sessions(switched=switched)
+    relay_ = _evidence(request, switched=switched, early=early) if _asks(request) else None
+    looked: LookAnswer = {"sessions": now, "relay": relay_, "waited_s": waited_s}
+    return looked if first is None else {**looked, "first": first}
+
+
+def _sessions(*, switched: bool) -> SessionsAnswer:
+    now = sessions()
+    if switched:
+        now["changed"] = _changed()
+    return now
+
+
+class _EarlyReads:
+    """Reads shortly before a look's moment, so that nobody waits for their key frames after it.
+
+    Attributes:
+        reads: what came of them.
+        unit, errors: how the relay's unit is, and what it said of the paths.
+        seen: samples of the paths, begun when all was read: whether they flow still is seen at the moment.
+    """
+
+    def __init__(self, request: GateRequest) -> None:
+        self.reads = _reads_of(request, _samples_of(request, followed=True))
+        self.unit, self.errors = _unit(), _errors(request)
+        self.seen = _samples_of(request, followed=False)
+
+
+def _unit() -> str:
+    try:
+        return str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
+    except (Failed, KeyError):
+        return "unknown"
+
+
+def _errors(request: GateRequest) -> dict[str, list[str]]:
+    """What MediaMTX said of the sources of paths lately."""
+    read, away = ([path["name"] for path in listed] for listed in (request["paths"], request["away"]))
+    errors = source_log.last_errors(read, _LOG_S) if read else {}
+    return errors | (source_log.last_errors(away, _TRIES_S) if away else {})
+
+
+def _asks(request: GateRequest) -> bool:
+    return bool(request["paths"] or request["away"])
+
+
+class LookBefore:
+    """The look before a switch: sessions at once, and reads that go on beside what is checked meanwhile.
+
+    Args:
+        request: what is looked at.
+        answers: whether the relay answers; of one that does not nothing is read.
+    """
+
+    def __init__(self, request: GateRequest | None, *, answers: bool) -> None:
+        self._relay: RelayEvidenceAnswer | None = None
+        self._error: BaseException | None = None
+        asked = request if request and answers and _asks(request) else None
+        self._reading = threading.Thread(target=self._read, args=(asked,)) if asked else None
+        # Reads first, as they take longest.
+        if self._reading:
+            self._reading.start()
+        self.sessions = sessions(answers=answers)
+
+    def _read(self, request: GateRequest) -> None:
+        try:
+            self._relay = _evidence(request, switched=False)
+        except BaseException as error:  # noqa: BLE001 (it is raised where the look ends)
+            self._error = error
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether paths are read still."""
+        return self._reading is not None and self._reading.is_alive()
+
+    def wait(self) -> None:
+        """Wait until nothing is read any more."""
+        if self._reading:
+            self._reading.join()
+
+    def end(self) -> LookAnswer:
+        """What it showed, with the sessions as they are now.
+
+        Raises:
+            Failed, OSError: it could not be looked at.
+        """
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return latest({"sessions": self.sessions, "relay": self._relay})
+
+
+def _noted_streams(now: float) -> tuple[float, dict[str, list[Any]]] | None:
+    """How streams were a moment ago, and when that was; None where nothing was kept then."""
+    kept = files.read_json(STREAMS)
+    if not isinstance(kept, dict) or not isinstance(kept.get("at"), float) or not isinstance(kept.get("paths"), dict):
+        return None
+    return (kept["at"], kept["paths"]) if 0 < now - kept["at"] <= _MOMENT_S else None
+
+
+def latest(before: LookAnswer) -> LookAnswer:
+    """The look before a switch, with the sessions as they are at the last moment: which paths flowed meanwhile."""
+    earlier = before["sessions"]
+    try:
+        paths, at = _paths(), time.time()
+    except (Failed, OSError, KeyError):
+        return before
+    since = earlier["at"]
+    then: dict[str, list[Any]] = {n: [p["since"], p["bytes"]] for n, p in (earlier["paths"] or {}).items()}
+    if (noted := _noted_streams(at)) is not None and noted[0] < since:
+        since, then = noted[0], {**then, **noted[1]}
+    for name, path in paths.items():
+        was = then.get(name)
+        path["flowed"] = was is not None and was[0] == path["since"] and path["bytes"] > was[1]
+    # By the two moments of this host's clock; one that jumped back tells nothing.
+    return {**before, "sessions": {**earlier, "paths": paths, "at": at, "over_s": max(0.0, at - since)}}
+
+
+def sessions(*, answers: bool = True) -> SessionsAnswer:
+    """Every path with its source and readers, every peer, the rules, and the relay's start.
+
+    `paths` and `started` are None where there is no relay that answers; one that does not is not asked (`answers`).
+    """
+    now: SessionsAnswer = {
+        "at": 0.0,
+        "over_s": 0.0,
+        "started": None,
+        "paths": None,
+        "peers": {},
+        "rules": None,
+        "changed": [],
+        "quarantined": quarantine.names(),
+    }
+    try:
+        listed = _paths() if answers else None
+        now["started"] = str(relay.api("/v3/info").get("started", "")) if answers else None
+        now["paths"] = listed
+    except (Failed, OSError, KeyError):
+        pass
+    now["at"] = time.time()
+    try:
+        peers = tunnel.live_peers("") or {}
+    except Failed:
+        peers = {}
+    now["peers"] = {
+        name: {"handshake": p["handshake"], "received": p["received_bytes"], "allowed_ips": p["allowed_ips"]}
+        for name, p in peers.items()
+    }
+    now["rules"] = _rules()
+    return now
+
+
+def _paths() -> dict[str, SessionAnswer]:
+    listed = relay.api(_LIST)["items"]
+    return {p["name"]: _path(p) for p in listed if not p["name"].startswith(SENTINEL_PREFIX)}
+
+
+def _path(item: dict[str, Any]) -> SessionAnswer:
+    """What counts of a path: `online` and `onlineTime` stay as they were when a camera is lost (measured on 1.20.1)."""
+    since, received = stream_of(item)
+    return {
+        "available": bool(item.get("available")),
+        "since": since,
+        "bytes": received,
+        "flowed": False,
+        "readers": sorted(str(reader.get("id", "")) for reader in item.get("readers") or ()),
+    }
+
+
+def _rules() -> RulesAnswer | None:
+    """Our table, and whatever else stands between a relay and its cameras: other tables, the tunnel's routes."""
+    try:
+        listed = json.loads(run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
+        routes = tunnel.live_link()["routes"]
+    except (Failed, ValueError, KeyError):
+        return None
+    ours = [entry for entry in listed if _is_ours(entry)]
+    table = firewall.items({"nftables": ours})
+    cameras = sorted(name.removeprefix(_CAMERA) for name in table if name.startswith(_CAMERA))
+    doors = {name: value for name, value in table.items() if name.startswith(_DOORS)}
+    rest = {name: value for name, value in table.items() if not name.startswith((_CAMERA, *_DOORS))}
+    others = [firewall.without_counters(entry) for entry in listed if not _is_ours(entry) and not _is_probes(entry)]
+    return {
+        "cameras": cameras,
+        "rest": _digest(rest) if ours else "",
+        "doors": _digest(doors),
+        "around": _digest([others, routes]),
+    }
+
+
+def _is_ours(entry: dict[str, Any]) -> bool:
+    return _is_of(entry, TABLE)
+
+
+def _is_probes(entry: dict[str, Any]) -> bool:
+    """Whether it is of the table by which a probe that looks closer marks its packets, for seconds."""
+    return _is_of(entry, PROBE_TABLE)
+
+
+def _is_of(entry: dict[str, Any], table: tuple[str, str]) -> bool:
+    return any((value.get("family"), value.get("table", value.get("name"))) == table for value in entry.values())
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def _changed() -> list[str]:
+    """The paths that the relay's file has as well as last-good's, and otherwise."""
+    try:
+        saved = last_good.state_of(LAST_GOOD)["files"]
+        copy = next((f["content"] for f in saved if Path(f["path"]) == MEDIAMTX_FILE), None)
+        before = quarantine.whole((LAST_GOOD / copy).read_text()) if copy else ""
+        return relay.changed_paths(before, relay.read_file())
+    except (Failed, OSError, ValueError):
+        return []
+
+
+def _stands_still(first: SampleAnswer | None, second: SampleAnswer | None) -> bool:
+    both = first is not None and second is not None
+    return both and first["available"] and second["available"] and second["inbound_bytes"] == first["inbound_bytes"]  # type: ignore[index]
+
+
+def _evidence(request: GateRequest, *, switched: bool, early: _EarlyReads | None = None) -> RelayEvidenceAnswer:
+    """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both.
+
+    After a switch a stream that stands still is not read, for the read would take its whole time: it is looked at
+    again.
+
+    Args:
+        request: what is looked at.
+        switched: whether it is a look after a switch.
+        early: reads of a moment ago; streams that do not flow any more give no picture all the same.
+    """
+    if early is not None:
+        seen = early.seen
+        seen.follow(at_once=True)
+        reads = early.reads | seen.still()
+    else:
+        seen = _samples_of(request, followed=switched)
+        reads = _reads_of(request, seen)
+        if not switched:
+            seen.follow()
+    away = {(p["address"], p["port"]) for p in request["away"] if p["port"]}
+    return {
+        "unit": _unit() if early is None else early.unit,
+        "api_error": scrub(seen.error),
+        "tunnel": {"routes": [], "peers": {}},
+        "devices": reach.connect_all(away, _PORT_S),
+        "paths": {
+            path["name"]: {
+                "samples": [seen.first.get(path["name"]), seen.last.get(path["name"])],
+                "read": reads.get(path["name"]),
+            }
+            for path in request["paths"]
+        },
+        "sources": None,
+        "errors": _errors(request) if early is None else early.errors,
+    }
+
+
+def _samples_of(request: GateRequest, *, followed: bool) -> _Samples:
+    """Samples of the paths that are read, followed until all of them flow where that is to be known first."""
+    from provisioner_host.look import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
+
+    paths = {p["name"]: p for p in request["paths"]}
+    seen = _Samples(paths, lambda: probe.sample(paths), request["sample_s"])
+    if followed:
+        seen.follow()
+    return seen
+
+
+def _reads_of(request: GateRequest, seen: _Samples) -> dict[str, ReadAnswer]:
+    """Read the paths of which it is not known that they stand still."""
+    from provisioner_host.look import probe  # noqa: PLC0415 (the same)
+
+    still = seen.still()
+    moving = {p["name"]: p for p in request["paths"] if p["name"] not in still}
+    limits = probe.ProbeBudget(request)
+    reads = probe.reads_of_relay(request["address"], moving, (seen.first, seen.last), limits) if moving else {}
+    return reads | still
+
+
+class _Samples:
+    """A first sample of paths, and one later: as soon as all are there and grow, or when their time is over."""
+
+    def __init__(
+        self, names: Iterable[str], take: Callable[[], tuple[dict[str, SampleAnswer], str]], longest_s: float
+    ) -> None:
+        self._names, self._take, self._longest_s = tuple(names), take, longest_s
+        self._until = time.monotonic() + longest_s
+        self.first, self.error = take()
+        self.last: dict[str, SampleAnswer] = {}
+
+    def follow(self, *, at_once: bool = False) -> None:
+        """Sample until all that was there has grown, and what was not has come; a second is what the slowest take.
+
+        Args:
+            at_once: whether the first sample is old enough for another one now.
+        """
+        if not self._names:
+            return
+        pause = 0.0 if at_once else _SOON_S
+        if at_once:
+            self._until = time.monotonic() + self._longest_s
+        while True:
+            time.sleep(max(0.0, min(pause, self._until - time.monotonic())))
+            self.last, error = self._take()
+            self.error = error or self.error
+            if error or all(map(self._flows, self._names)) or time.monotonic() >= self._until:
+                return
+            pause = max(_SOON_S, 1.5 * pause)
+
+    def still(self) -> dict[str, ReadAnswer]:
+        """What comes of reading the paths that were seen to stand still."""
+        return {n: _STILL for n in self._names if _stands_still(self.first.get(n), self.last.get(n))}
+
+    def _flows(self, name: str) -> bool:
+        now = self.last.get(name)
+        return now is not None and now["available"] and not _stands_still(self.first.get(name), now)

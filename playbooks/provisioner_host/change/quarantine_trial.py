@@ -1,0 +1,137 @@
+"""A new login of a device with many paths is tried by two of them first, so that a wrong one is not tried by all.
+
+The channels of a recorder dial in the same instant, and nobody can halt what is on its way. So the others stay out of
+the file for that moment, as if they were quarantined, and come with the next write, or are.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from provisioner_host.change.transaction import OPERATION_S
+from provisioner_host.machine import paths
+from provisioner_host.machine.files import write
+from provisioner_host.machine.shell import Failed, run
+from provisioner_host.relay import quarantine, relay
+from provisioner_host.relay.quarantine import Heard, heard_in
+from provisioner_host.state import dead_man, leases
+
+if TYPE_CHECKING:
+    from provisioner_host.change.transaction import ApplyTransaction
+
+FIRST = 2
+"""So many paths try a new login."""
+_PATIENCE_S, _PAUSE_S = 5.0, 0.2
+_STARTED = re.compile(r'"message":"\[path (\S+)\] \[RTSP source\] started"')
+
+Tried = Mapping[str, frozenset[str]]
+"""New logins, each with the paths that try it."""
+
+
+def tried_first(wanted: str, live: str) -> Tried:
+    """The logins that more paths would try at once than may, and that nothing is pulled with yet. Pure."""
+    names: dict[str, list[str]] = {}
+    # What has a new login is a new line: a relay may have ten thousand others.
+    there = set(live.splitlines())
+    for one in quarantine.lines_in("\n".join(line for line in wanted.splitlines() if line not in there)):
+        if not one.since and not one.on_demand:
+            names.setdefault(one.login, []).append(one.name)
+    many = {login: frozenset(sorted(of)[:FIRST]) for login, of in names.items() if len(of) > FIRST}
+    known = {login for _, login in quarantine.pulled_in(live)} if many else set()
+    return {login: of for login, of in many.items() if login not in known}
+
+
+def without_logins(wanted: str, logins: Collection[str], since: str, kept: Tried | None = None) -> str:
+    """A file that is to be written without the paths of some logins, but for those that are kept. Pure."""
+    stays = {
+        (name, login)
+        for name, login in quarantine.pulled_in(wanted)
+        if login not in logins or name in (kept or {}).get(login, ())
+    }
+    refused = quarantine.refused_in(wanted) | dict.fromkeys(logins, since)
+    return quarantine.without(quarantine.whole(wanted), refused, stays)
+
+
+def refused_of(lines: Iterable[str], tried: Tried) -> dict[str, int]:
+    """How often each login was refused, by the log's lines since its paths were started with it. Pure."""
+    login_of = {name: login for login, names in tried.items() for name in names}
+    counts = dict.fromkeys(tried, 0)
+    for line in lines:
+        if (started := _STARTED.search(line)) and (login := login_of.get(started[1])):
+            counts[login] = 0
+        elif (heard := heard_in(line)) and (login := login_of.get(heard.path)):
+            counts[login] = _next(counts[login], heard)
+    return counts
+
+
+def _next(count: int, heard: Heard) -> int:
+    return count + 1 if heard.refused else 0
+
+
+def prove(change: ApplyTransaction) -> None:
+    """Have new logins tried before all their paths are there; what is refused is staged as quarantined.
+
+    Raises:
+        Failed: MediaMTX has not read its file.
+    """
+    staged = change.staged(paths.MEDIAMTX_FILE)
+    wanted = staged.read_bytes().decode("utf-8", "surrogateescape")
+    tried = tried_first(wanted, quarantine.live_file())
+    if not tried:
+        return
+    begun, since = time.time(), leases.moment()
+    _put(change, without_logins(wanted, tried.keys(), since, tried))
+    refused = _refused(tried, begun)
+    if refused:
+        text = without_logins(wanted, refused, since)
+        staged.write_bytes(text.encode("utf-8", "surrogateescape"))
+        change.request["sentinel"] = quarantine.sentinel_in(text)
+        devices = ", ".join(sorted(map(quarantine.device_of, refused)))
+        change.notes.append(f"quarantined, as the new password is refused: {devices}")
+    # This host is at work itself: nobody's silence must return it in the middle.
+    dead_man.renew(change.run_id, change.confirm_s)
+    leases.extend(change.run_id, OPERATION_S)
+
+
+def _put(change: ApplyTransaction, text: str) -> None:
+    wanted = change.wanted[str(paths.MEDIAMTX_FILE)]
+    content = text.encode("utf-8", "surrogateescape")
+    for _ in range(2):
+        relay.wait_for_gap()
+        write(paths.MEDIAMTX_FILE, content, mode=wanted["mode"], owner=wanted["owner"], group=wanted["group"])
+        if relay.wait_for(quarantine.sentinel_in(text), 5):
+            return
+    raise Failed("MediaMTX has not read the file with which new logins are tried")
+
+
+def _refused(tried: Tried, begun: float) -> set[str]:
+    """The logins that were refused; one of which nothing is heard in time is none of them."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        taken = {login for login, names in tried.items() if names & _flowing()}
+        counts = refused_of(_log(begun), tried)
+        refused = {login for login, count in counts.items() if count and login not in taken}
+        settled = {login for login in refused if counts[login] >= len(tried[login])} | taken
+        if settled >= tried.keys() or time.monotonic() >= until:
+            return refused
+        time.sleep(_PAUSE_S)
+
+
+def _flowing() -> set[str]:
+    try:
+        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
+        return {str(item["name"]) for item in listed if item.get("available")}
+    except (Failed, OSError, KeyError, TypeError):
+        return set()
+
+
+def _log(since: float) -> list[str]:
+    unit = f"_SYSTEMD_UNIT={paths.UNIT_MEDIAMTX}"
+    command = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--since=@{int(since)}", unit]
+    try:
+        return run(command, check=False).stdout.splitlines()
+    except (Failed, UnicodeDecodeError):
+        return []

@@ -1,0 +1,261 @@
+"""The unit that follows MediaMTX's log, and takes the paths of a device that refuses its login out of MediaMTX's file.
+
+MediaMTX tries every 5 s for ever, and cameras lock whoever does. Two refusals in a row are enough: nothing new reaches
+the device from then on (the firewall's set of halted devices, within the moment), and its paths are out of the file as
+soon as that can be written: not while an operation holds this host, and not within the second after another write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from threading import Thread
+from typing import IO
+
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.files import identity, words_of
+from provisioner_host.machine.shell import PATH, Failed, run
+from provisioner_host.onvif import onvif
+from provisioner_host.relay import quarantine, relay
+from provisioner_host.relay.quarantine import Refusals
+from provisioner_host.state import leases
+from provisioner_host.tunnel import key_change, second_tunnel
+
+# What was refused before this unit was started counts for so long, and not from before the last write of the file.
+_PAST_S = 600.0
+_IDLE_S, _DUE_S = 5.0, 0.5
+# How long a device stays halted where nobody lifts it: an operation may hold this host meanwhile.
+_HALT_S = 300
+_BLOCK, _LONGEST = 1 << 16, 1 << 20
+_WHO = "quarantine"
+
+
+def watch() -> None:
+    """Follow the log; a program that was replaced goes on as the new one, under the same unit.
+
+    Raises:
+        Failed: the log cannot be followed; systemd starts this again.
+    """
+    program = _program()
+    # Gateways and this relay may change keys: somebody has to be there always; beside this, as the log may rest.
+    Thread(target=_move_addresses, daemon=True).start()
+    Thread(target=_move_routes, daemon=True).start()
+    with _followed() as log:
+        watcher = Watcher()
+        for lines in _batches(log, watcher):
+            watcher.hear(lines)
+            watcher.act()
+            if _program() not in (program, []):
+                break
+    # No restart by systemd: a unit that is between two runs is no healthy one to whoever confirms a change.
+    os.execv(paths.HOST_PROGRAM, [str(paths.HOST_PROGRAM), "quarantine"])  # noqa: S606 (our own program, no words)
+
+
+def _move_addresses() -> None:
+    for moved in key_change.moves():
+        for site in moved:
+            _say(f"site {site} changes its gateway's key: its addresses are with the peer that spoke last")
+
+
+def _move_routes() -> None:
+    for names in second_tunnel.moves():
+        for name in names:
+            _say(f"{name}: this relay changes its own key, and it is reached where it spoke last")
+
+
+def _program() -> list[int]:
+    with contextlib.suppress(OSError):
+        return identity(paths.HOST_PROGRAM)
+    return []
+
+
+class Watcher:
+    """What was refused so far, and what is done about it."""
+
+    def __init__(self) -> None:
+        self.refusals = Refusals(onvif.lately)
+        self._logins: dict[str, str] = {}
+        self._read: list[int] = []
+        self._halted: dict[str, float] = {}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something waits to be done."""
+        return bool(self.refusals.due)
+
+    def hear(self, lines: Iterable[str]) -> None:
+        """Count lines of the log."""
+        for line in lines:
+            self.refusals.hear(line, self._login_of)
+
+    def _login_of(self, path: str) -> str:
+        now = _identity_of_file()
+        if now != self._read:
+            self._logins, self._read = dict(quarantine.pulled_in(quarantine.live_file())), now
+            self.refusals.keep(self._logins.values())
+        return self._logins.get(path, "")
+
+    def act(self) -> None:
+        """Take out what was refused too often; what cannot be done yet is done the next time."""
+        due = self.refusals.due
+        if not due:
+            return
+        self._halt({quarantine.device_of(login) for login in due})
+        try:
+            with leases.lock(_WHO):
+                taken = _take_out(due)
+        except leases.Locked:
+            return
+        except (Failed, OSError) as error:
+            _say(f"could not take {len(due)} refused logins out of the relay's file: {words_of(error)}")
+            return
+        if taken is None:
+            return
+        for login in due:
+            self.refusals.settle(login)
+        if not taken or _has_read():
+            self._release()
+        for path in taken:
+            _say(f"path {path} is quarantined: its device refuses the password")
+
+    def _halt(self, devices: Collection[str]) -> None:
+        """Let nothing new reach devices while they wait for the file; again where that takes long."""
+        now = time.monotonic()
+        new = {device for device in devices if self._halted.get(device, 0.0) <= now}
+        if new and _set_halted("add", sorted(f"{_element(device)} timeout {_HALT_S}s" for device in new)):
+            self._halted |= dict.fromkeys(new, now + _HALT_S)
+
+    def _release(self) -> None:
+        """Let the devices be reached again: nothing asks them any more."""
+        for device in self._halted:
+            _set_halted("delete", [_element(device)])
+        self._halted = {}
+
+
+def _element(device: str) -> str:
+    return device.replace(":", " . ")
+
+
+def _set_halted(verb: str, elements: Iterable[str]) -> bool:
+    """Change the firewall's set of halted devices; the file holds the paths back where that does not work."""
+    command = ["nft", verb, "element", *paths.TABLE, "halted", f"{{ {', '.join(elements)} }}"]
+    try:
+        return run(command, check=False).returncode == 0
+    except Failed:
+        return False
+
+
+def _identity_of_file() -> list[int]:
+    with contextlib.suppress(OSError):
+        return identity(paths.MEDIAMTX_FILE)
+    return []
+
+
+def _take_out(due: Mapping[str, frozenset[str]]) -> list[str] | None:
+    """Write the file without the paths of refused logins, but for those that flow: the names; None where too soon."""
+    live = quarantine.live_file()
+    pulled = quarantine.pulled_in(live)
+    if not {login for _, login in pulled} & due.keys():
+        return []
+    if relay.gap_left() > 0:
+        return None
+    text = taken_out(live, due, _flowing(), leases.moment())
+    _rewrite(text)
+    return sorted(name for name, _ in pulled - quarantine.pulled_in(text))
+
+
+def taken_out(live: str, due: Mapping[str, frozenset[str]], flowing: Collection[str] | None, since: str) -> str:
+    """A live file without the paths of refused logins, but for those that give a picture. Pure.
+
+    Args:
+        live: the file, with what is quarantined already.
+        due: the logins, with the paths for which they were refused.
+        flowing: the paths that give a picture; None where nobody says it: then what was refused goes, and no more.
+        since: this moment.
+    """
+    refused = dict.fromkeys(due, since) | quarantine.refused_in(live)
+    stays = {
+        (name, login)
+        for name, login in quarantine.pulled_in(live)
+        if login not in due or (name not in due[login] if flowing is None else name in flowing)
+    }
+    return quarantine.without(quarantine.whole(live), refused, stays)
+
+
+def _flowing() -> set[str] | None:
+    try:
+        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
+        return {str(item["name"]) for item in listed if item.get("available")}
+    except (Failed, OSError, KeyError, TypeError):
+        return None
+
+
+def _rewrite(text: str) -> None:
+    status = paths.MEDIAMTX_FILE.stat()
+    content = text.encode("utf-8", "surrogateescape")
+    files.write(paths.MEDIAMTX_FILE, content, mode=stat.S_IMODE(status.st_mode), group=paths.USER)
+
+
+def _has_read() -> bool:
+    """Whether MediaMTX has read its file; one that has missed the write gets it once more."""
+    text = quarantine.live_file()
+    sentinel = quarantine.sentinel_in(text)
+    if not sentinel or relay.wait_for(sentinel, 4):
+        return True
+    with contextlib.suppress(Failed, OSError), leases.lock(_WHO):
+        if quarantine.live_file() == text:
+            _rewrite(text)
+    return relay.wait_for(sentinel, 4)
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _followed() -> Iterator[IO[bytes]]:
+    since = time.time() - _PAST_S
+    with contextlib.suppress(OSError):
+        since = max(since, paths.MEDIAMTX_FILE.stat().st_mtime)
+    unit = f"_SYSTEMD_UNIT={paths.UNIT_MEDIAMTX}"
+    command = ["journalctl", "--follow", "--no-pager", "--quiet", "--output=cat", f"--since=@{since:.0f}", unit]
+    environment = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            if process.stdout is None:
+                raise Failed("journalctl: it has no output")
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def _batches(log: IO[bytes], watcher: Watcher) -> Iterator[list[str]]:
+    """The lines of a log as they come, as many as there are at once; none where nothing comes for a while.
+
+    Raises:
+        Failed: the log has ended.
+    """
+    rest = b""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(log, selectors.EVENT_READ)
+        while True:
+            if not waiting.select(_DUE_S if watcher.is_due else _IDLE_S):
+                yield []
+                continue
+            block = os.read(log.fileno(), _BLOCK)
+            if not block:
+                raise Failed("the log of MediaMTX cannot be followed: journalctl has ended")
+            *lines, rest = (rest + block).split(b"\n")
+            # A line without end is none of MediaMTX's.
+            rest = rest if len(rest) < _LONGEST else b""
+            yield [line.decode(errors="replace") for line in lines]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""nftables. Imports `machine`."""

@@ -1,0 +1,206 @@
+"""Which table of this host drops the packets of a probe, its own or somebody else's, by the kernel's trace of them.
+
+A table of our own marks for the trace what the probe sends and what comes back to it, for the seconds of a look, and
+nothing else; it lets everything through, and is taken away at the end. What is traced is told by `nft monitor trace`,
+a line a rule. No rule of anybody is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from provisioner_host.machine.paths import PROBE_TABLE, SECOND_TUNNEL, TUNNEL, USER
+from provisioner_host.machine.shell import PATH, Failed, run
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import DropAnswer
+
+DeviceAddress = tuple[str, int]
+
+MARK = 0x70726F62
+"""The mark of the probe's packets."""
+
+_MOST_DEVICES = 200
+_MOST_SAID = 4_000_000
+_MOST_DROPS = 200
+_READY_S = 0.3
+_LAST_S = 0.2
+_RATE = "limit rate 20/second burst 60 packets"
+_LINE = re.compile(
+    r"^trace id (?P<id>[0-9a-f]+) (?P<table>\w+ \S+) (?P<chain>\S+) (?P<what>packet: |rule |policy )(?P<rest>.*)$"
+)
+_FIELD = re.compile(r"\b(iif|oif|ip6? saddr|ip6? daddr|tcp sport|tcp dport|udp sport|udp dport) \"?([^\s\"]+)")
+# The second one is there while a relay changes its own key.
+_TUNNELS = f'{{ "{TUNNEL}", "{SECOND_TUNNEL}" }}'
+_RULE_DROPS = re.compile(r"\(verdict drop\)$")
+
+
+class Trace:
+    """What the trace of a look showed; `drops` once it is over, None where there can be no trace."""
+
+    def __init__(self) -> None:
+        self.drops: list[DropAnswer] | None = None
+
+
+@contextlib.contextmanager
+def traced(devices: Iterable[DeviceAddress], listen_port: int) -> Iterator[Trace]:
+    """Trace what leaves with our mark, what MediaMTX opens to devices, the tunnel's own packets, and what comes back.
+
+    Args:
+        devices: whom the look is about.
+        listen_port: the port of this host's end of the tunnel; 0 where there is none.
+    """
+    trace, table = Trace(), " ".join(PROBE_TABLE)
+    monitor = _Monitor()
+    try:
+        loaded = monitor.started and _loaded(rules(sorted(set(devices))[:_MOST_DEVICES], listen_port, _relay_user()))
+        try:
+            yield trace
+        finally:
+            if loaded:
+                time.sleep(_LAST_S)
+                with contextlib.suppress(Failed):
+                    run(["nft", "delete", "table", *PROBE_TABLE], check=False)
+        if loaded:
+            trace.drops = parse(monitor.said().splitlines(), table, listen_port)
+    finally:
+        monitor.end()
+
+
+def _loaded(text: str) -> bool:
+    try:
+        return run(["nft", "-f", "-"], stdin=text, check=False).returncode == 0
+    except Failed:
+        return False
+
+
+def _relay_user() -> int | None:
+    try:
+        return pwd.getpwnam(USER).pw_uid
+    except KeyError:
+        return None
+
+
+def rules(devices: list[DeviceAddress], listen_port: int, relay_user: int | None) -> str:
+    """The table that marks packets for the trace: it is the first to see them, and lets all through."""
+    places = ", ".join(f"{address} . {port}" for address, port in devices)
+    first = "tcp flags & (syn | ack) == syn"
+    out = [f"meta mark {MARK} meta nftrace set 1"]
+    back = [f"iifname {_TUNNELS} meta l4proto icmp {_RATE} meta nftrace set 1"]
+    if places and relay_user is not None:
+        out.append(f"meta skuid {relay_user} ip daddr . tcp dport {{ {places} }} {first} {_RATE} meta nftrace set 1")
+    if places:
+        answer = "tcp flags & (syn | rst) != 0"
+        back.append(f"iifname {_TUNNELS} ip saddr . tcp sport {{ {places} }} {answer} {_RATE} meta nftrace set 1")
+    if listen_port:
+        out.append(f"udp sport {listen_port} {_RATE} meta nftrace set 1")
+        back.append(f"udp dport {listen_port} {_RATE} meta nftrace set 1")
+    table = " ".join(PROBE_TABLE)
+    chains = (_chain("out", "output", out), _chain("back", "prerouting", back))
+    # One that a killed probe left is taken away first.
+    return f"table {table}\ndelete table {table}\ntable {table} {{\n{''.join(chains)}}}\n"
+
+
+def _chain(name: str, hook: str, lines: list[str]) -> str:
+    body = "".join(f"\t\t{line}\n" for line in lines)
+    return f"\tchain {name} {{\n\t\ttype filter hook {hook} priority -1000; policy accept;\n{body}\t}}\n"
+
+
+class _Monitor:
+    """`nft monitor trace`, and the first megabytes of what it says."""
+
+    def __init__(self) -> None:
+        self._said = bytearray()
+        self._process: subprocess.Popen[bytes] | None = None
+        with contextlib.suppress(OSError):
+            self._process = subprocess.Popen(
+                ["/usr/sbin/nft", "-nn", "monitor", "trace"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
+            )
+            self._thread = threading.Thread(target=self._read, daemon=True)
+            self._thread.start()
+            # It tells of no packet from before it listens.
+            time.sleep(_READY_S)
+
+    @property
+    def started(self) -> bool:
+        """Whether it runs: an nft that knows no trace ends at once."""
+        return self._process is not None and self._process.poll() is None
+
+    def _read(self) -> None:
+        assert self._process is not None  # noqa: S101 (for the type checker)
+        assert self._process.stdout is not None  # noqa: S101
+        with contextlib.suppress(OSError, ValueError):
+            while chunk := os.read(self._process.stdout.fileno(), 65536):
+                if len(self._said) < _MOST_SAID:
+                    self._said += chunk
+
+    def said(self) -> str:
+        """All that was said so far."""
+        return self._said.decode(errors="replace")
+
+    def end(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._thread.join(1)
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+
+
+def parse(lines: Iterable[str], own: str, listen_port: int) -> list[DropAnswer]:
+    """The drops in a trace's lines, each once: the table and chain, and whose packets.
+
+    Args:
+        lines: what `nft monitor trace` printed.
+        own: the family and name of the table that marks.
+        listen_port: the port of this host's end of the tunnel, by which its own packets are known.
+    """
+    packets: dict[str, dict[str, str]] = {}
+    drops: list[DropAnswer] = []
+    for matched in filter(None, map(_LINE.match, lines)):
+        rest = matched["rest"].rstrip()
+        if matched["what"] == "packet: ":
+            packets.setdefault(matched["id"], dict(_FIELD.findall(rest)))
+        elif matched["table"] != own and _drops(matched["what"], rest):
+            drop = _drop(matched["table"], matched["chain"], packets.get(matched["id"], {}), listen_port)
+            if drop is not None and drop not in drops and len(drops) < _MOST_DROPS:
+                drops.append(drop)
+    return drops
+
+
+def _drops(what: str, rest: str) -> bool:
+    return bool(_RULE_DROPS.search(rest)) if what == "rule " else rest.split(" ", 1)[0] == "drop"
+
+
+def _drop(table: str, chain: str, packet: dict[str, str], listen_port: int) -> DropAnswer | None:
+    incoming = "iif" in packet
+    side = "saddr" if incoming else "daddr"
+    address = packet.get(f"ip {side}") or packet.get(f"ip6 {side}", "")
+    ports = (packet.get(f"{kind} {'sport' if incoming else 'dport'}", "") for kind in ("tcp", "udp"))
+    port = next((int(p) for p in ports if p.isdecimal()), 0)
+    ours = packet.get(f"udp {'dport' if incoming else 'sport'}", "")
+    if not address:
+        return None
+    family, _, name = table.partition(" ")
+    return {
+        "family": family,
+        "table": name,
+        "chain": chain,
+        "incoming": incoming,
+        "tunnel": ours == str(listen_port) and listen_port > 0,
+        "address": address,
+        "port": port,
+    }

@@ -1,0 +1,181 @@
+"""Our table: read, compare, check, load. No other table is ever touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pwd
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner_host.machine import paths
+from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.namespace import scratch
+from provisioner_host.machine.shell import PATH, Failed, run
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import DifferenceAnswer
+
+Items = dict[str, Any]
+_LIST = ["nft", "-j", "list", "table", *paths.TABLE]
+_COUNTERS = {"packets", "bytes"}
+_USER = re.compile(r'\bskuid "([a-z_][a-z0-9_-]*)"')
+# The largest that a user can have but one: nobody has it.
+_NOBODY = 2**32 - 2
+
+
+def live() -> Items | None:
+    """The live table by item, or None where it is not loaded."""
+    listed = run(_LIST, check=False)
+    return items(json.loads(listed.stdout)) if listed.returncode == 0 else None
+
+
+def intended(path: Path) -> Items:
+    """What a file makes of the table, by loading it in a scratch namespace of this very host.
+
+    Texts can't be compared: nft sorts, merges and renames, each version in its own way. The same nft and
+    the same kernel on both sides give the same answer (measured on nft 1.0.6).
+
+    It is kept until the boot, for this content, the users that it names, and this nft.
+
+    Raises:
+        Failed: nft refuses the file.
+    """
+    program = shutil.which("nft", path=PATH)
+    rules = loadable(path)
+    key = [hashlib.sha256(rules.encode()).hexdigest(), identity(Path(program)) if program else []]
+    table: Items = known("rules", key, lambda: _loaded_aside(rules))
+    return table
+
+
+def _loaded_aside(rules: str) -> Items:
+    with scratch() as aside:
+        aside.run(["nft", "-f", "-"], stdin=rules)
+        return items(json.loads(aside.run(_LIST).stdout))
+
+
+def loadable(path: Path) -> str:
+    """A file as it is loaded: users by their numbers, as this host has them.
+
+    nft refuses a whole file for one user that is not there. A rule about nobody holds nobody up instead: a plan is
+    made before the first apply makes the users, and at boot no missing user may cost the host its firewall.
+    """
+    return _USER.sub(lambda named: f"skuid {_number(named[1])}", path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _number(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return _NOBODY
+
+
+def items(document: dict[str, Any]) -> Items:
+    """A listed table as named items: chains, sets, their elements, rules and the rules' order."""
+    table: Items = {}
+    order: dict[str, list[str]] = {}
+    for entry in document["nftables"]:
+        for kind, value in entry.items():
+            if kind == "chain":
+                kept = {k: v for k, v in value.items() if k in {"type", "hook", "prio", "policy"}}
+                table[f"chain {value['name']}"] = kept
+                order.setdefault(value["name"], [])
+            elif kind in {"set", "map"}:
+                table.update(_set_items(kind, value))
+            elif kind == "rule":
+                chain = value["chain"]
+                name = _rule_name(value, order.setdefault(chain, []))
+                order[chain].append(name)
+                table[name] = without_counters(value["expr"])
+    table.update({f"order {chain}": names for chain, names in order.items()})
+    return table
+
+
+def _set_items(kind: str, value: dict[str, Any]) -> Items:
+    dynamic = "timeout" in value or {"dynamic", "timeout"} & set(value.get("flags", ()))
+    kept = {k: v for k, v in value.items() if k in {"type", "flags", "timeout", "size", "map"}}
+    entries: Items = {f"{kind} {value['name']}": kept}
+    if not dynamic:
+        entries.update({f"element {value['name']} {_text(e)}": "" for e in value.get("elem", ())})
+    return entries
+
+
+def _rule_name(rule: dict[str, Any], before: list[str]) -> str:
+    name = f"{rule['chain']}/{rule.get('comment') or 'unnamed'}"
+    same = sum(1 for other in before if other.split("#")[0] == name)
+    return f"{name}#{same + 1}" if same else name
+
+
+def without_counters(value: Any) -> Any:
+    """What nft lists, without what counts and what only this listing has."""
+    if isinstance(value, dict):
+        return {k: 0 if k in _COUNTERS else without_counters(v) for k, v in value.items() if k != "handle"}
+    if isinstance(value, list):
+        return [without_counters(v) for v in value]
+    return value
+
+
+def _text(element: Any) -> str:
+    if not isinstance(element, dict):
+        return " : ".join(map(_text, element)) if isinstance(element, list) else str(element)
+    prefix = _part(element, "prefix")
+    if "val" in _part(element, "elem"):
+        text = _text(element["elem"]["val"])
+    elif "concat" in element:
+        text = " . ".join(map(_text, element["concat"]))
+    elif {"addr", "len"} <= prefix.keys():
+        text = f"{prefix['addr']}/{prefix['len']}"
+    elif "range" in element:
+        text = "-".join(map(_text, element["range"]))
+    else:
+        text = json.dumps(element, sort_keys=True)
+    return text
+
+
+def _part(element: dict[str, Any], name: str) -> dict[str, Any]:
+    part = element.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def differences(wanted: Items, live: Items | None) -> list[DifferenceAnswer]:
+    """What would have to change, as `{name, action}`; an order counts only where the names agree."""
+    live = live or {}
+    changes: list[DifferenceAnswer] = []
+    for name in sorted(set(wanted) | set(live)):
+        if name.startswith("order ") and sorted(wanted.get(name, ())) != sorted(live.get(name, ())):
+            continue
+        if name not in live:
+            changes.append({"name": name, "action": "create"})
+        elif name not in wanted:
+            changes.append({"name": name, "action": "delete"})
+        elif wanted[name] != live[name]:
+            changes.append({"name": name, "action": "update"})
+    return changes
+
+
+def load(path: Path) -> None:
+    """Load a file: one transaction, the old table stays when it fails.
+
+    Raises:
+        Failed: nft refuses it.
+    """
+    run(["nft", "-f", "-"], stdin=loadable(path))
+
+
+def delete() -> None:
+    """Take our table away, if it is there."""
+    if live() is not None:
+        run(["nft", "delete", "table", *paths.TABLE])
+
+
+def load_installed() -> None:
+    """What the unit does at boot: load the installed file.
+
+    Raises:
+        Failed: there is none, or nft refuses it.
+    """
+    if not paths.NFT_FILE.exists():
+        raise Failed(f"{paths.NFT_FILE} is missing")
+    load(paths.NFT_FILE)

@@ -1,0 +1,1 @@
+"""Evidence about camera paths. Imports `observe` and below."""

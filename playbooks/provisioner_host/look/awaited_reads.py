@@ -1,0 +1,83 @@
+"""Waits on a relay for centres that look at its paths meanwhile, so that what it tells is of the time in which they do.
+
+A path that is pulled on demand is there only while somebody reads it: how it was then is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from provisioner_host.look import deliveries
+from provisioner_host.relay import source_log
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import OnDemandAnswer, PathToProbe, SampleAnswer
+
+    States = dict[str, SampleAnswer]
+
+# Of a reader that stays longer no more is seen than that: a whole quick look takes half a second more.
+_WATCHED_S = 2.5
+# A centre that cannot come is not waited for: one that can begins a reader in this time, or has one.
+_PATIENCE_S = 8.0
+_EVERY_S, _OFTEN_S, _FEW = 1.0, 0.15, 100
+# A list of thousands of paths takes its time.
+_PAUSE_SHARE = 3
+
+
+class AwaitedReads:
+    """The reads of centres that are waited for.
+
+    Args:
+        paths: the relay's, with their readers.
+        sample: what MediaMTX says of them now.
+    """
+
+    def __init__(self, paths: Mapping[str, PathToProbe], sample: Callable[[], States]) -> None:
+        self._paths, self._sample = paths, sample
+        self._due = {(user, name) for name, path in paths.items() for user in path.get("read_by", ())}
+        self._on_demand = {name for _, name in self._due if paths[name]["on_demand"]}
+        self._since: dict[tuple[str, str], float] = {}
+        self.on_demand: dict[str, OnDemandAnswer] = {}
+        """How on-demand paths were when they were last seen."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody is waited for."""
+        return bool(self._due)
+
+    def wait(self, until: float) -> None:
+        """Wait until each read was watched, is over, or does not come; no longer than until then."""
+        active = time.monotonic()
+        while self._due and (begun := time.monotonic()) < min(until, active + _PATIENCE_S):
+            reading = {(one.user, one.path) for one in deliveries.sessions(self._paths).values()} & self._due
+            self._see()
+            for one in reading - self._since.keys():
+                self._since[one] = begun
+            if self._due <= {one for one in self._since if one not in reading or begun - self._since[one] > _WATCHED_S}:
+                break
+            active = begun if reading else active
+            took = time.monotonic() - begun
+            pause = _OFTEN_S if len(self._due) <= _FEW else _EVERY_S
+            time.sleep(max(0.0, min(max(pause, _PAUSE_SHARE * took), until - time.monotonic())))
+
+    def _see(self) -> None:
+        """See on-demand paths while they are there, and over how many connections their devices send."""
+        before = _there(self._sample()) if self._on_demand else {}
+        if not before.keys() & self._on_demand:
+            return
+        connections = source_log.connections()
+        linked = None if connections is None else Counter((one.address, one.port) for one in connections)
+        after = _there(self._sample())
+        both = before.keys() & after.keys()
+        pulled = Counter((self._paths[name]["address"], self._paths[name]["port"]) for name in both)
+        for name in both & self._on_demand:
+            device = self._paths[name]["address"], self._paths[name]["port"]
+            connected = None if linked is None else linked[device]
+            self.on_demand[name] = {"after": after[name], "pulled": pulled[device], "connected": connected}
+
+
+def _there(states: States) -> States:
+    return {name: state for name, state in states.items() if state["available"]}

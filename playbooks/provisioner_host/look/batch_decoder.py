@@ -1,0 +1,353 @@
+"""Several streams decoded by one ffmpeg, each of its own pipe: what it shows of each, or that it is not certain.
+
+To start ffmpeg costs more than to decode some seconds of a camera's stream. It is run by a process of its own, which
+takes the measures, so that several batches are measured at once and none can take another one down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import selectors
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from provisioner_host.look import picture_look
+from provisioner_host.look.early_end import Decoded
+from provisioner_host.look.media_units import CLOCK
+from provisioner_host.look.picture_look import MOST_LINE, MeasuredPictures
+from provisioner_host.machine.shell import PATH, Failed
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import SceneAnswer
+
+MOST_STREAMS = 8
+"""So many streams one ffmpeg gets at most."""
+
+_NAMES = {"h264": b"H264", "hevc": b"HEVC"}
+# All moments are counted from here, so that pictures that are shown before the first key picture are after none.
+_BEGIN_S = 10
+_MOST_PIXELS = 7680 * 4320
+# A minute of eight streams, with what showinfo says of each picture.
+_MOST_SAID = 32_000_000
+_MOST_ANSWER = 1_000_000
+_ENDING_S = 2.0
+_LAST_FD = 512
+# Newer ffmpeg may leave the filter's own name out.
+_SHOWN = re.compile(
+    r"^\[(?:showinfo@)?(decoded|chosen)(\d) @ 0x[0-9a-f]+\] n: *\d+ [^\n]*\bpts_time:(-?[\d.]{1,20})[^\n]*"
+    r"\bs:(\d{1,5})x(\d{1,5}) [^\n]*\biskey:(\d)\b"
+)
+_RATE = re.compile(
+    r"^\[(?:showinfo@)?(decoded|chosen)(\d) @ 0x[0-9a-f]+\] config in [^\n]*\bframe_rate: (\d{1,9})/(\d{1,9})\s*$"
+)
+_TROUBLE = re.compile(r"^(?:Error|Cannot|Conversion failed|[^\n\[]{0,200}: corrupt input)")
+
+
+class StreamToDecode(NamedTuple):
+    """A stream that comes over a pipe.
+
+    Attributes:
+        codec: as ffmpeg calls it.
+        every: whether every picture is among what comes, or key pictures alone.
+        source: the pipe's end that is read.
+        early: whether it is told of its key pictures as they are decoded.
+    """
+
+    codec: str
+    every: bool
+    source: int
+    early: bool = False
+
+
+class DecodedAnswer(NamedTuple):
+    """What was decoded of a stream.
+
+    Attributes:
+        frames: how many pictures, `key_frames` of them.
+        first_s: when the first is shown, by the moments that went in.
+        declared_fps: the rate that the stream itself declares; None where it declares none.
+    """
+
+    codec: str
+    width: int
+    height: int
+    frames: int
+    key_frames: int
+    first_s: float
+    declared_fps: float | None
+    scene: SceneAnswer | None
+    differences: list[float]
+    digests: list[str]
+
+
+def head_of(codec: str) -> bytes:
+    """What a pipe begins with: the head of IVF, whose moments are those of RTP."""
+    return struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, _NAMES[codec], 0, 0, CLOCK, 1, 0, 0)
+
+
+def picture_head(ticks: int, size: int) -> bytes:
+    """What each picture begins with; moments are counted from the first key picture."""
+    return struct.pack("<IQ", size, max(0, ticks + _BEGIN_S * CLOCK))
+
+
+def command(streams: Sequence[StreamToDecode], sinks: Sequence[tuple[int, int]]) -> list[str]:
+    """How ffmpeg is run: for each stream two pipes to write to, averaged and exact pictures."""
+    quiet = ["nice", "-n", "10", "ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-y", "-copyts"]
+    cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1"]
+    small = ["-max_pixels", str(_MOST_PIXELS), "-protocol_whitelist", "pipe"]
+    read: list[str] = []
+    written: list[str] = []
+    # Each stream has a graph of its own: in one graph those that are ahead would wait for the others.
+    graphs: list[str] = []
+    # By several threads each picture would be written when the next one comes.
+    raw = ["-fps_mode", "passthrough", "-threads", "1", "-flush_packets", "1", "-f", "rawvideo"]
+    for number, (stream, pipes) in enumerate(zip(streams, sinks)):
+        read += ["-f", "ivf", "-c:v", stream.codec, *cheap, *small, "-i", f"pipe:{stream.source}"]
+        graphs += ["-filter_complex", picture_look.filters(number, every=stream.every, named=True)]
+        for kind, pipe in zip(("small", "exact"), pipes):
+            written += ["-map", f"[{kind}{number}]", *raw, f"pipe:{pipe}"]
+    return [*quiet, *read, "-filter_complex_threads", "1", *graphs, *written]
+
+
+class BatchWords:
+    """What ffmpeg says of several streams."""
+
+    def __init__(self, streams: Sequence[StreamToDecode]) -> None:
+        self.streams = [StreamWords(one) for one in streams]
+        self.is_clean = True
+        """Whether it complained of nothing: of which stream it does, it does not say."""
+        self._rest, self._bytes = b"", 0
+
+    def take(self, chunk: bytes) -> None:
+        """Take some of its words.
+
+        Raises:
+            Failed: these are more than anybody would say.
+        """
+        self._bytes += len(chunk)
+        if self._bytes > _MOST_SAID:
+            raise Failed("ffmpeg said too much: the stream is damaged, or means harm")
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        self._rest = rest[-MOST_LINE:]
+        for line in lines:
+            self._line(line.decode(errors="replace"))
+
+    def _line(self, line: str) -> None:
+        if said := _SHOWN.match(line) or _RATE.match(line):
+            if int(said[2]) < len(self.streams):
+                self.streams[int(said[2])].said(said)
+        elif picture_look.complaint_of(line) or _TROUBLE.match(line):
+            self.is_clean = False
+
+
+class StreamWords:
+    """What ffmpeg says of one stream."""
+
+    def __init__(self, stream: StreamToDecode) -> None:
+        self._every = stream.every
+        self.frames = self.key_frames = 0
+        self.first_s, self.size = 0.0, (0, 0)
+        self.declared_fps: float | None = None
+        self.chosen: list[bool] = []
+
+    def said(self, line: re.Match[str]) -> None:
+        """Take a line of one of its filters."""
+        if line.re is _RATE:
+            if line[1] == "decoded":
+                self._rate(int(line[3]), int(line[4]))
+            return
+        key = line[6] == "1"
+        if line[1] == "chosen":
+            self.chosen.append(key)
+        elif key or (self.frames and self._every):
+            if not self.frames:
+                self.first_s, self.size = picture_look.seconds_of(line[3]) - _BEGIN_S, (int(line[4]), int(line[5]))
+            self.frames += 1
+            self.key_frames += key
+
+    def _rate(self, number: int, of: int) -> None:
+        # A stream that declares none has as many pictures as its clock has ticks.
+        rate = number / of if of else 0.0
+        self.declared_fps = round(rate, 2) if 0 < rate < CLOCK else None
+
+
+def _tell_nobody(_number: int, _decoded: Decoded) -> None:
+    pass
+
+
+def decode(
+    streams: Sequence[StreamToDecode], until: float, tell: Callable[[int, Decoded], None] = _tell_nobody
+) -> list[DecodedAnswer | None]:
+    """Decode streams until their pipes end: None of each that is not certain.
+
+    Args:
+        streams: they; the ends of pipes are closed here.
+        until: when to wait no longer, on the monotonic clock.
+        tell: is told the number of a stream whose look may end early, and what was decoded of it, with each key
+            picture from the second one on.
+
+    Raises:
+        Failed: ffmpeg did not end as it should have, or complained: which of the streams it was, it does not say.
+    """
+    words, pictures = BatchWords(streams), [MeasuredPictures() for _ in streams]
+    early = [
+        _EarlyStream(number, words.streams[number], pictures[number], tell)
+        for number, stream in enumerate(streams)
+        if stream.early
+    ]
+    pipes = [(os.pipe(), os.pipe()) for _ in streams]
+    writing = [(small[1], exact[1]) for small, exact in pipes]
+    kept = [one.source for one in streams] + [fd for both in writing for fd in both]
+    nothing, environment = subprocess.DEVNULL, {"PATH": PATH, "LC_ALL": "C.UTF-8"}
+    argv = command(streams, writing)
+    process = subprocess.Popen(
+        argv, env=environment, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, pass_fds=kept
+    )
+    with process:
+        try:
+            for fd in kept:
+                os.close(fd)
+            with selectors.DefaultSelector() as waiting:
+                assert process.stderr is not None  # noqa: S101 (for the type checker)
+                waiting.register(process.stderr, selectors.EVENT_READ, words.take)
+                for (small, exact), measured in zip(pipes, pictures):
+                    waiting.register(small[0], selectors.EVENT_READ, measured.small)
+                    waiting.register(exact[0], selectors.EVENT_READ, measured.exact)
+                _take_all(waiting, until, early)
+            code = process.wait(_ENDING_S)
+        finally:
+            process.kill()
+    if code or not words.is_clean:
+        raise Failed("ffmpeg complained")
+    return [_answer(*one) for one in zip(streams, words.streams, pictures)]
+
+
+class _EarlyStream:
+    """A stream of which is told what is decoded, so that its look may end early."""
+
+    def __init__(
+        self, number: int, words: StreamWords, pictures: MeasuredPictures, tell: Callable[[int, Decoded], None]
+    ) -> None:
+        self._number, self._words, self._pictures, self._tell = number, words, pictures, tell
+        self._told = 0
+        self._is_unmeasured = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether a picture waits to be measured."""
+        return self._is_unmeasured and self._pictures.is_whole
+
+    def heed(self) -> None:
+        """Tell of key pictures that were decoded since."""
+        if self._pictures.compared(self._words.chosen) > self._told:
+            differences = self._pictures.differences(self._words.chosen)
+            self._told, self._is_unmeasured = len(differences), True
+            self._tell(self._number, Decoded(differences, self._words.declared_fps))
+
+    def measure(self) -> None:
+        """Measure what it shows now: as a rule that is its last picture, and nobody waits for it at the end."""
+        self._pictures.scene()
+        self._is_unmeasured = False
+
+
+def _take_all(waiting: selectors.BaseSelector, until: float, early: Sequence[_EarlyStream]) -> None:
+    while waiting.get_map():
+        left = until - time.monotonic()
+        if left <= 0:
+            raise Failed(f"ffmpeg: no answer within {_ENDING_S:g} s")
+        unmeasured = next((one for one in early if one.waits), None)
+        ready = waiting.select(0 if unmeasured else left)
+        if unmeasured and not ready:
+            unmeasured.measure()
+        for key, _ in ready:
+            take: Callable[[bytes], None] = key.data
+            if chunk := os.read(key.fd, 1 << 18):
+                take(chunk)
+            else:
+                waiting.unregister(key.fileobj)
+        for one in early:
+            one.heed()
+
+
+def _answer(stream: StreamToDecode, words: StreamWords, pictures: MeasuredPictures) -> DecodedAnswer | None:
+    scene = pictures.scene()
+    if scene is None or not words.frames:
+        return None
+    return DecodedAnswer(
+        stream.codec,
+        *words.size,
+        words.frames,
+        words.key_frames,
+        words.first_s,
+        words.declared_fps,
+        scene,
+        pictures.differences(words.chosen),
+        pictures.digests(words.chosen),
+    )
+
+
+# --- a process of its own -------------------------------------------------------------------------
+
+
+class Batch(NamedTuple):
+    """A process that decodes: its number, and the pipe on which its answers come before it ends."""
+
+    process: int
+    answers: int
+
+
+def begin(streams: Sequence[StreamToDecode], until: float) -> Batch:
+    """Decode streams in a process of its own; the ends of their pipes are that process's from now on."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        _work(streams, until, writing)
+    os.close(writing)
+    for one in streams:
+        os.close(one.source)
+    return Batch(process, reading)
+
+
+def _work(streams: Sequence[StreamToDecode], until: float, answers: int) -> None:
+    """The process: whatever happens it ends here, and says nothing where it is not certain."""
+    try:
+        # Ends of others' pipes and connections, which would not end with them.
+        kept = {0, 1, 2, answers, *(one.source for one in streams)}
+        for fd in range(3, _LAST_FD):
+            if fd not in kept:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+
+        def say(what: object) -> None:
+            line = json.dumps(what).encode() + b"\n"
+            while line:
+                line = line[os.write(answers, line) :]
+
+        say(decode(streams, until, lambda number, decoded: say({"of": number, **decoded._asdict()})))
+    finally:
+        os._exit(0)
+
+
+def decoded_in(said: bytes, number: int) -> tuple[int, Decoded] | None:
+    """The stream of which a process tells in a line what was decoded so far, and that; None where it does not."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        line = json.loads(said)
+        fps, differences = line["declared_fps"], [float(one) for one in line["differences"]]
+        if line["of"] in range(number):
+            return line["of"], Decoded(differences, None if fps is None else float(fps))
+    return None
+
+
+def answers_in(said: bytes, number: int) -> list[DecodedAnswer | None]:
+    """What a process answered of so many streams in its last line; None of each where that is no answer."""
+    with contextlib.suppress(ValueError, TypeError):
+        answers = json.loads(said.rstrip(b"\n").rpartition(b"\n")[2])
+        if isinstance(answers, list) and len(answers) == number:
+            return [None if one is None else DecodedAnswer(*one) for one in answers]
+    return [None] * number

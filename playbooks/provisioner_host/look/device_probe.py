@@ -1,0 +1,243 @@
+"""A closer look at devices whose paths do not flow, and at relays that a centre cannot read: what is in the way.
+
+Devices are asked, gateways are asked, and what this host itself drops is traced, all at the same time, so that it
+takes no longer than the connections that have to be tried again anyway. Evidence only: the controller judges.
+
+Where an answer of a device sends whoever asked it for its picture: shown, and never followed. Pure.
+
+What devices say to whoever asks them for their picture: asked without a login, bounded, and never followed.
+
+A connection that is taken says that somebody listens, and no more: a camera may hang behind it, another program may
+have the port. What the first words mean is judged on the controller.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from provisioner_host.firewall import drops
+from provisioner_host.look import reach
+from provisioner_host.machine.paths import PROBE_TABLE, TABLE
+from provisioner_host.machine.shell import Failed, run
+from provisioner_host.machine.stream_logins import without_login
+from provisioner_host.relay import relay
+from provisioner_host.tunnel import endpoints
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        BaseChainAnswer,
+        CloserAnswer,
+        DeviceEvidenceAnswer,
+        PathToProbe,
+        SaidAnswer,
+        TunnelAnswer,
+        WayAnswer,
+    )
+
+
+_STATUS = re.compile(rb"^RTSP/1\.\d 30[1-5]\b")
+_LOCATION = re.compile(rb"^location[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_STRANGE_LETTER = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
+_SHOWN = 80
+
+
+def place_in(answer: bytes) -> str:
+    """The host and port that an answer redirects to, empty where it does not; a login in it is left out."""
+    location = _LOCATION.search(answer.partition(b"\r\n\r\n")[0]) if _STATUS.match(answer) else None
+    if location is None:
+        return ""
+    try:
+        authority = urlsplit(location[1].decode(errors="replace")).netloc
+    except ValueError:
+        authority = ""
+    host = authority.rpartition("@")[2]
+    return _STRANGE_LETTER.sub("?", host)[:_SHOWN] or "no address"
+
+
+DeviceAddress = tuple[str, int]
+
+_AT_ONCE = 32
+_PATIENCE_S = 3.0
+_MOST_BYTES = 8192
+_MOST_MEDIA = 8
+_STATUS_answers = re.compile(rb"^RTSP/1\.\d (\d{3})\b")
+_WEB = re.compile(rb"^(?:HTTP/1\.\d \d{3}\b|<!doctype|<html)", re.IGNORECASE)
+_ENCRYPTED = re.compile(rb"^[\x15\x16]\x03[\x00-\x04]")
+_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,5})\b", re.IGNORECASE | re.MULTILINE)
+_MEDIA = re.compile(rb"^m=(video|audio|application|text)\b", re.MULTILINE)
+_TARGET = re.compile(r"/[!-~]{0,500}")
+
+
+def asked(targets: Mapping[DeviceAddress, str], until: float) -> dict[DeviceAddress, SaidAnswer]:
+    """What each device answers, of those that could be asked.
+
+    Args:
+        targets: devices that took a connection, each with the path and query that it is asked for.
+        until: when to ask no more, on the monotonic clock.
+    """
+    wanted = sorted(targets)
+    with ThreadPoolExecutor(_AT_ONCE) as asking:
+        answers = asking.map(lambda device: _said(device, targets[device], until), wanted)
+        return {device: said for device, said in zip(wanted, answers) if said is not None}
+
+
+def target_of(source: str) -> str:
+    """The path and query of a source's address that may be asked for; the root where it is withheld or strange."""
+    target = "/" + source.partition("://")[2].partition("/")[2]
+    return target if _TARGET.fullmatch(target) and "***" not in target else "/"
+
+
+def _said(device: DeviceAddress, target: str, until: float) -> SaidAnswer | None:
+    until = min(until, time.monotonic() + _PATIENCE_S)
+    if until - time.monotonic() <= 0:
+        return None
+    try:
+        return parse(*_answer(device, target, until))
+    except OSError:
+        # Whoever took a connection a moment ago and does not now is looked at by `reach`.
+        return None
+
+
+def _answer(device: DeviceAddress, target: str, until: float) -> tuple[bytes, bool]:
+    """The beginning of what a device says, however slowly and however much, and whether it hung up."""
+    answer = b""
+    with socket.create_connection(device, max(0.1, until - time.monotonic())) as link:
+        url = f"rtsp://{device[0]}:{device[1]}{target}"
+        link.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
+        while not _is_whole(answer) and len(answer) < _MOST_BYTES and (left := until - time.monotonic()) > 0:
+            link.settimeout(left)
+            try:
+                chunk = link.recv(_MOST_BYTES)
+            except TimeoutError:
+                break
+            except ConnectionResetError:
+                return answer, True
+            if not chunk:
+                return answer, True
+            answer += chunk
+    return answer, False
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
+
+
+def parse(answer: bytes, hung_up: bool) -> SaidAnswer:  # noqa: FBT001 (what `_answer` gives)
+    """What the first words are: their kind, and of RTSP the status, what a description offers, where it leads to."""
+    said: SaidAnswer = {"kind": "other", "status": None, "media": []}
+    if not answer.strip():
+        said["kind"] = "closed" if hung_up else "nothing"
+    elif status := _STATUS_answers.match(answer):
+        body = answer.partition(b"\r\n\r\n")[2]
+        media = [kind.decode() for kind in _MEDIA.findall(body)[:_MOST_MEDIA]]
+        said = {"kind": "rtsp", "status": int(status[1]), "media": media}
+    elif _WEB.match(answer):
+        said["kind"] = "http"
+    elif _ENCRYPTED.match(answer):
+        said["kind"] = "tls"
+    if place := place_in(answer):
+        said["redirect"] = place
+    return said
+
+
+DeviceAddressCloser = tuple[str, int]
+
+_MOST_ASKED = 500
+_GATEWAYS_S = 4.0
+_MOST_CHAINS = 100
+
+
+def at_devices(
+    devices: list[DeviceEvidenceAnswer],
+    dark: Mapping[str, PathToProbe],
+    tunnel: TunnelAnswer,
+    connect_s: float,
+    until: float,
+) -> CloserAnswer:
+    """What is learnt of the devices of dark paths; those of them that timed out are tried again and change in place.
+
+    Args:
+        devices: how each device answered a connection.
+        dark: the paths that do not flow, by name.
+        tunnel: the live tunnel.
+        connect_s: how long a connection may take.
+        until: when to ask no more, on the monotonic clock.
+    """
+    places = {(p["address"], p["port"]) for p in dark.values()}
+    if not places or time.monotonic() >= until:
+        return {"drops": None, "gateways": []}
+    asked = _targets(devices, dark)
+    with ThreadPoolExecutor(3) as asking, drops.traced(places, tunnel["listen_port"]) as trace:
+        said = asking.submit(_device_probe_asked, asked, until)
+        gateway_until = min(until, time.monotonic() + _GATEWAYS_S)
+        addresses = {address for address, _ in places}
+        pinged = asking.submit(endpoints.answers, addresses, tunnel["mtu"], gateway_until, drops.MARK)
+        tried = asking.submit(reach.again, devices, connect_s, drops.MARK)
+        devices[:] = tried.result()
+        heard, ways = said.result(), pinged.result()
+    for device in devices:
+        if words := heard.get((device["address"], device["port"])):
+            device["said"] = words
+    return {"drops": trace.drops, "gateways": ways}
+
+
+def _targets(devices: list[DeviceEvidenceAnswer], dark: Mapping[str, PathToProbe]) -> dict[DeviceAddressCloser, str]:
+    """What each device that took a connection is asked for: the first of its dark paths, without a login."""
+    answering = {(d["address"], d["port"]) for d in devices if d["outcome"] == "ok"}
+    wanted = {name: p for name, p in sorted(dark.items()) if (p["address"], p["port"]) in answering}
+    sources = relay.sources(set(wanted)) if wanted else {}
+    targets: dict[DeviceAddressCloser, str] = {}
+    for name, path in wanted.items():
+        if len(targets) < _MOST_ASKED:
+            target = target_of(without_login(sources.get(name, "")))
+            targets.setdefault((path["address"], path["port"]), target)
+    return targets
+
+
+def at_relays(
+    places: Iterable[DeviceAddressCloser], tunnel: TunnelAnswer, connect_s: float, until: float
+) -> tuple[list[WayAnswer], CloserAnswer]:
+    """How a centre reaches the relays that it cannot read: connections, packets of both sizes, and what it drops."""
+    wanted = sorted(set(places))
+    if not wanted or time.monotonic() >= until:
+        return [], {"drops": None, "gateways": []}
+    with ThreadPoolExecutor(2) as asking, drops.traced(wanted, tunnel["listen_port"]) as trace:
+        gateway_until = min(until, time.monotonic() + _GATEWAYS_S)
+        addresses = {address for address, _ in wanted}
+        pinged = asking.submit(endpoints.answers, addresses, tunnel["mtu"], gateway_until, drops.MARK)
+        tried = asking.submit(reach.connect_all, wanted, connect_s, drops.MARK)
+        connected, ways = tried.result(), pinged.result()
+    return list(connected), {"drops": trace.drops, "gateways": ways}
+
+
+def foreign_chains() -> list[BaseChainAnswer] | None:
+    """The chains of other tables that packets of this host pass; None where they cannot be listed."""
+    try:
+        listed = json.loads(run(["nft", "-j", "list", "chains"]).stdout)["nftables"]
+    except (Failed, ValueError, KeyError):
+        return None
+    chains = (entry["chain"] for entry in listed if "hook" in entry.get("chain", ()))
+    foreign = [_base_chain(chain) for chain in chains if (chain["family"], chain["table"]) not in {TABLE, PROBE_TABLE}]
+    return foreign[:_MOST_CHAINS]
+
+
+def _base_chain(chain: dict[str, str]) -> BaseChainAnswer:
+    return {
+        "family": chain["family"],
+        "table": chain["table"],
+        "chain": chain["name"],
+        "hook": chain["hook"],
+        "policy": chain.get("policy", ""),
+    }
+
+
+_device_probe_asked = asked

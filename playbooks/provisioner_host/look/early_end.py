@@ -1,0 +1,114 @@
+"""Whether a look at a stream may end before its time: all that it asks is answered, and well. Pure.
+
+What ends early is looked at less, so it has to be better than what is let pass at the end of a whole look: not one
+picture that is missing, late or at another one's moment, and two key pictures at least that are two pictures. Whatever
+is in doubt goes on for its whole time, and is judged by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import sub
+from typing import TYPE_CHECKING, NamedTuple
+
+from provisioner_host.look.picture_measures import Packet
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import EarlyEndToTake
+
+# So much of a stream is seen at least, of however short a time its key pictures are apart.
+_LEAST_S = 0.95
+_FEWEST = 5
+# A look that is never ended early calls a step a gap from 1.75 of the usual one on, and lets two of them pass.
+_GAP = 1.5
+_ONE_MOMENT_S = 0.001
+# What comes more slowly than this is looked at whole, long before it is called too slow.
+_SLOWER = 1.25
+_BITS = 1.25
+_BITS_A_KBIT = 125.0
+# So far behind the picture that came soonest the last one may be; and so far before the first one, which was held up.
+_LATE_S, _SOON_S = 0.2, 0.5
+# Two key pictures of a sensor: what differs less may be one picture, coded twice (`verify.picture.rules`, `_QUIET`).
+_DIFFERENT = 0.05
+
+
+class Arrived(NamedTuple):
+    """A picture's packets that have come: they, and when the last of them did, by the clock of the host."""
+
+    packet: Packet
+    at: float
+
+
+class Decoded(NamedTuple):
+    """What a decoder has shown of a stream so far.
+
+    Attributes:
+        differences: of each key picture from the one before.
+        declared_fps: the rate that the stream itself declares; None where it declares none.
+    """
+
+    differences: Sequence[float]
+    declared_fps: float | None
+
+
+def moved(one: Arrived, seconds: float) -> Arrived:
+    """A picture that is shown later by so much."""
+    return Arrived(Packet(one.packet.seconds + seconds, one.packet.size, one.packet.key), one.at)
+
+
+def is_answered(
+    wanted: EarlyEndToTake, before: Sequence[Arrived], looked: Sequence[Arrived], decoded: Decoded, now: float
+) -> bool:
+    """Whether nothing of a stream is in doubt.
+
+    Args:
+        wanted: what was agreed of it.
+        before: the pictures that came before the first key picture, as they came.
+        looked: those from the first key picture on.
+        decoded: what of these was decoded.
+        now: the time, by the clock of the host.
+    """
+    packets = [one.packet for one in looked]
+    keys = [place for place, packet in enumerate(packets) if packet.key]
+    if len(packets) < _FEWEST or packets[-1].seconds - packets[0].seconds < _LEAST_S:
+        return False
+    return (
+        _are_different([packets[place].key for place in keys], decoded.differences)
+        and _is_even([*before, *looked], wanted["fps"] or decoded.declared_fps)
+        and _is_in_time(looked, now)
+        and _has_bits(packets, keys, wanted["least_kbps"])
+    )
+
+
+def _are_different(keys: Sequence[str], differences: Sequence[float]) -> bool:
+    """Whether key pictures are two at least, and none is another one again, as it was sent or as it is shown."""
+    whole = len(keys) > 1 and len(set(keys)) == len(keys)
+    return whole and len(differences) == len(keys) - 1 and min(differences) >= _DIFFERENT
+
+
+def _is_even(pictures: Sequence[Arrived], fps: float | None) -> bool:
+    """Whether pictures come one after the other at the wanted rate, and none of them is missing."""
+    moments = [one.packet.seconds for one in pictures]
+    steps = list(map(sub, moments[1:], moments))
+    usual = sorted(steps)[len(steps) // 2]
+    even = min(steps) > _ONE_MOMENT_S and max(steps) < _GAP * usual
+    return even and (fps is None or fps * usual < _SLOWER)
+
+
+def _is_in_time(looked: Sequence[Arrived], now: float) -> bool:
+    """Whether the last picture came as long after the others as it is shown, and the next one is not overdue.
+
+    A busy host catches up, a line that is too slow does not.
+    """
+    offsets = [one.at - one.packet.seconds for one in looked]
+    step = looked[-1].packet.seconds - looked[-2].packet.seconds
+    in_time = offsets[-1] - offsets[0] > -_SOON_S and offsets[-1] - min(offsets) < _LATE_S
+    return in_time and now - looked[-1].at < _GAP * step + _LATE_S
+
+
+def _has_bits(packets: Sequence[Packet], keys: Sequence[int], least_kbps: int | None) -> bool:
+    """Whether as much comes as was agreed: from a key picture to the last one, which begins what is not over."""
+    whole = packets[keys[0] : keys[-1]]
+    seconds = packets[keys[-1]].seconds - packets[keys[0]].seconds
+    comes = sum(packet.size for packet in whole) / _BITS_A_KBIT / seconds
+    return least_kbps is None or comes >= _BITS * least_kbps

@@ -1,0 +1,399 @@
+"""What can be measured of a picture and of a stream's packets: numbers only, and no judgement. Pure.
+
+A picture is luma, a byte a pixel, twice: averaged to 160x90, and 640x360 of its own pixels, whose values nothing has
+mixed. From neither number can anybody see what was in front of the camera: the finest is a grid of 32x16 edges.
+
+What a confined reader may say of a look at a picture: each part of its kind and within bounds. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from heapq import nlargest
+from itertools import accumulate, chain
+from math import hypot, inf, log2
+from operator import add, sub, truediv
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import PacketsAnswer, PictureAnswer, SceneAnswer
+
+
+WIDTH, HEIGHT = 160, 90
+"""The averaged picture."""
+EXACT_WIDTH, EXACT_HEIGHT = 640, 360
+"""The picture of exact values."""
+GRID_WIDTH, GRID_HEIGHT = 32, 16
+"""The grid of edges: as many hexadecimal digits, line by line."""
+MOST_KEYS = 16
+"""So many key packets are told of a look."""
+MOST_PICTURES = 16
+"""So many pictures of a look are compared with the one before."""
+
+COARSE_WIDTH, COARSE_HEIGHT = 16, 8
+"""The grid of strengths: as many hexadecimal digits, line by line."""
+
+# Clocks and names that a camera writes into its picture stand at its upper and its lower edge.
+_BAND = 10
+_CELL, _FLAT = 10, 2
+_NEARLY_ALL = 0.95
+# Gradients for the grid: the share of a window's mean, so that light and dark parts count alike. The constant is what
+# the noise of a dark picture has; without it noise would be as good as an edge.
+_WINDOW, _NOISE, _STRONGEST = 25, 0.7, 4.0
+_STEPS = 7.5
+# A clock of packets counts 90,000 ticks: what is nearer than a millisecond is one moment.
+_ONE_MOMENT_S = 0.001
+# A step that is so much longer than the usual one had a picture in it.
+_GAP = 1.75
+# Apart for the sharpness: the nearest pixels, and as far as a blurred edge goes.
+_NEAR, _FAR = 1, 8
+_ROWS_APART = 8
+# Of a scene with few edges two pixels in a thousand still are of one.
+_STEEPEST = 0.998
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
+    """The measures of one picture.
+
+    Args:
+        small: it, averaged to 160x90.
+        exact: its own pixels, 640x360 of them.
+    """
+    levels = _levels(_middle(exact, EXACT_WIDTH, EXACT_HEIGHT))
+    common = [count for _, count in levels.most_common(3)]
+    total = levels.total() or 1
+    median = _quantile(levels, 0.5)
+    rows = gradients(small, WIDTH)
+    steep = sorted(chain.from_iterable(rows[_BAND:-_BAND]))
+    return {
+        "median": median,
+        "bright": _quantile(levels, 0.9998) - median,
+        "spread": _quantile(levels, 0.99) - _quantile(levels, 0.01),
+        "one_level": round(common[0] / total, 4),
+        "three_levels": round(sum(common) / total, 4),
+        "levels": _number_of_levels(levels),
+        "flat_cells": _flat_cells(small),
+        "gradient_p50": _of(steep, 0.5),
+        "gradient_p90": _of(steep, 0.9),
+        "gradient_p99": _of(steep, 0.99),
+        "steepest": _steepest(rows),
+        "sharpness": _sharpness(exact),
+        "grid": grid_of(rows),
+        "strengths": strengths_of(rows),
+        "digest": digest_of(exact),
+    }
+
+
+def difference(before: bytes, after: bytes) -> float:
+    """The mean difference of two averaged pictures without their bands, in levels."""
+    one, other = _middle(before, WIDTH, HEIGHT), _middle(after, WIDTH, HEIGHT)
+    return round(float(sum(map(abs, map(sub, one, other)))) / (len(one) or 1), 4)
+
+
+def digest_of(data: bytes) -> str:
+    """Sixteen digits by which equal bytes are known again."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def gradients(picture: bytes, width: int) -> list[list[float]]:
+    """The slope at every pixel but those at the edges (Sobel), row by row."""
+    rows = [picture[start : start + width] for start in range(0, len(picture), width)]
+    return [_slopes(*three) for three in zip(rows, rows[1:], rows[2:])]
+
+
+def _slopes(above: bytes, row: bytes, below: bytes) -> list[float]:
+    down = list(map(add, map(add, above, below), map(add, row, row)))
+    fall = list(map(sub, below, above))
+    across = map(add, map(add, fall, fall[2:]), map(add, fall[1:], fall[1:]))
+    return list(map(hypot, map(sub, down[2:], down), across))
+
+
+def grid_of(rows: Sequence[Sequence[float]]) -> str:
+    """Where a picture has edges, a digit for each of 32x16 cells, from the slopes of its averaged form.
+
+    Each slope counts by how it stands out of its surroundings, so that a lamp more or less changes little.
+    """
+    above = (len(rows) - GRID_HEIGHT * 5) // 2
+    padded = [[row[0] / 8, *(slope / 8 for slope in row), row[-1] / 8] for row in rows[above : above + 80]]
+    around = _means(padded)
+    lines = [list(map(min, map(truediv, row, mean), [_STRONGEST] * WIDTH)) for row, mean in zip(padded, around)]
+    digits = []
+    for top in range(0, len(lines), 5):
+        columns = list(map(sum, zip(*lines[top : top + 5])))
+        digits += [sum(columns[left : left + 5]) / 25 for left in range(0, WIDTH, 5)]
+    return "".join(f"{min(15, round(value * _STEPS)):x}" for value in digits)
+
+
+def strengths_of(rows: Sequence[Sequence[float]]) -> str:
+    """How strong the edges of each of 16x8 cells are, a digit for each, in half octaves; 0 where there are none."""
+    kept = rows[(len(rows) - GRID_HEIGHT * 5) // 2 :][: GRID_HEIGHT * 5]
+    width, tall, digits = len(kept[0]), len(kept) // COARSE_HEIGHT, []
+    for top in range(0, tall * COARSE_HEIGHT, tall):
+        for column in range(COARSE_WIDTH):
+            begin, end = column * width // COARSE_WIDTH, (column + 1) * width // COARSE_WIDTH
+            # The slope that a tenth of the cell has.
+            strong = sorted(chain.from_iterable(row[begin:end] for row in kept[top : top + tall]))[-tall] / 8
+            digits.append(max(0, min(15, round(2 * log2(strong) + 3))) if strong > 0 else 0)
+    return "".join(f"{digit:x}" for digit in digits)
+
+
+def _means(rows: list[list[float]]) -> list[list[float]]:
+    """The mean of the window around every pixel, and the noise added to it; beyond its edges a picture goes on."""
+    across = _turned([_sums(row) for row in rows])
+    area, columns = [_WINDOW**2] * len(rows), [_sums(column) for column in across]
+    return _turned([list(map(add, map(truediv, column, area), [_NOISE] * len(rows))) for column in columns])
+
+
+def _turned(rows: list[list[float]]) -> list[list[float]]:
+    return list(map(list, zip(*rows)))
+
+
+def _sums(values: list[float]) -> list[float]:
+    """The sum of each value and of those at most half a window away."""
+    half = _WINDOW // 2
+    sums = [0.0, *accumulate([*[values[0]] * half, *values, *[values[-1]] * half])]
+    return list(map(sub, sums[_WINDOW:], sums))
+
+
+def _middle(picture: bytes, width: int, height: int) -> bytes:
+    band = height * _BAND // HEIGHT * width
+    return picture[band:-band]
+
+
+def _levels(picture: bytes) -> Counter[int]:
+    """How many pixels have each level, in every other row: as good as all of them, for half the time."""
+    return Counter(b"".join(picture[at : at + EXACT_WIDTH] for at in range(0, len(picture), 2 * EXACT_WIDTH)))
+
+
+def _quantile(levels: Counter[int], share: float) -> int:
+    """The level below which such a share of the pixels is."""
+    wanted, so_far = share * levels.total(), 0
+    for level in sorted(levels):
+        so_far += levels[level]
+        if so_far >= wanted:
+            return level
+    return 0
+
+
+def _number_of_levels(levels: Counter[int]) -> int:
+    """How many levels hold nearly all pixels: few where a program drew the picture."""
+    left = levels.total() * (1 - _NEARLY_ALL)
+    rarest = accumulate(sorted(levels.values()))
+    return len(levels) - sum(so_far <= left for so_far in rarest)
+
+
+def _of(ordered: Sequence[float], share: float) -> float:
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else 0.0
+
+
+def _steepest(rows: Sequence[Sequence[float]]) -> float:
+    """The slope that one pixel in two hundred has."""
+    number = sum(map(len, rows)) // 200
+    return round(nlargest(number + 1, chain.from_iterable(rows))[-1], 2)
+
+
+def _flat_cells(small: bytes) -> float:
+    """The share of cells in which all pixels are within two levels."""
+    flat = number = 0
+    for top in range(_BAND, HEIGHT - _BAND, _CELL):
+        rows = [small[y * WIDTH : (y + 1) * WIDTH] for y in range(top, top + _CELL)]
+        for left in range(0, WIDTH, _CELL):
+            cell = b"".join(row[left : left + _CELL] for row in rows)
+            flat += max(cell) - min(cell) <= _FLAT
+            number += 1
+    return round(flat / number, 4)
+
+
+def _sharpness(exact: bytes) -> float:
+    """How steep the steepest edges are for what they are high: near 1 where they are sharp, less where blurred."""
+    rows = [exact[y * EXACT_WIDTH : (y + 1) * EXACT_WIDTH] for y in range(36, EXACT_HEIGHT - 36, _ROWS_APART)]
+    near, far = (
+        _quantile(Counter(chain.from_iterable(map(abs, map(sub, row[apart:], row)) for row in rows)), _STEEPEST)
+        for apart in (_NEAR, _FAR)
+    )
+    return round(near / far, 3) if far else 0.0
+
+
+# --- packets --------------------------------------------------------------------------------------
+
+
+class Packet:
+    """A packet of a stream: when it is shown, how large it is; of a key packet what it is known by."""
+
+    __slots__ = ("key", "seconds", "size")
+
+    def __init__(self, seconds: float, size: int, key: str = "") -> None:
+        self.seconds, self.size, self.key = seconds, size, key
+
+
+def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
+    """The measures of packets in the order in which they came.
+
+    Args:
+        packets: they, from a key packet on.
+        arrived_s: how long the last came after the first, by the clock of the host.
+    """
+    # Pictures that are shown later than others may come before them: they are in order where steps are asked for.
+    moments = sorted(packet.seconds for packet in packets)
+    steps = sorted(map(sub, moments[1:], moments))
+    keys = [packet for packet in packets if packet.key]
+    return {
+        "count": len(packets),
+        "bytes": sum(packet.size for packet in packets),
+        "span_s": round(moments[-1] - moments[0], 4) if moments else 0.0,
+        "arrived_s": round(arrived_s, 2),
+        "step_s": round(steps[len(steps) // 2], 4) if steps else 0.0,
+        "longest_s": round(steps[-1], 4) if steps else 0.0,
+        "gaps": sum(step >= _GAP * steps[len(steps) // 2] > _ONE_MOMENT_S for step in steps),
+        "equal": sum(step <= _ONE_MOMENT_S for step in steps),
+        "backward": _backward(packets),
+        "keys": [packet.key for packet in keys[:MOST_KEYS]],
+        "key_count": len(keys),
+    }
+
+
+def _backward(packets: Sequence[Packet]) -> int:
+    """How many packets are shown before the key packet before the last one: no encoder reorders as far as that."""
+    number, floors = 0, [-inf, -inf]
+    for packet in packets:
+        number += packet.seconds < floors[0] - _ONE_MOMENT_S
+        if packet.key:
+            floors = [floors[1], packet.seconds]
+    return number
+
+
+def owed_from(first_s: float, packets: Sequence[Packet], *, every: bool) -> int:
+    """How many packets a decoder had that are shown from a moment on; of key packets alone if it took no others."""
+    return sum(packet.seconds >= first_s - _ONE_MOMENT_S for packet in packets if every or packet.key)
+
+
+# Of H.264 and of H.265: where a unit is of the picture, and not what the camera says of it (its clock, for one).
+_SAID_H264 = frozenset({6, 9, 12})
+_SAID_H265 = frozenset({35, 38, 39, 40})
+
+
+def key_of(data: bytes, codec: str) -> str:
+    """What a key packet is known by: a digest of all that is picture in it."""
+    units = [unit for unit in data.split(b"\x00\x00\x01")[1:] if unit]
+    if codec == "hevc":
+        kept = [unit for unit in units if unit[0] >> 1 & 63 not in _SAID_H265]
+    elif codec == "h264":
+        kept = [unit for unit in units if unit[0] & 31 not in _SAID_H264]
+    else:
+        kept = []
+    return digest_of(b"\x00\x00\x01".join(unit.rstrip(b"\x00") for unit in kept) if kept else data)
+
+
+_GRID = re.compile(rf"[0-9a-f]{{{GRID_WIDTH * GRID_HEIGHT}}}")
+_STRENGTHS = re.compile(rf"[0-9a-f]{{{COARSE_WIDTH * COARSE_HEIGHT}}}")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_MOST, _LONGEST_S, _STEEPEST_picture_answer = 10**9, 10**6, 2_000
+
+
+def checked_picture(answer: object) -> PictureAnswer:
+    """The parts of a look that are of their kind.
+
+    Raises:
+        KeyError, TypeError, ValueError: a part is not, or is not there.
+    """
+    said = _object(answer)
+    rate, scene = said["declared_fps"], said["scene"]
+    return {
+        "every": said["every"] is True,
+        "looked_s": number(said["looked_s"], 0, _LONGEST_S),
+        "packets": _packets(_object(said["packets"])),
+        "frames": _count(said["frames"]),
+        "owed": _count(said["owed"]),
+        "key_frames": _count(said["key_frames"]),
+        "complaints": _count(said["complaints"]),
+        "missed": _count(said["missed"]),
+        "declared_fps": None if rate is None else number(rate, 0, _LONGEST_S),
+        "scene": None if scene is None else _scene(_object(scene)),
+        "differences": [number(one, 0, 255) for one in _list(said["differences"], MOST_PICTURES)],
+        "digests": [_text(one, _DIGEST) for one in _list(said["digests"], MOST_PICTURES + 1)],
+    }
+
+
+def _packets(said: Mapping[str, object]) -> PacketsAnswer:
+    return {
+        "count": _count(said["count"]),
+        "bytes": _count(said["bytes"]),
+        "span_s": number(said["span_s"], 0, _LONGEST_S),
+        "arrived_s": number(said["arrived_s"], 0, _LONGEST_S),
+        "step_s": number(said["step_s"], 0, _LONGEST_S),
+        "longest_s": number(said["longest_s"], 0, _LONGEST_S),
+        "gaps": _count(said["gaps"]),
+        "equal": _count(said["equal"]),
+        "backward": _count(said["backward"]),
+        "keys": [_text(one, _DIGEST) for one in _list(said["keys"], MOST_KEYS)],
+        "key_count": _count(said["key_count"]),
+    }
+
+
+def _scene(said: Mapping[str, object]) -> SceneAnswer:
+    return {
+        "median": _level(said["median"]),
+        "bright": _level(said["bright"]),
+        "spread": _level(said["spread"]),
+        "one_level": number(said["one_level"], 0, 1),
+        "three_levels": number(said["three_levels"], 0, 1),
+        "levels": _whole(said["levels"], 256),
+        "flat_cells": number(said["flat_cells"], 0, 1),
+        "gradient_p50": number(said["gradient_p50"], 0, _STEEPEST_picture_answer),
+        "gradient_p90": number(said["gradient_p90"], 0, _STEEPEST_picture_answer),
+        "gradient_p99": number(said["gradient_p99"], 0, _STEEPEST_picture_answer),
+        "steepest": number(said["steepest"], 0, _STEEPEST_picture_answer),
+        "sharpness": number(said["sharpness"], 0, 255),
+        "grid": _text(said["grid"], _GRID),
+        "strengths": _text(said["strengths"], _STRENGTHS),
+        "digest": _text(said["digest"], _DIGEST),
+    }
+
+
+def number(value: object, least: float, most: float) -> float:
+    """A number within bounds.
+
+    Raises:
+        ValueError: it is none, or beyond them.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError
+    return value
+
+
+def _count(value: object) -> int:
+    return _whole(value, _MOST)
+
+
+def _level(value: object) -> int:
+    return _whole(value, 255)
+
+
+def _whole(value: object, most: int) -> int:
+    if not isinstance(value, int):
+        raise TypeError
+    return int(number(value, 0, most))
+
+
+def _text(value: object, form: re.Pattern[str]) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ValueError
+    return value
+
+
+def _list(value: object, most: int) -> list[object]:
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError
+    return value
+
+
+def _object(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value

@@ -1,0 +1,598 @@
+"""Evidence about every camera path, gathered in one visit. What it means is judged on the controller.
+
+Whether paths flow: two samples of MediaMTX's API and its unit's state, and nothing else. It changes nothing.
+
+A watch asks this every few seconds, so it takes no lease, opens no connection to a camera, and reads no file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from provisioner_host.look import awaited_reads, deliveries, device_probe, reach, readers
+from provisioner_host.look.rtsp_reader import SHORTEST_READ_S, Login
+from provisioner_host.machine import confined, files, units
+from provisioner_host.machine.paths import PROBE_PASSWORD, READERS_FILE, RTSP_PORT, RTSPS_PORT, UNIT_MEDIAMTX
+from provisioner_host.machine.shell import Failed, scrub
+from provisioner_host.observe import host
+from provisioner_host.onvif import onvif
+from provisioner_host.relay import pinned_tls, relay, sessions, source_log
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import FlowLookAnswer, FlowLookRequest, PathToRead, SampleAnswer
+
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        CentreEvidenceAnswer,
+        CentreToProbe,
+        DeviceEvidenceAnswer,
+        FactsAnswer,
+        LimitsRequest,
+        LookToTake,
+        ObserveRequest,
+        PathEvidenceAnswer,
+        PathToProbe,
+        PathToRead,
+        ProbeAnswer,
+        ProbeRequest,
+        ReadAnswer,
+        RelayEvidenceAnswer,
+        RelayToProbe,
+        RelayToRead,
+        SampleAnswer,
+        SourcesAnswer,
+        SpanAnswer,
+    )
+
+    Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
+
+_LOG_S = 90
+# So long after the first sample a path that flows has grown, and a slow one; where centres look meanwhile, who see
+# more of it, half of that is enough of one that has.
+_LEAST_S, _BESIDE_LOOKS_S = 2.0, 1.0
+_Result = TypeVar("_Result")
+_PROBE_USER = "probe"
+# In MediaMTX's file where nobody may read without encryption, its own probe neither.
+_READS_ENCRYPTED = 'rtspEncryption: "strict"'
+# MediaMTX tries a source again 5 s after it failed: who comes back in this time is looked at anew.
+_RETRY_S = 7.0
+_AGAIN_SAMPLE_S = 3.0
+# A centre waits a little longer, so that it looks after the relay has.
+_CENTRE_AGAIN_S = 9.0
+# What a relay answers of a path that it has not got now, or cannot get now.
+_ABSENT = frozenset({400, 404})
+# A Control API that refuses a question has answered: its relay runs.
+_ANSWERED = re.compile(r"\bHTTP/1\.\d \d{3}\b")
+
+
+class ProbeBudget:
+    """How long, how many at once, and at how many processors."""
+
+    def __init__(self, request: LimitsRequest) -> None:
+        self.begun = time.monotonic()
+        self.until = self.begun + request["deadline_s"]
+        self.readers = request["max_readers"]
+        self.sample_s = request["sample_s"]
+        self.connect_s = request.get("connect_s", 5.0)
+        self.read_s = request["read_s"]
+        share = request.get("cpu_share")
+        self.cores = None if share is None else share * (os.cpu_count() or 1)
+
+    def reads(self, start: confined.Start | None = None) -> readers.ReadTimes:
+        """How many reads at once, how long each, and until when; from `start` on, if they are not to begin at once."""
+        return readers.ReadTimes(self.readers, self.read_s, self.until, self.cores, start)
+
+
+class Spans:
+    """What a visit waited for: each part with its beginning and its end, on the visit's own clock. Parts overlap."""
+
+    def __init__(self, begun: float) -> None:
+        self._begun = begun
+        self.answer: list[SpanAnswer] = []
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        """Measure a part."""
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - since
+            self.answer.append({"what": what, "at": round(since - self._begun, 2), "seconds": round(seconds, 2)})
+
+
+def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
+    """Gather a host's facts, and the evidence about the paths that the request names, side by side.
+
+    The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from. Nearly all of
+    a visit is waiting for others: for pictures, for a second look at the paths, for programs.
+    """
+    limits = ProbeBudget(request)
+    spans = Spans(limits.begun)
+    began = time.time()
+    answer: ProbeAnswer = {"facts": None, "facts_error": "", "disks": files.disks(), "seconds": 0.0}
+    key = request["observe"]["digest_key"]
+    with ThreadPoolExecutor(3) as beside:
+        relay = beside.submit(_relay, request["relay"], key, limits, spans) if "relay" in request else None
+        centre = beside.submit(_centre, request["centre"], key, limits, spans) if "centre" in request else None
+        facts = beside.submit(_facts, request["observe"], folder, spans)
+        answer["facts"], answer["facts_error"] = facts.result()
+        if relay is not None:
+            answer["relay"] = relay.result()
+        if centre is not None:
+            answer["centre"] = centre.result()
+    answer["spans"] = spans.answer
+    answer["seconds"] = round(time.monotonic() - limits.begun, 2)
+    answer["clock"] = [round(began, 1), round(time.time(), 1)]
+    return answer
+
+
+def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAnswer | None, str]:
+    """The host's facts, or why they could not be read: what is known of the paths is worth telling all the same."""
+    with spans.of("facts"):
+        try:
+            return host.observe(request, folder), ""
+        except (Failed, OSError) as error:
+            return None, scrub(str(error))
+
+
+# --- a relay --------------------------------------------------------------------------------------
+
+
+def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
+    paths = {p["name"]: p for p in wanted["paths"]}
+    # First of all: every connection and every read that we begin may change what these say.
+    tunnel = reach.live_tunnel(key)
+    begun = time.monotonic()
+    look = _Look(wanted["address"], paths, limits, spans)
+    with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as beside:
+        places = sorted(_devices_of(paths.values()))
+        trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
+        asked = wanted.get("onvif")
+        asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
+        look.take(limits.sample_s, _to_read(wanted, paths), awaits=True)
+        devices = trying.result()
+        account = asking.result() if asking else None
+    with spans.of("again"):
+        look.take_again(begun + _RETRY_S)
+    with spans.of("causes"):
+        devices = _devices_now(devices, _devices_of(paths[n] for n in look.gone), limits)
+        no_picture = look.dark()
+        shut = {(d["address"], d["port"]) for d in devices if d["outcome"] != "ok"}
+        dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
+        pulled = {name: path for name, path in dark.items() if path["port"]}
+        looked_closer = device_probe.at_devices(devices, pulled, tunnel, limits.connect_s, limits.until)
+        sources = source_log.halted_since(look.sources) if pulled else look.sources
+        tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
+        errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
+        answer: RelayEvidenceAnswer = {
+            "unit": _unit(),
+            "api_error": look.error,
+            "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
+            "devices": devices,
+            "paths": look.evidence(stalls),
+            "sources": sources,
+            "errors": errors | source_log.errors_of_api(pulled, _version() if pulled and not look.error else ""),
+            "closer": looked_closer,
+            "chains": device_probe.foreign_chains(),
+            "deliveries": delivered.evidence(),
+        }
+        if any(not path["port"] for path in paths.values()):
+            answer["publishing"] = sessions.seen(_LOG_S + time.monotonic() - limits.begun)
+        return answer if account is None else {**answer, "onvif": account}
+
+
+def _to_read(wanted: RelayToProbe, paths: Mapping[str, PathToProbe]) -> dict[str, PathToProbe]:
+    """The paths that are read here, if any are: who is read by a centre is not, unless to try.
+
+    Where samples are all that is asked of what is always pulled, what is not is read, and of a relay one at least.
+    """
+    own = {name: path for name, path in paths.items() if path.get("tried") or not path.get("read_by")}
+    if wanted.get("samples_suffice"):
+        own = {name: path for name, path in own.items() if path["on_demand"]} or dict(list(own.items())[:1])
+    return own if wanted.get("read", True) else {}
+
+
+def _devices_of(paths: Iterable[PathToProbe]) -> set[reach.DeviceAddress]:
+    """The devices that the relay pulls paths from; what a site pushes has none."""
+    return {(path["address"], path["port"]) for path in paths if path["port"]}
+
+
+def _devices_now(
+    devices: list[DeviceEvidenceAnswer], gone: set[reach.DeviceAddress], limits: ProbeBudget
+) -> list[DeviceEvidenceAnswer]:
+    """How devices answer; those of paths that went meanwhile are tried anew, as what was true may be so no more."""
+    kept = [d for d in devices if (d["address"], d["port"]) not in gone]
+    return kept + (reach.connect_all(gone, limits.connect_s) if gone else [])
+
+
+def _timed(spans: Spans, what: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    with spans.of(what):
+        return work(*arguments)
+
+
+class _Look:
+    """Two samples of every path, who MediaMTX was connected to between them, and a read of each; taken anew at need."""
+
+    def __init__(self, address: str, paths: Mapping[str, PathToProbe], limits: ProbeBudget, spans: Spans) -> None:
+        self._address, self._paths, self._limits, self._spans = address, paths, limits, spans
+        self._to_read: set[str] = set()
+        self._samples: Samples = {}, {}
+        self._reads: dict[str, ReadAnswer] = {}
+        self._seen: dict[str, set[bool]] = {}
+        self.sources: SourcesAnswer | None = None
+        self._awaited = awaited_reads.AwaitedReads(paths, lambda: sample(paths)[0])
+        self.gone: set[str] = set()
+        self.error = ""
+
+    def take(self, sample_s: float, to_read: Mapping[str, PathToProbe], *, awaits: bool = False) -> None:
+        """Sample all paths twice, and read those meanwhile, while centres read theirs if these are awaited."""
+        self._to_read |= to_read.keys()
+        first = self._sample()
+        connected = source_log.connections()
+        sampled = time.monotonic()
+        if self.error and not _ANSWERED.search(self.error):
+            # One that hangs answers nobody: a few readers show it, and each waits its whole time.
+            to_read = dict(sorted(to_read.items())[: self._limits.readers])
+        with ThreadPoolExecutor(2) as beside:
+            reading = beside.submit(self._read, to_read, first)
+            until = self._limits.until if awaits and not self.error else 0.0
+            parts: list[Future[Any]] = [reading, beside.submit(self._awaited.wait, until)]
+            with self._spans.of("samples"):
+                wait(parts, max(_LEAST_S, sample_s))
+                least_s = _BESIDE_LOOKS_S if awaits and self._awaited.is_asked else _LEAST_S
+                self._samples = first, self._later_sample(first, sampled, least_s, sample_s)
+                self.sources = source_log.evidence(connected, source_log.connections())
+            self._reads |= reading.result()
+
+    def _read(self, paths: Mapping[str, PathToProbe], first: dict[str, SampleAnswer]) -> dict[str, ReadAnswer]:
+        if not paths:
+            return {}
+        with self._spans.of("reads"):
+            return reads_of_relay(self._address, paths, (first, {}), self._limits)
+
+    def _later_sample(
+        self, first: Mapping[str, SampleAnswer], sampled: float, least_s: float, longest_s: float
+    ) -> dict[str, SampleAnswer]:
+        """The paths again, so long after the first sample as it takes to see that they flow, and no longer than that.
+
+        A path that has not grown may be a slow one: only the whole time says that nothing comes.
+        """
+        for seconds in sorted({min(least_s, longest_s), min(_LEAST_S, longest_s), longest_s}):
+            time.sleep(max(0.0, sampled + seconds - time.monotonic()))
+            second = self._sample()
+            if all(p["on_demand"] or _grew(first.get(name), second.get(name)) for name, p in self._paths.items()):
+                break
+            if time.monotonic() > sampled + longest_s:
+                break
+        return second
+
+    def take_again(self, wait_until: float) -> None:
+        """Look again, where somebody failed who comes back while we look: MediaMTX tries every few seconds.
+
+        Nobody is judged by one look at a camera that was just starting. All are sampled anew, as the connections are
+        counted over all; only who failed is read.
+        """
+        failed = self._failed()
+        if failed and not self.error and time.monotonic() < self._limits.until:
+            back = self._back(failed, wait_until)
+            if back and time.monotonic() + _AGAIN_SAMPLE_S + SHORTEST_READ_S < self._limits.until:
+                self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back & self._to_read})
+        self._take_leave()
+
+    def _take_leave(self) -> None:
+        """Look a last time: who was there and is no more is not told to be there."""
+        last, (_, second) = self._sample(), self._samples
+        self.gone = {
+            name
+            for name in last.keys() & second.keys()
+            if second[name]["available"] and not last[name]["available"] and not self._paths[name]["on_demand"]
+        }
+        second.update({name: last[name] for name in self.gone})
+
+    def _failed(self) -> set[str]:
+        """The paths that did not flow or were read in vain; one that was not read is no failure."""
+        return {name for name in self._paths if not self._flows(name) or not self._was_read(name)}
+
+    def _was_read(self, name: str) -> bool:
+        read = self._reads.get(name, {})
+        return name not in self._to_read or "codec" in read or "not_run" in read
+
+    def _flows(self, name: str) -> bool:
+        """Whether a path was there all the time and grew; one that came up in between was not counted yet."""
+        if self._paths[name]["on_demand"]:
+            return True
+        pair = [sample[name] for sample in self._samples if name in sample]
+        there = len(pair) == len(self._samples) and all(state["available"] for state in pair)
+        return there and pair[1]["inbound_bytes"] > pair[0]["inbound_bytes"]
+
+    def _back(self, failed: set[str], wait_until: float) -> set[str]:
+        """Those of the failed that the relay has, as soon as it has all of them, or when there is no time left.
+
+        An on-demand path is idle until it is read: it comes back with another path of its device.
+        """
+        until = min(wait_until, self._limits.until)
+        pulled = {name for name in failed if not self._paths[name]["on_demand"]}
+        while True:
+            now = self._sample()
+            there = {name for name in pulled if name in now and now[name]["available"]}
+            left = until - time.monotonic()
+            if there == pulled or left <= 0:
+                break
+            time.sleep(min(1.0, left))
+        devices = {(self._paths[name]["address"], self._paths[name]["port"]) for name in there}
+        of_device = {n for n in failed - pulled if (self._paths[n]["address"], self._paths[n]["port"]) in devices}
+        return there | of_device
+
+    def _sample(self) -> dict[str, SampleAnswer]:
+        states, error = sample(self._paths)
+        self.error = error or self.error
+        if not error:
+            for name, path in self._paths.items():
+                if not path["on_demand"] and name in states:
+                    self._seen.setdefault(name, set()).add(states[name]["available"])
+        return states
+
+    def dark(self) -> set[str]:
+        """The paths that give no picture: about their devices more has to be known."""
+        unread = {name for name in self._to_read if "codec" not in self._reads.get(name, {})}
+        still = {name for name in self._paths if not (self.error or self._flows(name))}
+        return unread | still | self.gone
+
+    def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
+        """What was seen of each path."""
+        first, second = self._samples
+        seen: dict[str, PathEvidenceAnswer] = {
+            name: {
+                "samples": [first.get(name), second.get(name)],
+                "read": self._reads.get(name),
+                "unsteady": len(self._seen.get(name, ())) > 1,
+                "stalls": stalls.get(name, 0),
+            }
+            for name in self._paths
+        }
+        for name, state in self._awaited.on_demand.items():
+            seen[name]["on_demand"] = state
+        return seen
+
+
+def _version() -> str:
+    try:
+        return str(relay.api("/v3/info").get("version", ""))
+    except (Failed, OSError, AttributeError):
+        return ""
+
+
+def _unit() -> str:
+    try:
+        return str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
+    except (Failed, KeyError):
+        return "unknown"
+
+
+def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], str]:
+    """What MediaMTX says of the paths now, and its error, empty where there is none."""
+    try:
+        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
+    except (Failed, OSError, KeyError) as error:
+        return {}, scrub(str(error)) or "no answer"
+    return {item["name"]: _state(item) for item in listed if item["name"] in paths}, ""
+
+
+def _state(item: dict[str, Any]) -> SampleAnswer:
+    """What counts of a path. `ready` and `online` alone are true for dead cameras (measured on 1.20.1)."""
+    tracks = [{"codec": t.get("codec"), **(t.get("codecProps") or {})} for t in item.get("tracks2") or ()]
+    return {
+        "available": bool(item.get("available")),
+        "online": bool(item.get("online")),
+        "inbound_bytes": int(item.get("inboundBytes") or 0),
+        "damaged": int(item.get("inboundFramesInError") or 0),
+        "tracks": [{k: t.get(k) for k in ("codec", "width", "height")} for t in tracks[:4]],
+    }
+
+
+def reads_of_relay(
+    address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeBudget
+) -> dict[str, ReadAnswer]:
+    """Read every path for a key frame, as the relay's own probe user; those that flow come first, else as asked."""
+    try:
+        password = PROBE_PASSWORD.read_text().strip()
+    except OSError as error:
+        return {name: {"not_run": f"{PROBE_PASSWORD}: {error.strerror}"} for name in paths}
+    names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
+    reads: dict[str, ReadAnswer] = {}
+    talks = any(samples)
+
+    def done(number: int, result: ReadAnswer) -> None:
+        # A relay that says nothing of its paths is not asked a path at a time.
+        if talks and paths[names[number]]["on_demand"] and "not_run" not in result:
+            _add_source(result, paths[names[number]], paths)
+        reads[names[number]] = result
+
+    try:
+        fingerprint = pinned_tls.own() if _READS_ENCRYPTED in relay.read_file().splitlines() else ""
+    except (OSError, ValueError):
+        return {name: {"not_run": f"{READERS_FILE} holds no certificate"} for name in paths}
+    login = Login(address, _port(fingerprint), _PROBE_USER, password, fingerprint)
+    looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
+    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
+    return reads
+
+
+def _promise(path: PathToRead, samples: Samples, name: str) -> int:
+    """A path's place: those that flow first, so that hopeless ones do not use up the time."""
+    before, after = (sample.get(name) for sample in samples)
+    if _grew(before, after) or (name not in samples[1] and before and before["available"]):
+        return 0
+    return 1 if path["on_demand"] else 2
+
+
+def _grew(before: SampleAnswer | None, after: SampleAnswer | None) -> bool:
+    return bool(before and after and after["inbound_bytes"] > before["inbound_bytes"])
+
+
+def _add_source(result: ReadAnswer, path: PathToRead, paths: Mapping[str, PathToRead]) -> None:
+    """Say of an on-demand path, while the relay still pulls it, how it is and over how many connections it may come."""
+    device = path["address"], path["port"]
+    of_device = [name for name, other in paths.items() if (other["address"], other["port"]) == device]
+    before = _available(of_device)
+    result["connected"] = source_log.count_to(*device)
+    result["after"] = _after(path["name"])
+    result["pulled"] = len(before & _available(of_device))
+
+
+def _available(names: list[str]) -> set[str]:
+    return {name for name in names if (state := _after(name)) is not None and state["available"]}
+
+
+def _after(name: str) -> SampleAnswer | None:
+    """A path's state now, or None where the relay does not say."""
+    try:
+        return _state(relay.api(f"/v3/paths/get/{name}"))
+    except (Failed, OSError):
+        return None
+
+
+# --- a centre -------------------------------------------------------------------------------------
+
+
+def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
+    relays = {r["relay"]: _login(r) for r in wanted["relays"]}
+    logins = {r["relay"]: _reads_by(r) for r in wanted["relays"]}
+    # The relays take turns, too.
+    placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
+    turns = [(of, name) for _, of, name in placed]
+    looks = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
+    # The readers start meanwhile: what a read changes is seen before the first one begins.
+    start = confined.Start()
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(_reads_of_centre, logins, turns, looks, limits, start)
+        try:
+            tunnel = reach.live_tunnel(key)
+            with spans.of("centre reads"), deliveries.incoming(relays.values()) as incoming:
+                start.now()
+                reads = reading.result()
+        finally:
+            start.never()
+    with spans.of("again"):
+        _read_again(reads, logins, looks, limits)
+    unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
+    with spans.of("causes"):
+        ways, looked_closer = device_probe.at_relays(
+            ((relays[of].address, relays[of].port) for of in unreached), tunnel, limits.connect_s, limits.until
+        )
+    return {
+        "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
+        "relays": {
+            r["relay"]: {name: result for (of, name), result in reads.items() if of == r["relay"]}
+            for r in wanted["relays"]
+        },
+        "ways": ways,
+        "closer": looked_closer,
+        "incoming": incoming.evidence(),
+    }
+
+
+def _port(fingerprint: str) -> int:
+    return RTSPS_PORT if fingerprint else RTSP_PORT
+
+
+def _reads_by(relay_: RelayToRead) -> Login:
+    """How a centre reads from a relay: as its reader there, or at its own hub as the hub's probe.
+
+    Raises:
+        OSError: this host has no password for that.
+    """
+    if (hub := relay_.get("through")) is None:
+        return _login(relay_)
+    return Login(hub["address"], hub["port"], _PROBE_USER, PROBE_PASSWORD.read_text().strip(), hub["fingerprint"])
+
+
+def _login(relay_: RelayToRead) -> Login:
+    fingerprint = relay_.get("fingerprint", "")
+    return Login(relay_["address"], _port(fingerprint), relay_["user"], relay_["secret"], fingerprint)
+
+
+def _reads_of_centre(
+    logins: Mapping[str, Login],
+    turns: list[readers.Turn],
+    looks: Mapping[readers.Turn, LookToTake],
+    limits: ProbeBudget,
+    start: confined.Start | None = None,
+) -> dict[readers.Turn, ReadAnswer]:
+    reads: dict[readers.Turn, ReadAnswer] = {}
+    by_number = {number: looks[turn] for number, turn in enumerate(turns) if turn in looks}
+
+    def done(number: int, read: ReadAnswer) -> None:
+        reads[turns[number]] = read
+
+    readers.read_all(logins, turns, limits.reads(start), done, by_number)
+    return reads
+
+
+def _may_be_starting(read: ReadAnswer) -> bool:
+    """Whether a read that failed ended soon, for want of a stream, or in the midst of one that was cut off."""
+    cut_off = read.get("status") is None and not read.get("timed_out")
+    return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
+
+
+def _read_again(
+    reads: dict[readers.Turn, ReadAnswer],
+    logins: Mapping[str, Login],
+    looks: Mapping[readers.Turn, LookToTake],
+    limits: ProbeBudget,
+) -> None:
+    """Read once more what a relay had not got when it was asked: its camera may have been starting.
+
+    Who waited for an answer as long as a relay needs to try again has looked long enough: an on-demand path.
+    """
+    absent = [turn for turn, read in reads.items() if "error" in read and _may_be_starting(read)]
+    wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
+    if not absent or limits.until - time.monotonic() < max(0.0, wait) + SHORTEST_READ_S:
+        return
+    time.sleep(max(0.0, wait))
+    later = _reads_of_centre(logins, absent, looks, limits)
+    reads.update({turn: read for turn, read in later.items() if "not_run" not in read})
+
+
+# So long after the first sample nearly every path has grown; what has not gets the time that the request has for it.
+_LEAST_S_flow = 1.0
+
+
+def flow(request: FlowLookRequest, _folder: Path) -> FlowLookAnswer:
+    """Say which of the paths flow, which stand still, and leave out those that the relay has not got."""
+    paths: dict[str, PathToRead] = {
+        name: {"name": name, "on_demand": False, "address": "", "port": 0} for name in request["paths"]
+    }
+    begun = time.monotonic()
+    first, error = sample(paths)
+    flows: dict[str, bool] = {}
+    for seconds in () if error else (min(_LEAST_S_flow, request["sample_s"]), request["sample_s"]):
+        time.sleep(max(0.0, begun + seconds - time.monotonic()))
+        later, error = sample(paths)
+        flows = {name: _flows(first.get(name), state) for name, state in later.items()}
+        if error or (len(flows) == len(paths) and all(flows.values())):
+            break
+    return {"unit": _unit_flow(), "api_error": error, "flows": flows, "seconds": round(time.monotonic() - begun, 2)}
+
+
+def _flows(before: SampleAnswer | None, now: SampleAnswer) -> bool:
+    """Whether something came; a source that was dialled anew meanwhile has less than before, and flows as well."""
+    if before is None or not (now["available"] and now["online"]):
+        return False
+    return now["inbound_bytes"] > before["inbound_bytes"] or 0 < now["inbound_bytes"] < before["inbound_bytes"]
+
+
+def _unit_flow() -> str:
+    try:
+        return units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"]
+    except (Failed, KeyError):
+        return "unknown"

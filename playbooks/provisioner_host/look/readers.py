@@ -1,0 +1,337 @@
+"""Reads of many streams at once, each by an ffmpeg of its own, all of them confined in one unit.
+
+What decodes a camera's stream may be taken over by it. So this module is two programs: `read_all` is root's, and
+hands out logins over standard input; `serve` runs confined, and answers a line a read. What comes back is hostile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import math
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from provisioner_host.look import (
+    batch_decoder,
+    cpu_budget,
+    early_end,
+    media_units,
+    picture_look,
+    picture_measures,
+    rtsp_reader,
+    rtsp_talk,
+    stream_reader,
+)
+from provisioner_host.look.picture_look import PictureLook
+from provisioner_host.look.picture_measures import checked_picture, number
+from provisioner_host.look.rtsp_reader import SHORTEST_READ_S, Login
+from provisioner_host.look.stream_reader import SwiftTurn
+from provisioner_host.machine import confined, shell, stream_logins
+from provisioner_host.onvif import digest
+from provisioner_host.relay import pinned_tls
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import LookToTake, ReadAnswer, ReadersRequest
+
+# The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
+_SHIPPED = (
+    cpu_budget,
+    stream_logins,
+    shell,
+    confined,
+    picture_measures,
+    picture_look,
+    picture_measures,
+    pinned_tls,
+    rtsp_reader,
+    digest,
+    media_units,
+    media_units,
+    rtsp_talk,
+    early_end,
+    batch_decoder,
+    stream_reader,
+    stream_reader,
+)
+# Each ffmpeg that decodes one key frame of a large picture, and what runs beside it.
+_READER_MIB, _SPARE_MIB = 192, 128
+_TASKS_A_READER, _SPARE_TASKS = 24, 32
+# Each process's own, so that they hold where the kernel has no cgroup v2.
+_PROCESS_LIMITS = ("LimitDATA=768M", "LimitFSIZE=0", "LimitNOFILE=512", "Nice=10", "SystemCallFilter=setpriority")
+_GRACE_S = 3
+_LONGEST_ERROR, _LARGEST = 300, 65536
+_WORD = re.compile(r"\w{1,32}", re.ASCII)
+
+Turn = tuple[str, str]
+"""A login's name, and the path that is read with it."""
+
+
+# --- root's part ----------------------------------------------------------------------------------
+
+
+class ReadTimes:
+    """How many reads at once, how long each until its key frame, and until when on the monotonic clock.
+
+    `cores` are the processors of whose time they may take all; None for no bound. `start` is when they begin, for which
+    the readers themselves start before; at once where it is None.
+    """
+
+    def __init__(
+        self,
+        readers: int,
+        read_s: float,
+        until: float,
+        cores: float | None = None,
+        start: confined.Start | None = None,
+    ) -> None:
+        self.readers, self.read_s, self.until, self.cores, self.start = readers, read_s, until, cores, start
+
+
+def read_all(
+    logins: Mapping[str, Login],
+    turns: Sequence[Turn],
+    times: ReadTimes,
+    done: Callable[[int, ReadAnswer], None],
+    looks: Mapping[int, LookToTake] = MappingProxyType({}),
+) -> None:
+    """Read every stream, and tell of each read as soon as it is done.
+
+    Args:
+        logins: where and as whom, by name.
+        turns: what is read, in the order in which reads begin.
+        times: how many at once and how long.
+        done: is called with a turn's number and what came of it; in no order, once for each.
+        looks: by a turn's number how its picture is looked at; the others end with their key frame.
+    """
+    waiting = set(range(len(turns)))
+
+    def once(number: int, answer: ReadAnswer) -> bool:
+        if number in waiting:
+            waiting.discard(number)
+            done(number, answer)
+        return not waiting
+
+    why = _read_confined(logins, _request(logins, turns, times, looks), times, once) if turns else ""
+    for turn in sorted(waiting):
+        done(turn, {"not_run": why or "the readers ended before it was read"})
+
+
+def _read_confined(
+    logins: Mapping[str, Login],
+    request: bytes,
+    times: ReadTimes,
+    done: Callable[[int, ReadAnswer], bool],
+) -> str:
+    """Read, and return what the confined part complained of; `done` says whether that was the last read.
+
+    After that the confined part only takes leave of the relays, for which nobody waits.
+    """
+    from provisioner_host.machine import sandbox  # noqa: PLC0415 (the confined part has no such module)
+
+    if refusal := sandbox.refusal():
+        return refusal
+
+    def hear(lines: Iterator[bytes]) -> bool:
+        return any(done(turn, answer) for turn, answer in answered(lines))
+
+    modules = confined.sources((*_SHIPPED, sys.modules[__name__]))
+    said = confined.run(command(logins, times), modules, request, times.until + _GRACE_S, hear, start=times.start)
+    for login in logins.values():
+        said = login.scrubbed(said)
+    return _line(sandbox.not_started(said) or said)
+
+
+def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:
+    """The command of the confined part: it may reach the relays' addresses and no other, and use so much."""
+    from provisioner_host.machine import sandbox  # noqa: PLC0415 (the confined part has no such module)
+
+    addresses = " ".join(sorted({login.address for login in logins.values()}))
+    limits = (
+        "IPAddressDeny=any",
+        f"IPAddressAllow={addresses}",
+        "RestrictAddressFamilies=AF_INET",
+        f"MemoryMax={_SPARE_MIB + times.readers * _READER_MIB}M",
+        f"TasksMax={_SPARE_TASKS + times.readers * _TASKS_A_READER}",
+        f"RuntimeMaxSec={max(1, math.ceil(times.until + _GRACE_S - time.monotonic()))}",
+        *_PROCESS_LIMITS,
+    )
+    return sandbox.confined(confined.PROGRAM, "probe", limits)
+
+
+def _request(
+    logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes, looks: Mapping[int, LookToTake]
+) -> bytes:
+    request: ReadersRequest = {
+        "logins": {name: (x.address, x.port, x.user, x.password, x.fingerprint) for name, x in logins.items()},
+        "turns": [list(turn) for turn in turns],
+        "looks": {str(turn): look for turn, look in looks.items()},
+        "readers": times.readers,
+        "read_s": times.read_s,
+        "until": times.until,
+        "cores": times.cores,
+    }
+    return json.dumps(request).encode()
+
+
+def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
+    """The answers that are as they should be, each with its turn's number; any other line is nothing."""
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            turn, answer = json.loads(line)
+            if isinstance(turn, int) and not isinstance(turn, bool):
+                yield turn, _checked(answer)
+
+
+def _checked(answer: dict[str, Any]) -> ReadAnswer:
+    """An answer's parts that are of their kind.
+
+    Raises:
+        ValueError: a part is not.
+    """
+    seconds = round(number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
+    if "not_run" in answer:
+        return {"not_run": _line(answer["not_run"])}
+    if "codec" in answer:
+        codec = answer["codec"]
+        if not isinstance(codec, str) or not _WORD.fullmatch(codec):
+            raise ValueError
+        width, height = (int(number(answer[side], 1, _LARGEST)) for side in ("width", "height"))
+        read: ReadAnswer = {"codec": codec, "width": width, "height": height, "seconds": seconds}
+        if "picture" in answer:
+            read["picture"] = None if answer["picture"] is None else checked_picture(answer["picture"])
+        return read
+    status = answer["status"]
+    return {
+        "error": _line(answer["error"]),
+        "status": None if status is None else int(number(status, 0, 999)),
+        "timed_out": answer["timed_out"] is True,
+        "seconds": seconds,
+    }
+
+
+def _line(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError
+    return "".join(letter if letter.isprintable() else " " for letter in text[-_LONGEST_ERROR:])
+
+
+# --- the confined part ----------------------------------------------------------------------------
+
+
+def serve(request: ReadersRequest) -> None:
+    """Read what the request names, and print a line a read."""
+    # Nobody of the same user looks into this process, which holds the logins.
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+    logins = {name: Login(*parts) for name, parts in request["logins"].items()}
+    alone, budget = threading.Lock(), cpu_budget.CpuBudget(request["cores"])
+
+    def say(line: bytes) -> None:
+        with alone:
+            sys.stdout.buffer.write(line)
+            sys.stdout.flush()
+
+    def one(turn: int) -> None:
+        name, path = request["turns"][turn]
+        budget.begin(request["until"])
+        try:
+            read = _read(logins[name], path, request, request["looks"].get(str(turn)))
+        finally:
+            budget.end()
+        say(json.dumps([turn, read]).encode() + b"\n")
+
+    def each(turns: Sequence[int], readers: int) -> None:
+        if not turns:
+            return
+        # Where one program looks at all streams nobody waits for this import.
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+        with ThreadPoolExecutor(max_workers=readers) as pool:
+            for _ in pool.map(one, turns):
+                pass
+
+    every = range(len(request["turns"]))
+    swift = [turn for turn in every if _is_swift(request["looks"].get(str(turn)))]
+    others = [turn for turn in every if turn not in set(swift)]
+    # Each kind has its share of the readers; what the swift one leaves is read when both are through.
+    share = request["readers"] if not others else max(1, request["readers"] * len(swift) // len(every))
+    apart = _SwiftPart(request, logins, swift, share) if swift else None
+    hearing = threading.Thread(target=apart.hear, args=(say,)) if apart else None
+    if hearing:
+        hearing.start()
+    each(others, max(1, request["readers"] - share if swift else request["readers"]))
+    if apart and hearing:
+        hearing.join()
+        each(sorted(apart.left), request["readers"])
+
+
+def _is_swift(wanted: LookToTake | None) -> bool:
+    """Whether a look is one that one program takes of many streams: every picture, or key pictures alone."""
+    return wanted is not None and wanted.get("swift", False) and (wanted["every"] or wanted.get("skips", False))
+
+
+class _SwiftPart:
+    """The process that looks at many streams: whatever becomes of it, what it did not tell of is read all the same.
+
+    It is begun before any thread is.
+    """
+
+    def __init__(self, request: ReadersRequest, logins: Mapping[str, Login], turns: Sequence[int], share: int) -> None:
+        self.left = set(turns)
+        """The turns of which it told nothing."""
+        self._reading, writing = os.pipe()
+        self._process = os.fork()
+        if self._process == 0:
+            try:
+                os.close(self._reading)
+                _look_swiftly(request, logins, turns, share, writing)
+            finally:
+                os._exit(0)
+        os.close(writing)
+
+    def hear(self, say: Callable[[bytes], None]) -> None:
+        """Pass on what it tells until it ends."""
+        with open(self._reading, "rb") as lines:  # noqa: PTH123 (a pipe has no path)
+            for line in lines:
+                with contextlib.suppress(ValueError, TypeError):
+                    turn, read = json.loads(line)
+                    if read is not None:
+                        self.left.discard(turn)
+                        say(line)
+        os.waitpid(self._process, 0)
+
+
+def _look_swiftly(
+    request: ReadersRequest, logins: Mapping[str, Login], turns: Sequence[int], share: int, writing: int
+) -> None:
+    """The process: a line a stream of which it is certain."""
+    until, chosen = request["until"], list[SwiftTurn]()
+    for turn in turns:
+        name, path = request["turns"][turn]
+        chosen.append(SwiftTurn(turn, logins[name], path, PictureLook(request["looks"][str(turn)], until)))
+
+    def tell(turn: int, read: ReadAnswer | None) -> None:
+        line = json.dumps([turn, read]).encode() + b"\n"
+        while line:
+            line = line[os.write(writing, line) :]
+
+    stream_reader.look_at_all(chosen, share, request["read_s"], until, tell)
+
+
+def _read(login: Login, path: str, request: ReadersRequest, wanted: LookToTake | None) -> ReadAnswer:
+    left = request["until"] - time.monotonic()
+    if left < SHORTEST_READ_S:
+        return {"not_run": "no time was left"}
+    timeout_s = min(request["read_s"], left)
+    look = PictureLook(wanted, request["until"]) if wanted else None
+    result = rtsp_reader.read(login, path, timeout_s, look=look)
+    if result.get("timed_out") and timeout_s < request["read_s"]:
+        return {"not_run": "the time ran out"}
+    return result

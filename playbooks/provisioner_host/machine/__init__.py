@@ -1,0 +1,1 @@
+"""Files, processes, units, sandbox of this host. Imports no other folder."""

@@ -1,0 +1,48 @@
+"""The one door to other programs on the host. No secret ever stands in an argument."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from provisioner_host.machine.stream_logins import scrubbed
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Failed(Exception):  # noqa: N818 (it reads as what happened)
+    """A program ended with a code other than 0, or a step of ours found something wrong."""
+
+
+def scrub(text: str) -> str:
+    """Take credentials out of stream addresses in another program's output."""
+    return scrubbed(text)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: str | None = None,
+    timeout_s: float = 20,
+    check: bool = True,
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program: what it printed.
+
+    Raises:
+        Failed: it is not there, took too long, or (with `check`) ended with another code than 0.
+    """
+    environment = {"PATH": PATH, "LC_ALL": "C.UTF-8"} | (env or {})
+    try:
+        done = subprocess.run(
+            list(argv), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment
+        )
+    except FileNotFoundError:
+        raise Failed(f"{argv[0]}: no such program on this host") from None
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{argv[0]}: no answer within {timeout_s:g} s") from None
+    if check and done.returncode != 0:
+        # Before it is cut: of half an address nobody could tell the login.
+        said = scrub(done.stderr.strip() or done.stdout.strip())[-800:]
+        raise Failed(f"{' '.join(argv[:3])}: {said or f'code {done.returncode}'}")
+    return done

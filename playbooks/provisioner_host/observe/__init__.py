@@ -1,0 +1,1 @@
+"""The facts of this host. Imports `state` and below."""

@@ -1,0 +1,169 @@
+"""What a host is now, without its secrets: the facts that a plan is made from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner_host.firewall import firewall
+from provisioner_host.machine import files, paths, sandbox, units
+from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.shell import PATH
+from provisioner_host.observe import machine
+from provisioner_host.relay import quarantine, relay, sessions, streams
+from provisioner_host.state import dead_man, frozen, keys, last_good, leases
+from provisioner_host.tunnel import key_change, tunnel
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        DifferenceAnswer,
+        FactsAnswer,
+        Manifest,
+        ObserveRequest,
+        ProgramAnswer,
+        RelayAnswer,
+        RuntimeAnswer,
+    )
+
+_TABLE = " ".join(("table", *paths.TABLE))
+_PROGRAM = re.compile(r"mediamtx-(.+)-[0-9a-f]+")
+
+
+def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> FactsAnswer:
+    """The host's facts.
+
+    The request names the desired files, units and program, and `files/nft` in the folder is the intended
+    firewall, which is compared here because only this host's nft can tell what its rules mean. Without
+    `runtime` the relay is not asked what it does now, which is no part of the live digest.
+    """
+    key = request["digest_key"]
+    manifest: Manifest | None = files.read_json(paths.MANIFEST)
+    owned = sorted({*request["files"], *(manifest or {}).get("files", ())})
+    facts: FactsAnswer = {
+        "host": machine.machine(),
+        "missing_programs": machine.missing_programs(),
+        "manifest": manifest,
+        "files": {path: files.describe(Path(path), key) for path in owned},
+        "units": units.states(request["units"]),
+        "tunnel": tunnel.live(key),
+        "armed": dead_man.armed(),
+        "generations": last_good.generations(),
+        "owner": keys.mark(),
+        "epoch": leases.number(),
+        "keys": {p.name: p.exists() for p in (paths.WG_KEY, paths.API_PASSWORD, paths.PROBE_PASSWORD, paths.IDENTITY)},
+        "firewall": {"present": False, "differences": []},
+        "trust": files.read_json(paths.TRUST_FILE),
+        "policy": files.read_json(paths.POLICY_FILE),
+        "live_digest": "",
+    }
+    live = firewall.live() if shutil.which("nft", path=PATH) else None
+    kept = frozen.Held(request.get("held", ()), key)
+    intended = kept.rules(folder / "files/nft")
+    facts["firewall"] = {"present": live is not None, "differences": _differences(intended, live)}
+    if request.get("held"):
+        facts["held"] = kept.answer
+    if request["program"]:
+        facts["firewalls"] = machine.firewalls()
+        facts["program"] = program(Path(request["program"]), manifest)
+        facts["relay"] = _relay_file(key, kept)
+        facts["runtime"] = _runtime() if runtime else None
+    _add_quarantine(facts, kept, key)
+    if request.get("receipts"):
+        facts["receipts"] = last_good.recorded_heads()
+    facts["live_digest"] = live_digest(facts, live, key)
+    return facts
+
+
+def observe_host(request: ObserveRequest, folder: Path) -> FactsAnswer:
+    """As `observe`, and what is so of the host itself: its disks, its clock at both ends, its other routes."""
+    began = time.time()
+    facts = observe(request, folder)
+    facts["disks"] = files.disks()
+    facts["clock"] = [round(began, 1), round(time.time(), 1)]
+    if others := keys.beside():
+        facts["beside"] = others
+    if "ip" not in facts["missing_programs"]:
+        facts["routes_elsewhere"] = tunnel.routes_elsewhere(request.get("networks", ()))
+        facts["way_out"] = machine.way_out()
+    if ports := request.get("ports"):
+        facts["ports_taken"] = machine.taken(ports)
+    return facts
+
+
+def _differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
+    if not intended.exists():
+        return [] if live is None else [{"name": _TABLE, "action": "delete"}]
+    if shutil.which("nft", path=PATH) is None:
+        return [{"name": _TABLE, "action": "create"}]
+    if sandbox.refusal():
+        # nft takes no rule that names a user who is not there; whoever applies makes the users first.
+        return [{"name": _TABLE, "action": "create" if live is None else "update"}]
+    return firewall.differences(firewall.intended(intended), live)
+
+
+def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
+    """What is known of an installed MediaMTX: there, whole, and the version that it was installed as."""
+    if not path.exists():
+        return {"present": False, "whole": False, "version": ""}
+    same = [str(path), identity(path)]
+    digest = known("digest", same, lambda: files.sha256(path))
+    whole = (manifest or {}).get("programs", {}).get(str(path)) == digest
+    return {"present": True, "whole": whole, "version": _version(path) if whole else ""}
+
+
+def _version(path: Path) -> str:
+    """The version that a whole program was installed as. It is not asked: nothing that was fetched runs as root."""
+    named = _PROGRAM.fullmatch(path.name)
+    return named[1] if named else ""
+
+
+def _relay_file(key: str, kept: frozen.Held) -> RelayAnswer | None:
+    """The relay's file without what is held; which sentinel it has, it says of the whole."""
+    try:
+        content = kept.relay_file(paths.MEDIAMTX_FILE.read_bytes())
+    except FileNotFoundError:
+        return None
+    # Under a keyed digest: what is kept says no more of the file than the facts do.
+    same = files.keyed_digest(key, content)
+    described: RelayAnswer = known("relay", same, lambda: relay.describe(content.decode(errors="replace"), key))
+    return {**described, "sentinel": kept.sentinel or described["sentinel"]}
+
+
+def _add_quarantine(facts: FactsAnswer, kept: frozen.Held, key: str) -> None:
+    """Tell what is quarantined; all else is told of the whole file, so that a plan of before is one of after."""
+    live, path = quarantine.live_file(), str(paths.MEDIAMTX_FILE)
+    listed = quarantine.answer_of(live, key)
+    if not listed:
+        return
+    facts["quarantine"] = listed
+    if (file := facts["files"].get(path)) is not None:
+        file["digest"] = files.keyed_digest(key, quarantine.whole_content(live.encode("utf-8", "surrogateescape")))
+    runtime = facts.get("runtime")
+    if runtime is not None and runtime["sentinel"] == quarantine.sentinel_in(live):
+        runtime["sentinel"] = kept.sentinel or quarantine.sentinel_in(quarantine.whole(live))
+
+
+def _runtime() -> RuntimeAnswer | None:
+    now = relay.runtime(streams.note_streams)
+    if now is not None:
+        now["readers"] = sessions.readers()
+    return now
+
+
+def live_digest(facts: FactsAnswer, live: firewall.Items | None, key: str) -> str:
+    """One digest over what of a host a plan rests on.
+
+    Viewers, endpoints, handshakes, counters, dynamic set elements and process ids are not in it.
+    """
+    rests_on = {
+        "files": facts["files"],
+        "units": {name: {k: v for k, v in unit.items() if k != "pid"} for name, unit in facts["units"].items()},
+        "tunnel": tunnel.configuration(facts["tunnel"], key_change.live_pairs()),
+        "firewall": live,
+        "program": facts.get("program"),
+        "armed": facts["armed"],
+    }
+    return files.keyed_digest(key, files.canonical(rests_on))

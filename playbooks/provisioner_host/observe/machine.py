@@ -1,0 +1,223 @@
+"""What machine this is: its system, its architecture, what it lacks, and who else guards it.
+
+What of this machine a change would meet: its way out, and who has the ports that ours need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import re
+import shutil
+import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from provisioner_host.firewall import lockout
+from provisioner_host.machine import paths, units
+from provisioner_host.machine.files import identity, known
+from provisioner_host.machine.shell import PATH, Failed, run
+from provisioner_host.tunnel import tunnel
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import MachineAnswer, PortAnswer, PortsToTake, SystemAnswer, WayOutAnswer
+
+
+NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run")
+# Where the kernel has no WireGuard.
+NEEDED_WITHOUT_KERNEL = "wireguard-go"
+# What systemd is asked over, and where it is.
+NEEDED_FOR_UNITS = "dbus"
+# What a reader's ffmpeg has to decode by itself: some systems ship one that decodes neither.
+NEEDED_OF_FFMPEG = "ffmpeg-decoders"
+_DECODERS = frozenset({"h264", "hevc"})
+_DECODER = re.compile(r"^ V[F.][S.][X.][B.][D.] (\w+) ", re.MULTILINE)
+_BUS = Path("/run/dbus/system_bus_socket")
+_BUS_PROGRAMS = ("dbus-daemon", "dbus-broker-launch")
+_OS_RELEASE = Path("/etc/os-release")
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# What rules of others are known by: a table of firewalld's own, a chain of ufw's.
+_OF_OTHERS = {"firewalld": ("table", "firewalld"), "ufw": ("chain", "ufw-user-input")}
+
+
+def machine() -> MachineAnswer:
+    """What this machine is."""
+    name = os.uname().machine
+    return {
+        "arch": _ARCHITECTURES.get(name, name),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "os": _system(),
+        "ssh_peer": lockout.connection_peer(),
+        "selinux": units.state(),
+    }
+
+
+def _system() -> SystemAnswer:
+    """The system by its os-release; empty where it does not say."""
+    try:
+        lines = _OS_RELEASE.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    fields = {name: value.strip("\"'") for name, _, value in (line.strip().partition("=") for line in lines)}
+    return {
+        "id": fields.get("ID", ""),
+        "version": fields.get("VERSION_ID", ""),
+        "like": fields.get("ID_LIKE", "").split(),
+    }
+
+
+def missing_programs() -> list[str]:
+    """The programs that this host lacks; they are a precondition, we never install them."""
+    missing = {program for program in NEEDED if shutil.which(program, path=PATH) is None}
+    if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL, path=PATH) is None:
+        missing.add(NEEDED_WITHOUT_KERNEL)
+    if not has_bus():
+        missing.add(NEEDED_FOR_UNITS)
+    if "ffmpeg" not in missing and not _decodes_all():
+        missing.add(NEEDED_OF_FFMPEG)
+    return sorted(missing)
+
+
+def has_bus() -> bool:
+    """Whether units can be spoken to. A package that was removed leaves its socket behind until the next boot."""
+    return _BUS.exists() and any(shutil.which(program, path=PATH) for program in _BUS_PROGRAMS)
+
+
+def _decodes_all() -> bool:
+    """Whether ffmpeg decodes what cameras send. It is asked once a boot, as long as it is the same program."""
+    program = Path(str(shutil.which("ffmpeg", path=PATH))).resolve()
+    decodes: bool = known("decoders", [str(program), identity(program)], _asked_decoders)
+    return decodes
+
+
+def _asked_decoders() -> bool:
+    try:
+        return decodes(run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-decoders"], check=False).stdout)
+    except Failed:
+        return True
+
+
+def decodes(said: str) -> bool:
+    """Whether ffmpeg's list of its decoders has those we need, by their own names; one that lists none does not say."""
+    every = set(_DECODER.findall(said))
+    return not every or every >= _DECODERS
+
+
+def kernel_has_wireguard() -> bool:
+    """Tell whether the kernel knows WireGuard, built in or as a module."""
+    if Path("/sys/module/wireguard").exists():
+        return True
+    if shutil.which("modprobe", path=PATH) is None:
+        return False
+    return run(["modprobe", "-n", "-q", "wireguard"], check=False).returncode == 0
+
+
+def firewalls() -> list[str]:
+    """The firewalls of others that are at work beside our table, by name: what one of them refuses stays refused."""
+    if shutil.which("nft", path=PATH) is None:
+        return []
+    listed = run(["nft", "-j", "list", "chains"], check=False)
+    return firewalls_in(listed.stdout) if listed.returncode == 0 else []
+
+
+def firewalls_in(listed: str) -> list[str]:
+    """The firewalls of others in nft's list of chains."""
+    try:
+        chains = [entry["chain"] for entry in json.loads(listed)["nftables"] if "chain" in entry]
+        others = [chain for chain in chains if (chain["family"], chain["table"]) != paths.TABLE]
+        names = {("table", chain["table"]) for chain in others} | {("chain", chain["name"]) for chain in others}
+    except (ValueError, KeyError, TypeError):
+        return []
+    return sorted(name for name, mark in _OF_OTHERS.items() if mark in names)
+
+
+_MOST_PORTS = 20
+# States of sockets in the kernel's lists: one that waits for connections, and one of UDP that takes what comes.
+_LISTENING = {"tcp": "0A", "udp": "07"}
+_ANY, _ANY_6 = "00000000", "0" * 32
+# As the kernel writes it, byte for byte from the last one.
+_LOOPBACK, _LOOPBACK_6 = "0100007F", f"{'0' * 24}01000000"
+_FIELDS = 8
+
+
+class Socket(NamedTuple):
+    """A socket that waits for others.
+
+    Attributes:
+        address: as the kernel writes it.
+        user: the number of the user whose it is.
+    """
+
+    address: str
+    port: int
+    user: int
+
+
+def way_out() -> WayOutAnswer | None:
+    """The interface of the default route, and how large its packets may be; None where there is none."""
+    listed = run(["ip", "-j", "-4", "route", "show", "default"], check=False)
+    routes = [route for route in json.loads(listed.stdout or "[]") if route.get("dev")]
+    if not routes:
+        return None
+    route = min(routes, key=lambda one: int(one.get("metric", 0)))
+    device = str(route["dev"])
+    shown = json.loads(run(["ip", "-j", "link", "show", "dev", device], check=False).stdout or "[]")
+    # A route may have one of its own.
+    sizes = [int(one["mtu"]) for one in (*shown, *route.get("metrics", ())) if "mtu" in one]
+    return {"device": device, "mtu": min(sizes)} if sizes else None
+
+
+def taken(wanted: PortsToTake) -> list[PortAnswer]:
+    """The ports that ours need and somebody else has, some of many."""
+    own, tcp = _own_users(), list(_sockets("tcp"))
+    answer: list[PortAnswer] = []
+    for port in wanted["tcp"]:
+        others = [one for one in tcp if one.port == port and one.user not in own]
+        answer += [_answer("tcp", one) for one in others if one.address in {_ANY, _ANY_6, _LOOPBACK}]
+    for port in wanted["udp"]:
+        if port not in tunnel.listened_ports():
+            answer += [_answer("udp", one) for one in _sockets("udp") if one.port == port]
+    led = set(wanted.get("led", ()))
+    # What this machine says to itself is led nowhere: a resolver that waits on loopback is in nobody's way.
+    answer += [_answer("udp", one) for one in _sockets("udp") if one.port in led and not _is_loopback(one.address)]
+    return answer[:_MOST_PORTS]
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether an address, as the kernel writes it, is one at which a machine hears only itself."""
+    return address.endswith("7F") if len(address) == len(_ANY) else address == _LOOPBACK_6
+
+
+def _own_users() -> Collection[int]:
+    with contextlib.suppress(KeyError):
+        return {pwd.getpwnam(paths.USER).pw_uid}
+    return ()
+
+
+def _answer(protocol: str, socket: Socket) -> PortAnswer:
+    user = str(socket.user)
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwuid(socket.user).pw_name
+    return {"protocol": protocol, "port": socket.port, "user": user}
+
+
+def _sockets(protocol: str) -> Iterator[Socket]:
+    for family in ("", "6"):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/net/{protocol}{family}").read_text()
+            yield from sockets_in(text, _LISTENING[protocol])
+
+
+def sockets_in(text: str, state: str) -> Iterator[Socket]:
+    """The sockets of one state in a list of the kernel's. Pure."""
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < _FIELDS or fields[3] != state:
+            continue
+        address, _, port = fields[1].partition(":")
+        with contextlib.suppress(ValueError):
+            yield Socket(address, int(port, 16), int(fields[7]))

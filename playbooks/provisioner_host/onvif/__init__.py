@@ -1,0 +1,1 @@
+"""Devices asked about themselves. Imports `relay`, `machine`."""

@@ -1,0 +1,177 @@
+"""Asks devices about themselves by ONVIF. This part runs confined: what a device sends is read here and nowhere else.
+
+The clock comes first, which needs no login; then the device is asked without one. Some tell all the same. Of the others
+the refusal says how they want the password to be proved: by HTTP's digest, or by one of WS-Security, which is made for
+the moment that the device's own clock shows. So it goes for each request: one that needs no login gets none, and each
+proof is for a challenge of its own. A device that refuses the login once is asked no more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from provisioner_host.onvif import digest, messages
+from provisioner_host.onvif.digest import Challenge
+from provisioner_host.onvif.messages import DeviceTime, MediaProfile, NoAnswer, RefusedLogin, Reply, Silent, Unreadable
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import AccountAnswer, AccountOutcome, AskingRequest, AskingTurn, MediaProfileAnswer
+
+LONGEST_S = 12.0
+"""So long a device is asked at most, all requests together."""
+_A_REQUEST_S = 5.0
+_MOST_NAMED, _LONGEST_NAME = 8, 40
+_UNAUTHORIZED = frozenset({401, 403})
+_NO_SOAP = frozenset({404, 405})
+_T = TypeVar("_T")
+# One answer is taken apart at a time: what it takes of memory for that moment is bounded, and 64 times that is not.
+_ALONE = threading.Lock()
+
+
+class _Device:
+    """One device, and what is known of it so far."""
+
+    def __init__(self, asked: AskingTurn, until: float) -> None:
+        self._asked = asked
+        self._until = min(until, time.monotonic() + LONGEST_S)
+        self._place = (asked["address"], asked["port"])
+        self._ahead_s = 0.0
+        self.account: AccountAnswer = {"outcome": "silent"}
+
+    def ask(self) -> AccountAnswer:
+        """What came of asking it."""
+        try:
+            self._ask_time()
+            plate = self._ask(messages.INFORMATION, messages.DEVICE_PATH, messages.nameplate_in)
+        except Silent as error:
+            return self._failed("silent", str(error))
+        except (NoAnswer, Unreadable) as error:
+            return self._failed("wrong answer", str(error))
+        except RefusedLogin:
+            self.account["outcome"] = "login refused" if self._asked["login"] else "login refused before"
+            return self.account
+        self.account |= {
+            "outcome": "told",
+            "model": plate.model,
+            "serial": plate.serial,
+            "firmware": plate.firmware,
+        }
+        if self._asked["profile"]:
+            self._ask_profile(self._asked["profile"])
+        return self.account
+
+    def _failed(self, outcome: AccountOutcome, detail: str) -> AccountAnswer:
+        self.account |= {"outcome": outcome, "detail": detail}
+        return self.account
+
+    def _ask_time(self) -> None:
+        """Ask for its clock; one that does not tell it may tell the rest."""
+        before = time.time()
+        try:
+            clock = _read(self._post(messages.TIME, messages.DEVICE_PATH), messages.time_in)
+        except (NoAnswer, Unreadable, RefusedLogin):
+            return
+        after = time.time()
+        self.account["clock"] = {"before": before, "after": after, "utc": clock.utc, "shown": clock.shown}
+        self._ahead_s = _ahead_s(clock, before, after)
+
+    def _ask(self, body: str, path: str, reading: Callable[[bytes], _T]) -> _T:
+        """Ask without a login, and with one where it wants that and nobody refused it yet."""
+        reply = self._post(body, path)
+        try:
+            return _read(reply, reading)
+        except RefusedLogin:
+            if not self._asked["login"]:
+                raise
+        self.account["tried"] = True
+        reply = self._post(body, path, self._asked["login"], reply.challenge)
+        self.account["tried"] = False
+        return _read(reply, reading)
+
+    def _ask_profile(self, wanted: str) -> None:
+        """Ask for its media profiles; what it said of itself stands, whatever comes of that."""
+        try:
+            path = self._ask(messages.CAPABILITIES, messages.DEVICE_PATH, messages.media_path_in)
+            profiles = self._ask(messages.PROFILES, path, messages.profiles_in)
+        except (Silent, NoAnswer, Unreadable):
+            return
+        except RefusedLogin:
+            self.account["profiles_refused"] = True
+            return
+        self.account["profile"] = _profile(wanted, profiles)
+
+    def _post(
+        self, body: str, path: str, login: tuple[str, str] | None = None, challenge: Challenge | None = None
+    ) -> Reply:
+        header = authorization = ""
+        if login and challenge is not None:
+            authorization = digest.digest(challenge, login, ("POST", path), 1, os.urandom(8).hex())
+        elif login:
+            header = messages.username_token(*login, time.time() + self._ahead_s, os.urandom(16))
+        until = min(self._until, time.monotonic() + _A_REQUEST_S)
+        return messages.post(self._place, path, messages.envelope(body, header), until, authorization)
+
+
+def _read(reply: Reply, reading: Callable[[bytes], _T]) -> _T:
+    """What an answer says.
+
+    Raises:
+        Unreadable: it is none.
+        RefusedLogin: it wants a login, or another one.
+    """
+    if reply.status in _NO_SOAP:
+        raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
+    if reply.status in _UNAUTHORIZED:
+        raise RefusedLogin
+    with _ALONE:
+        return reading(reply.body)
+
+
+def _ahead_s(clock: DeviceTime, before: float, after: float) -> float:
+    """How far a device's clock is ahead of this host's, about."""
+    return 0.0 if clock.utc is None else clock.utc - (before + after) / 2
+
+
+def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswer:
+    """The profile that is wanted, by its token or its name, among those that there are."""
+    wanted = messages.word_of(wanted)
+    names = [(profile.name or profile.token)[:_LONGEST_NAME] for profile in profiles[:_MOST_NAMED]]
+    for profile in profiles:
+        if wanted in {profile.token, profile.name}:
+            return {"there": True, "width": profile.width, "height": profile.height, "names": names}
+    return {"there": False, "width": 0, "height": 0, "names": names}
+
+
+def _account(asked: AskingTurn, until: float) -> AccountAnswer:
+    """What came of asking a device; whatever it sent, the others are asked as well."""
+    device = _Device(asked, until)
+    try:
+        return device.ask()
+    except Exception as error:  # noqa: BLE001 (what nobody thought of: a device's doing)
+        outcome: AccountAnswer = {"outcome": "wrong answer", "detail": f"it could not be read: {type(error).__name__}"}
+        return outcome | {"tried": device.account.get("tried", False)}
+
+
+def serve(request: AskingRequest) -> None:
+    """Ask the devices that the request names, and print a line a device."""
+    # Nobody of the same user looks into this process, which holds the logins.
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+    alone = threading.Lock()
+
+    def one(number: int) -> None:
+        line = json.dumps([number, _account(request["devices"][number], request["until"])])
+        with alone:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    with ThreadPoolExecutor(max_workers=request["at_once"]) as asking:
+        for _ in asking.map(one, range(len(request["devices"]))):
+            pass

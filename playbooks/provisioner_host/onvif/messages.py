@@ -1,0 +1,443 @@
+"""What a device is asked about itself by ONVIF, and what its answers say. Pure.
+
+ONVIF is SOAP over HTTP (Core Specification; the services `device` and `media`, version 1.0). Five requests are all that
+is needed, so that they are written out, and answers are taken apart element by element: no DTD, no entity, nothing
+fetched, and everything bounded. What comes of an answer are short printable words and whole numbers.
+
+One request to a device by HTTP, and its answer: bounded in bytes and in time, whatever the device does.
+"""
+
+from __future__ import annotations
+
+import base64
+import calendar
+import hashlib
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import NamedTuple
+from xml.parsers import expat
+
+from provisioner_host.onvif.digest import Challenge, challenge_in
+
+MOST_BYTES = 256 * 1024
+_BLOCK = 16 * 1024
+_LONGEST_HEAD = 16 * 1024
+_LONGEST_SIZE = 128
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r?\n|$)")
+
+
+class Silent(Exception):  # noqa: N818 (it reads as what is so)
+    """A device did not answer: why, in our own words."""
+
+
+class NoAnswer(Exception):  # noqa: N818 (it reads as what is so)
+    """What a device sent is no answer by HTTP, or is larger than any."""
+
+
+class Reply(NamedTuple):
+    """A device's answer; `challenge` is what it wants of whoever asks without a login, None where it is no digest."""
+
+    status: int
+    body: bytes
+    challenge: Challenge | None = None
+
+
+def post(place: tuple[str, int], path: str, body: bytes, until: float, authorization: str = "") -> Reply:
+    """Send a request, and take the answer.
+
+    Args:
+        place: the device's address and port.
+        path: on it.
+        body: SOAP.
+        until: when to wait no longer, on the monotonic clock.
+        authorization: HTTP's own header for a login; empty for none.
+
+    Raises:
+        Silent: nothing was answered in time.
+        NoAnswer: that is no answer.
+    """
+    head = [
+        f"POST {path} HTTP/1.1",
+        f"Host: {place[0]}:{place[1]}",
+        "Content-Type: application/soap+xml; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *([f"Authorization: {authorization}"] if authorization else []),
+    ]
+    try:
+        with socket.create_connection(place, timeout=_left(until)) as link:
+            link.sendall("\r\n".join((*head, "", "")).encode() + body)
+            return reply_in(_received(link, until))
+    except TimeoutError:
+        raise Silent("no answer in time") from None
+    except ConnectionRefusedError:
+        raise Silent("its port refuses the connection") from None
+    except OSError:
+        raise Silent("it cannot be connected to, or closed the connection") from None
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _received(link: socket.socket, until: float) -> bytes:
+    """All that comes until the answer is whole, or the other side ends it."""
+    received = bytearray()
+    whole = None
+    while whole is None or not whole(received):
+        link.settimeout(_left(until))
+        part = link.recv(_BLOCK)
+        if not part:
+            break
+        received += part
+        if len(received) > MOST_BYTES + _LONGEST_HEAD:
+            raise NoAnswer("it is larger than any answer")
+        if whole is None:
+            whole = _end_of(received)
+    return bytes(received)
+
+
+def _end_of(received: bytearray) -> Callable[[bytearray], bool] | None:
+    """Tells whether an answer is whole, by what its head says; None while the head is not there."""
+    end = received.find(b"\r\n\r\n", 0, _LONGEST_HEAD)
+    if end < 0:
+        if len(received) > _LONGEST_HEAD:
+            raise NoAnswer("it does not answer by HTTP")
+        return None
+    fields = _fields(bytes(received[:end]))
+    if _is_chunked(fields):
+        return lambda all_of_it: all_of_it.endswith(b"0\r\n\r\n")
+    length = fields.get("content-length", "")
+    if not (length.isascii() and length.isdigit() and len(length) < len(str(MOST_BYTES)) + 1):
+        return lambda _: False  # then its end is the connection's
+    return lambda all_of_it: len(all_of_it) >= end + 4 + int(length)
+
+
+def _is_chunked(fields: dict[str, str]) -> bool:
+    return "chunked" in fields.get("transfer-encoding", "").lower()
+
+
+def reply_in(received: bytes) -> Reply:
+    """The answer in what was received.
+
+    Raises:
+        Silent: there is nothing.
+        NoAnswer: it is no answer by HTTP.
+    """
+    if not received:
+        raise Silent("it closed the connection without a word")
+    head, end, body = received.partition(b"\r\n\r\n")
+    status = _STATUS.match(head)
+    if not end or status is None:
+        raise NoAnswer("it does not answer by HTTP")
+    fields = _fields(head)
+    if _is_chunked(fields):
+        body = _unchunked(body)
+    return Reply(int(status[1]), body, challenge_in(fields.get("www-authenticate", "")))
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    """The header's fields; of those that stand there several times all, one after the other."""
+    fields: dict[str, str] = {}
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        name = name.strip().lower()
+        fields[name] = f"{fields[name]}, {value.strip()}" if name in fields else value.strip()
+    return fields
+
+
+def _unchunked(body: bytes) -> bytes:
+    parts, at = [], 0
+    while at < len(body):
+        end = body.find(b"\r\n", at, at + _LONGEST_SIZE)
+        try:
+            length = int(body[at:end].partition(b";")[0], 16)
+        except ValueError:
+            raise NoAnswer("its answer is cut into pieces that do not fit") from None
+        at = end + 2
+        if end < 0 or not 0 <= length <= len(body) - at:
+            raise NoAnswer("its answer is cut into pieces that do not fit")
+        if not length:
+            break
+        parts.append(body[at : at + length])
+        at += length + 2
+    return b"".join(parts)
+
+
+DEVICE_PATH = "/onvif/device_service"
+MEDIA_PATH = "/onvif/Media"
+LONGEST_WORD = 100
+MOST_PROFILES = 512
+
+_DEVICE, _MEDIA = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/media/wsdl"
+TIME = f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>'
+INFORMATION = f'<GetDeviceInformation xmlns="{_DEVICE}"/>'
+CAPABILITIES = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
+PROFILES = f'<GetProfiles xmlns="{_MEDIA}"/>'
+
+_SECURITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+_UTILITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+_TOKEN = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest"  # noqa: S105
+_NONCE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
+
+_DEEPEST, _MOST_ELEMENTS, _LONGEST_TEXT = 32, 20_000, 400
+_EARLIEST_YEAR, _LATEST_YEAR = 1970, 2200
+_LARGEST = 65_535
+_REFUSED = re.compile(r"not\s*authori[sz]ed|failed\s*authentication|unauthori[sz]ed|invalid\s*security", re.IGNORECASE)
+# No `@`, no `..`, nothing that an HTTP request line takes for its end: what a device names is a path on itself.
+_PLACE = re.compile(r"https?://[^/?#\s]{1,255}(/[A-Za-z0-9._~/-]{1,200}(?:\?[A-Za-z0-9._~=&-]{1,100})?)")
+
+
+class Unreadable(Exception):  # noqa: N818 (it reads as what is so)
+    """An answer is no SOAP, or another one than was asked for."""
+
+
+class RefusedLogin(Exception):  # noqa: N818 (it reads as what is so)
+    """An answer says that whoever asks has to log in, or that the login is not taken."""
+
+
+class Element(NamedTuple):
+    """An element of an answer: the local names from the envelope down to it, its attributes, and its text."""
+
+    place: tuple[str, ...]
+    attributes: dict[str, str]
+    text: str
+
+
+class MediaProfile(NamedTuple):
+    """A media profile; `width` and `height` are 0 where it has no picture, or does not say."""
+
+    token: str
+    name: str
+    width: int
+    height: int
+
+
+class Nameplate(NamedTuple):
+    """What a device says of itself; empty where it says nothing of it."""
+
+    model: str
+    serial: str
+    firmware: str
+
+
+class DeviceTime(NamedTuple):
+    """A device's clock, in seconds since 1970: UTC, and what it shows people; None where it does not say."""
+
+    utc: int | None
+    shown: int | None
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+def envelope(body: str, header: str = "") -> bytes:
+    """A request, with a header where one is given."""
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
+        f"<s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+    ).encode()
+
+
+def _escaped(text: str) -> str:
+    """A text as XML has it. By hand: the library's own brings a whole HTTP client with it."""
+    return text.replace("&", "&amp;").replace(">", "&gt;").replace("<", "&lt;")
+
+
+def username_token(user: str, password: str, created: float, nonce: bytes) -> str:
+    """A login as WS-Security has it: a digest over the password, for one moment by the device's clock.
+
+    Args:
+        user: as whom.
+        password: is not in it, and cannot be worked out of it but by guessing.
+        created: the moment, in seconds since 1970.
+        nonce: never used before.
+    """
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
+    digest = hashlib.sha1(nonce + at.encode() + password.encode()).digest()  # noqa: S324 (the specification's own)
+    return (
+        f'<Security s:mustUnderstand="1" xmlns="{_SECURITY}"><UsernameToken>'
+        f"<Username>{_escaped(user)}</Username>"
+        f'<Password Type="{_TOKEN}">{base64.b64encode(digest).decode()}</Password>'
+        f'<Nonce EncodingType="{_NONCE}">{base64.b64encode(nonce).decode()}</Nonce>'
+        f'<Created xmlns="{_UTILITY}">{at}</Created>'
+        "</UsernameToken></Security>"
+    )
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def elements_in(body: bytes) -> list[Element]:
+    """The elements of an answer, each when it ends.
+
+    Raises:
+        Unreadable: it is no XML, or larger or deeper than any answer.
+    """
+    reading = _Reading()
+    # Namespaces are not put into names: each use of a prefix would be a copy of an address as long as the answer.
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = reading.refuse
+    parser.EntityDeclHandler = reading.refuse
+    parser.StartElementHandler = reading.begin
+    parser.EndElementHandler = reading.end
+    parser.CharacterDataHandler = reading.hear
+    try:
+        parser.Parse(body, True)  # noqa: FBT003 (that is all: expat takes no names)
+    except (expat.ExpatError, ValueError, LookupError):
+        raise Unreadable("it is no XML") from None
+    return reading.elements
+
+
+class _Reading:
+    """What is read of an answer so far."""
+
+    def __init__(self) -> None:
+        self.elements: list[Element] = []
+        self._open: list[tuple[str, dict[str, str], list[str]]] = []
+        self._begun = 0
+
+    def refuse(self, *_: object) -> None:
+        raise Unreadable("it declares a document type")
+
+    def begin(self, name: str, attributes: dict[str, str]) -> None:
+        self._begun += 1
+        if len(self._open) >= _DEEPEST or self._begun > _MOST_ELEMENTS:
+            raise Unreadable("it is larger than any answer")
+        self._open.append((_local(name), attributes, []))
+
+    def hear(self, text: str) -> None:
+        if self._open and sum(map(len, self._open[-1][2])) < _LONGEST_TEXT:
+            self._open[-1][2].append(text[:_LONGEST_TEXT])
+
+    def end(self, _: str) -> None:
+        place = tuple(name for name, _, _ in self._open)
+        _, attributes, texts = self._open.pop()
+        self.elements.append(Element(place, attributes, "".join(texts).strip()))
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def word_of(text: str) -> str:
+    """A device's words as one short printable line."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_TEXT])
+    return " ".join(plain.split())[:LONGEST_WORD]
+
+
+def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]]:
+    """What is below an answer in the envelope's body: the names from there down, and the element.
+
+    Raises:
+        Unreadable: it is another answer, or none.
+        RefusedLogin: it says that nobody may ask so.
+    """
+    elements = elements_in(body)
+    if any(one.place[:3] == ("Envelope", "Body", "Fault") for one in elements):
+        said = " ".join(one.text for one in elements if "Fault" in one.place)
+        if _REFUSED.search(said):
+            raise RefusedLogin
+        raise Unreadable(f"it says that it cannot answer: {word_of(said) or 'nothing more'}")
+    root = ("Envelope", "Body", answer)
+    if not any(one.place == root for one in elements):
+        raise Unreadable(f"there is no {answer} in it")
+    return ((one.place[3:], one) for one in elements if one.place[:3] == root and len(one.place) > len(root))
+
+
+def nameplate_in(body: bytes) -> Nameplate:
+    """What a device says of itself.
+
+    Raises:
+        Unreadable: it is no answer to that.
+        RefusedLogin: it wants a login, or another one.
+    """
+    words: dict[tuple[str, ...], str] = {}
+    for place, one in _below(body, "GetDeviceInformationResponse"):
+        words.setdefault(place, word_of(one.text))
+    model, serial, firmware = (words.get((name,), "") for name in ("Model", "SerialNumber", "FirmwareVersion"))
+    if not (model or serial):
+        raise Unreadable("it names neither model nor serial number")
+    return Nameplate(model, serial, firmware)
+
+
+def time_in(body: bytes) -> DeviceTime:
+    """A device's clock.
+
+    Raises:
+        Unreadable: it is no answer to that.
+        RefusedLogin: it wants a login even for that.
+    """
+    numbers = {place: one.text for place, one in _below(body, "GetSystemDateAndTimeResponse")}
+    return DeviceTime(_moment(numbers, "UTCDateTime"), _moment(numbers, "LocalDateTime"))
+
+
+def _moment(numbers: dict[tuple[str, ...], str], which: str) -> int | None:
+    days, hours = ("Year", "Month", "Day"), ("Hour", "Minute", "Second")
+    names = (*(("Date", name) for name in days), *(("Time", name) for name in hours))
+    parts = [_number(numbers.get(("SystemDateAndTime", which, *name), "")) for name in names]
+    known = [part for part in parts if part is not None]
+    if len(known) != len(parts) or not _EARLIEST_YEAR <= known[0] <= _LATEST_YEAR:
+        return None
+    known[5] = min(known[5], 59)  # a leap second
+    try:
+        return calendar.timegm(datetime(*known, tzinfo=timezone.utc).timetuple())  # type: ignore[misc, arg-type]  # six numbers
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST)) else None
+
+
+def media_path_in(body: bytes) -> str:
+    """Where on the device its media service is; its usual place where the device does not say.
+
+    It names an address of its own network: only the path is of use to whoever comes through a port map.
+
+    Raises:
+        RefusedLogin: it wants a login, or another one.
+    """
+    try:
+        places = [
+            one.text for place, one in _below(body, "GetCapabilitiesResponse") if place[-2:] == ("Media", "XAddr")
+        ]
+    except Unreadable:
+        return MEDIA_PATH
+    match = _PLACE.fullmatch(places[0]) if places else None
+    return match[1] if match and ".." not in match[1] else MEDIA_PATH
+
+
+def profiles_in(body: bytes) -> list[MediaProfile]:
+    """A device's media profiles, the first of them where it has very many.
+
+    Raises:
+        Unreadable: it is no answer to that.
+        RefusedLogin: it wants a login, or another one.
+    """
+    profiles: list[MediaProfile] = []
+    below: list[tuple[tuple[str, ...], str]] = []
+    for place, one in _below(body, "GetProfilesResponse"):
+        if place == ("Profiles",):
+            profiles.append(_profile(one.attributes.get("token", ""), below))
+            below = []
+        else:
+            below.append((place[1:], one.text))
+    return profiles[:MOST_PROFILES]
+
+
+def _profile(token: str, below: Sequence[tuple[tuple[str, ...], str]]) -> MediaProfile:
+    texts: dict[tuple[str, ...], str] = {}
+    for place, text in below:
+        texts.setdefault(place, text)
+    size = ("VideoEncoderConfiguration", "Resolution")
+    width, height = (_number(texts.get((*size, side), "")) or 0 for side in ("Width", "Height"))
+    return MediaProfile(word_of(token), word_of(texts.get(("Name",), "")), width, height)

@@ -1,0 +1,353 @@
+"""Devices asked about themselves by ONVIF, beside a look at their pictures: root's part.
+
+What a device answers is read by a confined part (`onvif_ask`), which reaches those devices' ports and nothing else, and
+gets logins over standard input. A login is tried only while a picture comes by it, so that no wrong one is: cameras
+lock out whoever tries. One that a device takes for pictures and refuses by ONVIF is tried once, and not again until it
+is another one, or somebody says so; within an hour of a try that failed nobody's word is enough (`tries`). What comes
+back is hostile, for the confined part may have been taken over; a device that says its own password is not repeated.
+
+Logins that devices did not take by ONVIF of late: a camera counts these tries and those of its video together.
+
+They are kept on this host alone, in memory, and for an hour: cameras that lock out whoever tries do so for less. Of a
+login there is a salted digest, by the device's address and port of its video.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
+
+from provisioner_host.machine import confined, paths, sandbox
+from provisioner_host.machine.files import keyed_digest
+from provisioner_host.machine.shell import Failed
+from provisioner_host.machine.stream_logins import forgotten
+from provisioner_host.onvif import ask, messages
+from provisioner_host.onvif import digest as http_digest
+from provisioner_host.relay import relay
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        AccountAnswer,
+        AccountOutcome,
+        AskingRequest,
+        AskingTurn,
+        DeviceClockAnswer,
+        DeviceToAsk,
+        MediaProfileAnswer,
+    )
+
+
+FOR_S = 3600.0
+"""So long a try counts."""
+_SALT = 16
+
+
+def note(login: str) -> None:
+    """Note that a login was not taken, or that nobody knows whether it was.
+
+    Args:
+        login: user, password, address and port, as the relay's file has them.
+    """
+    salt = os.urandom(_SALT)
+    with suppress(OSError):
+        paths.LOGIN_TRIES.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for entry in paths.LOGIN_TRIES.iterdir():
+            if not _is_of_late(entry):
+                entry.unlink(missing_ok=True)
+        file = _file(login)
+        file.touch(mode=0o600)
+        file.write_bytes(salt + _digest(salt, login))
+
+
+def lately(login: str) -> bool:
+    """Whether this login was tried within the hour by ONVIF, and not taken."""
+    file = _file(login)
+    try:
+        kept = file.read_bytes()
+        return _is_of_late(file) and hmac.compare_digest(kept[_SALT:], _digest(kept[:_SALT], login))
+    except OSError:
+        return False
+
+
+def _file(login: str) -> Path:
+    return paths.LOGIN_TRIES / login.rpartition("@")[2].replace("/", "_")
+
+
+def _is_of_late(file: Path) -> bool:
+    # A clock that was set back must not hold anybody up for ever.
+    return abs(time.time() - file.stat().st_mtime) < FOR_S
+
+
+def _digest(salt: bytes, login: str) -> bytes:
+    return hashlib.sha256(salt + login.encode("utf-8", "surrogateescape")).digest()
+
+
+_SHIPPED = (messages, http_digest, messages, ask)
+_AT_ONCE = 64
+_GRACE_S = 3
+# Of one unit's setting: the kernel takes no argument of more than 128 KiB.
+_ADDRESSES_A_LINE = 500
+_LIMITS = (
+    "IPAddressDeny=any",
+    "RestrictAddressFamilies=AF_INET",
+    "MemoryMax=256M",
+    "TasksMax=96",
+    "LimitDATA=512M",
+    "LimitFSIZE=0",
+    "LimitNOFILE=256",
+    "Nice=10",
+    "SystemCallFilter=setpriority",
+)
+_OUTCOMES: Mapping[str, AccountOutcome] = {
+    one: one for one in ("told", "silent", "wrong answer", "login refused", "login refused before")
+}
+LATELY = "within the hour"
+"""Says of a login that it is not tried, as it was less than an hour ago."""
+PROFILES_REFUSED = "it refuses for them the login that it takes for the rest"
+_LONGEST_DETAIL = 200
+_PROFILES = "-profiles"
+_LARGEST, _MOST_NAMED = 65_535, 8
+# The years 1970 to 2200.
+_LATEST = 7_258_118_400
+_MOST_REFUSALS = 20_000
+
+
+class _Login(NamedTuple):
+    """A device's login.
+
+    Attributes:
+        name: under which a refusal of it is remembered.
+        written: with the address and port of its video, as the relay's file has it.
+    """
+
+    user: str
+    password: str
+    name: str
+    written: str
+
+
+def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, AccountAnswer]:
+    """What devices tell of themselves, by their names.
+
+    Args:
+        devices: whom to ask.
+        key: of the keyed digests under which refused logins are remembered.
+        until: when to wait no longer, on the monotonic clock.
+    """
+    answers: dict[str, AccountAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
+    logins = _logins(devices, key)
+    listed = [device for device in devices if device["name"] in logins]
+    turns = [_turn(device, logins[device["name"]]) for device in listed]
+
+    def hear(lines: Iterator[bytes]) -> bool:
+        for number, answer in answered(lines, len(listed)):
+            name = listed[number]["name"]
+            login = logins[name]
+            if answer["outcome"] == "login refused before" and lately(login.written):
+                answer["detail"] = LATELY
+            elif answer["outcome"] == "told" and listed[number]["profile"] and not turns[number]["profile"]:
+                answer["detail"] = PROFILES_REFUSED
+            answers[name] = _without_login(answer, login)
+            _remember(login, answer)
+        return False
+
+    answers |= {device["name"]: {"outcome": "not run"} for device in listed}
+    if listed and (complaint := _asked_confined(turns, until, hear)):
+        for answer in answers.values():
+            if answer["outcome"] == "not run":
+                answer["detail"] = complaint
+    return answers
+
+
+def _turn(device: DeviceToAsk, login: _Login) -> AskingTurn:
+    again = device.get("again", False)
+    withheld = lately(login.written) or (_refused(login).exists() and not again)
+    without_profiles = _refused(login, _PROFILES).exists() and not again
+    return {
+        "address": device["address"],
+        "port": device["port"],
+        "login": None if withheld else (login.user, login.password),
+        "profile": "" if without_profiles else device["profile"],
+    }
+
+
+def _asked_confined(turns: Sequence[AskingTurn], until: float, hear: Callable[[Iterator[bytes]], bool]) -> str:
+    """Ask, and return why that could not be done; no word of the confined part's own, which holds logins."""
+    if refusal := sandbox.refusal():
+        return refusal
+    modules = confined.sources(_SHIPPED)
+    request: AskingRequest = {"devices": list(turns), "at_once": _AT_ONCE, "until": until}
+    argv = command((turn["address"] for turn in turns), until)
+    try:
+        said = confined.run(argv, modules, json.dumps(request).encode(), until + _GRACE_S, hear)
+    except OSError:
+        # Pictures are looked at all the same.
+        said = argv[0]
+    return "the part that asks could not be run" if said else ""
+
+
+def command(addresses: Iterable[str], until: float) -> list[str]:
+    """The command of the confined part: it may reach these addresses and no other, and use so much."""
+    wanted = sorted(set(addresses))
+    lines = [" ".join(wanted[at : at + _ADDRESSES_A_LINE]) for at in range(0, len(wanted), _ADDRESSES_A_LINE)]
+    longest = max(1, math.ceil(until + _GRACE_S - time.monotonic()))
+    limits = (*_LIMITS, *(f"IPAddressAllow={line}" for line in lines), f"RuntimeMaxSec={longest}")
+    return sandbox.confined(confined.PROGRAM, "onvif", limits)
+
+
+# --- logins ---------------------------------------------------------------------------------------
+
+
+def _logins(devices: Sequence[DeviceToAsk], key: str) -> dict[str, _Login]:
+    """By a device's name the login by which a picture of it comes now; none of those of which none comes."""
+    there = _flowing()
+    flowing = {device["name"]: [path for path in device["paths"] if path in there] for device in devices}
+    sources = relay.sources({path for of in flowing.values() for path in of})
+    known: dict[str, _Login] = {}
+    for device in devices:
+        for path in flowing[device["name"]]:
+            if path in sources and (login := _login(sources[path], device, key)):
+                known[device["name"]] = login
+    return known
+
+
+def _flowing() -> set[str]:
+    """The paths that give a picture; none where MediaMTX does not say it."""
+    try:
+        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
+        return {str(item["name"]) for item in listed if item.get("available")}
+    except (Failed, OSError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
+    """The login of a source's address; None where it is none of that device's, or has none."""
+    head = source.partition("://")[2].partition("/")[0]
+    written, at, place = head.rpartition("@")
+    if not at or place.rpartition(":")[0] != device["address"]:
+        return None
+    user, _, password = written.partition(":")
+    digest = keyed_digest(key, f"{device['address']}:{device['port']} {written}".encode())
+    return _Login(unquote(user), unquote(password), digest.rpartition(":")[2], head)
+
+
+def _refused(login: _Login, what: str = "") -> Path:
+    """The file that says that a login was refused, or for what: its name is all that is in it."""
+    return paths.ONVIF_REFUSED / f"{login.name}{what}"
+
+
+def _remember(login: _Login, answer: AccountAnswer) -> None:
+    """Remember a refusal, as soon as it is known; a login that is taken was never refused."""
+    outcome = answer["outcome"]
+    if outcome == "login refused" or (answer.get("tried") and outcome != "told"):
+        note(login.written)
+    with suppress(OSError):
+        if outcome == "login refused":
+            _keep(_refused(login))
+        elif outcome == "told":
+            _refused(login).unlink(missing_ok=True)
+        if answer.get("profiles_refused"):
+            _keep(_refused(login, _PROFILES))
+        elif "profile" in answer:
+            _refused(login, _PROFILES).unlink(missing_ok=True)
+
+
+def _keep(refusal: Path) -> None:
+    refusal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _forget_oldest(refusal.parent)
+    refusal.touch(mode=0o600)
+
+
+def _without_login(answer: AccountAnswer, login: _Login) -> AccountAnswer:
+    """An answer in which no word says the device's password; one that does is left empty, as if nothing was told."""
+
+    def own(word: str) -> str:
+        return word if forgotten(word, f"rtsp://{login.written}/") == word else ""
+
+    for part in ("model", "serial", "firmware"):
+        if part in answer:
+            answer[part] = own(answer[part])
+    if "detail" in answer:
+        answer["detail"] = own(answer["detail"])
+    if "profile" in answer:
+        answer["profile"]["names"] = [own(name) for name in answer["profile"]["names"]]
+    return answer
+
+
+def _forget_oldest(folder: Path) -> None:
+    kept = list(folder.iterdir())
+    if len(kept) >= _MOST_REFUSALS:
+        for entry in sorted(kept, key=lambda entry: entry.stat().st_mtime)[: len(kept) - _MOST_REFUSALS + 1]:
+            entry.unlink(missing_ok=True)
+
+
+# --- what comes back ------------------------------------------------------------------------------
+
+
+def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountAnswer]]:
+    """The answers that are as they should be, one for each of so many turns; any other line is nothing."""
+    waiting = set(range(count))
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            turn, answer = json.loads(line)
+            if isinstance(turn, int) and not isinstance(turn, bool) and turn in waiting:
+                checked = _checked(answer)
+                waiting.discard(turn)
+                yield turn, checked
+
+
+def _checked(answer: dict[str, Any]) -> AccountAnswer:
+    """An answer's parts that are of their kind.
+
+    Raises:
+        KeyError, TypeError, ValueError: a part is not.
+    """
+    account: AccountAnswer = {"outcome": _OUTCOMES[answer["outcome"]]}
+    if "detail" in answer:
+        account["detail"] = _word(answer["detail"], _LONGEST_DETAIL)
+    if "clock" in answer:
+        account["clock"] = _clock(answer["clock"])
+    if answer.get("tried") is True:
+        account["tried"] = True
+    if account["outcome"] == "told":
+        account["model"], account["serial"], account["firmware"] = (
+            _word(answer[name], messages.LONGEST_WORD) for name in ("model", "serial", "firmware")
+        )
+        if "profile" in answer:
+            account["profile"] = _profile(answer["profile"])
+        elif answer.get("profiles_refused") is True:
+            account |= {"profiles_refused": True, "detail": PROFILES_REFUSED}
+    return account
+
+
+def _word(text: object, longest: int) -> str:
+    if not isinstance(text, str):
+        raise TypeError
+    return "".join(letter if letter.isprintable() else " " for letter in text[:longest])
+
+
+def _clock(clock: dict[str, Any]) -> DeviceClockAnswer:
+    before, after = (float(_number(clock[name])) for name in ("before", "after"))
+    utc, shown = (None if clock[name] is None else int(_number(clock[name])) for name in ("utc", "shown"))
+    return {"before": round(before, 1), "after": round(after, 1), "utc": utc, "shown": shown}
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST:
+        raise ValueError
+    return value
+
+
+def _profile(profile: dict[str, Any]) -> MediaProfileAnswer:
+    width, height = (min(int(_number(profile[side])), _LARGEST) for side in ("width", "height"))
+    names = [_word(name, messages.LONGEST_WORD) for name in profile["names"][:_MOST_NAMED]]
+    return {"there": profile["there"] is True, "width": width, "height": height, "names": names}

@@ -1,0 +1,1 @@
+"""MediaMTX. Imports `machine`."""

@@ -1,0 +1,394 @@
+"""MediaMTX on the host: its file read back, its Control API asked, a new file tried before it is live."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from provisioner_host.machine import sandbox
+from provisioner_host.machine.files import canonical, keyed_digest
+from provisioner_host.machine.namespace import Scratch, scratch
+from provisioner_host.machine.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX
+from provisioner_host.machine.shell import PATH, Failed, scrub
+from provisioner_host.machine.stream_logins import without_login
+from provisioner_host.relay.quarantine import whole
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import PathAnswer, RelayAnswer, RuntimeAnswer
+
+# A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
+WRITE_GAP_S = 1.6
+PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
+_TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
+_SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
+USERS_LINE = "authInternalUsers: "
+_EVERY_ADDRESS, _LOOPBACK = "0.0.0.0", "127.0.0.1"  # noqa: S104 (read, and listened at by nobody here)
+
+# A path's settings that we write. Another hand's may hold anything: a command line with a password, an address.
+_OURS = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
+_SET = "set"
+# Sessions of readers without encryption and with it: each is listed by a server of its own.
+_FAMILIES = ("rtspsessions", "rtspssessions")
+
+
+class NoSuchPage(Failed):
+    """The Control API has no such page: what it is about is not there, or its server is off."""
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def describe(content: str, key: str) -> RelayAnswer:
+    """A relay file's settings and paths without their secrets.
+
+    We write one setting or path a line. A line that we would not write is counted in `foreign`.
+    """
+    settings: dict[str, Any] = {}
+    paths: dict[str, PathAnswer] = {}
+    sentinel, foreign = None, 0
+    for line in content.splitlines():
+        if not line.strip() or line.startswith("#") or line == "paths:":
+            continue
+        try:
+            if entry := PATH_LINE.match(line):
+                name, value = json.loads(entry[1]), json.loads(entry[2])
+                if name.startswith(SENTINEL_PREFIX):
+                    sentinel = name
+                else:
+                    paths[name] = describe_path(value, key)
+            elif entry := _SETTING_LINE.match(line):
+                settings[entry[1]] = _setting(entry[1], entry[2], key)
+            else:
+                foreign += 1
+        except ValueError:
+            foreign += 1
+    return {"settings": settings, "paths": paths, "sentinel": sentinel, "foreign": foreign}
+
+
+def read_file() -> str:
+    """The live file as a whole, with what is quarantined in it; empty where there is none."""
+    try:
+        return whole(MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return ""
+
+
+def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
+    """The files on the way to a file that has many more paths: each with its own sentinel.
+
+    All that is no new path is as in the wanted file from the first step on; new paths come `size` at a time,
+    in the order of the file. The wanted file itself is the last step, and is not given.
+    """
+    known = set(_paths_by_line(live).values())
+    new = [number for number, name in _paths_by_line(wanted).items() if name not in known]
+    if len(new) <= size:
+        return
+    lines = wanted.splitlines(keepends=True)
+    sentinel = describe(wanted, "")["sentinel"]
+    if sentinel is None:
+        return
+    for step, there in enumerate(range(size, len(new), size)):
+        name = f"{sentinel}{step:04x}"
+        hidden = set(new[there:])
+        text = "".join(line for number, line in enumerate(lines) if number not in hidden)
+        yield name, text.replace(json.dumps(sentinel), json.dumps(name))
+
+
+def _paths_by_line(content: str) -> dict[int, str]:
+    """The paths' names as they are written, in their quotes: we write a name in one way only."""
+    matches = ((number, PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
+    named = {number: match[1] for number, match in matches if match}
+    return {number: name for number, name in named.items() if not name.startswith(f'"{SENTINEL_PREFIX}')}
+
+
+def program_in(unit: str) -> Path:
+    """The program that a unit of ours starts.
+
+    Raises:
+        Failed: the unit starts none.
+    """
+    line = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
+    if line is None:
+        raise Failed(f"{UNIT_MEDIAMTX} starts no program")
+    return Path(line[1])
+
+
+def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
+    """A path without its credentials: its settings, and a keyed digest of the whole."""
+    settings = {k: v if k in _OURS or isinstance(v, bool) else _SET for k, v in value.items() if k != "source"}
+    if "source" in value:
+        settings["source"] = without_login(str(value["source"]))
+    return {
+        "settings": settings,
+        "digest": keyed_digest(key, canonical(value)),
+        "source_digest": keyed_digest(key, str(value.get("source", "")).encode()),
+    }
+
+
+def sources(paths: set[str]) -> dict[str, str]:
+    """The sources of paths in the live file, with their credentials: what is not to be repeated of them."""
+    lines = (PATH_LINE.match(line) for line in read_file().splitlines())
+    known: dict[str, str] = {}
+    for entry in lines:
+        if entry and (name := json.loads(entry[1])) in paths:
+            known[name] = str(_settings(entry[2]).get("source", ""))
+    return known
+
+
+def changed_paths(then: str, now: str) -> list[str]:
+    """The paths that two relay files both have, and not alike."""
+    before, after = _lines_by_path(then), _lines_by_path(now)
+    both = (name for name, line in after.items() if before.get(name, line) != line)
+    return sorted(json.loads(name) for name in both if _settings(before[name]) != _settings(after[name]))
+
+
+def _lines_by_path(content: str) -> dict[str, str]:
+    matches = filter(None, map(PATH_LINE.match, content.splitlines()))
+    return {match[1]: match[2] for match in matches if not match[1].startswith(f'"{SENTINEL_PREFIX}')}
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def users_of(content: str) -> list[dict[str, Any]] | None:
+    """The entries of a relay file's users, or None where there is no such line, more than one, or another form."""
+    lines = [line for line in content.splitlines() if line.startswith(USERS_LINE)]
+    try:
+        listed = json.loads(lines[0].removeprefix(USERS_LINE)) if len(lines) == 1 else None
+    except ValueError:
+        return None
+    whole = isinstance(listed, list) and all(isinstance(user, dict) for user in listed)
+    return listed if whole else None
+
+
+def _setting(name: str, text: str, key: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if name == "authInternalUsers":
+        # Another form than ours may hold a password anywhere.
+        if not isinstance(value, list) or not all(isinstance(user, dict) for user in value):
+            return keyed_digest(key, text.encode())
+        return [{**user, "pass": keyed_digest(key, str(user.get("pass")).encode())} for user in value]
+    return value
+
+
+# --- the Control API ------------------------------------------------------------------------------
+
+
+def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
+    """Ask the Control API on loopback, or with POST have it do something.
+
+    By hand, in HTTP/1.0 (one answer, whole, then the end): the import of `urllib` takes longer than all
+    that a small change asks.
+
+    Raises:
+        Failed: no answer, or one that is no answer to the question.
+    """
+    password = API_PASSWORD.read_text().strip()
+    login = base64.b64encode(f"api:{password}".encode()).decode()
+    begin = (f"{method} {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}")
+    length = () if method == "GET" else ("Content-Length: 0",)
+    head = (*begin, *length, "Connection: close", "", "")
+    try:
+        with socket.create_connection(("127.0.0.1", API_PORT), timeout_s) as link:
+            link.sendall("\r\n".join(head).encode())
+            with link.makefile("rb") as stream:
+                answer = stream.read()
+        status, _, rest = answer.partition(b"\r\n")
+        if status.split()[1:2] == [b"404"]:
+            raise NoSuchPage("the relay's Control API: 404")
+        if status.split()[1:2] != [b"200"]:
+            raise Failed(f"the relay's Control API: {status[:60].decode(errors='replace') or 'no answer'}")
+        return json.loads(rest.partition(b"\r\n\r\n")[2])
+    except (OSError, ValueError) as error:
+        raise Failed(f"the relay's Control API: {error}") from None
+
+
+def reader_sessions() -> list[dict[str, Any]]:
+    """The sessions of RTSP, encrypted or not, each with the `family` of the API that it is of.
+
+    Raises:
+        Failed: the relay does not list them.
+    """
+    listed: list[dict[str, Any]] = []
+    answered = 0
+    for family in _FAMILIES:
+        try:
+            items = api(f"/v3/{family}/list?itemsPerPage=1000000")["items"]
+        except NoSuchPage:
+            # That server is off.
+            continue
+        except (KeyError, TypeError):
+            items = None
+        if not isinstance(items, list):
+            raise Failed("the relay's Control API does not list its sessions")
+        answered += 1
+        listed += [{**one, "family": family} for one in items]
+    if not answered:
+        raise Failed("the relay's Control API does not list its sessions")
+    return listed
+
+
+def runtime(note: Callable[[list[dict[str, Any]]], None] = lambda _: None) -> RuntimeAnswer | None:
+    """What the running relay says of itself: version, start, sentinel, viewers by path.
+
+    Args:
+        note: gets the paths as they are listed.
+    """
+    try:
+        info = api("/v3/info")
+        listed = api("/v3/paths/list?itemsPerPage=1000000")["items"]
+    except (Failed, FileNotFoundError, KeyError):
+        return None
+    names = [item["name"] for item in listed]
+    note(listed)
+    return {
+        "version": info.get("version", ""),
+        "started": info.get("started", ""),
+        "sentinel": next((n for n in names if n.startswith(SENTINEL_PREFIX)), None),
+        "viewers": {item["name"]: len(item["readers"]) for item in listed if item.get("readers")},
+    }
+
+
+def wait_for(sentinel: str, seconds: float) -> bool:
+    """Wait until the relay has read the file that this sentinel belongs to."""
+    begun = time.monotonic()
+    until = begun + seconds
+    while True:
+        try:
+            api(f"/v3/config/paths/get/{sentinel}", timeout_s=2)
+        except Failed:
+            if time.monotonic() > until:
+                return False
+            time.sleep(_pause(begun))
+        else:
+            return True
+
+
+def _pause(begun: float) -> float:
+    """How long to wait before the next look: the longer it takes, the less does a moment more matter."""
+    return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
+
+
+def gap_left(file: Path | None = None) -> float:
+    """How long it takes still until the relay will see the next write of its file, or of its certificate."""
+    try:
+        age = time.time() - (file or MEDIAMTX_FILE).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+    # A clock that jumped back gives a negative age: then a whole gap is waited.
+    return max(0.0, min(WRITE_GAP_S, WRITE_GAP_S - age))
+
+
+def wait_for_gap(file: Path | None = None) -> None:
+    """Wait until the relay will see the next write of its file, or of its certificate."""
+    time.sleep(gap_left(file))
+
+
+# --- trying a file --------------------------------------------------------------------------------
+
+
+def check(program: Path, conf: Path) -> None:
+    """Start this very MediaMTX with a file in a scratch namespace, until it has opened its sockets.
+
+    That it reads the whole file first, and ends where it does not like it, is measured on 1.20.1, which has
+    no option to only check one. Its sources lead nowhere there: the namespace has no way out.
+
+    Raises:
+        Failed: MediaMTX refuses the file, or does not open its sockets.
+    """
+    addresses = _addresses(conf.read_text())
+    if not addresses:
+        raise Failed("MediaMTX's new file names no address, so that nothing shows whether it is taken")
+    # A file and no pipe: MediaMTX logs a line or two a path before all its sockets are open, and a full pipe
+    # that nobody reads stops it there (1,000 paths never came up).
+    with scratch() as aside, tempfile.TemporaryFile(dir=conf.parent) as said:
+        aside.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
+        command = _trial(program, conf, aside)
+        with _started(command, said) as process:
+            try:
+                _await_sockets(aside, process, addresses, said)
+            finally:
+                process.kill()
+                sandbox.end(command)
+
+
+def _trial(program: Path, conf: Path, aside: Scratch) -> list[str]:
+    if refusal := sandbox.refusal():
+        raise Failed(refusal)
+    # Whose program it is nobody knows: it sees the file that it is to try, this namespace, and nothing else.
+    limits = (
+        f"BindReadOnlyPaths={conf.parent}",
+        f"NetworkNamespacePath={aside.path}",
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX",
+        *_TRIAL_LIMITS,
+    )
+    # It lives for a tenth of a second: one core and no collector are enough, and take less of the host.
+    environment = {"GOMAXPROCS": "1", "GOGC": "off"}
+    return sandbox.confined([str(program), str(conf)], "trial", limits, environment)
+
+
+def _started(command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
+    )
+
+
+def _addresses(content: str) -> list[tuple[str, int]]:
+    addresses = re.findall(r'^(?:rtspAddress|rtspsAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
+    # What listens at every address answers at this one.
+    return [(_LOOPBACK if address == _EVERY_ADDRESS else address, int(port)) for address, port in addresses]
+
+
+def _await_sockets(
+    aside: Scratch, process: subprocess.Popen[bytes], addresses: list[tuple[str, int]], log: IO[bytes]
+) -> None:
+    begun = time.monotonic()
+    until = begun + 15
+    while process.poll() is None and time.monotonic() < until:
+        # By connecting: the kernel's table of sockets is large, and takes longer to read than MediaMTX to start.
+        addresses = [address for address in addresses if not aside.call(partial(_answers, address))]
+        if not addresses:
+            return
+        time.sleep(_pause(begun))
+    refused = process.poll() is not None
+    process.kill()
+    log.seek(0)
+    said = scrub(log.read().decode(errors="replace"))
+    if why := sandbox.not_started(said):
+        raise Failed(f"MediaMTX could not be tried with its new file: {why}")
+    said = _error_of(said)
+    raise Failed(f"MediaMTX refuses its new file: {said}" if refused else f"MediaMTX does not open its sockets: {said}")
+
+
+def _error_of(said: str) -> str:
+    errors = [line for line in said.splitlines() if "ERR" in line]
+    return (errors or said.splitlines() or ["it said nothing"])[-1][-400:]
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=2).close()
+    except OSError:
+        return False
+    return True

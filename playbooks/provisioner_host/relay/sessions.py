@@ -1,0 +1,248 @@
+"""Sessions at the relay that nobody may hold any more: MediaMTX itself ends none when its users change (1.20.1).
+
+Whose a session is, is the name that its reader typed: MediaMTX let it in under that name once, and asks no more.
+
+Sites that push to this relay: whose sessions there are, and from where somebody was refused (MediaMTX 1.20.1).
+
+MediaMTX says of a refused publisher no path and no user, only that a session which one address had opened was not let
+in: so what is known of him is the address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner_host.machine.paths import UNIT_MEDIAMTX
+from provisioner_host.machine.shell import Failed, run
+from provisioner_host.relay import relay
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import PublishingAnswer, PusherAnswer, ReaderAnswer
+
+
+_ID = re.compile(r"[0-9a-fA-F-]{36}")
+# Read again until so long after the first look: a reader who was let in at the last moment shows a little later.
+_PATIENCE_S = 10.0
+_AGAIN_S = 0.2
+_NAME = 60
+_TCP = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_ESTABLISHED = "01"
+
+Users = Mapping[str, list[dict[str, Any]]]
+"""Entries of `authInternalUsers` by name; MediaMTX takes the first that fits."""
+
+
+def users_in(content: str) -> Users | None:
+    """The users of a relay file, or None where its line is not as we write it: then it may let in anybody."""
+    listed = relay.users_of(content)
+    if listed is None:
+        return None
+    users: dict[str, list[dict[str, Any]]] = {}
+    for user in listed:
+        users.setdefault(str(user.get("user", "")), []).append(user)
+    return users
+
+
+def readers() -> list[ReaderAnswer] | None:
+    """Who reads which path, from which address, how often; None where the relay does not say."""
+    try:
+        listed = relay.reader_sessions()
+    except (Failed, FileNotFoundError):
+        return None
+    counted = Counter((_user(s), _address(s), str(s.get("path", ""))) for s in listed if s.get("state") == "read")
+    return [{"user": u, "address": a, "path": p, "readers": n} for (u, a, p), n in sorted(counted.items())]
+
+
+def end_revoked(before: str, now: str) -> list[str]:
+    """End the sessions that the relay would not let in any more: what was ended, in words.
+
+    Whoever calls has seen that MediaMTX has read its file. One call after the other: two that end sessions at the
+    same time, or one beside a list, can end MediaMTX (it changes the same table under a lock for readers, 1.20.1).
+
+    Args:
+        before: the relay file that sessions may have been let in by.
+        now: the one that is read now.
+
+    Raises:
+        Failed: a session goes on.
+    """
+    old, new = users_in(before), users_in(now) or {}
+    until = time.monotonic() + _PATIENCE_S
+    listed = first = relay.reader_sessions()
+    known = {_id(session) for session in first}
+    ended: dict[str, str] = {}
+    while True:
+        doomed = {_id(s): why for s in listed if (why := _why_not(s, old, new, known))}
+        # Whoever is about to be let in has no name yet: the next look has it.
+        unnamed = any(not _user(session) for session in listed if _id(session) in known)
+        if not doomed and (not unnamed or listed is not first):
+            return [f"ended {_sessions(n)} of {why}" for why, n in sorted(Counter(ended.values()).items())]
+        if time.monotonic() > until:
+            raise Failed(f"{_sessions(len(doomed))} goes on: of {next(iter(doomed.values()))}")
+        families = {_id(session): str(session["family"]) for session in listed}
+        for session in doomed:
+            _end(session, families[session])
+        ended |= doomed
+        time.sleep(_AGAIN_S)
+        listed = relay.reader_sessions()
+
+
+def _why_not(session: dict[str, Any], old: Users | None, new: Users, known: set[str]) -> str:
+    """Whose session it is and why it may not go on; empty where it may."""
+    name = _user(session)
+    if not name and session.get("state") not in {"read", "publish"}:
+        return ""
+    shown = name[:_NAME] if name in new or (old and name in old) else "somebody unknown"
+    if name not in new and "any" not in new:
+        return f"{shown}, who may not read any more"
+    entries = new.get(name) or new["any"]
+    was = None if old is None else old.get(name) or old.get("any")
+    # Let in after MediaMTX had read its file: by the new secret.
+    if _id(session) in known and _rights(was) != _rights(entries):
+        return f"{shown}, whose secret or rights were replaced"
+    if not any(_comes_from(_address(session), entry) for entry in entries):
+        return f"{shown}, who may not come from {_address(session)}"
+    return ""
+
+
+def _rights(entries: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    return None if entries is None else [{k: v for k, v in entry.items() if k != "ips"} for entry in entries]
+
+
+def _comes_from(address: str, entry: dict[str, Any]) -> bool:
+    networks = entry.get("ips") or []
+    if not networks or address in networks:
+        return True
+    try:
+        at = ipaddress.ip_address(address)
+        return any(at in ipaddress.ip_network(network, strict=False) for network in networks)
+    except ValueError:
+        return False
+
+
+def _end(session: str, family: str) -> None:
+    """Ask for the end of a session; whether it has ended is read in the list."""
+    if _ID.fullmatch(session):
+        try:
+            relay.api(f"/v3/{family}/kick/{session}", method="POST")
+        except Failed:
+            return
+
+
+def _id(session: dict[str, Any]) -> str:
+    return str(session.get("id", ""))
+
+
+def _user(session: dict[str, Any]) -> str:
+    return str(session.get("user") or "")
+
+
+def _address(session: dict[str, Any]) -> str:
+    address = str(session.get("remoteAddr", "")).rpartition(":")[0].strip("[]")
+    return address.removeprefix("::ffff:")
+
+
+def _sessions(number: int) -> str:
+    return f"{number} session" if number == 1 else f"{number} sessions"
+
+
+# --- sessions that the firewall lets go on ----------------------------------------------------------
+
+
+def ssh_from_outside(port: int, networks: list[str]) -> list[str]:
+    """Where open SSH connections come from that new ones would not be accepted from."""
+    try:
+        allowed = [ipaddress.ip_network(network, strict=False) for network in networks]
+    except ValueError:  # rules that were edited by hand: whom they let in is not known
+        return []
+    peers = {peer for table in _TCP for peer in _peers_of(table, port)}
+    outside = {p for p in peers if not p.is_loopback and not any(p in n for n in allowed if n.version == p.version)}
+    return sorted(map(str, outside))
+
+
+def _peers_of(table: Path, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        rows = table.read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return []
+    fields = (row.split() for row in rows)
+    return [
+        _peer(remote.partition(":")[0])
+        for _, local, remote, state, *_ in fields
+        if state == _ESTABLISHED and int(local.partition(":")[2], 16) == port
+    ]
+
+
+def _peer(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    # The kernel prints words of four bytes, each as this machine stores it: little-endian wherever MediaMTX is built.
+    raw = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    address = ipaddress.ip_address(raw)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+_OPENED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] created by (\S+):\d{1,5}")
+_REFUSED = re.compile(r"\[RTSPS\] \[session ([0-9a-f]{8})\] failed to authenticate: ")
+_MOST = 1000
+
+
+def seen(since_s: float) -> PublishingAnswer:
+    """Who pushes now, and the addresses from which a login was refused within so many seconds."""
+    return {"sessions": _sessions_publishers(), "refused": refused_in(_log(since_s))}
+
+
+def _sessions_publishers() -> list[PusherAnswer] | None:
+    try:
+        listed = relay.reader_sessions()
+    except (Failed, OSError):
+        return None
+    pushing = (one for one in listed if one.get("state") == "publish")
+    known = ((str(one.get("path", "")), _address_publishers(str(one.get("remoteAddr", "")))) for one in pushing)
+    return [{"path": path, "address": address} for path, address in known if address]
+
+
+def _log(since_s: float) -> str:
+    unit = UNIT_MEDIAMTX.removesuffix(".service")
+    try:
+        said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
+    except (Failed, UnicodeDecodeError):
+        return ""
+    return said.stdout
+
+
+def refused_in(text: str) -> dict[str, int]:
+    """The addresses of refused publishers in the log's lines, one JSON document a line, each with how often."""
+    opened: dict[str, str] = {}
+    refused: Counter[str] = Counter()
+    for line in text.splitlines():
+        if "[session " not in line:
+            continue
+        message = _message(line)
+        if match := _OPENED.fullmatch(message):
+            opened[match[1]] = _address_publishers(f"{match[2]}:0")
+        elif (match := _REFUSED.match(message)) and opened.get(match[1]):
+            refused[opened[match[1]]] += 1
+    return dict(sorted(refused.most_common(_MOST)))
+
+
+def _message(line: str) -> str:
+    try:
+        entry: Any = json.loads(line)
+    except ValueError:
+        return ""
+    return str(entry.get("message", "")) if isinstance(entry, dict) else ""
+
+
+def _address_publishers(place: str) -> str:
+    """The address of `ADDRESS:PORT`; empty where it is none."""
+    text = place.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""

@@ -1,0 +1,28 @@
+"""How streams are as a host is observed: kept for the change that follows at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Any
+
+from provisioner_host.machine import files
+from provisioner_host.machine.files import canonical
+from provisioner_host.machine.paths import RUN, STREAMS
+
+
+def note_streams(listed: list[dict[str, Any]]) -> None:
+    """Keep how streams are now, as the host is observed for a plan: a change that follows at once knows which flow."""
+    kept = {"at": time.time(), "paths": {item["name"]: stream_of(item) for item in listed}}
+    # What cannot be kept is seen over the look alone.
+    with contextlib.suppress(OSError):
+        files.folder(RUN, 0o700)
+        beside = STREAMS.with_name(f".{STREAMS.name}.{os.getpid()}")
+        beside.write_bytes(canonical(kept))
+        beside.replace(STREAMS)
+
+
+def stream_of(item: dict[str, Any]) -> tuple[str, int]:
+    """Since when a path has its stream, empty where it has none, and how much has come in it."""
+    return str(item.get("availableTime") or "") if item.get("available") else "", int(item.get("inboundBytes") or 0)

@@ -1,0 +1,484 @@
+"""What a host has of facilities that are held: their own files have errors, and here they stay as they are.
+
+The controller cannot render them, and may not know their secrets. So it renders the others, compares those with the
+host's files without what is held, and the host puts what is held back in its place whenever it writes a file. Lines
+are moved as they are, never read and written anew. Pure, but for the last part.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from provisioner_host.machine import paths
+from provisioner_host.machine.files import keyed_digest, write
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import quarantine
+from provisioner_host.relay.relay import PATH_LINE, USERS_LINE, users_of
+from provisioner_host.state import revocable_texts
+from provisioner_host.state.revocable_texts import PeerBlock, Unclear
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import ConfirmRequest, HeldAnswer, RunningChange
+
+Texts = Mapping[str, str]
+"""Files' contents by path; one that is not there has none."""
+
+_RELAY, _TUNNEL, _PSKS = str(paths.MEDIAMTX_FILE), str(paths.WG_FILE), str(paths.PSK_FILE)
+_RULES, _TRUST = str(paths.NFT_FILE), str(paths.TRUST_FILE)
+FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)
+"""The files in which something stands that is one facility's."""
+
+_SITE, _NEXT = "site/", "next/"
+_PUSHED = ': {"source": "publisher", "overridePublisher": false}\n'
+_PARTS = 4  # province/facility/camera/stream
+_SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
+
+
+class HeldLine(NamedTuple):
+    """A path's line, and the facility that it is of."""
+
+    line: str
+    facility: str
+
+
+class HeldParts(NamedTuple):
+    """What is held of some files: lines, blocks, elements and users as they stand there."""
+
+    paths: Mapping[str, HeldLine] = {}
+    peers: tuple[PeerBlock, ...] = ()
+    psks: Mapping[str, str] = {}
+    cameras: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    trust: Mapping[str, str] = {}
+    ports: Mapping[str, int] = {}
+    users: tuple[dict[str, Any], ...] = ()
+
+
+def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], HeldParts]:
+    """Files without what is held in them, and that.
+
+    Args:
+        texts: the files.
+        facilities: the ids of what is held.
+        key: of the keyed digest from which a relay file's sentinel is named.
+
+    Raises:
+        Unclear: a file has another form than ours, so that nobody can tell what in it is whose.
+    """
+    without = dict(texts)
+    blocks, others = _held_peers(texts.get(_TUNNEL, ""), facilities)
+    lines = _held_paths(texts.get(_RELAY, ""), facilities, blocks)
+    users = _held_users(texts.get(_RELAY, ""), lines)
+    keys = {peer.key for peer in blocks}
+    psks = {k: psk for k, psk in revocable_texts.psk_lines(texts.get(_PSKS, "")) if k in keys}
+    rules = _held_elements(texts.get(_RULES, ""), blocks, others, lines)
+    cameras, asked = (rules.get(name, ()) for name in ("cameras", "onvif"))
+    trust = _held_trust(texts.get(_TRUST, ""), facilities)
+    ports = {name: port for name, port in _below("ports", texts.get(_TRUST, "")).items() if name in facilities}
+    if lines:
+        without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key, users)
+    if blocks:
+        without[_TUNNEL] = revocable_texts.tunnel_of(texts[_TUNNEL], others)
+    if psks:
+        without[_PSKS] = "".join(f"{k} {psk}\n" for k, psk in revocable_texts.psk_lines(texts[_PSKS]) if k not in keys)
+    if cameras or asked:
+        without[_RULES] = _with_rules(texts[_RULES], {*cameras, *asked}, (), ())
+    if trust or ports:
+        without[_TRUST] = _with_trust(texts[_TRUST], {*trust, *ports}, {}, {})
+    return without, HeldParts(lines, blocks, psks, cameras, asked, trust, ports, users)
+
+
+def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
+    """Files with what is held in its place among the rest; a file that is not there stays so.
+
+    Raises:
+        Failed: something else has the name, the key or the address of what is held.
+        Unclear: a file has another form than ours.
+    """
+    whole = dict(texts)
+    if held.paths and _RELAY in whole:
+        whole[_RELAY] = _with_paths(whole[_RELAY], {}, held.paths, key, held.users)
+    if held.peers and _TUNNEL in whole:
+        whole[_TUNNEL] = _with_peers(whole[_TUNNEL], held.peers)
+        if _PSKS in whole:
+            whole[_PSKS] = _with_psks(whole[_PSKS], held.psks, whole[_TUNNEL])
+    if (held.cameras or held.asked) and _RULES in whole:
+        whole[_RULES] = _with_rules(whole[_RULES], (), held.cameras, held.asked)
+    if (held.trust or held.ports) and _TRUST in whole:
+        whole[_TRUST] = _with_trust(whole[_TRUST], (), held.trust, held.ports)
+    return whole
+
+
+# --- MediaMTX's file ------------------------------------------------------------------------------
+
+
+def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, HeldLine]:
+    """The paths that are held: by their names, or as they are pulled from a held peer (under an older name)."""
+    owners = _owners(peers)
+    held: dict[str, HeldLine] = {}
+    for name, line in _path_lines(text):
+        parts = name.split("/")
+        owner = parts[1] if len(parts) == _PARTS and parts[1] in facilities else ""
+        if not owner and owners:
+            address = _pulled_from(line)
+            owner = next((of for network, of in owners.items() if address is not None and address in network), "")
+        if owner:
+            if name in held:
+                raise Unclear("the relay's file has a path twice")
+            held[name] = HeldLine(line, owner)
+    return held
+
+
+def _owners(peers: Iterable[PeerBlock]) -> dict[IPv4Network, str]:
+    """Whose each network of some peers is."""
+    return {n: peer.name.removeprefix(_SITE) for peer in peers for n in _parsed(peer.networks)}
+
+
+def _pulled_from(line: str) -> IPv4Address | None:
+    """The address that a path is pulled from; None where its line does not say it."""
+    try:
+        return next((IPv4Address(place.partition(" ")[0]) for place in _places(line)), None)
+    except ValueError:
+        return None
+
+
+def _places(line: str) -> set[str]:
+    try:
+        return revocable_texts.places_of([line])
+    except Unclear:
+        return set()
+
+
+def _path_lines(text: str) -> Iterator[tuple[str, str]]:
+    for plain, line in zip(text.splitlines(), text.splitlines(keepends=True)):
+        if path := PATH_LINE.match(plain):
+            yield revocable_texts.name_in(path[1]), line if line != plain else f"{line}\n"
+
+
+def _held_users(text: str, lines: Mapping[str, HeldLine]) -> tuple[dict[str, Any], ...]:
+    """The users by whom sites push what is held."""
+    pushed = {name for name, one in lines.items() if one.line.endswith(_PUSHED)}
+    if not pushed:
+        return ()
+    users = users_of(text)
+    if users is None:
+        raise Unclear("the relay's file has its users in another form than ours")
+    return tuple(user for user in users if _pushes(user) in pushed)
+
+
+def _pushes(user: Mapping[str, Any]) -> str:
+    """The path that a site's user may push; empty of any other user."""
+    rights = user.get("permissions")
+    right = rights[0] if isinstance(rights, list) and len(rights) == 1 else {}
+    is_his = isinstance(right, dict) and right.get("action") == "publish"
+    return str(right.get("path", "")) if is_his else ""
+
+
+def _with_users(text: str, out: Collection[str], back: tuple[dict[str, Any], ...]) -> str:
+    """A relay's file without the users who push some paths, or with some among them, in the order of paths."""
+    own = users_of(text)
+    if own is None:
+        raise Unclear("the relay's file has its users in another form than ours")
+    kept = [user for user in own if _pushes(user) not in out]
+    names = {user.get("user") for user in kept}
+    if twice := [user["user"] for user in back if user.get("user") in names]:
+        raise Failed(f"{twice[0]} is of what is held, and the new file has a user of that name")
+    others = [user for user in kept if not _pushes(user)]
+    pushing = sorted((user for user in (*kept, *back) if _pushes(user)), key=_pushes)
+    line = USERS_LINE + json.dumps([*others, *pushing], ensure_ascii=False)
+    return "".join(line + "\n" if one.startswith(USERS_LINE) else one for one in text.splitlines(keepends=True))
+
+
+def _with_paths(
+    text: str, out: Collection[str], back: Mapping[str, HeldLine], key: str, users: tuple[dict[str, Any], ...] = ()
+) -> str:
+    """A relay's file without some paths, or with some in their places: in the order of names, as all of them are.
+
+    With them go, or come, the `users` who push them.
+    """
+    own = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
+    if twice := sorted({name for name, _ in own} & back.keys()):
+        raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
+    kept = [(name, line) for name, line in own if name not in out]
+    listed = sorted([*kept, *((name, one.line) for name, one in back.items())]) if back else kept
+    first, rest = _around_paths(text)
+    result = "".join([*first, *(line for _, line in listed), *rest])
+    if users:
+        result = _with_users(result, out, users if back else ())
+    return _renamed(text, result, key)
+
+
+def _around_paths(text: str) -> tuple[list[str], list[str]]:
+    """What stands before the first path, and what after it is none; without any, the sentinel comes after."""
+    lines = text.splitlines(keepends=True)
+    is_path = [bool(PATH_LINE.match(line)) and not _is_sentinel(line) for line in text.splitlines()]
+    ends = (number for number, line in enumerate(lines) if is_path[number] or _is_sentinel(line))
+    first = next(ends, len(lines))
+    return lines[:first], [line for line, path in zip(lines[first:], is_path[first:]) if not path]
+
+
+def _is_sentinel(line: str) -> bool:
+    return bool(_SENTINEL.match(line))
+
+
+def _renamed(before: str, after: str, key: str) -> str:
+    """The changed file with a sentinel of its own, as the controller would name it, if it had one of its own before."""
+    if _sentinel_in(before) != sentinel_of(before, key):
+        return after
+    return _SENTINEL.sub(lambda line: line[0].replace(_quoted(line[0]), f'"{sentinel_of(after, key)}"', 1), after)
+
+
+def _sentinel_in(text: str) -> str:
+    line = _SENTINEL.search(text)
+    return _quoted(line[0]).strip('"') if line else ""
+
+
+def _quoted(line: str) -> str:
+    return line.strip().partition(":")[0]
+
+
+def sentinel_of(text: str, key: str) -> str:
+    """The name of a relay file's sentinel: from all that is in it but the sentinel."""
+    return paths.SENTINEL_PREFIX + keyed_digest(key, _SENTINEL.sub("", text).encode()).rpartition(":")[2][:12]
+
+
+# --- the tunnel -----------------------------------------------------------------------------------
+
+
+def _held_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock, ...], tuple[PeerBlock, ...]]:
+    """The peers of what is held, and the others."""
+    peers = revocable_texts.peers_in(text) if text else []
+    names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
+    return tuple(p for p in peers if p.name in names), tuple(p for p in peers if p.name not in names)
+
+
+def _with_peers(text: str, held: tuple[PeerBlock, ...]) -> str:
+    peers = revocable_texts.peers_in(text)
+    for one in held:
+        for other in peers:
+            if other.key == one.key or _networks([one]) & _networks([other]):
+                raise Failed(f"{other.name} has the key or the address of {one.name}, which is held")
+    hosts = [peer for peer in peers if not peer.name.startswith((_SITE, _NEXT))]
+    sites = [peer for peer in (*peers, *held) if peer.name.startswith((_SITE, _NEXT))]
+    return revocable_texts.tunnel_of(text, [*hosts, *sorted(sites, key=_by_site)])
+
+
+def _by_site(peer: PeerBlock) -> tuple[str, str]:
+    """In the order of sites; of a site whose gateway changes its key first the present peer."""
+    kind, _, facility = peer.name.partition("/")
+    return facility, "" if f"{kind}/" == _SITE else kind
+
+
+def _with_psks(text: str, held: Mapping[str, str], tunnel: str) -> str:
+    psks = {**dict(revocable_texts.psk_lines(text)), **held}
+    keys = [peer.key for peer in revocable_texts.peers_in(tunnel) if peer.key in psks]
+    rest = [key for key in psks if key not in keys]
+    return "".join(f"{key} {psks[key]}\n" for key in [*keys, *rest])
+
+
+def _networks(peers: Iterable[PeerBlock]) -> set[str]:
+    return {network for peer in peers for network in peer.networks}
+
+
+# --- the rules, and what is trusted ---------------------------------------------------------------
+
+
+def _held_elements(
+    text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, HeldLine]
+) -> dict[str, tuple[str, ...]]:
+    """Of each set of devices, the elements that are behind a held peer, or where a held path is pulled from."""
+    own, foreign = _parsed(_networks(held)), _parsed(_networks(others))
+    sources = {place for one in lines.values() for place in _places(one.line)}
+    pulled = {place.partition(" ")[0] for place in sources}
+
+    def is_held(element: str, name: str) -> bool:
+        written = element.partition(" ")[0]
+        address = IPv4Address(written)
+        if any(address in network for network in own):
+            return True
+        # Beside a device's video is where it is asked: at the same address.
+        is_pulled = element in sources if name == "cameras" else written in pulled
+        return is_pulled and not any(address in network for network in foreign)
+
+    sets = revocable_texts.elements_in(text) if text else {}
+    devices = {name: sets.get(name, []) for name in ("cameras", "onvif")}
+    return {name: tuple(one for one in listed if is_held(one, name)) for name, listed in devices.items()}
+
+
+def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
+    try:
+        return [IPv4Network(network) for network in networks]
+    except ValueError:
+        raise Unclear("the tunnel's file has a peer in another form than ours") from None
+
+
+def _with_rules(text: str, out: Collection[str], cameras: Iterable[str], asked: Iterable[str]) -> str:
+    """The rules without some devices, or with some among the others."""
+    sets = revocable_texts.elements_in(text)
+
+    def listed(name: str, back: Iterable[str]) -> list[str]:
+        return sorted({element for element in (*sets.get(name, ()), *back) if element not in out}, key=_by_number)
+
+    rest = "".join(revocable_texts.with_elements(text, {**sets, "cameras": listed("cameras", cameras)}))
+    return revocable_texts.with_asked(rest, listed("onvif", asked))
+
+
+def _by_number(element: str) -> tuple[int, int]:
+    address, _, port = element.partition(" . ")
+    return int(IPv4Address(address)), int(port)
+
+
+def _held_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
+    names = {f"{kind}{facility}" for facility in facilities for kind in (_SITE, _NEXT)}
+    return {name: key for name, key in _below("keys", text).items() if name in names}
+
+
+def _below(name: str, text: str) -> dict[str, Any]:
+    """An object in what is trusted, by its name: of peers their keys, of sites the ports that they dial."""
+    try:
+        document = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    below = document.get(name) if isinstance(document, dict) else None
+    return below if isinstance(below, dict) else {}
+
+
+def _with_trust(text: str, out: Collection[str], keys: Mapping[str, str], ports: Mapping[str, int]) -> str:
+    document = json.loads(text)
+    for name, back in (("keys", keys), ("ports", ports)):
+        of = {key: value for key, value in _below(name, text).items() if key not in out} | dict(back)
+        # Sites' ports are there where there are some.
+        if of or name == "keys":
+            document[name] = of
+        else:
+            document.pop(name, None)
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: str = "") -> HeldAnswer:
+    """What the controller is told of what is held: names and keyed digests, no secret."""
+    changed = sorted(path for path, text in texts.items() if without[path] != text)
+    return {
+        "paths": {name: held.paths[name].facility for name in sorted(held.paths)},
+        "peers": {peer.key: peer.name for peer in held.peers},
+        "addresses": sorted(_networks(held.peers)),
+        "cameras": list(held.cameras),
+        "digests": {path: keyed_digest(key, _bytes(without[path])) for path in changed},
+        "unclear": unclear,
+    }
+
+
+# --- on this host ---------------------------------------------------------------------------------
+
+
+def live_texts() -> dict[str, str]:
+    """The host's files as they are, MediaMTX's with what is quarantined in it."""
+    return {path: quarantine.whole(text) for path in FILES if (text := _text(Path(path))) is not None}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+class Held:
+    """What this host has of facilities that are held."""
+
+    def __init__(self, facilities: Collection[str], key: str) -> None:
+        self.key = key
+        texts = live_texts() if facilities else {}
+        self.unclear = ""
+        try:
+            self.without, self.parts = taken(texts, facilities, key)
+        except Unclear as error:
+            self.without, self.parts, self.unclear = texts, HeldParts(), str(error)
+        self._texts = texts
+        self.whole_sentinel = _sentinel_in(texts.get(_RELAY, ""))
+        self._changed = {path for path, text in texts.items() if self.without[path] != text}
+
+    @property
+    def answer(self) -> HeldAnswer:
+        """What the controller is told of it."""
+        return answer_of(self._texts, self.without, self.parts, self.key, self.unclear)
+
+    @property
+    def sentinel(self) -> str:
+        """The sentinel of the whole relay file, where something in it is held."""
+        return self.whole_sentinel if _RELAY in self._changed else ""
+
+    def relay_file(self, content: bytes) -> bytes:
+        """A relay's file as far as it is not held."""
+        return _bytes(self.without[_RELAY]) if _RELAY in self._changed else quarantine.whole_content(content)
+
+    def rules(self, intended: Path) -> Path:
+        """The intended rules with what is held in them: a file beside."""
+        if not (self.parts.cameras or self.parts.asked) or not intended.exists():
+            return intended
+        beside = intended.with_name(f"{intended.name}-held")
+        beside.write_text(put_back({_RULES: intended.read_text()}, self.parts, self.key)[_RULES])
+        return beside
+
+
+def keep(change: RunningChange) -> None:
+    """Put what is held back into the files that are to be written, where they are staged.
+
+    Raises:
+        Failed: it cannot be put back; nothing was touched.
+    """
+    observe = change.request["observe"]
+    held = Held(observe.get("held", ()), observe["digest_key"])
+    if held.unclear:
+        raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
+    staged = {path: change.staged(Path(path)) for path in FILES if path in change.wanted}
+    wanted = {path: place.read_bytes().decode("utf-8", "surrogateescape") for path, place in staged.items()}
+    try:
+        whole = put_back(wanted, held.parts, held.key)
+    except Unclear as error:
+        raise Failed(str(error)) from None
+    for path, text in whole.items():
+        if text != wanted[path]:
+            staged[path].write_bytes(_bytes(text))
+    change.request["peers"] = [*change.request["peers"], *(peer.key for peer in held.parts.peers)]
+    if _RELAY in whole and change.request["sentinel"]:
+        change.request["sentinel"] = _sentinel_in(whole[_RELAY])
+
+
+def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str], key: str) -> None:
+    """Put what this host has of held facilities into a state that it returns to, instead of what is there of them.
+
+    Raises:
+        Failed: it cannot be put there.
+    """
+    held = Held(facilities, key)
+    if held.unclear:
+        raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
+    copies = {path: saved[path] for path in FILES if path in saved}
+    texts = {path: quarantine.whole(_text(place) or "") for path, place in copies.items()}
+    try:
+        whole = put_back(taken(texts, facilities, key)[0], held.parts, key)
+    except Unclear as error:
+        raise Failed(f"the state in {folder.name} cannot keep what is held: {error}") from None
+    for path, text in whole.items():
+        if text != texts[path]:
+            write(copies[path], _bytes(text), mode=0o600)
+
+
+def expected(request: ConfirmRequest) -> tuple[list[str], str]:
+    """The peers that the tunnel has to have, and the sentinel of its file, with what is held."""
+    observe = request["observe"]
+    if not observe.get("held"):
+        return request["peers"], request["sentinel"]
+    held = Held(observe["held"], observe["digest_key"])
+    peers = [*request["peers"], *(peer.key for peer in held.parts.peers)]
+    return peers, request["sentinel"] and held.whole_sentinel

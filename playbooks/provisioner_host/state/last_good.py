@@ -1,0 +1,437 @@
+"""Saved states of a host: last-good, which a change that is not confirmed returns to, and the generations before it.
+
+MediaMTX, firewall, tunnel and units go back together. Whoever calls holds the host's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner_host.firewall import firewall
+from provisioner_host.machine import files, paths, units
+from provisioner_host.machine.files import words_of
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import quarantine, relay, sessions
+from provisioner_host.tunnel import second_tunnel, tunnel
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import GenerationAnswer, RecordHead, StepAnswer, UnitAnswer
+
+UNITS = (paths.UNIT_NFT, paths.UNIT_WG, paths.UNIT_MEDIAMTX)
+_SAVED_UNITS = (*UNITS, paths.UNIT_REVERT, paths.UNIT_QUARANTINE)
+_OFF = {"enabled": "absent"}
+# What carries the return itself goes last: it is running while the rest goes back.
+CARRIERS = (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE)
+_RECEIPTS_KEPT = 50
+
+
+class LiveState:
+    """What an operation has just read: units by name, and whether our firewall is loaded, None where not looked."""
+
+    def __init__(self, units: Mapping[str, UnitAnswer], *, firewall: bool | None = None) -> None:
+        self.units, self.firewall = units, firewall
+
+
+def save(owned: list[str], live: LiveState | None = None) -> None:
+    """Save every owned file as it is now, and the units' states; in one step, by renaming a folder.
+
+    Args:
+        owned: the files' paths.
+        live: what this operation has just read and need not read again.
+    """
+    beside = paths.LAST_GOOD.with_name("last-good.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        _save_in(beside, owned, live or LiveState({}))
+        shutil.rmtree(paths.LAST_GOOD, ignore_errors=True)
+        beside.rename(paths.LAST_GOOD)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    files.sync_folder(paths.STATE)
+
+
+def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
+    folder.mkdir(mode=0o700)
+    saved = [_saved(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()]
+    known = {name: state for name, state in live.units.items() if name in _SAVED_UNITS}
+    state = {
+        "files": saved,
+        "absent": sorted(set(owned) - {f["path"] for f in saved}),
+        "units": known | units.states(name for name in _SAVED_UNITS if name not in known),
+        "firewall": firewall.live() is not None if live.firewall is None else live.firewall,
+        "manifest": files.read_json(paths.MANIFEST),
+    }
+    files.write_json(folder / "state.json", state)
+    if paths.MANIFEST.exists():
+        shutil.copyfile(paths.MANIFEST, folder / "manifest")
+    for entry in folder.iterdir():
+        _durable(entry)
+    files.sync_folder(folder)
+
+
+def _saved(path: Path, content: str, folder: Path) -> dict[str, Any]:
+    shutil.copyfile(path, folder / content)
+    status = path.stat()
+    rights = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
+    return {"path": str(path), "content": content, **rights}
+
+
+def _durable(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """A saved state.
+
+    Raises:
+        Failed: it is missing or damaged.
+    """
+    state = files.read_json(folder / "state.json")
+    if not isinstance(state, dict) or not {"files", "absent", "units", "firewall", "manifest"} <= set(state):
+        raise Failed(f"{folder} is missing or damaged: a person is needed")
+    if any(not (folder / saved["content"]).is_file() for saved in state["files"]):
+        raise Failed(f"{folder} lacks a saved file: a person is needed")
+    return state
+
+
+# --- going back -----------------------------------------------------------------------------------
+
+
+def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = True) -> None:
+    """Return to a saved state: files, and with `live` also what runs. At boot nothing of ours runs yet.
+
+    Args:
+        live: whether what runs goes back too.
+        folder: the saved state; last-good otherwise.
+        carriers: whether the program and unit that carry a return go back too.
+
+    Raises:
+        Failed: a step did not work; the others were done all the same.
+    """
+    folder = folder or paths.LAST_GOOD
+    state = state_of(folder)
+    before = state["units"]
+    wrong: list[str] = []
+    changed: list[str] = []
+    relay_changed: list[bool] = []
+    read_before = relay.read_file()
+
+    def attempt(step: Callable[[], Any]) -> None:
+        try:
+            step()
+        except (Failed, OSError) as error:
+            wrong.append(words_of(error))
+
+    attempt(lambda: _end_quarantine(state))
+    attempt(lambda: changed.extend(restore_files(folder, wrong)))
+    attempt(second_tunnel.give_back)
+    attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
+    attempt(lambda: units.restore(Path(saved["path"]) for saved in state["files"]))
+    if live:
+        attempt(lambda: _firewall_back(present=state["firewall"]))
+        attempt(lambda: _tunnel_back(before))
+        attempt(lambda: _relay_back(before, changed, relay_changed=any(relay_changed)))
+        attempt(lambda: _end_sessions(read_before))
+    attempt(lambda: _units_back(before))
+    attempt(lambda: _manifest_back(folder, state))
+    if carriers:
+        attempt(lambda: restore_carriers(folder))
+    if live:
+        units.systemctl("daemon-reload", check=False)
+    if wrong:
+        raise Failed("; ".join(wrong))
+
+
+def restore_files(folder: Path, wrong: list[str]) -> list[str]:
+    """Put files back as they were: the paths that changed. What has a step of its own is left for it."""
+    state = state_of(folder)
+    apart = {paths.MEDIAMTX_FILE, *CARRIERS}
+    changed = []
+    for saved in state["files"]:
+        try:
+            if saved["path"] == str(paths.READERS_FILE):
+                relay.wait_for_gap(paths.READERS_FILE)
+            if Path(saved["path"]) not in apart and _put_back(folder, saved):
+                changed.append(str(saved["path"]))
+        except OSError as error:
+            wrong.append(f"{saved['path']}: {words_of(error)}")
+    return changed + [text for text in state["absent"] if Path(text) not in apart and _remove(Path(text))]
+
+
+def restore_carriers(folder: Path) -> None:
+    """Put the program and the unit that carry a return back; where they were absent, take them away."""
+    state = state_of(folder)
+    carriers = {str(path) for path in CARRIERS}
+    if str(paths.REVERT_UNIT_FILE) in state["absent"]:
+        units.systemctl("disable", paths.UNIT_REVERT, check=False)
+    for saved in state["files"]:
+        if saved["path"] in carriers:
+            _put_back(folder, saved)
+    for text in carriers & set(state["absent"]):
+        _remove(Path(text))
+
+
+def _remove(path: Path) -> bool:
+    there = path.exists()
+    path.unlink(missing_ok=True)
+    return there
+
+
+def _put_back(folder: Path, saved: dict[str, Any]) -> bool:
+    path, copy = Path(saved["path"]), folder / saved["content"]
+    rights = (saved["mode"], saved["uid"], saved["gid"])
+    content = copy.read_bytes()
+    with contextlib.suppress(FileNotFoundError):
+        status = path.stat()
+        if (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == rights and path.read_bytes() == content:
+            return False
+    _replace(path, copy, content, saved["mode"])
+    os.chown(path, saved["uid"], saved["gid"])
+    path.chmod(saved["mode"])
+    return True
+
+
+def _replace(path: Path, copy: Path, content: bytes, mode: int) -> None:
+    try:
+        files.write(path, content, mode=mode)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        # A full disk must not keep a host from its way back: the saved copy itself takes no more room.
+        beside = path.with_name(f".{path.name}.new")
+        beside.unlink(missing_ok=True)
+        os.link(copy, beside)
+        beside.replace(path)
+        # Two names for one file are still there where old and new were one and the same.
+        beside.unlink(missing_ok=True)
+
+
+def _restore_relay_file(folder: Path, state: dict[str, Any]) -> bool:
+    saved = next((f for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
+    if saved is None:
+        if str(paths.MEDIAMTX_FILE) in state["absent"]:
+            paths.MEDIAMTX_FILE.unlink(missing_ok=True)
+        return False
+    with contextlib.suppress(OSError):  # no room: then it is asked anew, and refused anew
+        quarantine.keep_in(folder / saved["content"])
+    relay.wait_for_gap()
+    return _put_back(folder, saved)
+
+
+def _firewall_back(*, present: bool) -> None:
+    if present and paths.NFT_FILE.exists():
+        firewall.load(paths.NFT_FILE)
+    else:
+        firewall.delete()
+
+
+def _tunnel_back(before: dict[str, Any]) -> None:
+    units.systemctl("daemon-reload")
+    if before[paths.UNIT_WG]["active"] != "active":
+        units.systemctl("stop", paths.UNIT_WG, check=False)
+        tunnel.down()
+    elif tunnel.exists():
+        tunnel.up()
+    else:
+        # The unit starts it, so that a user-space WireGuard lives in the unit and not in this process.
+        units.systemctl("restart", paths.UNIT_WG)
+
+
+def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bool) -> None:
+    if before[paths.UNIT_MEDIAMTX]["active"] not in {"active", "activating"}:
+        units.systemctl("stop", paths.UNIT_MEDIAMTX, check=False)
+        return
+    unit_changed = any(path.endswith(paths.UNIT_MEDIAMTX) for path in changed)
+    if unit_changed or units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
+        units.restart(paths.UNIT_MEDIAMTX)
+    _await_sentinel(rewrite=relay_changed)
+
+
+def _end_sessions(read_before: str) -> None:
+    """End the sessions that the state left behind let in and this one does not; a restart ends them all."""
+    if units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
+        return
+    try:
+        sessions.end_revoked(read_before, relay.read_file())
+    except Failed:
+        units.restart(paths.UNIT_MEDIAMTX)
+        _await_sentinel(rewrite=False)
+
+
+def _await_sentinel(*, rewrite: bool) -> None:
+    content = paths.MEDIAMTX_FILE.read_text()
+    sentinel = relay.describe(content, "")["sentinel"]
+    if sentinel is None or relay.wait_for(sentinel, 5):
+        return
+    if rewrite:
+        relay.wait_for_gap()
+        with contextlib.suppress(OSError):
+            _rewrite(paths.MEDIAMTX_FILE)
+    if not relay.wait_for(sentinel, 8):
+        units.restart_silent(paths.UNIT_MEDIAMTX)
+        if not relay.wait_for(sentinel, 8):
+            raise Failed("MediaMTX did not come back with its last-good file")
+
+
+def _rewrite(path: Path) -> None:
+    status = path.stat()
+    files.write(path, path.read_bytes(), mode=stat.S_IMODE(status.st_mode))
+    os.chown(path, status.st_uid, status.st_gid)
+
+
+def _units_back(before: dict[str, Any]) -> None:
+    for name in UNITS:
+        verb = "enable" if before[name]["enabled"] == "enabled" else "disable"
+        units.systemctl(verb, name, check=False)
+    if before.get(paths.UNIT_QUARANTINE, _OFF)["enabled"] == "enabled":
+        units.systemctl("enable", paths.UNIT_QUARANTINE, check=False)
+        units.systemctl("start", "--no-block", paths.UNIT_QUARANTINE, check=False)
+
+
+def _end_quarantine(state: dict[str, Any]) -> None:
+    """Stop the unit that quarantines, where a state has none: its file goes with the others."""
+    if str(paths.UNIT_FOLDER / paths.UNIT_QUARANTINE) in state["absent"]:
+        units.systemctl("disable", paths.UNIT_QUARANTINE, check=False)
+        units.systemctl("stop", "--no-block", paths.UNIT_QUARANTINE, check=False)
+
+
+def _manifest_back(folder: Path, state: dict[str, Any]) -> None:
+    now = files.read_json(paths.MANIFEST) or {}
+    manifest = state["manifest"]
+    if manifest is None:
+        paths.MANIFEST.unlink(missing_ok=True)
+    elif now != manifest:
+        _replace(paths.MANIFEST, folder / "manifest", (folder / "manifest").read_bytes(), 0o600)
+    # A program that came with the change goes with it; one that a saved state needs stays.
+    kept = set((manifest or {}).get("programs", ())) | programs_of_generations()
+    for text in sorted(set(now.get("programs", ())) - kept):
+        Path(text).unlink(missing_ok=True)
+
+
+# --- generations ----------------------------------------------------------------------------------
+
+KEPT = 3
+
+
+def keep(run_id: str) -> None:
+    """Keep last-good as the state before a run, which is confirmed now; the oldest of more than three goes.
+
+    Where it could not be freed of what was revoked it is gone, and nothing is kept. Nor is any state of before the
+    tunnel's key was changed: the key that it had is forgotten, and no gateway would be answered.
+    """
+    if not paths.LAST_GOOD.exists():
+        return
+    if second_tunnel.forget_keys(second_tunnel.of_file(_copy_in(paths.LAST_GOOD, paths.TUNNEL_FILE))):
+        for folder in (paths.LAST_GOOD, paths.GENERATIONS):
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    files.folder(paths.GENERATIONS, 0o700)
+    target = paths.GENERATIONS / run_id
+    shutil.rmtree(target, ignore_errors=True)
+    number = max((g["number"] for g in generations()), default=0) + 1
+    paths.LAST_GOOD.rename(target)
+    _leave_trust_out(target)
+    files.write_json(target / "generation.json", {"run": run_id, "number": number, "at": int(time.time())})
+    for old in generations()[KEPT:]:
+        forget(str(old["run"]))
+
+
+def _copy_in(folder: Path, path: Path) -> Path:
+    """Where a saved state has a file; a place where nothing is where it has it not."""
+    state = files.read_json(folder / "state.json")
+    saved = state.get("files", ()) if isinstance(state, dict) else ()
+    return next((folder / str(one["content"]) for one in saved if one["path"] == str(path)), folder / "absent")
+
+
+def _leave_trust_out(folder: Path) -> None:
+    """Take out of a kept state what the host was trusted for: whatever it returns to, that stays what it is now."""
+    state, apart = state_of(folder), {str(paths.TRUST_FILE), str(paths.POLICY_FILE)}
+    for saved in state["files"]:
+        if saved["path"] in apart:
+            (folder / saved["content"]).unlink()
+    state["files"] = [saved for saved in state["files"] if saved["path"] not in apart]
+    state["absent"] = [path for path in state["absent"] if path not in apart]
+    files.write_json(folder / "state.json", state)
+
+
+def renew_keys() -> None:
+    """Put the key that readers are shown now in the place of a former one, in last-good and in every kept state.
+
+    Whoever had the former one might be taken for this relay as soon as a state of before comes back.
+    """
+    if not paths.READERS_FILE.is_file():
+        return
+    present = paths.READERS_FILE.read_bytes()
+    for folder in (paths.LAST_GOOD, *(paths.GENERATIONS / str(one["run"]) for one in generations())):
+        state = files.read_json(folder / "state.json")
+        for saved in state.get("files", ()) if isinstance(state, dict) else ():
+            copy = folder / str(saved["content"])
+            if saved["path"] == str(paths.READERS_FILE) and copy.is_file() and copy.read_bytes() != present:
+                files.write(copy, present, mode=0o600)
+
+
+def generations() -> list[GenerationAnswer]:
+    """The kept generations, the newest first: the run that came after, its number, when it was kept."""
+    read = (files.read_json(path) for path in paths.GENERATIONS.glob("*/generation.json"))
+    whole: Iterator[Any] = (g for g in read if isinstance(g, dict) and {"run", "number", "at"} <= set(g))
+    return sorted(whole, key=lambda g: -int(g["number"]))
+
+
+def forget(run_id: str) -> None:
+    """Forget a generation."""
+    shutil.rmtree(paths.GENERATIONS / run_id, ignore_errors=True)
+
+
+def programs_of_generations() -> set[str]:
+    """The MediaMTX programs that a kept generation runs."""
+    programs: set[str] = set()
+    for generation in generations():
+        state = files.read_json(paths.GENERATIONS / str(generation["run"]) / "state.json") or {}
+        programs |= set((state.get("manifest") or {}).get("programs", ()))
+    return programs
+
+
+# --- receipts -------------------------------------------------------------------------------------
+
+
+def receipt(run_id: str, outcome: str, cause: str, steps: list[StepAnswer], **more: Any) -> None:
+    """Write the receipt of a run: the result of record.
+
+    Where it cannot be written the answer still has it; a full disk must not undo what was done.
+    """
+    document = {"run": run_id, "outcome": outcome, "cause": cause, "steps": steps, "at": int(time.time()), **more}
+    with contextlib.suppress(OSError):
+        files.folder(paths.RECEIPTS, 0o700)
+        files.write_json(paths.RECEIPTS / f"{run_id}.json", document)
+        for old in sorted(paths.RECEIPTS.glob("*.json"), key=lambda p: p.stat().st_mtime)[:-_RECEIPTS_KEPT]:
+            old.unlink(missing_ok=True)
+
+
+def receipt_of(run_id: str) -> dict[str, Any] | None:
+    """A run's receipt; a damaged one is told as such, and is no result."""
+    path = paths.RECEIPTS / f"{run_id}.json"
+    receipt = files.read_json(path)
+    if isinstance(receipt, dict) and receipt.get("run") == run_id and isinstance(receipt.get("outcome"), str):
+        return receipt
+    return {"run": run_id, "outcome": "unreadable", "cause": f"{path} is damaged"} if path.exists() else None
+
+
+def recorded_heads() -> list[RecordHead]:
+    """The entries of the controller's record that receipts hold; a receipt that cannot be read holds none."""
+    receipts: Iterator[Any] = (files.read_json(path) for path in sorted(paths.RECEIPTS.glob("*.json")))
+    heads: Iterator[Any] = (receipt.get("record") for receipt in receipts if isinstance(receipt, dict))
+    whole: Iterator[Any] = (h for h in heads if isinstance(h, dict) and {"run", "sequence", "head", "seal"} <= set(h))
+    return list(whole)

@@ -1,0 +1,149 @@
+"""The lease: who is changing this host, from the first look to the last word, and for how long that holds.
+
+The lock is held while an operation runs; the lease bridges the time between two operations of one run. It
+lies on tmpfs and counts boot time: a jump of the clock moves it not, a reboot ends it, and so does its time
+when the controller died.
+
+The epoch of this host: each run that begins to change it brings a number, higher than all that were brought before.
+
+Who was taken over from, while his controller hung or his message lay about, has a lower one, and changes nothing here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.shell import Failed
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import HostEpoch, Lease
+
+
+class Locked(Failed):
+    """Somebody else is changing this host."""
+
+
+def now() -> float:
+    """Seconds since boot, sleep included: a jump of the clock moves no deadline."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@contextlib.contextmanager
+def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
+    """Hold the host while one operation runs.
+
+    Raises:
+        Locked: somebody else holds it, after `wait_s`.
+    """
+    # Root's alone, folder and file: whoever may open a lock may hold it, and so keep a host from its way back.
+    files.folder(paths.RUN, 0o700)
+    with os.fdopen(os.open(paths.LOCK, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a+") as stream:
+        os.fchmod(stream.fileno(), 0o600)
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    stream.seek(0)
+                    raise Locked(f"held by {sentence(holder()) or stream.read().strip() or 'another run'}") from None
+                time.sleep(0.2)
+        stream.truncate(0)
+        stream.write(who)
+        stream.flush()
+        yield
+
+
+def holder() -> Lease | None:
+    """The lease as it was written, expired or not; None where there is none, or a damaged one."""
+    lease: Lease | None = files.read_json(paths.LEASE)
+    return lease if isinstance(lease, dict) and {"run", "who", "since", "due"} <= set(lease) else None
+
+
+def sentence(lease: Lease | None) -> str:
+    """A lease in words: who, since when, which run, for how long still."""
+    if lease is None:
+        return ""
+    left = max(0, round(float(lease["due"]) - now()))
+    return f"{lease['who']}, run {lease['run']}, since {lease['since']}, for {left} s more"
+
+
+def take(run: str, who: str, seconds: float) -> str:
+    """Take the lease for a run, or renew it: a line to write down where an expired one was taken over.
+
+    Raises:
+        Locked: it is another run's and has not expired; the message names the holder.
+    """
+    held = holder()
+    note = ""
+    if held is not None and held["run"] != run:
+        if float(held["due"]) > now():
+            raise Locked(f"held by {sentence(held)}")
+        note = f"took over the lease of {held['who']}, run {held['run']}, that was held since {held['since']}"
+    elif held is None and paths.LEASE.exists():
+        note = "took over a lease that could not be read"
+    since = held["since"] if held is not None and held["run"] == run else moment()
+    files.folder(paths.RUN, 0o700)
+    files.write_json(paths.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
+    return note
+
+
+def extend(run: str, seconds: float) -> None:
+    """Renew a run's lease, where it is still that run's."""
+    held = holder()
+    if held is not None and held["run"] == run:
+        files.write_json(paths.LEASE, {**held, "due": now() + seconds})
+
+
+def release(run: str) -> None:
+    """End a run's lease; another run's is left alone."""
+    held = holder()
+    if held is None or held["run"] == run:
+        with contextlib.suppress(OSError):
+            paths.LEASE.unlink(missing_ok=True)
+
+
+def moment() -> str:
+    """The moment by this host's clock, in UTC, as people read it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def held() -> HostEpoch | None:
+    """The last one that was taken; None where there is none, or a damaged one."""
+    epoch = files.read_json(paths.EPOCH)
+    known = isinstance(epoch, dict) and isinstance(epoch.get("number"), int) and isinstance(epoch.get("run"), str)
+    return cast("HostEpoch", epoch) if known else None
+
+
+def number() -> int:
+    """Its number; 0 where there is none."""
+    last = held()
+    return last["number"] if last is not None else 0
+
+
+def refusal(last: HostEpoch | None, run: str, number: int | None) -> str:
+    """Why a run may not begin here any more; empty where it may. One that brings no number is of an older controller.
+
+    Args:
+        last: what is held.
+        run: who wants to begin.
+        number: the number that it brings.
+    """
+    if last is None or number is None or number > last["number"] or (number, run) == (last["number"], last["run"]):
+        return ""
+    began = f"run {last['run']} of {last.get('who') or 'somebody'} began here at {last.get('at') or 'some time'}"
+    return f"{began} with epoch {last['number']}, and this one has epoch {number}"
+
+
+def take_epoch(run: str, who: str, number: int | None) -> None:
+    """Remember a run's number, before anything is changed for it."""
+    if number is not None:
+        files.folder(paths.STATE, 0o700)
+        files.write_json(paths.EPOCH, {"number": number, "run": run, "who": who, "at": moment()})

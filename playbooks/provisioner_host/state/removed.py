@@ -1,0 +1,259 @@
+"""What a confirmed apply took away: remembered on the host, taken out of its saved states, never brought back by them.
+
+A peer, a path and a user that an apply removes leave a tombstone; the next apply that brings one back lifts it, since
+desired state was reviewed. What goes on to exist keeps its present secrets and addresses in every saved state: logins
+of cameras, pre-shared keys, users with their hashes, and where SSH may come from. No tombstone holds a secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from provisioner_host.machine import files, paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import quarantine, sessions
+from provisioner_host.state import last_good, revocable_texts
+from provisioner_host.state.revocable_texts import HeldTexts, Unclear
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import Tombstones
+
+_FILES = {
+    "relay": paths.MEDIAMTX_FILE,
+    "tunnel": paths.WG_FILE,
+    "psks": paths.PSK_FILE,
+    "rules": paths.NFT_FILE,
+}
+_LEFT_OUT = "left-out.json"
+_MOST = 20_000
+_NAMED = 5
+_Kind = Literal["peers", "paths", "users"]
+_KINDS: dict[_Kind, str] = {"peers": "peer", "paths": "path", "users": "user"}
+
+
+def live_texts() -> HeldTexts:
+    """The host's files that hold what can be revoked, as they are now."""
+    return HeldTexts(*(_text(path) for path in _FILES.values()))
+
+
+def saved_in(folder: Path) -> HeldTexts:
+    """The same of a saved state; empty where it has none.
+
+    Raises:
+        Failed: the state is missing or damaged.
+    """
+    copies = _copies(folder)
+    return HeldTexts(*(_text(copies[name]) if name in copies else "" for name in _FILES))
+
+
+def _copies(folder: Path) -> dict[str, Path]:
+    saved = {f["path"]: folder / f["content"] for f in last_good.state_of(folder)["files"]}
+    return {name: saved[str(path)] for name, path in _FILES.items() if str(path) in saved}
+
+
+def _text(path: Path) -> str:
+    try:
+        return quarantine.whole(path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return ""
+
+
+# --- when a change is confirmed ---------------------------------------------------------------------
+
+
+def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
+    """Take what a confirmed apply removed or replaced out of every saved state: what a person should know.
+
+    Last-good is still the state before the apply; it is cleaned like the generations, of which it becomes one.
+    A saved state that cannot be cleaned is not kept.
+
+    Args:
+        run_id: the apply.
+        elsewhere: what this host lost to another one: no tombstone is set.
+    """
+    shutil.rmtree(paths.LAST_GOOD.with_name("last-good.new"), ignore_errors=True)
+    now = live_texts()
+    try:
+        old, before = _read(), saved_in(paths.LAST_GOOD)
+        stones = _with_removed(run_id, old, before, now, set(elsewhere))
+        if stones == old and (before == now or _is_clean(before, now, stones)):
+            return []
+        files.write_json(paths.TOMBSTONES, stones)
+    except Exception as error:  # noqa: BLE001  whatever it is, nothing that was revoked may be kept
+        # What was removed cannot be told, or not be written down.
+        _forget_all()
+        cause = error if isinstance(error, (Failed, Unclear, OSError)) else type(error).__name__
+        return [f"no state before this run is kept, since nothing could free it of what was revoked: {cause}"]
+    # What was found out of files that are gone: no secret, and addresses of what is gone.
+    shutil.rmtree(paths.KNOWN, ignore_errors=True)
+    # The state before comes last: where this is cut off, it shows that it was.
+    cleaned = [note for folder in (*_generations(), paths.LAST_GOOD) for note in _cleaned_or_gone(folder, now, stones)]
+    return cleaned + _ssh_notes(before, now)
+
+
+def bury_late() -> list[str]:
+    """Do what a confirmation that was cut off left undone: last-good is still the state before the confirmed run."""
+    manifest = files.read_json(paths.MANIFEST)
+    run = str(manifest.get("run", "")) if isinstance(manifest, dict) else ""
+    state = files.read_json(paths.LAST_GOOD / "state.json")
+    if not run or not isinstance(state, dict):
+        return []
+    saved = state.get("manifest")
+    if isinstance(saved, dict) and saved.get("run") == run:
+        return []
+    # What a rollback took away the inventory may want still.
+    is_rollback = (last_good.receipt_of(run) or {}).get("kind") == "rollback"
+    return [] if is_rollback else bury(run, moved_by(run))
+
+
+def moved_by(run_id: str) -> list[str]:
+    """What a run took from this host for another one, as its receipt has it."""
+    return [str(name) for name in (last_good.receipt_of(run_id) or {}).get("elsewhere") or ()]
+
+
+def _with_removed(
+    run_id: str, old: Tombstones | None, before: HeldTexts, now: HeldTexts, elsewhere: Collection[str]
+) -> Tombstones:
+    has, had = revocable_texts.holdings(now), [_held(before)]
+    if had == [None]:
+        # Nobody can tell what this apply removed: then all that a saved state has and this one has not.
+        had = [_held(saved_in(folder)) for folder in _generations()]
+
+    def of(kind: _Kind) -> dict[str, str]:
+        removed = {name: run_id for held in had if held for name in held[kind] if name not in elsewhere}
+        all_of = {**(old[kind] if old else {}), **removed}
+        return dict([(name, run) for name, run in all_of.items() if name not in has[kind]][-_MOST:])
+
+    return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
+
+
+def _held(texts: HeldTexts) -> revocable_texts.Names | None:
+    try:
+        return revocable_texts.holdings(texts)
+    except Unclear:
+        return None
+
+
+def _read() -> Tombstones | None:
+    """The tombstones; None where there are none.
+
+    Raises:
+        Failed: they cannot be read.
+    """
+    stones = files.read_json(paths.TOMBSTONES)
+    if isinstance(stones, dict) and all(isinstance(stones.get(kind), dict) for kind in _KINDS):
+        return {"peers": stones["peers"], "paths": stones["paths"], "users": stones["users"]}
+    if paths.TOMBSTONES.exists():
+        raise Failed(f"{paths.TOMBSTONES} is damaged: what was revoked here is not known")
+    return None
+
+
+def _is_clean(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> bool:
+    try:
+        return revocable_texts.without(saved, now, stones)[0] == saved
+    except Unclear:
+        return False
+
+
+def _generations() -> list[Path]:
+    return [paths.GENERATIONS / str(g["run"]) for g in last_good.generations()]
+
+
+def _forget_all() -> None:
+    """Keep no saved state, and no tombstones that cannot be read: where no state is kept, nothing comes back."""
+    for folder in (paths.LAST_GOOD, paths.GENERATIONS):
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        paths.TOMBSTONES.unlink(missing_ok=True)
+
+
+def _cleaned_or_gone(folder: Path, now: HeldTexts, stones: Tombstones) -> list[str]:
+    try:
+        clean(folder, now, stones)
+    except (Failed, Unclear, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        what = "the state before this run" if folder == paths.LAST_GOOD else f"the state before run {folder.name}"
+        return [f"{what} is not kept, since it could not be freed of what was revoked: {error}"]
+    return []
+
+
+def _ssh_notes(before: HeldTexts, now: HeldTexts) -> list[str]:
+    """Open SSH connections from networks that may not log in any more: the firewall lets them go on."""
+    if before.rules == now.rules:
+        return []
+    port, networks = revocable_texts.ssh_in(now.rules)
+    left = [] if port is None else sessions.ssh_from_outside(port, networks)
+    if not left:
+        return []
+    end = f"end it on the host: ss -K src :{port} dst {left[0]}"
+    return [f"SSH from {', '.join(left[:_NAMED])} is still open, and may not come any more; {end}"]
+
+
+# --- cleaning a saved state -------------------------------------------------------------------------
+
+
+def clean(folder: Path, now: HeldTexts, stones: Tombstones) -> None:
+    """Take out of a saved state what is revoked, and write beside it what that was.
+
+    Raises:
+        Failed: the state is missing or damaged.
+        Unclear: it holds what we would not write, so that nobody can tell what is in it.
+        OSError: it cannot be written.
+    """
+    copies, saved = _copies(folder), saved_in(folder)
+    cleaned, out = revocable_texts.without(saved, now, stones)
+    if any(out.values()):
+        files.write_json(folder / _LEFT_OUT, _more(left_out(folder), out))
+    for name, old, new in zip(_FILES, saved, cleaned):
+        if new != old:
+            files.write(copies[name], new.encode(), mode=0o600)
+
+
+def _more(known: Mapping[str, list[str]], out: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {kind: sorted({*known.get(kind, ()), *out.get(kind, ())}) for kind in {*known, *out}}
+
+
+def left_out(folder: Path) -> dict[str, list[str]]:
+    """What was taken out of a saved state, by kind."""
+    out = files.read_json(folder / _LEFT_OUT)
+    return {str(k): [str(name) for name in v] for k, v in out.items()} if isinstance(out, dict) else {}
+
+
+# --- when a state is returned to --------------------------------------------------------------------
+
+
+def free_of_revoked(generation: Path, wanted: Mapping[str, str], key: str) -> list[str]:
+    """Clean the state that a rollback goes to: what stays away, in words.
+
+    Args:
+        generation: the saved state.
+        wanted: what the inventory wants here, with keyed digests of its secrets; what is neither here now nor wanted
+            as it was is taken out as well.
+        key: the digests' key.
+
+    Raises:
+        Failed: the state, or what was revoked, cannot be read or written.
+    """
+    now = live_texts()
+    try:
+        stones = _read() or {"peers": {}, "paths": {}, "users": {}}
+        unwanted = revocable_texts.unwanted(saved_in(generation), now, wanted, key)
+        for kind in _KINDS:
+            stones[kind] = {**stones[kind], **unwanted[kind]}
+        clean(generation, now, stones)
+    except (Unclear, OSError) as error:
+        raise Failed(f"this state could not be freed of what was revoked: {error}") from None
+    out = left_out(generation)
+    gone = [_named(word, out[kind]) for kind, word in _KINDS.items() if out.get(kind)]
+    kept = [_named(word, out[f"kept {kind}"]) for kind, word in _KINDS.items() if out.get(f"kept {kind}")]
+    notes = [f"left out, since the inventory has revoked it: {'; '.join(gone)}"] if gone else []
+    return notes + ([f"with the present secrets, addresses and rights: {'; '.join(kept)}"] if kept else [])
+
+
+def _named(word: str, names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{word} {', '.join(names[:_NAMED])}{more}"

@@ -1,0 +1,495 @@
+"""The files of a host that hold what can be revoked, as texts: what is in them, and how they are without some of it.
+
+Pure. We write one path, user line, peer block or set a line or a few; what has another form is not understood, and
+a text that is not understood is not returned to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from provisioner_host.machine.files import keyed_digest
+from provisioner_host.machine.paths import SENTINEL_PREFIX
+from provisioner_host.relay.relay import PATH_LINE, USERS_LINE, users_of
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import Tombstones
+
+
+class Unclear(Exception):  # noqa: N818 (it reads as what is so)
+    """A saved file is not in the form that we write."""
+
+
+class HeldTexts(NamedTuple):
+    """MediaMTX's file, the tunnel's, its pre-shared keys, and the rules; empty where there is none."""
+
+    relay: str = ""
+    tunnel: str = ""
+    psks: str = ""
+    rules: str = ""
+
+
+class PeerBlock(NamedTuple):
+    """A peer's block: its comment's name, its key, its allowed IPs as they are written, and its lines."""
+
+    name: str
+    key: str
+    allowed: str
+    lines: tuple[str, ...]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Its allowed IPs, each; a peer that a gateway is yet to change to has none."""
+        return tuple(self.allowed.split(", ")) if self.allowed else ()
+
+    def with_allowed(self, allowed: str) -> list[str]:
+        """Its lines with other allowed IPs."""
+        lines = [line for line in self.lines if not line.startswith("AllowedIPs = ")]
+        at = next(number for number, line in enumerate(lines) if _KEY.fullmatch(line)) + 1
+        return [*lines[:at], *([f"AllowedIPs = {allowed}"] if allowed else []), *lines[at:]]
+
+
+Names = Mapping[str, Mapping[str, str]]
+"""By kind (`peers`, `paths`, `users`) what is in a state: a peer's key to its name, others to themselves."""
+
+_KEY = re.compile(r"PublicKey = (\S+)")
+_PEER_LINE = re.compile(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
+_HEAD_LINE = re.compile(r"|#.*|\[Interface\]|ListenPort = \d+")
+_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*: .*|paths:")
+_SET = re.compile(r"\tset (management|management_v6|centres|cameras|onvif|routed) \{")
+_ELEMENTS = re.compile(r"\t\telements = \{ (.*) \}")
+_SET_LINE = re.compile(r"\t\t(type|flags) [a-z0-9_ .]+")
+# How a probe reaches what it asks by ONVIF: a set and a line, which are in no rules of a relay that asks nobody.
+_ASKED_SET = re.compile(r"\tset onvif \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_ASKED_LINE = (
+    '\t\tmeta skuid "provisioner-probe" oifname "wg-prov" ip daddr . tcp dport @onvif accept comment "probe-onvif"\n'
+)
+_ASKED_ROUTED_LINE = (
+    '\t\tmeta skuid "provisioner-probe" ip daddr @routed ip daddr . tcp dport @onvif accept comment "routed-onvif"\n'
+)
+"""Beside that one where sites are reached without a tunnel."""
+_ROUTED_SET = "\tset routed {\n"
+_BEFORE_ASKED_SET = re.compile(r"\tset cameras \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_AFTER_ASKED_LINE = '\t\tmeta skuid "provisioner-probe" counter drop comment "probe-elsewhere"\n'
+# From where SSH may come over IPv6, and what a host that speaks it has to hear: in no rules where nobody does.
+_SIX_SETS = re.compile(
+    r"\tset management_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n\tset new_ssh_v6 \{\n(?:\t\t[^\n]*\n)*\t\}\n\n"
+)
+_SIX_SSH = re.compile(r'(?:\t\tip6 saddr @management_v6 tcp dport \d+ [^\n]* comment "ssh(?:-limit)?-v6"\n){2}')
+_SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* comment "groups-v6"\n\t\tip6 saddr [^\n]* comment "lease-v6"\n')
+# On a shared centre, a third line: it tells the tables of the other sides.
+_SIX_ADMIT = re.compile(r'\t\tip6 saddr @management_v6 tcp dport \d+ meta mark set [^\n]* comment "admit-v6"\n')
+_BEFORE_SIX_SETS = re.compile(r"\tset management \{\n(?:\t\t[^\n]*\n)*\t\}\n\n")
+_BEFORE_SIX_SSH = re.compile(r'\t\tip saddr @management tcp dport (\d+) accept comment "ssh"\n')
+_BEFORE_SIX_ADMIT = re.compile(r'\t\tip saddr @management tcp dport \d+ meta mark set [^\n]* comment "admit"\n')
+_BEFORE_SIX_HEARD = re.compile(r'\t\ticmpv6 type [^\n]* accept comment "icmpv6"\n')
+_SSH = re.compile(r'^\t\tip saddr @management tcp dport (\d+) accept comment "ssh"$', re.MULTILINE)
+_AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
+_RTSP = "554"
+
+
+def holdings(texts: HeldTexts) -> Names:
+    """What can be revoked in a state.
+
+    Raises:
+        Unclear: a file has another form than ours.
+    """
+    return {
+        "peers": {peer.key: peer.name for peer in _peers(texts.tunnel)[1]},
+        "paths": {name: name for name in _paths(texts.relay)},
+        "users": {str(user.get("user")): str(user.get("user")) for user in _users(texts.relay)},
+    }
+
+
+def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
+    """What of a saved state is not there now, and not wanted with the secret that it has there.
+
+    Args:
+        saved: the state.
+        now: the present one.
+        wanted: keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
+        key: the digests' key.
+    """
+    has, psks = holdings(now), dict(psk_lines(saved.psks))
+    secret_of = {
+        "peers": {peer.key: psks.get(peer.key, "") for peer in _peers(saved.tunnel)[1]},
+        "paths": {name: _source(line) for name, line in _paths(saved.relay).items() if name not in has["paths"]},
+        "users": {str(user.get("user")): str(user.get("pass")) for user in _users(saved.relay)},
+    }
+
+    def of(kind: str) -> dict[str, str]:
+        gone = ((name, secret) for name, secret in secret_of[kind].items() if name not in has[kind])
+        return {name: "" for name, secret in gone if wanted.get(name) != keyed_digest(key, secret.encode())}
+
+    return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
+
+
+def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldTexts, dict[str, list[str]]]:
+    """A saved state without what is revoked: its texts, and the names of what was taken out or keeps its present form.
+
+    Args:
+        saved: the state.
+        now: the present one: what is in both keeps its secrets and addresses from here.
+        stones: what is revoked, by kind.
+
+    Raises:
+        Unclear: a file has another form than ours.
+    """
+    out: dict[str, list[str]] = {}
+    tunnel, names = _tunnel_without(saved.tunnel, now.tunnel, stones["peers"], out)
+    relay = _relay_without(saved.relay, now.relay, stones, out)
+    allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.networks}
+    same = relay == saved.relay and tunnel == saved.tunnel
+    rules = _rules_without(saved.rules, now.rules, allowed, None if same else _sources(relay))
+    return HeldTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
+
+
+# --- the tunnel -----------------------------------------------------------------------------------
+
+
+def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
+    """What stands before the first peer, and the peers."""
+    head, *blocks = re.split(r"\n(?=\n# [^\n]*\n\[Peer\]\n)", text)
+    if not all(_HEAD_LINE.fullmatch(line) for line in head.splitlines()):
+        raise Unclear("the tunnel's file has a peer in another form than ours")
+    return head.splitlines(), [_peer(block.strip("\n").splitlines()) for block in blocks]
+
+
+def peers_in(text: str) -> list[PeerBlock]:
+    """The peers of a tunnel's file.
+
+    Raises:
+        Unclear: the file has another form than ours.
+    """
+    return _peers(text)[1]
+
+
+def tunnel_of(text: str, peers: Iterable[PeerBlock]) -> str:
+    """A tunnel's file with other peers, as they are written."""
+    lines = [*_peers(text)[0], *(line for peer in peers for line in ("", *peer.lines))]
+    return "\n".join(lines) + "\n"
+
+
+def _peer(lines: list[str]) -> PeerBlock:
+    keys = [match[1] for line in lines if (match := _KEY.fullmatch(line))]
+    allowed = [line.partition(" = ")[2] for line in lines if line.startswith("AllowedIPs = ")]
+    whole = all(_PEER_LINE.fullmatch(line) for line in lines) and lines.count("[Peer]") == 1
+    name = lines[0].removeprefix("# ")
+    if not whole or len(keys) != 1 or len(allowed) > 1 or not (allowed or name.startswith("next/")):
+        raise Unclear("the tunnel's file has a peer in another form than ours")
+    return PeerBlock(name, keys[0], allowed[0] if allowed else "", tuple(lines))
+
+
+def _tunnel_without(
+    text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]
+) -> tuple[str, dict[str, str]]:
+    """The tunnel's file, and the peers that stay in it: names by key."""
+    lines, peers = _peers(text)
+    present = {peer.key: peer for peer in _peers(now)[1]}
+    names: dict[str, str] = {}
+    changed = False
+    for peer in peers:
+        here = present.get(peer.key)
+        if here is None and peer.key in gone:
+            _note(out, "peers", peer.name)
+            changed = True
+            continue
+        names[peer.key] = peer.name
+        own = list(peer.lines)
+        if here is not None and here.allowed != peer.allowed:
+            own = peer.with_allowed(here.allowed)
+            _note(out, "kept peers", peer.name)
+            changed = True
+        lines = [*lines, "", *own]
+    return ("\n".join(lines) + "\n" if changed else text), names
+
+
+def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, list[str]]) -> str:
+    present = dict(psk_lines(now))
+    result = ""
+    for key, psk in psk_lines(text):
+        if key not in names:
+            continue
+        if present.get(key, psk) != psk:
+            _note(out, "kept peers", names[key])
+        result += f"{key} {present.get(key, psk)}\n"
+    return result
+
+
+def psk_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Public keys with their pre-shared keys.
+
+    Raises:
+        Unclear: a line has another form than ours.
+    """
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) != 2:  # noqa: PLR2004 (a key and its pre-shared key)
+            raise Unclear("the file of pre-shared keys has another form than ours")
+        yield words[0], words[1]
+
+
+# --- the relay ------------------------------------------------------------------------------------
+
+
+def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[str]]) -> str:
+    if not text:
+        return text
+    present, _ = _paths(now), _paths(text)
+    users = _users_without(text, now, stones["users"], out)
+    lines = []
+    for line in text.splitlines():
+        path = PATH_LINE.match(line)
+        name = name_in(path[1]) if path else ""
+        if line.startswith(USERS_LINE):
+            lines.append(users)
+        elif not path or name.startswith(SENTINEL_PREFIX) or line == present.get(name):
+            lines.append(line)
+        elif name in present and _place(line) != _place(present[name]):
+            _note(out, "kept paths", name)
+            lines.append(present[name])
+        elif name in present or name not in stones["paths"]:
+            lines.append(line)
+        else:
+            _note(out, "paths", name)
+    result = "\n".join(lines) + "\n"
+    return text if lines == text.splitlines() else _with_own_sentinel(result)
+
+
+def _with_own_sentinel(text: str) -> str:
+    """Another file has another sentinel: what waits for it must not take the file before for this one."""
+    return re.sub(
+        rf'^  "{SENTINEL_PREFIX}[0-9a-f]+": ',
+        f'  "{SENTINEL_PREFIX}{secrets.token_hex(6)}": ',
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+def _paths(text: str) -> dict[str, str]:
+    """The paths' lines by name.
+
+    Raises:
+        Unclear: a line is none that we write.
+    """
+    lines: dict[str, str] = {}
+    for line in text.splitlines():
+        if path := PATH_LINE.match(line):
+            name = name_in(path[1])
+            if name in lines:
+                raise Unclear("the relay's file has a path twice")
+            if not name.startswith(SENTINEL_PREFIX):
+                lines[name] = line
+        elif line.strip() and not line.startswith("#") and not _SETTING.fullmatch(line):
+            raise Unclear("the relay's file has lines that are not ours")
+    return lines
+
+
+def name_in(quoted: str) -> str:
+    """A path's name from how it is written, in its quotes."""
+    # A relay may have ten thousand: a name without escapes is what stands between its quotes.
+    if "\\" not in quoted:
+        return quoted[1:-1]
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        raise Unclear("the relay's file has a path in another form than ours") from None
+
+
+def _source(line: str) -> str:
+    path = PATH_LINE.match(line)
+    try:
+        return str(json.loads(path[2]).get("source", "")) if path else ""
+    except ValueError:
+        raise Unclear("the relay's file has a path in another form than ours") from None
+
+
+def _place(line: str) -> str:
+    """Login, address and port of a path's source: a login goes nowhere but where the present state sends it."""
+    return _source(line).partition("://")[2].partition("/")[0]
+
+
+def _users(text: str) -> list[dict[str, Any]]:
+    if not text:
+        return []
+    users = users_of(text)
+    if users is None:
+        raise Unclear("the relay's file has its users in another form than ours")
+    return users
+
+
+def _users_without(text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]) -> str:
+    """The line of users: those that are in both as they are now; nobody else's secret, address or right comes back."""
+    present = {str(user.get("user")): user for user in _users(now)}
+    own, users = _users(text), []
+    for user in own:
+        name = str(user.get("user"))
+        if name in present:
+            if present[name] != user:
+                _note(out, "kept users", name)
+            users.append(present[name])
+        elif name in gone:
+            _note(out, "users", name)
+        else:
+            users.append(user)
+    line = next(line for line in text.splitlines() if line.startswith(USERS_LINE))
+    return line if users == own else USERS_LINE + json.dumps(users)
+
+
+def _sources(relay: str) -> set[str]:
+    """Where paths are pulled from, as elements of the set of cameras."""
+    return places_of(_paths(relay).values())
+
+
+def places_of(lines: Iterable[str]) -> set[str]:
+    """Where paths are pulled from, by their lines, as elements of the set of cameras."""
+    places = (_AT.search(_source(line)) for line in lines)
+    return {f"{place[1]} . {place[2] or _RTSP}" for place in places if place}
+
+
+# --- the rules ------------------------------------------------------------------------------------
+
+
+def ssh_in(rules: str) -> tuple[int | None, list[str]]:
+    """The port of SSH and the networks that it is accepted from; no port where the rules are not ours."""
+    port, sets = _SSH.search(rules), elements_in(rules)
+    return int(port[1]) if port else None, [*sets.get("management", []), *sets.get("management_v6", [])]
+
+
+def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
+    """The rules with the present management networks, and of centres and cameras those that are there still.
+
+    `sources` is None where paths and peers are as they were saved: then so are the cameras. What is asked by ONVIF no
+    more is not asked again, then.
+    """
+    if not text:
+        return text
+    text = with_ipv6_of(text, now) if now else text
+    own = elements_in(text)
+    routed = own.get("routed", [])
+    is_reached = partial(_is_within, networks=_by_length([*allowed, *routed]))
+    if "onvif" in own and sources is not None:
+        asked = set(elements_in(now).get("onvif", []))
+        text = with_asked(text, [e for e in own["onvif"] if e in asked and is_reached(e)])
+    keep = {
+        "management": elements_in(now).get("management", []) if now else own.get("management", []),
+        "centres": [e for e in own.get("centres", []) if f"{e}/32" in allowed],
+        "cameras": [e for e in own.get("cameras", []) if sources is None or e in sources],
+    }
+    missing = set(filter(is_reached, sources or ())) - set(keep["cameras"])
+    keep["cameras"] += sorted(missing & set(elements_in(now).get("cameras", [])))
+    if all(keep[name] == own.get(name, []) for name in keep):
+        return text
+    return "".join(with_elements(text, keep))
+
+
+def _by_length(networks: Iterable[str]) -> dict[int, set[int]]:
+    """Networks by how long they are, for looking up thousands of addresses: each by the number of its first one."""
+    by_length: dict[int, set[int]] = {}
+    for written in networks:
+        try:
+            network = IPv4Network(written)
+        except ValueError:
+            raise Unclear("the tunnel's file has a peer in another form than ours") from None
+        by_length.setdefault(network.prefixlen, set()).add(int(network.network_address))
+    return by_length
+
+
+def _is_within(element: str, networks: Mapping[int, set[int]]) -> bool:
+    """Whether a device (`address . port`) lies in one of some networks."""
+    try:
+        address = int(IPv4Address(element.partition(" ")[0]))
+    except ValueError:
+        return False
+    return any(address >> (32 - length) << (32 - length) in of for length, of in networks.items())
+
+
+def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
+    """The lines of the rules with other elements in those of our sets that are named."""
+    name = ""
+    for line in text.splitlines():
+        if match := _SET.fullmatch(line):
+            name = match[1]
+        elif name in keep and line == "\t}":
+            if keep[name]:
+                yield f"\t\telements = {{ {', '.join(keep[name])} }}\n"
+            name = ""
+        if not (name in keep and _ELEMENTS.fullmatch(line)):
+            yield f"{line}\n"
+
+
+def with_ipv6_of(rules: str, now: str) -> str:
+    """The rules with what the present ones let in over IPv6: from where SSH may come, and what the host has to hear.
+
+    Raises:
+        Unclear: they have another form than ours.
+    """
+    bare = _SIX_HEARD.sub("", _SIX_SSH.sub("", _SIX_SETS.sub("", _SIX_ADMIT.sub("", rules))))
+    if "management_v6" in bare:
+        raise Unclear("the rules have a set in another form than ours")
+    port = _BEFORE_SIX_SSH.search(bare)
+    parts = (
+        (_SIX_SETS, _BEFORE_SIX_SETS),
+        (_SIX_ADMIT, _BEFORE_SIX_ADMIT),
+        (_SIX_SSH, _BEFORE_SIX_SSH),
+        (_SIX_HEARD, _BEFORE_SIX_HEARD),
+    )
+    for part, place in parts:
+        present = part.search(now)
+        if present is None:
+            continue
+        before = place.search(bare)
+        if before is None or port is None:
+            raise Unclear("the rules have a set in another form than ours")
+        added = re.sub(r"(?<=@management_v6 tcp dport )\d+", port[1], present[0])
+        bare = bare[: before.end()] + added + bare[before.end() :]
+    return bare
+
+
+def with_asked(rules: str, elements: list[str]) -> str:
+    """The rules by which a probe may ask at these places by ONVIF, and at no other.
+
+    Raises:
+        Unclear: they have another form than ours.
+    """
+    bare = _ASKED_SET.sub("", rules).replace(_ASKED_LINE, "").replace(_ASKED_ROUTED_LINE, "")
+    if not elements:
+        return bare
+    place = _BEFORE_ASKED_SET.search(bare)
+    if place is None or _AFTER_ASKED_LINE not in bare:
+        raise Unclear("the rules have a set in another form than ours")
+    names = f"\t\ttype ipv4_addr . inet_service\n\t\telements = {{ {', '.join(elements)} }}\n"
+    whole = f"{bare[: place.end()]}\tset onvif {{\n{names}\t}}\n\n{bare[place.end() :]}"
+    lines = _ASKED_LINE + (_ASKED_ROUTED_LINE if _ROUTED_SET in bare else "")
+    return whole.replace(_AFTER_ASKED_LINE, lines + _AFTER_ASKED_LINE, 1)
+
+
+def elements_in(rules: str) -> dict[str, list[str]]:
+    """The elements of our sets.
+
+    Raises:
+        Unclear: a set has another form than ours.
+    """
+    sets: dict[str, list[str]] = {}
+    name = ""
+    for line in rules.splitlines():
+        if match := _SET.fullmatch(line):
+            name = match[1]
+            sets[name] = []
+        elif name and line == "\t}":
+            name = ""
+        elif name and (elements := _ELEMENTS.fullmatch(line)):
+            sets[name] += elements[1].split(", ")
+        elif name and not _SET_LINE.fullmatch(line):
+            raise Unclear("the rules have a set in another form than ours")
+    return sets
+
+
+def _note(out: dict[str, list[str]], kind: str, name: str) -> None:
+    out.setdefault(kind, []).append(name)

@@ -1,0 +1,1 @@
+"""WireGuard. Imports `machine`."""

@@ -1,0 +1,224 @@
+"""Whether gateways at the other end of a tunnel answer: small packets, packets as large as the tunnel's, and refusals.
+
+By ICMP, which both ends let through. A gateway whose package refuses ports that it does not map refuses a question
+that nobody answers as well (a time stamp): so it is known what its silence about a port means. What it means is judged
+on the controller.
+
+Where gateways were seen last: what goes and comes back is called from here at once.
+
+A peer that is taken out and put in anew has no endpoint, and its gateway goes on with a session that nobody has any
+more: it makes a new one only when that is two minutes old. So a peer's endpoint is kept when it goes, and given back
+when it comes: then the first packet to one of its cameras makes a handshake. A gateway that is elsewhere by then is not
+reached by that, and comes by itself as before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from provisioner_host.machine import files, paths
+from provisioner_host.tunnel import interface
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import GatewayEvidenceAnswer
+
+
+_KEY, _PLACE = "PublicKey = ", "Endpoint = "
+# On tmpfs; what is older leads nowhere: gateways behind carriers' address translation move.
+_KEPT_S = 7 * 86400
+_MOST = 4096
+
+
+def remember(present: Mapping[str, str], staying: frozenset[str], now: float | None = None) -> dict[str, str]:
+    """Keep the endpoints of the live peers that go, and give those that are known: by public key.
+
+    Args:
+        present: where the live peers are, by public key.
+        staying: the public keys of the peers that stay or come.
+        now: this moment, in seconds since 1970.
+    """
+    at = time.time() if now is None else now
+    known = {key: one for key, one in _read().items() if 0 <= at - one[1] <= _KEPT_S}
+    going = {key: (place, at) for key, place in present.items() if key not in staying and place}
+    listed = _newest(known | going)
+    if going:
+        _write(listed)
+    return {key: place for key, (place, _) in listed.items()}
+
+
+def _newest(known: Mapping[str, tuple[str, float]]) -> dict[str, tuple[str, float]]:
+    return dict(sorted(known.items(), key=lambda entry: entry[1][1], reverse=True)[:_MOST])
+
+
+def _write(known: Mapping[str, tuple[str, float]]) -> None:
+    with contextlib.suppress(OSError):  # no room: it comes by itself, later
+        paths.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write_json(paths.ENDPOINTS, {key: list(one) for key, one in _newest(known).items()})
+
+
+def with_endpoints(conf: str, known: Mapping[str, str], present: Mapping[str, str]) -> str:
+    """A tunnel's file with the endpoints of peers that come anew. Pure.
+
+    Args:
+        conf: the file, as `wg` takes it.
+        known: endpoints by public key.
+        present: the live peers: where those are the tunnel knows itself.
+    """
+    blocks = conf.split("[Peer]\n")
+    whole = [blocks[0]]
+    for block in blocks[1:]:
+        key = next((line[len(_KEY) :] for line in block.splitlines() if line.startswith(_KEY)), "")
+        has_one = key in present or any(line.startswith(_PLACE) for line in block.splitlines())
+        whole.append(f"{_PLACE}{known[key]}\n{block}" if key in known and not has_one else block)
+    return "[Peer]\n".join(whole)
+
+
+def live() -> dict[str, str]:
+    """Where each live peer was seen last, by public key; empty where it never was."""
+    return interface.places(paths.TUNNEL)
+
+
+def keep(places: Mapping[str, str], *, over: bool = True) -> None:
+    """Keep where peers are that are about to be called anew.
+
+    Args:
+        places: endpoints by public key.
+        over: whether they count more than what is kept already.
+    """
+    now = time.time()
+    new = {key: (place, now) for key, place in places.items() if place}
+    if new:
+        _write((_read() | new) if over else (new | _read()))
+
+
+def _read() -> dict[str, tuple[str, float]]:
+    kept = files.read_json(paths.ENDPOINTS)
+    if not isinstance(kept, dict):
+        return {}
+    entries = ((key, one) for key, one in kept.items() if isinstance(one, list) and len(one) == 2)  # noqa: PLR2004
+    return {
+        str(key): (str(one[0]), float(one[1]))
+        for key, one in entries
+        if isinstance(one[0], str) and isinstance(one[1], (int, float)) and not set(one[0]) & set(" \t\n")
+    }
+
+
+_ECHO_REPLY, _UNREACHABLE, _ECHO, _TIMESTAMP = 0, 3, 8, 13
+_HEADERS = 28
+_SMALL = 56
+_TIMESTAMP_BYTES = 12
+# A lost packet is not an answer that is not given; a gateway's kernel gives a refusal a second to one asker.
+_TRIES = 4
+_PAUSE_S = 0.8
+_AT_ONCE = 200
+_NEVER_FRAGMENT = (socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER, IP_PMTUDISC_PROBE
+_MARK = (socket.SOL_SOCKET, 36)  # SO_MARK
+_SMALL_WORD, _FULL_WORD, _REFUSED_WORD = 1, 2, 3
+
+
+def answers(addresses: Iterable[str], mtu: int, until: float, mark: int = 0) -> list[GatewayEvidenceAnswer]:
+    """How each gateway answers; none is said of where the kernel gives no socket for it.
+
+    Args:
+        addresses: the gateways' own, within the tunnel.
+        mtu: the tunnel's largest packet.
+        until: when to ask no more, on the monotonic clock.
+        mark: of the packets, by which rules know them.
+    """
+    wanted = sorted(set(addresses))[:_AT_ONCE]
+    if not wanted or mtu <= _HEADERS + _SMALL:
+        return []
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as link:
+            link.setsockopt(*_NEVER_FRAGMENT)
+            if mark:
+                link.setsockopt(*_MARK, mark)
+            heard = _Asking(link, mtu).ask(wanted, until)
+    except OSError:
+        return []
+    return [
+        {
+            "address": address,
+            "small": (address, _SMALL_WORD) in heard,
+            "full": (address, _FULL_WORD) in heard,
+            "size": mtu,
+            "refuses": (address, _REFUSED_WORD) in heard,
+        }
+        for address in wanted
+    ]
+
+
+class _Asking:
+    """One socket, and what was heard on it."""
+
+    def __init__(self, link: socket.socket, mtu: int) -> None:
+        self._link = link
+        self._us = os.getpid() & 0xFFFF
+        self._questions = {
+            _SMALL_WORD: question(_ECHO, self._us, _SMALL_WORD, _SMALL),
+            _FULL_WORD: question(_ECHO, self._us, _FULL_WORD, mtu - _HEADERS),
+            _REFUSED_WORD: question(_TIMESTAMP, self._us, _REFUSED_WORD, _TIMESTAMP_BYTES),
+        }
+        self._heard: set[tuple[str, int]] = set()
+
+    def ask(self, addresses: list[str], until: float) -> set[tuple[str, int]]:
+        """Which question of ours was answered by whom."""
+        open_ = {(address, word) for address in addresses for word in self._questions}
+        for _ in range(_TRIES):
+            for address, word in sorted(open_ - self._heard):
+                # One that cannot leave is one that is not answered.
+                with contextlib.suppress(OSError):
+                    self._link.sendto(self._questions[word], (address, 0))
+            self._listen(open_, min(until, time.monotonic() + _PAUSE_S))
+            if open_ <= self._heard or time.monotonic() >= until:
+                break
+        return self._heard & open_
+
+    def _listen(self, wanted: set[tuple[str, int]], until: float) -> None:
+        self._link.setblocking(False)  # noqa: FBT003 (the socket's own)
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._link, selectors.EVENT_READ)
+            while not wanted <= self._heard and (left := until - time.monotonic()) > 0 and ready.select(left):
+                with contextlib.suppress(OSError):
+                    packet, place = self._link.recvfrom(65535)
+                    if word := answered(packet, self._us):
+                        self._heard.add((place[0], word))
+
+
+def question(kind: int, us: int, word: int, size: int) -> bytes:
+    """An ICMP question of ours with so many bytes after its header."""
+    head = struct.pack("!BBHHH", kind, 0, 0, us, word)
+    packet = head + bytes(size)
+    return head[:2] + struct.pack("!H", _checksum(packet)) + packet[4:]
+
+
+def _checksum(packet: bytes) -> int:
+    padded = packet + b"\0" * (len(packet) % 2)
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def answered(packet: bytes, us: int) -> int:
+    """Which of our questions a packet answers, with its IP header as it came; 0 for none."""
+    message = _inside(packet)
+    if len(message) < 8:  # noqa: PLR2004 (an ICMP header)
+        return 0
+    if message[0] == _ECHO_REPLY:
+        return next((word for word in (_SMALL_WORD, _FULL_WORD) if message[4:8] == struct.pack("!HH", us, word)), 0)
+    refused = _inside(message[8:]) if message[0] == _UNREACHABLE else b""
+    if refused[:1] == bytes([_TIMESTAMP]) and refused[4:8] == struct.pack("!HH", us, _REFUSED_WORD):
+        return _REFUSED_WORD
+    return 0
+
+
+def _inside(packet: bytes) -> bytes:
+    """What an IPv4 packet carries."""
+    return packet[(packet[0] & 0x0F) * 4 :] if packet else b""

@@ -1,0 +1,302 @@
+"""The tunnel `wg-prov`: read, check, bring up, change without cutting anybody."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provisioner_host.machine import paths
+from provisioner_host.machine.files import keyed_digest
+from provisioner_host.machine.namespace import scratch
+from provisioner_host.machine.paths import SIDE
+from provisioner_host.machine.shell import Failed, run
+from provisioner_host.tunnel import endpoints, interface, key_change, second_tunnel
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import LinkAnswer, PeerAnswer, RouteAnswer, TunnelAnswer
+
+_READ = "Unable to modify interface"
+_PORT = "ListenPort = "
+_MOST_ROUTES = 20
+
+
+def spliced(conf: Path, psk_file: Path, own: Path | None = None) -> str:
+    """The file that `wg` takes: the rendered one with the private key and the pre-shared keys put in.
+
+    A `syncconf` file without `PrivateKey` erases the live key, and one without `[Interface]` moves the
+    port: both are refused here.
+
+    Raises:
+        Failed: the key is missing, or a peer has no pre-shared key.
+    """
+    key = own or paths.WG_KEY
+    if not key.exists():
+        raise Failed(f"{key} is missing: run provisioner keys init")
+    psks = dict(line.split() for line in psk_file.read_text().splitlines())
+    lines = []
+    for line in conf.read_text().splitlines():
+        lines.append(line)
+        if line.strip() == "[Interface]":
+            lines.append(f"PrivateKey = {key.read_text().strip()}")
+        if line.startswith("PublicKey = "):
+            peer = line.removeprefix("PublicKey = ")
+            if peer not in psks:
+                raise Failed(f"peer {peer} has no pre-shared key in {psk_file}")
+            lines.append(f"PresharedKey = {psks[peer]}")
+    if "[Interface]" not in (line.strip() for line in lines):
+        raise Failed(f"{conf} has no [Interface]")
+    return "\n".join(lines) + "\n"
+
+
+def peers_in(conf: str) -> list[str]:
+    """The public keys of a rendered file's peers."""
+    return [line.removeprefix("PublicKey = ") for line in conf.splitlines() if line.startswith("PublicKey = ")]
+
+
+def check(conf: Path, psk_file: Path) -> None:
+    """Try a file without the live interface (`wg-quick strip` checks nothing).
+
+    `wg` reads the whole file before it looks for the interface: on one that is not there, a good file shows by
+    what it complains of. Where it complains of anything else, a scratch interface in a scratch namespace decides.
+
+    Raises:
+        Failed: `wg` refuses it.
+    """
+    scratch_name = f"wgc{os.getpid() % 10**9}"
+    with interface.private(spliced(conf, psk_file)) as text:
+        if _READ in run(["wg", "setconf", scratch_name, text], check=False).stderr:
+            return
+        _check_on_scratch(scratch_name, text)
+
+
+def _check_on_scratch(name: str, text: str) -> None:
+    with scratch() as aside:
+        if aside.run(["ip", "link", "add", name, "type", "wireguard"], check=False).returncode != 0:
+            aside.run(["wireguard-go", name])
+        aside.run(["wg", "setconf", name, text])
+
+
+def exists() -> bool:
+    """Tell whether the interface is there."""
+    return interface.exists(paths.TUNNEL)
+
+
+def up(*, in_unit: bool = False) -> None:
+    """Bring the installed tunnel up, or bring a running one to what is installed; nobody is cut.
+
+    While a relay changes its own key the second tunnel goes with it. Where the first one takes another key it calls all
+    its gateways, with which no session of the former key is left: they would wait up to 15 s before they greet anew.
+    Where it gives a key back that only follows from now on, those who were heard with that are at the second tunnel:
+    that is made before, so that nothing lies between their last packet at the one and their call from the other.
+
+    Args:
+        in_unit: whether the tunnel's unit calls this: what WireGuard runs in user space lives on in it.
+
+    Raises:
+        Failed: a program refused, or a file is missing.
+    """
+    link = json.loads(paths.TUNNEL_FILE.read_text())
+    following = second_tunnel.wanted(link)
+    text = spliced(paths.WG_FILE, paths.PSK_FILE)
+    staying = frozenset(peers_in(text))
+    former = interface.public_key(paths.TUNNEL) if exists() else ""
+    if not exists():
+        interface.make(paths.TUNNEL)
+    if following is None:
+        # It has the port that the first one may take now, and knows where its gateways are.
+        endpoints.keep(second_tunnel.places())
+        second_tunnel.down()
+    present = endpoints.live()
+    is_another_key = bool(former) and former != second_tunnel.public_key_of(paths.WG_KEY)
+    there: frozenset[str] = frozenset()
+    if is_another_key:
+        endpoints.keep({key: place for key, place in present.items() if place}, over=following is not None)
+        present = {}
+        if following is not None and former == following.public_key:
+            there = frozenset(key for key, at in key_change.handshakes().items() if at)
+            second_tunnel.make(link, in_unit=in_unit)
+    # A gateway that speaks with its next key already keeps its addresses.
+    conf = key_change.settled(text, key_change.handshakes())
+    known = endpoints.remember(present, staying)
+    conf = with_port(endpoints.with_endpoints(conf, known, present), _own_port())
+    if is_another_key:
+        interface.begin_anew(paths.TUNNEL, second_tunnel.calling(conf, there))
+    else:
+        interface.sync(paths.TUNNEL, conf)
+        interface.exactly(paths.TUNNEL, link)
+    if following is not None:
+        second = spliced(paths.WG_FILE, paths.PSK_FILE, paths.WG_KEY_NEXT)
+        second_tunnel.up(second, following, link, known, there=there, in_unit=in_unit)
+    if is_another_key:
+        interface.exactly(paths.TUNNEL, link)
+        interface.sync(paths.TUNNEL, conf)
+
+
+def with_port(conf: str, port: int) -> str:
+    """A tunnel's file with the port that the interface has already, where it names none, as a centre's. Pure.
+
+    WireGuard would take another one. Whoever sends to the former one is not heard before he has heard from the new one,
+    and a centre that only reads says nothing to its relays for up to 25 s.
+    """
+    if not port or any(line.startswith(_PORT) for line in conf.splitlines()):
+        return conf
+    return conf.replace("[Interface]\n", f"[Interface]\n{_PORT}{port}\n", 1)
+
+
+def _own_port() -> int:
+    done = run(["wg", "show", paths.TUNNEL, "listen-port"], check=False)
+    text = done.stdout.strip()
+    return int(text) if done.returncode == 0 and text.isdigit() else 0
+
+
+def down() -> None:
+    """Take the tunnel down, and the second one where there is one."""
+    second_tunnel.down()
+    interface.take_down(paths.TUNNEL)
+
+
+def live_link() -> LinkAnswer:
+    """The interface's addresses, routes and MTU."""
+    return interface.live_link(paths.TUNNEL)
+
+
+def listened_ports() -> frozenset[int]:
+    """The ports on which the live tunnels take packets."""
+    return frozenset(port for port in (_own_port(), second_tunnel.listens_on()) if port)
+
+
+def routes_elsewhere(networks: Sequence[str]) -> list[RouteAnswer]:
+    """The routes of other interfaces inside of networks that the tunnel is to have, some of many.
+
+    A narrower one goes before the tunnel's; one that is as wide is replaced by it, and gone. Of other sides' tunnels
+    the wider ones, too: ours would go before those.
+    """
+    elsewhere: list[RouteAnswer] = []
+    for network in networks:
+        within = _routes_of("root", network)
+        around = _routes_of("match", network) if SIDE else []
+        wider = [route for route in around if is_of_a_side(route["device"])]
+        elsewhere += [*within, *(route for route in wider if route not in within)]
+    return elsewhere[:_MOST_ROUTES]
+
+
+def _routes_of(how: str, network: str) -> list[RouteAnswer]:
+    listed = run(["ip", "-j", "-4", "route", "show", "table", "main", how, network], check=False)
+    routes = json.loads(listed.stdout or "[]")
+    return [
+        {"network": interface.network(route["dst"]), "device": route.get("dev", "")}
+        for route in routes
+        if route.get("dev") not in {paths.TUNNEL, paths.SECOND_TUNNEL}
+    ]
+
+
+def is_of_a_side(device: str) -> bool:
+    """Whether an interface is the tunnel of another side of this host."""
+    return device.startswith(paths.TUNNELS_OF_SIDES) and device != paths.TUNNEL
+
+
+def refuse_collision(tunnel_file: Path) -> None:
+    """Refuse, before anything is touched, a tunnel whose networks another side of this host has: one would lose them.
+
+    Args:
+        tunnel_file: what is wanted of the interface.
+
+    Raises:
+        Failed: with the network and the interface.
+    """
+    link = json.loads(tunnel_file.read_text())
+    for route in routes_elsewhere([*link["routes"], link["address"]]):
+        if is_of_a_side(route["device"]):
+            raise Failed(
+                f"{route['network']} is reached by {route['device']}, the tunnel of another side of this host: two"
+                " inventories on one centre need pools that do not meet"
+            )
+    others = json.loads(run(["ip", "-j", "-4", "address", "show"], check=False).stdout or "[]")
+    own = link["address"].partition("/")[0]
+    for device in others:
+        if is_of_a_side(device["ifname"]) and any(a.get("local") == own for a in device.get("addr_info", ())):
+            raise Failed(f"{own} is the address of {device['ifname']}, the tunnel of another side of this host")
+
+
+def live(key: str) -> TunnelAnswer | None:
+    """The live tunnel without its secrets, or None where it is not up.
+
+    Pre-shared keys come as keyed digests; endpoints, handshakes and counters are in it, and are left out
+    of the live digest.
+    """
+    if (lines := _dump()) is None:
+        return None
+    _, public_key, port, _ = lines[0].split("\t")
+    peers = _peers(lines[1:], key)
+    link = live_link()
+    answer: TunnelAnswer = {
+        "public_key": public_key,
+        "listen_port": int(port),
+        "addresses": link["addresses"],
+        "routes": link["routes"],
+        "mtu": link["mtu"],
+        "peers": peers,
+    }
+    if (second := second_tunnel.dumped()) is not None:
+        beside = _peers(second[1:], key)
+        answer["following"] = second_tunnel.described(second[0], beside, peers)
+        answer["peers"] = second_tunnel.later_of(peers, beside)
+    return answer
+
+
+def live_peers(key: str) -> dict[str, PeerAnswer] | None:
+    """The live tunnel's peers by public key, as `live` does, or None where it is not up."""
+    lines = _dump()
+    if lines is None:
+        return None
+    second = second_tunnel.dumped()
+    peers = _peers(lines[1:], key)
+    return peers if second is None else second_tunnel.later_of(peers, _peers(second[1:], key))
+
+
+def _dump() -> list[str] | None:
+    return interface.dump(paths.TUNNEL)
+
+
+def _peers(lines: list[str], key: str) -> dict[str, PeerAnswer]:
+    return {peer["public_key"]: peer for peer in (_peer(line, key) for line in lines)}
+
+
+def _peer(line: str, key: str) -> PeerAnswer:
+    public_key, psk, endpoint, allowed, handshake, rx, tx, keepalive = line.split("\t")
+    return {
+        "public_key": public_key,
+        "psk": keyed_digest(key, psk.encode()) if psk != "(none)" else None,
+        "endpoint": None if endpoint == "(none)" else endpoint,
+        "allowed_ips": sorted(allowed.split(",")) if allowed != "(none)" else [],
+        "keepalive_s": None if keepalive == "off" else int(keepalive),
+        "handshake": int(handshake),
+        "received_bytes": int(rx),
+        "sent_bytes": int(tx),
+    }
+
+
+def configuration(live: TunnelAnswer | None, pairs: Iterable[key_change.KeyPair] = ()) -> dict[str, Any] | None:
+    """What of a live tunnel is configuration: without endpoints, handshakes and counters.
+
+    A tunnel without a fixed port has a random one, which is no configuration either. Nor is it which of a site's two
+    peers has its addresses while its gateway changes its key, or at which of a relay's two tunnels a gateway is.
+    """
+    if live is None:
+        return None
+    allowed = {name: peer["allowed_ips"] for name, peer in live["peers"].items()}
+    for pair in pairs:
+        if allowed.get(pair.following) and not allowed.get(pair.present, [""]):
+            allowed[pair.present], allowed[pair.following] = allowed[pair.following], []
+    peers = {
+        name: {"psk": peer["psk"], "allowed_ips": allowed[name], "keepalive_s": peer["keepalive_s"]}
+        for name, peer in live["peers"].items()
+    }
+    link = {"addresses": live["addresses"], "routes": live["routes"], "mtu": live["mtu"]}
+    configured = {"public_key": live["public_key"], **link, "peers": peers}
+    if (following := live.get("following")) is not None:
+        configured["following"] = {name: value for name, value in following.items() if name != "moved"}
+    return configured

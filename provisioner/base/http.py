@@ -1,0 +1,268 @@
+"""A door to HTTP: one request, no redirect, no proxy, no login of a machine's own, a bounded answer.
+
+One attempt to reach a server, and how often and how long it is tried: whatever is at the other end, it ends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+import requests
+from requests.auth import HTTPBasicAuth
+from urllib3.exceptions import HTTPError
+
+from provisioner.base.secret import Secret
+
+T = TypeVar("T")
+
+ATTEMPT_S: Final = 20.0
+"""So long one attempt may take, the name of the server and its certificate looked up."""
+TOTAL_S: Final = 90.0
+"""So long all attempts may take."""
+MOST_ATTEMPTS: Final = 4
+_FIRST_PAUSE_S: Final = 2.0
+_LONGER: Final = 3.0
+_SHORTEST_S: Final = 0.1
+
+
+class ReachError(Exception):
+    """A server was not reached, or took nothing.
+
+    Attributes:
+        reason: why, in a sentence without anything that the other end said, nor an address of a person.
+        hint: what to do.
+        lasting: whether it would be the same a moment later.
+        attempts: how often it was tried.
+    """
+
+    def __init__(self, reason: str, hint: str, *, lasting: bool = False, attempts: int = 1) -> None:
+        super().__init__(reason)
+        self.attempts = attempts
+        self.reason = reason
+        self.hint = hint
+        self.lasting = lasting
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server is waited for.
+
+    Attributes:
+        authorities: a file with certificates of an authority of one's own; empty takes the system's.
+        pause: lets time pass.
+    """
+
+    attempt_s: float = ATTEMPT_S
+    total_s: float = TOTAL_S
+    attempts: int = MOST_ATTEMPTS
+    first_pause_s: float = _FIRST_PAUSE_S
+    authorities: str = ""
+    pause: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Patience:
+        """The usual one, with the authorities that the environment names."""
+        names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+        return cls(authorities=next((value for name in names if (value := environment.get(name, ""))), ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Reached(Generic[T]):
+    """What came of it, and after how many attempts."""
+
+    value: T
+    attempts: int
+
+
+def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
+    """Try, and try again after pauses that grow, until it works, cannot work, or took too long.
+
+    Args:
+        attempt: one attempt, with how long it may take.
+        patience: how long and how often.
+
+    Raises:
+        ReachError: it did not work; the last reason, and how often it was tried.
+    """
+    until = time.monotonic() + patience.total_s
+    pause = patience.first_pause_s
+    number = 0
+    while True:
+        number += 1
+        try:
+            seconds = max(_SHORTEST_S, min(patience.attempt_s, until - time.monotonic()))
+            return Reached(within(seconds, partial(attempt, seconds)), number)
+        except ReachError as error:
+            left = until - time.monotonic() - pause
+            if error.lasting or number >= patience.attempts or left <= 0:
+                times = f" (tried {number} times)" if number > 1 else ""
+                raise ReachError(error.reason + times, error.hint, lasting=error.lasting, attempts=number) from None
+        patience.pause(pause)
+        pause *= _LONGER
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Do something in so many seconds, or leave it: its thread is not waited for, and ends with the program.
+
+    A server that sends a byte now and then keeps any time-out of a socket from ever coming.
+
+    Raises:
+        ReachError: it took longer, or failed so.
+    """
+    values: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            values.append(call())
+        except BaseException as error:  # noqa: BLE001 (raised again by who waits)
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="attempt")
+    thread.start()
+    thread.join(max(0.0, seconds))
+    if values:
+        return values[0]
+    if errors:
+        raise errors[0]
+    raise ReachError(f"it did not answer within {seconds:.0f} s", "see whether the server runs, and what it waits for")
+
+
+_BLOCK: Final = 16 * 1024
+_OK: Final = range(200, 300)
+_REDIRECTS: Final = range(300, 400)
+_TOO_MANY: Final = 429
+_TIME_OUT: Final = 408
+_FIRST_OF_SERVER: Final = 500
+_LOGIN: Final = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLogin:
+    """A name and a password for HTTP's basic authentication, or a mail server's login."""
+
+    username: Secret
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a server is asked.
+
+    Attributes:
+        method: `GET`, `POST`, …
+        url: where to, checked before.
+        body: JSON; empty sends none.
+        headers: beside those that every request has.
+        login: for HTTP's basic authentication.
+        most_bytes: so much of the answer is read; the rest is left.
+    """
+
+    method: str
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    login: ServerLogin | None = None
+    most_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What a server answered: its number, and as much of its body as was to be read."""
+
+    status: int
+    body: bytes
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a person is told to look at.
+
+    Attributes:
+        place: where the address stands: a file, or a variable.
+        login: what the server is to know, and where that stands.
+    """
+
+    place: str
+    login: str
+
+
+def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> HttpAnswer:
+    """Send a request, and take whatever number the server answers.
+
+    Args:
+        request: what is asked.
+        seconds: how long the server may be silent.
+        advice: what an error tells a person to look at.
+        authorities: a file of certificates; empty takes the usual ones.
+
+    Raises:
+        ReachError: there is no answer.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    login = request.login
+    try:
+        with session.request(
+            request.method,
+            request.url,
+            data=request.body or None,
+            headers=_headers(request),
+            auth=HTTPBasicAuth(login.username.reveal().encode(), login.password.reveal().encode()) if login else None,
+            timeout=seconds,
+            verify=authorities or True,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            return _read(answer, request.most_bytes)
+    except requests.exceptions.SSLError:
+        hint = "see that its certificate is valid and its authority known (REQUESTS_CA_BUNDLE names one's own)"
+        raise ReachError("its certificate is not trusted", hint, lasting=True) from None
+    except requests.exceptions.Timeout:
+        raise ReachError("it did not answer in time", "see whether the server runs, and what it waits for") from None
+    except (requests.RequestException, HTTPError, OSError, ValueError):
+        hint = f"see whether the address in {advice.place} is right, the server runs, and this machine gets there"
+        raise ReachError("it cannot be reached, or speaks no HTTP", hint) from None
+    finally:
+        session.close()
+
+
+def taken(answer: HttpAnswer, advice: Advice) -> HttpAnswer:
+    """An answer whose number says that what was sent was taken.
+
+    Raises:
+        ReachError: it says another thing.
+    """
+    status = answer.status
+    if status in _OK:
+        return answer
+    if status in _REDIRECTS:
+        hint = f"write the address itself into {advice.place}"
+        raise ReachError(f"it answers {status}: a redirect is not followed", hint, lasting=True)
+    if status in _LOGIN:
+        hint = f"see that {advice.login} is the one that the server knows"
+        raise ReachError(f"it answers {status}: it does not take what it is sent from here", hint, lasting=True)
+    is_passing = status in {_TOO_MANY, _TIME_OUT} or status >= _FIRST_OF_SERVER
+    hint = "see the server's own log" if is_passing else f"see that the address in {advice.place} is the right one"
+    raise ReachError(f"it answers {status}", hint, lasting=not is_passing)
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    content = {"Content-Type": "application/json"} if request.body else {}
+    return {"User-Agent": "provisioner", "Accept-Encoding": "identity", **content, **request.headers}
+
+
+def _read(answer: requests.Response, most_bytes: int) -> HttpAnswer:
+    """Read an answer up to a bound; what is longer is cut off, and said to be."""
+    blocks: list[bytes] = []
+    size = 0
+    while size <= most_bytes and (block := answer.raw.read(_BLOCK, decode_content=False)):
+        blocks.append(block)
+        size += len(block)
+    return HttpAnswer(answer.status_code, b"".join(blocks)[:most_bytes], is_cut=size > most_bytes)

@@ -1,0 +1,418 @@
+"""Finished English sentences, said again in another language. Pure.
+
+A problem, a cause, a reason of a change is one English sentence where it arises, with its values in it; so it stands in
+documents, in saved plans and in the history. What is shown of it is matched with the sentence that it was made of, and
+its values are restated where they are sentences themselves. Of several readings that one counts which leaves the
+fewest words unexplained. A name, a path, a word of a device is in no catalogue, and stays as it is.
+
+Which language a person reads. Pure.
+
+The option, then PROVISIONER_LANGUAGE, then English. `LANG` and `LC_ALL` are not asked: they are the machine's and not
+the reader's, nightly runs have none, and a script that reads a text would break on the day somebody sets them.
+
+`vi.po` as it is read: the only module that knows polib, which is imported when Vietnamese is asked for.
+
+Sentences with named places in braces. Pure.
+
+`{host}` is a place; any other brace is a brace, and what is filled in is never looked into again.
+
+Says sentences in one language; English by itself, any other out of its catalogue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from itertools import chain
+from pathlib import Path
+
+from provisioner.base.errors import UsageError
+from provisioner.base.text import plural_of
+
+VARIABLE = "PROVISIONER_LANGUAGE"
+
+
+class Language(StrEnum):
+    """Engineers read English, provinces read Vietnamese."""
+
+    EN = "en"
+    VI = "vi"
+
+
+class UnknownLanguageError(UsageError):
+    """A language that no catalogue is in."""
+
+
+def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
+    """The language that is asked for.
+
+    Args:
+        option: what the command line says; None where it says nothing.
+        environment: the caller's.
+
+    Raises:
+        UnknownLanguageError: there is no such language.
+    """
+    named, where = (option, "--language") if option else (environment.get(VARIABLE, ""), VARIABLE)
+    if not named:
+        return Language.EN
+    try:
+        return Language(named.lower())
+    except ValueError:
+        message = f"{where} is {named[:40]!r}, which is no language here"
+        raise UnknownLanguageError(message, hint=f"write {' or '.join(Language)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What stands for each English sentence.
+
+    Attributes:
+        sentences: by msgid; by the singular where it has a plural.
+        plurals: the singular of each msgid that is a plural.
+        words: by the name of a list of values and the value; these are never taken for a word in a sentence.
+    """
+
+    sentences: Mapping[str, str]
+    plurals: Mapping[str, str]
+    words: Mapping[tuple[str, str], str]
+
+
+def catalogue_file(language: Language) -> Path:
+    """The file that people edit."""
+    return Path(__file__).with_name(f"{language.value}.po")
+
+
+@lru_cache(maxsize=len(Language))
+def catalogue_of(language: Language) -> Catalogue:
+    """The catalogue of a language that has one. Its plurals are one form: Vietnamese nouns do not change."""
+    from polib import pofile  # noqa: PLC0415 (English does not pay for it)
+
+    sentences: dict[str, str] = {}
+    plurals: dict[str, str] = {}
+    words: dict[tuple[str, str], str] = {}
+    for entry in pofile(str(catalogue_file(language)), encoding="utf-8"):
+        text = entry.msgstr_plural[0] if entry.msgid_plural else entry.msgstr
+        if entry.obsolete or not text:
+            continue
+        if entry.msgctxt:
+            words[entry.msgctxt, entry.msgid] = text
+            continue
+        sentences[entry.msgid] = text
+        if entry.msgid_plural:
+            plurals[entry.msgid_plural] = entry.msgid
+    return Catalogue(sentences, plurals, words)
+
+
+_PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
+
+def filled(sentence: str, values: Mapping[str, object]) -> str:
+    """A sentence with its places filled in; a place of which nothing is known stays as it is."""
+    if "{" not in sentence:
+        return sentence
+    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), sentence)
+
+
+def places_of(sentence: str) -> tuple[str, ...]:
+    """The names of a sentence's places, in their order."""
+    return tuple(_PLACE.findall(sentence))
+
+
+def literals_of(sentence: str) -> tuple[str, ...]:
+    """What stands before, between and behind the places of a sentence: one more than there are places."""
+    return tuple(_PLACE.split(sentence)[::2])
+
+
+def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:
+    """What a sentence's places hold where `text` is that sentence: nothing where it is not, two readings at most.
+
+    In the one each place but the last holds as little as it can, in the other each but the first. Of several beside
+    each other the first one holds all. Each reading takes no longer than the text is long.
+    """
+    names, literals = places_of(sentence), literals_of(sentence)
+    first = _read(text, literals)
+    if first is None:
+        return
+    yield from _agreeing(names, first)
+    backwards = _read(text[::-1], [literal[::-1] for literal in literals[::-1]])
+    if backwards and "" not in literals[1:-1]:
+        last = tuple(value[::-1] for value in backwards[::-1])
+        if last != first:
+            yield from _agreeing(names, last)
+
+
+def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
+    """The values between literals, each as short as it can be."""
+    first, *others = literals
+    if not others:
+        return () if text == first else None
+    last = others.pop()
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return None
+    rest = text[len(first) : len(text) - len(last)]
+    values: list[str] = []
+    beside = 0
+    for literal in others:
+        if not literal:
+            beside += 1
+            continue
+        value, there, rest = rest.partition(literal)
+        if not there:
+            return None
+        values += [value, *[""] * beside]
+        beside = 0
+    return (*values, rest, *[""] * beside)
+
+
+def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The values by name; a name that stands twice has to hold the same twice."""
+    known: dict[str, str] = {}
+    for name, value in zip(names, values, strict=True):
+        if known.setdefault(name, value) != value:
+            return
+    yield known
+
+
+_LONGEST = 2_000
+"""A text that is longer is no sentence."""
+_DEEPEST = 6
+_MOST_READINGS = 500
+"""So many texts are read for one, its parts among them: what would take more is no sentence of ours."""
+_MOST_JOINTS = 40
+_JOINTS = ("\n", "; ", ": ", ", ")
+"""What sentences are put together with, the strongest first."""
+_MOST_CUTS = 6
+"""At so many of one kind of joint it is tried."""
+_WEAK = 8
+"""With fewer fixed letters than these a sentence fits by chance: nothing in it may stay unexplained then."""
+_VERBS = ("is", "are", "was", "were")
+_VERB = "{are}"
+"""A verb that depends on a number: it is filled in as one of these."""
+_ASIDE = re.compile(r"([^(]+) \((.+)\)", re.DOTALL)
+_AROUND_WORDS = ".,:;!?()'\"…"
+_WHOLE_WORDS = re.compile(r"(?:^|(?<=\s))[^\s{}]+(?=\s|$)")
+
+
+@dataclass(frozen=True, order=True)
+class _Reading:
+    """A text as it can be said again.
+
+    Attributes:
+        unexplained: how many of its words are of no sentence.
+        loose: how much of it is not fixed by a sentence, against others of the same text.
+    """
+
+    unexplained: int
+    loose: int
+    text: str
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One sentence with places, and what stands for it."""
+
+    msgid: str
+    text: str
+
+    @cached_property
+    def literals(self) -> tuple[str, ...]:
+        return tuple(part for part in literals_of(self.msgid) if part)
+
+    @cached_property
+    def fixed(self) -> int:
+        return sum(len(part.replace(" ", "")) for part in self.literals)
+
+    @property
+    def key(self) -> str:
+        """Its longest whole word; empty where it has none."""
+        return max(_WHOLE_WORDS.findall(self.msgid), key=len, default="")
+
+
+class Restatement:
+    """The sentences of one catalogue, by the words that they are recognised by."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._remembered = lru_cache(maxsize=20_000)(self._read)
+
+    def of(self, text: str) -> str:
+        """A text in the catalogue's language, as far as it is of the catalogue's sentences."""
+        return self._remembered(text).text
+
+    def unexplained(self, text: str) -> int:
+        """How many words of a text are of no sentence of the catalogue."""
+        return self._remembered(text).unexplained
+
+    def _read(self, text: str) -> _Reading:
+        return _Reader(self.sentences, self.forms).reading(text, 0) if len(text) <= _LONGEST else _unknown(text)
+
+    @cached_property
+    def sentences(self) -> Mapping[str, str]:
+        """The sentences, and values of lists that are several words: no id is written so."""
+        words = {text: said for (_, text), said in self._catalogue.words.items() if " " in text}
+        return words | dict(self._catalogue.sentences)
+
+    @cached_property
+    def forms(self) -> Mapping[str, Sequence[_Form]]:
+        """The sentences with places, by their longest word."""
+        forms: dict[str, list[_Form]] = defaultdict(list)
+        many = {plural: self.sentences[one] for plural, one in self._catalogue.plurals.items()}
+        for msgid, text in chain(self.sentences.items(), many.items()):
+            for variant in (msgid.replace(_VERB, verb) for verb in (_VERBS if _VERB in msgid else ("",))):
+                if places_of(variant):
+                    form = _Form(variant, text)
+                    forms[form.key].append(form)
+        return forms
+
+
+class _Reader:
+    """Reads one text, with all its parts, and stops where that takes too long."""
+
+    def __init__(self, sentences: Mapping[str, str], forms: Mapping[str, Sequence[_Form]]) -> None:
+        self._sentences = sentences
+        self._forms = forms
+        self._known: dict[tuple[str, int], _Reading] = {}
+
+    def reading(self, text: str, depth: int) -> _Reading:
+        """The best reading of a text."""
+        core = text.strip(" ")
+        # A single word may be an id or a key of a file, whatever it means in English.
+        if " " not in core:
+            return _Reading(0, len(core), text)
+        best = self._known.get((core, depth)) or self._best(core, depth)
+        return best if core == text else _Reading(best.unexplained, best.loose, text.replace(core, best.text, 1))
+
+    def _best(self, text: str, depth: int) -> _Reading:
+        if text in self._sentences:
+            return _Reading(0, 0, self._sentences[text])
+        if depth > _DEEPEST or len(self._known) >= _MOST_READINGS:
+            return _unknown(text)
+        self._known[text, depth] = _unknown(text)  # until it is known better
+        best = min(chain(self._matched(text, depth), self._others(text, depth)), default=_unknown(text))
+        self._known[text, depth] = best
+        return best
+
+    def _others(self, text: str, depth: int) -> Iterator[_Reading]:
+        yield from self._joined(text, depth)
+        yield from self._aside(text, depth)
+        yield from self._of_somebody(text, depth)
+
+    def _matched(self, text: str, depth: int) -> Iterator[_Reading]:
+        for word in sorted({"", *text.split()}):
+            for form in self._forms.get(word, ()):
+                if not all(part in text for part in form.literals):
+                    continue
+                for values in values_in(text, form.msgid):
+                    if not values.get("n", "0").isdecimal():
+                        continue  # the place of a number
+                    inside = {name: self.reading(value, depth + 1) for name, value in values.items()}
+                    unexplained = sum(reading.unexplained for reading in inside.values())
+                    if not unexplained or form.fixed >= _WEAK:
+                        said = filled(form.text, {name: reading.text for name, reading in inside.items()})
+                        yield _Reading(unexplained, len(text) - form.fixed, said)
+
+    def _joined(self, text: str, depth: int) -> Iterator[_Reading]:
+        """Two sentences in a row, at each place where one can end."""
+        for joint in _JOINTS:
+            parts = text.split(joint)
+            if len(parts) > _MOST_JOINTS:
+                continue
+            for cut in range(1, min(len(parts), _MOST_CUTS)):
+                first = self.reading(joint.join(parts[:cut]), depth + 1)
+                rest = self.reading(joint.join(parts[cut:]), depth)
+                unexplained, loose = first.unexplained + rest.unexplained, first.loose + rest.loose + len(joint)
+                yield _Reading(unexplained, loose, f"{first.text}{joint}{rest.text}")
+
+    def _aside(self, text: str, depth: int) -> Iterator[_Reading]:
+        """`sentence (another one)`."""
+        if match := _ASIDE.fullmatch(text):
+            first, second = (self.reading(part, depth + 1) for part in match.groups())
+            unexplained, loose = first.unexplained + second.unexplained, first.loose + second.loose
+            yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
+
+    def _of_somebody(self, text: str, depth: int) -> Iterator[_Reading]:
+        """`id sentence`, which says something of an object: both languages put it first."""
+        subject, _, rest = text.partition(" ")
+        if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
+            said = self.reading(rest, depth + 1)
+            if not said.unexplained and said.text != rest:
+                yield _Reading(0, len(text), f"{subject} {said.text}")
+
+
+def _unknown(text: str) -> _Reading:
+    """A text as it is: what has a digit or a sign in it is an id, an address or a key, and needs no sentence."""
+    words = (word.strip(_AROUND_WORDS) for word in text.split())
+    return _Reading(sum(map(str.isalpha, words)), len(text), text)
+
+
+class Translator:
+    """One language. What it has no translation of is said in English: a sentence is never lost.
+
+    Calls hold the English sentence itself, as a literal: a test reads the catalogue's msgids out of them.
+    """
+
+    language = Language.EN
+
+    def __call__(self, msgid: str, /, **values: object) -> str:
+        """A sentence with its places filled in."""
+        return filled(msgid, values)
+
+    def plural(self, one: str, many: str, number: int, /, **values: object) -> str:
+        """A sentence about a number, which fills the place `{n}`: `one` of 1, `many` of any other."""
+        return filled(one if number == 1 else many, values | {"n": number})
+
+    def counted(self, number: int, noun: str) -> str:
+        """A number with its noun, e.g. `3 paths`."""
+        return self.plural(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", number)
+
+    def word(self, value: StrEnum, english: str = "") -> str:
+        """A value of a list, as people call it; in English `english`, or as the value is written."""
+        return english or value.value
+
+    def restated(self, text: str) -> str:
+        """A finished English sentence of another layer, or of a record, in this language.
+
+        What of it is in no catalogue (names, paths, what a device said) stays as it is.
+        """
+        return text
+
+
+class _Catalogued(Translator):
+    """A language that has a catalogue."""
+
+    def __init__(self, language: Language, catalogue: Catalogue) -> None:
+        self.language = language
+        self._catalogue = catalogue
+        self._restatement = Restatement(catalogue)
+
+    def __call__(self, msgid: str, /, **values: object) -> str:
+        return filled(self._catalogue.sentences.get(msgid, msgid), values)
+
+    def plural(self, one: str, many: str, number: int, /, **values: object) -> str:
+        text = self._catalogue.sentences.get(one, one if number == 1 else many)
+        return filled(text, values | {"n": number})
+
+    def word(self, value: StrEnum, english: str = "") -> str:
+        return self._catalogue.words.get((type(value).__name__, value.value), english or value.value)
+
+    def restated(self, text: str) -> str:
+        return self._restatement.of(text)
+
+
+def marked(msgid: str) -> str:
+    """A sentence that stands apart from where it is said, finished or not: it marks it for the catalogue."""
+    return msgid
+
+
+ENGLISH = Translator()
+
+
+@lru_cache(maxsize=len(Language))
+def translator(language: Language) -> Translator:
+    """Whoever speaks a language; the catalogue is read once."""
+    return ENGLISH if language is Language.EN else _Catalogued(language, catalogue_of(language))

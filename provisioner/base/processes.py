@@ -1,0 +1,401 @@
+"""The one door to other programs: none gets the caller's folder or environment, and none writes without end.
+
+The caller's folder is, as a rule, a checkout that anybody may have proposed files for: Python takes modules from
+it, and a relative entry of PATH takes programs. So every program starts in a folder that is named for it, with
+an environment that is made for it.
+
+Work for several processes at once.
+
+They are forked, and there are none where that is not safe, that is where another thread could hold a lock at that
+moment: a process that is started afresh would look for its modules in the caller's folder first.
+
+Python's cyclic collector, out of the way while very many values are made. Imports nothing of ours.
+
+Where this interpreter takes modules from: never from a folder that depends on where the caller is.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, TypeVar, cast
+
+_MOST: Final = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Helpers:
+    """Forked processes, at work on what they are given.
+
+    Args:
+        count: how many.
+        work: inherited by the fork itself, so that what it holds is not copied for each piece; `inherited` calls it.
+    """
+
+    def __init__(self, count: int, work: Callable[[int], object] | None = None) -> None:
+        # Who has little to do does without these, and without the time that they take.
+        import multiprocessing  # noqa: PLC0415
+        from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
+        fork = multiprocessing.get_context("fork")
+        self._pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_begin, initargs=(work,))
+
+    def submit(self, function: Callable[..., R], *arguments: object) -> Callable[[], R | None]:
+        """Hand a piece of work over: a function that waits for what it comes to; None where a process was killed."""
+        from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
+        try:
+            begun = self._pool.submit(function, *arguments)
+        except BrokenProcessPool:
+            return _nothing
+
+        def result() -> R | None:
+            try:
+                return begun.result()
+            except BrokenProcessPool:
+                return None
+
+        return result
+
+    def end(self) -> None:
+        """Wait for what has begun, and begin nothing more."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | None]:
+    """What a function comes to for each item, worked out in other processes; None where one of them was killed.
+
+    Nothing where there is but one core, or where it is not safe to fork.
+    """
+    count = min(processes(), len(items))
+    if not count or not can_fork():
+        return
+    helpers = Helpers(count, lambda number: function(items[number]))
+    try:
+        for result in [helpers.submit(inherited, number) for number in range(len(items))]:
+            yield cast("R | None", result())
+    finally:
+        helpers.end()
+
+
+def processes() -> int:
+    """How many processes can help: as many as there are cores, up to eight; none where there is but one core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST) if cores > 1 else 0
+
+
+def can_fork() -> bool:
+    """Whether a fork is safe."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+_WORK: list[Callable[[int], object]] = []
+
+
+def _begin(work: Callable[[int], object] | None) -> None:
+    """Prepare a process: Ctrl-C ends the one that started it, and the collector finds nothing worth its time."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+    if work is not None:
+        _WORK.append(work)
+
+
+def inherited(number: int) -> object:
+    """Do a piece of the work that this process has inherited."""
+    return _WORK[-1](number)
+
+
+def _nothing() -> None:
+    return None
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Switch the collector off: among very many values that all stay it looks again and again, and finds nothing.
+
+    Afterwards what was made until then is left out of its looks, too: one of them would take as long as all that is
+    saved here.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.freeze()
+            gc.enable()
+
+
+def leave_relative_folders() -> None:
+    """Take the relative entries of the caller's PYTHONPATH out of the path of modules.
+
+    Whoever sets `PYTHONPATH=.` runs `sitecustomize.py` of every folder he works in, before anything of ours begins;
+    but the modules that we import later are not looked for there.
+    """
+    named = os.environ.get("PYTHONPATH", "")
+    if not named or sys.flags.ignore_environment:
+        return
+    relative = {os.path.abspath(entry) for entry in named.split(os.pathsep) if not os.path.isabs(entry)}  # noqa: PTH100, PTH117
+    sys.path[:] = [entry for entry in sys.path if entry and entry not in relative]
+
+
+Running = subprocess.Popen[bytes]
+"""A program that was started and not waited for."""
+StillRunningError = subprocess.TimeoutExpired
+
+_SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_BLOCK: Final = 1 << 16
+_MOST_SAID: Final = 1 << 16
+_FILE_BLOCK: Final = 512
+"""What the shell's `ulimit -f` counts in, by POSIX."""
+_BOUND_FILES: Final = 'ulimit -f "$1" && shift && exec "$@"'
+# What makes an interpreter run more than the program that it was started for.
+_LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
+_LEADS_ELSEWHERE_BEGIN: Final = ("BASH_FUNC_", "GIT_", "PYTHON")
+# `-I` leaves out the caller's folder, PYTHONPATH and the user's own modules. Our package is named by its folder, so
+# that nothing that lies beside it can be imported; a checkout that was installed to be edited is found like that too.
+_RUN_MODULE: Final = """
+import importlib.util, runpy, sys
+folder, module = sys.argv[1:3]
+spec = importlib.util.spec_from_file_location(
+    "provisioner", folder + "/__init__.py", submodule_search_locations=[folder]
+)
+package = importlib.util.module_from_spec(spec)
+sys.modules["provisioner"] = package
+spec.loader.exec_module(package)
+sys.argv[1:3] = []
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+class OutputTooLongError(Exception):
+    """A program wrote more than anybody asked for, and was ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended.
+
+    Attributes:
+        code: its exit code; negative where a signal ended it.
+        output: its standard output.
+        said: the beginning of its standard error.
+    """
+
+    code: int
+    output: bytes
+    said: bytes = b""
+
+
+def search_path(caller: Mapping[str, str]) -> str:
+    """The folders in which programs are looked for: those of the caller's PATH that do not depend on where it is."""
+    named = (entry for entry in caller.get("PATH", "").split(":") if entry.startswith("/"))
+    return ":".join(named) or _SYSTEM_PATH
+
+
+def small_environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """An environment that says where programs are, and nothing else of the caller's."""
+    return {"LC_ALL": "C.UTF-8", "PATH": search_path(caller)}
+
+
+def own_environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a person's own program: the caller's, without what leads interpreters elsewhere."""
+    kept = {
+        name: value
+        for name, value in caller.items()
+        if name not in _LEADS_ELSEWHERE and not name.startswith(_LEADS_ELSEWHERE_BEGIN)
+    }
+    return kept | {"PATH": search_path(caller)}
+
+
+def run_quietly(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: bytes = b"",
+    timeout_s: float,
+    most_bytes: int,
+    most_written: int | None = None,
+    with_started: bool = False,
+) -> Ended:
+    """Run a program to its end, in the root folder.
+
+    Args:
+        argv: the program, found in the environment's PATH, and its arguments.
+        environment: all that it gets.
+        stdin: its standard input.
+        timeout_s: after which it is ended.
+        most_bytes: how much it may say.
+        most_written: how many bytes a file may have that it writes, or what it starts; None for any number.
+        with_started: whether what it started is ended with it; it cannot ask at the terminal then.
+
+    Raises:
+        OSError: it cannot be started.
+        StillRunningError: it took too long.
+        OutputTooLongError: it said too much.
+    """
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        with subprocess.Popen(
+            _bounded([_program(argv[0], environment), *argv[1:]], most_written),
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            cwd="/",
+            start_new_session=with_started,
+        ) as child:
+            try:
+                return _read_to_end(child, list(argv), timeout_s, most_bytes)
+            except BaseException:
+                _end(child, with_started=with_started)
+                raise
+
+
+def _end(child: Running, *, with_started: bool) -> None:
+    if with_started:
+        # It leads a session of its own, and is not waited for yet: the number is still its own.
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:
+        child.kill()
+
+
+def _bounded(argv: list[str], most_written: int | None) -> list[str]:
+    """A program that the system ends, as all that it starts, where one writes more into one file.
+
+    A shell bounds itself and becomes the program: a bound that is set on a running program comes too late for what that
+    has started already.
+    """
+    if most_written is None:
+        return argv
+    return ["/bin/sh", "-c", _BOUND_FILES, "sh", str(most_written // _FILE_BLOCK), *argv]
+
+
+def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path, *, timeout_s: float) -> Ended:
+    """Run a program that may speak with the person at the terminal; what it writes is its answer.
+
+    Args:
+        argv: the program's path and its arguments.
+        environment: all that it gets.
+        folder: where it starts.
+        timeout_s: after which it is ended.
+
+    Raises:
+        OSError: it cannot be started.
+        StillRunningError: it took too long.
+    """
+    done = subprocess.run(
+        argv, stdout=subprocess.PIPE, env=dict(environment), cwd=folder, timeout=timeout_s, check=False
+    )
+    return Ended(done.returncode, done.stdout)
+
+
+def show_on_terminal(argv: Sequence[str], environment: Mapping[str, str], text: bytes) -> int:
+    """Hand a text to a program that shows it to the person at the terminal.
+
+    Args:
+        argv: the program, found in the environment's PATH, and its arguments.
+        environment: all that it gets.
+        text: its standard input; how much of it is read is the person's.
+
+    Returns:
+        Its exit code, once the person has left it.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    command = [_program(argv[0], environment), *argv[1:]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=dict(environment), cwd="/") as child:
+        if child.stdin is None:
+            raise ValueError("the program was started without a pipe")
+        with suppress(BrokenPipeError):
+            child.stdin.write(text)
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+        return child.wait()
+
+
+def start_module(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: IO[bytes]
+) -> Running:
+    """Start a module of this package in an interpreter of its own, in a session of its own; its input is a pipe.
+
+    Args:
+        module: its full name.
+        arguments: what it gets.
+        environment: all that it gets.
+        folder: where it starts.
+        output: where all that it says goes.
+    """
+    package = str(Path(__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _RUN_MODULE, package, module, *arguments],
+        env=dict(environment),
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def start_silently(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Running:
+    """Start a program that is given nothing and of which nothing is heard; it is the caller's to end.
+
+    Args:
+        argv: the program, found in the environment's PATH, and its arguments.
+        environment: all that it gets.
+        folder: where it starts.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    nothing = subprocess.DEVNULL
+    command = [_program(argv[0], environment), *argv[1:]]
+    return subprocess.Popen(command, env=dict(environment), cwd=folder, stdin=nothing, stdout=nothing, stderr=nothing)
+
+
+def _program(name: str, environment: Mapping[str, str]) -> str:
+    """Where a program is: looked for by ourselves, as the search of the system takes PATH from the caller."""
+    for folder in environment.get("PATH", _SYSTEM_PATH).split(":"):
+        path = os.path.join(folder, name)  # noqa: PTH118 (a name that is a path stays one)
+        if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
+            return path
+    raise FileNotFoundError(name)
+
+
+def _read_to_end(child: Running, argv: list[str], timeout_s: float, most_bytes: int) -> Ended:
+    if child.stdout is None or child.stderr is None:
+        raise ValueError("the program was started without pipes")
+    until = time.monotonic() + timeout_s
+    output, said = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ, output)
+        selector.register(child.stderr, selectors.EVENT_READ, said)
+        while selector.get_map():
+            ready = selector.select(max(0.0, until - time.monotonic()))
+            if not ready and time.monotonic() >= until:
+                raise StillRunningError(argv, timeout_s)
+            for key, _ in ready:
+                if not (block := os.read(key.fd, _BLOCK)):
+                    selector.unregister(key.fileobj)
+                key.data.extend(block)
+            if len(output) > most_bytes:
+                raise OutputTooLongError(argv[0])
+            del said[_MOST_SAID:]
+    return Ended(child.wait(max(0.1, until - time.monotonic())), bytes(output), bytes(said))

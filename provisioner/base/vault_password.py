@@ -1,0 +1,66 @@
+"""Where a vault's password may lie: in no checkout, as others propose what is there."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import SecretsError
+from provisioner.base.files import is_tracked, places_of, read_regular, top_of
+from provisioner.base.vault import VaultPasswords
+
+_PUBLISHED: Final = b"example-only-"
+_MOST_BYTES: Final = 1024 * 1024
+_ELSEWHERE: Final = "name its new place in ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST"
+
+
+def outside_of(passwords: VaultPasswords, *folders: Path) -> VaultPasswords:
+    """The same passwords, if none comes out of a checkout that others write to, by whatever links.
+
+    Args:
+        passwords: where they come from.
+        folders: the inventory's, and that of contacts.
+
+    Raises:
+        SecretsError: one is a program that lies there, or a file that Git has.
+    """
+    for _, path in passwords.sources:
+        refuse_proposed_password(path, *folders)
+    return passwords
+
+
+def refuse_proposed_password(path: Path, *folders: Path) -> None:
+    """Refuse a password's file or program that others can propose; as `outside_of`.
+
+    Raises:
+        SecretsError: it is one.
+    """
+    for folder in folders:
+        top = top_of(folder)
+        try:
+            inside = [place for place in places_of(path) if place.is_relative_to(top)]
+        except OSError:
+            return  # who reads it says so
+        if inside and _is_executable(path):
+            message = f"the vault password program {path} is of the checkout {top}: who proposes a change of it runs it"
+            raise SecretsError(message, hint=f"move it to a folder of your own, and {_ELSEWHERE}")
+        if any(is_tracked(place) for place in inside) and not _is_published(path):
+            message = f"the vault password {path} is a file of the checkout {top}: whoever has a clone has it"
+            hint = "take it out of Git with its history, encrypt anew with another password, and"
+            raise SecretsError(message, hint=f"{hint} {_ELSEWHERE}")
+
+
+def _is_published(path: Path) -> bool:
+    """Tell whether a password says of itself that it is an example's: everybody may have that one."""
+    try:
+        return read_regular(path, most=_MOST_BYTES).startswith(_PUBLISHED)
+    except OSError:
+        return False
+
+
+def _is_executable(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH))
+    except OSError:
+        return False  # who reads it says so

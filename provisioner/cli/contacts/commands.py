@@ -1,0 +1,352 @@
+"""`provisioner contacts erase`.
+
+`provisioner contacts check`.
+
+`provisioner contacts find`.
+
+`provisioner contacts list`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
+from provisioner.base.files import refuse_existing, write_private
+from provisioner.base.text import counted
+from provisioner.base.vault_password import refuse_proposed_password
+from provisioner.cli.contacts.access import (
+    contacts_document,
+    facilities_option,
+    folder_option,
+    force_option,
+    open_access,
+    print_records,
+    purpose_option,
+    records,
+    requester_option,
+    texts_argument,
+)
+from provisioner.cli.support.completion import provinces_like
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_document, problem_document, problem_lines
+from provisioner.cli.support.question import ask, refuse_unattended
+from provisioner.cli.support.terminal import Place
+from provisioner.importing.contacts import erasure
+from provisioner.importing.contacts.checks import (
+    ContactsView,
+    ListRequest,
+    check_contacts,
+    consolidated_list,
+    lacks_representative,
+)
+from provisioner.importing.contacts.erasure import Erasure, Person, SearchTerm
+from provisioner.importing.contacts.renewal import Renewal
+from provisioner.importing.contacts.store import in_order, provinces_in, read_contacts, valid_contacts, vault_id
+from provisioner.inventory.model import Facility, Operating
+
+
+@click.command()
+@click.option(
+    "--province", metavar="SLUG", shell_complete=provinces_like, help="Only this one; all provinces otherwise."
+)
+@click.option("--purpose", default="check", show_default=True, metavar="TEXT", help="It goes into the access log.")
+@requester_option
+@folder_option
+@click.pass_obj
+def check(
+    invocation: Invocation, *, province: str | None, purpose: str, requester: str | None, chosen: Path | None
+) -> int:
+    """Check that every open facility has a representative who can be reached.
+
+    Judges every field of every contact, and shows none of them. Needs the passwords of all provinces
+    that it checks. Ends with 3 if there is an error, with 0 if there are warnings only.
+
+    Example: provisioner -i DIR contacts check --province bac-giang
+    """
+    access = open_access(invocation, chosen, purpose, requester)
+    if province is not None:
+        access.province_name(province)
+    facilities = access.inventory.facilities
+    every = {facility.province for facility in facilities.values()} | set(provinces_in(access.folder))
+    judged = frozenset(every if province is None else [province])
+    loaded = read_contacts(access.folder, access.passwords, None if province is None else judged)
+    count = sum(len(file.contacts) for file in loaded.files.values())
+    access.record("check", judged, count)
+    at = loaded.places, loaded.broken, access.today, access.folder
+    view = ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
+    return _show(invocation, sorted([*loaded.problems, *check_contacts(view)]), judged, count)
+
+
+def _show(invocation: Invocation, problems: Collection[Problem], judged: Collection[str], count: int) -> int:
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    code = InventoryError.exit_code if errors else 0
+    if invocation.json:
+        fields = {"ok": not errors, "provinces": sorted(judged), "contacts": count}
+        print_document(contacts_document("check", **fields, problems=[problem_document(p) for p in problems]))
+        return code
+    for line in problem_lines(problems):
+        click.echo(line, color=invocation.color)
+    click.echo(
+        _summary(errors, len(problems) - errors, f"{counted(count, 'contact')} in {counted(len(judged), 'province')}")
+    )
+    return code
+
+
+def _summary(errors: int, warnings: int, extent: str) -> str:
+    if errors:
+        return f"invalid: {counted(errors, 'error')}, {counted(warnings, 'warning')} ({extent})"
+    return f"valid: {extent}" + (f" ({counted(warnings, 'warning')})" if warnings else "")
+
+
+@click.command()
+@texts_argument
+@facilities_option
+@click.option("--show", is_flag=True, help="Show the personal data, too, not only where it is.")
+@click.option(
+    "--export", "out", type=Place(path_type=Path), metavar="FILE.json", help="Write the records for the person."
+)
+@force_option
+@purpose_option
+@requester_option
+@folder_option
+@click.pass_obj
+def find(
+    invocation: Invocation,
+    *,
+    texts: tuple[str, ...],
+    facilities: tuple[str, ...],
+    show: bool,
+    out: Path | None,
+    force: bool,
+    purpose: str,
+    requester: str | None,
+    chosen: Path | None,
+) -> int:
+    """Find every record of one person, in all provinces.
+
+    TEXT is a phone number, an e-mail address or a name, accents or not; a record has to have all that
+    are given. Other users of this machine can see a command's words: with - they are read from standard
+    input, one a line. Ends with 2 if nothing is found, with 12 if a province could not be searched.
+
+    Example: provisioner -i DIR contacts find - --purpose "request of the person" < person.txt
+    """
+    access = open_access(invocation, chosen, purpose, requester)
+    terms = terms_of_person(texts, purpose)
+    if out is not None:
+        invocation.refuse_proposed(out)
+        refuse_existing(out, force=force)
+    files = valid_contacts(access.folder, access.passwords).files
+    contacts = erasure.find(files, terms, facilities=facilities)
+    access.record("export" if out else "show" if show else "find", files, len(contacts))
+    if not contacts:
+        raise nobody(files)
+    if out is not None:
+        exported = contacts_document(
+            "export", as_of=access.now.isoformat(timespec="seconds"), records=records(contacts, show=True)
+        )
+        write_private(out, (json.dumps(exported, ensure_ascii=False, indent=1) + "\n").encode(), force=force)
+    if invocation.json:
+        fields = {"provinces": sorted(files), "found": records(contacts, show=show), "exported": str(out or "")}
+        print_document(contacts_document("find", **fields))
+        return 0
+    print_records(contacts, show=show)
+    click.echo(f"{counted(len(contacts), 'record')} found, {counted(len(files), 'province')} searched")
+    if out is not None:
+        click.echo(f"wrote {out}: it holds personal data")
+    return 0
+
+
+def terms_of_person(texts: tuple[str, ...], purpose: str) -> tuple[SearchTerm, ...]:
+    """Take what is known of a person, from the command line or from standard input.
+
+    Raises:
+        UsageError: a text is nothing that a person has, or it stands in the purpose, which is recorded.
+    """
+    lines = sys.stdin.read().splitlines() if texts == ("-",) else texts
+    terms = tuple(erasure.search_term(line) for line in lines if line.strip())
+    if not terms:
+        raise UsageError("nothing to search for was given", hint="give a phone number, an e-mail address or a name")
+    if any(term.is_named_in(purpose) for term in terms):
+        hint = "say what for without naming the person: the access log holds no personal data"
+        raise UsageError("the purpose names the person", hint=hint)
+    return terms
+
+
+def nobody(searched: Iterable[str]) -> UsageError:
+    """The error of a search that found nothing; it says where was searched, and not for whom."""
+    names = ", ".join(sorted(searched)) or "no province"
+    return UsageError("no record matches", hint=f"searched: {names}; a phone number or an e-mail has to be whole")
+
+
+@click.command()
+@texts_argument
+@facilities_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--new-password-file",
+    "new_password_file",
+    type=Place(path_type=Path),
+    metavar="FILE",
+    help="A new password of your own making, where the old one comes from a program.",
+)
+@purpose_option
+@requester_option
+@folder_option
+@click.pass_obj
+def erase(
+    invocation: Invocation,
+    *,
+    texts: tuple[str, ...],
+    facilities: tuple[str, ...],
+    yes: bool,
+    new_password_file: Path | None,
+    purpose: str,
+    requester: str | None,
+    chosen: Path | None,
+) -> int:
+    """Erase every record of one person, and the password that opens what older commits say.
+
+    The province's contacts get a new password, and the old one is destroyed where it lies, so that old
+    commits cannot be read any more. TEXT is as in find, but a name has to be whole. If it is
+    interrupted, run it again: it finishes first. Commit the files that it names.
+
+    Example: provisioner -i DIR contacts erase - --yes --purpose "request of the person" < person.txt
+    """
+    access = open_access(invocation, chosen, purpose, requester)
+    if new_password_file is not None:
+        refuse_proposed_password(new_password_file, invocation.inventory, access.folder)
+    person = Person(terms_of_person(texts, purpose), facilities)
+    finished = erasure.finish_interrupted(access.folder, access.passwords)
+    for province in finished:
+        click.echo(f"finished what was interrupted: {vault_id(province)} has its new password", err=True)
+    planned = erasure.plan_erasure(access.folder, access.passwords, person, new_password_file)
+    if planned.contacts:
+        _ask(invocation, planned, yes=yes)
+        access.record("erase", {contact.province for contact in planned.contacts}, len(planned.contacts))
+        erasure.erase(access.folder, access.passwords, person, planned)
+    else:
+        searched = provinces_in(access.folder)
+        access.record("erase", searched, 0)
+        if not finished:
+            raise nobody(searched)
+    _show_erase(invocation, planned, finished)
+    return 0
+
+
+def _ask(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
+    if yes:
+        return
+    refuse_unattended(invocation, "whether to erase", hint="look at the records with find, then add --yes")
+    print_records(planned.contacts, show=False)
+    names = ", ".join(vault_id(renewal.province) for renewal in planned.renewals)
+    ask(f"Erase {counted(len(planned.contacts), 'record')} and renew the password of {names}?")
+
+
+def _show_erase(invocation: Invocation, planned: Erasure, finished: tuple[str, ...]) -> None:
+    if invocation.json:
+        fields = {
+            "erased": records(planned.contacts, show=False),
+            "renewed": [_renewed(renewal) for renewal in planned.renewals],
+            "finished": list(finished),
+            "related": planned.related,
+        }
+        print_document(contacts_document("erase", **fields))
+        return
+    print_records(planned.contacts, show=False)
+    click.echo(f"erased {counted(len(planned.contacts), 'record')}")
+    for renewal in planned.renewals:
+        for line in _lines(renewal):
+            click.echo(line)
+    if planned.related:
+        others = counted(planned.related, "other record")
+        click.echo(f"{others} with the same phone, e-mail or name: look with find")
+
+
+def _renewed(renewal: Renewal) -> dict[str, object]:
+    return {
+        "province": renewal.province,
+        "file": str(renewal.file),
+        "password_file": str(renewal.source or renewal.new_password_file),
+        "old_password": "destroyed" if renewal.source else "to-be-destroyed",
+        "earlier_versions": renewal.earlier,
+    }
+
+
+def _lines(renewal: Renewal) -> Iterator[str]:
+    """Say what was renewed, and what is left to be done by people."""
+    name = vault_id(renewal.province)
+    if renewal.source:
+        yield f"{name}: {renewal.source} holds a new password; the old one is destroyed there"
+        yield "  copies of the old password elsewhere still open old commits: have them destroyed"
+    else:
+        yield f"{name}: encrypted with the password of {renewal.new_password_file}"
+        yield "  put it in the place of the old one in your store, then destroy the old one and its versions there"
+    if renewal.earlier is None:
+        yield "  Git: nothing is known of earlier versions here"
+    else:
+        yield f"  Git: {counted(renewal.earlier, 'earlier version')} here, none opens with another password that is set"
+    yield f"  commit {renewal.file}"
+
+
+@click.command("list")
+@click.option("--province", required=True, metavar="SLUG", shell_complete=provinces_like, help="Whose list.")
+@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE.xlsx", help="Where it goes.")
+@force_option
+@purpose_option
+@requester_option
+@folder_option
+@click.pass_obj
+def list_(
+    invocation: Invocation,
+    *,
+    province: str,
+    out: Path,
+    force: bool,
+    purpose: str,
+    requester: str | None,
+    chosen: Path | None,
+) -> int:
+    """Write a province's consolidated list for the ministry, in Vietnamese, as a spreadsheet.
+
+    Everybody who has a duty today at a facility that is not closed, and below them those that are open or
+    prepared for people and have no complete representative. The file has mode 0600.
+
+    Example: provisioner -i DIR contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
+    """
+    access = open_access(invocation, chosen, purpose, requester)
+    invocation.refuse_proposed(out)
+    refuse_existing(out, force=force)
+    name = access.province_name(province)
+    file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
+    known = file.contacts if file else ()
+    facilities = {f.id: f for f in access.inventory.facilities.values() if f.province == province}
+    served = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
+    listed = [c for c in in_order(known) if c.is_current(access.today) and c.facility in served]
+    opened = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING)
+    without = [f for f in sorted(opened) if lacks_representative(known, f, access.today)]
+    content = consolidated_list(
+        ListRequest(name, access.now, access.requester, purpose),
+        listed,
+        {f.id: f.name for f in facilities.values()},
+        without,
+    )
+    access.record("list", [province], len(listed))
+    write_private(out, content, force=force)
+    if invocation.json:
+        fields = {"file": str(out), "province": province, "contacts": len(listed), "without_representative": without}
+        print_document(contacts_document("list", **fields))
+        return 0
+    click.echo(f"wrote {out}: {counted(len(listed), 'contact')} of {province}; it holds personal data")
+    if without:
+        click.echo(f"without a complete representative: {', '.join(without)}")
+    return 0
+
+
+def _with_operating(facilities: Iterable[Facility], *states: Operating) -> set[str]:
+    return {facility.id for facility in facilities if facility.operating in states}

@@ -1,0 +1,112 @@
+"""Who looks on at a command: chosen before it begins, told of all until it ends.
+
+When a verification asked its hosts: how long the command had run by then.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import click
+
+from provisioner import __version__
+from provisioner.base.errors import INTERRUPTED, ProvisionerError, UsageError
+from provisioner.base.service import watched_by
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.onlookers import Progress, ProgressForm
+
+_OF_PERSONS: Final = ("contacts", "import")
+"""Commands whose errors may name what is a person's: of those the log has the code alone."""
+
+
+def progress_of(invocation: Invocation, log: Path | None, *, quiet: bool) -> Progress:
+    """Whoever looks on at a command.
+
+    Args:
+        invocation: the command's.
+        log: the file of `--log`.
+        quiet: whether nothing is shown.
+
+    Raises:
+        UsageError: the log cannot be written.
+    """
+    file = None
+    if log is not None:
+        # What it needs takes time to import, and few commands write one.
+        from provisioner.cli.support.running import LogFile  # noqa: PLC0415
+
+        file = LogFile(log)
+    return Progress(invocation.say, _shown(invocation, quiet=quiet), verbose=invocation.verbose, log=file, quiet=quiet)
+
+
+def _shown(invocation: Invocation, *, quiet: bool) -> ProgressForm:
+    if quiet or invocation.json:
+        return ProgressForm.NOTHING
+    return ProgressForm.ROWS if sys.stderr.isatty() and invocation.env.get("TERM") != "dumb" else ProgressForm.LINES
+
+
+def attended(progress: Progress, command: str, call: Callable[[], object]) -> object:
+    """Call a command while somebody looks on, and log that it began and how it ended; what it returns."""
+    with closing(progress), progress.shown(), watched_by(progress):
+        progress.log(f"provisioner {__version__}: {command} begins")
+        try:
+            code = call()
+        except ProvisionerError as error:
+            progress.log(f"{command} ends with {error.exit_code}: {_words(error, command)}")
+            raise
+        except click.ClickException:
+            progress.log(f"{command} ends with {UsageError.exit_code}: wrong usage")
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            progress.log(f"{command} ends with {INTERRUPTED}: interrupted")
+            raise
+        except BaseException as error:
+            progress.log(f"{command} ends with {type(error).__name__}")
+            raise
+        progress.log(f"{command} ends with {code if isinstance(code, int) else 0}")
+        return code
+
+
+def _words(error: ProvisionerError, command: str) -> str:
+    """What the log has of an error: not what may repeat what somebody typed."""
+    is_typed = isinstance(error, UsageError) or any(word in _OF_PERSONS for word in command.split())
+    return error.code if is_typed else f"{error.code}: {error.message}"
+
+
+_STAT = Path("/proc/self/stat")
+_LOADED = time.monotonic()
+# In /proc/self/stat, behind the program's name in its brackets (proc(5)).
+_STARTED = 19
+
+
+class AskedAfter:
+    """Keeps when hosts were asked; who waits for which one is shown by whoever watches their calls.
+
+    Attributes:
+        before_s: how long the command had run when hosts were asked.
+    """
+
+    def __init__(self) -> None:
+        self.before_s = 0.0
+
+    def asked(self, paths: Mapping[str, int]) -> None:  # noqa: ARG002 (of no interest here)
+        """All hosts were asked."""
+        self.before_s = self.before_s or running_s()
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """A host has answered, or is not waited for any more."""
+
+
+def running_s() -> float:
+    """How long this process has run; where the kernel does not say it, since this module was loaded."""
+    try:
+        ticks = int(_STAT.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[_STARTED])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError, AttributeError):
+        return time.monotonic() - _LOADED

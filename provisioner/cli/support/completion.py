@@ -1,0 +1,179 @@
+"""Completion in shells: scripts that call the program, and the words that it answers with.
+
+A shell asks while somebody types: nothing is written to standard error, no vault is opened, no host is asked, and
+whatever is wrong is answered with no words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    split_arg_string,
+)
+
+from provisioner.cli.support.configuration import Configuration
+from provisioner.cli.support.global_options import inventory_of
+
+INSTRUCTION: Final = "_PROVISIONER_COMPLETE"
+"""The variable by which a shell asks: `bash_source`, `bash_complete` and so on."""
+_PROGRAM: Final = "provisioner"
+_WRONG_USAGE = 2
+_KINDS = ("carrier", "province", "facility", "host")
+_MOST = 1_000
+"""More words than anybody looks through."""
+_RUNS = 50
+
+
+class _Bash(BashComplete):
+    """Bash takes `kind=name` for three words, and says nothing of its version unless it is started."""
+
+    source_template = """\
+%(complete_func)s() {
+    local IFS=$'\\n' line
+    COMPREPLY=()
+    while read -r line; do
+        case "$line" in
+            dir,*) COMPREPLY=(); compopt -o dirnames ;;
+            file,*) COMPREPLY=(); compopt -o default ;;
+            plain,*=) COMPREPLY+=("${line#plain,}"); compopt -o nospace ;;
+            plain,*) COMPREPLY+=("${line#plain,}") ;;
+        esac
+    done < <(COMP_WORDS="$(IFS=' '; echo "${COMP_WORDS[*]}")" COMP_CWORD=$COMP_CWORD \\
+        %(complete_var)s=bash_complete "$1" 2>/dev/null)
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+    @staticmethod
+    def _check_version() -> None:
+        """Ask no shell: the one that reads the script is here."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        words = split_arg_string(os.environ["COMP_WORDS"])
+        position = int(os.environ["COMP_CWORD"])
+        before, last = words[1:position], words[position] if position < len(words) else ""
+        if last == "=":
+            before, last = [*before, "="], ""
+        joined = _joined([*before, last])
+        return joined[:-1], joined[-1]
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        answers = super().get_completions(args, incomplete)
+        typed = incomplete.partition("=")[2] if incomplete.startswith("-") else incomplete
+        for answer in answers if "=" in typed else ():
+            answer.value = str(answer.value).rpartition("=")[2]  # bash replaces what comes after the last one
+        return answers
+
+
+def _joined(words: Iterable[str]) -> list[str]:
+    """Words as they were typed: an `=` belongs to what is before and after it."""
+    joined: list[str] = []
+    open_end = False
+    for word in words:
+        if joined and (word == "=" or open_end):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        open_end = word == "="
+    return joined
+
+
+_SHELLS: Final[Mapping[str, type[ShellComplete]]] = {"bash": _Bash, "fish": FishComplete, "zsh": ZshComplete}
+
+
+def complete(cli: click.Command, instruction: str, configuration: Configuration) -> int:
+    """Answer a shell.
+
+    Returns:
+        The exit code: 0 for an answer, 2 for an instruction that there is not.
+    """
+    name, _, what = instruction.partition("_")
+    shell = _SHELLS.get(name)
+    if shell is None or what not in {"source", "complete"}:
+        if what != "complete":
+            known = ", ".join(f"{one}_source" for one in _SHELLS)
+            click.echo(f"error: {INSTRUCTION} names no shell that there is\nhint: it is one of {known}", err=True)
+        return _WRONG_USAGE
+    asked = shell(cli, {"obj": configuration}, _PROGRAM, INSTRUCTION)
+    if what == "source":
+        click.echo(asked.source())
+        return 0
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            answer = asked.complete()
+        except (Exception, SystemExit):  # noqa: BLE001 (a shell wants words or none)
+            return 0
+    if answer:
+        click.echo(answer)
+    return 0
+
+
+def limits_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 (click's)
+    """Words for `--limit`: a kind, and then the names of that kind."""
+    kind, equals, begun = incomplete.partition("=")
+    if not equals:
+        return [CompletionItem(f"{one}=") for one in _KINDS if one.startswith(kind)]
+    return [CompletionItem(f"{kind}={name}") for name in _names(ctx, kind, begun)]
+
+
+def facilities_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Words for an argument that names a facility."""
+    return [CompletionItem(name) for name in _names(ctx, "facility", incomplete)]
+
+
+def hosts_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Words for an argument that names a host."""
+    return [CompletionItem(name) for name in _names(ctx, "host", incomplete)]
+
+
+def provinces_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Words for an option that names a province in which the inventory has facilities."""
+    return [CompletionItem(name) for name in _names(ctx, "province", incomplete)]
+
+
+def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Words for an argument that names a recorded run, the newest first."""
+    from provisioner.operations.questions.history import run_names  # noqa: PLC0415 (other words need no history)
+
+    root, environment = _place(ctx)
+    names = run_names(root, environment, _RUNS) if root else ()
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def hosts_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Words for an argument that names hosts, or a run; the history is read where no host is meant."""
+    return hosts_like(ctx, param, incomplete) or runs_like(ctx, param, incomplete)
+
+
+def checks_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Words for the argument of `history`."""
+    return [CompletionItem("verify")] * "verify".startswith(incomplete) + runs_like(ctx, param, incomplete)
+
+
+def _place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
+    """The inventory's folder, if one is named, and the environment."""
+    configuration: Configuration = ctx.find_root().obj or Configuration()
+    named = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
+    return Path(named) if named else None, configuration.environment
+
+
+def _names(ctx: click.Context, kind: str, begun: str) -> list[str]:
+    from provisioner.operations.edit.file_edit import names_of  # noqa: PLC0415 (help does not need the inventory)
+
+    root, _ = _place(ctx)
+    if root is None or kind not in _KINDS:
+        return []
+    known: tuple[str, ...] = getattr(names_of(root), kind)
+    return [name for name in known if name.startswith(begun)][:_MOST]

@@ -1,0 +1,23 @@
+"""Which commands call hosts whatever comes: for these, what calls them starts before the command is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Final
+
+from provisioner.cli.support.commands import COMMANDS
+from provisioner.cli.support.configuration import SETTINGS
+from provisioner.operations.apply import early_start
+
+_CALLS: Final = frozenset({"apply", "drift", "nightly", "plan", "verify"})
+# With one of these words it calls nobody, or need not.
+_CALLS_NOBODY: Final = frozenset({"--against", "--help", "--offline", "-h", "diff", "fetch", "push"})
+
+
+def begin(arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    """Begin what calls hosts, if the command calls them from here."""
+    words = list(takewhile(lambda word: word != "--", arguments))
+    command = next((word for word in words if word in COMMANDS), "")
+    if command in _CALLS and not _CALLS_NOBODY & set(words) and not env.get(SETTINGS["nodes"].variable):
+        early_start.begin(env)

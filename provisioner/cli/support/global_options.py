@@ -1,0 +1,162 @@
+"""The options that stand before the command or after it: whose inventory, in which form and language, how much is told.
+
+Both places mean the same. Who writes one twice has to write the same twice: of two inventories none is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+
+import click
+
+from provisioner.base.language import VARIABLE, Language, language_of
+from provisioner.cli.support.attendance import attended, progress_of
+from provisioner.cli.support.configuration import OUTPUT, Configuration, output_of
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.terminal import VARIABLE as PAGER
+from provisioner.cli.support.terminal import ListedWord, Place, is_paged, paged
+
+_WITH_MARKDOWN = ("drift", "plan", "plan diff")
+_INVENTORY, _OUTPUT, _LANGUAGE, _LOG = "inventory", "output", "language", "log"
+_QUIET, _VERBOSE, _NO_PAGER = "quiet", "verbose", "no_pager"
+
+
+def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]) -> None:
+    """Keep what was given, for whichever command is run in the end."""
+    given = ctx.meta.setdefault(f"{__name__}.{param.name}", [])
+    given += [value for value in values if value not in given]
+    if len(given) > 1 and not ctx.resilient_parsing:
+        named = " and ".join(map(str, given))
+        raise click.UsageError(f"{param.opts[0]} is given twice, and says {named}: name one", ctx)
+
+
+def _keep_flag(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Keep that a flag was set, for whichever command is run in the end."""
+    if value:
+        ctx.meta[f"{__name__}.{param.name}"] = [True]
+
+
+def _given(ctx: click.Context, name: str) -> object:
+    return next(iter(ctx.meta.get(f"{__name__}.{name}", ())), None)
+
+
+def inventory_of(ctx: click.Context) -> Path | None:
+    """The folder that `-i` names so far."""
+    return _path(ctx, _INVENTORY)
+
+
+def _path(ctx: click.Context, name: str) -> Path | None:
+    path = _given(ctx, name)
+    return path if isinstance(path, Path) else None
+
+
+def _flag(*names: str, meaning: str) -> click.Option:
+    return click.Option(list(names), is_flag=True, expose_value=False, callback=_keep_flag, help=meaning)
+
+
+def _options() -> tuple[click.Option, ...]:
+    return (
+        click.Option(
+            ["-i", "--inventory"],
+            type=Place(path_type=Path),
+            multiple=True,
+            metavar="DIR",
+            expose_value=False,
+            callback=_keep,
+            help="The inventory's folder; PROVISIONER_INVENTORY otherwise.",
+        ),
+        click.Option(
+            ["--output"],
+            type=ListedWord(["text", "json", "markdown"]),
+            multiple=True,
+            expose_value=False,
+            callback=_keep,
+            help="Text for people, one JSON document on standard output, or (plan, drift) one"
+            f" merge-request comment; {OUTPUT} otherwise, else text.",
+        ),
+        click.Option(
+            ["--language"],
+            type=ListedWord([language.value for language in Language]),
+            multiple=True,
+            expose_value=False,
+            callback=_keep,
+            help=f"Of texts for people: English or Vietnamese; {VARIABLE} otherwise, else English.",
+        ),
+        _flag("-q", "--quiet", meaning="Show no progress and no remarks: the result, warnings and errors alone."),
+        _flag(
+            *("-v", "--verbose"),
+            meaning="Tell on standard error of each stage and each host's answer; plan, drift: list every change.",
+        ),
+        _flag("--no-pager", meaning=f"Print long results as they are, at a terminal too; {PAGER} names another pager."),
+        click.Option(
+            ["--log"],
+            type=Place(path_type=Path),
+            multiple=True,
+            metavar="FILE",
+            expose_value=False,
+            callback=_keep,
+            help="Write down there what was done and when; nothing secret and nothing of persons is in it.",
+        ),
+    )
+
+
+def with_options_anywhere(command: click.Command) -> click.Command:
+    """A command that takes these options itself, and so do those below it; what it gets is their `Invocation`."""
+    if any(param.callback is _keep for param in command.params):
+        return command  # a module's command is one object, however often it is asked for
+    command.params += _options()
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            with_options_anywhere(below)
+    if command.callback is not None and (not isinstance(command, click.Group) or command.invoke_without_command):
+        command.callback = _invoked(command.callback)
+    return command
+
+
+def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
+    @wraps(callback)
+    def run(*arguments: object, **options: object) -> object:
+        ctx = click.get_current_context()
+        if ctx.invoked_subcommand is not None:  # the command below is told whose inventory, and how to print
+            return callback(*arguments, **options)
+        invocation = _invocation(ctx)
+        invocation.refuse_proposed_state()
+        log = _path(ctx, _LOG)
+        invocation.refuse_proposed(log)
+        progress = progress_of(invocation, log, quiet=bool(_given(ctx, _QUIET)))
+        ctx.obj = replace(invocation, progress=progress)
+        wanted = is_paged(ctx.command_path.partition(" ")[2]) and not _given(ctx, _NO_PAGER)
+        with paged(invocation.env, wanted=wanted and not invocation.json and not invocation.markdown):
+            return attended(progress, ctx.command_path, lambda: callback(*arguments, **options))
+
+    return run
+
+
+def _invocation(ctx: click.Context) -> Invocation:
+    output = _given(ctx, _OUTPUT)
+    command = ctx.command_path.partition(" ")[2]
+    if output == "markdown" and command not in _WITH_MARKDOWN:
+        raise click.UsageError(f"{command} has no Markdown: only {', '.join(_WITH_MARKDOWN)} have", ctx)
+    configuration: Configuration = ctx.find_root().obj
+    if configuration.wrong:
+        raise configuration.wrong
+    env = configuration.environment
+    option = _given(ctx, _LANGUAGE)
+    language = language_of(str(option) if option else None, env)
+    as_json = (output or output_of(env)) == "json"
+    invocation = Invocation(
+        inventory_of(ctx),
+        as_json,
+        env,
+        markdown=output == "markdown",
+        language=language,
+        configuration=configuration,
+        verbose=bool(_given(ctx, _VERBOSE)),
+    )
+    if invocation.verbose and _given(ctx, _QUIET):
+        raise click.UsageError("--quiet and --verbose exclude each other: name one", ctx)
+    invocation.refuse_proposed_configuration()
+    return invocation

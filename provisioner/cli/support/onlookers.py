@@ -1,0 +1,410 @@
+"""Whoever looks on while a command works: told of every stage, call and step, shown what is under way.
+
+A clock of its own redraws while hosts are waited for. It stops where processes are forked, which is not safe beside
+another thread: then what was read is shown as it comes.
+
+What is under way, in words: a few rows for a terminal, one line for a log of somebody else's.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TextIO
+
+import click
+
+from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.service import FORKING, Stage
+from provisioner.base.text import printable
+from provisioner.cli.support.running import Expected, HostsWork, HostWork, StageWork, TerminalRows, Underway
+from provisioner.cli.support.terminal import SafeStream
+
+if TYPE_CHECKING:
+    from provisioner.cli.support.running import LogFile
+
+
+_NAMED: Final = 2
+_ROWS: Final = 4
+_MINUTES_FROM: Final = 100
+_MINUTE: Final = 60
+
+Words = Callable[[Translator], str]
+
+
+def rows_of(work: Underway, say: Translator, now: float) -> list[str]:
+    """Rows for a terminal: the whole first, then who is waited for and why, then how long it may take."""
+    hosts = work.wave or next(iter(work.calls.values()), None)
+    if hosts is None:
+        return [stage_words(work.stages[-1], say, now)] if work.stages else []
+    rows = [_head(work, hosts, say, now)]
+    longest = sorted(hosts.waiting.items(), key=lambda item: item[1].since)
+    begun = [(host, one) for host, one in longest if one.operation]
+    rows += [f"  {_host_words(host, one, say, now)}" for host, one in begun[:_ROWS]]
+    more = len(hosts.waiting) - len(begun[:_ROWS])
+    rows += ["  " + say.plural("and {n} more host", "and {n} more hosts", more)] if more > 0 else []
+    left = time_left(work.expected, say, now)
+    return [*rows, left] if left else rows
+
+
+def line_of(work: Underway, say: Translator, now: float) -> str:
+    """The same as one line."""
+    hosts = work.wave or next(iter(work.calls.values()), None)
+    if hosts is None:
+        return stage_words(work.stages[-1], say, now) if work.stages else ""
+    names = [printable(host) for host in hosts.waiting]
+    more = len(names) - _NAMED
+    rest = say(" and {n} more", n=more) if more > 0 else ""
+    line = say(
+        "{what}: {done} of {total} hosts, waiting for {hosts}, {seconds} s",
+        what=_what(work, say),
+        done=hosts.done,
+        total=hosts.total,
+        hosts=", ".join(names[:_NAMED]) + rest,
+        seconds=int(now - hosts.since),
+    )
+    left = time_left(work.expected, say, now)
+    return f"{line}; {left}" if left else line
+
+
+def stage_words(work: StageWork, say: Translator, now: float) -> str:
+    """A stage, how far it is, and for how long it has gone on."""
+    what, seconds = _STAGES[work.stage](say), int(now - work.since)
+    if work.total:
+        return say(
+            "{what}: {done} of {total}, {seconds} s", what=what, done=work.done, total=work.total, seconds=seconds
+        )
+    return say("{what}: {seconds} s", what=what, seconds=seconds)
+
+
+def time_left(expected: Expected | None, say: Translator, now: float) -> str:
+    """How long it may still take, and by what; empty where nothing of before is known, or hosts are not called yet."""
+    if expected is None or expected.since is None:
+        return ""
+    usual, runs = _time(expected.seconds, say), say.counted(expected.runs, "earlier run")
+    left = expected.seconds - (now - expected.since)
+    if left <= 0:
+        return say("longer than usual: {runs} took {usual}", runs=runs, usual=usual)
+    return say("about {left} left: {runs} took {usual}", left=_time(left, say), runs=runs, usual=usual)
+
+
+def operation_words(operation: str, say: Translator) -> str:
+    """What hosts are asked for."""
+    return _OPERATIONS.get(operation, _other)(say)
+
+
+def _head(work: Underway, hosts: HostsWork, say: Translator, now: float) -> str:
+    return say(
+        "{what}: {done} of {total} hosts, {seconds} s",
+        what=_what(work, say),
+        done=hosts.done,
+        total=hosts.total,
+        seconds=int(now - hosts.since),
+    )
+
+
+def _what(work: Underway, say: Translator) -> str:
+    if work.wave is not None:
+        return say("wave {name}", name=printable(work.wave_name))
+    return operation_words(next(iter(work.calls)), say)
+
+
+def _host_words(host: str, work: HostWork, say: Translator, now: float) -> str:
+    paths = say.counted(work.paths, "path") if work.paths else ""
+    why = _REASONS.get(work.operation, _waited_for)(say)
+    about = f"{why} ({paths})" if paths else why
+    return say("{host}, {seconds} s: {what}", host=printable(host), what=about, seconds=int(now - work.since))
+
+
+def _time(seconds: float, say: Translator) -> str:
+    if seconds < _MINUTES_FROM:
+        return say("{seconds} s", seconds=max(1, round(seconds)))
+    return say("{minutes} min", minutes=round(seconds / _MINUTE))
+
+
+def _other(say: Translator) -> str:
+    return say("asking")
+
+
+def _waited_for(say: Translator) -> str:
+    return say("its answer is waited for")
+
+
+_OPERATIONS: Final[Mapping[str, Words]] = MappingProxyType(
+    {
+        "observe": lambda say: say("reading"),
+        "probe": lambda say: say("looking at pictures"),
+        "apply": lambda say: say("changing"),
+        "confirm": lambda say: say("confirming"),
+        "look": lambda say: say("watching paths"),
+        "rollback": lambda say: say("going back"),
+        "abort": lambda say: say("going back"),
+        "keys": lambda say: say("making keys"),
+        "remove": lambda say: say("taking everything off"),
+        "approach": lambda say: say("looking at a bare host"),
+        "prepare": lambda say: say("making it ready"),
+    }
+)
+_REASONS: Final[Mapping[str, Words]] = MappingProxyType(
+    {
+        "observe": lambda say: say("what it holds is read"),
+        "probe": lambda say: say("tunnels, cameras' ports and pictures are looked at"),
+        "apply": lambda say: say("everything is checked aside, then switched"),
+        "rollback": lambda say: say("everything is checked aside, then switched back"),
+        "look": lambda say: say("its paths have to be as good as before"),
+        "confirm": lambda say: say("the change is confirmed over a new connection"),
+        "abort": lambda say: say("it returns to its last-good state"),
+        "status": lambda say: say("it is asked what became of its change"),
+        "keys": lambda say: say("it makes its keys"),
+        "remove": lambda say: say("everything of ours is taken off"),
+        "approach": lambda say: say("it says what it has and what it lacks"),
+        "prepare": lambda say: say("packages are installed, its user is made"),
+    }
+)
+_STAGES: Final[Mapping[Stage, Words]] = MappingProxyType(
+    {
+        Stage.READ: lambda say: say("reading facilities' files"),
+        Stage.BUILD: lambda say: say("putting the inventory together"),
+        Stage.RULES: lambda say: say("checking the rules across files"),
+        Stage.SECRETS: lambda say: say("opening and checking secrets"),
+        Stage.DESIRE: lambda say: say("working out what hosts should hold"),
+        Stage.RENDER: lambda say: say("rendering hosts' files"),
+        Stage.RECORD: lambda say: say("reading the record of runs"),
+        Stage.COUNT: lambda say: say("seeing where each facility stands"),
+        Stage.SHEETS: lambda say: say("reading sheets"),
+        Stage.PROPOSE: lambda say: say("holding rows against the inventory"),
+        Stage.DOCUMENTS: lambda say: say("writing documents"),
+        Stage.PAGES: lambda say: say("writing pages"),
+        Stage.WAIT: lambda say: say("waiting before a second look"),
+    }
+)
+
+
+PATIENCE_S: Final = 1.0
+"""What takes no longer is not shown."""
+LINES_APART_S: Final = 10.0
+"""Where there is no terminal there is a line at most every so many seconds."""
+_TICK_S: Final = 0.25
+_REDRAWN_S: Final = 0.1
+_GAP_S: Final = 0.5
+"""What begins so soon after something else goes on with it: many short stages are one long wait."""
+_LISTED: Final = 20
+_WORTH_A_LINE_S: Final = 0.1
+
+
+class ProgressForm(Enum):
+    """How it is shown what is under way."""
+
+    NOTHING = "nothing"
+    ROWS = "rows"
+    LINES = "lines"
+
+
+class Progress:
+    """What is under way, shown to whoever looks on, and told to a log file.
+
+    Args:
+        say: whoever speaks the reader's language.
+        shown: how.
+        verbose: whether each event is a line on standard error as well.
+        log: the file that each event goes to.
+        quiet: whether remarks are left out.
+        clock: seconds of a clock that only goes on.
+    """
+
+    def __init__(
+        self,
+        say: Translator,
+        shown: ProgressForm,
+        *,
+        verbose: bool = False,
+        log: LogFile | None = None,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._say, self._shown, self._clock = say, shown, clock
+        self._verbose, self._log, self._quiet = verbose, log, quiet
+        self._work = Underway()
+        self._lock = threading.RLock()
+        self._rows = TerminalRows(_below(sys.stderr)) if shown is ProgressForm.ROWS else None
+        self._busy_since: float | None = None
+        self._idle_since: float | None = clock()
+        self._drawn_at = self._next_line = 0.0
+        self._ticker: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show it until the end of the block; what others print meanwhile comes first."""
+        streams = [one for one in (sys.stdout, sys.stderr) if isinstance(one, SafeStream) and one.below.isatty()]
+        if self._rows is not None:
+            for stream in streams:
+                stream.before = self._erase
+        try:
+            yield
+        finally:
+            self._end_ticker()
+            self._erase()
+            for stream in streams:
+                stream.before = None
+
+    def remark(self, sentence: str) -> None:
+        """Say something on standard error that is neither warning nor error, and no result."""
+        if not self._quiet:
+            click.echo(printable(sentence), err=True)
+
+    def log(self, text: str) -> None:
+        """Write something into the log file, where there is one."""
+        if self._log is not None:
+            self._log.write(text)
+
+    def close(self) -> None:
+        """Write no more into the log file."""
+        if self._log is not None:
+            self._log.close()
+
+    # --- what is told ---------------------------------------------------------------------------------
+
+    def stage_begun(self, stage: Stage, total: int) -> None:
+        """A stage was begun."""
+        if stage in FORKING and not self._work.calls:
+            self._end_ticker()
+        with self._lock:
+            self._work.begin_stage(stage, total, self._clock())
+        self._changed()
+
+    def stage_advanced(self, stage: Stage, number: int) -> None:
+        """More of its things are done."""
+        with self._lock:
+            self._work.advance_stage(stage, number)
+        self._changed()
+
+    def stage_ended(self, stage: Stage) -> None:
+        """It is over."""
+        with self._lock:
+            ended, now = self._work.end_stage(stage), self._clock()
+        if ended is not None and now - ended.since >= _WORTH_A_LINE_S:
+            self._tell(lambda say: stage_words(ended, say, now))
+        self._changed()
+
+    def begun(self, operation: str, hosts: Mapping[str, int]) -> None:
+        """An operation was begun on hosts."""
+        with self._lock:
+            self._work.begin_calls(operation, hosts, self._clock())
+        names = ", ".join(list(hosts)[:_LISTED]) + (f" + {len(hosts) - _LISTED}" if len(hosts) > _LISTED else "")
+        self._tell(lambda say: say("{what}: asked {hosts}", what=operation_words(operation, say), hosts=names))
+        self._changed()
+
+    def answered(self, operation: str, host: str, outcome: str) -> None:
+        """One of them has answered, or nothing more is to come from it."""
+        with self._lock:
+            ended, now = self._work.end_call(operation, host), self._clock()
+        if ended is not None:
+            self._tell(
+                lambda say: say(
+                    "{what}: {host} {outcome} after {seconds} s",
+                    what=operation_words(operation, say),
+                    host=host,
+                    outcome=outcome or "no answer",
+                    seconds=f"{now - ended.since:.1f}",
+                )
+            )
+        self._changed()
+
+    def stepped(self, host: str, step: str, state: str, detail: Mapping[str, object]) -> None:
+        """A run has written down a step."""
+        with self._lock:
+            self._work.step(host, step, state, detail, self._clock())
+        of = host or str(detail.get("wave", "")) or "run"
+        self._tell(lambda _: f"{of}: {step} {state}")
+        self._changed()
+
+    def expect(self, seconds: float, runs: int) -> None:
+        """The run that begins now will take about so long."""
+        with self._lock:
+            self._work.expected = Expected(seconds, runs)
+        self._tell(
+            lambda say: say(
+                "{runs} of this kind took {seconds} s",
+                runs=say.counted(runs, "earlier run"),
+                seconds=round(seconds),
+            )
+        )
+
+    def _tell(self, words: Callable[[Translator], str]) -> None:
+        self.log(words(ENGLISH))
+        if self._verbose:
+            with suppress(OSError, ValueError):
+                click.echo(printable(words(self._say)), err=True)
+
+    # --- what is shown --------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        if self._shown is ProgressForm.NOTHING:
+            return
+        with self._lock:
+            now = self._clock()
+            if self._work.is_idle:
+                self._idle_since = now
+                self._erase()
+                return
+            if self._idle_since is not None:
+                if self._busy_since is None or now - self._idle_since > _GAP_S:
+                    self._busy_since = now
+                self._idle_since = None
+            if self._has_clock():
+                self._begin_ticker()
+            else:
+                self._show(now)
+
+    def _has_clock(self) -> bool:
+        """Whether a clock may run: no process is about to be forked."""
+        return bool(self._work.calls or self._work.wave) or self._work.stages[-1].stage not in FORKING
+
+    def _show(self, now: float) -> None:
+        if self._busy_since is None or now - self._busy_since < PATIENCE_S or self._work.is_idle:
+            return
+        if self._rows is not None and now - self._drawn_at >= _REDRAWN_S:
+            self._drawn_at = now
+            self._rows.draw(rows_of(self._work, self._say, now))
+        elif self._rows is None and now >= self._next_line:
+            self._next_line = now + LINES_APART_S
+            with suppress(OSError, ValueError):
+                click.echo(line_of(self._work, self._say, now), err=True)
+
+    def _erase(self) -> None:
+        with self._lock:
+            if self._rows is not None:
+                self._rows.erase()
+
+    def _begin_ticker(self) -> None:
+        if self._ticker is None:
+            self._stop = threading.Event()
+            self._ticker = threading.Thread(target=self._tick, args=(self._stop,), daemon=True)
+            self._ticker.start()
+
+    def _end_ticker(self) -> None:
+        with self._lock:
+            ticker, self._ticker = self._ticker, None
+            self._stop.set()
+        if ticker is not None and ticker is not threading.current_thread():
+            ticker.join()
+
+    def _tick(self, stop: threading.Event) -> None:
+        """Show it again and again, as long as something is under way."""
+        while not stop.wait(_TICK_S):
+            with self._lock:
+                if stop.is_set() or self._work.is_idle:
+                    if self._ticker is threading.current_thread():
+                        self._ticker = None
+                    return
+                self._show(self._clock())
+
+
+def _below(stream: TextIO) -> TextIO:
+    return stream.below if isinstance(stream, SafeStream) else stream

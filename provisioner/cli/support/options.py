@@ -1,0 +1,176 @@
+"""The options that `apply` and `rollback` take.
+
+The option `--limit`.
+
+Moments and days on the command line, by Vietnam's clock.
+
+Options and warnings of commands that say for what share of a time pictures came.
+
+Options of the commands that verify: how long, how each picture is looked at, and what counts in the exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final, TypedDict, TypeVar
+
+import click
+
+from provisioner.base.errors import UsageError
+from provisioner.base.text import VIETNAM, counted, printable
+from provisioner.cli.support.completion import limits_like
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_warning
+from provisioner.cli.support.terminal import Amount, ListedWord
+from provisioner.desired.names import NAMES
+from provisioner.record.availability.measured import Span
+from provisioner.verify.picture_mode import Looks
+
+_EVERYWHERE = "Only these: carrier, province, facility or host. May be repeated."
+
+limit_option = click.option(
+    "--limit", "limits", multiple=True, metavar="KIND=NAME", shell_complete=limits_like, help=_EVERYWHERE
+)
+hosts_limit_option = click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="KIND=NAME",
+    shell_complete=limits_like,
+    help="Only these hosts: carrier, host, …",
+)
+
+
+_FORMS: Final = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M%z")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2200
+_SHOWN = 80
+
+
+class MomentWord(click.ParamType[datetime]):
+    """A day, which means its first moment, or a day and a time; Vietnam's unless a zone is written."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Take `2021-05-22` or `2021-05-22T06:00`."""
+        if isinstance(value, datetime):
+            return value
+        moment = _moment(str(value))
+        if moment is None:
+            said = printable(str(value), _SHOWN)
+            self.fail(f"{said!r} is no moment: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
+        return moment
+
+
+def _moment(text: str) -> datetime | None:
+    for form in _FORMS:
+        with suppress(ValueError):
+            moment = datetime.strptime(text, form)  # noqa: DTZ007 (the zone follows)
+            if _FIRST_YEAR <= moment.year < _LAST_YEAR:
+                return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
+    return None
+
+
+_WEEK = timedelta(days=7)
+_NAMED = 5
+
+from_option = click.option(
+    "--from", "begin", type=MomentWord(), metavar="DAY", help="From when on; a week before the end."
+)
+until_option = click.option(
+    "--until", type=MomentWord(), metavar="DAY", help="The first moment that is not in it; now."
+)
+
+
+def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> Span:
+    """The span that is asked for: what comes after a moment, nobody knew at it.
+
+    Raises:
+        UsageError: it ends before it begins.
+    """
+    end = min(until or as_of, as_of)
+    first = begin or end - _WEEK
+    if first >= end:
+        raise UsageError("that time ends before it begins", hint="--from is earlier than --until, and than --as-of")
+    return Span(first, end)
+
+
+def warn_of_damage(invocation: Invocation, damaged: Sequence[str]) -> None:
+    """Name the records that could not be read."""
+    if damaged:
+        named = ", ".join(damaged[:_NAMED])
+        message = f"{counted(len(damaged), 'record')} cannot be read, and counts as not measured: {named}"
+        print_warning(message, "see all that is wrong: provisioner history verify", color=invocation.color)
+
+
+C = TypeVar("C", bound=Callable[..., object])
+
+
+class RolloutChoices(TypedDict):
+    """What the options of a rollout were set to, as click hands it in."""
+
+    max_failed: int
+    pause_after: str | None
+    min_new_up: float
+    max_lost: float
+    required: tuple[str, ...]
+    gate_patience: float
+    approval: str
+
+
+def rollout_options(command: C) -> C:
+    """Add the options of a rollout to a command."""
+    options = (
+        click.option("--max-failed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+                     help="So many hosts may fail before no further wave is started."),
+        click.option("--pause-after", type=ListedWord(NAMES), default=None, help="Pause when this wave is through."),
+        click.option("--min-new-up", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",
+                     help="This share of new paths has to give a picture, else the host returns."),
+        click.option("--max-lost", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",
+                     help="This share of paths that gave a picture before may give none after."),
+        click.option("--require-up", "required", multiple=True, metavar="PATH",
+                     help="This path, or all that begin so, has to give a picture whatever it gave before."),
+        click.option("--gate-patience", type=Amount(5, 600), default=60.0, show_default=True,
+                     metavar="SECONDS", help="So long paths may take to come back."),
+        click.option("--approval", default="", metavar="TEXT", help="What approved this: it goes into the record."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_C = TypeVar("_C", bound=Callable[..., object])
+_SHORTEST_S: Final = 15
+_LONGEST_S: Final = 86_400
+LEVELS: Final = 7
+"""As many as `verify.levels` has, whose import would keep hosts from being told."""
+
+
+def deadline_option(description: str) -> Callable[[_C], _C]:
+    """`--deadline SECONDS`."""
+    range_s = click.IntRange(_SHORTEST_S, _LONGEST_S)
+    return click.option("--deadline", type=range_s, metavar="SECONDS", help=description)
+
+
+def picture_option(default: Looks) -> Callable[[_C], _C]:
+    """`--picture`, with what is done where nobody says."""
+    return click.option(
+        "--picture",
+        type=ListedWord([looks.value for looks in Looks]),
+        default=default.value,
+        show_default=True,
+        help="How each picture is looked at: not at all, for 3 s at most, for 10 to 60 s, or so long where it is due.",
+    )
+
+
+def fail_on_option(description: str) -> Callable[[_C], _C]:
+    """`--fail-on`."""
+    return click.option(
+        "--fail-on",
+        type=ListedWord(["degraded", "unknown", "down"]),
+        default="degraded",
+        show_default=True,
+        help=description,
+    )

@@ -1,0 +1,103 @@
+"""Problems and errors as people and as programs read them: each is one line, whoever wrote the words in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+import click
+
+from provisioner.base.errors import Problem, ProvisionerError, Severity
+from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.text import Document, indented_parts, printable
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+
+
+_WORDS = re.compile(r"[^ -~\n]+")
+"""What may have to be written as a number in JSON: the rest of a document is as it is."""
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Print one JSON document on standard output; what no terminal may be sent stands in it as a number."""
+    for part in indented_parts(document):
+        click.echo(_WORDS.sub(_json_escaped, part), nl=False)
+    click.echo()
+
+
+def _json_escaped(words: re.Match[str]) -> str:
+    return words[0] if words[0].isprintable() else "".join(c if c.isprintable() else _number(c) for c in words[0])
+
+
+def _number(character: str) -> str:
+    return json.dumps(character)[1:-1] if character != "\x7f" else r"\u007f"
+
+
+def problem_lines(problems: Iterable[Problem], say: Translator = ENGLISH) -> Iterable[str]:
+    """Each problem as `error: file:line:column: message` and its hint below."""
+    for problem in problems:
+        severity = click.style(f"{say.word(problem.severity)}:", fg=_COLOURS[problem.severity], bold=True)
+        place = f"{problem.place}: " if problem.file else ""
+        yield f"{severity} {printable(place + say.restated(problem.message))}"
+        if problem.hint:
+            yield f"  {hint_line(problem.hint, say)}"
+
+
+def hint_line(hint: str, say: Translator = ENGLISH) -> str:
+    """What to do next."""
+    return f"{say('hint')}: {printable(say.restated(hint))}"
+
+
+def problem_document(problem: Problem) -> Document:
+    """A problem as it stands in the documents of `validate` and of errors."""
+    return problem.document
+
+
+def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, say: Translator = ENGLISH) -> None:
+    """Print an expected error: its problems if it has some, one sentence, and what to do next."""
+    problems: tuple[Problem, ...] = getattr(error, "problems", ())
+    if as_json:
+        print_document(error_document(error.code, error.message, error.hint, error.object, problems))
+        return
+    for line in problem_lines(problems, say):
+        click.echo(line, err=True, color=color)
+    print_error_line(error, color=color, say=say)
+
+
+def print_error_line(
+    error: ProvisionerError, *, color: bool | None, margin: str = "", say: Translator = ENGLISH
+) -> None:
+    """Print an error's sentence on standard error, and its hint behind a margin."""
+    head = click.style(f"{say.word(Severity.ERROR)}:", fg="red", bold=True)
+    click.echo(f"{head} {printable(say.restated(error.message))}", err=True, color=color)
+    if error.hint:
+        click.echo(f"{margin}{hint_line(error.hint, say)}", err=True, color=color)
+
+
+def print_warning(message: str, hint: str, *, color: bool | None, say: Translator = ENGLISH) -> None:
+    """Print on standard error what a person should know although the command did what it was asked."""
+    head = click.style(f"{say.word(Severity.WARNING)}:", fg="yellow", bold=True)
+    click.echo(f"{head} {printable(say.restated(message))}", err=True, color=color)
+    if hint:
+        click.echo(f"  {hint_line(hint, say)}", err=True, color=color)
+
+
+def error_document(
+    code: str,
+    message: str,
+    hint: str,
+    object: str = "",  # noqa: A002 (the document's own word)
+    problems: Iterable[Problem] = (),
+) -> Document:
+    """The error document; `problems` is there only where there are some."""
+    document: Document = {
+        "schema": "provisioner/error",
+        "version": 1,
+        "code": code,
+        "message": message,
+        "hint": hint,
+        "object": object,
+    }
+    listed = [problem_document(problem) for problem in problems]
+    return document | ({"problems": listed} if listed else {})

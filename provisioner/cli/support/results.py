@@ -1,0 +1,106 @@
+"""What `apply` and `rollback` print of hosts, and how their runs go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from provisioner.base.errors import INTERRUPTED, ApplyError, worst_of
+from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.text import printable
+from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.options import RolloutChoices
+from provisioner.cli.support.output import print_document
+from provisioner.cli.support.texts import code_with_held, held_lines
+from provisioner.operations.apply.intent import Applied, RunOptions, approval_of
+from provisioner.operations.rollout import (
+    GateRules,
+    HostOutcome,
+    HostResult,
+    RolloutOptions,
+    RunEnd,
+    exit_code,
+    run_ending,
+)
+
+_COLOURS = {HostOutcome.APPLIED: "green", HostOutcome.UNCHANGED: "white"}
+_SHOWN = 5
+
+
+def run_options_of(
+    chosen: RolloutChoices, environment: Mapping[str, str], stop: Callable[[], bool], folder: Path | None = None
+) -> RunOptions:
+    """A run's options out of those of its command; `folder` is where its approvals are, if that is named."""
+    gate = GateRules(
+        patience_s=chosen["gate_patience"],
+        settle_s=min(GateRules().settle_s, chosen["gate_patience"]),
+        max_lost=chosen["max_lost"],
+        min_new_up=chosen["min_new_up"],
+        required=tuple(chosen["required"]),
+    )
+    rollout = RolloutOptions(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
+    return RunOptions(rollout, approval_of(chosen["approval"], environment), folder, stop)
+
+
+def host_line(result: HostResult, word: str = "", say: Translator = ENGLISH) -> str:
+    """One host's line: what became of it, how long it took, why."""
+    outcome = click.style(word or say.word(result.outcome), fg=_COLOURS.get(result.outcome, "red"), bold=True)
+    took = say(" in {seconds} s", seconds=f"{result.seconds:.2f}") if result.seconds else ""
+    cause = f": {printable(say.restated(result.cause))}" if result.cause else ""
+    return f"{result.host}: {outcome}{took}{cause}"
+
+
+def note_lines(result: HostResult, say: Translator = ENGLISH) -> list[str]:
+    """What a person should know of a host although it changed nothing."""
+    more = len(result.notes) - _SHOWN
+    lines = [f"  {say('note')}: {printable(say.restated(note))}" for note in result.notes[:_SHOWN]]
+    rest = say("and {notes} more; --output json has all", notes=say.counted(more, "note"))
+    return lines + ([f"  {rest}"] if more > 0 else [])
+
+
+def ending_lines(applied: Applied, *, going_back: bool = False, say: Translator = ENGLISH) -> list[str]:
+    """The last lines of a run: what was wished and not had, then how it ended, the worst first."""
+    end = RunEnd(
+        applied.run,
+        applied.results,
+        applied.ended,
+        applied.cause,
+        applied.remaining,
+        applied.left_out,
+        applied.notes,
+        [one.id for one in applied.held],
+        going_back=going_back,
+    )
+    lines = [f"{say('warning')}: {printable(say.restated(warning))}" for warning in applied.warnings]
+    killed = marked("run {run} had been killed and is recorded as {outcome} now, as its hosts say")
+    lines += [
+        f"{say('note')}: {say(killed, run=printable(closed.run), outcome=closed.outcome)}" for closed in applied.closed
+    ]
+    return lines + [printable(say.restated(sentence)) for sentence in run_ending(end)]
+
+
+def applied_lines(applied: Applied, say: Translator = ENGLISH) -> Iterator[str]:
+    """What became of hosts, and how the run ended."""
+    for one in applied.results:
+        yield host_line(one, say=say)
+        yield from note_lines(one, say)
+    yield from held_lines(applied.held, say=say)
+    yield from ending_lines(applied, say=say)
+
+
+def show_applied(invocation: Invocation, applied: Applied) -> int:
+    """Print what became of hosts, or its document: the exit code, which says as well whether something is left."""
+    if invocation.json:
+        print_document(applied.document)
+    else:
+        for line in applied_lines(applied, invocation.say):
+            click.echo(line, color=invocation.color)
+    incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
+    return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
+
+
+def code_of(applied: Applied, code: int) -> int:
+    """The exit code of a run: an interrupt shows unless something worse happened."""
+    return worst_of(code, INTERRUPTED) if applied.ended == "interrupted" else code

@@ -1,0 +1,267 @@
+"""What is under way in a command: stages, calls to hosts, the wave of a run, and how long it may take. No effects.
+
+A few rows of a terminal that are written over again and again, and are gone when something else is printed.
+
+No library draws them: all that is printed passes `SafeStream`, which lets none of what moves a cursor through, and a
+library that draws would take both standard streams over to go round it.
+
+The file of `--log`: what a command did and when, without what was typed, without a secret, without a person.
+
+Standard output and what a result says are not in it, nor arguments, nor sentences that may repeat what somebody wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+from provisioner.base.errors import UsageError
+from provisioner.base.private_text import is_private
+from provisioner.base.service import Stage
+from provisioner.base.text import printable
+from provisioner.cli.support.terminal import size_of
+
+_MOST: Final = 100
+_ERASE: Final = "\r\x1b[J"
+
+
+class TerminalRows:
+    """Rows below the cursor, which stays at the beginning of the first: whoever prints there first erases them.
+
+    So a terminal that is made narrower, and breaks rows anew, leaves nothing of them.
+
+    Args:
+        stream: the terminal itself.
+        size: its columns and rows now.
+    """
+
+    def __init__(self, stream: TextIO, size: Callable[[], os.terminal_size] | None = None) -> None:
+        self._stream = stream
+        self._size = size or (lambda: size_of(stream))
+        self._drawn = False
+
+    def draw(self, rows: Sequence[str]) -> None:
+        """Show these rows instead of those that are there."""
+        size = self._size()
+        width = min(size.columns - 1, _MOST)
+        shown = [_cut(row, width) for row in rows[: max(1, size.lines - 1)]]
+        up = f"\x1b[{len(shown) - 1}A" if len(shown) > 1 else ""
+        self._drawn = True
+        self._write(_ERASE + "\r\n".join(shown) + up + "\r")
+
+    def erase(self) -> None:
+        """Show none."""
+        if self._drawn:
+            self._drawn = False
+            self._write(_ERASE)
+
+    def _write(self, text: str) -> None:
+        # A terminal that is gone ends nothing: hosts may be in the middle of a change.
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def _cut(row: str, width: int) -> str:
+    mark = "..." if width > len("...") else ""
+    return row if len(row) <= width else row[: max(0, width - len(mark))] + mark
+
+
+_LONGEST: Final = 400
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LEFT_OUT: Final = "(left out: it looks like a password or a person's data)"
+
+
+class LogFile:
+    """A file that lines are added to, each with its moment; only its owner can read it.
+
+    Args:
+        path: where; made where it is missing.
+
+    Raises:
+        UsageError: it cannot be written, or is no file of the user's own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, _FLAGS, 0o600)
+        except OSError as error:
+            hint = "name a file in a folder that you can write to, and no link"
+            raise UsageError(f"--log {path} cannot be written: {error.strerror}", hint=hint) from None
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            os.close(self._descriptor)
+            raise UsageError(f"--log {path} is no file of your own", hint="name a new one")
+        os.fchmod(self._descriptor, 0o600)
+        self._is_open = True
+
+    def write(self, text: str) -> None:
+        """Add a line; a disk that is full ends no command."""
+        words = _LEFT_OUT if is_private(text) else printable(text, _LONGEST)
+        if self._is_open:
+            try:
+                os.write(self._descriptor, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {os.getpid()} {words}\n".encode())
+            except OSError:
+                self.close()
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self._descriptor)
+
+
+STEPS: Final[Mapping[str, str]] = {
+    "start": "apply",
+    "gate": "look",
+    "confirm": "confirm",
+    "abort": "abort",
+    "status": "status",
+}
+"""The steps of a run's journal that a host is at, and the operation that each calls for."""
+
+
+@dataclass(slots=True)
+class HostWork:
+    """One host that is waited for.
+
+    Attributes:
+        operation: what it was asked for last.
+        since: when it was first waited for.
+        paths: how many paths it looks at; 0 where it is not about paths, or not known yet.
+    """
+
+    operation: str
+    since: float
+    paths: int = 0
+
+
+@dataclass(slots=True)
+class StageWork:
+    """A stage that was begun: of how many things, how many of them are done."""
+
+    stage: Stage
+    total: int
+    since: float
+    done: int = 0
+
+
+@dataclass(slots=True)
+class HostsWork:
+    """Hosts that are asked for one thing, or a run's wave: how many, and who is waited for."""
+
+    since: float
+    total: int = 0
+    waiting: dict[str, HostWork] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """How many are through."""
+        return self.total - len(self.waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How long a run usually takes, by how many earlier ones, and since when it goes on."""
+
+    seconds: float
+    runs: int
+    since: float | None = None
+
+
+@dataclass
+class Underway:
+    """What is under way now; whoever changes it keeps others from doing so at the same time.
+
+    Attributes:
+        stages: those that were begun and are not over, the innermost last.
+        calls: by operation, the hosts that were called.
+        wave: the hosts of a run's wave; None between waves. One that begins beside another is one with it.
+        wave_name: the name of the one that began last.
+        waves: the hosts of each wave that has begun and is not through.
+        expected: how long the run usually takes.
+    """
+
+    stages: list[StageWork] = field(default_factory=list)
+    calls: dict[str, HostsWork] = field(default_factory=dict)
+    wave: HostsWork | None = None
+    wave_name: str = ""
+    waves: dict[str, list[str]] = field(default_factory=dict)
+    expected: Expected | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not (self.stages or self.calls or self.wave)
+
+    def begin_stage(self, stage: Stage, total: int, now: float) -> None:
+        """A stage was begun."""
+        self.stages.append(StageWork(stage, total, now))
+
+    def advance_stage(self, stage: Stage, number: int) -> None:
+        """More of its things are done."""
+        for work in reversed(self.stages):
+            if work.stage is stage:
+                work.done += number
+                return
+
+    def end_stage(self, stage: Stage) -> StageWork | None:
+        """It is over; None where it was not begun."""
+        for work in reversed(self.stages):
+            if work.stage is stage:
+                self.stages.remove(work)
+                return work
+        return None
+
+    def begin_calls(self, operation: str, hosts: Mapping[str, int], now: float) -> None:
+        """Hosts were called."""
+        work = self.calls.setdefault(operation, HostsWork(now))
+        work.total += len(hosts)
+        work.waiting |= {host: HostWork(operation, now, paths) for host, paths in hosts.items()}
+        if self.expected and self.expected.since is None:
+            self.expected = Expected(self.expected.seconds, self.expected.runs, now)
+        for host, paths in hosts.items():
+            if self.wave and host in self.wave.waiting:
+                self.wave.waiting[host].operation, self.wave.waiting[host].paths = operation, paths
+
+    def end_call(self, operation: str, host: str) -> HostWork | None:
+        """A host has answered; None where it was not waited for."""
+        work = self.calls.get(operation)
+        if work is None:
+            return None
+        ended = work.waiting.pop(host, None)
+        if not work.waiting:
+            del self.calls[operation]
+        return ended
+
+    def step(self, host: str, step: str, state: str, detail: Mapping[str, object], now: float) -> None:
+        """A run wrote down a step."""
+        if step == "wave":
+            hosts = detail.get("hosts")
+            self._turn_wave(str(detail.get("wave", "")), hosts if isinstance(hosts, Sequence) else None, now)
+        elif self.wave is not None and step == "end":
+            self.wave.waiting.pop(host, None)
+        elif self.wave is not None and state == "begin" and step in STEPS and host in self.wave.waiting:
+            self.wave.waiting[host].operation = STEPS[step]
+        if step == "run" and state != "begin":
+            self.wave, self.expected = None, None
+            self.waves.clear()
+
+    def _turn_wave(self, name: str, hosts: Sequence[object] | None, now: float) -> None:
+        if hosts is None:
+            for host in self.waves.pop(name, ()):
+                if self.wave is not None:
+                    self.wave.waiting.pop(host, None)
+            self.wave = self.wave if self.waves else None
+            return
+        names = [str(host) for host in hosts]
+        self.waves[name] = names
+        self.wave, self.wave_name = self.wave or HostsWork(now), name
+        self.wave.total += len(names)
+        self.wave.waiting |= {host: HostWork("", now) for host in names}

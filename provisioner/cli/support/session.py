@@ -1,0 +1,149 @@
+"""Writing files where a person named a place for them.
+
+A command's session on its inventory, with whoever looks on.
+
+What `status` and `export` report on, with a warning where no run is recorded.
+
+A saved plan as a file that a command names: its bytes, and what it says, without the vault.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from provisioner.base.errors import StalePlanError, UsageError
+from provisioner.base.files import read_regular, replace_file
+from provisioner.base.language import marked
+from provisioner.base.text import printable
+from provisioner.cli.support.context import Invocation, now, today
+from provisioner.cli.support.output import print_warning
+from provisioner.desired.render.host import RenderedFile
+from provisioner.operations.apply import early_start
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.questions.overview import Overview, overview
+from provisioner.plan import MAX_PLAN_BYTES, WrittenPlan, written_plan
+
+
+def session_of(invocation: Invocation) -> Session:
+    """A session whose calls to hosts are watched by whoever looks on at the command."""
+    return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early_start.begun())
+
+
+def overview_of(invocation: Invocation, *, in_brief: bool = False) -> Overview:
+    """The inventory and what runs have shown of it, with a warning where no run is recorded.
+
+    Args:
+        invocation: the command's.
+        in_brief: whether few facilities' recorders and cameras are looked at.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+        StateError: there is a history, and it cannot be read.
+    """
+    whole = overview(invocation.inventory, invocation.env, now(), in_brief=in_brief)
+    if not whole.evidence.runs:
+        place = whole.place.shown
+        message = marked(f"no run is recorded in {place}: what hosts hold and which cameras are up is not known")
+        hint = marked(
+            "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"
+        )
+        print_warning(message, hint, color=invocation.color, say=invocation.say)
+    return whole
+
+
+def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
+    """Write files below a new or empty folder; a secret file gets mode 0600, and so its folder 0700.
+
+    Raises:
+        UsageError: the folder holds something already, others could put something else in its place, or it cannot
+            be written.
+    """
+    try:
+        _refuse_shared(folder)
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
+        return [_written(folder / file.path.lstrip("/"), file) for file in files]
+    except OSError as error:
+        hint = f"make room, or name a folder that you can write to; remove {folder}, as it may hold a part of the files"
+        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _written(path: Path, file: RenderedFile) -> Path:
+    _make(path.parent)
+    mode = 0o600 if file.secret else file.mode
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(file.content)
+        os.fchmod(stream.fileno(), mode)
+    return path
+
+
+def _refuse_shared(folder: Path) -> None:
+    """Refuse a place where another user of this machine can put a folder or a link of his own."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    status = there.stat()
+    if status.st_uid not in {0, os.geteuid()}:
+        raise UsageError(f"{there} belongs to another user", hint="name a folder of your own")
+    if there == folder and status.st_mode & stat.S_IWOTH:
+        raise UsageError(f"everybody may write to {there}", hint="name a folder of your own, or one that is new")
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        raise UsageError(f"everybody may rename what is in {there}", hint="name a folder of your own")
+
+
+def _make(folder: Path) -> None:
+    if not folder.exists():
+        _make(folder.parent)
+        folder.mkdir(mode=0o700)
+
+
+def refuse_unread_metrics(path: Path | None) -> None:
+    """Refuse a file of metrics that no exporter would read.
+
+    Raises:
+        UsageError: it does not end in `.prom`.
+    """
+    if path is not None and path.suffix != ".prom":
+        raise UsageError(f"{path}: an exporter reads files that end in .prom", hint=f"name it {path.stem}.prom")
+
+
+def write_report(path: Path, content: bytes, *, force: bool) -> None:
+    """Write a report for people with mode 0600: which places hold people in quarantine is not for everybody.
+
+    Raises:
+        UsageError: there is a file already, or it cannot be written.
+    """
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", hint="name another file, or overwrite it with --force")
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        hint = "name a file in a folder that is there and that you can write to"
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
+
+
+_SHOWN: Final = 200
+
+
+class PlanFile(NamedTuple):
+    """A saved plan: what it says, and the bytes that say it."""
+
+    plan: WrittenPlan
+    content: bytes
+
+
+def read_plan(path: Path) -> PlanFile:
+    """The plan of a file, read once.
+
+    Raises:
+        StalePlanError: it cannot be read, or is none.
+    """
+    try:
+        content = read_regular(path, most=MAX_PLAN_BYTES)
+    except OSError as error:
+        hint = "name a file that provisioner plan --out FILE wrote"
+        raise StalePlanError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
+    return PlanFile(written_plan(content, printable(str(path), _SHOWN)), content)

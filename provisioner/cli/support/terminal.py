@@ -1,0 +1,399 @@
+"""What standard output can show: its width if a person watches, its letters, its colours, and nothing else.
+
+Whatever is printed passes `safe_streams`: texts of inventories, sheets, hosts, Git and file names may be anybody's, and
+a terminal obeys what it is sent. Of control characters only our own colours, tabs and ends of lines come through.
+
+A long result at a terminal goes through the reader's pager; a file, a pipe, a document and a job get it as it is.
+
+Whatever becomes of the pager, the command's exit code stays: one that cannot be started, ends with an error or is left
+early changes nothing, and what it did not show is printed.
+
+What an option or an argument may be: a word out of a list, a place in the file system, a share or a time.
+
+A mistyped word is answered with the one that it is like; what no machine could do anything with is refused here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from typing import Final, TextIO, cast
+
+import click
+
+from provisioner.base.text import did_you_mean, printable
+
+# The colours that `click.style` is asked for here, bold, and their end.
+_OURS = re.compile(r"(\x1b\[(?:0|1|3[0-7])m|[\t\n])")
+_PLAIN = str.maketrans({"→": "->", "…": "...", "·": "-"})
+_NARROWEST = 40
+# More than a person reads of one thing; the document has all of it.
+_LONGEST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """How lines are laid out and printed.
+
+    Attributes:
+        width: columns of the terminal; None for a file or a pipe, whose lines are as long as they are.
+        encoding: of the stream.
+        color: as click takes it: False for never, None for as the stream is.
+        stream: where lines go.
+    """
+
+    width: int | None
+    encoding: str
+    color: bool | None
+    stream: TextIO
+
+    @classmethod
+    def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None) -> Terminal:
+        """The terminal behind a stream, or what stands for one behind a file."""
+        watched = stream.isatty()
+        width = max(_NARROWEST, shutil.get_terminal_size().columns) if watched else None
+        never = color is False or env.get("TERM") == "dumb"
+        return cls(width, getattr(stream, "encoding", None) or "utf-8", False if never else None, stream)
+
+    def print(self, lines: Iterable[str]) -> None:
+        """Print lines; where an arrow cannot be written, `->` is."""
+        for line in lines:
+            click.echo(self.written(line.replace("\n", " ")), file=self.stream, color=self.color)
+
+    def written(self, line: str) -> str:
+        """A line in the letters that the stream has."""
+        try:
+            line.encode(self.encoding)
+        except (UnicodeEncodeError, LookupError):
+            return line.translate(_PLAIN)
+        return line
+
+    def below(self, head: str, text: str, indent: int) -> list[str]:
+        """`head: text` as one line, or where that is too long for the terminal as several."""
+        text = printable(text, _LONGEST)
+        if not text:
+            return [head]
+        if self.width is None or len(click.unstyle(head)) + 2 + len(text) <= self.width:
+            return [f"{head}: {text}"]
+        margin = " " * indent
+        return [f"{head}:", *textwrap.wrap(text, self.width, initial_indent=margin, subsequent_indent=margin)]
+
+    def table(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        """A table: the first column to the left, numbers to the right; what is too wide is cut in the first."""
+        widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+        if self.width is not None:
+            widths[0] = max(8, min(widths[0], self.width - sum(w + 2 for w in widths[1:])))
+        return [_row(row, widths) for row in (names, *rows)]
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
+    others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+    return "  ".join([first.ljust(widths[0]), *others]).rstrip()
+
+
+def size_of(stream: TextIO) -> os.terminal_size:
+    """The columns and rows of a terminal; the usual ones where they are not known."""
+    usual = os.terminal_size((80, 24))
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return usual
+    return os.terminal_size((size.columns or usual.columns, size.lines or usual.lines))
+
+
+def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+    """Standard output as it is now."""
+    return Terminal.of(sys.stdout, env, color=color)
+
+
+def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+    """Standard error as it is now."""
+    return Terminal.of(sys.stderr, env, color=color)
+
+
+# --- what comes through ---------------------------------------------------------------------------
+
+
+class SafeStream:
+    """A stream of text that lets through what `shown` leaves; all else of it is that of the stream below.
+
+    Attributes:
+        below: that stream.
+        before: is called before anything is written: what is drawn on the same terminal goes out of the way.
+        ends_with_reader: whether the command ends when nobody reads it any more, as `| head` does.
+        failure: why the first thing that was lost could not be written: its disk is full, or it is gone. The work goes
+            on without it.
+    """
+
+    # What writes bytes would go round it.
+    buffer = None
+
+    def __init__(self, stream: TextIO, *, ends_with_reader: bool = False) -> None:
+        self.below = stream
+        self.before: Callable[[], None] | None = None
+        self.ends_with_reader = ends_with_reader
+        self.failure: OSError | None = None
+        self._held: list[str] | None = None
+
+    def write(self, text: str) -> int:
+        """Write a text, made safe."""
+        if self._held is not None:
+            self._held.append(shown(text))
+            return len(text)
+        self.release(shown(text))
+        return len(text)
+
+    def release(self, text: str) -> None:
+        """Write a text that is safe already."""
+        if self.before is not None:
+            self.before()
+        with self._lost_where_it_fails():
+            self.below.write(text)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[list[str]]:
+        """Keep what is written until the end of the block: safe texts, in their order."""
+        kept: list[str] = []
+        self._held = kept
+        try:
+            yield kept
+        finally:
+            self._held = None
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        with self._lost_where_it_fails():
+            self.below.flush()
+
+    @contextlib.contextmanager
+    def _lost_where_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno == errno.EPIPE and self.ends_with_reader:
+                raise
+            self.failure = self.failure or error
+            _lead_nowhere(self.below)
+
+    @property
+    def encoding(self) -> str:
+        """Its letters."""
+        return self.below.encoding or "utf-8"
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts, made safe."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> object:
+        """The stream's own."""
+        return getattr(self.below, name)
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    """Let what a stream still holds, and all that comes, be lost without another error."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def outlive_readers() -> None:
+    """Let the command go on when nobody reads its output any more: others wait for what it does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, SafeStream):
+            stream.ends_with_reader = False
+
+
+def shown(text: str) -> str:
+    """A text without what a terminal would obey: only our colours, tabs and ends of lines stay."""
+    if text.isprintable():
+        return text
+    return "".join(part if number % 2 else printable(part) for number, part in enumerate(_OURS.split(text)))
+
+
+def open_standard_streams() -> None:
+    """Let what the caller has closed lead nowhere: the next file that is opened would else be what is printed to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (for good)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def safe_streams() -> Iterator[SafeStream]:
+    """Let nothing reach standard output and standard error but through `SafeStream`; gives that of the first."""
+    out, err = sys.stdout, sys.stderr
+    safe = SafeStream(out, ends_with_reader=True)
+    sys.stdout, sys.stderr = cast("TextIO", safe), cast("TextIO", SafeStream(err))
+    try:
+        yield safe
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+VARIABLE: Final = "PROVISIONER_PAGER"
+_LESS: Final = "FRX"
+"""As Git has it: what fits on the screen is printed, colours stay, and the text is still there afterwards."""
+_NOT_ITS_OWN: Final = ("ANSIBLE_", "PROVISIONER_", "_PROVISIONER_")
+_PAGED: Final = frozenset(
+    {
+        *("availability", "drift", "export", "geography list", "history", "plan", "plan diff"),
+        *("quarantine list", "retention", "schema", "status"),
+    }
+)
+"""Commands that show what somebody wants to read; what asks, changes or proves something prints as it goes on."""
+
+
+def is_paged(command: str) -> bool:
+    """Whether a command, by its words without the program's, shows what is read."""
+    return command in _PAGED
+
+
+def pager_of(env: Mapping[str, str]) -> list[str]:
+    """The pager's words; none where there is to be no pager, or where it is a file of the folder that one is in."""
+    named = env.get(VARIABLE) if VARIABLE in env else env.get("PAGER", "less")
+    try:
+        words = shlex.split(named or "")
+    except ValueError:
+        return []
+    is_elsewhere = bool(words) and (words[0].startswith("/") or "/" not in words[0])
+    return words if is_elsewhere and words[0].rpartition("/")[2] != "cat" else []
+
+
+@contextmanager
+def paged(env: Mapping[str, str], *, wanted: bool) -> Iterator[None]:
+    """Keep standard output until the end of the block, and show it then, through the pager where it is long.
+
+    Args:
+        env: the environment.
+        wanted: whether the command and its options leave room for a pager.
+    """
+    stream = sys.stdout
+    words = pager_of(env) if wanted and _is_read(env) else []
+    if not words or not isinstance(stream, SafeStream):
+        yield
+        return
+    with stream.held() as held:
+        try:
+            yield
+        except BaseException:
+            stream.release("".join(held))
+            raise
+    text = "".join(held)
+    if not _is_long(text, stream) or not _show(words, env, text, stream):
+        stream.release(text)
+
+
+def _is_read(env: Mapping[str, str]) -> bool:
+    """Whether a person is at a terminal that a pager can use; a job of a pipeline may have one as well."""
+    return sys.stdout.isatty() and sys.stdin.isatty() and env.get("TERM", "dumb") != "dumb" and not env.get("CI")
+
+
+def _is_long(text: str, stream: SafeStream) -> bool:
+    columns, lines = size_of(stream.below)
+    rows = (max(1, ceil(len(click.unstyle(line)) / columns)) for line in text.splitlines())
+    return sum(rows) >= lines
+
+
+def _show(words: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
+    """Whether the pager showed it; an interrupt is the pager's own."""
+    from provisioner.base.processes import own_environment, show_on_terminal  # noqa: PLC0415 (few need it)
+
+    its = {name: value for name, value in own_environment(env).items() if not name.startswith(_NOT_ITS_OWN)}
+    stream.flush()
+    before = signal.signal(signal.SIGINT, _left_to_the_pager)
+    try:
+        code = show_on_terminal(words, {"LESS": _LESS, **its}, text.encode(stream.encoding, "backslashreplace"))
+    except OSError:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return code == 0
+
+
+def _left_to_the_pager(_number: int, _frame: object) -> None:
+    """Do nothing: whoever interrupts means the search or the way that the pager is on."""
+
+
+DAY = click.DateTime(["%Y-%m-%d"])
+"""A day, as files have it."""
+
+
+class UnknownWordError(click.BadParameter):
+    """A word that is not on the list.
+
+    Attributes:
+        hint: what may have been meant; empty where nothing is like it.
+    """
+
+    def __init__(self, message: str, hint: str, ctx: click.Context | None, param: click.Parameter | None) -> None:
+        super().__init__(message, ctx, param)
+        self.hint = hint
+
+
+class ListedWord(click.Choice[str]):
+    """One of the words of a list."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a word.
+
+        Raises:
+            UnknownWordError: it is not on the list.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise UnknownWordError(error.message, did_you_mean(value, self.choices, ""), ctx, param) from None
+
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+
+
+class Place(click.Path):
+    """A path that a file system can have."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Take a path.
+
+        Raises:
+            click.BadParameter: no file can be called so.
+        """
+        name = os.fsencode(value)
+        if b"\0" in name:
+            self.fail("the path has a zero byte, which no file's name has", param, ctx)
+        if len(name) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/")):
+            self.fail("the path is longer than any file's", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Amount(click.FloatRange):
+    """A number between two bounds; "nan" is between none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Take a number.
+
+        Raises:
+            click.BadParameter: it is none, or out of bounds.
+        """
+        number = float(super().convert(value, param, ctx))
+        if number != number:  # noqa: PLR0124 (only "nan" is not itself)
+            self.fail("nan is not a number", param, ctx)
+        return number

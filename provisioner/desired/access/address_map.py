@@ -1,0 +1,200 @@
+"""`pull_nat_map`: one overlay address a device, out of a prefix that is the site's alone; the device keeps its ports.
+
+The gateway leads each address to its device and lets the relay come to that device's ports alone. A device has the same
+number in both prefixes while a province changes its carrier.
+
+`pull_portmap`: one tunnel address a site, and a port of it for each device.
+
+Any router will do that has WireGuard and port forwarding. The ports are the same at both addresses while a
+province changes its carrier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from provisioner.desired.access.mode import LinkedSite, device_place, device_places
+from provisioner.desired.required import recorded
+from provisioner.inventory.model import Facility, SiteAllocation
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMap:
+    """A device of a site: its overlay addresses, one a carrier, its own address, and its ports that may be reached."""
+
+    device: str
+    overlay: tuple[IPv4Address, ...]
+    address: IPv4Address
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMaps:
+    """The address maps of a site, in the order of numbers, and by the site's tunnel address its prefix there."""
+
+    entries: tuple[AddressMap, ...]
+    prefixes: Mapping[IPv4Address, IPv4Network]
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """What the templates of the mode's site package ask for, by name.
+
+        `overlays` are by tunnel address what lies in the prefix there: each device's address, its own, and its ports.
+        """
+        maps = [(overlay, m.address) for m in self.entries for overlay in m.overlay]
+        return {
+            "nat_maps": sorted(maps),
+            "device_ports": sorted({(m.address, port) for m in self.entries for port in m.ports}),
+            "prefixes": dict(self.prefixes),
+            "overlays": {tunnel: self._inside(prefix) for tunnel, prefix in self.prefixes.items()},
+        }
+
+    def _inside(self, prefix: IPv4Network) -> list[tuple[IPv4Address, IPv4Address, tuple[int, ...]]]:
+        return [(overlay, m.address, m.ports) for m in self.entries for overlay in m.overlay if overlay in prefix]
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices, each with the address by which a relay knows it, and its own address and port."""
+        return [(m.device, _by_each(m.overlay), m.address, port) for m in self.entries for port in m.ports]
+
+
+class NatMapAccess:
+    """How a relay reaches the devices of a site that maps addresses."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
+        """The site's tunnel address, from which its gateway answers, and its prefix.
+
+        Raises:
+            InventoryError: the prefix is not recorded.
+        """
+        return IPv4Network(site.address), _prefix(site)
+
+    def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """The device's overlay address, and its own port.
+
+        Raises:
+            InventoryError: the prefix, or the device's number in it, is not recorded.
+        """
+        return _overlay(site, device), device_place(site.facility, device).port
+
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """The device's overlay address, and its own port of ONVIF.
+
+        Raises:
+            InventoryError: the prefix, or the device's number in it, is not recorded.
+        """
+        own = device_place(site.facility, device).onvif_port
+        return _overlay(site, device), recorded(own, f"the port for ONVIF of {device}", site.facility.id, "allocate")
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
+        """The address maps of a site.
+
+        Raises:
+            InventoryError: a prefix or a number is not recorded.
+        """
+        allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
+        prefixes = {allocation.tunnel_address: allocation.prefix}
+        if allocation.successor:
+            prefixes[allocation.successor.tunnel_address] = allocation.successor.prefix
+        known = {at: recorded(of, _PREFIX, facility.id, "allocate") for at, of in prefixes.items()}
+        maps = []
+        for device, place in device_places(facility).items():
+            number = _number(allocation, facility, device)
+            overlay = tuple(prefix[number] for prefix in known.values())
+            ports = (place.port, *([place.onvif_port] if place.onvif_port else []))
+            maps.append((number, AddressMap(device, overlay, place.address, ports)))
+        return AddressMaps(tuple(one for _, one in sorted(maps, key=lambda pair: pair[0])), known)
+
+
+_PREFIX = "the prefix of its devices"
+
+
+def _prefix(site: LinkedSite) -> IPv4Network:
+    return recorded(site.prefix, _PREFIX, site.facility.id, "allocate")
+
+
+def _overlay(site: LinkedSite, device: str) -> IPv4Address:
+    return _prefix(site)[_number(site.allocation, site.facility, device)]
+
+
+def _number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
+    number = allocation.device_numbers.get(device)
+    return recorded(number, f"the number of {device}", facility.id, "allocate")
+
+
+def _by_each(addresses: Sequence[IPv4Address]) -> str:
+    return ", ".join(map(str, addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class PortMap:
+    """One port of a device of a site: the port on the tunnel address and where it leads."""
+
+    device: str
+    port: int
+    address: IPv4Address
+    device_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortMaps:
+    """The port maps of a site: one a device, and one more where it is asked by ONVIF; in the order of ports."""
+
+    entries: tuple[PortMap, ...]
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """What the templates of the mode's site package ask for, by name."""
+        return {"port_maps": [(m.port, (m.address, m.device_port)) for m in self.entries]}
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
+        """The devices, each with the port by which a relay knows it, and its own address and port."""
+        return [(m.device, str(m.port), m.address, m.device_port) for m in self.entries]
+
+
+class PortMapAccess:
+    """How a relay reaches the devices of a site that maps ports."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
+        """The site's tunnel address alone."""
+        return (IPv4Network(site.address),)
+
+    def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """The site's tunnel address and the device's port of it.
+
+        Raises:
+            InventoryError: the port is not recorded.
+        """
+        name = site.facility.id
+        return site.address, recorded(site.allocation.ports.get(device), f"the port of {device}", name, "allocate")
+
+    def onvif_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """The site's tunnel address and the port of it by which the device is asked.
+
+        Raises:
+            InventoryError: the port is not recorded.
+        """
+        return site.address, _onvif_port(site.facility, site.allocation, device)
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PortMaps:
+        """The port maps of a site.
+
+        Raises:
+            InventoryError: a port is not recorded.
+        """
+        allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
+        maps = []
+        for device, (address, port, onvif) in device_places(facility).items():
+            own = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
+            maps.append(PortMap(device, own, address, port))
+            if onvif is not None:
+                maps.append(PortMap(device, _onvif_port(facility, allocation, device), address, onvif))
+        return PortMaps(tuple(sorted(maps, key=lambda m: m.port)))
+
+
+def _onvif_port(facility: Facility, allocation: SiteAllocation, device: str) -> int:
+    port = allocation.asked_ports.get(device)
+    return recorded(port, f"the port for ONVIF of {device}", facility.id, "allocate")

@@ -1,0 +1,431 @@
+"""What a relay should hold: its tunnel, its firewall, its media paths and who may read them. Pure.
+
+What rules have to know of the two families of addresses: networks apart, and whether IPv6 is spoken. Pure.
+
+What a hub should hold besides what a centre does: every path of its carriers, on demand, and who reads it. Pure.
+
+What a monitoring centre should hold: a tunnel to each relay of its carriers, its guard, readers' secrets. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
+from operator import attrgetter
+from urllib.parse import quote
+
+from provisioner.base.errors import InventoryError
+from provisioner.base.roles import may_read
+from provisioner.base.secret import Secret, content_key, identity_key, mediamtx_hash
+from provisioner.desired.access import ACCESS, linked_site
+from provisioner.desired.encryption import encryption_of
+from provisioner.desired.names import side_of
+from provisioner.desired.paths import asked_devices, media_paths
+from provisioner.desired.readers import centre_user, networks_of, own_users, publishers, viewer_user
+from provisioner.desired.required import (
+    carrier_secrets,
+    centre_address,
+    host_key,
+    recorded,
+    relay_allocation,
+    secret_of,
+)
+from provisioner.desired.sites import next_psk, present_psk
+from provisioner.desired.spec import (
+    KEEPALIVE_S,
+    NEXT,
+    RTSP_PORT,
+    RTSPS_PORT,
+    SITE,
+    Firewall,
+    HostKind,
+    HostSpec,
+    HubDoor,
+    HubPath,
+    HubService,
+    MediaPath,
+    Peer,
+    ReaderEncryption,
+    RelayService,
+    SecondKey,
+    Tunnel,
+    User,
+    reader_ports,
+)
+from provisioner.inventory.model import (
+    Carrier,
+    CarrierSecrets,
+    Centre,
+    Connection,
+    Hub,
+    HubSecrets,
+    Inventory,
+    Relay,
+    Secrets,
+    path_name,
+)
+from provisioner.inventory.model.base import AnyAddress, AnyNetwork, HostPlace
+from provisioner.inventory.new_secrets import shown_key_beside
+from provisioner.inventory.renamed_ids import old_names
+
+
+def apart(networks: Iterable[AnyNetwork]) -> tuple[AnyNetwork, ...]:
+    """Networks as sets of nft hold them, which take no two elements that overlap: IPv4 first, each family in order."""
+    listed = tuple(networks)
+    four = collapse_addresses(network for network in listed if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in listed if isinstance(network, IPv6Network))
+    return (*four, *six)
+
+
+def speaks_ipv6(networks: Iterable[AnyNetwork], places: Iterable[HostPlace | None]) -> bool:
+    """Whether a host is reached over IPv6, or may be.
+
+    Args:
+        networks: from where SSH may come to it.
+        places: where it is called and sent to; a name may lead to an address of either family.
+    """
+    reached = (place is not None and not isinstance(place, IPv4Address) for place in places)
+    return any(reached) or any(isinstance(network, IPv6Network) for network in networks)
+
+
+def hub_service(
+    inventory: Inventory, secrets: Secrets, centre: Centre, hub: Hub, connections: Iterable[Connection]
+) -> HubService:
+    """What MediaMTX on a hub should do.
+
+    Args:
+        inventory: the whole of it.
+        secrets: those of its carriers, and its own.
+        centre: the centre.
+        hub: what its file says of the hub.
+        connections: the connections of all relays; those of its own carriers count.
+
+    Raises:
+        InventoryError: an allocation or a key is missing, with the command that makes it.
+        SecretsError: a secret is missing from the vault.
+    """
+    entry = recorded(inventory.allocations.centres.get(centre.id), "its tunnel address", centre.id, "allocate")
+    own = secret_of(secrets.hubs, centre.id, "secrets of its hub")
+    networks = sorted({network for viewer in centre.viewers for network in viewer.networks})
+    key = recorded(own.certificate_key, "the key of its certificate", centre.id, "keys init")
+    return HubService(
+        hub.address,
+        (*own_users(entry, centre.id, hub.address), *_viewers(own, centre)),
+        tuple(_paths(inventory, secrets, centre, connections)),
+        inventory.settings.mediamtx,
+        encryption_of(hub.reader_tls, key, entry.certificates, centre.id),
+        tuple(networks),
+    )
+
+
+def hub_door(hub: HubService) -> HubDoor:
+    """Where its readers come, and from where."""
+    return HubDoor(hub.address, reader_ports(hub.tls), hub.networks)
+
+
+def _viewers(own: HubSecrets, centre: Centre) -> Iterator[User]:
+    for viewer in sorted(centre.viewers, key=lambda one: one.id):
+        password = secret_of(own.viewers, viewer.id, "password of a viewer")
+        networks = tuple(map(str, viewer.networks))
+        yield User(viewer_user(viewer.id), mediamtx_hash(password), networks, "read", viewer.reads)
+
+
+def _paths(
+    inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection]
+) -> Iterator[HubPath]:
+    """Every path that the centre may read; of one that several relays serve, at the one that always pulls it."""
+    relays = {
+        relay.id: (_source_head(inventory, secrets, carrier, relay, centre), _fingerprint(secrets, inventory, relay.id))
+        for carrier in inventory.carriers.values()
+        if centre.id in carrier.centres
+        for relay in carrier.relays
+    }
+    paths: dict[str, HubPath] = {}
+    # A backup relay comes last: it pulls for readers alone.
+    for one in sorted(connections, key=lambda c: c.is_backup):
+        if one.relay not in relays:
+            continue
+        head, fingerprint = relays[one.relay]
+        for name in _names(inventory, one):
+            if name not in paths and may_read(name, centre.reads):
+                source = Secret(f"{head}/{quote(name)}")
+                paths[name] = HubPath(name, one.facility.province, one.facility.id, one.relay, source, fingerprint)
+    yield from (paths[name] for name in sorted(paths))
+
+
+def _names(inventory: Inventory, connection: Connection) -> Iterator[str]:
+    facility, moves = connection.facility, inventory.settings.moved
+    for camera in facility.cameras:
+        for stream, _ in camera.streams.named:
+            name = path_name(facility, camera, stream)
+            yield name
+            yield from old_names(moves, name) if moves else ()
+
+
+def _source_head(inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, centre: Centre) -> str:
+    """The beginning of a source's address: the relay's, and the login of the centre's reader there."""
+    password = secret_of(carrier_secrets(secrets, carrier.id).readers, centre.id, "reader secret")
+    scheme, port = ("rtsps", RTSPS_PORT) if carrier.reader_tls else ("rtsp", RTSP_PORT)
+    address = relay_allocation(inventory, relay).tunnel_address
+    return f"{scheme}://{centre_user(centre.id)}:{quote(password.reveal(), safe='')}@{address}:{port}"
+
+
+def _fingerprint(secrets: Secrets, inventory: Inventory, relay: str) -> str:
+    carrier, of = inventory.relays[relay]
+    shown = relay_encryption(secrets, carrier, of, inventory)
+    return shown.fingerprint if shown else ""
+
+
+def relay_encryption(secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory) -> ReaderEncryption | None:
+    """How a relay encrypts its readers' connections; None where its carrier does not ask for it.
+
+    Raises:
+        InventoryError: no certificate is recorded, or what is recorded is none.
+        SecretsError: its key is missing from the vault.
+    """
+    return relay_certificate(secrets, carrier, relay, inventory) if carrier.reader_tls else None
+
+
+def relay_certificate(
+    secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory
+) -> ReaderEncryption | None:
+    """What a relay shows to whoever comes encrypted, readers and sites that push; None where it shows nothing.
+
+    Raises:
+        InventoryError: no certificate is recorded, or what is recorded is none.
+        SecretsError: its key is missing from the vault.
+    """
+    if carrier.certificates is None:
+        return None
+    known, entry = carrier_secrets(secrets, carrier.id), relay_allocation(inventory, relay)
+    key = shown_key_beside(known, entry, relay.id) or secret_of(
+        known.certificate_keys, relay.id, "key of its certificate"
+    )
+    return encryption_of(carrier.certificates, key, entry.certificates, relay.id)
+
+
+def centre_host(
+    inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection] = ()
+) -> HostSpec:
+    """What a monitoring centre should hold.
+
+    Args:
+        inventory: the whole of it.
+        secrets: those of its carriers.
+        centre: the centre.
+        connections: of all relays: what a hub offers.
+
+    Raises:
+        InventoryError: an address or a key is missing, with the command that makes it.
+        SecretsError: a secret is missing from the vault.
+    """
+    carriers = sorted((c for c in inventory.carriers.values() if centre.id in c.centres), key=lambda c: c.id)
+    pools = inventory.settings.pools
+    hub = hub_service(inventory, secrets, centre, centre.hub, connections) if centre.hub else None
+    return HostSpec(
+        id=centre.id,
+        kind=HostKind.CENTRE,
+        carriers=tuple(c.id for c in carriers),
+        address=centre.address,
+        ssh=centre.ssh_to,
+        jump=centre.jump_to,
+        digest_key=content_key(host_key(secrets, centre.id)),
+        identity=identity_key(host_key(secrets, centre.id)),
+        tunnel=Tunnel(
+            address=centre_address(inventory, centre),
+            listen_port=None,
+            routes=tuple(pools.carriers[c.id] for c in carriers),
+            peers=tuple(
+                _relay_as_peer(inventory, carrier_secrets(secrets, c.id), relay, centre)
+                for c in carriers
+                for relay in sorted(c.relays, key=lambda r: r.id)
+            ),
+        ),
+        firewall=_guard(inventory, centre, carriers, hub_door(hub) if hub else None),
+        side=side_of(inventory.settings.id) if centre.shared else "",
+        readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
+        reads=centre.reads,
+        hub=hub,
+        is_hub=hub is not None,
+    )
+
+
+def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier], hub: HubDoor | None) -> Firewall:
+    """Those who manage its relays manage it, too, and whom it names itself."""
+    networks = inventory.ssh_sources(centre.id)
+    return Firewall(
+        management_networks=apart(networks),
+        ssh_port=centre.ssh.port,
+        relays=tuple(sorted(relay_allocation(inventory, relay).tunnel_address for c in carriers for relay in c.relays)),
+        reader_ports=_read_at(carriers),
+        hub=hub,
+        speaks_ipv6=speaks_ipv6(networks, [centre.address]),
+    )
+
+
+def _read_at(carriers: Sequence[Carrier]) -> tuple[int, ...]:
+    """The ports at which its reader of checks comes to relays: encrypted wherever a carrier has that."""
+    encrypted = {carrier.reader_tls is not None for carrier in carriers}
+    return tuple(port for port, kind in ((RTSP_PORT, False), (RTSPS_PORT, True)) if kind in encrypted) or (RTSP_PORT,)
+
+
+def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centre: Centre) -> Peer:
+    allocation = relay_allocation(inventory, relay)
+    announced = allocation.announced_key
+    return Peer(
+        name=f"relay/{relay.id}",
+        public_key=recorded(
+            announced.public_key if announced else allocation.public_key, "its public key", relay.id, "keys init"
+        ),
+        psk=secret_of(secret_of(secrets.centre_psks, relay.id, "pre-shared keys"), centre.id, "pre-shared key"),
+        allowed_ips=(IPv4Network(allocation.tunnel_address),),
+        endpoint=(_sent_to(relay), announced.port if announced else relay.wireguard_port),
+        keepalive_s=KEEPALIVE_S,
+    )
+
+
+def _sent_to(relay: Relay) -> AnyAddress:
+    """Where a centre sends WireGuard to a relay: never a name, as a plan would then change with the DNS.
+
+    Raises:
+        InventoryError: only a name is known.
+    """
+    if relay.centre_endpoint is None:
+        message = f"{relay.id}: {relay.wireguard_endpoint} is a name, and centres send WireGuard to an address"
+        raise InventoryError(message, hint="write that address under endpoint_address", object=relay.id)
+    return relay.centre_endpoint
+
+
+def relay_host(
+    inventory: Inventory,
+    secrets: Secrets,
+    carrier: Carrier,
+    relay: Relay,
+    connections: Iterable[Connection],
+    *,
+    today: date | None = None,
+) -> HostSpec:
+    """What a relay should hold.
+
+    Args:
+        inventory: the whole of it.
+        secrets: those of all carriers and cameras.
+        carrier: the relay's.
+        relay: the relay.
+        connections: the connections that it carries, in any order.
+        today: the day by which a setting is still under change; without one none is.
+
+    Raises:
+        InventoryError: an allocation or a key is missing, with the command that makes it.
+        SecretsError: a secret is missing from the vault.
+    """
+    allocation = relay_allocation(inventory, relay)
+    port, second, changing = allocation.own_port(relay.wireguard_port), allocation.second_key, allocation.next_key
+    own = carrier_secrets(secrets, carrier.id)
+    served = sorted(connections, key=lambda c: c.facility.id)
+    centres = [inventory.centres[c] for c in sorted(carrier.centres)]
+    centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
+    tls = relay_encryption(secrets, carrier, relay, inventory)
+    asked = tuple(one for c in served for one in asked_devices(inventory, c, today))
+    paths = sorted((p for c in served for p in media_paths(inventory, secrets, c, today)), key=attrgetter("name"))
+    return HostSpec(
+        id=relay.id,
+        kind=HostKind.RELAY,
+        carriers=(carrier.id,),
+        address=relay.address,
+        ssh=carrier.ssh_to(relay),
+        jump=carrier.jump_to(relay),
+        digest_key=content_key(host_key(secrets, relay.id)),
+        identity=identity_key(host_key(secrets, relay.id)),
+        tunnel=Tunnel(
+            address=allocation.tunnel_address,
+            listen_port=port,
+            routes=(inventory.settings.pools.carriers[carrier.id], inventory.settings.pools.centres),
+            peers=_relay_peers(inventory, own, relay, served, centres),
+            following=SecondKey(second.public_key, second.port) if second else None,
+        ),
+        firewall=Firewall(
+            management_networks=apart(carrier.management_networks),
+            ssh_port=relay.ssh.port,
+            wireguard_port=port,
+            # The next key's port may be one of them: then it leads to that key alone.
+            further_ports=tuple(sorted(set(relay.further_wireguard_ports) - ({changing.port} if changing else set()))),
+            second_port=second.port if second else None,
+            centres=tuple(sorted(centre_addresses.values())),
+            cameras=_device_addresses(paths),
+            onvif=tuple(sorted((one.address, one.port) for one in asked)),
+            reader_ports=reader_ports(tls),
+            routed=tuple(sorted(carrier.routed_networks)),
+            speaks_ipv6=speaks_ipv6(carrier.management_networks, (relay.address, *(p for _, p in relay.endpoints))),
+            publishers=networks_of(carrier),
+        ),
+        relay=RelayService(
+            address=allocation.tunnel_address,
+            users=(
+                *own_users(allocation, relay.id, allocation.tunnel_address),
+                *_readers(own, centres, centre_addresses),
+                *publishers(carrier, own, {c.facility.id: c.facility for c in served}, paths),
+            ),
+            paths=tuple(paths),
+            artefact=inventory.settings.mediamtx,
+            asked=asked,
+            tls=tls,
+            publishing=relay_certificate(secrets, carrier, relay, inventory) if carrier.publishers else None,
+        ),
+    )
+
+
+def _relay_peers(
+    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, served: list[Connection], centres: list[Centre]
+) -> tuple[Peer, ...]:
+    psks = secret_of(secrets.centre_psks, relay.id, "pre-shared keys")
+    of_centres = (
+        Peer(
+            name=f"centre/{centre.id}",
+            public_key=recorded(
+                inventory.allocations.centres[centre.id].public_key, "its public key", centre.id, "keys init"
+            ),
+            psk=secret_of(psks, centre.id, f"pre-shared key with {relay.id}"),
+            allowed_ips=(IPv4Network(centre_address(inventory, centre)),),
+        )
+        for centre in centres
+    )
+    tunnelled = (connection for connection in served if connection.plan.access.has_tunnel)
+    return (*of_centres, *(peer for connection in tunnelled for peer in _site_peers(inventory, secrets, connection)))
+
+
+def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Iterator[Peer]:
+    """A site's peer, and while its gateway changes its key the one that follows: the host moves the addresses."""
+    facility, gateway = connection.facility, connection.gateway
+    name = facility.id
+    yield Peer(
+        name=f"{SITE}{name}",
+        public_key=recorded(gateway.public_key, "gateway.public_key", name, f"site-package {name}"),
+        psk=present_psk(secrets, facility),
+        allowed_ips=ACCESS[connection.plan.access].allowed_ips(linked_site(inventory, connection)),
+    )
+    if gateway.next_key is not None and gateway.next_key.public_key is not None:
+        yield Peer(f"{NEXT}{name}", gateway.next_key.public_key, next_psk(secrets, facility), ())
+
+
+def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[User]:
+    """Who reads from outside: centres, and those who read there with logins of their own, from the centre's address."""
+    of_viewers = []
+    for centre in centres:
+        secret = secret_of(secrets.readers, centre.id, "reader secret")
+        yield User(centre_user(centre.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", centre.reads)
+        # At a hub they read from the hub.
+        for viewer in centre.viewers if centre.hub is None else ():
+            secret = secret_of(secrets.viewers, viewer.id, "password of a viewer")
+            of_viewers.append(
+                User(viewer_user(viewer.id), mediamtx_hash(secret), (str(at[centre.id]),), "read", viewer.reads)
+            )
+    yield from sorted(of_viewers, key=attrgetter("name"))
+
+
+def _device_addresses(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
+    """Where a relay finds devices; a device of several streams is there once."""
+    pulled = ((path, path.source) for path in paths if path.source is not None)
+    addresses = {(path.facility, path.device): (source.address, source.port) for path, source in pulled}
+    return tuple(sorted(set(addresses.values()), key=lambda address: (int(address[0]), address[1])))

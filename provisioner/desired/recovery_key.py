@@ -1,0 +1,162 @@
+"""The recovery key: which one relays may seal to, and what their boxes give to who has its private half. Pure."""
+
+from __future__ import annotations
+
+import hmac
+from contextlib import suppress
+
+from provisioner.base.errors import InventoryError, PolicyError, ProvisionerError, SecretsError
+from provisioner.base.recovery_key import BoxError, RecoveryPair, open_box, vouched
+from provisioner.base.secret import Secret
+from provisioner.inventory.model import Allocations, SealedKey, Secrets, Settings
+
+_SHOWN = 8
+_FROM_GIT = "take the file back from Git as it was when keys init wrote it; nothing was changed"
+_AS_BEFORE = "without a box the relay needs a new key, and each of its sites a new package: provisioner keys init"
+
+
+def recovery_key(settings: Settings, secrets: Secrets) -> str:
+    """The public half of the inventory's recovery key; empty where there is none, or nobody here can vouch for it.
+
+    Args:
+        settings: what `inventory.yml` says.
+        secrets: the vault, as far as it was opened; without its digest key nothing can be seen.
+
+    Raises:
+        PolicyError: it was not written by anybody with this vault.
+    """
+    recovery = settings.recovery
+    if recovery is None or "secrets/inventory" in secrets.shut:
+        return ""
+    known = vouched(secrets.digest_key, settings.id, recovery.public_key) if secrets.digest_key else ""
+    if not hmac.compare_digest(known, recovery.vouched):
+        raise PolicyError(
+            "the recovery key in inventory.yml was not written by anybody with this vault: who has its private half"
+            " would read every relay's key; no host was asked to seal to it",
+            hint="find out in Git who changed it, and take it back; if the digest key or the inventory's id became"
+            " another one, make a new pair: provisioner keys recovery --replace",
+            object="recovery",
+        )
+    return recovery.public_key
+
+
+def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
+    """The box of a relay, of the key that its peers know.
+
+    Raises:
+        InventoryError: there is none, or it is of another key than the lock's.
+    """
+    allocation = lock.relays.get(relay)
+    ending = allocation.next_key if allocation and allocation.own_key != allocation.public_key else None
+    sealed = (ending.sealed_key if ending else allocation.sealed_key) if allocation else None
+    if allocation is None or sealed is None:
+        more = "" if settings.recovery else "; for the others: provisioner keys recovery, then keys init"
+        raise InventoryError(
+            f"{relay} never sealed its tunnel's key: nobody has it but the host", hint=_AS_BEFORE + more, object=relay
+        )
+    if allocation.own_key and allocation.own_key != sealed.public_key:
+        message = (
+            f"the box of {relay} holds the key {sealed.public_key[:_SHOWN]}…, and allocations.lock.yml says that it has"
+            f" {allocation.own_key[:_SHOWN]}…"
+        )
+        hint = f"take the file back from Git as it was when the relay ran; {_AS_BEFORE}"
+        raise InventoryError(message, hint=hint, object=relay)
+    return sealed
+
+
+def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
+    """The box of the key that follows a relay's own one; None where it has no such key beside it.
+
+    Raises:
+        InventoryError: it has one, and never sealed it.
+    """
+    second = lock.relays[relay].second_key if relay in lock.relays else None
+    if second is None:
+        return None
+    if second.sealed_key is None or second.sealed_key.public_key != second.public_key:
+        message = f"{relay} never sealed its next key: nobody has it but the host, and who has moved knows it alone"
+        hint = f"take the change back in the lock (remove next_key of {relay}); who has moved needs a package anew"
+        raise InventoryError(message, hint=hint, object=relay)
+    return second.sealed_key
+
+
+def opened_next(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> tuple[str, Secret] | None:
+    """The key that follows a relay's own one, out of its box: both halves; None where it has no such key beside it.
+
+    Raises:
+        InventoryError: as `box_of_next`.
+        SecretsError: that is not the key that it was sealed to, or the box is damaged or another host's.
+    """
+    sealed = box_of_next(lock, relay)
+    if sealed is None:
+        return None
+    if pair.public_key != sealed.recovery:
+        raise _other_pair(pair, sealed, relay)
+    try:
+        return sealed.public_key, _opened(settings, sealed, pair, relay, sealed.public_key)
+    except BoxError:
+        message = f"the box of the next key of {relay} in allocations.lock.yml is damaged, or another host's"
+        raise SecretsError(message, hint=_FROM_GIT, object=relay) from None
+
+
+def _other_pair(pair: RecoveryPair, sealed: SealedKey, relay: str) -> SecretsError:
+    message = (
+        f"this is another recovery key, {pair.public_key[:_SHOWN]}…: the box of {relay} was sealed to"
+        f" {sealed.recovery[:_SHOWN]}…"
+    )
+    hint = "take the paper of that one out of the safe; its public half begins so in inventory.yml of that time"
+    return SecretsError(message, hint=hint, object=relay)
+
+
+def opened(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> Secret:
+    """The tunnel's private key of a relay, in base64, out of its box.
+
+    Args:
+        settings: what `inventory.yml` says.
+        lock: the lock, with the box.
+        relay: the relay's id.
+        pair: the recovery key, both halves.
+
+    Raises:
+        InventoryError: as `box_of`.
+        SecretsError: that is not the key that it was sealed to, or the box is damaged or another host's.
+    """
+    sealed = box_of(settings, lock, relay)
+    if pair.public_key != sealed.recovery:
+        raise _other_pair(pair, sealed, relay)
+    try:
+        return _opened(settings, sealed, pair, relay, sealed.public_key)
+    except BoxError:
+        raise _damaged(settings, lock, relay, pair) from None
+
+
+def _opened(settings: Settings, sealed: SealedKey, pair: RecoveryPair, host: str, public_key: str) -> Secret:
+    return open_box(sealed.box, pair, inventory=settings.id, host=host, public_key=public_key)
+
+
+def _damaged(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> SecretsError:
+    """Why the right key does not open a box, and what to do: it may be another relay's."""
+    sealed = box_of(settings, lock, relay)
+    for other, of in sorted(lock.relays.items()):
+        keys = {of.public_key, of.sealed_key.public_key if of.sealed_key else None, sealed.public_key}
+        for key in sorted(filter(None, keys)):
+            with suppress(BoxError):
+                _opened(settings, sealed, pair, other, key)
+                message = f"the box of {relay} in allocations.lock.yml is that of {other}"
+                return SecretsError(message, hint=_FROM_GIT, object=relay)
+    message = f"the box of {relay} in allocations.lock.yml is damaged, or of an inventory with another id"
+    return SecretsError(message, hint=_FROM_GIT, object=relay)
+
+
+def tried(
+    settings: Settings, lock: Allocations, pair: RecoveryPair
+) -> tuple[tuple[str, ...], dict[str, ProvisionerError]]:
+    """The relays whose box a recovery key opens, and for each other one why not."""
+    opens, errors = [], dict[str, ProvisionerError]()
+    for relay in sorted(lock.relays):
+        try:
+            opened(settings, lock, relay, pair)
+            opens.append(relay)
+        except (InventoryError, SecretsError) as error:
+            errors[relay] = error
+    return tuple(opens), errors

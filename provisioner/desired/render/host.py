@@ -1,0 +1,368 @@
+"""HostSpec and templates to files, byte for byte as they lie on the host. Pure and deterministic.
+
+A template and its values to a file's bytes; each value passes a quoting filter. Pure.
+
+Media paths and users as MediaMTX's file has them. Pure.
+
+Files as they lie on a host, and where. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote
+
+import jinja2
+
+from provisioner.base.errors import RenderError
+from provisioner.base.secret import keyed_digest
+from provisioner.base.text import endpoint_text
+from provisioner.desired.names import ALONE, SECOND_TUNNEL, UNITS, HostNames
+from provisioner.desired.render.quote import FILTERS, comment, flow, read_pattern, source_head, source_path, source_url
+from provisioner.desired.render.templates import Templates
+from provisioner.desired.spec import (
+    API_PORT,
+    RTSP_PORT,
+    RTSPS_PORT,
+    UNIT_MEDIAMTX,
+    HostSpec,
+    HubPath,
+    MediaPath,
+    PushedStream,
+    PushEnd,
+    RelayService,
+    StreamSource,
+    Tunnel,
+    User,
+)
+from provisioner.inventory.model import MediamtxArtefact
+
+
+def fill(templates: Templates, name: str, values: Mapping[str, object]) -> bytes:
+    """A file's bytes.
+
+    Args:
+        templates: all of them: one may include another.
+        name: the template's, e.g. `nftables/provisioner.nft.j2`.
+        values: what it asks for.
+
+    Raises:
+        RenderError: the template is broken or lacks a value, or a value does not fit its format.
+    """
+    environment = _environment(tuple(templates.texts.items()))
+    try:
+        return environment.get_template(name).render(values).encode()
+    except jinja2.UndefinedError as error:
+        raise RenderError(
+            f"template {name} asks for a value that it does not get: {error.message}",
+            hint="compare the template with those of this version; a site's own copy may be older",
+            object=name,
+        ) from None
+    except jinja2.TemplateSyntaxError as error:
+        raise RenderError(f"template {name}, line {error.lineno}: {error.message}", object=name) from None
+    except jinja2.TemplateNotFound:
+        raise RenderError(f"template {name} is missing", hint="install provisioner again", object=name) from None
+    except (TypeError, ValueError) as error:
+        # The texts of these errors are ours (`quote`) and hold no value of a secret.
+        raise RenderError(f"template {name}: {error}", object=name) from None
+
+
+@lru_cache(maxsize=4)
+def _environment(texts: tuple[tuple[str, str], ...]) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader(dict(texts)),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 (configuration files, not HTML; each value passes a quoting filter)
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def path_settings(path: MediaPath) -> dict[str, object]:
+    """A media path's settings as MediaMTX takes them."""
+    if path.source is None:
+        return _PUSHED
+    return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
+
+
+_PULLED: Final[dict[str, object]] = {"rtspTransport": "tcp"}
+# The start timeout is above readTimeout, else a camera that hangs leaves no line in the log.
+_ON_DEMAND: Final[dict[str, object]] = {
+    **_PULLED,
+    "sourceOnDemand": True,
+    "sourceOnDemandStartTimeout": "15s",
+    "sourceOnDemandCloseAfter": "10s",
+}
+# Whoever has a path's password cannot cut the picture that is there to put another one in its place. A gateway whose
+# line broke comes back once its dead connection has timed out, after readTimeout.
+_PUSHED: Final[dict[str, object]] = {"source": "publisher", "overridePublisher": False}
+_REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
+
+
+def path_lines(paths: Iterable[MediaPath]) -> str:
+    """Media paths' lines in MediaMTX's file: each its name, and its settings in YAML flow style.
+
+    A country has two hundred thousand of them: what a device's streams have in common is quoted once.
+    """
+    known: dict[tuple[str, str], tuple[StreamSource, str]] = {}
+    lines = []
+    for path in paths:
+        source, device = path.source, (path.facility, path.device)
+        if source is None:
+            lines.append(f"  {flow(path.name)}: {flow(_PUSHED)}\n")
+            continue
+        first = known.get(device)
+        if first is None or not _is_of_one_device(first[0], source):
+            first = known[device] = (source, source_head(source))
+        url = first[1] + source_path(source)
+        lines.append(f'  {flow(path.name)}: {{"source": {flow(url)}, {_REST[path.on_demand]}\n')
+    return "".join(lines)
+
+
+def pushed_lines(streams: Iterable[PushedStream]) -> str:
+    """The paths' lines in the file of a gateway that pushes: each with the id of its device last, as a comment."""
+    return "".join(
+        f"  {flow(stream.path)}: {flow(_pushed_settings(stream))} # {comment(stream.device)}\n" for stream in streams
+    )
+
+
+def known_pairs(ends: Iterable[PushEnd]) -> tuple[tuple[str, str], ...]:
+    """The certificates of each relay whose next one a gateway knows beside the present one: those two."""
+    return tuple(sorted({(end.fingerprint, end.following) for end in ends if end.following}))
+
+
+def _pushed_settings(stream: PushedStream) -> dict[str, object]:
+    forward = [{"dest": _address_of(end, stream.path), "destFingerprint": end.fingerprint} for end in stream.ends]
+    return {"source": source_url(stream.source)} | _PULLED | {"forward": forward}
+
+
+def _address_of(end: PushEnd, path: str) -> str:
+    login = f"{quote(end.user, safe='')}:{quote(end.password.reveal(), safe='')}"
+    return f"rtsps://{login}@{endpoint_text(*end.endpoint)}/{quote(path)}"
+
+
+def hub_settings(path: HubPath) -> dict[str, object]:
+    """A hub's path's settings as MediaMTX takes them: it is pulled while somebody reads it."""
+    pinned = {"sourceFingerprint": path.fingerprint} if path.fingerprint else {}
+    return {"source": path.source.reveal()} | pinned | _ON_DEMAND
+
+
+def hub_lines(paths: Iterable[HubPath]) -> str:
+    """A hub's paths' lines in MediaMTX's file."""
+    return "".join(f"  {flow(path.name)}: {flow(hub_settings(path))}\n" for path in paths)
+
+
+def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:
+    """Whether two sources have all but the path in common; the same values are the same objects."""
+    same = one.address is other.address and one.password is other.password
+    return same and (one.port, one.username) == (other.port, other.username)
+
+
+def user_settings(user: User) -> dict[str, object]:
+    """A user's entry in `authInternalUsers`."""
+    return {
+        "user": user.name,
+        "pass": user.secret_hash,
+        "ips": list(user.addresses),
+        "permissions": _permissions(user),
+    }
+
+
+def _permissions(user: User) -> list[dict[str, str]]:
+    if user.action == "publish":
+        return [{"action": "publish", "path": user.publishes}]
+    if user.action != "read":
+        return [{"action": user.action}]
+    return [{"action": "read", "path": path} for path in map(read_pattern, user.reads)] or [_ANY_PATH]
+
+
+_ANY_PATH: Final[dict[str, str]] = {"action": "read", "path": ""}
+
+
+ETC = ALONE.etc
+LIB = "/usr/local/lib/provisioner"
+HOST_PROGRAM = ALONE.host_program
+MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
+READERS_FILE = f"{ETC}/readers.pem"
+"""The key and the certificates that a relay shows readers: one file, so that no moment has one without the other."""
+NFT_FILE = ALONE.nft_file
+WG_FILE = ALONE.wg_file
+PSK_FILE = ALONE.psk_file
+TUNNEL_FILE = ALONE.tunnel_file
+TRUST_FILE = ALONE.trust_file
+POLICY_FILE = ALONE.policy_file
+SENTINEL_PREFIX = "cfg/"
+RELAY_USER = "mediamtx"
+PROBE_USER = ALONE.probe_user
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """A file as it lies on a host.
+
+    Attributes:
+        path: absolute on a managed host, relative in a site package.
+        mode: permission bits.
+        secret: whether the content holds a secret; such a file is never printed.
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    secret: bool = False
+
+
+def program_path(artefact: MediamtxArtefact) -> str:
+    """Where a relay's MediaMTX lies: by version and checksum, so that an upgrade never overwrites."""
+    sums = "".join(artefact.sha256[arch][:6] for arch in sorted(artefact.sha256))
+    return f"{LIB}/mediamtx-{artefact.version}-{sums}"
+
+
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (our rules say who comes there)
+"""All of a host's own addresses, of IPv4, as MediaMTX is told where to listen."""
+ADMITTED = 0x08000000
+"""The bit of a packet's mark by which the tables of a shared centre tell each other: SSH that one of them knows."""
+
+
+def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
+    """Every file that a host should hold, in the order of paths.
+
+    Raises:
+        RenderError: a template lacks a value, or a value does not fit its format.
+    """
+    names = spec.names
+    files = [
+        RenderedFile(names.host_program, templates.for_side(spec.side).host_program, 0o755),
+        *_tunnel_files(spec.tunnel, names, templates),
+        _unit("wg", names, templates),
+        _unit("revert", names, templates),
+    ]
+    if spec.trust is not None:
+        files.append(RenderedFile(names.trust_file, _json(spec.trust.as_document()), 0o640))
+    if spec.policy is not None:
+        files.append(RenderedFile(names.policy_file, _json(spec.policy.as_document()), 0o640))
+    if spec.firewall is not None:
+        files += [firewall_file(spec, templates), _unit("nft", names, templates)]
+    if spec.relay is not None:
+        files.append(_unit("quarantine", names, templates))
+    if spec.media is not None:
+        files += [_mediamtx_file(spec, templates), _media_unit(spec, spec.media.artefact, templates)]
+        if (shown := spec.media.certificate) is not None:
+            server = shown.server.reveal().encode()
+            files.append(RenderedFile(READERS_FILE, server, 0o640, group=RELAY_USER, secret=True))
+    return tuple(sorted(files, key=lambda f: f.path))
+
+
+def identity_content(spec: HostSpec) -> bytes:
+    """The key that is left on a host, with which it proves later that it is the same one, as it lies there."""
+    return spec.identity.reveal().encode() + b"\n"
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tuple[RenderedFile, ...]:
+    conf = fill(templates, "wireguard/wg-prov.conf.j2", {"listen_port": tunnel.listen_port, "peers": tunnel.peers})
+    psks = "".join(f"{p.public_key} {p.psk.reveal()}\n" for p in tunnel.peers)
+    link: dict[str, object] = {
+        "address": f"{tunnel.address}/32",
+        "interface": names.tunnel,
+        "mtu": tunnel.mtu,
+        "routes": [str(route) for route in tunnel.routes],
+    }
+    if tunnel.following is not None:
+        link["following"] = {"public_key": tunnel.following.public_key, "port": tunnel.following.port}
+    return (
+        RenderedFile(names.wg_file, conf, 0o640),
+        RenderedFile(names.psk_file, psks.encode(), 0o600, secret=True),
+        RenderedFile(names.tunnel_file, _json(link), 0o640),
+    )
+
+
+def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+    """The firewall's rules of a host.
+
+    Raises:
+        RenderError: it has none, or a value does not fit its format.
+    """
+    firewall, names = spec.firewall, spec.names
+    if firewall is None:
+        raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)
+    values = {
+        "management": firewall.management_of(4),
+        "management_v6": firewall.management_of(6),
+        "speaks_ipv6": firewall.speaks_ipv6,
+        "ssh_port": firewall.ssh_port,
+        "reader_ports": [(port, "-tls" if port == RTSPS_PORT else "") for port in firewall.reader_ports],
+        "own_port": firewall.reader_ports[0],
+        "table": names.table,
+        "tunnel": names.tunnel,
+        "relay_address": spec.tunnel.address,
+        "relay_user": RELAY_USER,
+        "probe_user": names.probe_user,
+    }
+    if spec.relay is None:
+        template = "nftables/shared-centre.nft.j2" if spec.side else "nftables/centre.nft.j2"
+        values |= {"relays": firewall.relays, "admitted": ADMITTED, "hub": firewall.hub}
+        return RenderedFile(names.nft_file, fill(templates, template, values), 0o640)
+    values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
+    second = firewall.second_port
+    values |= {"tunnels": [names.tunnel, SECOND_TUNNEL] if second else [names.tunnel]}
+    values |= {"tunnel_ports": [(firewall.wireguard_port, ""), *([(second, "-next")] if second else [])]}
+    values |= {"onvif": firewall.onvif, "routed": firewall.routed, "further_ports": firewall.further_ports}
+    values |= {"publishers": firewall.publishers, "publish_port": RTSPS_PORT}
+    return RenderedFile(names.nft_file, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
+
+
+def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+    media = spec.media
+    if media is None:
+        raise RenderError(f"{spec.id} has no relay to render", object=spec.id)
+    is_open = isinstance(media, RelayService) and media.publishing is not None
+    values = {
+        "users": [user_settings(user) for user in media.users],
+        "api_address": f"127.0.0.1:{API_PORT}",
+        "address": media.address,
+        # Sites push from outside of the tunnel: there the rules are what lets them in, and nobody else.
+        "rtsps_address": EVERY_ADDRESS if is_open else media.address,
+        "encryption": "no" if media.certificate is None else "strict" if media.certificate.strict else "optional",
+        "rtsp_port": RTSP_PORT,
+        "rtsps_port": RTSPS_PORT,
+        "readers_file": READERS_FILE,
+        "path_lines": path_lines(media.paths) if isinstance(media, RelayService) else hub_lines(media.paths),
+        "sentinel": None,
+    }
+    bare = fill(templates, "mediamtx/mediamtx.yml.j2", values)
+    # Keyed: the file holds camera passwords, and the sentinel's name is shown by the Control API.
+    sentinel = SENTINEL_PREFIX + keyed_digest(spec.digest_key, bare).rpartition(":")[2][:12]
+    content = fill(templates, "mediamtx/mediamtx.yml.j2", values | {"sentinel": sentinel})
+    return RenderedFile(MEDIAMTX_FILE, content, 0o640, group=RELAY_USER, secret=True)
+
+
+def _unit(word: str, names: HostNames, templates: Templates) -> RenderedFile:
+    """A unit of ours by the last word of its name, which names the template, too."""
+    values = {"host_program": names.host_program, "names": names}
+    content = fill(templates, f"systemd/provisioner-{word}.service.j2", values)
+    return RenderedFile(f"{UNITS}/{names.ours}-{word}.service", content)
+
+
+def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
+    """MediaMTX's unit: it speaks with the tunnel's pools, sites without a tunnel, and a hub's readers alone."""
+    networks = [str(network) for network in spec.tunnel.routes]
+    if spec.firewall is not None:
+        networks += [str(network) for network in (*spec.firewall.routed, *spec.firewall.publishers)]
+    if spec.hub is not None:
+        networks += [f"{spec.hub.address}/32", *(str(network) for network in spec.hub.networks)]
+    values = {"program": program_path(artefact), "networks": networks}
+    content = fill(templates, "systemd/provisioner-mediamtx.service.j2", values)
+    return RenderedFile(f"{UNITS}/{UNIT_MEDIAMTX}", content)

@@ -1,0 +1,365 @@
+"""A site package: what a technician installs on a site's gateway. Pure; it holds the site's pre-shared key.
+
+Which files a site package has: by access mode, by what its gateway runs, and by what it is for. Pure.
+
+How long a site package may be installed: the days that its programs compare with the clock of the gateway. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from provisioner.base.text import endpoint_text, start_of
+from provisioner.desired.render.host import RenderedFile, fill, known_pairs, pushed_lines
+from provisioner.desired.render.templates import Templates
+from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, SiteSpec
+from provisioner.inventory.model import Access, GatewaySystem
+from provisioner.inventory.model.base import HostName
+
+
+class PackageFile(NamedTuple):
+    """One file of a site package: its name there, its template, its permission bits, and whether a secret is in it."""
+
+    name: str
+    template: str
+    mode: int
+    secret: bool = False
+
+
+_PROGRAMS = (
+    PackageFile("install.sh", "site/install.sh.j2", 0o755),
+    PackageFile("site-up", "site/site-up.j2", 0o755),
+    PackageFile("site-down", "site/site-down.j2", 0o755),
+    PackageFile("provisioner-site.service", "site/provisioner-site.service.j2", 0o644),
+)
+NAMED: Final = (
+    PackageFile("site-names", "site/site-names.j2", 0o755),
+    PackageFile("provisioner-site-names.service", "site/provisioner-site-names.service.j2", 0o644),
+    PackageFile("provisioner-site-names.timer", "site/provisioner-site-names.timer.j2", 0o644),
+)
+"""Of a site with a relay that is known by its name."""
+
+_MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
+    {
+        GatewaySystem.LINUX: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600)),
+        GatewaySystem.ROUTEROS: (PackageFile("site.rsc", "site/site.rsc.j2", 0o600, secret=True),),
+        GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/install-openwrt.sh.j2", 0o755),),
+        GatewaySystem.WIREGUARD: (PackageFile("wg-prov.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
+    }
+)
+"""Of a gateway that maps ports or addresses: the files are the same, and what is in them is not."""
+
+_PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
+    {
+        GatewaySystem.LINUX: (
+            PackageFile("install.sh", "site/install-publish.sh.j2", 0o755),
+            PackageFile("site-publish", "site/site-publish.j2", 0o755),
+            PackageFile("provisioner-publish.service", "site/provisioner-publish.service.j2", 0o644),
+            PackageFile("publish.yml", "site/publish.yml.j2", 0o600, secret=True),
+        ),
+        # MediaMTX runs on no router: the rules refuse such a gateway.
+        GatewaySystem.ROUTEROS: (),
+        GatewaySystem.OPENWRT: (),
+        GatewaySystem.WIREGUARD: (),
+    }
+)
+"""Of a gateway that pushes."""
+
+PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: _MAPPING,
+        Access.PULL_NAT_MAP: _MAPPING,
+        Access.ROUTED: MappingProxyType(dict.fromkeys(GatewaySystem, ())),
+        Access.PUBLISH: _PUSHING,
+    }
+)
+"""The files of a site package by access mode and by what its gateway runs, beside the sheet and those of the peers."""
+
+KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
+    {
+        GatewaySystem.LINUX: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
+        GatewaySystem.ROUTEROS: (
+            PackageFile("next-key.rsc", "site/next-key.rsc.j2", 0o600),
+            PackageFile("switch-key.rsc", "site/switch-key.rsc.j2", 0o600, secret=True),
+        ),
+        GatewaySystem.OPENWRT: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
+        GatewaySystem.WIREGUARD: (PackageFile("next-key.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
+    }
+)
+"""What a package has while its gateway's key is changed."""
+
+ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
+"""Whose usual file is left out then: who imported it would have the next pre-shared keys with the present key."""
+
+SHEET_OF_CHANGE: Final = PackageFile("setup.html", "site/change-key.html.j2", 0o644)
+TAKE_DOWN_SHEET: Final = PackageFile("take-down.html", "site/take-down.html.j2", 0o644)
+TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
+    {
+        GatewaySystem.LINUX: (PackageFile("install.sh", "site/take-down.sh.j2", 0o755),),
+        GatewaySystem.ROUTEROS: (PackageFile("take-down.rsc", "site/take-down.rsc.j2", 0o600),),
+        GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/take-down-openwrt.sh.j2", 0o755),),
+        # Nobody knows its commands: the sheet alone says what goes.
+        GatewaySystem.WIREGUARD: (),
+    }
+)
+"""What takes a gateway out of service, beside the sheet."""
+
+
+def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:
+    """What a technician has in hand; of a routed site that is all."""
+    if not access.has_tunnel:
+        name = f"setup-{access}"
+    else:
+        name = "setup-wireguard" if system is GatewaySystem.WIREGUARD else "setup"
+    return PackageFile("setup.html", f"site/{name}.html.j2", 0o644)
+
+
+USUAL_DAYS: Final = 30
+"""How long a package may be installed where nobody says otherwise: a month of appointments at a site."""
+MOST_DAYS: Final = 365
+
+
+class Validity(NamedTuple):
+    """The days of a package, by Vietnam's clock: the one on which it was made, and the last one.
+
+    It is no lock: whoever has the files has their secrets, and a clock can be set. It keeps what lay in a drawer from
+    being installed when relays, ports and keys are others by then.
+    """
+
+    made_on: date
+    until: date
+
+    @property
+    def made_s(self) -> int:
+        """The first second of the day on which it was made; a clock that says less is wrong."""
+        return int(start_of(self.made_on).timestamp())
+
+    @property
+    def ends_s(self) -> int:
+        """The first second in which it is not valid any more."""
+        return int(start_of(self.until + timedelta(days=1)).timestamp())
+
+    @property
+    def made_number(self) -> int:
+        """The day on which it was made, as the number YYYYMMDD."""
+        return _number(self.made_on)
+
+    @property
+    def until_number(self) -> int:
+        """The last day, as the number YYYYMMDD."""
+        return _number(self.until)
+
+
+def valid_for(made_on: date, days: int) -> Validity:
+    """The validity of a package that is made on a day, for so many days after it."""
+    return Validity(made_on, made_on + timedelta(days=days))
+
+
+def _number(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+_MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: "port map",
+        Access.PULL_NAT_MAP: "address map",
+        Access.ROUTED: "network",
+        Access.PUBLISH: "streams",
+    }
+)
+"""What a package calls the way in which its gateway leads to devices."""
+
+
+class _None(dict[object, tuple[object, ...]]):
+    """A mapping in which nothing is found."""
+
+    def __missing__(self, key: object) -> tuple[object, ...]:
+        return ()
+
+
+_NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
+"""What the templates of routers ask for, of which each mode fills in its own."""
+SUMS: Final = "SHA256SUMS"
+"""The checksums of a package's other files, as sha256sum reads them."""
+MANIFEST: Final = "manifest.yml"
+"""Whose package it is, for which gateway, and until when."""
+
+
+class SitePackage(NamedTuple):
+    """A site package.
+
+    Attributes:
+        files: its files in the order of names.
+        takes_down: whether it takes the gateway down.
+        system: what its gateway runs.
+        changes_key: whether it changes the gateway's key.
+        until: the last day on which it may be installed; none where it only takes the gateway down.
+    """
+
+    files: tuple[RenderedFile, ...]
+    takes_down: bool = False
+    system: GatewaySystem = GatewaySystem.LINUX
+    changes_key: bool = False
+    until: date | None = None
+
+    @property
+    def is_sheet(self) -> bool:
+        """Whether nothing of it is installed, as of a site that has no tunnel and never had one."""
+        return not (self.takes_down or any(file.path.endswith((".sh", ".rsc", ".conf")) for file in self.files))
+
+    @property
+    def installed_by(self) -> str:
+        """What a technician does with it, e.g. `run install.sh in it`."""
+        if self.system is GatewaySystem.WIREGUARD:
+            return f"follow {'take-down' if self.takes_down else 'setup'}.html of it"
+        if self.changes_key:
+            is_routeros = self.system is GatewaySystem.ROUTEROS
+            return "import next-key.rsc, later switch-key.rsc, of it" if is_routeros else "run change-key.sh in it"
+        if self.system is not GatewaySystem.ROUTEROS:
+            return "run install.sh in it"
+        (script,) = (file.path for file in self.files if file.path.endswith(".rsc"))
+        return f"import {script} of it"
+
+
+def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:
+    """The package that takes the gateway of a closed facility out of service; no secret is in it, and it never expires.
+
+    Raises:
+        RenderError: the template lacks a value.
+    """
+    files = _take_down_files(facility, templates, system)
+    manifest = {"facility": facility, "system": system.value, "does": "take-down", "relays": (), "valid": None}
+    return SitePackage(_listed([*files, _manifest(manifest, templates)]), takes_down=True, system=system)
+
+
+def _take_down_files(facility: str, templates: Templates, system: GatewaySystem) -> list[RenderedFile]:
+    values = {"facility": facility, "tunnel": TUNNEL, "system": system.value}
+    return [_filled(one, values, templates) for one in (*TAKE_DOWN[system], TAKE_DOWN_SHEET)]
+
+
+def _filled(one: PackageFile, values: Mapping[str, object], templates: Templates) -> RenderedFile:
+    return RenderedFile(one.name, fill(templates, one.template, values), one.mode, secret=one.secret)
+
+
+def _manifest(values: Mapping[str, object], templates: Templates) -> RenderedFile:
+    return _filled(PackageFile(MANIFEST, "site/manifest.yml.j2", 0o644), values, templates)
+
+
+def _listed(files: Iterable[RenderedFile]) -> tuple[RenderedFile, ...]:
+    """A package's files in the order of names, with their checksums."""
+    listed = sorted((file for file in files if file.path != SUMS), key=lambda f: f.path)
+    sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in listed)
+    return tuple(sorted((*listed, RenderedFile(SUMS, sums.encode())), key=lambda f: f.path))
+
+
+def with_printed_sheets(package: SitePackage) -> SitePackage:
+    """The package as it is handed out: codes to scan in its sheets, and each sheet as a PDF beside it.
+
+    Apart from `render_site`, as drawing takes a hundred times as long as all the rest.
+
+    Raises:
+        RenderError: a sheet has what the printed one cannot show.
+    """
+    # The libraries that draw take as long to import as all the rest.
+    from provisioner.desired.render.sheet_pdf import printed_sheet  # noqa: PLC0415
+
+    files = [one for file in package.files for one in (printed_sheet(file) if file.path.endswith(".html") else [file])]
+    return package._replace(files=_listed(files))
+
+
+def render_site(
+    spec: SiteSpec, templates: Templates, valid: Validity, *, takes_down: bool = False
+) -> tuple[RenderedFile, ...]:
+    """The site package, in the order of names.
+
+    Args:
+        spec: what the site's gateway should hold.
+        templates: of the package.
+        valid: the days on which it may be installed.
+        takes_down: whether what takes a gateway of before down goes along.
+
+    Raises:
+        RenderError: a template lacks a value, or a value does not fit its format.
+    """
+    ends = _push_ends(spec)
+    goes_by_name = any(isinstance(end.endpoint[0], HostName) for end in ends)
+    goes_by_name = goes_by_name or any(link.goes_by_name for link in spec.links)
+    values = {
+        **_NO_MAPS,
+        "access": spec.access.value,
+        "map_name": _MAP_NAMES[spec.access],
+        "facility": spec.facility,
+        "goes_by_name": goes_by_name,
+        "keepalive_s": KEEPALIVE_S,
+        "lan": spec.lan,
+        "lan_interface": spec.lan_interface,
+        "links": spec.links,
+        "mtu": spec.mtu,
+        "system": spec.system.value,
+        "changes_key": spec.changes_key,
+        "next_key": spec.next_key,
+        "tunnel": TUNNEL,
+        "relays": spec.relays,
+        "takes_down": takes_down,
+        "does": "change-key" if spec.changes_key else "install",
+        "valid": valid,
+        "devices": spec.devices.listed,
+        **spec.devices.template_values,
+        **_pushing_values(spec, ends),
+    }
+    named = NAMED if goes_by_name and spec.links and spec.system is GatewaySystem.LINUX else ()
+    sheet = SHEET_OF_CHANGE if spec.changes_key else sheet_of(spec.access, spec.system)
+    files = [_filled(one, values, templates) for one in (*_scripts_of(spec), *named, sheet)]
+    files += _take_down_files(spec.facility, templates, spec.system) if takes_down else []
+    files += [file for link in spec.links for file in _peer_files(spec, link, values, templates)]
+    return _listed([*files, _manifest(values, templates)])
+
+
+def _push_ends(spec: SiteSpec) -> tuple[PushEnd, ...]:
+    """Where the site pushes, each relay once."""
+    return spec.pushed[0].ends if spec.pushed else ()
+
+
+_MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})
+"""What `uname -m` says of each architecture."""
+
+
+def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, object]:
+    """What the templates of a package that pushes ask for, by name."""
+    if spec.artefact is None:
+        return {}
+    sums = [(arch, _MACHINES[arch], sum_) for arch, sum_ in sorted(spec.artefact.sha256.items())]
+    return {
+        "push_places": ends,
+        "path_lines": pushed_lines(spec.pushed),
+        "known_pairs": known_pairs(ends),
+        "artefact": spec.artefact,
+        "builds": sums,
+        "origin": f"mediamtx_v{spec.artefact.version}_linux_$arch.tar.gz of the release",
+    }
+
+
+def _scripts_of(spec: SiteSpec) -> tuple[PackageFile, ...]:
+    usual = PACKAGES[spec.access][spec.system]
+    if not spec.changes_key:
+        return usual
+    return KEY_CHANGE[spec.system] if spec.system in ALONE_IN_A_CHANGE else (*usual, *KEY_CHANGE[spec.system])
+
+
+def _peer_files(
+    spec: SiteSpec, link: SiteLink, values: Mapping[str, object], templates: Templates
+) -> Iterator[RenderedFile]:
+    """What a relay is known by, in files of its own where the gateway puts them together."""
+    if spec.system in ALONE_IN_A_CHANGE:
+        return
+    if spec.system is GatewaySystem.LINUX:
+        peer = fill(templates, "site/peer.conf.j2", {**values, "link": link})
+        yield RenderedFile(f"peers/{link.relay}.conf", peer, 0o600)
+        if link.goes_by_name:
+            name = f"{endpoint_text(*link.relay_endpoint)}\n".encode()
+            yield RenderedFile(f"peers/{link.relay}.name", name, 0o600)
+    yield RenderedFile(f"peers/{link.relay}.psk", (link.psk.reveal() + "\n").encode(), 0o600, secret=True)

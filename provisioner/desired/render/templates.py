@@ -1,0 +1,159 @@
+"""Where templates, playbooks and the on-host program are found, and their bytes. The effect beside `render`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Final
+
+from provisioner.desired.names import HostNames
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+HOST_PACKAGE = "provisioner_host"
+# Types for the type checker: nothing imports them on a host.
+_NOT_SHIPPED = "wire.py"
+SIDED: Final = ("paths.py", "bundle.py")
+"""The modules that say of which side the program is."""
+_NO_SIDE: Final = b'\nSIDE = ""\n'
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+# A zip keeps no bytecode. Where a bundle brought this very program since the boot, its copy there has some.
+_MAIN = f"""
+import sys
+copy = "/run/OURS-program-DIGEST"
+sys.path.insert(0, copy)
+def command():
+    if sys.argv[1:] in (["prove"], ["call"]):
+        from {HOST_PACKAGE} import bundle
+        return getattr(bundle, sys.argv[1])
+    from {HOST_PACKAGE}.installed import command
+    return lambda: command(sys.argv[1:])
+try:
+    run = command()
+except Exception:
+    sys.path.remove(copy)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "{HOST_PACKAGE}"]:
+        del sys.modules[name]
+    run = command()
+sys.exit(run())
+""".lstrip()
+
+
+def data_folder(name: str) -> Path:
+    """The folder of our data: inside an installed wheel, or the checkout's own.
+
+    Raises:
+        FileNotFoundError: neither is there; the installation is broken.
+    """
+    for parent in (_PACKAGE / "_data", _PACKAGE.parent):
+        if (parent / name).is_dir():
+            return parent / name
+    raise FileNotFoundError(f"the installation lacks its {name} folder: install provisioner again")
+
+
+@dataclass(frozen=True)
+class Templates:
+    """The texts that rendering uses.
+
+    Attributes:
+        texts: template text by name, e.g. `nftables/provisioner.nft.j2`.
+        host_sources: the on-host program's modules, file name to bytes.
+        side: whose side of a shared centre the program is of; empty where a host is not shared.
+    """
+
+    texts: dict[str, str]
+    host_sources: dict[str, bytes]
+    side: str = ""
+
+    def for_side(self, side: str) -> Templates:
+        """The same with the program of a side, which differs in two lines; of no side they are these."""
+        if not side:
+            return self
+        if side not in self._of_sides:
+            changed = {name: with_side(self.host_sources[name], side) for name in SIDED}
+            self._of_sides[side] = replace(self, host_sources=self.host_sources | changed, side=side)
+        return self._of_sides[side]
+
+    @cached_property
+    def _of_sides(self) -> dict[str, Templates]:
+        return {}
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest over every template and the on-host program; part of a plan's digest."""
+        state = hashlib.sha256()
+        named = {name: text.encode() for name, text in self.texts.items()} | self.host_sources
+        for name in sorted(named):
+            state.update(f"{name}\0{len(named[name])}\0".encode() + named[name])
+        return "sha256:" + state.hexdigest()
+
+    @cached_property
+    def host_digest(self) -> str:
+        """Digest over the on-host program alone, as a host computes it of what a bundle brings."""
+        return hashlib.sha256(repr(sorted(self.host_sources.items())).encode()).hexdigest()[:32]
+
+    @cached_property
+    def host_program(self) -> bytes:
+        """The on-host program as one executable file; the same bytes every time."""
+        buffer = io.BytesIO()
+        buffer.write(b"#!/usr/bin/python3 -IS\n")
+        main = _MAIN.replace("DIGEST", self.host_digest).replace("OURS", HostNames(self.side).ours)
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            _add(archive, "__main__.py", main.encode())
+            for name in sorted(self.host_sources):
+                _add(archive, f"{HOST_PACKAGE}/{name}", self.host_sources[name])
+        return buffer.getvalue()
+
+
+def with_side(source: bytes, side: str) -> bytes:
+    """A module of the on-host program as one of a side.
+
+    Args:
+        source: the module's, which has a line for it.
+        side: the side's name: letters, figures and hyphens.
+
+    Raises:
+        ValueError: the module has no such line, or has several.
+    """
+    if source.count(_NO_SIDE) != 1:
+        raise ValueError("a module of the on-host program has to say once that it is of no side")
+    return source.replace(_NO_SIDE, f'\nSIDE = "{side}"\n'.encode())
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
+
+
+@cache
+def load_templates() -> Templates:
+    """All templates and the on-host program's sources, read once: they are as old as the program that runs.
+
+    A command that looks several times, and one that runs for days, would otherwise pack the on-host program again
+    for each look, and take a new one from an installation whose other modules it does not have.
+
+    Raises:
+        FileNotFoundError: the installation lacks them.
+    """
+    root = data_folder("mediamtx-templates")
+    texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in sorted(root.rglob("*.j2"))}
+    host = data_folder("playbooks") / HOST_PACKAGE
+    return Templates(texts, _host_sources(host))
+
+
+def _host_sources(host: Path) -> dict[str, bytes]:
+    # Shipped flat, so that the door of an older installation can unpack it; `provisioner_host` knows its folders.
+    shipped = [
+        p
+        for p in sorted(host.rglob("*.py"))
+        if p.name != _NOT_SHIPPED and (p.parent == host or p.name != "__init__.py")
+    ]
+    sources = {p.name: p.read_bytes() for p in shipped}
+    if len(sources) != len(shipped):
+        raise ValueError("two modules of the on-host program have one name: they are shipped flat")
+    return sources

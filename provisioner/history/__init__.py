@@ -1,1 +1,0 @@
-"""The history of runs: what apply and verification did and showed, recorded once and never changed."""

@@ -1,0 +1,164 @@
+"""Calls to hosts by ansible-runner: one play, one task, one round trip a call.
+
+ansible-runner's traps are closed here: a child process, a private folder on tmpfs that is removed, host
+keys checked against the inventory's own, no secret in a variable, an argument, the environment or an
+artifact, and our own `ansible.cfg`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+
+from provisioner.base.errors import HostError
+from provisioner.desired.render.templates import Templates
+from provisioner.hosts.ansible.early_start import MAX_WORKERS, BegunAnsible
+from provisioner.hosts.ansible.play import Play, Proofs
+from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+
+# Beyond the time of the calls themselves: for ansible-runner to start and to notice.
+_MARGIN_S = 10.0
+_MOMENT_S = 0.02
+
+_Posted = dict[tuple[Play, int], HostCall]
+
+
+class AnsibleRunner:
+    """Carries calls to hosts over SSH, every call over a new connection unless it may share one.
+
+    Plays of up to fifty hosts stay open for later calls to the same hosts, until this object is closed,
+    collected, or the process ends.
+
+    Args:
+        templates: holds the on-host program's sources.
+        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent has it.
+    """
+
+    def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:
+        self._templates = templates
+        self._begun: BegunAnsible | None = None
+        self._environment = environment
+        self._plays: list[Play] = []
+        self._proofs = Proofs()
+        self._lock = threading.Lock()
+        self._closed = False
+        weakref.finalize(self, _close_all, self._plays)
+
+    def goes_on_with(self, begun: BegunAnsible) -> None:
+        """Have the first play go on with Ansible that was begun before."""
+        self._begun = begun
+
+    def close(self) -> None:
+        """End all plays, and remove what has travelled; hosts in flight finish by themselves. No call comes after."""
+        with self._lock:
+            self._closed = True
+        _close_all(self._plays)
+
+    def expect(self, specs: Sequence[CallTarget]) -> None:
+        """Start for calls to these hosts that are about to come; no connection is made before.
+
+        Raises:
+            HostError: there is no tmpfs for secrets.
+        """
+        with self._lock:
+            self._refuse_closed()
+            new = [spec for spec in specs if not any(play.takes(spec) for play in self._plays)]
+            # A larger play's workers end after one call, so that it has to know its calls.
+            if new and len(new) <= MAX_WORKERS:
+                self._plays.append(self._play(new))
+
+    def prove(self, specs: Sequence[CallTarget]) -> None:
+        """Have expected hosts prove themselves now; of one that does not the first call to it tells."""
+        with self._lock:
+            for spec in specs:
+                for play in self._plays:
+                    if play.takes(spec):
+                        play.prove(spec)
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id.
+
+        Raises:
+            HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
+        """
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """An answer for every call as soon as it is there; those of silent hosts come at the end.
+
+        Raises:
+            HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
+        """
+        if not calls:
+            return
+        posted = self._post(calls)
+        until = time.monotonic() + timeout_s + _MARGIN_S
+        try:
+            while posted and time.monotonic() < until:
+                if not (answers := self._come(posted)):
+                    time.sleep(_MOMENT_S)
+                yield from answers
+            for call in posted.values():
+                yield HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error=f"no answer within {timeout_s:.0f} s")
+        finally:
+            for play, number in posted:
+                play.give_up(number)
+            self._close_done()
+
+    def _post(self, calls: Sequence[HostCall]) -> _Posted:
+        """Every call to a worker that waits for one, or else to a new play's."""
+        with self._lock:
+            self._refuse_closed()
+            plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
+            if new := [call.spec for call in calls if call.spec.id not in plays]:
+                self._plays.append(self._play(new))
+                plays |= {spec.id: self._plays[-1] for spec in new}
+            return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
+
+    def _play(self, specs: Sequence[CallTarget]) -> Play:
+        begun = self._begun if self._begun is not None and self._begun.is_taken(self._environment) else None
+        return Play(specs, self._templates, self._environment, self._proofs, begun=begun)
+
+    def _refuse_closed(self) -> None:
+        """Start nothing that nobody would end.
+
+        Raises:
+            HostError: it was closed, by another thread.
+        """
+        if self._closed:
+            raise HostError("no host is called any more: the command ends")
+
+    def _come(self, posted: _Posted) -> list[HostAnswer]:
+        """Take what has come, off the posted calls too."""
+        answers = []
+        for play in {play for play, _ in posted}:
+            # Looked at before the answers are: a play that ended has written all that it will write.
+            ended = not play.alive
+            written = play.answers()
+            for key in [key for key in posted if key[0] is play]:
+                call, host = posted[key], posted[key].spec.id
+                if key[1] in written:
+                    answers.append(play.take(call, key[1]))
+                elif failure := play.failure(host):
+                    answers.append(failure)
+                elif ended:
+                    play.check()
+                    answers.append(HostAnswer(host, CallOutcome.FAILED, error="Ansible ended without an answer"))
+                else:
+                    continue
+                del posted[key]
+        return answers
+
+    def _close_done(self) -> None:
+        with self._lock:
+            for play in [play for play in self._plays if play.done or not play.alive]:
+                self._plays.remove(play)
+                play.close()
+
+
+def _close_all(plays: list[Play]) -> None:
+    while plays:
+        plays.pop().close()

@@ -1,0 +1,133 @@
+"""Ansible that starts before it is known which hosts are to be called: nothing is sent to anybody before that.
+
+Its start takes a second of processor time, as does to read an inventory: the two go side by side. Ansible stops where
+it reads which hosts there are, from a named pipe, until it is told. Nothing of an inventory, and of the caller's
+environment no more than where programs are and the agent's socket, goes with its start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import sys
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.processes import Running, StillRunningError, search_path, small_environment, start_module
+from provisioner.desired.render.templates import data_folder
+from provisioner.hosts.ansible.private_folder import make_private_folder
+
+MAX_WORKERS: Final = 50
+"""A worker is a process; a play of more hosts has its workers take one call each, and end."""
+CONFIG: Final = "ssh_config"
+HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS, FAILURES, SAID, OUTCOME = (
+    "hosts",
+    "inventory/hosts.json",
+    "environment.json",
+    "jumps.json",
+    "failures",
+    "said",
+    "outcome.json",
+)
+"""What lies in a private folder: who is called, the pipe from which Ansible reads that, its environment, the jump hosts
+on the way, why workers ended, its own words, and how it ended."""
+_CHILD = "provisioner.hosts.ansible.child"
+# What is to end by itself has that long on a busy machine; what is killed first leaves files behind.
+_GRACE_S = 10.0
+
+
+class BegunAnsible:
+    """A private folder on tmpfs, and Ansible that starts in it and waits to be told the hosts.
+
+    Args:
+        environment: the caller's environment.
+
+    Raises:
+        HostError: there is no tmpfs for secrets.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.folder = make_private_folder(environment)
+        try:
+            self.process = self._start(environment)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        self._end = weakref.finalize(self, _end, self.process, self.folder)
+        self._needs, self._is_taken = _needs(environment), False
+
+    def is_taken(self, environment: Mapping[str, str]) -> bool:
+        """Take it, once: whether it runs, and would have been started alike with this environment."""
+        if self._is_taken or self.process.poll() is not None or self._needs != _needs(environment):
+            return False
+        self._is_taken = True
+        return True
+
+    def tell_hosts(self) -> None:
+        """Let it go on: who is called lies in the folder now, and how ssh reaches them."""
+        if self.process.stdin is not None:
+            # Where it has ended whoever waits for an answer hears of it.
+            with contextlib.suppress(OSError):
+                self.process.stdin.write(b"\n")
+                self.process.stdin.flush()
+
+    def close(self) -> None:
+        """End it, and remove its folder."""
+        self._end()
+
+    def _start(self, environment: Mapping[str, str]) -> Running:
+        folder = self.folder
+        for name in ("inventory", "home", FAILURES):
+            (folder / name).mkdir(mode=0o700)
+        os.mkfifo(folder / HOSTS_PIPE, 0o600)
+        (folder / ENVIRONMENT).write_text(json.dumps(_ansible_environment(folder, environment)))
+        own = {"HOME": str(folder / "home"), **_isolated(environment)}
+        # A session of its own: Ctrl-C at the terminal reaches us, and we decide what it means for hosts in flight.
+        # The pipe to it says whether we live: at its end the child removes the private folder and ends, too.
+        with (folder / SAID).open("wb") as said:
+            words = [str(folder), str(data_folder("playbooks")), str(MAX_WORKERS)]
+            return start_module(_CHILD, words, own, folder, said)
+
+
+def _end(process: Running, folder: Path) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    with contextlib.suppress(StillRunningError):
+        process.wait(_GRACE_S)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _needs(environment: Mapping[str, str]) -> tuple[str, ...]:
+    names = ("XDG_RUNTIME_DIR", "PATH", "SSH_AUTH_SOCK")
+    return tuple(environment.get(name, "") for name in names)
+
+
+def _isolated(environment: Mapping[str, str]) -> dict[str, str]:
+    """What Ansible and its children find programs by; no Python among them takes modules from where it is started."""
+    path = f"{Path(sys.executable).parent}:{search_path(environment)}"
+    return small_environment(environment) | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
+
+
+def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    variables = {
+        "ANSIBLE_CONFIG": str(data_folder("playbooks") / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "home/tmp"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_SSH_ARGS": f"-F {shlex.quote(str(folder / CONFIG))}",
+        **_isolated(environment),
+    }
+    if agent := environment.get("SSH_AUTH_SOCK"):
+        variables["SSH_AUTH_SOCK"] = agent
+    return variables

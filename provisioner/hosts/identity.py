@@ -1,0 +1,276 @@
+"""The door to `ssh-keyscan`: which SSH host key a host shows to who asks from this machine.
+
+Whether a host is anybody else's: judged by its mark before it is sent anything that it could keep. Pure.
+
+The SSH host key that a host shows to everybody, asked for as a call: who reaches the host looks. Pure.
+
+That is this machine, or the node of the host's carrier. Nothing proves that the key is the host's own but a person who
+compares its fingerprint there.
+
+Hosts that an edit introduces: a merge request may not make a pipeline log in where the target branch never did.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provisioner.base.errors import HostError, InventoryError
+from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
+from provisioner.base.ssh_signature import SignatureFormError, public_key_of
+from provisioner.base.text import endpoint_text
+from provisioner.desired.limit import HostLogin, host_logins
+from provisioner.desired.owner import Owner
+from provisioner.hosts.call_target import CallTarget
+from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
+from provisioner.inventory.files.revision import tree_of
+from provisioner.inventory.loader.load import load
+from provisioner.inventory.model import Inventory
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import OwnerToMark
+
+
+_NOT_PROVED = UNPROVED.partition(";")[0]
+
+
+def is_open(spec: CallTarget, owner: Owner | None) -> bool:
+    """Whether a host that has not proved itself may be taken for new, if somebody says so.
+
+    Args:
+        spec: the host.
+        owner: whose it is by its mark; None where nothing of anybody's is on it.
+    """
+    if owner is None or is_free(spec, owner):
+        return True
+    if owner.shape:
+        return False
+    return spec.adopted is not None and owner.claim == spec.adopted.claim
+
+
+def is_free(spec: CallTarget, owner: Owner) -> bool:
+    """Whether there is nobody to take a host over from: by its mark it is this inventory's, or was let go."""
+    return not owner.shape and (owner.released or _is_own(spec, owner))
+
+
+def _is_own(spec: CallTarget, owner: Owner) -> bool:
+    return spec.owner is not None and owner.is_same(spec.owner)
+
+
+def claims_of(spec: CallTarget) -> list[list[str]]:
+    """The same as a list for who stands between: inventory, key and moment of each mark that is no hindrance.
+
+    An empty moment with an inventory is any moment; all empty is what has no mark.
+    """
+    own = [[spec.owner.inventory, spec.owner.key, ""]] if spec.owner else []
+    return own + ([[spec.adopted.inventory, spec.adopted.key, spec.adopted.at]] if spec.adopted else [])
+
+
+def judged(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
+    """An answer, with whose the host is in its words where it is another one's."""
+    if answer.outcome is not CallOutcome.UNPROVED or is_open(spec, answer.owner):
+        return answer
+    owner = answer.owner.words if answer.owner else ""
+    said = f"{_NOT_PROVED}, and belongs to {owner}; nothing was sent to it"
+    shaped = answer.owner is not None and answer.owner.shape
+    adopt = "" if shaped else f": to take it over, provisioner hosts adopt {spec.id}"
+    return replace(answer, error=f"{said}{adopt}", foreign=True)
+
+
+def owner_to_mark(spec: CallTarget) -> OwnerToMark | None:
+    """What a host's mark is to say of whose it is."""
+    owner = spec.owner
+    return {"inventory": owner.inventory, "key": owner.key, "host": spec.id} if owner else None
+
+
+SHOW_KEY: Final = "show-key"
+"""The operation that no host hears of: whoever carries the call looks which key the host shows."""
+KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+"""The kinds of keys that are asked for, the one to be preferred first."""
+NAME_IT: Final = "or name the key: --host-key HOST='ssh-ed25519 …'"
+_LONGEST_KEY: Final = 4096
+
+
+def show_key_call(host: CallTarget) -> HostCall:
+    """The call by which it is asked which key a host shows."""
+    return HostCall(host, {"operation": SHOW_KEY})
+
+
+def is_show_key(call: HostCall) -> bool:
+    """Whether a call asks for that, and the host itself is to hear nothing."""
+    return call.script is None and call.request.get("operation") == SHOW_KEY
+
+
+def key_shown(host: CallTarget, answer: HostAnswer) -> str:
+    """The host key of an answer, as an inventory has it: its kind, and what it is in base64.
+
+    Raises:
+        HostError: there is none in it.
+    """
+    if answer.outcome is not CallOutcome.ANSWERED:
+        raise HostError(answer.error, hint=answer.hint or f"do what is said of it, {NAME_IT}", object=host.id)
+    line = answer.document.get("host_key")
+    if not isinstance(line, str) or not is_shown_key(line):
+        place = endpoint_text(host.address, host.ssh.port)
+        message = f"what came as the host key of {host.id} ({place}) is none that an inventory may name"
+        raise HostError(message, hint=f"ask whoever looks after what answered, {NAME_IT}", object=host.id)
+    return line
+
+
+def is_shown_key(line: str) -> bool:
+    """Whether a text is a key, whole and nothing else, of a kind that is asked for."""
+    try:
+        return len(line) <= _LONGEST_KEY and public_key_of(line).kind in KINDS_SHOWN
+    except SignatureFormError:
+        return False
+
+
+SCAN_S: Final = 20.0
+"""So long one host is asked at most."""
+_MOST_BYTES: Final = 64 * 1024
+_AT_ONCE: Final = 8
+
+
+class HostKeyScans:
+    """Carries calls that ask which key a host shows, and no others.
+
+    Args:
+        environment: the caller's environment (where programs are).
+        asker: who asks, as people would say it.
+    """
+
+    def __init__(self, environment: Mapping[str, str], asker: str = "this machine") -> None:
+        self._environment, self._asker = environment, asker
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """An answer for every call, by host id."""
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """An answer for every call, as soon as it is there; what could not be begun in time is not begun."""
+        until = time.monotonic() + timeout_s
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for one in as_completed([pool.submit(self._asked, call, until) for call in calls]):
+                yield one.result()
+
+    def expect(self, specs: Sequence[CallTarget]) -> None:
+        """Nothing has to be started."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _asked(self, call: HostCall, until: float) -> HostAnswer:
+        host = call.spec
+        try:
+            _refuse_unaskable(call, until)
+            key = self._scanned(str(host.address), host.ssh.port)
+        except HostError as error:
+            return HostAnswer(host.id, CallOutcome.UNREACHABLE, error=error.message, hint=error.hint or "")
+        return HostAnswer(host.id, CallOutcome.ANSWERED, {"host_key": key})
+
+    def _scanned(self, address: str, port: int) -> str:
+        """The host key that a host shows.
+
+        Raises:
+            HostError: it shows none that an inventory may name, or ssh-keyscan cannot be run.
+        """
+        argv = ["ssh-keyscan", "-T", "10", "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", address]
+        environment = small_environment(self._environment)
+        try:
+            done = run_quietly(argv, environment, timeout_s=SCAN_S, most_bytes=_MOST_BYTES)
+        except OSError:
+            hint = f"there: apt-get install openssh-client, {NAME_IT}"
+            raise HostError(f"ssh-keyscan cannot be run by {self._asker}", hint=hint) from None
+        except (StillRunningError, OutputTooLongError):
+            done = None
+        lines = done.output.decode(errors="replace").splitlines() if done else []
+        keys = {key.partition(" ")[0]: key for key in map(_key_of, lines) if key}
+        for kind in KINDS_SHOWN:
+            if kind in keys:
+                return keys[kind]
+        hint = f"see that its sshd runs and can be reached from there, {NAME_IT}"
+        raise HostError(f"{endpoint_text(address, port)} shows {self._asker} no SSH host key", hint=hint)
+
+
+def _refuse_unaskable(call: HostCall, until: float) -> None:
+    """Refuse what is no question for a host's key, one that nobody but a jump host could ask, and one too late.
+
+    Raises:
+        HostError: it is such a one.
+    """
+    host = call.spec
+    if not is_show_key(call):
+        raise HostError("whoever asks for host keys does nothing else")
+    if host.jump is not None:
+        raise HostError(
+            f"{host.id} is behind a jump host, which passes on logins alone: it shows its key to nobody else",
+            hint=f"read it there (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), {NAME_IT}",
+        )
+    if time.monotonic() > until:
+        raise HostError(f"nobody came to ask {host.id} for its host key in time")
+
+
+def _key_of(line: str) -> str:
+    """Kind and key of a line that names them; empty of another one."""
+    words = line.split()
+    if line.startswith("#") or len(words) < 3:  # noqa: PLR2004 (host, kind, key)
+        return ""
+    key = " ".join(words[1:3])
+    return key if is_shown_key(key) else ""
+
+
+_WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.yml"})
+
+
+def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
+    """The hosts of an inventory that a revision does not have so, each with the error that stands for calling it.
+
+    Where a host is called, as whom, which key it has to show, and through which other host: each of them is enough to
+    bring a login, and what is sent after it, to somebody else's machine.
+
+    Args:
+        inventory: as it is in its folder.
+        root: that folder.
+        name: the revision that is trusted, e.g. `origin/main`.
+        today: the day on which designations have to hold.
+
+    Raises:
+        InventoryError: the revision is no inventory of which it can be said.
+        UsageError: there is no such revision.
+    """
+    tree = tree_of(root, name)
+    # A country's facilities take seconds to read, and none of them says how a host is logged in to.
+    with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
+        was = load(folder, today=today).frame
+        if was is None:
+            hint = "name a revision whose carriers and centres can be read"
+            raise InventoryError(f"the inventory of {name} cannot be read: no host is known by it", hint=hint)
+        before = host_logins(was.with_facilities({}))
+    now = host_logins(inventory)
+    return {
+        host: _introduced(host, before.get(host), login, name)
+        for host, login in now.items()
+        if before.get(host) != login
+    }
+
+
+def _introduced(host: str, before: HostLogin | None, login: HostLogin, name: str) -> HostError:
+    hint = "a person merges it, and makes the first plan with it on that branch"
+    if before is None:
+        return HostError(f"{host} ({login.place}) is not in {name}: nobody logs in there", hint=hint, object=host)
+    moved = [
+        f"{what} was {was or 'none'} and is {now or 'none'}"
+        for what, was, now in (
+            ("its place", before.place, login.place),
+            ("its host key", before.host_key, login.host_key),
+            ("its jump host", before.jump, login.jump),
+        )
+        if was != now
+    ]
+    text = f"{host} is logged in to in another way than in {name}, so nobody does: {'; '.join(moved)}"
+    return HostError(text, hint=hint, object=host)

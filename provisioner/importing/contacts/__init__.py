@@ -1,0 +1,1 @@
+"""Personal data, encrypted, for `contacts` and the import alone. Imports `inventory`."""

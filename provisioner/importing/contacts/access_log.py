@@ -1,0 +1,82 @@
+"""Who looked at contacts, when, what for: one line an access, written before anything is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from provisioner.base.errors import PolicyError
+from provisioner.base.files import make_own_folder
+
+NAME = "contacts-access.log"
+
+
+@dataclass(frozen=True)
+class AccessRecord:
+    """One access. It holds nothing of the persons, and never what was searched for.
+
+    Attributes:
+        at: when, in Vietnam's time.
+        action: `list`, `find`, `show`, `export`, `erase`, `check` or `import`.
+        purpose: what for, in the words of who asked.
+        requester: on whose behalf; the user of this machine otherwise.
+        provinces: whose contacts were opened.
+        records: how many records were shown, written or removed.
+    """
+
+    at: datetime
+    action: str
+    purpose: str
+    requester: str
+    provinces: Collection[str]
+    records: int
+
+
+def record(folder: Path, access: AccessRecord) -> None:
+    """Append one line to the log of an inventory.
+
+    Args:
+        folder: the inventory's state folder.
+        access: what is about to be done.
+
+    Raises:
+        PolicyError: the line cannot be written; then nothing may be shown.
+    """
+    line = {
+        "at": access.at.isoformat(timespec="seconds"),
+        "user": system_user(),
+        "requester": access.requester,
+        "action": access.action,
+        "purpose": access.purpose,
+        "provinces": sorted(access.provinces),
+        "records": access.records,
+    }
+    path = folder / NAME
+    try:
+        make_own_folder(folder)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(handle, 0o600)
+            os.write(handle, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise PolicyError(
+            f"the access cannot be recorded in {path}: {error.strerror}",
+            hint="contacts are opened only with a record of it: correct the folder, or set PROVISIONER_STATE",
+        ) from None
+
+
+def system_user() -> str:
+    """The user of this machine by its id: the environment's own word could be anybody's."""
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

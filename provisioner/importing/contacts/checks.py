@@ -1,0 +1,299 @@
+"""The rules of contacts: pure, all problems at once, and none of them shows a person's data.
+
+The consolidated list for the ministry, in Vietnamese, as a spreadsheet. Pure: values in, bytes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from openpyxl import Workbook
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.header_footer import HeaderFooterItem
+from openpyxl.worksheet.worksheet import Worksheet
+
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.spreadsheet import HEADER, PLAIN, REMARK, TITLE, CellStyle, landscape, put, saved
+from provisioner.base.vietnamese import fold
+from provisioner.importing.contacts.fields import (
+    FieldProblem,
+    FieldReading,
+    read_email,
+    read_line,
+    read_name,
+    read_phone,
+)
+from provisioner.importing.contacts.store import ROLE_LABELS, Contact, ContactsFile, Role, file_of, revealed
+from provisioner.inventory.files.positions import Places
+from provisioner.inventory.model import Facility, Operating
+
+_COLUMNS = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Họ và tên", 26),
+    ("Chức danh", 24),
+    ("Số điện thoại", 18),
+    ("Thư điện tử", 30),
+    ("Vai trò", 22),
+    ("Từ ngày", 12),
+    ("Đến ngày", 12),
+)
+_LAST = get_column_letter(len(_COLUMNS))
+_HEADING = CellStyle(bold=True, border=False)
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """What stands above the list.
+
+    Attributes:
+        province: the province's name, in Vietnamese.
+        as_of: when the list was made, in Vietnam's time.
+        requester: who asked for it.
+        purpose: what for.
+    """
+
+    province: str
+    as_of: datetime
+    requester: str
+    purpose: str
+
+
+def consolidated_list(
+    request: ListRequest, contacts: Iterable[Contact], facilities: Mapping[str, str], without: Iterable[str]
+) -> bytes:
+    """The list as an XLSX file.
+
+    Every cell is text, so that nothing is read as a formula or loses a zero or a plus.
+
+    Args:
+        request: what stands above the list.
+        contacts: who is listed, in order.
+        facilities: the names of facilities, by id.
+        without: ids of facilities that are open and have no complete representative; they stand below the list.
+    """
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = "Đầu mối"
+    stamp = f"{request.as_of:%H:%M ngày %d/%m/%Y} (giờ Việt Nam)"
+    header = _write_title(sheet, request, stamp)
+    last = header
+    for last, row in enumerate(_rows(contacts, facilities), start=header + 1):
+        for column, text in enumerate(row, start=1):
+            put(sheet, last, column, text)
+    _write_missing(sheet, last + 2, [f"{name} - {facilities.get(name, '')}".strip(" -") for name in without])
+    _lay_out(sheet, header, last, f"{request.requester} - {stamp}")
+    book.properties.created = request.as_of.astimezone(UTC).replace(tzinfo=None)
+    return saved(book)
+
+
+def _rows(contacts: Iterable[Contact], facilities: Mapping[str, str]) -> Iterable[tuple[str, ...]]:
+    for number, contact in enumerate(contacts, start=1):
+        personal = (revealed(c) for c in (contact.full_name, contact.title, contact.phone, contact.email))
+        days = (_day(contact.valid_from), _day(contact.valid_to))
+        name = facilities.get(contact.facility, "")
+        yield (str(number), contact.facility, name, *personal, ROLE_LABELS[contact.role], *days)
+
+
+def _day(day: date | None) -> str:
+    return f"{day:%d/%m/%Y}" if day else ""
+
+
+def _write_title(sheet: Worksheet, request: ListRequest, stamp: str) -> int:
+    """Write what stands above the list; returns the row of the header."""
+    lines = (
+        "DANH SÁCH ĐẦU MỐI LIÊN HỆ CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+        f"Tỉnh/Thành phố: {request.province}",
+        f"Thời điểm lập: {stamp}",
+        f"Người yêu cầu: {request.requester}. Mục đích: {request.purpose}",
+        "Có dữ liệu cá nhân: chỉ dùng cho mục đích trên, không chuyển tiếp, hủy khi không còn cần.",
+    )
+    looks = {1: TITLE, len(lines): REMARK}
+    for row, line in enumerate(lines, start=1):
+        put(sheet, row, 1, line, looks.get(row, PLAIN))
+        sheet.merge_cells(f"A{row}:{_LAST}{row}")
+    header = len(lines) + 2
+    for column, (title, width) in enumerate(_COLUMNS, start=1):
+        put(sheet, header, column, title, HEADER)
+        sheet.column_dimensions[get_column_letter(column)].width = width
+    return header
+
+
+def _write_missing(sheet: Worksheet, row: int, missing: list[str]) -> None:
+    if not missing:
+        return
+    title = f"Cơ sở đang hoạt động chưa có đầu mối đại diện đủ thông tin ({len(missing)}):"
+    for number, line in enumerate((title, *missing)):
+        put(sheet, row + number, 1, line, PLAIN if number else _HEADING)
+        sheet.merge_cells(f"A{row + number}:{_LAST}{row + number}")
+
+
+def _lay_out(sheet: Worksheet, header: int, last: int, mark: str) -> None:
+    """Make the list ready to print: header on every page, and who asked for it at its foot."""
+    sheet.freeze_panes = f"A{header + 1}"
+    sheet.auto_filter.ref = f"A{header}:{_LAST}{max(last, header)}"
+    landscape(sheet, header)
+    footer = HeaderFooterItem()
+    footer.left.text, footer.right.text = mark.replace("&", "&&"), "&P/&N"
+    sheet.oddFooter = footer
+
+
+_READERS: dict[str, Callable[[object], FieldReading]] = {
+    "full_name": read_name,
+    "title": read_line,
+    "phone": read_phone,
+    "email": read_email,
+    "note": read_line,
+    "source": read_line,
+}
+_FORMS = {"phone": "phone-form", "email": "email-form"}
+_WORDS = {"full_name": "full name", "title": "title", "phone": "phone", "email": "e-mail"}
+
+
+@dataclass(frozen=True)
+class ContactsView:
+    """What the rules judge.
+
+    Attributes:
+        files: contacts by province.
+        facilities: every facility of the inventory, by id.
+        provinces: the provinces to be judged.
+        places: where contacts stand.
+        broken: provinces whose contacts could not be understood: nothing is known about them.
+        today: the day in Vietnam.
+        folder: the folder of contacts.
+        unread: facilities whose files could not be understood: a contact of one is not of nobody.
+    """
+
+    files: Mapping[str, ContactsFile]
+    facilities: Mapping[str, Facility]
+    provinces: frozenset[str]
+    places: Places
+    broken: frozenset[str]
+    today: date
+    folder: Path
+    unread: Collection[str] = frozenset()
+
+
+def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
+    """Every problem of the contacts, sorted by place."""
+    problems: list[Problem] = []
+    for province in view.provinces:
+        file = view.files.get(province)
+        for number, contact in enumerate(file.contacts if file else ()):
+            contact_rules = _ContactRules(view, province, number, contact)
+            problems += [*contact_rules.fields(), *contact_rules.days(), *contact_rules.facility()]
+        if file:
+            problems += _duplicates(view, province, file)
+        if province not in view.broken:
+            problems += _representatives(view, province)
+    return tuple(sorted(problems))
+
+
+def lacks_representative(contacts: tuple[Contact, ...], facility: str, day: date) -> bool:
+    """Whether a facility has no current representative with all that clause 1 of letter 1407/BTTTT-CVT asks for."""
+    return not any(not contact.lacking for contact in _current_representatives(contacts, facility, day))
+
+
+@dataclass(frozen=True)
+class _ContactRules:
+    """The rules of one contact, and where it stands."""
+
+    view: ContactsView
+    province: str
+    number: int
+    contact: Contact
+
+    def fields(self) -> Iterator[Problem]:
+        for name, read in _READERS.items():
+            secret = getattr(self.contact, name)
+            if secret is None:
+                continue
+            reading = read(secret.reveal())
+            for problem in reading.problems:
+                yield self._problem(name, problem.code, *problem.wording(), problem.severity)
+            if reading.value is not None and reading.value != secret:
+                code = _FORMS.get(name, "text-form")
+                yield self._problem(name, code, *FieldProblem(code).wording())
+        if self.contact.phone is None and self.contact.email is None:
+            message = "there is neither a phone number nor an e-mail address"
+            yield self._problem("full_name", "contact-unreachable", message, "add one of them, or remove the contact")
+
+    def days(self) -> Iterator[Problem]:
+        if self.contact.valid_to is not None and self.contact.valid_to < self.contact.valid_from:
+            hint = "valid_to is the last day of the duty: correct one of the two"
+            yield self._problem("valid_to", "contact-days", "the day is before valid_from", hint)
+
+    def facility(self) -> Iterator[Problem]:
+        known = self.view.facilities.get(self.contact.facility)
+        if known is None and self.contact.facility in self.view.unread:
+            return
+        if known is None:
+            hint = "correct the id, or register the facility first"
+            yield self._problem("facility", "contact-facility-unknown", "there is no such facility", hint)
+        elif known.province != self.province:
+            hint = f"move the contact to contacts/{known.province}.yml"
+            message = f"{known.id} is a facility of {known.province}"
+            yield self._problem("facility", "contact-facility-misplaced", message, hint)
+        elif known.operating is Operating.CLOSED:
+            hint = "personal data is kept no longer than it is needed: remove the contact, or erase the person"
+            message = f"{known.id} is closed"
+            yield self._problem("facility", "contact-outlived", message, hint, Severity.WARNING)
+
+    def _problem(self, name: str, code: str, message: str, hint: str, severity: Severity = Severity.ERROR) -> Problem:
+        owner = f"contacts/{self.province}"
+        place = self.view.places.at(owner, "contacts", self.number, name)
+        text = f"contacts {self.province}: contact {self.number + 1} ({self.contact.facility}): {name}: {message}"
+        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
+
+
+def _duplicates(view: ContactsView, province: str, file: ContactsFile) -> Iterator[Problem]:
+    first_numbers: dict[tuple[str, ...], int] = {}
+    for number, contact in enumerate(file.contacts):
+        until = contact.valid_to or date.max
+        key = (contact.facility, contact.role, fold(contact.full_name.reveal()))
+        first = first_numbers.setdefault(key, number)
+        other = file.contacts[first]
+        if first != number and contact.valid_from <= (other.valid_to or date.max) and other.valid_from <= until:
+            place = view.places.at(f"contacts/{province}", "contacts", number, "full_name")
+            message = (
+                f"contacts {province}: contact {number + 1} ({contact.facility}): the same person has the same role"
+                f" in contact {first + 1}, at the same time"
+            )
+            hint = "keep one of the two"
+            owner = f"contacts/{province}"
+            yield Problem(place.file, place.line, place.column, "contact-duplicate", message, hint, owner)
+
+
+def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
+    """The facilities without a representative whom the ministry could call."""
+    file = view.files.get(province)
+    contacts = file.contacts if file else ()
+    file_name = str(file_of(view.folder, province))
+    for facility in sorted(view.facilities.values(), key=lambda f: f.id):
+        if facility.province != province or not facility.operating.is_carried:
+            continue
+        current = _current_representatives(contacts, facility.id, view.today)
+        if not current:
+            others = any(c.facility == facility.id and c.role is Role.REPRESENTATIVE for c in contacts)
+            message = "there is no current representative" + ("; the days of those listed are over or to come" * others)
+            hint = "add one with full name, title, phone and e-mail (clause 1 of letter 1407/BTTTT-CVT)"
+            yield _of_facility(file_name, facility, "representative-missing", message, hint)
+        elif all(contact.lacking for contact in current):
+            least = min(current, key=lambda contact: len(contact.lacking))
+            lacking = ", ".join(_WORDS[name] for name in least.lacking)
+            message = f"the representative lacks: {lacking}"
+            hint = "add it: the consolidated list has to have full name, title, phone and e-mail"
+            yield _of_facility(file_name, facility, "representative-incomplete", message, hint)
+
+
+def _of_facility(file_name: str, facility: Facility, code: str, message: str, hint: str) -> Problem:
+    return Problem(file_name, 0, 0, code, f"facility {facility.id}: {message}", hint, f"facility/{facility.id}")
+
+
+def _current_representatives(contacts: tuple[Contact, ...], facility: str, day: date) -> tuple[Contact, ...]:
+    return tuple(c for c in contacts if c.facility == facility and c.role is Role.REPRESENTATIVE and c.is_current(day))

@@ -1,0 +1,220 @@
+"""The search for the records of one person, by phone, e-mail or name. Pure.
+
+The erasure of a person: the records of today, and the password that opens the records of yesterday.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.base.errors import LockedError, UsageError
+from provisioner.base.secret import Secret
+from provisioner.base.vault import VaultPasswords
+from provisioner.base.vietnamese import fold
+from provisioner.importing.contacts.fields import read_email, read_phone
+from provisioner.importing.contacts.renewal import Renewal, finish, prepare, renew
+from provisioner.importing.contacts.store import (
+    Contact,
+    ContactsFile,
+    locked,
+    provinces_in,
+    render_contacts,
+    revealed,
+    valid_contacts,
+)
+
+_LAST_DIGITS = 8
+"""So many digits of a phone number identify a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedContact:
+    """A contact and where it stands."""
+
+    province: str
+    contact: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerm:
+    """One thing that is known of a person: a phone number, an e-mail address, or a name or a part of it."""
+
+    text: Secret
+    phone: Secret | None
+    email: str
+    name: str
+
+    def names(self, contact: Contact, *, whole: bool) -> bool:
+        """Whether a contact has this phone, e-mail or name; with `whole` a part of a name does not count."""
+        if self.phone:
+            return contact.phone is not None and _phone_of(contact) == self.phone
+        if self.email:
+            return revealed(contact.email).casefold() == self.email
+        name = fold(contact.full_name.reveal())
+        return name == self.name or (not whole and f"-{self.name}-" in f"-{name}-")
+
+    def is_named_in(self, text: str) -> bool:
+        """Whether a text, such as the purpose of a search, says this of the person."""
+        if self.phone:
+            return self.phone.reveal()[-_LAST_DIGITS:] in re.sub(r"[^0-9]", "", text)
+        return self.email in text.casefold() if self.email else f"-{self.name}-" in f"-{fold(text)}-"
+
+
+def search_term(text: str) -> SearchTerm:
+    """Take a text as a phone number, an e-mail address or a name, whichever it is.
+
+    Raises:
+        UsageError: it is none of them, so that it could match nobody or everybody.
+    """
+    email = read_email(text).value if "@" in text else None
+    phone = None if email else read_phone(text).value
+    name = "" if email or phone else fold(text)
+    if not (email or phone) and ("@" in text or not any(c.isalpha() for c in name)):
+        hint = "name a whole phone number, a whole e-mail address, or words of a name"
+        raise UsageError("the text is no phone number, no e-mail address and no name", hint=hint)
+    return SearchTerm(Secret(text), phone, email.reveal().casefold() if email else "", name)
+
+
+def find(
+    files: Mapping[str, ContactsFile],
+    terms: Collection[SearchTerm],
+    *,
+    facilities: Collection[str] = (),
+    whole: bool = False,
+) -> tuple[LocatedContact, ...]:
+    """Every contact that has all of what is known of a person, in the order of provinces and files."""
+    return tuple(
+        LocatedContact(province, contact)
+        for province, file in sorted(files.items())
+        for contact in file.contacts
+        if all(term.names(contact, whole=whole) for term in terms)
+        and (not facilities or contact.facility in facilities)
+    )
+
+
+def refuse_several_people(matches: Collection[LocatedContact], terms: Collection[SearchTerm], *, placed: bool) -> None:
+    """Refuse to take several people for one: names repeat, and offices share a phone.
+
+    Args:
+        matches: the contacts that match.
+        terms: what was asked for.
+        placed: whether the facilities were named as well: a name at named facilities is one person.
+
+    Raises:
+        UsageError: the contacts may be of more than one person.
+    """
+    hint = "say more of the person: phone, e-mail and name together, or --facility for each facility"
+    if len({fold(match.contact.full_name.reveal()) for match in matches}) > 1:
+        raise UsageError("the records bear different names: they may be of several people", hint=hint)
+    by_name_alone = all(term.name for term in terms)
+    if by_name_alone and not placed and len(list(_circles(matches))) > 1:
+        raise UsageError("several people may bear this name: the records share no phone and no e-mail", hint=hint)
+
+
+def related(files: Mapping[str, ContactsFile], matches: Collection[LocatedContact]) -> int:
+    """How many other records share a phone, an e-mail or a name with the matches: somebody has to look."""
+    marks = {mark for match in matches for mark in _marks(match.contact)}
+    marks |= {fold(match.contact.full_name.reveal()) for match in matches}
+    others = (c for p, file in files.items() for c in file.contacts if LocatedContact(p, c) not in matches)
+    return sum(bool(marks & {*_marks(c), fold(c.full_name.reveal())}) for c in others)
+
+
+def _circles(matches: Iterable[LocatedContact]) -> Iterator[set[str]]:
+    """The groups of contacts that hang together by a shared phone or e-mail."""
+    circles: list[set[str]] = []
+    for number, match in enumerate(matches):
+        marks = set(_marks(match.contact)) or {f"alone {number}"}
+        joined = [circle for circle in circles if circle & marks]
+        circles = [circle for circle in circles if not circle & marks] + [marks.union(*joined)]
+    yield from circles
+
+
+def _marks(contact: Contact) -> Iterator[str]:
+    phone = _phone_of(contact)
+    if phone:
+        yield phone.reveal()
+    if contact.email:
+        yield contact.email.reveal().casefold()
+
+
+def _phone_of(contact: Contact) -> Secret | None:
+    """A contact's phone as it is compared: in E.164 even where the file has another form."""
+    return read_phone(contact.phone.reveal()).value or contact.phone if contact.phone else None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom an erasure is about: what is known of the person, and at which facilities."""
+
+    terms: tuple[SearchTerm, ...]
+    facilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What an erasure would do, or has done.
+
+    Attributes:
+        contacts: the records of the person.
+        renewals: the passwords that are renewed, one a province.
+        related: how many other records share a phone, an e-mail or a name with the person.
+    """
+
+    contacts: tuple[LocatedContact, ...]
+    renewals: tuple[Renewal, ...]
+    related: int
+
+
+def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:
+    """Go on with an erasure that a crash interrupted; returns the provinces whose password was renewed by that.
+
+    Raises:
+        SecretsError: a province's contacts open with none of the two passwords.
+        LockedError: somebody else is changing the contacts.
+    """
+    with locked(folder):
+        return finish(folder, passwords, provinces_in(folder))
+
+
+def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_password_file: Path | None) -> Erasure:
+    """Find what is to be erased, and everything that stands against it; changes nothing.
+
+    Raises:
+        SecretsError: a province's contacts cannot be opened: the person may be in them.
+        InventoryError: a file cannot be understood.
+        UsageError: the records may be of several people.
+        PolicyError: a password cannot be renewed.
+    """
+    files = valid_contacts(folder, passwords).files
+    contacts = find(files, person.terms, facilities=person.facilities, whole=True)
+    refuse_several_people(contacts, person.terms, placed=bool(person.facilities))
+    provinces = sorted({contact.province for contact in contacts})
+    if new_password_file and len(provinces) > 1:
+        hint = "erase province by province: name the facilities of one with --facility"
+        raise UsageError("one new password cannot serve several provinces", hint=hint)
+    renewals = tuple(prepare(folder, province, passwords, new_password_file) for province in provinces)
+    return Erasure(contacts, renewals, related(files, contacts))
+
+
+def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Erasure) -> None:
+    """Do what was planned, one province after the other.
+
+    Raises:
+        LockedError: somebody else is changing the contacts, or has since the plan was made.
+        InventoryError: something cannot be written.
+    """
+    with locked(folder):
+        files = valid_contacts(folder, passwords).files
+        if find(files, person.terms, facilities=person.facilities, whole=True) != planned.contacts:
+            hint = "run the command again and look at what it finds now"
+            raise LockedError("the contacts were changed while you were asked", hint=hint)
+        for renewal in planned.renewals:
+            renew(renewal, _without(files[renewal.province], renewal.province, planned.contacts))
+
+
+def _without(file: ContactsFile, province: str, erased: Collection[LocatedContact]) -> bytes:
+    rest = [contact for contact in file.contacts if LocatedContact(province, contact) not in erased]
+    return render_contacts(province, rest).encode()

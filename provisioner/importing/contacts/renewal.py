@@ -1,0 +1,333 @@
+"""A new password for a province's contacts, and the end of the old one: what opens old commits is gone.
+
+The order makes every moment safe. The new password is on the disk before a file needs it; the old one is
+destroyed after the last file that needed it is replaced; each step is flushed before the next begins.
+
+    1  the new password is written beside the old one, as FILE.renewed
+    2  the contacts are written under the new password, beside the old file, and replace it
+    3  the old password is overwritten where it lies
+    4  FILE.renewed becomes FILE
+
+After a crash FILE.renewed is there, and it shows which password opens the contacts: `finish` goes on
+from 3, or takes 1 back.
+
+The versions of a file that Git still has. Erasing a person is vain if an old commit can be opened.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets as random
+import stat
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import InventoryError, PolicyError, SecretsError, UsageError
+from provisioner.base.files import write_atomic
+from provisioner.base.git import Checkout, ask_git, checkout_of
+from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted, is_program, opened_with, read_password
+from provisioner.importing.contacts.store import file_of, pending, provinces_in, readable_with, vault_id
+
+_MOST_BYTES: Final = 1024 * 1024 * 1024
+"""Of all commits' trees together; a province's contacts alone take a thousandth of it."""
+
+
+def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
+    """Every content that a file has had in this checkout's Git, on any branch, stash or reflog.
+
+    None where that cannot be known: the folder is in no Git checkout, or Git does not answer.
+    """
+    checkout = checkout_of(path.parent)
+    if checkout is None:
+        return None
+    name = _name_of(path, checkout)
+    listed = _git(checkout, "rev-list", "--all", "--reflog", "--objects", "--", name)
+    if listed is None:
+        return None
+    named = (line.split(" ", 1) for line in listed.decode("utf-8", "replace").splitlines())
+    blobs = [parts[0] for parts in named if len(parts) > 1 and parts[1].rpartition("/")[2] == path.name]
+    contents = [_git(checkout, "cat-file", "blob", blob) for blob in dict.fromkeys(blobs)]
+    return None if None in contents else tuple(content for content in contents if content is not None)
+
+
+def is_known_to_git(path: Path) -> bool:
+    """Tell whether Git has or had a file; a password that was committed can be destroyed nowhere."""
+    checkout = checkout_of(path.parent)
+    staged = _git(checkout, "ls-files", "--", _name_of(path, checkout)) if checkout else None
+    return bool(staged) or bool(earlier_versions(path))
+
+
+def _name_of(path: Path, checkout: Checkout) -> str:
+    return checkout.relative(path.parent.resolve() / path.name)
+
+
+def _git(checkout: Checkout, *arguments: str) -> bytes | None:
+    try:
+        done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES)
+    except UsageError:
+        return None
+    return done.output if done.code == 0 else None
+
+
+_RANDOM_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """A province's contacts and the password that is to change.
+
+    Attributes:
+        province: whose contacts.
+        file: the encrypted file.
+        source: the old password's file; None where the caller keeps the password elsewhere.
+        new_password_file: the file of a password made by the caller; None where one is drawn.
+        earlier: how many versions Git has here; None where that is not known.
+    """
+
+    province: str
+    file: Path
+    source: Path | None
+    new_password_file: Path | None
+    earlier: int | None
+
+
+def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password_file: Path | None) -> Renewal:
+    """Find out whether a province's password can be renewed, so that nothing old can be read. Changes nothing.
+
+    Args:
+        folder: the folder of contacts.
+        province: whose password.
+        passwords: where the passwords come from.
+        new_password_file: a file with it, made by the caller; None draws one.
+
+    Raises:
+        PolicyError: it cannot, or the old password would go on opening something; the hint says what to do.
+        SecretsError: a password cannot be read.
+    """
+    file = file_of(folder, province)
+    data = file.read_bytes()
+    source, password = _source_that_opens(data, passwords, province, file)
+    if new_password_file is None:
+        _refuse_unwritable(source, province)
+    _refuse_shared(folder, province, passwords, source, password)
+    earlier = earlier_versions(file)
+    _refuse_readable(file, (data, *(earlier or ())), passwords, province, source)
+    if new_password_file is not None:
+        _refuse_known(new_password_file, province, passwords)
+    count = None if earlier is None else len(earlier)
+    return Renewal(province, file, None if new_password_file else source.resolve(), new_password_file, count)
+
+
+def renew(renewal: Renewal, plain: bytes) -> None:
+    """Encrypt a province's new content under a new password, and destroy the old one.
+
+    Raises:
+        InventoryError: something cannot be written; the same call, after `finish`, goes on from there.
+        SecretsError: the caller's password cannot be read.
+    """
+    name = vault_id(renewal.province)
+    try:
+        if renewal.source is None:
+            _replace(renewal, plain, _password_of_caller(renewal))
+            return
+        waiting = pending(renewal.source)
+        _write_new(waiting, random.token_urlsafe(_RANDOM_BYTES).encode() + b"\n", renewal.source)
+        _replace(renewal, plain, read_password(waiting, name, {}))
+        _switch(renewal.source)
+    except OSError as error:
+        hint = "correct the folder's permissions or make room, then run the same command again: it goes on from there"
+        message = f"the password of {name} could not be renewed: {error.filename or renewal.source}: {error.strerror}"
+        raise InventoryError(message, hint=hint, object=renewal.province) from None
+
+
+def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) -> tuple[str, ...]:
+    """Bring to an end what a crash interrupted; returns the provinces whose password was renewed by that.
+
+    Raises:
+        SecretsError: neither password opens the contacts.
+    """
+    done = []
+    for province in provinces:
+        for _, named in passwords.only(vault_id(province)).sources:
+            source = named.resolve()
+            if pending(source).exists() and _finish(file_of(folder, province), source, province):
+                done.append(province)
+    return tuple(done)
+
+
+def _finish(file: Path, source: Path, province: str) -> bool:
+    """Go on after the last step that is on the disk; returns whether the new password is in force."""
+    for left in file.parent.glob(f".{file.name}.????????"):
+        left.unlink()  # the new file, before it had its name
+    data, name = file.read_bytes(), vault_id(province)
+    if _opens(data, pending(source), name, file):
+        _switch(source)
+        return True
+    if not _opens(data, source, name, file):
+        hint = f"take {file} back from Git, or the password's file from a backup"
+        raise SecretsError(f"{file}: neither {source} nor {pending(source)} opens it", hint=hint, object=province)
+    pending(source).unlink()
+    return False
+
+
+def _opens(data: bytes, source: Path, name: str, file: Path) -> bool:
+    try:
+        return opened_with(data, read_password(source, name, {}), name=str(file)) is not None
+    except SecretsError:
+        return False  # half written, or overwritten: it opens nothing
+
+
+def _password_of_caller(renewal: Renewal) -> bytes:
+    path = renewal.new_password_file
+    return read_password(path, vault_id(renewal.province), {}) if path else b""
+
+
+def _replace(renewal: Renewal, plain: bytes, password: bytes) -> None:
+    """Put the new content in its place, after a look whether the password as it is on the disk opens it."""
+    text = encrypt(plain, password, vault_id(renewal.province))
+    if opened_with(text.encode(), password, name=str(renewal.file)) != plain:
+        raise InventoryError(f"{renewal.file}: what was encrypted does not open again", hint="nothing was changed")
+    write_atomic(renewal.file, text, mode=0o600)
+    _flush_folder(renewal.file.parent)
+
+
+def _write_new(path: Path, content: bytes, like: Path) -> None:
+    """Write a password's file with mode and owner of another one."""
+    model = like.stat()
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+        os.fchmod(stream.fileno(), stat.S_IMODE(model.st_mode))
+        with suppress(PermissionError):
+            os.fchown(stream.fileno(), model.st_uid, model.st_gid)
+        stream.flush()
+        os.fsync(stream.fileno())
+    _flush_folder(path.parent)
+
+
+def _switch(source: Path) -> None:
+    """Overwrite the old password where it lies, then let the new one take its name."""
+    handle = os.open(source, os.O_WRONLY)
+    try:
+        os.pwrite(handle, bytes(os.fstat(handle).st_size), 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    pending(source).replace(source)
+    _flush_folder(source.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# --- what stands against a renewal ----------------------------------------------------------------
+
+
+def _source_that_opens(data: bytes, passwords: VaultPasswords, province: str, file: Path) -> tuple[Path, bytes]:
+    own, name = passwords.only(vault_id(province)), vault_id(province)
+    for _, path in own.sources:
+        password = read_password(path, name, passwords.env)
+        if opened_with(data, password, name=str(file)) is not None:
+            return path, password
+    raise PolicyError(
+        f"the contacts of {province} are not encrypted with a password of their own",
+        hint=f"give the province one first, and destroy the shared one:"
+        f" ansible-vault rekey --new-vault-id {name}@NEWFILE {file}",
+        object=province,
+    )
+
+
+def _refuse_unwritable(source: Path, province: str) -> None:
+    elsewhere = (
+        f"make a new password in your store, write it into a file of mode 0600, run the command with"
+        f" --new-password-file FILE, then put it in the place of the old one for {vault_id(province)} and destroy the"
+        " old one and its versions in the store"
+    )
+    if is_program(source):
+        raise PolicyError(f"{source} is a program: it cannot be given a new password", hint=elsewhere, object=province)
+    place = source.resolve()
+    if not os.access(place, os.W_OK) or not os.access(place.parent, os.W_OK):
+        raise PolicyError(f"{place} cannot be written: its password cannot be renewed", hint=elsewhere, object=province)
+    if is_known_to_git(place):
+        raise PolicyError(
+            f"{place} is in Git: the password cannot be destroyed",
+            hint="take the password out of Git with its history, then run the command again",
+            object=province,
+        )
+
+
+def _refuse_shared(folder: Path, province: str, passwords: VaultPasswords, source: Path, password: bytes) -> None:
+    """Refuse if the password opens something else, too: that would be closed for ever, or stay open."""
+    for known_id, path in passwords.sources:
+        same = path == source or path.resolve() == source.resolve()
+        if known_id != vault_id(province) and (same or _plain(path) == password):
+            _raise_shared(f"the vault id {known_id}", province)
+    for other in provinces_in(folder):
+        file = file_of(folder, other)
+        if other != province and opened_with(file.read_bytes(), password, name=str(file)) is not None:
+            _raise_shared(f"the contacts of {other}", province)
+
+
+def _raise_shared(other: str, province: str) -> None:
+    raise PolicyError(
+        f"the password of {vault_id(province)} is that of {other} as well",
+        hint=f"give {other} another password first: ansible-vault rekey",
+        object=province,
+    )
+
+
+def _plain(path: Path) -> bytes | None:
+    try:
+        return None if is_program(path) else path.read_bytes().strip()
+    except OSError:
+        return None
+
+
+def _refuse_readable(
+    file: Path, versions: Collection[bytes], passwords: VaultPasswords, province: str, source: Path
+) -> None:
+    """Refuse if an earlier version would open with a password that stays."""
+    if not all(is_encrypted(version) for version in versions):
+        raise PolicyError(
+            f"Git has an earlier version of {file} that is not encrypted",
+            hint="take that version out of Git's history everywhere, then run the command again",
+            object=province,
+        )
+    left = [(name, path) for name, path in readable_with(passwords, province).sources if path != source]
+    for known_id, path in left:
+        password = read_password(path, known_id, passwords.env)
+        if any(_version_opens(version, password, file) for version in versions):
+            raise PolicyError(
+                f"{path}, set for {known_id}, opens the contacts of {province} or an earlier version of them",
+                hint="destroy that password as well, take it out of ANSIBLE_VAULT_IDENTITY_LIST, then run this again",
+                object=province,
+            )
+
+
+def _version_opens(version: bytes, password: bytes, file: Path) -> bool:
+    try:
+        return opened_with(version, password, name=str(file)) is not None
+    except SecretsError:
+        return False  # a version that is no vault file any more
+
+
+def _refuse_known(new_file: Path, province: str, passwords: VaultPasswords) -> None:
+    """Refuse a new password that is an old one."""
+    new = read_password(new_file, vault_id(province), {})
+    known: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != new_file}
+    for path, password in known.items():
+        if password == new:
+            raise PolicyError(f"{new_file} holds the password of {path}", hint="make a new one", object=province)
+    for known_id, path in passwords.only(vault_id(province)).sources:
+        if path != new_file and read_password(path, known_id, passwords.env) == new:
+            raise PolicyError(
+                f"{new_file} holds the password that {path} gives", hint="make a new one", object=province
+            )

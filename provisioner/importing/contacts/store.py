@@ -1,0 +1,441 @@
+"""The files `contacts/<province>.yml`, read and written; what is on a disk is always encrypted.
+
+`contacts/<province>.yml` as typed, frozen values (docs/contacts.md).
+
+Which password opens a province's contacts: its own, and no other province's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import PlainValidator, ValidationError
+
+from provisioner.base.errors import InventoryError, LockedError, Problem, SecretsError, Severity, UsageError
+from provisioner.base.files import read_regular, write_atomic
+from provisioner.base.secret import Secret
+from provisioner.base.vault import CONTACTS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
+from provisioner.base.vietnamese import fold
+from provisioner.inventory.explanation.problems import ParsedFile, problems_of
+from provisioner.inventory.files.edit import scalar
+from provisioner.inventory.files.layout import PlacesIn
+from provisioner.inventory.files.positions import Places, SourceFile
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.site import validated
+from provisioner.inventory.model import Model
+from provisioner.inventory.model.base import Day, Slug
+
+PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
+"""The fields that are masked in memory; facility, role and days say nothing of a person."""
+
+REQUIRED_FIELDS = ("full_name", "title", "phone", "email")
+"""What clause 1 of letter 1407/BTTTT-CVT asks for each representative."""
+
+
+def _masked(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str) and value:
+        return Secret(value)
+    raise ValueError("this is no text, or an empty one: put it in quotes (a number in YAML loses its zero or plus)")
+
+
+Personal = Annotated[Secret, PlainValidator(_masked)]
+"""A text about a person: masked in memory."""
+
+
+class Role(StrEnum):
+    """For whom a contact speaks."""
+
+    REPRESENTATIVE = "representative"
+    TECHNICIAN = "technician"
+    DIC = "dic"
+    HEALTH = "health"
+    CARRIER = "carrier"
+
+
+ROLE_LABELS = {
+    Role.REPRESENTATIVE: "Đại diện cơ sở",
+    Role.TECHNICIAN: "Kỹ thuật",
+    Role.DIC: "Sở TT&TT",
+    Role.HEALTH: "Sở Y tế",
+    Role.CARRIER: "Doanh nghiệp viễn thông",
+}
+"""The roles as lists for the provinces and the ministry name them."""
+
+
+class Contact(Model):
+    """One person's duty at one facility.
+
+    A file may hold a contact that still lacks something, or something that cannot be right: `check`
+    reports it. A person's own request must never fail because of another person's phone number.
+    """
+
+    facility: Slug
+    role: Role
+    full_name: Personal
+    title: Personal | None = None
+    phone: Personal | None = None
+    email: Personal | None = None
+    valid_from: Day
+    valid_to: Day | None = None
+    note: Personal | None = None
+    source: Personal | None = None
+
+    def is_current(self, day: date) -> bool:
+        """Whether the person has this duty on a day; `valid_to` is the last one."""
+        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The fields that the consolidated list needs and that are not there."""
+        return tuple(name for name in REQUIRED_FIELDS if getattr(self, name) is None)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The key by which contacts stand in a file and in a list."""
+        personal = (revealed(getattr(self, name)) for name in PERSONAL_FIELDS)
+        roles = str(list(Role).index(self.role))
+        return (
+            self.facility,
+            roles,
+            fold(self.full_name.reveal()),
+            str(self.valid_from),
+            str(self.valid_to),
+            *personal,
+        )
+
+
+class ContactsFile(Model):
+    """`contacts/<province>.yml`."""
+
+    version: Literal[1]
+    province: Slug
+    contacts: tuple[Contact, ...]
+
+
+def revealed(value: Secret | None) -> str:
+    """The text of a field, empty where it is missing; for lists that a person asked for, and for the encrypted file."""
+    return value.reveal() if value else ""
+
+
+_RENEWED = ".renewed"
+
+
+def vault_id(province: str) -> str:
+    """The vault id of a province's contacts, e.g. `contacts-bac-giang`."""
+    return f"{CONTACTS_ID}-{province}"
+
+
+def readable_with(passwords: VaultPasswords, province: str) -> VaultPasswords:
+    """The passwords that may open a province's contacts: its own, then one for all provinces.
+
+    The password of `secrets` is never tried: a pipeline that merges changes has it, and must not read contacts.
+    """
+    return passwords.only(vault_id(province), CONTACTS_ID)
+
+
+def own_password(passwords: VaultPasswords, province: str) -> bytes:
+    """The password to encrypt with: the province's own. One for all could not be renewed for one person.
+
+    Raises:
+        SecretsError: there is none, or it cannot be read.
+    """
+    own = passwords.only(vault_id(province))
+    if not own:
+        raise _nothing_set(f"the contacts of {province}", province)
+    return own.password(vault_id(province))
+
+
+def open_contacts(data: bytes, passwords: VaultPasswords, province: str, *, name: str) -> bytes:
+    """Decrypt a province's file.
+
+    Raises:
+        SecretsError: no password is set for it, none fits, or an erasure was interrupted.
+    """
+    chosen = readable_with(passwords, province)
+    if not chosen:
+        raise _nothing_set(name, province)
+    try:
+        return decrypt(data, chosen, name=name)
+    except SecretsError as error:
+        if any(pending(path).exists() for _, path in chosen.sources):
+            hint = "an erasure was interrupted: run the same `provisioner contacts erase` again, it finishes first"
+            raise SecretsError(error.message, hint=hint, object=name) from None
+        raise
+
+
+def pending(path: Path) -> Path:
+    """The place of the password that is to replace another one, while an erasure is under way."""
+    return path.with_name(path.name + _RENEWED)
+
+
+def _nothing_set(what: str, province: str) -> SecretsError:
+    hint = f"add {vault_id(province)}@FILE to ANSIBLE_VAULT_IDENTITY_LIST, FILE its password's file or program"
+    return SecretsError(f"{what}: no password is set for the vault id {vault_id(province)}", hint=hint, object=province)
+
+
+ENVIRONMENT = "PROVISIONER_CONTACTS"
+_MAX_BYTES = 64 * 1024 * 1024
+"""A province's contacts, encrypted: those of a thousand facilities take two MiB."""
+_HEADER = """\
+# Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
+# person here leaves what older commits say: `provisioner contacts erase` removes that as well.
+"""
+
+
+@dataclass(frozen=True)
+class LoadedContacts:
+    """What the files of some provinces say.
+
+    Attributes:
+        files: what could be read, by province.
+        problems: what is wrong with single files, sorted by place; no value is in them.
+        places: where it stands; a file's owner is e.g. `contacts/bac-giang`.
+        broken: provinces whose file could not be understood.
+    """
+
+    files: Mapping[str, ContactsFile]
+    problems: tuple[Problem, ...]
+    places: Places
+    broken: frozenset[str]
+
+
+def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
+    """The folder of contacts: the one named, that of PROVISIONER_CONTACTS, or `contacts/` in the inventory.
+
+    Raises:
+        UsageError: there is no such folder, or a link of the inventory leads to it.
+    """
+    named = chosen or (Path(env[ENVIRONMENT]) if env.get(ENVIRONMENT) else None)
+    folder = named or inventory / "contacts"
+    if not folder.is_dir():
+        hint = f"check out the contacts and name their folder with --contacts DIR or {ENVIRONMENT}"
+        raise UsageError(f"there is no folder of contacts at {folder}", hint=hint)
+    if named is None and not folder.resolve().is_relative_to(inventory.resolve()):
+        hint = f"name the folder itself with --contacts DIR or {ENVIRONMENT}"
+        raise UsageError(f"{folder} is a link out of the inventory: it is not followed", hint=hint)
+    return folder
+
+
+def file_of(folder: Path, province: str) -> Path:
+    """The file of a province's contacts."""
+    return folder / f"{province}.yml"
+
+
+def provinces_in(folder: Path) -> tuple[str, ...]:
+    """The provinces that have a file, in the order of their names."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yml") if not path.name.startswith(".")))
+
+
+def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
+    """Open and read contacts, of some provinces or of all.
+
+    A named province without a file has none; that is no problem here.
+
+    Raises:
+        SecretsError: a file cannot be opened. One that is not searched is never passed over in silence.
+    """
+    reading = _ContactsPass(folder, passwords)
+    if provinces is None:
+        reading.find_misplaced()
+    for province in provinces_in(folder):
+        if provinces is None or province in provinces:
+            reading.read(province)
+    problems = tuple(sorted(reading.problems))
+    return LoadedContacts(reading.files, problems, Places(reading.sources), frozenset(reading.broken))
+
+
+def valid_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
+    """Read contacts whose files have to be understood; as `read_contacts`.
+
+    Raises:
+        SecretsError: a file cannot be opened.
+        InventoryError: with every problem.
+    """
+    loaded = read_contacts(folder, passwords, provinces)
+    errors = tuple(p for p in loaded.problems if p.severity is Severity.ERROR)
+    if errors:
+        raise InventoryError(f"the contacts of {folder} are invalid", problems=errors, hint="correct the places listed")
+    return loaded
+
+
+def write_contacts(
+    folder: Path,
+    province: str,
+    contacts: Iterable[Contact],
+    passwords: VaultPasswords,
+    *,
+    known: Iterable[Contact] | None = None,
+) -> bool:
+    """Replace a province's contacts, encrypted with its own password; returns whether anything changed.
+
+    Contacts are written in an order of their own. If the file says the same already, whatever its order
+    and comments, its bytes stay as they are.
+
+    Args:
+        folder: the folder of contacts; it is made where it is missing.
+        province: the province's slug.
+        contacts: all contacts of the province: who is not among them is gone from the file.
+        passwords: where the passwords come from.
+        known: what the caller made them from; if the file says anything else by now, nothing is written.
+
+    Raises:
+        SecretsError: the old file cannot be opened, or the province has no password of its own.
+        InventoryError: the old file cannot be understood, or the new one cannot be written.
+        LockedError: somebody else is changing the contacts, or has changed them.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ordered = in_order(contacts)
+    with locked(folder):
+        old = valid_contacts(folder, passwords, [province]).files.get(province)
+        if known is not None and in_order(known) != in_order(old.contacts if old else ()):
+            message = f"the contacts of {province} were changed meanwhile"
+            raise LockedError(message, hint="run the same command again", object=province)
+        if old is not None and in_order(old.contacts) == ordered:
+            return False
+        password = own_password(passwords, province)
+        text = render_contacts(province, ordered).encode()
+        encrypted = encrypt(text, password, vault_id(province))
+        write_atomic(file_of(folder, province), encrypted, mode=0o600, within=folder)
+    return True
+
+
+def in_order(contacts: Iterable[Contact]) -> tuple[Contact, ...]:
+    """Contacts in the order in which files and lists have them."""
+    return tuple(sorted(contacts, key=lambda contact: contact.order))
+
+
+def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
+    """A file's plain text: the same contacts always make the same bytes."""
+    lines = [f"version: 1\nprovince: {province}\n", "contacts:\n"]
+    for contact in contacts:
+        fields = [(name, value) for name, value in contact if value is not None]
+        lines += [
+            f"  {' ' if index else '-'} {name}: {_written(value)}\n" for index, (name, value) in enumerate(fields)
+        ]
+    return _HEADER + "".join(lines if len(lines) > 2 else [lines[0], "contacts: []\n"])  # noqa: PLR2004 (no contact)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one writer.
+
+    Raises:
+        LockedError: somebody else has it.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            hint = "wait until they are done, then run the command again"
+            raise LockedError(f"somebody else is changing the contacts in {folder}", hint=hint) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _written(value: object) -> str:
+    return scalar(value.reveal() if isinstance(value, Secret) else str(value))
+
+
+@dataclass
+class _ContactsPass:
+    """One pass over the files."""
+
+    folder: Path
+    passwords: VaultPasswords
+    files: dict[str, ContactsFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    sources: dict[str, SourceFile] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def find_misplaced(self) -> None:
+        """Find YAML files that nothing reads: contacts in them would be missed without a word."""
+        read = {file_of(self.folder, province) for province in provinces_in(self.folder)}
+        for path in sorted(self.folder.rglob("*")):
+            hidden = any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+            if path.suffix in {".yml", ".yaml"} and path not in read and not hidden and path.is_file():
+                message = f"{path.name} is not a file of contacts: nothing reads it"
+                hint = "contacts are in contacts/<province>.yml, one file a province"
+                self.problems.append(Problem(str(path), 0, 0, "file-unexpected", message, hint))
+
+    def read(self, province: str) -> None:
+        path, owner = file_of(self.folder, province), f"contacts/{province}"
+        before = len(self.problems)
+        data = self._bytes(path, owner)
+        if data is not None and not is_encrypted(data):
+            self._problem(
+                path, owner, "contacts-not-encrypted", "the file is not encrypted", _encrypt_hint(path, province)
+            )
+        elif data is not None:
+            plain = open_contacts(data, self.passwords, province, name=str(path))
+            self._understand(province, SourceFile(str(path), plain, PlacesIn))
+        if len(self.problems) > before:
+            self.broken.add(province)
+
+    def _bytes(self, path: Path, owner: str) -> bytes | None:
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            message, hint = "a link leads out of the folder: it is not followed", "put the file itself in its place"
+            self._problem(path, owner, "link-outside", message, hint)
+            return None
+        try:
+            return read_regular(path, most=_MAX_BYTES)
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}"
+            self._problem(path, owner, "file-unreadable", message, "correct its permissions")
+            return None
+
+    def _understand(self, province: str, source: SourceFile) -> None:
+        owner = f"contacts/{province}"
+        self.sources[owner] = source
+        document = parse(source.data)
+        for fault in document.faults:
+            message = "a key stands twice" if fault.code == "key-duplicate" else fault.message
+            self.problems.append(
+                Problem(
+                    source.shown,
+                    fault.line,
+                    fault.column,
+                    fault.code,
+                    f"contacts {province}: {message}",
+                    fault.hint,
+                    owner,
+                )
+            )
+        if document.faults:
+            return
+        try:
+            file: ContactsFile = validated(ContactsFile, document.value)
+        except ValidationError as error:
+            self.problems += problems_of(error, ParsedFile(source, owner, document.value, ContactsFile, secret=True))
+            return
+        if file.province != province:
+            place = source.at(("province",))
+            message = f"contacts {province}: the file is of {file.province}"
+            hint = f"rename it to {file.province}.yml, or write province: {province}"
+            self.problems.append(
+                Problem(place.file, place.line, place.column, "contacts-file-misplaced", message, hint, owner)
+            )
+            return
+        self.files[province] = file
+
+    def _problem(self, path: Path, owner: str, code: str, message: str, hint: str) -> None:
+        text = f"{owner.replace('/', ' ')}: {message}"
+        self.problems.append(Problem(str(path), 0, 0, code, text, hint, owner))
+
+
+def _encrypt_hint(path: Path, province: str) -> str:
+    return (
+        f"ansible-vault encrypt --encrypt-vault-id {vault_id(province)} {path}; if it was ever committed in the clear,"
+        " the persons have to be told: Git does not forget"
+    )

@@ -1,0 +1,205 @@
+"""Rows that name no facility which is there: which are known by what they say, which are new, which are asked about.
+
+What becomes of a row does not depend on where it stands: of rows that may be one site each is asked about.
+
+Sites of the inventory that a list of their province does not have: closed, or under another name? A person says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from provisioner.importing.forms.values import NEW_SITE
+from provisioner.importing.grid import CellPosition
+from provisioner.importing.proposal.answers import Candidate, Question, QuestionKind, Why
+from provisioner.importing.proposal.candidates import InventorySites, Likely, SiteIndex
+from provisioner.importing.proposal.identity import Identity
+from provisioner.importing.tables.records import Record, RowPlace
+
+
+def unlisted_sites(
+    sites: InventorySites, listed: Collection[str], lists: Mapping[str, CellPosition], whole: Collection[str]
+) -> Iterator[Question]:
+    """The questions about sites that no row is about.
+
+    A list is taken for a province's whole one where somebody says so, or where it has half of its sites.
+
+    Args:
+        sites: what there is.
+        listed: facilities that rows are about, or may be about.
+        lists: the sheet in which each province first stands.
+        whole: provinces whose whole list the sheets are.
+    """
+    for province, position in lists.items():
+        there = sites.not_closed(province)
+        missing = [facility for facility in there if facility not in listed]
+        if province in whole or 2 * (len(there) - len(missing)) >= len(there):
+            for facility in missing:
+                name, address = sites.identity(facility).shown
+                sheet = replace(position, row=0, column=0, header="")
+                yield Question(QuestionKind.MISSING, sheet, ", ".join(filter(None, (name, address))), facility)
+
+
+_MOST_CANDIDATES = 5
+_ROW = "row "
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """A row with its identity.
+
+    Attributes:
+        record: the row.
+        identity: what it says of the site.
+        facility: the facility that it names by its id; empty where none of it is there.
+    """
+
+    record: Record
+    identity: Identity
+    facility: str = ""
+
+    @property
+    def place(self) -> RowPlace:
+        """The row's place."""
+        return self.record.place
+
+    @property
+    def wanted_id(self) -> str:
+        """The id that the row wants for a new site; empty where it wants none."""
+        return self.record.required_text("facility_id") if self.record.names_by_id else ""
+
+    @property
+    def key(self) -> str:
+        """Its key in an index of rows."""
+        return self.facility or f"{_ROW}{self.place}"
+
+
+@dataclass
+class UnplacedRows:
+    """The rows that name no facility which is there.
+
+    Attributes:
+        sites: the sites that are there.
+        rows: the rows, by place.
+        named: rows that name a facility; it may have another name from now on.
+        doubtful: rows that a bare name alone tells, and that would change something.
+    """
+
+    sites: InventorySites
+    rows: list[Unplaced]
+    named: list[Unplaced]
+    doubtful: frozenset[RowPlace]
+    _asked: set[RowPlace] = field(default_factory=set)
+
+    def known(self) -> Iterator[tuple[Unplaced, str]]:
+        """The rows that are a site which is there, with its id."""
+        return ((row, same[0]) for row, same in self._same if self._is_known(row, same))
+
+    def _is_known(self, row: Unplaced, same: list[str]) -> bool:
+        return len(same) == 1 and not row.wanted_id and row.place not in self.doubtful
+
+    @cached_property
+    def _same(self) -> list[tuple[Unplaced, list[str]]]:
+        return [(row, self.sites.index(row.identity.province).same(row.identity)) for row in self.rows]
+
+    @cached_property
+    def _others(self) -> list[Unplaced]:
+        return [row for row, same in self._same if not self._is_known(row, same)]
+
+    def asked(self, listed: Collection[str]) -> Iterator[tuple[Question, Record]]:
+        """The questions, each with its row.
+
+        Args:
+            listed: facilities that other rows are about.
+        """
+        taken = frozenset(listed)
+        same = {row.place: ids for row, ids in self._same}
+        for row in self._others:
+            if row.record.get("facility_id") == NEW_SITE and not same[row.place]:
+                continue
+            candidates = sorted(self._candidates(row, taken), key=_rank)[:_MOST_CANDIDATES]
+            if candidates:
+                self._asked.add(row.place)
+                yield _question(row, tuple(candidates)), row.record
+
+    def _candidates(self, row: Unplaced, listed: Collection[str]) -> Iterator[Candidate]:
+        index = self.sites.index(row.identity.province)
+        seen: set[str] = set()
+        for likely in index.likely(row.identity):
+            if likely.strong or likely.key not in listed:
+                seen.add(likely.key)
+                identity = index.identities[likely.key]
+                yield Candidate(likely.key, *identity.shown, _reasons(row, likely, listed))
+        rows = self._indexes[row.identity.province]
+        by_key = self._by_key
+        group = self.first_of(row).place
+        for likely in rows.likely(row.identity):
+            other = by_key[likely.key]
+            twin = not other.facility and self.first_of(other).place == group and not _other_ids(row, other)
+            if likely.strong and not twin and other.facility not in seen:
+                shown = (other.facility or other.wanted_id, *other.identity.shown)
+                yield Candidate(*shown, likely.reasons, other.record.position)
+
+    @cached_property
+    def _by_key(self) -> dict[str, Unplaced]:
+        return {row.key: row for row in (*self._others, *self._renamed)}
+
+    @cached_property
+    def _renamed(self) -> list[Unplaced]:
+        """Rows that give a facility another name or place than it has."""
+        return [row for row in self.named if self.sites.identity(row.facility).key != row.identity.key]
+
+    @cached_property
+    def _indexes(self) -> dict[str, SiteIndex]:
+        provinces: dict[str, list[tuple[str, Identity]]] = {}
+        for row in (*self._others, *self._renamed):
+            provinces.setdefault(row.identity.province, []).append((row.key, row.identity))
+        return {province: SiteIndex(members, members[0][1].scheme) for province, members in provinces.items()}
+
+    def first_of(self, row: Unplaced) -> Unplaced:
+        """The first row that is the same site; the row itself where there is none before it."""
+        return self._firsts[row.place]
+
+    @cached_property
+    def _firsts(self) -> dict[RowPlace, Unplaced]:
+        firsts: dict[RowPlace, Unplaced] = {}
+        for row in self._others:
+            same = [self._by_key[key] for key in self._indexes[row.identity.province].same(row.identity)]
+            others = [other for other in same if not other.facility and not _other_ids(row, other)]
+            firsts[row.place] = min(others, key=lambda other: other.record.position)
+        return firsts
+
+    def new(self) -> Iterator[Unplaced]:
+        """The rows that are sites of their own; those with an id of their own first."""
+        fresh = [row for row in self._others if row.place not in self._asked]
+        return iter(sorted(fresh, key=lambda row: not row.wanted_id))
+
+
+def _other_ids(row: Unplaced, other: Unplaced) -> bool:
+    return bool(row.wanted_id and other.wanted_id and row.wanted_id != other.wanted_id)
+
+
+def _reasons(row: Unplaced, likely: Likely, listed: Collection[str]) -> tuple[Why, ...]:
+    reasons = [*likely.reasons, Why.LISTED if likely.key in listed else Why.NOT_LISTED]
+    if row.wanted_id:
+        reasons.append(Why.NOT_THIS_ID)
+    return tuple(reasons)
+
+
+def _rank(candidate: Candidate) -> tuple[bool, bool, bool, str, int]:
+    """The order of candidates: sites that are there, those of the same name, those that are not in the list."""
+    number = candidate.row.row if candidate.row else 0
+    listed = Why.NOT_LISTED not in candidate.reasons
+    return candidate.row is not None, Why.SAME_NAME not in candidate.reasons, listed, candidate.facility, number
+
+
+def _question(row: Unplaced, candidates: tuple[Candidate, ...]) -> Question:
+    twin = any(Why.SAME_NAME in candidate.reasons for candidate in candidates)
+    of_name = {Why.SAME_NAME, Why.OTHER_MARKS, Why.LIKE_NAME, Why.LONGER_NAME}
+    alike = any(of_name & set(candidate.reasons) for candidate in candidates)
+    kind = QuestionKind.TWIN if twin else QuestionKind.RENAME
+    return Question(
+        kind, row.record.at("facility_id"), row.identity.shown[0] if alike else "", "", candidates, row.identity.is_bare
+    )

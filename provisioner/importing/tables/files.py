@@ -1,0 +1,212 @@
+"""The reader of CSV as Excel writes it: any Unicode encoding, and whichever separator the table is written with.
+
+From a file's bytes to grids. Whatever is no spreadsheet is refused by name; nothing raises anything else.
+
+The files of an import, read: everything that can be said of them without an inventory.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from provisioner.base.vietnamese import legacy_encoding
+from provisioner.importing import grid
+from provisioner.importing.forms.forms import known_headers
+from provisioner.importing.grid import MAX_FILE_BYTES, Cell, CellPosition, FileRefusedError, Finding, Grid, error
+from provisioner.importing.tables.records import Record, read_records
+from provisioner.importing.tables.sheet_reader import SheetTables, Table, read_sheet
+from provisioner.importing.tables.xlsx import read_workbook
+
+_MARKS = (  # the longer ones first: the mark of UTF-32 begins as that of UTF-16 does
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_SEPARATORS = (";", "\t", ",", "|")
+_NAMED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_MARKUP = re.compile(r"\s*<(!doctype|html|head|meta|table|\?xml|workbook)\b", re.IGNORECASE)
+_SAMPLE_ROWS = 2 * grid.HEADER_ROWS
+_SAMPLE_CHARACTERS = 20_000
+
+
+def read_delimited(data: bytes) -> Grid:
+    """The one sheet of a CSV file.
+
+    Raises:
+        FileRefusedError: it is no text, its encoding is none of Unicode's, or its quotes do not close.
+    """
+    text = _decoded(data)
+    if _MARKUP.match(text):
+        raise FileRefusedError(error("file-html"))
+    if _CONTROL.search(text):
+        raise FileRefusedError(error("file-not-sheet"))
+    first, _, rest = text.partition("\n")
+    named = _NAMED_SEPARATOR.fullmatch(first.strip())
+    separator = named[1] if named else _separator(text)
+    return Grid("", _rows(f"\n{rest}" if named else text, separator))
+
+
+def _decoded(data: bytes) -> str:
+    encoding, mark = next(((name, mark) for mark, name in _MARKS if data.startswith(mark)), (_guess(data), b""))
+    try:
+        return data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError:
+        legacy = legacy_encoding(_one_byte_a_letter(data[:_SAMPLE_CHARACTERS]))
+        if legacy:
+            raise FileRefusedError(error("file-encoding", encoding=legacy)) from None
+        raise FileRefusedError(error("file-encoding-unknown")) from None
+
+
+def _guess(data: bytes) -> str:
+    """Recognise UTF-16 without its mark by the zeros in every other byte; spaces and digits are ASCII in any table."""
+    sample = data[:_SAMPLE_CHARACTERS]
+    zeros = [sample[start::2].count(0) for start in (0, 1)]
+    if max(zeros) * 10 > len(sample) and len(data) % 2 == 0:
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    return "utf-8"
+
+
+def _one_byte_a_letter(data: bytes) -> str:
+    """Read as Windows does where it knows no better; the five bytes that it leaves out stay as they are."""
+    return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in data)
+
+
+def _separator(text: str) -> str:
+    """The separator with which most headers are known; else that with which rows have most cells."""
+    return max(_SEPARATORS, key=lambda separator: _fit(text, separator))
+
+
+def _fit(text: str, separator: str) -> tuple[int, int]:
+    sample: list[list[str]] = []
+    with suppress(csv.Error):  # it is refused when the table is read
+        sample.extend(islice(_reader(text, separator), _SAMPLE_ROWS))
+    return max((known_headers(row) for row in sample), default=0), max(map(len, sample), default=0)
+
+
+def _reader(text: str, separator: str) -> Iterable[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+
+
+def _rows(text: str, separator: str) -> dict[int, dict[int, Cell]]:
+    rows: dict[int, dict[int, Cell]] = {}
+    number = cells = 0
+    try:
+        for number, record in enumerate(_reader(text, separator), start=1):
+            filled = {column: Cell(number, column, value) for column, value in enumerate(record, start=1) if value}
+            if filled:
+                rows[number] = filled
+            _refuse_size(number, max(filled, default=0), cells := cells + len(filled))
+    except csv.Error:
+        raise FileRefusedError(error("file-quotes", row=number + 1)) from None
+    return rows
+
+
+def _refuse_size(row: int, column: int, cells: int) -> None:
+    if row > grid.MAX_ROWS:
+        raise FileRefusedError(error("file-too-many-rows", limit=grid.MAX_ROWS))
+    if column > grid.MAX_COLUMNS:
+        raise FileRefusedError(error("file-too-many-columns", limit=grid.MAX_COLUMNS))
+    if cells > grid.MAX_CELLS:
+        raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
+
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""The container of .xls, and of workbooks that are closed with a password."""
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file that is an ordinary one and not too large.
+
+    Raises:
+        FileRefusedError: it is not, or cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise FileRefusedError(error("file-not-regular"))
+        if status.st_size > MAX_FILE_BYTES:
+            raise FileRefusedError(error("file-too-large", limit=MAX_FILE_BYTES // 2**20))
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise FileRefusedError(error("file-missing")) from None
+    except OSError as failure:
+        raise FileRefusedError(error("file-unreadable", cause=failure.strerror or "")) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise FileRefusedError(error("file-too-large", limit=MAX_FILE_BYTES // 2**20))
+    return data
+
+
+def grids_of(data: bytes) -> tuple[Grid, ...]:
+    """The sheets of a file; what it is follows from its bytes, not from its name.
+
+    Raises:
+        FileRefusedError: it is no spreadsheet that can be read.
+    """
+    if not data.strip(b"\0 \t\r\n"):
+        raise FileRefusedError(error("file-empty"))
+    if data.startswith(_ZIP):
+        return read_workbook(data)
+    if data.startswith(_OLE):
+        closed = "EncryptedPackage".encode("utf-16-le") in data
+        raise FileRefusedError(error("file-encrypted" if closed else "file-xls"))
+    return (read_delimited(data),)
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The files of an import, as far as they were understood.
+
+    Attributes:
+        files: as the user typed them.
+        tables: every table in them.
+        records: every row of them.
+        findings: what is wrong so far.
+    """
+
+    files: tuple[str, ...]
+    tables: tuple[Table, ...]
+    records: tuple[Record, ...]
+    findings: tuple[Finding, ...]
+
+
+def read_input_files(paths: Iterable[Path]) -> InputFiles:
+    """Read files; one that cannot be read is a finding, whatever it is."""
+    sheets: list[SheetTables] = []
+    names: list[str] = []
+    for path in paths:
+        names.append(str(path))
+        try:
+            sheets += sheets_of(str(path), grids_of(read_file(path)))
+        except FileRefusedError as refused:
+            sheets.append(
+                SheetTables(findings=[Finding(CellPosition(str(path), refused.number, refused.sheet), refused.remark)])
+            )
+    records, findings = read_records(sheets)
+    tables = tuple(table for sheet in sheets for table in sheet.tables)
+    return InputFiles(tuple(names), tables, tuple(records), tuple(findings))
+
+
+def sheets_of(file: str, grids: Iterable[Grid]) -> list[SheetTables]:
+    """The sheets of a file; where none has a table, each one says so.
+
+    Raises:
+        FileRefusedError: its merged ranges are made to fill the memory.
+    """
+    numbered = [(grid, CellPosition(file, number, grid.name)) for number, grid in enumerate(grids, start=1)]
+    sheets = [read_sheet(grid, position, alone=False) for grid, position in numbered]
+    if any(sheet.tables for sheet in sheets):
+        return sheets
+    return [read_sheet(grid, position, alone=True) for grid, position in numbered]

@@ -1,0 +1,1 @@
+"""Other programs that are told: alerting, notices, forges. Imports `verify`, `inventory`, `base`."""

@@ -1,0 +1,1 @@
+"""Metrics, rules, dashboards. Imports `verify`."""

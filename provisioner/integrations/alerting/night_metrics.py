@@ -1,0 +1,225 @@
+"""Recorded verifications to metrics: the last look at all, and what later looks at a part knew better. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from provisioner.base.host_answer import Fields, fields_of
+from provisioner.base.text import Document
+from provisioner.integrations.alerting import metric_catalogue
+from provisioner.integrations.alerting.metric_catalogue import MOST_INCIDENTS, NIGHT, STATES, MetricSheet, scope_of
+from provisioner.verify.result import Cause, Incident, Layer, Verdict
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels of a series, in the catalogue's order."""
+
+
+NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLook:
+    """A verification as it is recorded.
+
+    Attributes:
+        whole: whether it looked at all there is.
+        document: what it printed.
+    """
+
+    started: datetime
+    finished: datetime
+    whole: bool
+    document: Document = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """What is known of a path."""
+
+    path: str
+    carrier: str
+    province: str
+    facility: str
+    host: str
+    verdict: Verdict
+
+
+@dataclass
+class _Known:
+    """What recorded verifications come to, the oldest first."""
+
+    rows: dict[tuple[str, str], StateRow] = field(default_factory=dict)
+    incidents: list[Incident] = field(default_factory=list)
+    answered: dict[str, bool] = field(default_factory=dict)
+    drift: dict[str, int] = field(default_factory=dict)
+
+    def add(self, document: Document) -> None:
+        fields = fields_of(document, "verify")
+        measured = set()
+        for path in fields.each("paths"):
+            row = _row(path)
+            if path.text("cause", "") != Cause.NOT_ASKED.value:
+                measured.add(row.path)
+            elif (row.path, row.host) in self.rows:
+                continue
+            self.rows[row.path, row.host] = row
+        hosts = {host.text("host"): host for host in fields.each("hosts")}
+        self.incidents = [*_without(self.incidents, measured, set(hosts)), *map(_incident, fields.each("incidents"))]
+        for name, host in hosts.items():
+            self.answered[name] = host.text("outcome") == "answered"
+            self.drift.pop(name, None)
+            if host.has("drift"):
+                self.drift[name] = len(host.list_of("drift"))
+
+
+def _row(path: Fields) -> StateRow:
+    word = path.text("verdict")
+    verdict = Verdict(word) if word in set(Verdict) else Verdict.UNKNOWN
+    text = path.text
+    return StateRow(text("path"), text("carrier"), text("province"), text("facility"), text("relay"), verdict)
+
+
+def _incident(fields: Fields) -> Incident:
+    layer, cause = fields.text("layer"), fields.text("cause")
+    return Incident(
+        Layer(layer) if layer in set(Layer) else Layer.STREAM,
+        fields.text("object"),
+        Cause(cause) if cause in set(Cause) else Cause.UNKNOWN,
+        fields.texts("paths"),
+    )
+
+
+def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str]) -> Iterator[Incident]:
+    """Incidents of before, without the paths that were looked at since; those of hosts themselves go with the host."""
+    for one in incidents:
+        left = tuple(path for path in one.paths if path not in measured)
+        if left or (not one.paths and one.object not in hosts):
+            yield Incident(one.layer, one.object, one.cause, left)
+
+
+def night_sheet(
+    inventory: str, looks: Sequence[RecordedLook], now: datetime, nights: Mapping[str, datetime] = NO_NIGHTS
+) -> MetricSheet:
+    """The metrics of recorded verifications.
+
+    Args:
+        inventory: its id.
+        looks: the newest first, down to one that looked at all, where there is one.
+        now: when they are written.
+        nights: when the last nightly run ended that was `complete`, and any that was at least a `part`.
+
+    Raises:
+        UnreadableError: a document is none that `verify` writes.
+    """
+    known, sheet = _Known(), MetricSheet(inventory, NIGHT)
+    for look in reversed(looks):
+        known.add(look.document)
+    whole = next((look for look in looks if look.whole), None)
+    if whole is not None:
+        sheet.put(metric_catalogue.VERIFIED_AT, whole.finished.timestamp(), extent="all")
+        sheet.put(metric_catalogue.VERIFIED_FOR, (whole.finished - whole.started).total_seconds())
+    if looks:
+        sheet.put(metric_catalogue.VERIFIED_AT, looks[0].finished.timestamp(), extent="part")
+    for extent, ended in sorted(nights.items()):
+        sheet.put(metric_catalogue.NIGHT_AT, ended.timestamp(), extent=extent)
+    _put_counts(sheet, known.rows.values())
+    put_incidents(sheet, known.incidents, known.rows.values())
+    for host, answered in sorted(known.answered.items()):
+        sheet.put(metric_catalogue.HOST_ANSWERED, float(answered), host=host)
+    for host, changes in sorted(known.drift.items()):
+        sheet.put(metric_catalogue.HOST_DRIFT, changes, host=host)
+    sheet.put(metric_catalogue.WRITTEN_AT, now.timestamp())
+    _put_paths(sheet, known.rows.values())
+    sheet.put(metric_catalogue.SERIES, sheet.count + 1)
+    return sheet
+
+
+def _put_counts(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
+    verdicts: Counter[tuple[str, str, Verdict]] = Counter()
+    facilities: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    for row in rows:
+        verdicts[row.carrier, row.province, row.verdict] += 1
+        facilities[row.carrier, row.province, row.facility].append(row.verdict is Verdict.UP)
+    for carrier, province in sorted({(carrier, province) for carrier, province, _ in verdicts}):
+        for verdict in Verdict:
+            count = verdicts[carrier, province, verdict]
+            sheet.put(metric_catalogue.PATHS, count, carrier=carrier, province=province, verdict=verdict.value)
+    for (carrier, province, facility), ups in sorted(facilities.items()):
+        names = {"carrier": carrier, "province": province, "facility": facility}
+        sheet.put(metric_catalogue.FACILITY_PATHS, len(ups), **names)
+        sheet.put(metric_catalogue.FACILITY_UP, sum(ups), **names)
+
+
+def _put_paths(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
+    """Every path's state; where there are too many series, those that are up are left out first."""
+    rows = list(rows)
+    room = sheet.room - 2
+    kept = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, room)]
+    for row in sorted(kept, key=lambda row: row.path):
+        sheet.put(metric_catalogue.PATH_STATE, STATES[row.verdict], path=row.path, carrier=row.carrier, host=row.host)
+    sheet.put(metric_catalogue.LEFT_OUT, len(rows) - len(kept))
+
+
+# --- incidents ------------------------------------------------------------------------------------
+
+
+def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[StateRow]) -> None:
+    """Each incident with the number of its paths, the highest first; what is left out is counted."""
+    sizes: Counter[Labels] = Counter()
+    for labels, size in incident_series(incidents, rows):
+        sizes[labels] += size
+    for labels, size in list(sizes.items())[:MOST_INCIDENTS]:
+        sheet.put(metric_catalogue.INCIDENT_PATHS, size, **dict(labels))
+    sheet.put(metric_catalogue.INCIDENTS_LEFT_OUT, max(0, len(sizes) - MOST_INCIDENTS))
+
+
+def incident_series(
+    incidents: Iterable[Incident], rows: Iterable[StateRow], carriers: Mapping[str, str] | None = None
+) -> Iterator[tuple[Labels, int]]:
+    """Each incident by its labels, with the number of its paths; the highest layer first.
+
+    Args:
+        incidents: what is broken.
+        rows: the paths that suffer.
+        carriers: by host, its carrier; where it is left out, that of its paths.
+    """
+    by_path, known = {}, dict(carriers or {})
+    for row in rows:
+        by_path[row.path] = row
+        known.setdefault(row.host, row.carrier)
+    for incident in sorted(incidents, key=_in_order):
+        of = [by_path[path] for path in incident.paths if path in by_path]
+        yield _labels_of(incident, of, known), len(incident.paths)
+
+
+def _in_order(incident: Incident) -> tuple[int, int, str, str]:
+    return incident.layer.rank, -len(incident.paths), incident.object, incident.cause
+
+
+def _labels_of(incident: Incident, of: Sequence[StateRow], carriers: Mapping[str, str]) -> Labels:
+    """What an incident is known by: of where it is only what all its paths have in common."""
+    facility = _common(row.facility for row in of)
+    scope = scope_of(incident, facility)
+    host = incident.object if incident.layer is Layer.HOST else _common(row.host for row in of)
+    # Which of a host's paths were looked at is no part of what its failure is known by.
+    is_whole = scope == "host"
+    return (
+        ("layer", incident.layer.value),
+        ("scope", scope),
+        ("object", incident.object),
+        ("cause", incident.cause.value),
+        ("carrier", carriers.get(host, "") or _common(row.carrier for row in of)),
+        ("province", "" if is_whole else _common(row.province for row in of)),
+        ("facility", "" if is_whole else facility),
+        ("host", host),
+    )
+
+
+def _common(values: Iterable[str]) -> str:
+    different = set(values)
+    return different.pop() if len(different) == 1 else ""

@@ -1,0 +1,181 @@
+"""What a watch knows, as metrics: what does not flow, what is broken, and how old that is. Pure.
+
+A series that went away would leave alerts with its last value until Prometheus forgets it. So what is mended stays at
+0 for a while, and rules may look back over a gap of the watch itself (`provisioner.integrations.alerting.rules`).
+
+What an agent knows, as metrics: what became of the branch's newest commit, and which hosts drifted. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from provisioner.integrations.alerting import metric_catalogue
+from provisioner.integrations.alerting.metric_catalogue import AGENT, MOST_INCIDENTS, WATCH, MetricSheet
+from provisioner.integrations.alerting.metric_catalogue import STATES as STATES_OF_WATCHED
+from provisioner.integrations.alerting.night_metrics import Labels, StateRow, incident_series
+from provisioner.verify.result import PathVerdict, Verdict
+from provisioner.verify.watch_states import WatchView
+
+STATES = ("reached", "refused", "waiting", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """What is told of an agent.
+
+    Attributes:
+        leads: whether it has the lease.
+        state: what became of the branch's newest commit; empty where nothing is known.
+        cause: why it is not reached.
+        since: since when that is so.
+        looked: when the remote was looked at last; None where it was not yet.
+        hosts_looked: when hosts were.
+        reached_at: when the last commit was reached.
+        drifted: by host, the worst impact of what differs.
+        failures: how many rounds could not be done since the agent began.
+    """
+
+    inventory: str
+    leads: bool = False
+    state: str = ""
+    cause: str = ""
+    since: datetime | None = None
+    looked: datetime | None = None
+    hosts_looked: datetime | None = None
+    reached_at: datetime | None = None
+    drifted: Mapping[str, str] = field(default_factory=dict)
+    failures: int = 0
+
+
+def agent_sheet(view: AgentView) -> MetricSheet:
+    """The metrics of an agent."""
+    sheet = MetricSheet(view.inventory, AGENT)
+    sheet.put(metric_catalogue.AGENT_LEADS, float(view.leads))
+    sheet.put(metric_catalogue.AGENT_FAILURES, view.failures)
+    for state in STATES:
+        cause = view.cause if state == view.state else ""
+        sheet.put(metric_catalogue.AGENT_TIP, float(state == view.state), state=state, cause=cause)
+    for metric, moment in (
+        (metric_catalogue.AGENT_SINCE, view.since),
+        (metric_catalogue.AGENT_LOOKED, view.looked),
+        (metric_catalogue.AGENT_HOSTS_LOOKED, view.hosts_looked),
+        (metric_catalogue.AGENT_REACHED, view.reached_at),
+    ):
+        if moment is not None:
+            sheet.put(metric, moment.timestamp())
+    for host, impact in sorted(view.drifted.items()):
+        sheet.put(metric_catalogue.AGENT_DRIFT, 1, host=host, impact=impact)
+    return sheet
+
+
+LINGER: Final = timedelta(minutes=15)
+"""So long a series of what is mended stays, at 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSeries:
+    """Series that were shown, each with the last moment at which it was more than 0."""
+
+    paths: Mapping[Labels, datetime] = field(default_factory=dict)
+    incidents: Mapping[Labels, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFacts:
+    """What is told of the watch itself.
+
+    Attributes:
+        current: whether it goes by the inventory as it is now.
+    """
+
+    inventory: str
+    began: datetime
+    every_s: float
+    current: bool = True
+
+
+def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[MetricSheet, ShownSeries]:
+    """The metrics of a watch, and which series are to be told next time as well.
+
+    Args:
+        view: what it knows.
+        facts: what is told of it.
+        shown: what was told the last time.
+    """
+    sheet = MetricSheet(facts.inventory, WATCH)
+    for (carrier, province), states in _by_place(view).items():
+        for verdict in Verdict:
+            sheet.put(
+                metric_catalogue.WATCH_PATHS,
+                states.get(verdict, 0),
+                carrier=carrier,
+                province=province,
+                state=verdict.value,
+            )
+    for relay in view.relays:
+        known = relay.known or facts.began
+        sheet.put(metric_catalogue.WATCH_HOST_LOOKED, known.timestamp(), host=relay.host)
+        sheet.put(metric_catalogue.WATCH_LOOK_S, relay.seconds, host=relay.host)
+    sheet.put(metric_catalogue.WATCH_EVERY, facts.every_s)
+    sheet.put(metric_catalogue.WATCH_BEGAN, facts.began.timestamp())
+    sheet.put(metric_catalogue.WATCH_LOADED, float(facts.current))
+    return sheet, ShownSeries(_put_paths(sheet, view, shown.paths), _put_incidents(sheet, view, shown.incidents))
+
+
+def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
+    places: dict[tuple[str, str], dict[Verdict, int]] = {}
+    for (carrier, province, verdict), count in sorted(view.counts.items()):
+        places.setdefault((carrier, province), {})[verdict] = count
+    return places
+
+
+def _put_paths(sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
+    now = {_labels_of(one): STATES_OF_WATCHED[one.verdict] for one in view.standing if one.verdict is not Verdict.UP}
+    lasting = _lasting(now, before, view.at)
+    room = sheet.room - MOST_INCIDENTS - len(view.relays)
+    for labels in list(lasting)[:room]:
+        sheet.put(metric_catalogue.WATCH_PATH_STATE, now.get(labels, 0), **dict(labels))
+    sheet.put(metric_catalogue.WATCH_LEFT_OUT, max(0, len(lasting) - room))
+    return lasting
+
+
+def _labels_of(one: PathVerdict) -> Labels:
+    return (
+        ("path", one.path),
+        ("carrier", one.carrier),
+        ("province", one.province),
+        ("facility", one.facility),
+        ("host", one.relay),
+        ("layer", one.layer.value if one.layer else ""),
+        ("object", one.object),
+    )
+
+
+def _put_incidents(sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
+    now: dict[Labels, int] = {}
+    for labels, size in broken(view):
+        now[labels] = now.get(labels, 0) + size
+    lasting = _lasting(now, before, view.at)
+    for labels in list(lasting)[:MOST_INCIDENTS]:
+        sheet.put(metric_catalogue.WATCH_INCIDENT, now.get(labels, 0), **dict(labels))
+    sheet.put(metric_catalogue.WATCH_INCIDENTS_LEFT_OUT, max(0, len(lasting) - MOST_INCIDENTS))
+    return lasting
+
+
+def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:
+    """What is broken now: each by its labels, with the number of its paths."""
+    rows = (
+        StateRow(one.path, one.carrier, one.province, one.facility, one.relay, one.verdict) for one in view.standing
+    )
+    return incident_series(view.incidents, rows, {relay.host: relay.carrier for relay in view.relays})
+
+
+def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime) -> dict[Labels, datetime]:
+    """What there is now, and after it what went away within the last minutes."""
+    gone = {labels: last for labels, last in before.items() if at - last < LINGER}
+    fresh = dict.fromkeys(now, at)
+    return fresh | {labels: last for labels, last in gone.items() if labels not in fresh}

@@ -1,0 +1,1 @@
+"""GitLab, GitHub, Forgejo. Imports `base`."""

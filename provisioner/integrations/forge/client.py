@@ -1,0 +1,360 @@
+"""Which project of which forge is meant: from a pipeline's own environment, or as a person says it. Pure.
+
+The calls of one project's API: sent, tried again where that may help, and their answers parsed.
+
+What a merge request is told: one comment that is written anew, labels of one family, a commit's status.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from provisioner.base.errors import NoticeError, UsageError
+from provisioner.base.http import Advice, HttpAnswer, Patience, ReachError, Request, exchange, taken, try_often
+from provisioner.base.secret import Secret
+from provisioner.base.service import job_system
+from provisioner.base.text import checked_url
+from provisioner.integrations.forge.dialects import (
+    Call,
+    CommitStatus,
+    Dialect,
+    Forgejo,
+    GitHub,
+    GitLab,
+    PostedComment,
+    account_in,
+    comments_in,
+    names_in,
+)
+
+_COMMIT: Final = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
+_OWNED: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_.-]+$")
+_GITLAB_PROJECT: Final = re.compile(r"^(?:[0-9]+|[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)+)$")
+_PULL_REF: Final = re.compile(r"^refs/pull/([0-9]{1,9})/(?:merge|head)$")
+_NUMBER: Final = re.compile(r"^[1-9][0-9]{0,8}$")
+_HINTS: Final = {
+    "project": "write --project OWNER/NAME, or for GitLab its number",
+    "url": "write --url with the address of its API, e.g. https://gitlab.example.com/api/v4",
+}
+
+
+class ForgeKind(StrEnum):
+    """Whose API is spoken: Gitea's is Forgejo's."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    FORGEJO = "forgejo"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgePlace:
+    """One project of one forge.
+
+    Attributes:
+        kind: whose API it speaks.
+        url: the address of its API, without a slash at the end.
+        project: OWNER/NAME; for GitLab its number, or its full path.
+    """
+
+    kind: ForgeKind
+    url: str
+    project: str
+
+
+def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgePlace:
+    """The project that is meant: what is said, then `PROVISIONER_FORGE…`, then what the pipeline's runner set.
+
+    Args:
+        environment: of the process. GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`; GitHub's
+            `GITHUB_ACTIONS`, `GITHUB_API_URL` and `GITHUB_REPOSITORY`; those of Forgejo and Gitea the same, and
+            `FORGEJO_ACTIONS` or `GITEA_ACTIONS`.
+        kind: of the forge.
+        url: of its API.
+        project: its name there.
+
+    Raises:
+        UsageError: something is not known, or may not be called.
+    """
+    runner = _runner_in(environment)
+    named = kind or environment.get("PROVISIONER_FORGE", "") or runner
+    if not named:
+        hint = f"write --forge, or PROVISIONER_FORGE: one of {', '.join(ForgeKind)}"
+        raise UsageError("it is not known which forge is meant: this is no pipeline of one", hint=hint)
+    if named not in set(ForgeKind):
+        raise UsageError(f"{named!r} is no forge that is known", hint=f"it is one of {', '.join(ForgeKind)}")
+    forge = ForgeKind(named)
+    # What a runner of one forge set says nothing about another one.
+    own = environment if forge == runner else {}
+    address = url or environment.get("PROVISIONER_FORGE_URL", "") or _url_in(own, forge)
+    where = project or environment.get("PROVISIONER_FORGE_PROJECT", "") or _project_in(own, forge)
+    if not address:
+        raise UsageError("it is not known where the forge's API is", hint=_HINTS["url"])
+    if not where:
+        raise UsageError("it is not known which project of the forge is meant", hint=_HINTS["project"])
+    return ForgePlace(forge, _checked_address(address), _checked_project(where, forge))
+
+
+def request_number(environment: Mapping[str, str], given: str = "") -> int:
+    """The merge request's number: as it is said, or of the pipeline that runs for it.
+
+    Raises:
+        UsageError: it is not known.
+    """
+    pull = _PULL_REF.match(environment.get("GITHUB_REF", ""))
+    number = given or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
+    if not _NUMBER.match(number):
+        what = f"{number!r} is no merge request's number" if number else "it is not known which merge request is meant"
+        raise UsageError(what, hint="write --request NUMBER")
+    return int(number)
+
+
+def commit_id(environment: Mapping[str, str], given: str = "") -> str:
+    """The whole id of the commit: as it is said, or the one that the pipeline runs for.
+
+    Raises:
+        UsageError: it is not known.
+    """
+    commit = given or environment.get("CI_COMMIT_SHA", "") or environment.get("GITHUB_SHA", "")
+    if not _COMMIT.match(commit):
+        what = f"{commit!r} is no whole id of a commit" if commit else "it is not known which commit is meant"
+        raise UsageError(what, hint="write --commit $(git rev-parse HEAD)")
+    return commit
+
+
+def _runner_in(environment: Mapping[str, str]) -> str:
+    system = job_system(environment)
+    return str(system) if system and system in {str(kind) for kind in ForgeKind} else ""
+
+
+def _url_in(environment: Mapping[str, str], kind: ForgeKind) -> str:
+    match kind:
+        case ForgeKind.GITLAB:
+            return environment.get("CI_API_V4_URL", "")
+        case ForgeKind.GITHUB:
+            return environment.get("GITHUB_API_URL", "") or "https://api.github.com"
+        case ForgeKind.FORGEJO:
+            server = environment.get("GITHUB_SERVER_URL", "")
+            return environment.get("GITHUB_API_URL", "") or (f"{server.rstrip('/')}/api/v1" if server else "")
+
+
+def _project_in(environment: Mapping[str, str], kind: ForgeKind) -> str:
+    return environment.get("CI_PROJECT_ID" if kind is ForgeKind.GITLAB else "GITHUB_REPOSITORY", "")
+
+
+def _checked_address(address: str) -> str:
+    try:
+        return checked_url(address).rstrip("/")
+    except ValueError as error:
+        raise UsageError(f"the address of the forge's API may not be called: {error}", hint=_HINTS["url"]) from None
+
+
+def _checked_project(project: str, kind: ForgeKind) -> str:
+    known = _GITLAB_PROJECT if kind is ForgeKind.GITLAB else _OWNED
+    if not known.match(project) or ".." in project:
+        raise UsageError(f"{project!r} is no project of a forge", hint=_HINTS["project"])
+    return project
+
+
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_ADVICE: Final = Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
+_DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
+    ForgeKind.GITHUB: GitHub,
+    ForgeKind.GITLAB: GitLab,
+    ForgeKind.FORGEJO: Forgejo,
+}
+
+
+class ForgeClient:
+    """One project of one forge, as whoever has the token."""
+
+    def __init__(self, place: ForgePlace, token: Secret, patience: Patience) -> None:
+        """Say where, as whom, and how long is waited."""
+        self.place = place
+        self.dialect: Dialect = _DIALECTS[place.kind](place.project)
+        self._token = token
+        self._patience = patience
+
+    def ask(self, call: Call) -> object:
+        """Send a call, and take the answer apart; None where it has none, or a number that is no success.
+
+        Raises:
+            NoticeError: it was not taken, or the answer is no JSON.
+        """
+        answer = self._send(call)
+        if answer.is_cut:
+            raise self._error("it answers more than any merge request has", "see what stands at that address")
+        if not answer.body.strip() or answer.status in call.accepted:
+            return None
+        try:
+            document: object = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            raise self._error("its answer is no JSON", "see that PROVISIONER_FORGE_URL is its API's address") from None
+        return document
+
+    def account(self) -> str:
+        """Whose the token is; empty where the forge does not say.
+
+        Raises:
+            NoticeError: it could not be asked.
+        """
+        return account_in(self.ask(self.dialect.account())) or self.dialect.runner
+
+    def tell(self, call: Call) -> None:
+        """Send a call whose answer says nothing.
+
+        Raises:
+            NoticeError: it was not taken.
+        """
+        self._send(call)
+
+    def _send(self, call: Call) -> HttpAnswer:
+        body = b"" if call.document is None else json.dumps(call.document, ensure_ascii=False).encode()
+        request = Request(
+            call.method,
+            f"{self.place.url}{call.path}",
+            body,
+            self.dialect.headers(self._token),
+            most_bytes=_MOST_BYTES,
+        )
+
+        def attempt(seconds: float) -> HttpAnswer:
+            answer = exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
+            return answer if answer.status in call.accepted else taken(answer, _ADVICE)
+
+        try:
+            return try_often(attempt, self._patience).value
+        except ReachError as error:
+            raise self._error(error.reason, error.hint) from None
+
+    def _error(self, reason: str, hint: str) -> NoticeError:
+        place = f"{self.place.kind} project {self.place.project}"
+        return NoticeError(f"{place} was not told: {reason}", hint=hint, object=self.place.project)
+
+
+_MOST_PAGES: Final = 50
+"""So many pages of comments are read: 5,000 comments."""
+_COLOURS: Final = {"none": "#2da44e", "hot": "#2da44e", "path": "#d4a72c", "all": "#cf222e"}
+_OTHER_COLOUR: Final = "#6e7781"
+
+
+class Posted(StrEnum):
+    """What became of a comment."""
+
+    ADDED = "added"
+    EDITED = "edited"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Which labels were put on and taken off."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def marker_of(key: str) -> str:
+    """The line by which a comment is known again; nothing that a reader sees."""
+    return f"<!-- provisioner:{key} -->"
+
+
+def post_comment(client: ForgeClient, number: int, key: str, text: str, account: str = "") -> Posted:
+    """Write the comment of a key, or write it anew where there is one.
+
+    Whoever may comment can write the same marker, and a token that may write can often edit what others wrote: only a
+    comment of the token's own account is taken for ours.
+
+    Args:
+        client: the project.
+        number: of the merge request.
+        key: tells comments of one account apart.
+        text: Markdown.
+        account: whose the token is, where the forge does not say; empty asks it.
+
+    Raises:
+        NoticeError: the forge was not told.
+    """
+    body = f"{marker_of(key)}\n{text}"
+    ours = _marked(client, number, marker_of(key), account or client.account())
+    if ours is None:
+        client.tell(client.dialect.add_comment(number, body))
+        return Posted.ADDED
+    if ours.body.rstrip() == body.rstrip():
+        return Posted.UNCHANGED
+    client.tell(client.dialect.edit_comment(number, ours.id, body))
+    return Posted.EDITED
+
+
+def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection[str]) -> Labelled:
+    """Let a merge request have exactly these labels of a family (`plan:` and what follows); others stay.
+
+    Raises:
+        NoticeError: the forge was not told.
+    """
+    dialect = client.dialect
+    present = dialect.labels_in(client.ask(dialect.labels(number)))
+    add = tuple(sorted(set(wanted) - set(present)))
+    gone = {name: label for name, label in present.items() if name.startswith(family) and name not in wanted}
+    for name in _unknown(client, add):
+        client.tell(dialect.make_label(name, _COLOURS.get(name.removeprefix(family), _OTHER_COLOUR)))
+    for call in dialect.change_labels(number, add, list(gone.values())):
+        client.tell(call)
+    return Labelled(add, tuple(sorted(gone)))
+
+
+def set_status(client: ForgeClient, status: CommitStatus) -> None:
+    """Set a commit's status.
+
+    Raises:
+        NoticeError: the forge was not told.
+    """
+    client.tell(client.dialect.set_status(status))
+
+
+def plan_labels(document: Mapping[str, object], family: str) -> tuple[str, ...]:
+    """The labels that a plan's document, or a comparison's, asks for: its worst impact, and what needs a person.
+
+    Args:
+        document: of `provisioner/plan` or `provisioner/compare`.
+        family: how each begins.
+    """
+    summary = document.get("summary")
+    counted = summary.get("impact") if isinstance(summary, dict) else None
+    impacts = counted if isinstance(counted, dict) else {}
+    worst = [name for name in ("all", "path", "hot", "none") if impacts.get(name)]
+    names = worst[:1]
+    if isinstance(summary, dict) and summary.get("trust"):
+        names.append("trust")
+    names += [name for name in ("refused", "held", "unreadable") if document.get(name)]
+    return tuple(family + name for name in names or ["no-change"])
+
+
+def _marked(client: ForgeClient, number: int, marker: str, account: str) -> PostedComment | None:
+    """The first comment of an account that begins with a marker."""
+    for page in range(1, _MOST_PAGES + 1):
+        listed = client.ask(client.dialect.comments(number, page))
+        for one in comments_in(listed):
+            if one.author == account and one.body.startswith(marker):
+                return one
+        if not listed or not client.dialect.pages:
+            break
+    return None
+
+
+def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
+    """Which labels the project has to be given first."""
+    unknown = set(names)
+    for page in range(1, _MOST_PAGES + 1):
+        call = client.dialect.known_labels(page) if unknown else None
+        if call is None:
+            return []
+        listed = names_in(client.ask(call))
+        if not listed:
+            break
+        unknown -= set(listed)
+    return sorted(unknown)

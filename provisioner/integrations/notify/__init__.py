@@ -1,0 +1,1 @@
+"""Notices of a night to receivers. Imports `verify`."""

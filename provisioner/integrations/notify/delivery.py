@@ -1,0 +1,216 @@
+"""A notice on its way to one receiver, by the way that its kind has.
+
+The receivers of an inventory: who of them can be told, and what the vault holds for them.
+
+A notice sent over HTTP: one POST, and the number that the server answered.
+
+What a webhook is sent: a body, and beside it a signature over the moment and the body. Pure.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from provisioner.base.http import Advice, Patience, ReachError, Request, ServerLogin, exchange, taken, try_often
+from provisioner.base.secret import Secret
+from provisioner.base.text import Document
+from provisioner.integrations.notify.mail import Letter, MailServer, mail_of, send_mail
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vault
+from provisioner.inventory.model import Frame, Receiver, ReceiverKind, ReceiverSecrets
+from provisioner.inventory.rules import View
+from provisioner.inventory.rules.receivers import faults_of
+
+
+@dataclass(frozen=True)
+class ReceiverDoors:
+    """What opens the ways to receivers, and what is wrong with each."""
+
+    loaded: Loaded = field(repr=False)
+    vault: ReceiversVault = field(repr=False)
+
+    @property
+    def frame(self) -> Frame:
+        """The inventory without its facilities."""
+        if self.loaded.frame is None:
+            raise TypeError("an inventory that is gone on with has settings")
+        return self.loaded.frame
+
+    def fault(self, receiver: Receiver) -> tuple[str, str] | None:
+        """Why a receiver cannot be told, and what to do; None where it can."""
+        loaded = self.loaded
+        view = View(self.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+        for fault in faults_of(receiver, view):
+            return fault.message, fault.hint
+        if self.vault.shut:
+            return self.vault.shut, "add its vault id to ANSIBLE_VAULT_IDENTITY_LIST"
+        for problem in self.vault.problems:
+            return problem.message, problem.hint
+        for message, what in faults_in_vault(receiver, self.vault.secrets.get(receiver.id)):
+            return message, f"ansible-vault edit secrets/receivers.yml: {what}"
+        return None
+
+    def secrets(self, receiver: Receiver) -> ReceiverSecrets:
+        """What opens the way to a receiver."""
+        return self.vault.secrets.get(receiver.id, ReceiverSecrets())
+
+
+_ADVICE: Final = Advice("receivers.yml", "the key or login in secrets/receivers.yml")
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    seconds: float,
+    login: ServerLogin | None = None,
+    authorities: str = "",
+) -> int:
+    """Send a body: the number that the server answered.
+
+    Args:
+        url: where to, as it was checked when the inventory was read.
+        body: JSON.
+        headers: beside those that every request has.
+        seconds: how long the server may be silent.
+        login: for HTTP's basic authentication.
+        authorities: a file of certificates; empty takes the usual ones.
+
+    Raises:
+        ReachError: it was not taken.
+    """
+    request = Request("POST", url, body, headers, login)
+    return taken(exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE).status
+
+
+TIMESTAMP: Final = "Provisioner-Timestamp"
+SIGNATURE: Final = "Provisioner-Signature"
+DELIVERY: Final = "Provisioner-Delivery"
+
+
+def body_of(document: object) -> bytes:
+    """A document as it is sent."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Mapping[str, str]:
+    """The headers by which a receiver knows that a body is ours, is not old, and is not the same one again.
+
+    The signature is an HMAC-SHA-256 over the timestamp, a full stop, and the body's bytes.
+
+    Args:
+        body: what is sent.
+        key: the receiver's.
+        at: when it is sent.
+        delivery: names this notice; it stays the same when it is sent again.
+    """
+    timestamp = str(int(at.timestamp()))
+    mac = hmac.digest(key.reveal().encode(), timestamp.encode() + b"." + body, "sha256").hex()
+    return {TIMESTAMP: timestamp, SIGNATURE: f"v1={mac}", DELIVERY: delivery}
+
+
+_ALERTS_PATH: Final = "/api/v2/alerts"
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """All that one receiver is sent.
+
+    Attributes:
+        delivery: names the notice: it is the same however often it is sent.
+        document: for a webhook.
+        letter: for a mail.
+        alerts: for an Alertmanager.
+    """
+
+    receiver: Receiver
+    secrets: ReceiverSecrets
+    at: datetime
+    delivery: str
+    document: Document
+    letter: Letter
+    alerts: Sequence[Document] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A notice that was taken: after how many attempts, and what is to be said of it."""
+
+    attempts: int
+    note: str = ""
+
+
+def deliver(outgoing: Outgoing, patience: Patience) -> Delivered:
+    """Send a notice.
+
+    Raises:
+        ReachError: the receiver was not reached, or took nothing.
+    """
+    match outgoing.receiver.kind:
+        case ReceiverKind.WEBHOOK:
+            return _to_webhook(outgoing, patience)
+        case ReceiverKind.ALERTMANAGER:
+            return _to_alertmanager(outgoing, patience)
+        case ReceiverKind.SMTP:
+            return _to_mail_server(outgoing, patience)
+
+
+def _to_webhook(outgoing: Outgoing, patience: Patience) -> Delivered:
+    key, url = outgoing.secrets.key, outgoing.receiver.url
+    if key is None or url is None:
+        raise _incomplete()
+    body = body_of(outgoing.document)
+    headers = signed_headers(body, key, outgoing.at, outgoing.delivery)
+
+    def attempt(seconds: float) -> int:
+        return post(url, body, headers, seconds=seconds, authorities=patience.authorities)
+
+    return Delivered(try_often(attempt, patience).attempts)
+
+
+def _to_alertmanager(outgoing: Outgoing, patience: Patience) -> Delivered:
+    url = outgoing.receiver.url
+    if url is None:
+        raise _incomplete()
+    body, login = body_of(list(outgoing.alerts)), server_login(outgoing.secrets)
+
+    def attempt(seconds: float) -> int:
+        place = url.rstrip("/") + _ALERTS_PATH
+        return post(place, body, {}, seconds=seconds, login=login, authorities=patience.authorities)
+
+    return Delivered(try_often(attempt, patience).attempts)
+
+
+def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
+    receiver, secrets = outgoing.receiver, outgoing.secrets
+    if receiver.server is None or receiver.port is None or secrets.sender is None or not secrets.addresses:
+        raise _incomplete()
+    login = server_login(secrets)
+    server = MailServer(receiver.server, receiver.port, receiver.security, login, patience.authorities)
+    try:
+        mail = mail_of(outgoing.letter, secrets.sender, secrets.addresses, outgoing.at, outgoing.delivery)
+    except ValueError:
+        raise _incomplete() from None
+
+    def attempt(seconds: float) -> int:
+        return send_mail(mail, server, seconds=seconds)
+
+    reached = try_often(attempt, patience)
+    missed = len(secrets.addresses) - reached.value
+    note = f"{missed} of its {len(secrets.addresses)} addresses were refused" if missed else ""
+    return Delivered(reached.attempts, note)
+
+
+def server_login(secrets: ReceiverSecrets) -> ServerLogin | None:
+    """The login that a receiver's server asks for; None where it asks for none."""
+    return ServerLogin(secrets.username, secrets.password) if secrets.username and secrets.password else None
+
+
+def _incomplete() -> ReachError:
+    return ReachError("it is not complete", "run provisioner validate, which says what is missing", lasting=True)

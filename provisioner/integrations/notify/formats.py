@@ -1,0 +1,240 @@
+"""News as alerts for an Alertmanager (its API v2). Pure.
+
+An Alertmanager is told each night of all that stands: an alert that nobody repeats ends there by itself, a good day
+after the night. What was mended ends at once. It groups, inhibits and sends; that is not done twice.
+
+News as a document for programs: what a webhook is sent, and what `notify --dry-run` shows. Pure.
+
+What a receiver was told, as a document that is kept, and back. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from provisioner.base.language import Language, Translator, translator
+from provisioner.base.roles import Matter, Reach
+from provisioner.base.text import Document, local_iso, printable, start_of
+from provisioner.integrations.notify.mail import Letter, counts_sentence, state_sentence, trial_sentence
+from provisioner.integrations.notify.news import (
+    NOTHING_KNOWN,
+    KnownTrouble,
+    LastNotice,
+    NewsItem,
+    NightNews,
+    Turn,
+    scope_name,
+    worst_of_verdicts,
+)
+from provisioner.inventory.model import Receiver
+from provisioner.verify.result import Cause, Verdict
+
+_MOST_ITEMS: Final = 500
+_MOST_PATHS: Final = 100
+
+
+def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Document:
+    """The `notice` document: what one receiver is told of a night."""
+    items = news.items[:_MOST_ITEMS]
+    return {
+        "schema": "provisioner/notice",
+        "version": 1,
+        "test": False,
+        "inventory": news.inventory,
+        "run": news.run,
+        "at": local_iso(news.at),
+        "night": news.day.isoformat(),
+        "receiver": receiver.id,
+        "role": news.reader.role.value,
+        "of": news.reader.of,
+        "language": receiver.language.value,
+        "changed": news.has_changed,
+        "counts": dict(news.counts),
+        "turns": dict(news.turns),
+        "left": news.left,
+        "items": [_item(item, news) for item in items],
+        "items_left_out": len(news.items) - len(items),
+        "provinces": [
+            {"province": one.province, "counts": dict(one.verdicts), "turns": dict(one.turns)} for one in news.provinces
+        ],
+        "subject": letter.subject,
+        "text": letter.plain,
+    }
+
+
+def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:
+    """A document that tells nothing but that it came."""
+    return {
+        "schema": "provisioner/notice",
+        "version": 1,
+        "test": True,
+        "inventory": inventory,
+        "receiver": receiver.id,
+        "language": receiver.language.value,
+        "subject": letter.subject,
+        "text": letter.plain,
+    }
+
+
+def _item(item: NewsItem, news: NightNews) -> Document:
+    return {
+        "turn": item.turn.value,
+        "verdict": item.verdict.value,
+        "layer": item.layer.value if item.layer else None,
+        "object": item.object,
+        "cause": item.cause.value,
+        "first": item.first.isoformat(),
+        "nights": item.nights(news.day),
+        "paths_total": len(item.paths),
+        "paths": list(item.paths[:_MOST_PATHS]),
+        "provinces": list(item.provinces),
+        "facilities": list(item.facilities[:_MOST_PATHS]),
+        "carriers": list(item.carriers),
+        "detail": item.detail,
+    }
+
+
+LASTS: Final = timedelta(hours=30)
+"""An alert stands until the next night is over, however late that is begun."""
+ALERT: Final = "ProvisionerNight"
+COUNTS_ALERT: Final = "ProvisionerNightCounts"
+_SEVERITIES: Final = {Verdict.DOWN: "critical", Verdict.QUARANTINED: "critical"}
+_MOST: Final = 1_000
+_LONGEST: Final = 200
+
+Labels = Mapping[str, str]
+
+
+def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:
+    """The alerts that an Alertmanager is sent, and the labels of those that stand from then on.
+
+    Args:
+        news: what the receiver may know.
+        before: the labels of alerts that it was sent and that stood.
+        language: of the summaries.
+    """
+    say = translator(language)
+    has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
+    standing = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _things(news)]
+    labels: list[Labels] = [alert["labels"] for alert in standing]
+    moment = _moment(news.at)
+    ended = [{"labels": dict(one), "annotations": {}, "endsAt": moment} for one in before if dict(one) not in labels]
+    return [*standing, *ended], labels
+
+
+def _things(news: NightNews) -> list[NewsItem]:
+    """What is broken, each thing once: some of what hangs on it may be new, and some not."""
+    things: dict[tuple[str, str, str], NewsItem] = {}
+    for item in news.items:
+        if item.turn is Turn.BACK:
+            continue
+        key = item.layer or "", item.object, item.cause.value
+        things[key] = _joined(things[key], item) if key in things else item
+    return list(things.values())[:_MOST]
+
+
+def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
+    return replace(
+        one,
+        verdict=worst_of_verdicts([one.verdict, other.verdict]),
+        paths=tuple(sorted({*one.paths, *other.paths})),
+        first=min(one.first, other.first),
+        provinces=tuple(sorted({*one.provinces, *other.provinces})),
+        facilities=tuple(sorted({*one.facilities, *other.facilities})),
+        carriers=tuple(sorted({*one.carriers, *other.carriers})),
+        hosts=tuple(sorted({*one.hosts, *other.hosts})),
+    )
+
+
+def _numbers(news: NightNews, say: Translator) -> list[Document]:
+    """One alert a province in which something is not up, for who gets numbers alone."""
+    fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
+    return [
+        _document(
+            fields | {"province": one.province},
+            counts_sentence(one.verdicts, say),
+            "",
+            news,
+        )
+        for one in news.provinces
+        if any(one.turns[turn] for turn in (Turn.NEW, Turn.CHANGED, Turn.STANDING))
+    ]
+
+
+def _alert(item: NewsItem, news: NightNews, say: Translator) -> Document:
+    # No `scope`: by that the alerts of a watch hide each other, and a night's drift explains no cut line of now.
+    labels = {
+        "alertname": ALERT,
+        "severity": _SEVERITIES.get(item.verdict, "warning"),
+        "inventory": news.inventory,
+        "layer": item.layer.value if item.layer else "",
+        "object": item.object,
+        "cause": item.cause.value,
+        "carrier": _only(item.carriers),
+        "province": _only(item.provinces),
+        "facility": _only(item.facilities),
+        "host": _only(item.hosts),
+    }
+    summary = f"{item.object}: {state_sentence(item, say)}"
+    document = _document(labels, summary, item.detail, news)
+    document["startsAt"] = _moment(start_of(item.first))
+    return document
+
+
+def _document(labels: Labels, summary: str, detail: str, news: NightNews) -> Document:
+    annotations = {"summary": printable(summary), "description": printable(detail, _LONGEST)}
+    return {
+        # A label without a value is none to Alertmanager, and would not be found again.
+        "labels": {name: printable(value, _LONGEST) for name, value in labels.items() if value},
+        "annotations": {name: text for name, text in annotations.items() if text},
+        "endsAt": _moment(news.at + LASTS),
+    }
+
+
+def _only(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ""
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def trial_alert(inventory: str, receiver: str, at: datetime, language: Language) -> list[Document]:
+    """An alert that ends in five minutes and says that it is a test."""
+    labels = {"alertname": "ProvisionerTest", "severity": "none", "inventory": inventory, "receiver": receiver}
+    summary = trial_sentence(translator(language))
+    ends = _moment(at + timedelta(minutes=5))
+    return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": _moment(at), "endsAt": ends}]
+
+
+_VERSION: Final = 1
+
+
+def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:
+    """What a receiver knows once it was told."""
+    return {
+        "version": _VERSION,
+        "scope": scope_name(news.reader),
+        "known": {
+            key: [known.verdict.value, known.cause.value, known.first.isoformat()] for key, known in news.knows.items()
+        },
+        "alerts": [dict(labels) for labels in alerts],
+    }
+
+
+def last_notice(document: Document | None) -> LastNotice:
+    """What a receiver was told last; nothing where none is kept, or none that this version understands."""
+    if document is None or document.get("version") != _VERSION:
+        return NOTHING_KNOWN
+    try:
+        known = {
+            str(key): KnownTrouble(Verdict(verdict), Cause(cause), date.fromisoformat(first))
+            for key, (verdict, cause, first) in document["known"].items()
+        }
+        alerts = tuple({str(name): str(value) for name, value in labels.items()} for labels in document["alerts"])
+        return LastNotice(str(document["scope"]), known, alerts)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return NOTHING_KNOWN

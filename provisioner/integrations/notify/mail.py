@@ -1,0 +1,340 @@
+"""News as a letter: a subject, plain text, and the same as a simple page. Pure; every text of others is escaped.
+
+A letter as a mail: plain text and a page of one content. Pure.
+
+Everything in its head is ours, a checked address, or encoded: nothing of an inventory begins a new line there.
+
+The only door to mail servers: encrypted, or on this machine; what a server says is never repeated.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from html import escape
+from typing import Final
+
+from provisioner.base.http import ReachError, ServerLogin
+from provisioner.base.language import Language, Translator, marked, translator
+from provisioner.base.roles import ReaderRole
+from provisioner.base.secret import Secret
+from provisioner.base.text import printable
+from provisioner.integrations.notify.news import NewsItem, NightNews, ProvinceCounts, Turn
+from provisioner.inventory.model import MailSecurity
+from provisioner.verify.result import Cause
+
+_MOST_ITEMS: Final = 50
+_MOST_PATHS: Final = 5
+_LONGEST_DETAIL: Final = 300
+_HEADINGS: Final = {
+    Turn.NEW: marked("NEW"),
+    Turn.CHANGED: marked("CHANGED"),
+    Turn.BACK: marked("UP AGAIN"),
+    Turn.STANDING: marked("STILL NOT UP"),
+}
+_SUBJECTS: Final = {
+    Turn.NEW: marked("{count} new"),
+    Turn.CHANGED: marked("{count} changed"),
+    Turn.BACK: marked("{count} up again"),
+    Turn.STANDING: marked("{count} still not up"),
+}
+_ROLES: Final = {
+    ReaderRole.MINISTRY: marked("ministry"),
+    ReaderRole.STEERING: marked("steering committee"),
+    ReaderRole.DIC: marked("department of information and communications"),
+    ReaderRole.HEALTH: marked("department of health"),
+    ReaderRole.CARRIER: marked("carrier"),
+    ReaderRole.FACILITY: marked("facility"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a person reads: a subject of one line, plain text, and a page."""
+
+    subject: str
+    plain: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A heading, and below it lines; each line has lines of its own."""
+
+    heading: str
+    lines: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def letter_of(news: NightNews, language: Language) -> Letter:
+    """News as one reader reads them, the worst first."""
+    say = translator(language)
+    title = say("Night of {day}", day=written_day(news.day, say))
+    subject = f"[provisioner {news.inventory}] {title}: {_gist(news, say)}"
+    parts = [_Part(title, tuple((line, ()) for line in _head(news, say)))]
+    parts += [part for turn in Turn if (part := _items(news, turn, say)).lines]
+    if not news.items:
+        parts += [part for part in (_provinces(news.provinces, say),) if part.lines]
+    return _letter(subject, parts, _foot(news, say), language)
+
+
+def trial_letter(inventory: str, language: Language) -> Letter:
+    """A letter that tells nothing but that it came."""
+    say = translator(language)
+    title = say("test message")
+    part = _Part(title, ((trial_sentence(say), ()),))
+    return _letter(f"[provisioner {inventory}] {title}", [part], [_about(inventory, say)], language)
+
+
+def trial_sentence(say: Translator) -> str:
+    """That this is a test."""
+    return say("This is a test message. Nothing is wrong, and nothing has to be done.")
+
+
+def written_day(day: date, say: Translator) -> str:
+    """A day as people write it."""
+    return f"{day:%d/%m/%Y}" if say.language is Language.VI else day.isoformat()
+
+
+_GONE: Final = marked("{paths} that were told of before are not in the inventory any more, or somebody else's now")
+
+
+def _gist(news: NightNews, say: Translator) -> str:
+    if not news.has_changed and not news.turns[Turn.STANDING]:
+        return say("all paths up") if news.counts["paths"] else say("nothing changed")
+    counts = ", ".join(say(_SUBJECTS[turn], count=number) for turn in Turn if (number := news.turns[turn]))
+    return counts if news.has_changed else f"{say('nothing changed')}, {counts}"
+
+
+def _head(news: NightNews, say: Translator) -> Iterator[str]:
+    whose = say(_ROLES[news.reader.role])
+    yield say("for: {role}", role=f"{whose} {news.reader.of}" if news.reader.of else whose)
+    yield counts_sentence(news.counts, say)
+    yield _gist(news, say)
+    if news.left:
+        yield say(_GONE, paths=_paths(news.left, say))
+
+
+def counts_sentence(counts: Mapping[str, int], say: Translator) -> str:
+    """How many paths are up."""
+    if not counts["paths"]:
+        return say("no path was measured")
+    return say("{up} of {paths} up", up=counts["up"], paths=_paths(counts["paths"], say))
+
+
+def _paths(number: int, say: Translator) -> str:
+    return say.counted(number, "path")
+
+
+def _items(news: NightNews, turn: Turn, say: Translator) -> _Part:
+    items = news.of(turn)
+    lines = [(_line(item, news, say), tuple(_below(item, say))) for item in items[:_MOST_ITEMS]]
+    if (more := len(items) - _MOST_ITEMS) > 0:
+        lines.append((say("and {count} more; the night's report has all", count=more), ()))
+    return _Part(say(_HEADINGS[turn]), tuple(lines))
+
+
+def _line(item: NewsItem, news: NightNews, say: Translator) -> str:
+    what = f"{say.word(item.layer)} {item.object}" if item.layer else item.object
+    if item.turn is Turn.BACK:
+        number = f"{_paths(len(item.paths), say)} " if item.paths else ""
+        before = say("before: {cause}", cause=cause_words(item.cause, say))
+        return printable(f"{what}: {number}{say('up again')} ({before})")
+    since = say("since {day}, night {number}", day=written_day(item.first, say), number=item.nights(news.day))
+    said = f"{what}: {state_sentence(item, say)}"
+    return printable(f"{said} ({since})" if item.first < news.day else said)
+
+
+def state_sentence(item: NewsItem, say: Translator) -> str:
+    """What is wrong, with how much hangs on it."""
+    number = f"{_paths(len(item.paths), say)} " if item.paths else ""
+    verdict = f"{number}{say.word(item.verdict)}"
+    return f"{cause_words(item.cause, say)}: {verdict}" if item.cause else verdict
+
+
+def cause_words(cause: Cause, say: Translator) -> str:
+    """A cause in words; of the one that is not known, that it is none."""
+    return say("cause unknown") if cause is Cause.UNKNOWN else say.word(cause)
+
+
+def _below(item: NewsItem, say: Translator) -> Iterator[str]:
+    if item.paths and item.paths != (item.object,):
+        more = len(item.paths) - _MOST_PATHS
+        named = [*item.paths[:_MOST_PATHS], *([say("and {count} more", count=more)] if more > 0 else [])]
+        yield printable(", ".join(named))
+    if item.detail:
+        yield say("evidence: {detail}", detail=say.restated(printable(item.detail, _LONGEST_DETAIL)))
+
+
+def _provinces(provinces: Iterable[ProvinceCounts], say: Translator) -> _Part:
+    lines = (
+        say(
+            "{province}: {up} of {paths} up; {new} new, {back} up again, {standing} still not up",
+            province=one.province,
+            up=one.verdicts["up"],
+            paths=one.verdicts["paths"],
+            new=one.turns[Turn.NEW] + one.turns[Turn.CHANGED],
+            back=one.turns[Turn.BACK],
+            standing=one.turns[Turn.STANDING],
+        )
+        for one in provinces
+    )
+    return _Part(say("BY PROVINCE"), tuple((printable(line), ()) for line in lines))
+
+
+def _foot(news: NightNews, say: Translator) -> Iterator[str]:
+    if news.run:
+        yield say("run {run}", run=news.run)
+    yield _about(news.inventory, say)
+
+
+def _about(inventory: str, say: Translator) -> str:
+    inventory_id = say("An automatic message about the inventory {inventory}.", inventory=inventory)
+    return f"{inventory_id} {say('Do not answer: nobody reads this address.')}"
+
+
+# --- plain text and a page ------------------------------------------------------------------------
+
+
+def _letter(subject: str, parts: Iterable[_Part], foot: Iterable[str], language: Language) -> Letter:
+    parts, foot = list(parts), list(foot)
+    return Letter(printable(subject), _plain(parts, foot), _page(subject, parts, foot, language))
+
+
+def _plain(parts: Iterable[_Part], foot: Iterable[str]) -> str:
+    blocks = []
+    for number, part in enumerate(parts):
+        mark = "- " if number else ""
+        lines = [part.heading]
+        for line, below in part.lines:
+            lines += [f"{mark}{line}", *(f"    {one}" for one in below)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join([*blocks, "\n".join(["-- ", *foot])]) + "\n"
+
+
+def _page(subject: str, parts: Iterable[_Part], foot: Iterable[str], language: Language) -> str:
+    body = []
+    for number, part in enumerate(parts):
+        heading = "h1" if number == 0 else "h2"
+        body.append(f"<{heading}>{escape(part.heading)}</{heading}>")
+        body.append("<ul>")
+        for line, below in part.lines:
+            inner = "".join(f"<br><small>{escape(one)}</small>" for one in below)
+            body.append(f"<li>{escape(line)}{inner}</li>")
+        body.append("</ul>")
+    body.append(f"<p><small>{'<br>'.join(map(escape, foot))}</small></p>")
+    head = f'<meta charset="utf-8"><title>{escape(subject)}</title>'
+    lines = "\n".join(body)
+    return f'<!doctype html>\n<html lang="{language.value}"><head>{head}</head><body>\n{lines}\n</body></html>\n'
+
+
+_PLAIN: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A-Za-z.-]{1,255}")
+"""What the vault's addresses are checked for when the inventory is validated, and once more before a head is made."""
+
+
+def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: datetime, delivery: str) -> EmailMessage:
+    """A letter as a mail.
+
+    Args:
+        letter: what it says.
+        sender: from which address.
+        addresses: to which addresses.
+        at: its date.
+        delivery: names it; the same letter sent again has the same name.
+
+    Raises:
+        ValueError: an address is none.
+    """
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = _address(sender)
+    mail["To"] = tuple(map(_address, addresses))
+    mail["Subject"] = letter.subject
+    mail["Date"] = at
+    mail["Message-ID"] = f"<{delivery}@{_address(sender).domain}>"
+    # No vacation notice answers a machine (RFC 3834).
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(letter.plain, cte="quoted-printable")
+    mail.add_alternative(letter.page, subtype="html", cte="quoted-printable")
+    return mail
+
+
+def _address(text: Secret) -> Address:
+    """An address alone.
+
+    Raises:
+        ValueError: it is none, or something stands beside it.
+    """
+    if not _PLAIN.fullmatch(text.reveal()):
+        raise ValueError("it is no plain e-mail address")
+    return Address(addr_spec=text.reveal())
+
+
+_FIRST_LASTING: Final = 500
+_HELO: Final = "localhost"
+"""How this machine names itself: its real name is nobody's business."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """A mail server, and how it is spoken to."""
+
+    host: str
+    port: int
+    security: MailSecurity
+    login: ServerLogin | None = None
+    authorities: str = ""
+
+
+def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
+    """Send a mail: how many of its addresses the server took.
+
+    Raises:
+        ReachError: it took none.
+    """
+    try:
+        return _sent(mail, server, seconds)
+    except smtplib.SMTPAuthenticationError:
+        hint = "see that the login in secrets/receivers.yml is the one that the server knows"
+        raise ReachError("it refuses the login", hint, lasting=True) from None
+    except smtplib.SMTPRecipientsRefused as error:
+        is_lasting = all(code >= _FIRST_LASTING for code, _ in error.recipients.values())
+        hint = "see whether the addresses in secrets/receivers.yml are right"
+        raise ReachError("it takes none of the addresses", hint, lasting=is_lasting) from None
+    except smtplib.SMTPNotSupportedError:
+        hint = "write security: implicit with its port (465 as a rule), or have its STARTTLS or login switched on"
+        raise ReachError("it offers no encryption, or no login", hint, lasting=True) from None
+    except smtplib.SMTPResponseException as error:
+        hint = "see the server's own log"
+        raise ReachError(f"it answers {error.smtp_code}", hint, lasting=error.smtp_code >= _FIRST_LASTING) from None
+    except ssl.SSLCertVerificationError:
+        hint = "see that its certificate is valid and its authority known (SSL_CERT_FILE names one's own)"
+        raise ReachError("its certificate is not trusted", hint, lasting=True) from None
+    except (ssl.SSLError, smtplib.SMTPException, OSError, ValueError, EOFError):
+        hint = "see whether server, port and security in receivers.yml are right, and this machine gets there"
+        raise ReachError("it cannot be reached, or speaks no SMTP", hint) from None
+
+
+def _sent(mail: EmailMessage, server: MailServer, seconds: float) -> int:
+    context = ssl.create_default_context(cafile=server.authorities or None)
+    client: smtplib.SMTP
+    if server.security is MailSecurity.IMPLICIT:
+        client = smtplib.SMTP_SSL(server.host, server.port, _HELO, timeout=seconds, context=context)
+    else:
+        client = smtplib.SMTP(server.host, server.port, _HELO, timeout=seconds)
+    try:
+        if server.security is MailSecurity.STARTTLS:
+            client.starttls(context=context)
+        if server.login:
+            client.login(server.login.username.reveal(), server.login.password.reveal())
+        recipients = [address.addr_spec for address in mail["To"].addresses]
+        refused = client.send_message(mail, mail["From"].addresses[0].addr_spec, recipients)
+        return len(recipients) - len(refused)
+    finally:
+        # It said all that it had to; how the goodbye goes changes nothing.
+        client.close()

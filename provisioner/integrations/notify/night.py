@@ -1,0 +1,253 @@
+"""A night as notices see it: each path, host and device that is not as it should be, by whose it is. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from typing import Final
+
+from provisioner.base.text import VIETNAM, Document
+from provisioner.verify.result import Cause, Layer, Verdict
+
+HOST_SIGHT: Final = "host:"
+"""How the names of hosts begin, which no path's does."""
+DEVICE_SIGHT: Final = "device:"
+"""How the names of devices begin that told something of themselves."""
+ITSELF: Final = (HOST_SIGHT, DEVICE_SIGHT)
+"""How the names begin of what is no path, but a host or a device itself."""
+_OF_DEVICES: Final = frozenset({Layer.CAMERA, Layer.RECORDER})
+_SILENT: Final = frozenset({Verdict.MAINTENANCE})
+_ANSWERED: Final = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One path, or what is wrong with one host or device itself, as a night saw it.
+
+    Attributes:
+        name: the path's name; of a host `host:`, its id and the cause; of a device `device:`, its name and the cause.
+        relay: the path's relay: while a facility changes its carrier, one path is on two; empty for a host or device.
+        facility: the path's facility, or the device's; empty for a host.
+        carriers: the path's carrier, or all that have paths on the host, or of the device.
+        since: the day since which it fails, where that is known; in Vietnam.
+    """
+
+    name: str
+    relay: str
+    facility: str
+    carriers: frozenset[str]
+    verdict: Verdict
+    cause: Cause = Cause.NONE
+    layer: Layer | None = None
+    object: str = ""
+    detail: str = ""
+    since: date | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is known by."""
+        return path_key(self.name, self.relay) if self.relay else self.name
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a path, and counted as one."""
+        return not self.name.startswith(ITSELF)
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it is what is wrong with a device itself, whatever its paths are."""
+        return self.name.startswith(DEVICE_SIGHT)
+
+
+@dataclass(frozen=True)
+class NightSight:
+    """A night, as far as anybody is told of it.
+
+    Attributes:
+        inventory: the inventory's id.
+        run: the recorded run; empty where it could not be recorded.
+        at: when its verification was over.
+        sights: every path that was measured, and what is wrong with hosts and devices themselves.
+        silent: keys of paths of which nothing is said: they were not asked for, or are in a maintenance window.
+        unasked: hosts of the inventory that were not asked.
+        asked_devices: devices that were asked about themselves, each as `FACILITY/DEVICE`.
+    """
+
+    inventory: str
+    run: str
+    at: datetime
+    sights: tuple[Sight, ...]
+    silent: frozenset[str] = field(default_factory=frozenset)
+    unasked: frozenset[str] = field(default_factory=frozenset)
+    asked_devices: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Everything that was seen."""
+        return frozenset(sight.key for sight in self.sights)
+
+    @cached_property
+    def by_owner(self) -> Mapping[tuple[str, frozenset[str]], tuple[Sight, ...]]:
+        """What was seen, by facility and carriers: each reader asks about thousands of owners, not about every path."""
+        owners: dict[tuple[str, frozenset[str]], list[Sight]] = defaultdict(list)
+        for sight in self.sights:
+            owners[sight.facility, sight.carriers].append(sight)
+        return {owner: tuple(sights) for owner, sights in owners.items()}
+
+    def says_nothing_of(self, key: str) -> bool:
+        """Whether the night says nothing of a path, host or device: whoever was told of it keeps knowing that."""
+        if key.startswith(HOST_SIGHT):
+            return host_in(key) in self.unasked
+        if key.startswith(DEVICE_SIGHT):
+            device = device_in(key)
+            return device not in self.asked_devices and device.partition("/")[0] in self._facilities
+        return key in self.silent
+
+    @cached_property
+    def _facilities(self) -> frozenset[str]:
+        """The facilities that have a path, measured or not: it is the second part of a path's name."""
+        names = (*self.silent, *(sight.name for sight in self.sights if sight.is_path))
+        return frozenset(parts[1] for name in names if len(parts := name.split("/")) > 1)
+
+    @property
+    def day(self) -> date:
+        """The day in Vietnam."""
+        return self.at.astimezone(VIETNAM).date()
+
+
+def night_of(
+    document: Document,
+    carriers: Mapping[str, frozenset[str]],
+    *,
+    inventory: str,
+    run: str = "",
+    listed: Iterable[str] = (),
+    drifted: Iterable[str] | None = None,
+) -> NightSight:
+    """A verification's document as notices see it.
+
+    Args:
+        document: the `verify` document, as it was printed or recorded.
+        carriers: by host, the carriers that have paths on it.
+        inventory: the inventory's id.
+        run: the recorded run.
+        listed: keys of the inventory's paths; of those that were not verified nothing is said.
+        drifted: the hosts that differ from the inventory, by a comparison of its own; None takes the verification's.
+
+    Raises:
+        ValueError: it is no such document.
+    """
+    try:
+        paths = [_of_path(path) for path in document["paths"]]
+        hosts = list(document["hosts"])
+        asked = {str(host["host"]) for host in hosts}
+        by_comparison = frozenset(drifted) if drifted is not None else None
+        of_hosts = [sight for host in hosts for sight in _of_host(host, carriers, by_comparison)]
+        devices = _devices(document)
+        of_devices = list(_of_devices(document, devices))
+        at = datetime.fromisoformat(document["finished_at"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no document of a verification: {type(error).__name__}") from None
+    others = sorted((by_comparison or frozenset()) - asked)
+    of_hosts += [_host_sight(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in others]
+    silent = {sight.key for sight in paths if _is_silent(sight)} | (frozenset(listed) - {s.key for s in paths})
+    return NightSight(
+        inventory=inventory,
+        run=run,
+        at=at,
+        sights=(*(sight for sight in paths if sight.key not in silent), *of_hosts, *of_devices),
+        silent=frozenset(silent),
+        unasked=frozenset(carriers.keys() - asked - frozenset(others)),
+        asked_devices=frozenset(devices),
+    )
+
+
+def path_key(path: str, relay: str) -> str:
+    """What a path on a relay is known by."""
+    return f"{path}@{relay}"
+
+
+def host_in(name: str) -> str:
+    """The host's id in the name of a sight."""
+    return name.removeprefix(HOST_SIGHT).partition(":")[0]
+
+
+def device_in(name: str) -> str:
+    """The device in the name of a sight, as `FACILITY/DEVICE`."""
+    return name.removeprefix(DEVICE_SIGHT).partition(":")[0]
+
+
+def _is_silent(path: Sight) -> bool:
+    return path.verdict in _SILENT or path.cause is Cause.NOT_ASKED
+
+
+def _of_path(path: Document) -> Sight:
+    failing = path["failing"]
+    verdict = Verdict(path["verdict"])
+    return Sight(
+        name=str(path["path"]),
+        relay=str(path["relay"]),
+        facility=str(path["facility"]),
+        carriers=frozenset({str(path["carrier"])}),
+        verdict=verdict,
+        cause=Cause(path["cause"]),
+        layer=Layer(path["layer"]) if path["layer"] else None,
+        object=str(path["object"]),
+        detail=str(path["detail"]),
+        since=datetime.fromisoformat(failing["since"]).astimezone(VIETNAM).date() if failing else None,
+    )
+
+
+def _of_host(host: Document, carriers: Mapping[str, frozenset[str]], drifted: frozenset[str] | None) -> Iterator[Sight]:
+    name = str(host["host"])
+    if host["outcome"] != _ANSWERED:
+        yield _host_sight(name, carriers, Verdict.UNKNOWN, Cause.HOST_UNREACHABLE, str(host["error"]))
+    if host["drift"] if drifted is None else name in drifted:
+        yield _host_sight(name, carriers, Verdict.DEGRADED, Cause.DRIFT)
+    for finding in host["findings"]:
+        yield _host_sight(name, carriers, Verdict.DEGRADED, Cause(finding["cause"]), str(finding["detail"]))
+
+
+def _devices(document: Document) -> dict[str, frozenset[str]]:
+    """The carriers of each device that was asked about itself and on which nobody is said to work."""
+    incidents = {(one["object"], one["cause"]) for one in _of_themselves(document)}
+    carriers: dict[str, frozenset[str]] = {}
+    for one in document.get("devices", ()):
+        name = f"{one['facility']}/{one['device']}"
+        # A finding that is no incident is one inside a maintenance window.
+        if all((name, finding["cause"]) in incidents for finding in one["findings"]):
+            carriers[name] = carriers.get(name, frozenset()) | {str(one["carrier"])}
+    return carriers
+
+
+def _of_themselves(document: Document) -> list[Document]:
+    """The incidents of devices on which no path hangs."""
+    incidents = document["incidents"]
+    return [one for one in incidents if not one["paths"] and one["layer"] in _OF_DEVICES]
+
+
+def _of_devices(document: Document, devices: Mapping[str, frozenset[str]]) -> Iterator[Sight]:
+    for one in _of_themselves(document):
+        name, cause = str(one["object"]), Cause(one["cause"])
+        if name in devices:
+            yield Sight(
+                name=f"{DEVICE_SIGHT}{name}:{cause}",
+                relay="",
+                facility=name.partition("/")[0],
+                carriers=devices[name],
+                verdict=Verdict.DEGRADED,
+                cause=cause,
+                layer=Layer(one["layer"]),
+                object=name,
+                detail=str(one["detail"]),
+            )
+
+
+def _host_sight(
+    host: str, carriers: Mapping[str, frozenset[str]], verdict: Verdict, cause: Cause, detail: str = ""
+) -> Sight:
+    whose = carriers.get(host, frozenset())
+    return Sight(f"{HOST_SIGHT}{host}:{cause}", "", "", whose, verdict, cause, Layer.HOST, host, detail)

@@ -1,0 +1,611 @@
+"""Strict YAML over libyaml's event stream: plain values, and the place of each one on demand.
+
+The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
+merge keys, duplicate keys and second documents are faults with a place; `yaml_scalars` says what stays
+a text. No input ends in a traceback, and none takes longer than its length explains.
+
+What a plain scalar means: YAML 1.2's core schema, less the forms that have bitten people.
+
+A number with a leading zero (`08`), a sexagesimal (`1:30`) and `no`, `yes`, `on`, `off` stay texts.
+
+The quickest way through a file that is written plainly, a key or an item a line: no events, no places.
+
+Most files of an inventory are. What is read here is a part of YAML in which a line means by itself what it means in
+YAML: block mappings and sequences, collections in brackets that end on their line, scalars that are plain or in quotes
+without escapes, comments. Whatever else there is, this gives up, and libyaml's events are read. What is accepted is
+read alike; a law holds the two against each other.
+
+The quick way through a file that has nothing wrong with it: libyaml's events, no places, no explanations.
+
+A file that is written plainly does without the events, too (`yaml_lines`).
+
+Anything that strict YAML refuses, and anything unusual, makes it give up: `strict_yaml` reads the file
+again, slowly, and says what is wrong and where. Both read what they accept alike; a law test holds
+them against each other. Of the time that this takes, four fifths are the making of the events.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import yaml
+from yaml import CSafeLoader, YAMLError
+from yaml.events import (
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from provisioner.base.private_text import is_private
+from provisioner.inventory.files.positions import KeyPath, Mark
+
+Scalar = str | int | float | bool | None
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_WHOLE = r"(?:0|[1-9][0-9]{0,17})"
+_INT = re.compile(rf"[-+]?{_WHOLE}\Z")
+_FLOAT = re.compile(rf"[-+]?(?:{_WHOLE}(?:\.[0-9]{{0,17}})?|\.[0-9]{{1,17}})(?:[eE][-+]?[0-9]{{1,2}})?\Z")
+_BASED = re.compile(r"0(x[0-9a-fA-F]{1,15}|o[0-7]{1,15})\Z")
+_REMEMBERED = 16_384
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def resolve(text: str) -> Scalar:
+    """The value of a scalar that stands without quotes; an inventory says the same few over and over."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLS:
+        return _BOOLS[text]
+    return _number(text) if text[0] in "0123456789+-." else text
+
+
+def _number(text: str) -> str | int | float:
+    if _INT.match(text):
+        return int(text)
+    if _BASED.match(text):
+        return int(text, 0)
+    return float(text) if _FLOAT.match(text) else text
+
+
+Line = tuple[int, str]
+"""How far a line is indented, and the rest of it."""
+NOT_PLAIN: Final = object()
+"""What `read_lines` returns where a file is not written plainly: None is a value."""
+_DEEPEST: Final = 12
+
+# Spaces and one kind of line ends, and nothing that libyaml would refuse or take for an end of a line.
+_ODD: Final = "[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_KEY: Final = r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,126}"
+_QUOTED: Final = r"\"[^\"\\\n]*\"|'[^'\n]*'"
+_FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`]"
+_PLAIN: Final = rf"{_FIRST}[^:#\n]*(?:(?::(?=\S)|(?<=\S)#)[^:#\n]*)*"
+_INNER: Final = rf"{_FIRST}[^:#,\[\]{{}}'\"\n]*"
+_ENTRY: Final = re.compile(rf"({_KEY}):(?: +(?:({_PLAIN})|({_QUOTED})|([{{\[].*)))? *(?:(?<= )#.*)?")
+_SCALAR: Final = re.compile(rf"(?:({_QUOTED})|({_PLAIN})|([{{\[].*)) *(?:(?<= )#.*)?")
+_LINE: Final = re.compile(r"^( *)([^ #\n][^\n]*)$", re.MULTILINE)
+_SIMPLE_KEY: Final = re.compile(rf"{_KEY}:(?: |$)")
+_TOKEN: Final = re.compile(rf" *(?:([{{}}\[\],])|({_QUOTED})|({_INNER}))(:(?= ))?")
+"""A bracket, a comma, a scalar; and whether it is a key."""
+_PAIR: Final = rf" *{_KEY}: +(?:{_QUOTED}|{_INNER}) *"
+_SCALARS: Final = re.compile(rf"\{{{_PAIR}(?:,{_PAIR})*\}} *")
+"""A mapping of scalars on one line, which most collections in brackets are."""
+_PAIRS: Final = re.compile(rf" *({_KEY}): +(?:({_INNER})|({_QUOTED})) *")
+
+
+class _NotPlain(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
+    """Something that is not read here."""
+
+
+def read_lines(text: str) -> object:
+    """The value of a file that holds one mapping, or NOT_PLAIN."""
+    if re.search(_ODD, text):  # made when it is needed first: that takes as long as all the others
+        return NOT_PLAIN
+    lines = [(len(spaces), rest) for spaces, rest in _LINE.findall(text)]
+    if not lines or lines[0][0] or lines[0][1].startswith("- "):
+        return NOT_PLAIN
+    try:
+        value, end = _mapping(lines, 0, 0, _DEEPEST)
+    except _NotPlain:
+        return NOT_PLAIN
+    return value if end == len(lines) else NOT_PLAIN
+
+
+def _mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple[dict[str, object], int]:
+    entries: dict[str, object] = {}
+    count = len(lines)
+    while at < count:
+        deep, text = lines[at]
+        if deep != indent:
+            if deep > indent:
+                raise _NotPlain
+            break
+        entry = _entry(text)
+        if entry is None:
+            if text.startswith("- "):
+                break
+            raise _NotPlain
+        key, is_scalar, value, flow = entry
+        if key in entries:
+            raise _NotPlain
+        at += 1
+        if is_scalar:
+            entries[key] = value
+        elif flow is not None:
+            entries[key] = _flow(flow, levels)
+        else:
+            entries[key], at = _below(lines, at, indent, levels)
+    return entries, at
+
+
+@lru_cache(maxsize=16384)
+def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
+    """A line's key, whether a scalar is beside it, and that, or else a collection in brackets; None of another line.
+
+    Facilities' files repeat each other's lines.
+    """
+    match = _ENTRY.fullmatch(text)
+    if match is None:
+        return None
+    key, plain, quoted, flow = match.groups()
+    if plain is not None:
+        return key, True, resolve(plain.rstrip(" ")), None
+    return key, quoted is not None, quoted[1:-1] if quoted is not None else None, flow
+
+
+def _below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object, int]:
+    """The collection under a key that has nothing beside it."""
+    if at == len(lines) or not levels:
+        raise _NotPlain
+    deep, text = lines[at]
+    if text.startswith("- ") and deep >= indent:
+        return _sequence(lines, at, deep, levels - 1)
+    if deep <= indent:
+        raise _NotPlain  # nothing at all
+    return _mapping(lines, at, deep, levels - 1)
+
+
+def _sequence(lines: list[Line], at: int, indent: int, levels: int) -> tuple[list[object], int]:
+    items: list[object] = []
+    while at < len(lines):
+        deep, text = lines[at]
+        if deep > indent:
+            raise _NotPlain
+        if deep < indent or not text.startswith("- "):
+            break
+        inner = text[2:].lstrip(" ")
+        if inner.startswith("- ") or not levels:
+            raise _NotPlain
+        if _SIMPLE_KEY.match(inner):
+            deep += len(text) - len(inner)
+            lines[at] = deep, inner
+            item, at = _mapping(lines, at, deep, levels - 1)
+            items.append(item)
+            continue
+        items.append(_item(inner, levels))
+        at += 1
+    return items, at
+
+
+def _item(text: str, levels: int) -> object:
+    match = _SCALAR.fullmatch(text)
+    if match is None:
+        raise _NotPlain
+    quoted, plain, flow = match.groups()
+    if plain is not None:
+        return resolve(plain.rstrip(" "))
+    return quoted[1:-1] if quoted is not None else _flow(flow, levels)
+
+
+# --- collections in brackets ----------------------------------------------------------------------
+
+
+def _flow(text: str, levels: int) -> object:
+    """The collection that a text begins with, if nothing but a comment follows."""
+    if levels and (pairs := _pairs(text)):
+        entries = dict(pairs)
+        if len(entries) != len(pairs):
+            raise _NotPlain
+        return entries
+    value, end = _collection(text, 0, levels)
+    rest = text[end:].lstrip(" ")
+    if rest and not (rest.startswith("#") and text[end] == " "):
+        raise _NotPlain
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _pairs(text: str) -> tuple[tuple[str, object], ...]:
+    """The pairs of a mapping of scalars, none where it is another; streams are alike all over a country."""
+    if not _SCALARS.fullmatch(text):
+        return ()
+    listed = _PAIRS.findall(text)
+    return tuple((key, resolve(plain.rstrip(" ")) if plain else quoted[1:-1]) for key, plain, quoted in listed)
+
+
+def _collection(text: str, at: int, levels: int) -> tuple[object, int]:
+    if not levels:
+        raise _NotPlain
+    return _flow_mapping(text, at + 1, levels - 1) if text[at] == "{" else _flow_sequence(text, at + 1, levels - 1)
+
+
+def _flow_mapping(text: str, at: int, levels: int) -> tuple[dict[str, object], int]:
+    """Pairs with a comma between each two, and none behind the last."""
+    entries: dict[str, object] = {}
+    while True:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise _NotPlain
+        sign, quoted, plain, colon = match.groups()
+        if sign == "}" and not entries:
+            return entries, match.end(1)
+        key = quoted[1:-1] if quoted is not None else plain
+        if (
+            colon is None
+            or key is None
+            or key in entries
+            or key == "<<"
+            or len(key) > _LONGEST_KEY
+            or key != key.strip(" ")
+        ):
+            raise _NotPlain
+        entries[key], at = _flow_value(text, match.end(), levels)
+        at, ends = _after(text, at, "}")
+        if ends:
+            return entries, at
+
+
+def _flow_sequence(text: str, at: int, levels: int) -> tuple[list[object], int]:
+    items: list[object] = []
+    match = _TOKEN.match(text, at)
+    if match and match[1] == "]":
+        return items, match.end(1)
+    while True:
+        item, at = _flow_value(text, at, levels)
+        items.append(item)
+        at, ends = _after(text, at, "]")
+        if ends:
+            return items, at
+
+
+def _flow_value(text: str, at: int, levels: int) -> tuple[object, int]:
+    match = _TOKEN.match(text, at)
+    if match is None or match[4]:
+        raise _NotPlain
+    sign, quoted, plain, _ = match.groups()
+    if plain is not None:
+        return resolve(plain.rstrip(" ")), match.end()
+    if quoted is not None:
+        return quoted[1:-1], match.end()
+    if sign not in {"{", "["}:
+        raise _NotPlain
+    return _collection(text, match.start(1), levels)
+
+
+def _after(text: str, at: int, closing: str) -> tuple[int, bool]:
+    """Where the next entry begins, or the collection's end, and whether it is the end."""
+    match = _TOKEN.match(text, at)
+    if match is None or match[4] or match[1] not in {",", closing}:
+        raise _NotPlain
+    return match.end(1), match[1] == closing
+
+
+_LONGEST_KEY: Final = 127
+
+
+NextEvent = Callable[[], Event | None]
+"""libyaml's next event; None behind the end of the stream."""
+GAVE_UP: Final = object()
+"""What `read_quickly` returns where `strict_yaml` has to look: None is a value."""
+
+
+class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
+    """Something that the quick way does not judge."""
+
+
+def read_quickly(data: bytes, max_depth: int) -> object:
+    """The value of a file that holds one mapping, or GAVE_UP.
+
+    Args:
+        data: UTF-8 without a byte order mark.
+        max_depth: levels of nesting; deeper ones are given up on.
+    """
+    plain = read_lines(data.decode())
+    if plain is not NOT_PLAIN:
+        return plain
+    try:
+        next_event = CSafeLoader(data).get_event
+        next_event()
+        start = next_event()
+        if type(start) is not DocumentStartEvent or start.version or start.tags:
+            return GAVE_UP
+        value = _document(next_event, max_depth)
+        next_event()
+        return value if type(next_event()) is StreamEndEvent else GAVE_UP
+    except (_GiveUp, YAMLError):
+        return GAVE_UP
+
+
+def _document(next_event: NextEvent, max_depth: int) -> object:
+    first = next_event()
+    if type(first) is not MappingStartEvent or first.anchor is not None or first.tag is not None:
+        raise _GiveUp
+    return _mapping_yaml_quick(next_event, max_depth - 1)
+
+
+def _mapping_yaml_quick(next_event: NextEvent, levels: int) -> dict[str, object]:
+    entries: dict[str, object] = {}
+    while True:
+        event = next_event()
+        if type(event) is not ScalarEvent:
+            if type(event) is MappingEndEvent:
+                return entries
+            raise _GiveUp
+        key = event.value
+        if key in entries or key == "<<" or event.anchor is not None or event.tag is not None:
+            raise _GiveUp
+        event = next_event()
+        if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
+            entries[key] = event.value if event.style else resolve(event.value)
+        else:
+            entries[key] = _collection_yaml_quick(event, next_event, levels)
+
+
+def _sequence_yaml_quick(next_event: NextEvent, levels: int) -> list[object]:
+    items: list[object] = []
+    while True:
+        event = next_event()
+        if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
+            items.append(event.value if event.style else resolve(event.value))
+        elif type(event) is SequenceEndEvent:
+            return items
+        else:
+            items.append(_collection_yaml_quick(event, next_event, levels))
+
+
+def _collection_yaml_quick(event: Event | None, next_event: NextEvent, levels: int) -> object:
+    if type(event) is not MappingStartEvent and type(event) is not SequenceStartEvent:
+        raise _GiveUp  # an alias, or a scalar with an anchor or a tag
+    if event.anchor is not None or event.tag is not None or not levels:
+        raise _GiveUp
+    return (_mapping_yaml_quick if type(event) is MappingStartEvent else _sequence_yaml_quick)(next_event, levels - 1)
+
+
+MAX_BYTES = 4 * 1024 * 1024
+"""The largest text that is read where nobody says another limit."""
+MAX_DEPTH = 32
+"""A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+"""What ends a line, and a comment, for YAML alone: behind it a key hides from whoever reviews the file."""
+MAX_FAULTS = 100
+"""More than this in one file is one mistake made over and over, or not YAML at all."""
+
+_TEMPLATE_HINT = (
+    "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write the"
+    " value itself, in quotes if it holds braces"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFault:
+    """Something that strict YAML refuses, with its place (1-based)."""
+
+    code: str
+    message: str
+    hint: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file: its value, what is wrong with it, and (if asked for) the place of each value and key."""
+
+    value: object
+    faults: tuple[YamlFault, ...]
+    values: dict[KeyPath, Mark]
+    keys: dict[KeyPath, Mark]
+
+
+def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Document:
+    """Parse one file.
+
+    Args:
+        data: its bytes.
+        marks: whether to record places too; that doubles the memory, so it is done on failure only.
+        max_bytes: a larger file is not read at all.
+    """
+    try:
+        text = _decoded(data, max_bytes)
+    except _Stop as stop:
+        return Document(None, (stop.fault,), {}, {})
+    quick = GAVE_UP if marks else read_quickly(text, MAX_DEPTH)
+    return Document(quick, (), {}, {}) if quick is not GAVE_UP else _read_carefully(text, marks=marks)
+
+
+def _read_carefully(data: bytes, *, marks: bool) -> Document:
+    reader = _Reader(yaml.CSafeLoader(data), marks=marks)
+    value: object = None
+    try:
+        value = reader.read()
+    except _Stop as stop:
+        reader.faults.append(stop.fault)
+    except yaml.MarkedYAMLError as error:
+        reader.faults.append(_syntax_fault(error))
+    except yaml.reader.ReaderError as error:
+        reader.faults.append(_character_fault(data, error))
+    return Document(value, tuple(reader.faults), reader.values, reader.keys)
+
+
+class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
+    """Nothing more can be read from this file."""
+
+    def __init__(self, fault: YamlFault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def _decoded(data: bytes, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise _Stop(YamlFault("yaml-too-large", f"the file has more than {max_bytes} bytes", "split it", 1, 1))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _line_column(data[: error.start])
+        hint = "save the file as UTF-8"
+        raise _Stop(YamlFault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
+    if hidden := _HIDDEN_BREAK.search(text):
+        line, column = _line_column(text[: hidden.start()].encode())
+        message = f"a line break that editors and Git show as none (U+{ord(hidden[0]):04X})"
+        hint = "end the line with an ordinary line break, or take the character out"
+        raise _Stop(YamlFault("yaml-encoding", message, hint, line, column))
+    return text.encode() if data.startswith(_BYTE_ORDER_MARK) else data
+
+
+def _line_column(before: bytes) -> tuple[int, int]:
+    lines = before.decode("utf-8", "replace").split("\n")
+    return len(lines), len(lines[-1]) + 1
+
+
+def _syntax_fault(error: yaml.MarkedYAMLError) -> YamlFault:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    what = " ".join(part for part in (error.context, error.problem) if part)
+    return YamlFault("yaml-syntax", f"not YAML: {what}", _syntax_hint(what), line, column)
+
+
+def _syntax_hint(what: str) -> str:
+    if "tab" in what or "cannot start any token" in what:
+        return "indent with spaces; quote a text that starts with a special character"
+    if "mapping values" in what:
+        return "quote a text that contains ': '"
+    return "look at the indentation, brackets and quotes around this place"
+
+
+def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> YamlFault:
+    line, column = _line_column(data[: max(error.position, 0)])
+    return YamlFault("yaml-encoding", "a control character is not allowed", "remove it", line, column)
+
+
+def mark_of(event: yaml.Event | None) -> Mark:
+    """Where an event begins; the file's beginning where there is none."""
+    start = event.start_mark if event else None
+    return Mark(start.line + 1, start.column + 1) if start else Mark(1, 1)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Builds plain values from events; its recursion is bounded by MAX_DEPTH."""
+
+    loader: yaml.CSafeLoader
+    """libyaml's parser; its constructor is never asked."""
+    marks: bool
+    faults: list[YamlFault] = field(default_factory=list)
+    values: dict[KeyPath, Mark] = field(default_factory=dict)
+    keys: dict[KeyPath, Mark] = field(default_factory=dict)
+
+    def read(self) -> object:
+        self._next()
+        start = self._next()
+        if isinstance(start, yaml.StreamEndEvent):
+            return None
+        self._check_directives(start)
+        value = self._node(self._next(), (), 0)
+        self._next()
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._fault(after, "yaml-documents", "a second document starts here", "keep one document a file")
+        return value
+
+    def _next(self) -> yaml.Event | None:
+        return self.loader.get_event()
+
+    def _fault(self, event: yaml.Event | None, code: str, message: str, hint: str) -> None:
+        if len(self.faults) == MAX_FAULTS:
+            limit = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
+            raise _Stop(_at(event, "yaml-too-many-faults", limit, "correct the ones listed first"))
+        self.faults.append(_at(event, code, message, hint))
+
+    def _check_directives(self, start: yaml.Event | None) -> None:
+        if isinstance(start, yaml.DocumentStartEvent) and (start.version or start.tags):
+            self._fault(start, "yaml-directive", "a % directive is not allowed", "remove the line")
+
+    def _check_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        if event.anchor is not None:
+            self._fault(event, "yaml-anchor", "an anchor (&) is not allowed", "write the value out where it is used")
+        if event.tag is not None:
+            self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
+
+    def _node(self, event: yaml.Event | None, path: KeyPath, depth: int) -> object:
+        if isinstance(event, yaml.AliasEvent):
+            self._fault(event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *")
+            return None
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            self._check_properties(event)
+        if self.marks:
+            self.values[path] = mark_of(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return event.value if event.style else resolve(event.value)
+        if depth >= MAX_DEPTH:
+            message = f"more than {MAX_DEPTH} levels of nesting"
+            raise _Stop(_at(event, "yaml-depth", message, "a facility file needs seven levels"))
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path, depth + 1)
+        return self._mapping(path, depth + 1)
+
+    def _sequence(self, path: KeyPath, depth: int) -> list[object]:
+        items: list[object] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, (*path, len(items)) if self.marks else path, depth))
+        return items
+
+    def _mapping(self, path: KeyPath, depth: int) -> dict[str, object]:
+        entries: dict[str, object] = {}
+        first: dict[str, int] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event, depth)
+            if key in entries:
+                named = "a key" if is_private(key) else f"the key {key!r}"
+                message = f"{named} stands twice; the first one is in line {first[key]}"
+                self._fault(event, "key-duplicate", message, "remove one of the two")
+            mark = mark_of(event)
+            first.setdefault(key, mark.line)
+            below = (*path, key) if self.marks else path
+            if self.marks:
+                self.keys[below] = mark
+            entries[key] = self._node(self._next(), below, depth)
+        return entries
+
+    def _key(self, event: yaml.Event | None, depth: int) -> str:
+        """A key as it is written: `08` and `no` are good keys."""
+        if isinstance(event, yaml.MappingStartEvent) and event.flow_style:
+            raise _Stop(_at(event, "yaml-template", "{{ … }} is not a value", _TEMPLATE_HINT))
+        if not isinstance(event, yaml.ScalarEvent):
+            self._fault(event, "yaml-key", "a key has to be a text", "quote the key")
+            self._node(event, (), depth)
+            return ""
+        self._check_properties(event)
+        if event.value == "<<" and not event.style:
+            self._fault(event, "yaml-merge", "a merge key (<<) is not allowed", "write the keys out")
+        return event.value
+
+
+def _at(event: yaml.Event | None, code: str, message: str, hint: str) -> YamlFault:
+    mark = mark_of(event)
+    return YamlFault(code, message, hint, mark.line, mark.column)
+
+
+def _tag_hint(tag: str) -> str:
+    if tag == "!vault":
+        return "encrypt whole files under secrets/, not single values"
+    return "remove it; quote the value where a text is meant"

@@ -1,0 +1,53 @@
+"""The provinces of 2021 and of 2025: 63 and 34 units, which old one went into which new one, and their names.
+
+A code or a name never stands alone: seven codes name another province in the other scheme, and the
+same name means other territory. The type of a unit (city or province) changes and is in no slug.
+"""
+
+from __future__ import annotations
+
+from provisioner.inventory.geography.lookup import (
+    by_code,
+    by_name,
+    by_slug,
+    convert,
+    find,
+    lies_in,
+    merged_into,
+    parts_of,
+    read_province,
+    unit_today,
+)
+from provisioner.inventory.geography.province import (
+    SCHEMES,
+    AmbiguousProvinceError,
+    ContradictoryProvinceError,
+    Province,
+    ProvinceError,
+    UnknownProvinceError,
+    UnknownSchemeError,
+    collisions,
+    provinces,
+)
+
+__all__ = [
+    "SCHEMES",
+    "AmbiguousProvinceError",
+    "ContradictoryProvinceError",
+    "Province",
+    "ProvinceError",
+    "UnknownProvinceError",
+    "UnknownSchemeError",
+    "by_code",
+    "by_name",
+    "by_slug",
+    "collisions",
+    "convert",
+    "find",
+    "lies_in",
+    "merged_into",
+    "parts_of",
+    "provinces",
+    "read_province",
+    "unit_today",
+]

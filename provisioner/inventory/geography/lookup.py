@@ -1,0 +1,278 @@
+"""From what people write to a province: by code, slug or name, never by likeness.
+
+What to write instead of a name or code that is not known: for a person to choose, never chosen here.
+
+From the provinces of 2021 to those of 2025 and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from provisioner.base.text import asked, nearest
+from provisioner.base.vietnamese import Legacy, clean, fold, possible_readings, read_legacy
+from provisioner.inventory.geography.province import (
+    SCHEMES,
+    AmbiguousProvinceError,
+    ContradictoryProvinceError,
+    Province,
+    ProvinceError,
+    UnknownProvinceError,
+    collisions,
+    match,
+    provinces,
+    shown,
+)
+
+_MOST = 3
+_LONGEST = 100
+
+
+def hint_for_code(code: str, scheme: str) -> str:
+    """The hint for an unknown code."""
+    near = [str(province) for province in provinces(scheme) if province.code == code.strip().zfill(2)]
+    if near:
+        return f"did you mean {near[0]}? A code is a text of two digits"
+    return f"codes are two digits, with gaps: `provisioner geography list --scheme {scheme}` shows them"
+
+
+def hint_for_name(text: str, scheme: str) -> str:
+    """The hint for an unknown name: the encoding that it seems to be in, or what it resembles."""
+    legacy = _legacy(text[:_LONGEST], scheme)
+    if legacy:
+        return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
+    close = [str(province) for province in similar(text, scheme)]
+    if close:
+        return asked(close)
+    return f"`provisioner geography list --scheme {scheme}` shows all names"
+
+
+def _legacy(text: str, scheme: str) -> Legacy | None:
+    """Take the reading in which the text is a province, best with its very marks: short names look alike."""
+    likely = read_legacy(text)
+    candidates = ((likely,) if likely else ()) + possible_readings(text)
+    named = [
+        (one, province)
+        for one in candidates
+        if (province := match(one.reading, scheme)) and "\ufffd" not in one.reading
+    ]
+    exact = (one for one, province in named if province.name.casefold() in one.reading.casefold())
+    return next(exact, named[0][0] if named else likely)
+
+
+def similar(text: str, scheme: str) -> tuple[Province, ...]:
+    """The provinces that a text contains as words, then those that are written like it; three at most."""
+    return tuple(dict.fromkeys((*_contained(text, scheme), *_close(text, scheme))))[:_MOST]
+
+
+def _contained(text: str, scheme: str) -> Iterator[Province]:
+    words = f"-{fold(text[:_LONGEST])}-"
+    for province in provinces(scheme):
+        if any(f"-{fold(name)}-" in words for name in (province.name, *province.aliases)):
+            yield province
+
+
+def _close(text: str, scheme: str) -> Iterator[Province]:
+    names = {fold(name): province for province in provinces(scheme) for name in (province.name, *province.aliases)}
+    for key in nearest(fold(text[:_LONGEST]), names, most=_MOST, alike=0.75):
+        yield names[key]
+
+
+def by_code(code: str, scheme: str) -> Province:
+    """The province of a code.
+
+    Raises:
+        UnknownSchemeError: no such scheme.
+        UnknownProvinceError: no such code in it, e.g. `8` for `08`.
+    """
+    province = _coded(code, scheme)
+    if province is None:
+        raise _unknown(code, scheme, "code", hint_for_code(code, scheme))
+    return province
+
+
+def by_slug(slug: str, scheme: str) -> Province:
+    """The province of a slug, letter by letter.
+
+    Raises:
+        UnknownSchemeError: no such scheme.
+        UnknownProvinceError: no such slug in it.
+    """
+    province = _slugs(scheme).get(slug)
+    if province is None:
+        raise _unknown(slug, scheme, "slug", hint_for_name(slug, scheme))
+    return province
+
+
+@cache
+def _slugs(scheme: str) -> dict[str, Province]:
+    """The provinces by their slugs: a country's facilities ask for them a million times."""
+    return {province.slug: province for province in provinces(scheme)}
+
+
+def by_name(text: str, scheme: str) -> Province:
+    """The province of a name, an alias or a slug, with or without the unit's type (tỉnh, thành phố, TP).
+
+    Case, marks, composition, spaces, hyphens and dots do not count; everything else has to be exact.
+
+    Raises:
+        UnknownSchemeError: no such scheme.
+        UnknownProvinceError: no such name in it; the hint suggests similar ones.
+    """
+    province = match(text, scheme)
+    if province is None:
+        raise _unknown(text, scheme, "province", hint_for_name(text, scheme))
+    return province
+
+
+def read_province(text: str, scheme: str, code: str | None = None) -> Province:
+    """The province that a text names: a code of two digits, a name, an alias or a slug.
+
+    Args:
+        text: as it was written.
+        scheme: the list that it is of.
+        code: the code that stands beside a name, where there is one: the two have to agree.
+
+    Raises:
+        UnknownSchemeError: no such scheme.
+        UnknownProvinceError: no such province in it.
+        ContradictoryProvinceError: name and code are of two provinces; the message shows both readings.
+    """
+    written = clean(text)
+    if code is None or not clean(code):
+        return by_code(written, scheme) if _is_code(written) else by_name(text, scheme)
+    coded = by_code(clean(code), scheme)
+    if not any(match(text, one) for one in SCHEMES):
+        return by_name(text, scheme)
+    if match(text, scheme) != coded:
+        raise _contradiction(written, coded.code)
+    return coded
+
+
+def find(text: str, scheme: str | None = None) -> tuple[Province, ...]:
+    """What a text names in one list, or in each list that knows it.
+
+    Raises:
+        UnknownSchemeError: no such scheme.
+        UnknownProvinceError: no list knows it.
+        AmbiguousProvinceError: a code without a list, and the lists disagree about it.
+    """
+    if scheme is not None:
+        return (read_province(text, scheme),)
+    written = clean(text)
+    if written in collisions():
+        readings = " and ".join(f"{by_code(written, one).name} in {one}" for one in SCHEMES)
+        hint = f"say which list it is of: {' or '.join(f'--scheme {one}' for one in SCHEMES)}"
+        raise AmbiguousProvinceError(f"code {written} is {readings}", hint=hint)
+    known = tuple(province for one in SCHEMES if (province := _coded_or_named(written, one)))
+    if not known:
+        older = SCHEMES[0]
+        hint = hint_for_code(written, older) if _is_code(written) else hint_for_name(text, older)
+        raise UnknownProvinceError(f"{shown(text)} is no province of {' or '.join(SCHEMES)}", hint=hint)
+    return known
+
+
+def _is_code(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _coded(code: str, scheme: str) -> Province | None:
+    return next((province for province in provinces(scheme) if province.code == code), None)
+
+
+def _coded_or_named(text: str, scheme: str) -> Province | None:
+    return _coded(text, scheme) if _is_code(text) else match(text, scheme)
+
+
+def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceError:
+    """Say what else a text is, a name or something of the other list, if it is: most who write it mean that."""
+    message = f"{shown(text)} is no {kind} of {scheme}"
+    here = match(text, scheme)
+    if here:
+        return UnknownProvinceError(f"{message}: it is {here} there", hint=f"write {here.slug}")
+    other = next(one for one in SCHEMES if one != scheme)
+    elsewhere = _coded_or_named(clean(text), other)
+    heir = next((new for new in provinces(scheme) if elsewhere and elsewhere.code in new.merged_from), None)
+    if elsewhere and heir:
+        message += f": in {other} it is {elsewhere}, whose territory is in {heir} now"
+        return UnknownProvinceError(message, hint=f"write {heir.slug}, or read it by {other}")
+    return UnknownProvinceError(message, hint=hint)
+
+
+def _contradiction(name: str, code: str) -> ProvinceError:
+    agreeing = [one for one in SCHEMES if match(name, one) and match(name, one) == _coded(code, one)]
+    hint = f"if the list was made by {agreeing[0]}, read it so; otherwise " if agreeing else ""
+    readings = "; ".join(_readings(name, code, one) for one in SCHEMES)
+    return ContradictoryProvinceError(
+        f"the name {shown(name)} and the code {code} disagree: {readings}",
+        hint=f"{hint}correct the name or the code",
+    )
+
+
+def _readings(name: str, code: str, scheme: str) -> str:
+    named, coded = match(name, scheme), _coded(code, scheme)
+    if named and named == coded:
+        return f"in {scheme} both are {named}"
+    return f"in {scheme} the name is {named or 'unknown'} and the code is {coded.name if coded else 'unknown'}"
+
+
+def merged_into(province: Province) -> Province:
+    """The unit of 2025 in which a province's territory is; a unit of 2025 is its own."""
+    return province if province.scheme == SCHEMES[1] else _heirs()[province.code]
+
+
+@cache
+def _heirs() -> dict[str, Province]:
+    return {old: new for new in provinces(SCHEMES[1]) for old in new.merged_from}
+
+
+def convert(province: Province, scheme: str) -> tuple[Province, ...]:
+    """The units of a scheme that a province's territory is in: exactly one of 2025, one or more of 2021.
+
+    Raises:
+        UnknownSchemeError: no such scheme.
+    """
+    units = provinces(scheme)
+    if province.scheme == scheme:
+        return (province,)
+    if scheme == SCHEMES[1]:
+        return (merged_into(province),)
+    return tuple(unit for unit in units if unit.code in province.merged_from)
+
+
+def lies_in(part: Province, whole: Province) -> bool:
+    """Tell whether all of a province's territory is in another one, of whichever lists they are."""
+    return convert(part, whole.scheme) == (whole,)
+
+
+def parts_of(slug: str, scheme: str) -> frozenset[str]:
+    """The slugs of 2021 whose territory is in a province of `scheme`; none where the slug is not of it."""
+    try:
+        return frozenset(unit.slug for unit in convert(by_slug(slug, scheme), SCHEMES[0]))
+    except UnknownProvinceError:
+        return frozenset()
+
+
+def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:
+    """The unit of `scheme` to which a facility belongs whose frozen slug is of `slug_scheme`.
+
+    Args:
+        slug: the province's slug in the facility's file and paths, frozen when it was registered.
+        slug_scheme: the list which that slug is of.
+        scheme: the list that is in use: of designations and reports.
+
+    Raises:
+        UnknownSchemeError: one of the two lists does not exist.
+        UnknownProvinceError: the slug is not of its list.
+        AmbiguousProvinceError: the list in use is older than the slug, and the unit was several then.
+    """
+    province = by_slug(slug, slug_scheme)
+    units = convert(province, scheme)
+    if len(units) > 1:
+        listed = ", ".join(map(str, units))
+        raise AmbiguousProvinceError(
+            f"{province} of {slug_scheme} is several provinces in {scheme}: {listed}",
+            hint=f"a list in use is not older than the slugs: set it to {slug_scheme}",
+        )
+    return units[0]

@@ -1,0 +1,145 @@
+"""Which errors hold which facilities, and the inventory without those: valid by itself.
+
+An error that is about one facility holds that one: what hosts have of it stays byte for byte, and all others go on.
+An error that is about nobody alone stops everything, as before. Where two facilities claim the same, both are held.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provisioner.base.errors import InventoryError, Problem
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.text import counted
+from provisioner.inventory import rules
+from provisioner.inventory.loader.load import Loaded, refuse_invalid, valid_inventory
+from provisioner.inventory.loader.load import check as check_inventory
+from provisioner.inventory.model import Frame, Inventory
+from provisioner.inventory.renamed_ids import old_facilities
+
+Errors = Mapping[str, tuple[Problem, ...]]
+"""Errors by the facility that they hold."""
+
+
+@dataclass(frozen=True)
+class ValidPart:
+    """An inventory without what is held, and what is held.
+
+    Attributes:
+        inventory: valid by itself.
+        held: the facilities that are not in it, since they have errors, by id.
+    """
+
+    inventory: Inventory
+    held: Mapping[str, HeldFacility] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The ids of what is held, and those that it had."""
+        return frozenset(name for one in self.held.values() for name in one.names)
+
+
+def partition(problems: Iterable[Problem], held: Collection[str] = ()) -> tuple[Errors, tuple[Problem, ...]]:
+    """Errors by the facility that they hold, and those that concern all. Pure.
+
+    Args:
+        problems: errors.
+        held: facilities that are held already: what is about them alone says no more.
+    """
+    of_one: dict[str, list[Problem]] = defaultdict(list)
+    of_all: list[Problem] = []
+    for problem in problems:
+        named = problem.facilities
+        if not named:
+            of_all.append(problem)
+        elif not set(named) <= set(held):
+            for name in named:
+                of_one[name].append(problem)
+    return {name: tuple(sorted(listed)) for name, listed in sorted(of_one.items())}, tuple(sorted(of_all))
+
+
+def valid_part(
+    loaded: Loaded, root: Path, *, tolerate: Collection[str] = (), whole: Inventory | None = None
+) -> ValidPart:
+    """What was loaded without the facilities that have errors of their own.
+
+    Args:
+        loaded: the files.
+        root: the inventory's folder, for messages.
+        tolerate: codes of problems that the calling command is there to solve.
+        whole: what could be read, where it is at hand: in brief, too.
+
+    Raises:
+        InventoryError: with every problem: some concern all.
+    """
+    frame, partial = loaded.frame, whole or loaded.partial
+    if frame is None or partial is None or not any(errors_of(check_inventory(loaded), tolerate)):
+        refuse_invalid(loaded, root, tolerate=tolerate)
+        return ValidPart(whole or valid_inventory(loaded, root, tolerate=tolerate))
+    accused, of_files = partition(errors_of((*loaded.problems, *loaded.rule_problems), tolerate))
+    errors = dict[str, tuple[Problem, ...]]()
+    while True:
+        errors = _joined(errors, {**accused, **_under_other_names(loaded, accused)})
+        # What a held facility makes of the others is none of theirs: a load that is no load, a key that is nobody's.
+        accused, across = partition(errors_of(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
+        if not accused:
+            break
+    if of_files or across:
+        valid_inventory(loaded, root, tolerate=tolerate)
+        raise _invalid(root, (*of_files, *across))
+    held = {name: _held(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
+    facilities = {name: one for name, one in partial.facilities.items() if name not in held}
+    return ValidPart(partial.model_copy(update={"facilities": facilities}), held)
+
+
+def errors_of(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:
+    """The problems that stop, but for those that the calling command is there to solve."""
+    return (p for p in problems if p.stops and p.code not in tolerate)
+
+
+def _joined(one: Errors, other: Errors) -> dict[str, tuple[Problem, ...]]:
+    return {name: tuple(sorted({*one.get(name, ()), *other.get(name, ())})) for name in sorted({*one, *other})}
+
+
+def _under_other_names(loaded: Loaded, errors: Errors) -> Errors:
+    """The ids that a held file claims, and that have no file of their own: nobody else may be meant by them."""
+    claimed = (name for name in loaded.outlines if f"facility/{name}" not in loaded.places.sources)
+    listed = tuple(problem for problems in errors.values() for problem in problems)
+    mine = {name: tuple(p for p in listed if p.code == "facility-file-misplaced") for name in claimed}
+    return {name: problems for name, problems in mine.items() if problems}
+
+
+def _without(loaded: Loaded, frame: Frame, errors: Errors) -> rules.View:
+    """What the rules see where nothing is known of the facilities that are held."""
+    outlines = {name: outline for name, outline in loaded.outlines.items() if name not in errors}
+    broken = loaded.broken | {f"facility/{name}" for name in errors}
+    return rules.View(frame, outlines, loaded.places, loaded.today, broken)
+
+
+def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
+    count = counted(len(problems), "problem")
+    return InventoryError(
+        f"the inventory {root} is invalid: {count}", problems=problems, hint="correct the places listed"
+    )
+
+
+def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame) -> HeldFacility:
+    names = (name, *(old for old in old_facilities(frame.settings.moved, name) if old not in loaded.outlines))
+    outline = loaded.outlines.get(name)
+    plans = [plan.carrier for plan in (outline.plan, outline.successor) if plan] if outline else []
+    sites = [frame.allocations.sites[n] for n in names if n in frame.allocations.sites]
+    later = [site.successor.carrier for site in sites if site.successor]
+    carriers = {*plans, *(site.carrier for site in sites), *later}
+    source = loaded.places.sources.get(f"facility/{name}")
+    files = [source.shown] if source else [p.file for p in problems if p.object == f"facility/{name}"]
+    folder = next(filter(None, map(_province_folder, files)), "")
+    return HeldFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
+
+
+def _province_folder(file: str) -> str:
+    """The province's folder that a file stands in; what stands elsewhere has none."""
+    below = file.rpartition("facilities/")[2].split("/")
+    return below[0] if "facilities/" in file and len(below) > 1 else ""

@@ -1,0 +1,74 @@
+"""Which errors of secrets hold which facilities, and the secrets of all others: complete by themselves.
+
+Apart from `held`, which needs none of the libraries behind the vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from provisioner.base.errors import InventoryError, Problem
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.text import counted
+from provisioner.base.vault import VaultPasswords
+from provisioner.inventory.loader.frozen import Errors, ValidPart, errors_of, partition
+from provisioner.inventory.loader.secrets import carried, check, read_secrets
+from provisioner.inventory.model import Secrets
+from provisioner.inventory.renamed_ids import old_facilities
+
+
+def valid_secrets(
+    root: Path, passwords: VaultPasswords, part: ValidPart, *, tolerate: Collection[str] = ()
+) -> tuple[ValidPart, Secrets]:
+    """Secrets that are complete for what is not held; a facility that lacks its own is held as well.
+
+    Args:
+        root: the inventory's folder.
+        passwords: where the vault's passwords come from.
+        part: what the secrets have to serve.
+        tolerate: codes of problems that the calling command is there to solve.
+
+    Raises:
+        SecretsError: a file cannot be opened.
+        InventoryError: with every problem: some concern all.
+    """
+    read = read_secrets(root, passwords)
+    while True:
+        unread = {f"facility/{name}" for name in part.held}
+        problems = tuple(_of_held(errors_of(check(root, read, part.inventory, unread), tolerate), part.held))
+        accused, stopping = partition(problems, part.held)
+        if stopping:
+            message = f"the secrets of {root} are invalid: {counted(len(problems), 'problem')}"
+            raise InventoryError(message, problems=problems, hint="correct the places listed")
+        if not accused:
+            return part, carried(read, part.inventory).secrets
+        part = _holding(part, accused)
+
+
+def _of_held(problems: Iterable[Problem], held: Mapping[str, HeldFacility]) -> Iterator[Problem]:
+    """Problems; one of a province's logins that is nobody's else is that of those of the province who are held."""
+    for problem in problems:
+        is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
+        province = problem.object.rpartition("/")[2] if is_logins else ""
+        names = tuple(name for name, one in held.items() if province and one.province == province)
+        yield replace(problem, concerns=names) if names else problem
+
+
+def _holding(part: ValidPart, errors: Errors) -> ValidPart:
+    """The same with more facilities held."""
+    inventory = part.inventory
+    held = dict(part.held)
+    for name, problems in errors.items():
+        known = held.get(name)
+        if known is not None:
+            held[name] = replace(known, problems=tuple(sorted({*known.problems, *problems})))
+            continue
+        facility = inventory.facilities.get(name)
+        plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan] if facility else []
+        old = [o for o in old_facilities(inventory.settings.moved, name) if o not in inventory.facilities]
+        province = facility.province if facility else ""
+        held[name] = HeldFacility(name, problems, province, tuple(sorted(set(plans))), (name, *old))
+    facilities = {name: one for name, one in inventory.facilities.items() if name not in held}
+    return ValidPart(inventory.model_copy(update={"facilities": facilities}), dict(sorted(held.items())))

@@ -1,0 +1,1 @@
+"""Rego rules that judge plans. Imports `base`."""

@@ -1,0 +1,331 @@
+"""The one door to regopy: a question goes into a process of its own, and answers come back, or a failure. Never less.
+
+Rules are anybody's who may propose an edit, and the library is a large program in C++ that ends a process where
+memory is short. So each file of rules is asked about in a process of its own: an empty folder, an environment that
+says nothing, bounded time and memory, which are watched from here.
+
+What a query of rules came to. Pure.
+
+What rules said of a plan, from what their evaluation came to. Pure.
+
+Whatever is no clear answer is a refusal: an error, a value of another form, nothing at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from provisioner.base.processes import Running, start_module
+from provisioner.base.text import counted, printable
+from provisioner.inventory.policy_rules.evaluator import QUESTION, Written, WrittenAnswer
+from provisioner.inventory.policy_rules.file import DENY, RegoRule
+
+
+@dataclass(frozen=True, slots=True)
+class RegoAnswer:
+    """What a query came to.
+
+    Attributes:
+        value: as JSON has it; None where nothing was said.
+        error: why it came to nothing; empty where it did.
+        is_defined: whether there is a value.
+        never: whether the error is there whatever is asked, as the text cannot be evaluated at all.
+    """
+
+    value: object = None
+    error: str = ""
+    is_defined: bool = False
+    never: bool = False
+
+
+_LONGEST: Final = 400
+_MOST: Final = 50
+_FIELDS: Final = frozenset({"message", "hint"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RegoFinding:
+    """What one rule has against a plan.
+
+    Attributes:
+        file: the rule's, as the inventory has it.
+        line: the rule's; 0 where it is about the whole file.
+        message: what is wrong.
+        hint: what to do next.
+    """
+
+    file: str
+    line: int
+    message: str
+    hint: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the rule stands."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class RegoVerdict:
+    """What all rules said of a plan.
+
+    Attributes:
+        files: how many files of rules there are.
+        rules: how many rules judged.
+        denied: why the plan is refused.
+        warned: what people should look at.
+        failed: rules that came to no answer, each with why: the plan is refused as well.
+    """
+
+    files: int = 0
+    rules: int = 0
+    denied: tuple[RegoFinding, ...] = ()
+    warned: tuple[RegoFinding, ...] = ()
+    failed: tuple[RegoFinding, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was evaluated and what came of it, in a sentence."""
+        which = f"{counted(self.rules, 'Rego rule')} of {counted(self.files, 'file')}"
+        return f"{which} judged this plan: {len(self.denied)} deny, {len(self.warned)} warn, {len(self.failed)} failed"
+
+    def joined(self, other: RegoVerdict) -> RegoVerdict:
+        """This and another file's."""
+        return RegoVerdict(
+            self.files + other.files,
+            self.rules + other.rules,
+            self.denied + other.denied,
+            self.warned + other.warned,
+            self.failed + other.failed,
+        )
+
+
+def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswer]) -> RegoVerdict:
+    """What one file's rules said.
+
+    Args:
+        file: their file.
+        rules: those that judge.
+        answers: what each came to.
+    """
+    denied: list[RegoFinding] = []
+    warned: list[RegoFinding] = []
+    failed: list[RegoFinding] = []
+    for rule, answer in zip(rules, answers, strict=True):
+        line = rule.head.line
+        if not (answer.is_defined and isinstance(answer.value, list)):
+            failed.append(RegoFinding(file, line, f"{rule.name} {_no_answer(answer)}", _MEND))
+            continue
+        findings = list(_findings(file, line, answer.value))
+        if any(one is None for one in findings):
+            failed.append(RegoFinding(file, line, f"{rule.name} says what is no message", _MESSAGES))
+        said = [one for one in findings if one is not None]
+        (denied if rule.name == DENY else warned).extend(_few(said))
+    return RegoVerdict(1, len(rules), tuple(denied), tuple(warned), tuple(failed))
+
+
+def failed_verdict(file: str, rules: Sequence[RegoRule], why: str) -> RegoVerdict:
+    """The verdict of a file whose evaluation did not come to its end."""
+    return RegoVerdict(1, len(rules), failed=(RegoFinding(file, 0, f"its rules came to no answer: {why}", _MEND),))
+
+
+_MEND: Final = "mend the rule, and try it: provisioner policy test; a plan that was not judged is not applied"
+_MESSAGES: Final = 'a rule\'s message is a text, or {"message": text, "hint": text}'
+
+
+def _no_answer(answer: RegoAnswer) -> str:
+    if answer.error:
+        return f"came to no answer: {answer.error}"
+    return "came to no answer" if not answer.is_defined else "came to what is no set of messages"
+
+
+def _findings(file: str, line: int, values: Sequence[object]) -> Iterator[RegoFinding | None]:
+    for value in values:
+        if isinstance(value, str) and value.strip():
+            yield RegoFinding(file, line, printable(value, _LONGEST))
+        elif isinstance(value, Mapping) and _is_message(value):
+            yield RegoFinding(
+                file, line, printable(value["message"], _LONGEST), printable(value.get("hint", ""), _LONGEST)
+            )
+        else:
+            yield None
+
+
+def _is_message(value: Mapping[str, object]) -> bool:
+    texts = all(isinstance(one, str) for one in value.values())
+    return texts and set(value) <= _FIELDS and bool(str(value.get("message", "")).strip())
+
+
+def _few(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
+    """The first of very many, and how many there are more."""
+    ordered = sorted(findings)
+    if len(ordered) <= _MOST:
+        return ordered
+    more = f"and {counted(len(ordered) - _MOST, 'more message')} of this rule"
+    return [*ordered[:_MOST], RegoFinding(ordered[0].file, ordered[0].line, more)]
+
+
+_MOMENT_S: Final = 0.01
+_MOST_ANSWERED: Final = 16 * 1024 * 1024
+_LONGEST_door: Final = 300
+_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
+
+MOST_SECONDS: Final = 300
+"""How long all files of an inventory may take together."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegoBounds:
+    """How long an evaluation may take, in seconds, and how much memory, in MiB."""
+
+    seconds: int
+    mib: int
+
+    def until(self, end: float) -> RegoBounds:
+        """These, and no longer than up to a moment of the monotonic clock.
+
+        Raises:
+            RegoFailureError: it is over.
+        """
+        left = math.ceil(end - time.monotonic())
+        if left <= 0:
+            raise RegoFailureError("all rules together take too long")
+        return RegoBounds(min(self.seconds, left), self.mib)
+
+
+CHECKED: Final = RegoBounds(20, 512)
+"""A file that is evaluated on no plan at all."""
+TESTED: Final = RegoBounds(60, 512)
+"""A file's tests."""
+JUDGED: Final = RegoBounds(90, 1536)
+"""A file on a plan: with one of twenty thousand changes takes some 550 MiB and a second a rule."""
+
+
+class RegoQuery(NamedTuple):
+    """An expression, and the number of the document that it sees as `input`."""
+
+    expression: str
+    document: int = 0
+
+
+class RegoFailureError(Exception):
+    """An evaluation that did not come to its end."""
+
+
+class RegoUnloadedError(RegoFailureError):
+    """regopy is there and cannot be loaded: a library of the machine's is missing."""
+
+
+class RegoTextFaultError(Exception):
+    """A text that the library does not take: which one, how many characters come before the place, and why."""
+
+    def __init__(self, text: int, offset: int, message: str) -> None:
+        super().__init__(message)
+        self.text = text
+        self.offset = offset
+        self.message = message
+
+
+def is_installed() -> bool:
+    """Whether regopy is there: it is an extra, as it has no build for every machine."""
+    return find_spec("regopy") is not None
+
+
+def ask_rego(
+    texts: Sequence[str], queries: Sequence[RegoQuery], documents: Sequence[object], bounds: RegoBounds
+) -> tuple[RegoAnswer, ...]:
+    """What queries of some texts come to, in their order.
+
+    Args:
+        texts: modules.
+        queries: what is asked.
+        documents: what they see as `input`.
+        bounds: how long it may take, and how much memory.
+
+    Raises:
+        RegoFailureError: it took too long or too much, ended by itself, or wrote what is no answer.
+        RegoTextFaultError: a text is no Rego.
+        RegoUnloadedError: regopy cannot be loaded.
+    """
+    question = {"texts": texts, "queries": queries, "documents": documents, "seconds": bounds.seconds}
+    with tempfile.TemporaryDirectory(prefix="provisioner-rego-") as name, tempfile.TemporaryFile() as written:
+        folder = Path(name)
+        (folder / QUESTION).write_text(json.dumps(question), encoding="utf-8")
+        child = start_module("provisioner.inventory.policy_rules.evaluator", [], _ENVIRONMENT, folder, written)
+        try:
+            _watch(child, bounds)
+        finally:
+            child.kill()
+            child.wait()
+            if child.stdin is not None:
+                with suppress(OSError):
+                    child.stdin.close()
+        written.seek(0)
+        return answers_in(written.read(_MOST_ANSWERED + 1), len(queries))
+
+
+def _watch(child: Running, bounds: RegoBounds) -> None:
+    """Wait for the process to end.
+
+    Raises:
+        RegoFailureError: it had to be ended, or ended otherwise than by an answer.
+    """
+    until = time.monotonic() + bounds.seconds
+    while (code := child.poll()) is None:
+        if time.monotonic() > until:
+            raise RegoFailureError(f"it takes longer than {counted(bounds.seconds, 'second')}")
+        if _resident_mib(child.pid) > bounds.mib:
+            raise RegoFailureError(f"it takes more than {bounds.mib} MiB of memory")
+        time.sleep(_MOMENT_S)
+    if code != 0:
+        ending = f"signal {-code}" if code < 0 else f"code {code}"
+        raise RegoFailureError(f"the process that evaluates it ended by {ending}")
+
+
+def _resident_mib(process: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0  # it ends just now
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
+    """The answers in what the process wrote, which may be anything.
+
+    Raises:
+        RegoFailureError: it is no answer.
+        RegoTextFaultError: it says that a text is no Rego.
+        RegoUnloadedError: it says that regopy cannot be loaded.
+    """
+    try:
+        answered: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}
+        if "unloaded" in answered:
+            why = printable(str(answered["unloaded"]), _LONGEST_door)
+            raise RegoUnloadedError(f"regopy is there and cannot be loaded: {why}")
+        if "fault" in answered:
+            fault = answered["fault"]
+            raise RegoTextFaultError(
+                int(fault["text"]), int(fault["offset"]), printable(str(fault["message"]), _LONGEST_door)
+            )
+        answers = tuple(_answer(one) for one in answered["answers"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise RegoFailureError("the process that evaluates it gave no answer") from None
+    if len(answers) != asked:
+        raise RegoFailureError("the process that evaluates it gave another number of answers")
+    return answers
+
+
+def _answer(one: WrittenAnswer) -> RegoAnswer:
+    error = printable(str(one.get("error", "")), _LONGEST_door)
+    return RegoAnswer(one.get("value"), error, "value" in one and not error, one.get("never") is True)

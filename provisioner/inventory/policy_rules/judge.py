@@ -1,0 +1,473 @@
+"""Files of rules looked over: what keeps them from judging, before there is a plan.
+
+Tests of rules, each with the plan that it is about. Pure.
+
+A test says its plan by `with input as`. regopy 1.5.2 ends by a segmentation fault on many such texts; so the plan is
+worked out first, as a rule of its own, and the test is evaluated on it without these words. That comes to the same
+where a test is about one plan, which is why it has to be.
+
+Rules asked about a plan, and about their tests: each file in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import Problem, Severity
+from provisioner.inventory.policy_rules.engine import (
+    CHECKED,
+    JUDGED,
+    MOST_SECONDS,
+    TESTED,
+    RegoAnswer,
+    RegoFailureError,
+    RegoQuery,
+    RegoTextFaultError,
+    RegoUnloadedError,
+    RegoVerdict,
+    ask_rego,
+    failed_verdict,
+    is_installed,
+    verdict_of,
+)
+from provisioner.inventory.policy_rules.file import (
+    FOLDER,
+    MOST_FILES,
+    RegoFault,
+    RegoFile,
+    RegoModule,
+    RegoRule,
+    RegoWord,
+    RegoWordKind,
+    fault_at,
+)
+from provisioner.inventory.policy_rules.references import InputFields, reference_faults
+
+_ENDS: Final = frozenset({";", "with"})
+_ONE: Final = "a test is about one plan: write a test for each"
+
+
+@dataclass(frozen=True, slots=True)
+class RegoCase:
+    """A test.
+
+    Attributes:
+        rule: the test as it is written.
+        plan: the rule of the text that comes to its plan; empty where it is about none.
+    """
+
+    rule: RegoRule
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegoCases:
+    """The tests of a file.
+
+    Attributes:
+        text: the file's, with each plan as a rule of its own.
+        cases: in their order.
+        faults: what keeps a test from being taken apart.
+    """
+
+    text: str = field(repr=False)
+    cases: tuple[RegoCase, ...] = ()
+    faults: tuple[RegoFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Replacement:
+    """`with input as` and what follows, from its first to its last word."""
+
+    first: RegoWord
+    words: tuple[RegoWord, ...]
+
+    @property
+    def expression(self) -> tuple[RegoWord, ...]:
+        return self.words[3:]
+
+    @property
+    def end(self) -> int:
+        return self.words[-1].offset + len(self.words[-1].text)
+
+
+def cases_of(module: RegoModule) -> RegoCases:
+    """The tests of a file, each apart from its plan."""
+    text, faults = module.text, list[RegoFault]()
+    cases, plans = list[RegoCase](), list[str]()
+    cut: list[_Replacement] = []
+    for rule in module.rules:
+        replaced = list(_replacements(rule.words))
+        cut += replaced
+        faults += _faults(rule, replaced, is_test=rule in module.tests)
+        if rule not in module.tests:
+            continue
+        name = f"plan_at_{rule.head.line}" if replaced else ""
+        cases.append(RegoCase(rule, name))
+        if replaced and len(replaced[0].expression):
+            expression = replaced[0].expression
+            plans.append(f"{name} := {text[expression[0].offset : replaced[0].end]}")
+    for one in reversed(cut):
+        # Its lines stay, so that all that comes after stays where it is.
+        lines = "\n" * text[one.first.offset : one.end].count("\n")
+        text = text[: one.first.offset] + lines + text[one.end :]
+    return RegoCases("\n".join((text, *plans, "")), tuple(cases), tuple(faults))
+
+
+def _replacements(words: Sequence[RegoWord]) -> Iterator[_Replacement]:
+    for number, word in enumerate(words):
+        if word.text != "with" or word.kind is not RegoWordKind.NAME:
+            continue
+        end = number + 1
+        while end < len(words) and not _ends(words[end], word):
+            end += 1
+        yield _Replacement(word, tuple(words[number:end]))
+
+
+def _ends(word: RegoWord, begun: RegoWord) -> bool:
+    """Whether an expression is over: at a bracket around it, at a line of its own, or at what divides."""
+    if word.depth < begun.depth:
+        return True
+    if word.depth > begun.depth or word.text in {"]", ")"}:
+        return False
+    closes = word.text == "}"
+    return (
+        word.text in _ENDS
+        or (word.begins_line and not closes)
+        or (closes and word.begins_line and word.depth < begun.depth)
+    )
+
+
+def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) -> Iterator[RegoFault]:
+    for one in replaced:
+        beginning = [word.text for word in one.words[:3]]
+        if beginning != ["with", "input", "as"] or not one.expression:
+            hint = "write `with input as`, and the whole plan after it"
+            yield fault_at(one.first, "it replaces something else than input", hint)
+        elif not is_test:
+            yield fault_at(one.first, f"{rule.name} is no test, and says a plan", "say it in the test itself")
+    said = {tuple(word.text for word in one.expression) for one in replaced}
+    if len(said) > 1:
+        yield fault_at(replaced[1].first, f"{rule.name} is about several plans", _ONE)
+    own = {word.text for one in replaced for word in one.expression if word.kind is RegoWordKind.NAME}
+    for number, word in enumerate(rule.words[:-1]):
+        if rule.words[number + 1].text == ":=" and word.text in own:
+            hint = "make it a rule of the file of tests"
+            yield fault_at(word, f"the plan of {rule.name} is made of its own {word.text}", hint)
+
+
+NOT_INSTALLED: Final = "rego-not-installed"
+_MOST_FAULTS: Final = 50
+_SCHEMA: Final = Path(__file__).with_name("document.json")
+_NOTHING: Final = {"create": 0, "update": 0, "delete": 0, "viewers": 0, "impact": "none"}
+EMPTY: Final[dict[str, object]] = {
+    "schema": "provisioner/policy-input",
+    "version": 1,
+    "now": {
+        "at": "2021-05-20T12:00:00+07:00",
+        "date": "2021-05-20",
+        "year": 2021,
+        "month": 5,
+        "day": 20,
+        "hour": 12,
+        "minute": 0,
+        "weekday": "thursday",
+    },
+    "inventory": "none",
+    "offline": True,
+    "summary": _NOTHING,
+    "hosts": [],
+    "carriers": [],
+    "provinces": [],
+    "facilities": [],
+    "changes": [],
+}
+"""What rules see of a plan in which nothing changes."""
+_EVALUATOR: Final = (
+    "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34 or later; until then"
+    " nothing is planned or applied"
+)
+_LIBRARIES: Final = (
+    "install what it names (on Debian: apt-get install libatomic1 libstdc++6); until then nothing is planned or applied"
+)
+
+
+@cache
+def input_fields() -> InputFields:
+    """The document that rules see."""
+    return InputFields(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+
+
+def rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool = True) -> tuple[Problem, ...]:
+    """Everything that is wrong with the rules of an inventory, sorted by place.
+
+    Args:
+        files: rules and tests.
+        root: the inventory's folder.
+        evaluates: whether regopy is asked, too, in a process for each file.
+    """
+    return tuple(sorted(_problems(sorted(files), root, evaluates=evaluates)))
+
+
+def _problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool) -> Iterator[Problem]:
+    if not files:
+        return
+    if len(files) > MOST_FILES:
+        message = f"{FOLDER} holds more than {MOST_FILES} files of Rego"
+        yield Problem(str(root / FOLDER), 0, 0, "rego-form", message, "put what belongs together into one", FOLDER)
+        return
+    if not is_installed():
+        message = f"the rules of {FOLDER} cannot be evaluated: regopy is not installed"
+        yield Problem(str(root / FOLDER), 0, 0, NOT_INSTALLED, message, _EVALUATOR, FOLDER)
+    modules, end = {file: file.module for file in files}, time.monotonic() + MOST_SECONDS
+    rules = {file.name: file for file in files if not file.is_test}
+    tests = {file.name: file for file in files if file.is_test}
+    for name, file in tests.items():
+        if name not in rules:
+            hint = f"call it {{rules}}_test.rego, or write {FOLDER}/{name}.rego"
+            yield problem_of(
+                root, file, RegoFault(1, 1, "rego-form", f"there are no rules {name} for these tests", hint)
+            )
+    for name, file in rules.items():
+        test = tests.get(name)
+        yield from _of_one(root, modules, file, test, end if evaluates and is_installed() else None)
+        if test is None or not modules[test].tests:
+            hint = f"write {FOLDER}/{name}_test.rego; provisioner policy test runs it"
+            fault = RegoFault(0, 0, "rego-untested", "no test shows that these rules hold anything back", hint)
+            yield problem_of(root, file, fault, Severity.WARNING)
+
+
+def _of_one(
+    root: Path, modules: dict[RegoFile, RegoModule], file: RegoFile, test: RegoFile | None, end: float | None
+) -> Iterator[Problem]:
+    """The problems of a file of rules, and of its tests; regopy is asked up to a moment, or not at all."""
+    module, faults = modules[file], static_faults(modules[file])
+    listed = [problem_of(root, file, fault) for fault in faults]
+    if test is not None:
+        listed += [problem_of(root, test, fault) for fault in static_faults(modules[test], tested=module)]
+    yield from listed
+    if not listed and end is not None:
+        both = [file, *([test] if test else [])]
+        fault_of = evaluation_fault([modules[one] for one in both], module, end)
+        if fault_of is not None:
+            number, fault = fault_of
+            yield problem_of(root, both[number], fault)
+
+
+def static_faults(module: RegoModule, tested: RegoModule | None = None) -> list[RegoFault]:
+    """What is wrong with a file by its text alone."""
+    faults = list(module.faults)
+    faults = faults or [*reference_faults(module, input_fields(), tested), *cases_of(module).faults * module.is_test]
+    return faults[:_MOST_FAULTS]
+
+
+def evaluation_fault(modules: Sequence[RegoModule], judging: RegoModule, end: float) -> tuple[int, RegoFault] | None:
+    """What regopy itself has against a file of rules and its tests: which of the two it is, and what; None if nothing.
+
+    It is asked about a plan in which nothing changes: what depends on a plan is seen when there is one.
+    """
+    names = sorted({rule.name for rule in judging.judging})
+    names += [rule.name for one in modules if one.is_test for rule in one.tests]
+    texts = [cases_of(one).text if one.is_test else one.text for one in modules]
+    try:
+        answers = ask_rego(
+            texts, [RegoQuery(f"data.{judging.package}.{name}") for name in names], [EMPTY], CHECKED.until(end)
+        )
+    except RegoTextFaultError as error:
+        return error.text, text_fault(modules[error.text], error)
+    except RegoUnloadedError as error:
+        return 0, unloaded_fault(error)
+    except RegoFailureError as error:
+        return 0, RegoFault(0, 0, "rego-form", f"it cannot be evaluated: {error}", "make the rules simpler")
+    never = next((answer for answer in answers if answer.never), None)
+    return (0, never_fault(never)) if never else None
+
+
+def unloaded_fault(error: RegoUnloadedError) -> RegoFault:
+    """What the machine lacks for any rule to be evaluated."""
+    return RegoFault(0, 0, NOT_INSTALLED, f"it cannot be evaluated: {error}", _LIBRARIES)
+
+
+def text_fault(module: RegoModule, error: RegoTextFaultError) -> RegoFault:
+    """What regopy has against a text."""
+    before = module.text.encode()[: error.offset].decode(errors="replace")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return RegoFault(line, column, "rego-form", f"it is no Rego: {error.message}", "correct it there, or just before")
+
+
+def never_fault(answer: RegoAnswer) -> RegoFault:
+    """What regopy has against all that a file says."""
+    return RegoFault(0, 0, "rego-form", f"it cannot be evaluated: {answer.error}", "correct the rule")
+
+
+def problem_of(root: Path, file: RegoFile, fault: RegoFault, severity: Severity = Severity.ERROR) -> Problem:
+    """A fault of a file as a problem of the inventory."""
+    message = f"{file.path}: {fault.message}"
+    return Problem(
+        str(root / file.path), fault.line, fault.column, fault.code, message, fault.hint, file.path, severity
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RegoJudgement:
+    """What the rules of an inventory said of a plan, or why they cannot judge any.
+
+    Attributes:
+        verdict: what they said.
+        problems: why they say nothing of any plan; there is no verdict then.
+    """
+
+    verdict: RegoVerdict
+    problems: tuple[Problem, ...] = ()
+
+
+def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object]) -> RegoJudgement:
+    """Ask all rules about a plan.
+
+    Args:
+        files: rules and tests of the inventory.
+        root: its folder.
+        document: what rules see of the plan.
+    """
+    problems = [one for one in rego_problems(files, root, evaluates=False) if one.severity is Severity.ERROR]
+    verdict, end = RegoVerdict(), time.monotonic() + MOST_SECONDS
+    for file in sorted(files):
+        if problems or file.is_test:
+            continue
+        judged = _judged(file, root, document, end)
+        if isinstance(judged, Problem):
+            problems.append(judged)
+        else:
+            verdict = verdict.joined(judged)
+    return RegoJudgement(verdict, tuple(problems))
+
+
+def _judged(file: RegoFile, root: Path, document: Mapping[str, object], end: float) -> RegoVerdict | Problem:
+    module = file.module
+    text, named = module.placed()
+    try:
+        queries = [RegoQuery(f"data.{module.package}.{name}") for name in named]
+        answers = ask_rego([text], queries, [document], JUDGED.until(end))
+    except RegoTextFaultError as error:
+        return problem_of(root, file, text_fault(module, error))
+    except RegoUnloadedError as error:
+        return problem_of(root, file, unloaded_fault(error))
+    except RegoFailureError as error:
+        return failed_verdict(file.path, module.judging, str(error))
+    never = next((answer for answer in answers if answer.never), None)
+    if never is not None:
+        return problem_of(root, file, never_fault(never))
+    return verdict_of(file.path, tuple(named.values()), answers)
+
+
+class RegoTestEnd(StrEnum):
+    """How a test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNTESTED = "untested"
+    """Of a rule: no test fails without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegoTest:
+    """A test, or a rule that none needs.
+
+    Attributes:
+        file: where it stands.
+        line: the same.
+        name: what it is called.
+        end: how it ended.
+        detail: why it failed, where there is something to be said.
+    """
+
+    file: str
+    line: int
+    name: str
+    end: RegoTestEnd
+    detail: str = ""
+
+
+def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:
+    """Run every test of files that have no problems, and see of each rule whether a test needs it.
+
+    A rule is needed if a test that passed fails once the rule is called otherwise.
+    """
+    tests = {file.name: file for file in files if file.is_test}
+    pairs = [(file, tests[file.name]) for file in sorted(files) if not file.is_test and file.name in tests]
+    alone = [file for file in sorted(files) if not file.is_test and file.name not in tests]
+    end = time.monotonic() + MOST_SECONDS
+    ended = [one for pair in pairs for one in _tests_of(*pair, end)]
+    ended += [
+        RegoTest(file.path, rule.head.line, rule.name, RegoTestEnd.UNTESTED)
+        for file in alone
+        for rule in file.module.judging
+    ]
+    return tuple(ended)
+
+
+def _tests_of(file: RegoFile, test: RegoFile, end: float) -> Iterator[RegoTest]:
+    rules, tests = file.module, _PlannedTests.of(file.module, test.module, end)
+    answers = tests.answers(rules.text)
+    for rule, answer in zip(test.module.tests, answers, strict=True):
+        passed = _passed(answer)
+        detail = "" if passed else answer.error or "its conditions do not all hold"
+        yield RegoTest(
+            test.path, rule.head.line, rule.name, RegoTestEnd.PASSED if passed else RegoTestEnd.FAILED, detail
+        )
+    if not all(map(_passed, answers)):
+        return
+    for rule in rules.judging:
+        if all(map(_passed, tests.answers(rules.without(rule)))):
+            yield RegoTest(file.path, rule.head.line, rule.name, RegoTestEnd.UNTESTED, "no test fails without it")
+
+
+def _passed(answer: RegoAnswer) -> bool:
+    return answer.is_defined and answer.value is True
+
+
+@dataclass(frozen=True, slots=True)
+class _PlannedTests:
+    """The tests of a file, with the plan that each is about, or why there is none; `end` is when time is over."""
+
+    module: RegoModule
+    cases: RegoCases
+    plans: tuple[RegoAnswer, ...]
+    end: float
+
+    @classmethod
+    def of(cls, rules: RegoModule, tests: RegoModule, end: float) -> _PlannedTests:
+        cases = cases_of(tests)
+        asked = [RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
+        answers = iter(_asked([rules.text, cases.text], asked, [EMPTY], end))
+        plans = (next(answers) if case.plan else RegoAnswer(EMPTY, is_defined=True) for case in cases.cases)
+        return cls(tests, cases, tuple(plans), end)
+
+    def answers(self, text: str) -> tuple[RegoAnswer, ...]:
+        """What each test comes to, with some text of the rules."""
+        queries = [RegoQuery(f"data.{self.module.package}.{c.rule.name}", n) for n, c in enumerate(self.cases.cases)]
+        came_to = _asked([text, self.cases.text], queries, [plan.value for plan in self.plans], self.end)
+        return tuple(
+            answer if plan.is_defined else RegoAnswer(error=plan.error or "its plan comes to nothing")
+            for plan, answer in zip(self.plans, came_to, strict=True)
+        )
+
+
+def _asked(
+    texts: Sequence[str], queries: Sequence[RegoQuery], documents: Sequence[object], end: float
+) -> tuple[RegoAnswer, ...]:
+    """What some queries come to, up to a moment; a failure of the whole is each one's."""
+    try:
+        return ask_rego(texts, queries, documents, TESTED.until(end))
+    except RegoTextFaultError as error:
+        why = f"it is no Rego: {error.message}"
+    except RegoFailureError as error:
+        why = str(error)
+    return tuple(RegoAnswer(error=why) for _ in queries)

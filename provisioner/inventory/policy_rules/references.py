@@ -1,0 +1,416 @@
+"""What the names in rules stand for, and which of them stand for nothing. Pure.
+
+In Rego what is not there is no error: a condition with a slip of the pen in it never holds, and the rule never
+refuses anything. So each name has to be declared, each field has to be one of the document, and what a field is
+compared with has to be something that it may be.
+
+The functions that rules may call: what comes to the same for the same plan, and reaches nothing. Pure.
+
+What rules may refer to: the fields of the document that they see, by its JSON FieldSchema. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Final
+
+from provisioner.base.text import Document, asked, nearest
+from provisioner.inventory.policy_rules.file import (
+    JUDGING,
+    KEYWORDS,
+    RegoFault,
+    RegoModule,
+    RegoRule,
+    RegoWord,
+    RegoWordKind,
+    fault_at,
+)
+
+_LISTED: Final = """
+abs array.concat array.flatten array.reverse array.slice ceil concat contains count endswith floor format_int
+glob.match indexof intersection is_array is_boolean is_null is_number is_object is_set is_string lower max min
+numbers.range object.filter object.get object.keys object.remove object.subset object.union product regex.is_valid
+regex.match round sort split sprintf startswith strings.any_prefix_match strings.any_suffix_match strings.count
+strings.reverse substring sum time.add_date time.clock time.date time.diff time.format time.parse_rfc3339_ns
+time.weekday to_number trim trim_left trim_prefix trim_right trim_space trim_suffix type_name union upper
+"""
+ALLOWED: Final = frozenset(_LISTED.split())
+
+
+FieldSchema = Document
+
+
+@dataclass(frozen=True)
+class InputFields:
+    """The document that rules see, as its schema has it."""
+
+    schema: FieldSchema
+
+    @property
+    def root(self) -> FieldSchema:
+        """The whole document."""
+        return self.schema
+
+    def field(self, node: FieldSchema, name: str) -> FieldSchema | None:
+        """A field of an object; None where it has none of this name, or is no object."""
+        below = self._resolved(node).get("properties", {})
+        return self._resolved(below[name]) if name in below else None
+
+    def element(self, node: FieldSchema) -> FieldSchema | None:
+        """What an array is of; None of what is none."""
+        items = self._resolved(node).get("items")
+        return self._resolved(items) if items else None
+
+    def names(self, node: FieldSchema) -> tuple[str, ...]:
+        """The fields of an object."""
+        return tuple(self._resolved(node).get("properties", {}))
+
+    def kind(self, node: FieldSchema) -> str:
+        """What it is: `object`, `array`, `string`, `integer`, `boolean`."""
+        resolved = self._resolved(node)
+        return str(resolved.get("type") or ("string" if isinstance(resolved.get("const"), str) else "integer"))
+
+    def values(self, node: FieldSchema) -> tuple[str, ...]:
+        """All values that a text may have; none where it may have any."""
+        return tuple(self._resolved(node).get("enum", ()))
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """Every field's name, wherever it stands."""
+        return frozenset(self._all_names(self.schema))
+
+    def _all_names(self, node: FieldSchema) -> Iterator[str]:
+        node = self._resolved(node)
+        for name, below in node.get("properties", {}).items():
+            yield name
+            yield from self._all_names(below)
+        if "items" in node:
+            yield from self._all_names(node["items"])
+
+    def _resolved(self, node: FieldSchema) -> FieldSchema:
+        reference = node.get("$ref")
+        if not isinstance(reference, str):
+            return node
+        return dict(self.schema["$defs"][reference.rpartition("/")[2]])
+
+
+_COMPARES: Final = frozenset({"==", "!=", "<", ">", "<=", ">=", "="})
+_ENDS: Final = frozenset({";", "}", ")", "]", "|", ","})
+_LITERALS: Final = {"integer": RegoWordKind.NUMBER, "string": RegoWordKind.TEXT}
+_OWN_FIELDS: Final = frozenset({"message", "hint"})
+"""What a rule's own answer may have."""
+_REFERENCE: Final = "rego-reference"
+_LISTED_references: Final = 12
+_MOST: Final = 50
+_SCHEMA: Final = "see provisioner schema policy-input"
+_WHY_NOT: Final = {
+    "http.": "it asks other machines",
+    "net.": "it asks other machines",
+    "providers.": "it asks other machines",
+    "opa.": "it gives the environment away",
+    "rand.": "it comes to something else each time",
+    "uuid.": "it comes to something else each time",
+    "time.now_ns": "the moment is input.now, so that tests can say which one",
+    "trace": "nobody would read it",
+    "print": "nobody would read it",
+    "io.jwt.": "plans hold no tokens",
+    "crypto.": "plans hold no secrets",
+}
+_Types = dict[str, FieldSchema | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A name with what is taken of it, e.g. `input.changes[_].impact`.
+
+    Attributes:
+        base: the name.
+        steps: the fields, each with its word; None for an index that is no text.
+        begin: the number of the name among the words.
+        end: the number of the first word after it.
+        is_call: whether it is called.
+    """
+
+    base: RegoWord
+    steps: tuple[tuple[str | None, RegoWord], ...]
+    begin: int
+    end: int
+    is_call: bool
+
+    @property
+    def dotted(self) -> str:
+        return ".".join((self.base.text, *(step or "[]" for step, _ in self.steps)))
+
+
+def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule | None = None) -> list[RegoFault]:
+    """The first names of a file that stand for nothing, or for what no rule may use.
+
+    Args:
+        module: the file.
+        fields: the document that rules see.
+        tested: of tests, the file that they are for.
+    """
+    listed = (*module.rules, *(tested.rules if tested else ()))
+    scope = _Scope(
+        module,
+        fields,
+        rules=frozenset(rule.name for rule in listed),
+        functions=frozenset(rule.name for rule in listed if rule.is_function),
+        known=fields.all_names | _OWN_FIELDS | _keys(module) | (_keys(tested) if tested else frozenset()),
+    )
+    faults = (fault for rule in module.rules for fault in scope.faults(rule))
+    return list(dict.fromkeys(islice(faults, _MOST)))
+
+
+def _keys(module: RegoModule) -> frozenset[str]:
+    """The keys of objects that a file's rules make."""
+    return frozenset(key for rule in module.rules for key, _ in _object_keys(rule.words))
+
+
+def _object_keys(words: Sequence[RegoWord]) -> Iterator[tuple[str, RegoWord]]:
+    for word, after in pairwise(words):
+        if word.kind is RegoWordKind.TEXT and after.text == ":" and word.value is not None:
+            yield word.value, word
+
+
+@dataclass(frozen=True)
+class _Scope:
+    module: RegoModule
+    fields: InputFields
+    rules: frozenset[str]
+    functions: frozenset[str]
+    known: frozenset[str]
+
+    def faults(self, rule: RegoRule) -> Iterator[RegoFault]:
+        words = rule.words
+        declared = _declared(rule)
+        for word in declared.values():
+            if word.text in {"input", *self.rules}:
+                yield fault_at(word, f"{word.text} is declared anew", "give what is declared another name")
+        types = self._types(rule)
+        if self.module.is_test:
+            yield from self._of_test_documents(words)
+        number = 2 if rule.is_default else 1
+        while number < len(words):
+            word = words[number]
+            if (
+                word.kind is RegoWordKind.NAME
+                and word.text not in KEYWORDS - {"input", "data"}
+                and not _is_step(words, number)
+            ):
+                chain = _chain(words, number)
+                yield from self._of_chain(chain, words, declared, types)
+            elif word.text == "with" and not self.module.is_test:
+                yield fault_at(word, "it puts something in the place of the plan: only tests do", "take `with` out")
+            number += 1
+
+    def _types(self, rule: RegoRule) -> _Types:
+        """What each declared name is of the document, as far as that can be told."""
+        types: _Types = {}
+        words = rule.words
+        for number, word in enumerate(words):
+            if word.text in {"some", "every"} and word.kind is RegoWordKind.NAME:
+                names, place = _names_after(words, number)
+                if place < len(words) and words[place].text == "in" and names:
+                    self._note(types, names[-1], self._element(words, place + 1, types))
+                    for key in names[:-1]:
+                        self._note(types, key, None)
+            elif word.kind is RegoWordKind.NAME and number + 1 < len(words) and words[number + 1].text == ":=":
+                self._note(types, word.text, self._whole(words, number + 2, types))
+        return types
+
+    @staticmethod
+    def _note(types: _Types, name: str, node: FieldSchema | None) -> None:
+        """Keep what a name is; one that is declared twice as different things is nothing that is known."""
+        types[name] = node if name not in types or types[name] == node else None
+
+    def _element(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
+        node = self._whole(words, number, types)
+        return self.fields.element(node) if node is not None else None
+
+    def _whole(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
+        """What a chain is that nothing follows."""
+        if number >= len(words) or words[number].kind is not RegoWordKind.NAME:
+            return None
+        chain = _chain(words, number)
+        after = words[chain.end] if chain.end < len(words) else None
+        if chain.is_call or not (after is None or after.begins_line or after.text in _ENDS or after.text == "{"):
+            return None
+        return self._node(chain, types)
+
+    def _node(self, chain: _Chain, types: _Types) -> FieldSchema | None:
+        """The part of the document that a chain names; None where that is not known."""
+        node = self.fields.root if chain.base.text == "input" else types.get(chain.base.text)
+        for step, _ in chain.steps:
+            if node is None:
+                return None
+            node = self.fields.element(node) if step is None else self.fields.field(node, step)
+        return node
+
+    def _of_chain(
+        self, chain: _Chain, words: Sequence[RegoWord], declared: Mapping[str, RegoWord], types: _Types
+    ) -> Iterator[RegoFault]:
+        base = chain.base.text
+        if chain.is_call:
+            yield from self._of_call(chain)
+            return
+        if base == "data":
+            hint = "use input, and rules of this file"
+            yield fault_at(chain.base, "it reads data: a file of rules stands alone", hint, _REFERENCE)
+        elif base != "input" and base not in declared and base not in self.rules and base != "_":
+            close = asked(nearest(base, sorted({*declared, *self.rules, "input"})))
+            hint = f"{close} declare it: some {base} in …, or {base} := …".lstrip()
+            yield fault_at(chain.base, f"nothing declares {base}", hint, _REFERENCE)
+        elif base in JUDGING and not self.module.is_test:
+            yield fault_at(chain.base, f"a rule reads {base}: only tests do", "judge by the plan", _REFERENCE)
+        yield from self._of_steps(chain, types)
+        node = self._node(chain, types)
+        if node is not None:
+            yield from self._of_comparison(chain, node, words)
+
+    def _of_call(self, chain: _Chain) -> Iterator[RegoFault]:
+        name = chain.dotted
+        if name in self.functions or name in ALLOWED or name == "set":
+            return
+        message = f"rules cannot call {name}: {_why_not(name)}"
+        hint = (
+            asked(nearest(name, sorted(ALLOWED | self.functions))) or "what rules may call: provisioner policy --help"
+        )
+        yield fault_at(chain.base, message, hint, "rego-function")
+
+    def _of_steps(self, chain: _Chain, types: _Types) -> Iterator[RegoFault]:
+        node = self.fields.root if chain.base.text == "input" else types.get(chain.base.text)
+        for step, word in chain.steps:
+            if node is None:
+                if step is not None and step not in self.known:
+                    yield self._no_field(step, word, self.known)
+                continue
+            kind = self.fields.kind(node)
+            if step is None and kind != "array":
+                yield fault_at(word, f"an index into {kind}", "only lists have numbers", _REFERENCE)
+                return
+            if step is None:
+                node = self.fields.element(node)
+                continue
+            below = self.fields.field(node, step)
+            if below is None:
+                yield self._no_field(step, word, self.fields.names(node))
+                return
+            node = below
+
+    @staticmethod
+    def _no_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> RegoFault:
+        listed = sorted(names)
+        close = asked(nearest(step, listed))
+        hint = close or (f"there are {', '.join(listed)}" if len(listed) <= _LISTED_references else _SCHEMA)
+        return fault_at(word, f"the plan has no {step[:60]} there, so that this never holds", hint, _REFERENCE)
+
+    def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
+        """What a field is compared with has to be a value that it may have."""
+        for other in self._compared_with(chain, words):
+            kind, values = self.fields.kind(node), self.fields.values(node)
+            wanted = _LITERALS.get(kind)
+            if other.kind in _LITERALS.values() and other.kind is not wanted:
+                message = f"{chain.dotted} is {_A_KIND.get(kind, kind)}, and is compared with {other.text[:40]}"
+                yield fault_at(other, message, "compare it with what it may be", _REFERENCE)
+            elif values and other.value is not None and other.value not in values:
+                close = asked(nearest(other.value, values))
+                hint = f"{close} it is one of {', '.join(values)}".lstrip()
+                yield fault_at(other, f"{chain.dotted} is never {other.text[:40]}", hint, _REFERENCE)
+
+    @staticmethod
+    def _compared_with(chain: _Chain, words: Sequence[RegoWord]) -> Iterator[RegoWord]:
+        end, first = chain.end, chain.begin
+        if end + 1 < len(words) and words[end].text in _COMPARES:
+            yield words[end + 1]
+        if first > 1 and words[first - 1].text in _COMPARES:
+            yield words[first - 2]
+        if end + 1 < len(words) and words[end].text == "in" and words[end + 1].text in {"{", "["}:
+            inner = words[end + 1].depth
+            for word in words[end + 2 :]:
+                if word.depth <= inner:
+                    break
+                if word.kind is RegoWordKind.TEXT:
+                    yield word
+
+    def _of_test_documents(self, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
+        """The keys of what tests put in the plan's place: one that the document does not have proves nothing."""
+        names = self.fields.all_names | _OWN_FIELDS
+        for key, word in _object_keys(words):
+            if key not in names:
+                yield self._no_field(key, word, names)
+
+
+def _why_not(function: str) -> str:
+    """Why rules may not call a function, the rest of a sentence."""
+    return next((why for name, why in _WHY_NOT.items() if function.startswith(name)), "no rule has needed it yet")
+
+
+_A_KIND: Final = {"integer": "a number", "string": "a text", "boolean": "true or false", "array": "a list"}
+
+
+def _is_step(words: Sequence[RegoWord], number: int) -> bool:
+    return words[number - 1].text == "." and words[number].touches
+
+
+def _chain(words: Sequence[RegoWord], number: int) -> _Chain:
+    base, place = words[number], number + 1
+    steps: list[tuple[str | None, RegoWord]] = []
+    while place < len(words) and words[place].touches:
+        if words[place].text == "." and place + 1 < len(words):
+            steps.append((words[place + 1].text, words[place + 1]))
+            place += 2
+        elif words[place].text == "[":
+            end = next(n for n in range(place + 1, len(words)) if words[n].depth == words[place].depth)
+            inside = words[place + 1 : end]
+            steps.append((inside[0].value if len(inside) == 1 else None, words[place]))
+            place = end + 1
+        else:
+            break
+    is_call = place < len(words) and words[place].text == "(" and words[place].touches
+    return _Chain(base, tuple(steps), number, place, is_call)
+
+
+def _names_after(words: Sequence[RegoWord], number: int) -> tuple[list[str], int]:
+    """The names after `some` or `every`, and the number of the word after them."""
+    names, place = [], number + 1
+    while (
+        place < len(words) and words[place].kind is RegoWordKind.NAME and words[place].text not in KEYWORDS - {"input"}
+    ):
+        names.append(words[place].text)
+        place += 1
+        if place < len(words) and words[place].text == ",":
+            place += 1
+    return names, place
+
+
+def _declared(rule: RegoRule) -> dict[str, RegoWord]:
+    """The names that a rule declares, each with where."""
+    words = rule.words
+    declared = {word.text: word for word in rule.arguments or () if word.kind is RegoWordKind.NAME}
+    for number, word in enumerate(words):
+        if word.text in {"some", "every"} and word.kind is RegoWordKind.NAME:
+            names, _ = _names_after(words, number)
+            declared |= {name: words[number + 1] for name in names if name != "_"}
+        elif word.text == ":=" and number and word is not words[0]:
+            declared |= _assigned(words, number)
+    declared.pop(rule.name, None)
+    return {name: word for name, word in declared.items() if name not in KEYWORDS - {"input"}}
+
+
+def _assigned(words: Sequence[RegoWord], number: int) -> dict[str, RegoWord]:
+    """The names on the left side of a `:=`."""
+    before = words[number - 1]
+    if before.kind is RegoWordKind.NAME:
+        return {before.text: before}
+    if before.text not in {"]", "}"}:
+        return {}
+    taken = {}
+    for word in reversed(words[: number - 1]):
+        if word.depth <= before.depth:
+            break
+        if word.kind is RegoWordKind.NAME:
+            taken[word.text] = word
+    return taken

@@ -1,0 +1,201 @@
+"""Ids that became others (`moved` in inventory.yml): what goes over to the new name. Pure.
+
+A site's address, its ports, its pre-shared key and its cameras' logins belong to the site, whatever it is
+called: they go over to the new id, and leave no tombstone. Paths are another matter. MediaMTX knows no
+renaming: under a new name a path is a new path, and who reads the old one is cut. So relays serve both
+names for as long as the entry is there, each with a source of its own; that costs a second session with
+each camera, and is what cuts nobody.
+
+Ids of what is new: the number after the highest one in use. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from provisioner.inventory.model import Allocations, CarrierSecrets, Move, Secrets, SiteAllocation, Tombstone
+
+DEVICE_DIGITS: Final = 2
+"""Digits that cameras and recorders are numbered with, at least."""
+_FACILITY_DIGITS: Final = 3
+
+
+def facility_prefix(province: str) -> str:
+    """`kcl`, and the first letters of a province's slug."""
+    return "kcl-" + "".join(word[0] for word in province.split("-"))
+
+
+def next_facility(province: str, used: Iterable[str]) -> str:
+    """The id of a province's next facility.
+
+    Args:
+        province: its slug.
+        used: the ids that are or were in use.
+    """
+    return next_free(facility_prefix(province), _FACILITY_DIGITS, used)
+
+
+def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:
+    """`prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
+    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,9}})")
+    numbers = [int(match[1]) for name in used if (match := pattern.fullmatch(name))]
+    return f"{prefix}-{max(numbers, default=0) + 1:0{digits}}"
+
+
+T = TypeVar("T")
+_FACILITY, _DEVICE = 2, 3
+
+
+def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
+    """The names that a path had, the latest first; none where nothing of it was moved."""
+    names: list[str] = []
+    here = name
+    while move := _latest(moves, here):
+        here = move.old + here[len(move.new) :]
+        if here in names or here == name:
+            break  # a circle, which the rules report
+        names.append(here)
+    return tuple(names)
+
+
+def _latest(moves: Sequence[Move], name: str) -> Move | None:
+    """The move that gave a name its longest beginning: a device's before its facility's."""
+    fitting = [m for m in moves if (name == m.new or name.startswith(m.new + "/")) and _is_of_one_kind(m)]
+    return max(fitting, key=lambda move: len(move.new), default=None)
+
+
+def _is_of_one_kind(move: Move) -> bool:
+    """Tell whether a facility became a facility, or a device a device; the rules report another one."""
+    return len(_parts(move.old)) == len(_parts(move.new))
+
+
+def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
+    """The ids that a facility had, the latest first."""
+    before = {
+        _parts(m.new)[1]: _parts(m.old)[1] for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _FACILITY
+    }
+    return _chain(before, facility)
+
+
+def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
+    """The ids that a device of a facility had, the latest first."""
+    known = {facility, *old_facilities(moves, facility)}
+    own = [m for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _DEVICE and _parts(m.new)[1] in known]
+    return _chain({_parts(m.new)[2]: _parts(m.old)[2] for m in own}, device)
+
+
+def _parts(prefix: str) -> list[str]:
+    return prefix.split("/")
+
+
+def _chain(before: Mapping[str, str], name: str) -> tuple[str, ...]:
+    names: list[str] = []
+    while (name := before.get(name, "")) and name not in names:
+        names.append(name)
+    return tuple(names)
+
+
+# --- the lock -------------------------------------------------------------------------------------
+
+
+def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Allocations:
+    """A lock in which what was moved stands under its new id; the same one where nothing has to.
+
+    Args:
+        lock: as it is recorded.
+        moves: the inventory's.
+        devices: the devices of every facility that there is.
+    """
+    taken = {name: old for name in devices if (old := _source(lock.sites, moves, name, devices))}
+    sites: dict[str, SiteAllocation] = {}
+    renamed = {old: new for new, old in taken.items()}
+    for name, site in lock.sites.items():
+        new = renamed.get(name, name)
+        sites[new] = _renamed_ports(site, moves, new, devices.get(new, ()))
+    if list(sites.items()) == list(lock.sites.items()):
+        return lock
+    stones = tuple(_renamed_stone(stone, renamed) for stone in lock.tombstones)
+    marks = tuple(_renamed_mark(mark, renamed) for mark in lock.protected)
+    return lock.model_copy(update={"sites": dict(sorted(sites.items())), "tombstones": stones, "protected": marks})
+
+
+def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there: Collection[str]) -> str | None:
+    """The old id from which something goes over to a facility that has nothing of its own."""
+    if name in known:
+        return None
+    return next((old for old in old_facilities(moves, name) if old in known and old not in there), None)
+
+
+def _renamed_ports(
+    site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
+) -> SiteAllocation:
+    """A site whose ports and numbers stand under its devices' new ids; the same one where nothing has to."""
+    ports = dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
+    asked = dict(sorted(_by_device(site.asked_ports, moves, facility, devices).items())) or None
+    numbers = dict(sorted(_by_device(site.device_numbers, moves, facility, devices).items())) or None
+    if (ports, asked, numbers) == (site.ports, site.onvif_ports, site.numbers):
+        return site
+    return site.model_copy(update={"ports": ports, "onvif_ports": asked, "numbers": numbers})
+
+
+def _renamed_stone(stone: Tombstone, renamed: Mapping[str, str]) -> Tombstone:
+    pool, owner = (_renamed_site(text, renamed) for text in (stone.pool, stone.object))
+    return stone.model_copy(update={"pool": pool, "object": owner})
+
+
+def _renamed_site(text: str, renamed: Mapping[str, str]) -> str:
+    parts = text.split("/")
+    return "/".join([parts[0], renamed.get(parts[1], parts[1]), *parts[2:]]) if parts[0] == "site" else text
+
+
+def _renamed_mark(mark: str, renamed: Mapping[str, str]) -> str:
+    kind, _, name = mark.partition("/")
+    return f"{kind}/{renamed.get(name, name)}" if kind == "facility" else mark
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Secrets:
+    """Secrets in which what was moved stands under its new id; the same ones where nothing has to."""
+    if not moves:
+        return secrets
+    cameras = _moved_logins(secrets.cameras, moves, devices)
+    of_carriers = {name: _moved_logins(logins, moves, devices) for name, logins in secrets.carrier_cameras.items()}
+    carriers = {name: _moved_carrier(carrier, moves, devices) for name, carrier in secrets.carriers.items()}
+    return secrets.model_copy(update={"cameras": cameras, "carrier_cameras": of_carriers, "carriers": carriers})
+
+
+def _moved_logins(
+    known: Mapping[str, Mapping[str, T]], moves: Sequence[Move], devices: Mapping[str, Collection[str]]
+) -> dict[str, dict[str, T]]:
+    cameras = _renamed(known, moves, devices)
+    return {name: _by_device(logins, moves, name, devices.get(name, ())) for name, logins in cameras.items()}
+
+
+def _by_device(logins: Mapping[str, T], moves: Sequence[Move], facility: str, devices: Collection[str]) -> dict[str, T]:
+    renamed = dict(logins)
+    for device in sorted(set(devices) - set(renamed)):
+        old = next((o for o in old_devices(moves, facility, device) if o in renamed and o not in devices), None)
+        if old:
+            renamed[device] = renamed.pop(old)
+    return renamed
+
+
+def _moved_carrier(
+    carrier: CarrierSecrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]
+) -> CarrierSecrets:
+    psks, following = _renamed(carrier.site_psks, moves, devices), _renamed(carrier.next_psks, moves, devices)
+    return carrier.model_copy(update={"site_psks": psks, "next_psks": following})
+
+
+def _renamed(values: Mapping[str, T], moves: Sequence[Move], there: Collection[str]) -> dict[str, T]:
+    taken = {old: name for name in there if (old := _source(values, moves, name, there))}
+    return {taken.get(name, name): value for name, value in values.items()}
+
+
+def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collection[str]) -> dict[str, str]:
+    """Which file holds a facility's logins, by the facility's new id."""
+    return _renamed(owners, moves, there)

@@ -1,0 +1,413 @@
+"""Rules on the lock: what is recorded is consistent, and everything that needs an entry has one.
+
+Rules on the UDP ports at which relays take WireGuard, and on which of them gateways dial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from provisioner.base.errors import Problem, Severity
+from provisioner.inventory.allocate import next_pool_carrier_of, numbered, pool_carrier_of, ported, prefix_carriers_of
+from provisioner.inventory.model import (
+    CentreAllocation,
+    Operating,
+    OwnKeyStage,
+    Recovery,
+    Relay,
+    RelayAllocation,
+    SiteAllocation,
+    relays_of,
+)
+from provisioner.inventory.outline import Outline
+from provisioner.inventory.rules.view import OwnerPath, View
+
+ALLOCATION_MISSING = "allocation-missing"
+HOST_KEYS_MISSING = "host-keys-missing"
+GATEWAY_KEY_MISSING = "gateway-key-missing"
+
+_RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
+_RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"
+_NEVER_EDIT = "take the file back from Git: `provisioner allocate` alone writes it"
+
+Entry = tuple[tuple[str, ...], IPv4Address, IPv4Network | None]
+"""An entry's path in the lock, its address, and the pool that it has to be of."""
+
+
+def _entries(view: View) -> Iterator[Entry]:
+    lock, pools = view.inventory.allocations, view.inventory.settings.pools
+    carriers = {relay: carrier.id for relay, (carrier, _) in view.inventory.relays.items()}
+    for name, relay in lock.relays.items():
+        yield ("relays", name), relay.tunnel_address, pools.carriers.get(carriers.get(name, ""))
+    for name, centre in lock.centres.items():
+        yield ("centres", name), centre.tunnel_address, pools.centres
+    for name, site in lock.sites.items():
+        yield ("sites", name), site.tunnel_address, pools.carriers.get(site.carrier)
+        if site.successor:
+            pool = pools.carriers.get(site.successor.carrier)
+            yield ("sites", name, "successor"), site.successor.tunnel_address, pool
+
+
+def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
+    """A recorded address lies in its pool: a pool cannot be moved under addresses that are in use."""
+    for path, address, pool in _entries(view):
+        if pool is not None and address not in pool:
+            message = f"{path[0][:-1]} {path[1]}: {address} lies outside the pool {pool}"
+            hint = "set the pool back in inventory.yml: addresses that are in use do not move"
+            yield view.problem("allocations", (*path, "tunnel_address"), "allocation-outside-pool", message, hint)
+
+
+def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
+    """One tunnel address belongs to one peer, and one that was in use is not given out again."""
+    lock = view.inventory.allocations
+    owners = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
+    for path, address, _ in _entries(view):
+        name = f"{path[0][:-1]} {path[1]}"
+        if address in owners:
+            code = "allocation-reused" if owners[address].startswith("the removed") else "allocation-duplicate"
+            message = f"{name}: {address} belongs to {owners[address]}"
+            yield view.problem("allocations", (*path, "tunnel_address"), code, message, _NEVER_EDIT)
+        owners.setdefault(address, name)
+
+
+def ports_are_recorded_once(view: View) -> Iterator[Problem]:
+    """A site's port belongs to one device for ever."""
+    lock = view.inventory.allocations
+    for name, site in lock.sites.items():
+        gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
+        owners = {stone.port: f"the removed {stone.object}" for stone in gone}
+        for key, ports in (("ports", site.ports), ("onvif_ports", site.asked_ports)):
+            for device, port in ports.items():
+                if port in owners:
+                    message = f"site {name}: {device}: port {port} belongs to {owners[port]}"
+                    path = ("sites", name, key, device)
+                    yield view.problem("allocations", path, "allocation-port-duplicate", message, _NEVER_EDIT)
+                owners.setdefault(port, device)
+
+
+def prefixes_are_of_their_pools(view: View) -> Iterator[Problem]:
+    """A recorded prefix lies in its carrier's pool as a whole."""
+    pools = view.inventory.settings.pools.carriers
+    for path, carrier, prefix in _prefixes(view):
+        pool = pools.get(carrier)
+        if pool is not None and not prefix.subnet_of(pool):
+            message = f"site {path[1]}: {prefix} lies outside the pool {pool}"
+            hint = "set the pool back in inventory.yml: addresses that are in use do not move"
+            yield view.problem("allocations", (*path, "prefix"), "allocation-outside-pool", message, hint)
+
+
+def prefixes_are_recorded_once(view: View) -> Iterator[Problem]:
+    """No prefix holds an address or a part of a prefix that is somebody else's, or was in use."""
+    lock = view.inventory.allocations
+    spans = [(prefix, _owner_of(path), path) for path, _, prefix in _prefixes(view)]
+    if not spans and not any(stone.prefix for stone in lock.tombstones):
+        return
+    spans += [(stone.prefix, f"the removed {stone.object}", ()) for stone in lock.tombstones if stone.prefix]
+    single = [(stone.tunnel_address, f"the removed {stone.object}") for stone in lock.tombstones]
+    single += [(address, _owner_of(path)) for path, address, _ in _entries(view)]
+    spans += [(IPv4Network(address), name, ()) for address, name in single if address]
+    # In this order a network comes right after the one that it lies in, or after another one in that.
+    spans.sort(key=lambda span: (int(span[0].network_address), span[0].prefixlen, not span[2]))
+    whole, owner, place = spans[0]
+    for network, name, path in spans[1:]:
+        if not network.subnet_of(whole):
+            whole, owner, place = network, name, path
+        elif at := path or place:
+            own, other, whose = (network, whole, owner) if path else (whole, network, name)
+            code = "allocation-reused" if whose.startswith("the removed") else "allocation-duplicate"
+            message = f"site {at[1]}: {own} meets {other} of {whose}"
+            yield view.problem("allocations", (*at, "prefix"), code, message, _NEVER_EDIT)
+
+
+def _owner_of(path: tuple[str, ...]) -> str:
+    return f"{path[0][:-1]} {path[1]}"
+
+
+def _prefixes(view: View) -> Iterator[tuple[tuple[str, ...], str, IPv4Network]]:
+    """A recorded prefix's path in the lock, the carrier in whose pool it is, and itself."""
+    for name, site in view.inventory.allocations.sites.items():
+        if site.prefix:
+            yield ("sites", name), site.carrier, site.prefix
+        if site.successor and site.successor.prefix:
+            yield ("sites", name, "successor"), site.successor.carrier, site.successor.prefix
+
+
+def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
+    """A number in a site's prefix belongs to one device for ever, and lies in the prefix."""
+    lock = view.inventory.allocations
+    for name, site in lock.sites.items():
+        if not site.numbers:
+            continue
+        gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.number]
+        owners = {stone.number: f"the removed {stone.object}" for stone in gone}
+        largest = min((prefix.num_addresses - 2 for prefix in site.prefixes), default=None)
+        for device, number in site.numbers.items():
+            path = ("sites", name, "numbers", device)
+            if largest is not None and number > largest:
+                message = f"site {name}: {device}: number {number} is none of its prefix"
+                yield view.problem("allocations", path, "allocation-outside-pool", message, _NEVER_EDIT)
+            if number in owners:
+                message = f"site {name}: {device}: number {number} is that of {owners[number]}"
+                yield view.problem("allocations", path, "allocation-number-duplicate", message, _NEVER_EDIT)
+            owners.setdefault(number, device)
+
+
+def missing_allocations(view: View) -> Iterator[Problem]:
+    """Everything that takes part in the tunnels has its address and ports, and nothing else has.
+
+    A warning would not do: without the entry there is nothing to render.
+    """
+    lock = view.inventory.allocations
+    relays, centres = set(view.inventory.relays), set(view.inventory.centres)
+    yield from _missing(view, "relay", relays, lock.relays)
+    yield from _missing(view, "centre", centres, lock.centres)
+    for owner, facility in view.facilities():
+        carrier, later = pool_carrier_of(facility), next_pool_carrier_of(facility)
+        if carrier is None:
+            continue
+        site = lock.sites.get(facility.id)
+        second = site.successor.carrier if site and site.successor else None
+        if site is None or site.carrier != carrier:
+            message = f"no tunnel address of {carrier} is recorded"
+            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif later and second != later:
+            message = f"no tunnel address of the next carrier {later} is recorded"
+            yield view.problem(owner, ("successor",), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif second and not later:
+            message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
+            yield _of_site(view, facility.id, message)
+        elif message := _lacking_devices(facility, site):
+            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif message := _surplus_devices(facility, site):
+            yield _of_site(view, facility.id, message)
+    yield from _left_over(view)
+
+
+def _lacking_devices(facility: Outline, site: SiteAllocation) -> str:
+    """What the lock lacks of a site's devices, as a sentence; empty where it lacks nothing."""
+    devices, numbers = ported(facility, facility.devices), numbered(facility, facility.devices)
+    if lacking := sorted(set(devices) - set(site.ports)):
+        return f"no port is recorded for {', '.join(lacking)}"
+    if lacking := sorted(set(ported(facility, facility.asked_devices)) - set(site.asked_ports)):
+        return f"no port for ONVIF is recorded for {', '.join(lacking)}"
+    if lacking := sorted(prefix_carriers_of(facility) - _prefixed(site)):
+        return f"no prefix of {', '.join(lacking)} is recorded for its devices' addresses"
+    lacking = sorted(set(numbers) - set(site.device_numbers))
+    return f"no address is recorded for {', '.join(lacking)}" if lacking else ""
+
+
+def _surplus_devices(facility: Outline, site: SiteAllocation) -> str:
+    """What the lock has of a site's devices, and should not, as a sentence; empty where that is nothing."""
+    name = facility.id
+    devices = {*ported(facility, facility.devices), *numbered(facility, facility.devices)}
+    if surplus := sorted({*site.ports, *site.device_numbers} - devices):
+        return f"site {name}: {', '.join(surplus)} left the facility's file"
+    if surplus := sorted(set(site.asked_ports) - set(ported(facility, facility.asked_devices))):
+        return f"site {name}: a port for ONVIF is recorded, and not asked for: {', '.join(surplus)}"
+    if surplus := sorted(_prefixed(site) - prefix_carriers_of(facility)):
+        return f"site {name}: its prefix of {', '.join(surplus)} is recorded, and no plan asks for one"
+    if surplus := sorted(set(site.ports) - set(ported(facility, facility.devices))):
+        return f"site {name}: ports are recorded, and no plan asks for them: {', '.join(surplus)}"
+    surplus = sorted(set(site.device_numbers) - set(numbered(facility, facility.devices)))
+    return f"site {name}: addresses are recorded, and no plan asks for them: {', '.join(surplus)}" if surplus else ""
+
+
+def _prefixed(site: SiteAllocation) -> frozenset[str]:
+    return frozenset(held.carrier for held in (site, site.successor) if held and held.prefix)
+
+
+def _of_site(view: View, site: str, message: str) -> Problem:
+    """A problem of one site's entry in the lock: it is about that facility alone."""
+    path = ("sites", site)
+    return view.problem("allocations", path, ALLOCATION_MISSING, message, _RUN_ALLOCATE, concerns=(site,))
+
+
+def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
+    for name in sorted(names - set(recorded)):
+        owner, path = _place(view, kind, name)
+        message = f"{_named(kind, name)}no tunnel address is recorded"
+        yield view.problem(owner, path, ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+
+
+def _named(kind: str, name: str) -> str:
+    """Name a relay inside its carrier's file; a centre is named by its own."""
+    return f"relay {name}: " if kind == "relay" else ""
+
+
+def _place(view: View, kind: str, name: str) -> OwnerPath:
+    if kind == "centre":
+        return f"centre/{name}", ()
+    carrier, relay = view.inventory.relays[name]
+    return f"carrier/{carrier.id}", ("relays", carrier.relays.index(relay))
+
+
+def _left_over(view: View) -> Iterator[Problem]:
+    """Entries of what is gone or closed have to become tombstones."""
+    lock, inventory = view.inventory.allocations, view.inventory
+    alive = {name for name, facility in view.outlines.items() if pool_carrier_of(facility)}
+    alive |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
+    gone = [("sites", name) for name in lock.sites if name not in alive]
+    if not any(owner.startswith("carrier/") for owner in view.broken):
+        gone += [("relays", name) for name in lock.relays if name not in inventory.relays]
+    gone += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
+    for kind, name in gone:
+        message = f"{kind[:-1]} {name} is closed or gone, but its address is still recorded as in use"
+        if kind == "sites" and name in view.outlines and view.outlines[name].operating is not Operating.CLOSED:
+            message = f"site {name} needs no tunnel, but its address is still recorded as in use"
+        if kind == "sites":
+            yield _of_site(view, name, message)
+        else:
+            yield view.problem("allocations", (kind, name), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+
+
+def missing_keys(view: View) -> Iterator[Problem]:
+    """Relays, centres and rendered sites have the public keys that their peers need."""
+    lock = view.inventory.allocations
+    for kind, hosts in (("relay", lock.relays), ("centre", lock.centres)):
+        known = view.inventory.relays if kind == "relay" else view.inventory.centres
+        for name, host in hosts.items():
+            if name in known and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
+                owner, path = _place(view, kind, name)
+                message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
+                yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
+    for owner, facility in view.facilities():
+        tunnelled = any(plan.access.has_tunnel for plan in facility.carried_plans)
+        if tunnelled and facility.public_key is None:
+            message = "the gateway's public key is not known"
+            hint = (
+                f"make the site's package with `provisioner site-package {facility.id}`, install it on the gateway,"
+                f" and note the key that it prints: provisioner gateway set-key {facility.id} KEY"
+            )
+            yield view.problem(owner, ("gateway",), GATEWAY_KEY_MISSING, message, hint)
+
+
+def is_sealed(relay: RelayAllocation, recovery: Recovery | None) -> bool:
+    """Whether a relay's tunnel key is in a box that the recovery key of today opens."""
+    sealed = relay.sealed_key
+    known = recovery is not None and sealed is not None and sealed.recovery == recovery.public_key
+    return known and sealed is not None and sealed.public_key == relay.public_key
+
+
+def sealed_keys(view: View) -> Iterator[Problem]:
+    """Each relay's tunnel key is sealed to the recovery key: one that is not costs every site a visit when it dies."""
+    recovery = view.inventory.settings.recovery
+    for name, relay in view.inventory.allocations.relays.items():
+        if recovery is None or relay.public_key is None or name not in view.inventory.relays:
+            continue
+        sealed = relay.sealed_key
+        if sealed is None:
+            message = f"relay {name} has not sealed its tunnel's key to the recovery key"
+        elif sealed.recovery != recovery.public_key:
+            message = f"relay {name} has sealed its tunnel's key to a former recovery key"
+        elif sealed.public_key != relay.public_key:
+            message = f"relay {name} has sealed a former key of its tunnel"
+        else:
+            continue
+        path = ("relays", name)
+        yield view.problem("allocations", path, "sealed-key-missing", message, _RUN_KEYS, severity=Severity.WARNING)
+
+
+def _lacking(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[str]:
+    parts: list[tuple[str, object]] = [("public key", host.public_key)]
+    if is_hub:
+        parts.append(("certificate", host.certificates))
+    if is_hub or isinstance(host, RelayAllocation):
+        parts += [("API password hash", host.api_hash), ("probe password hash", host.probe_hash)]
+    return [name for name, value in parts if value is None]
+
+
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    addresses_are_of_their_pools,
+    addresses_are_recorded_once,
+    ports_are_recorded_once,
+    prefixes_are_of_their_pools,
+    prefixes_are_recorded_once,
+    numbers_are_recorded_once,
+    sealed_keys,
+)
+
+
+_NEEDED_BY_THE_HOST: Final = {
+    68: "by it the host hears of its own address (DHCP)",
+    546: "by it the host hears of its own address (DHCPv6)",
+}
+_OF_MEDIAMTX: Final = {
+    8322: "it is the number of the relay's encrypted RTSP",
+    8554: "it is the number of the relay's RTSP",
+    9997: "it is the number of MediaMTX's Control API",
+}
+
+
+def further_ports_are_free(view: View) -> Iterator[Problem]:
+    """What comes to a further port of a relay is led to WireGuard: nothing else may be wanted there.
+
+    Our other ports are of TCP; one number for two things would all the same be misread in rules and in lists of ports.
+    """
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            for number, port in enumerate(relay.further_wireguard_ports):
+                if why := _why_not(relay, number, port):
+                    message = f"relay {relay.id} cannot take WireGuard at port {port} as well: {why}"
+                    path = ("relays", index, "further_wireguard_ports", number)
+                    hint = "take it out, or write another one, e.g. 443"
+                    yield view.problem(f"carrier/{carrier.id}", path, "wireguard-port-unfit", message, hint)
+
+
+def _why_not(relay: Relay, number: int, port: int) -> str:
+    if port in relay.further_wireguard_ports[:number]:
+        return "it is named twice"
+    return unfit_port(relay, port)
+
+
+def unfit_port(relay: Relay, port: int) -> str:
+    """Why a relay cannot take WireGuard at a port beside its first one; empty where it can."""
+    if port == relay.wireguard_port:
+        return "it is its wireguard_port"
+    if port == relay.ssh.port:
+        return "it is the number of its SSH"
+    return _OF_MEDIAMTX.get(port) or _NEEDED_BY_THE_HOST.get(port, "")
+
+
+def next_keys_have_ports(view: View) -> Iterator[Problem]:
+    """The next key of a relay answers at a port of its own, until it is the relay's only one."""
+    lock = view.inventory.allocations
+    for name, known in lock.relays.items():
+        if name not in view.inventory.relays or known.next_key is None:
+            continue
+        relay, following = view.inventory.relays[name][1], known.next_key
+        path = ("relays", name, "next_key")
+        if following.stage is not OwnKeyStage.ENDING and (why := unfit_port(relay, following.port)):
+            message = f"relay {name} cannot answer with its next key at port {following.port}: {why}"
+            hint = "take the carrier's file back as it was when the change of its key began"
+            yield view.problem("allocations", path, "wireguard-port-unfit", message, hint)
+
+
+def gateways_dial_what_is_offered(view: View) -> Iterator[Problem]:
+    """Every relay that a site is connected over, or is to be, takes WireGuard at the port that its gateway dials."""
+    relays = {name: relay for name, (_, relay) in view.inventory.relays.items()}
+    for owner, facility in view.facilities():
+        port = facility.relay_port
+        if not port or facility.operating is Operating.CLOSED:
+            continue
+        plans = [plan for plan in (facility.plan, facility.successor) if plan]
+        tunnelled = [plan for plan in plans if plan.access.has_tunnel]
+        if plans and not tunnelled:
+            message = f"the gateway is to dial port {port} of its relay, and there is no tunnel: the site is routed"
+            hint = "remove gateway.relay_port"
+            yield view.problem(owner, ("gateway", "relay_port"), "relay-port-not-offered", message, hint)
+        for _, name in relays_of(tunnelled):
+            relay = relays.get(name)
+            if relay is not None and port not in relay.tunnel_ports:
+                offered = ", ".join(map(str, dict.fromkeys(relay.tunnel_ports)))
+                message = f"the gateway is to dial port {port} of {name}, which takes WireGuard at {offered}"
+                hint = f"write one of these, or add {port} to further_wireguard_ports of {name}"
+                yield view.problem(owner, ("gateway", "relay_port"), "relay-port-not-offered", message, hint)
+
+
+RULES_TUNNEL_PORTS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    further_ports_are_free,
+    gateways_dial_what_is_offered,
+    next_keys_have_ports,
+)

@@ -1,1 +1,0 @@
-"""Where each facility stands between registration and closing. Pure: all derived, nothing typed, nothing gated."""

@@ -1,1 +1,0 @@
-"""Metrics, rules, routes and a dashboard for Prometheus, Alertmanager and Grafana; what a watch makes of its looks."""

@@ -1,0 +1,1 @@
+"""What changes something or takes long. Imports all below."""

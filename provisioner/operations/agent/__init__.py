@@ -1,0 +1,1 @@
+"""A branch followed and applied."""

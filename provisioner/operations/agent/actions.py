@@ -1,0 +1,203 @@
+"""What an agent does to hosts, one step each: finish a run, apply a plan, correct drift, prove what was reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from provisioner.base.errors import HostError, PolicyError, ProvisionerError, StalePlanError, StateError, UsageError
+from provisioner.base.text import counted
+from provisioner.desired.limit import Limit
+from provisioner.operations.agent.decision import UnfinishedRun
+from provisioner.operations.agent.state import saved_of
+from provisioner.operations.apply.apply import abort, apply_plan, resume
+from provisioner.operations.apply.intent import Applied, RunOptions
+from provisioner.operations.apply.unfinished import SILENT, Unfinished, unfinished
+from provisioner.operations.apply.verification import NoteError, record_verification, verify_with_memory
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, plan_of_some
+from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause
+from provisioner.plan import Saved
+from provisioner.record.entries import Operation, Recorded
+from provisioner.record.place import StatePlace
+from provisioner.record.store import find_history
+from provisioner.verify.path_history import Orders
+from provisioner.verify.result import Verdict
+
+MARK: Final = "agent: "
+"""How the record says what approved a run of an agent's."""
+_COMMIT: Final = f"{MARK}commit "
+_DRIFT: Final = f"{MARK}drift from "
+_MANY: Final = 20
+_WENT_WRONG: Final = frozenset({HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED, HostOutcome.UNREACHABLE})
+_PASSING: Final = frozenset({NotStartedBecause.LOCKED, NotStartedBecause.STALE, NotStartedBecause.HELD_BACK})
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """What became of a run of an agent's.
+
+    Attributes:
+        run: its id; empty where none began.
+        failure: what went wrong; empty where nothing did.
+        postponed: why it was not done, or not to its end, which passes; empty where it was.
+        worst: the hosts that went wrong.
+        changed: the hosts that were changed.
+    """
+
+    run: str = ""
+    failure: str = ""
+    postponed: str = ""
+    worst: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+def unfinished_run(place: StatePlace, now: datetime) -> tuple[UnfinishedRun, Unfinished | None]:
+    """Whose run is unfinished, if one is. Somebody's that was killed is none: the next apply ends it.
+
+    Raises:
+        StateError: the history does not answer.
+    """
+    try:
+        last = unfinished(place, proved=False)
+    except UsageError:
+        return UnfinishedRun.NONE, None
+    if last.run.who.get("approval", "").startswith(MARK):
+        return UnfinishedRun.OURS, last
+    if last.kept or now - last.heard < SILENT:
+        return UnfinishedRun.OTHERS, last
+    return UnfinishedRun.NONE, None
+
+
+def finish_run(session: Session, stop: Callable[[], bool]) -> RunEnded:
+    """Bring a run of an agent's to its end; where it cannot go on, since this program is another one now, end it.
+
+    Raises:
+        StateError: the history does not answer, or is not by the vault's key.
+        SecretsError, InventoryError: as of any command.
+    """
+    try:
+        return ended(resume(session, RunOptions(stop=stop)))
+    except StalePlanError:
+        applied = abort(session)
+        return replace(ended(applied), failure="", postponed="an earlier version's run was ended; hosts are as before")
+
+
+def apply_commit(session: Session, planned: Planned, saved: Saved, stop: Callable[[], bool]) -> RunEnded:
+    """Apply a commit's plan.
+
+    Raises:
+        StateError: it cannot be recorded; nothing was touched.
+    """
+    return _carried_out(session, planned, saved, RunOptions(approval=_COMMIT + session.commit, stop=stop))
+
+
+def correct_drift(session: Session, planned: Planned, hosts: Collection[str], stop: Callable[[], bool]) -> RunEnded:
+    """Bring some hosts back to what a commit says.
+
+    Raises:
+        StateError: it cannot be recorded; nothing was touched.
+    """
+    some = plan_of_some(session, planned, hosts, allow={})
+    return _carried_out(session, some, saved_of(session, some), RunOptions(approval=_DRIFT + session.commit, stop=stop))
+
+
+def is_of_drift(run: Unfinished) -> bool:
+    """Whether a run of an agent's corrects drift."""
+    return run.run.who.get("approval", "").startswith(_DRIFT)
+
+
+def _carried_out(session: Session, planned: Planned, saved: Saved, options: RunOptions) -> RunEnded:
+    try:
+        return ended(apply_plan(session, planned, saved=saved, options=options))
+    except (PolicyError, StalePlanError, HostError) as error:
+        return RunEnded(postponed=error.message)
+
+
+def ended(applied: Applied) -> RunEnded:
+    """What became of a run, as the next step needs it."""
+    wrong = [one for one in applied.results if _went_wrong(one)]
+    passing = [one for one in applied.results if one.refusal in _PASSING]
+    changed = tuple(one.host for one in applied.results if one.outcome is HostOutcome.APPLIED)
+    said = [f"{one.host}: {one.outcome.value}" + (f" ({one.cause})" if one.cause else "") for one in wrong]
+    said += [f"{change.host}: {change.name} still differs" for change in applied.remaining]
+    said += list(applied.notes)
+    failure = "; ".join(said[:_MANY])
+    postponed = ""
+    if not failure and applied.ended in {"interrupted", "paused"}:
+        postponed = f"run {applied.run} was {applied.ended}"
+    elif not failure and passing:
+        postponed = "; ".join(f"{one.host}: {one.cause}" for one in passing[:_MANY])
+    worst = {one.host for one in wrong} | {change.host for change in applied.remaining}
+    return RunEnded(applied.run, failure, postponed, tuple(sorted(worst)), changed)
+
+
+def _went_wrong(result: HostResult) -> bool:
+    if result.outcome is HostOutcome.UNREACHABLE:
+        # One that could not be read was not touched; of one that was started nobody knows.
+        return bool(result.wave or result.seconds)
+    is_refused = result.outcome is HostOutcome.NOT_STARTED and result.refusal not in {*_PASSING, NotStartedBecause.HOST}
+    return result.outcome in _WENT_WRONG or is_refused
+
+
+# --- the proof ------------------------------------------------------------------------------------
+
+
+def run_of(place: StatePlace, commit: str) -> str:
+    """The last run of an agent's that brought hosts to a commit; empty where there is none.
+
+    Raises:
+        StateError: the history does not answer.
+    """
+    history = find_history(place)
+    if history is None:
+        return ""
+    with closing(history):
+        runs = history.past(_MANY * 10).runs
+    return next((one.run.id for one in runs if _is_of(one, commit)), "")
+
+
+def _is_of(recorded: Recorded, commit: str) -> bool:
+    approval = recorded.run.who.get("approval", "")
+    return recorded.run.operation is Operation.APPLY and approval == _COMMIT + commit
+
+
+@dataclass(frozen=True, slots=True)
+class PathsProof:
+    """What a verification came to.
+
+    Attributes:
+        words: a sentence.
+        good: whether every path is up, or excused.
+    """
+
+    words: str
+    good: bool
+
+
+def prove(session: Session, deadline_s: float, say: Callable[[str], None]) -> PathsProof:
+    """Verify every path, and record it; what cannot be verified is said, and undoes nothing."""
+    try:
+        result = verify_with_memory(session, Limit(), Orders(deadline_s=deadline_s, say=say))
+    except ProvisionerError as error:
+        return PathsProof(f"not verified: {error.message}", good=False)
+    kept = ""
+    try:
+        record_verification(session, result)
+    except (StateError, NoteError) as error:
+        kept = f"; not recorded: {error.message}"
+    number: Mapping[Verdict, int] = {v: sum(one.verdict is v for one in result.paths) for v in Verdict}
+    excused = number[Verdict.UP] + number[Verdict.MAINTENANCE]
+    others = ", ".join(
+        f"{count} {verdict.value}" for verdict, count in number.items() if count and verdict is not Verdict.UP
+    )
+    words = f"{number[Verdict.UP]} of {counted(len(result.paths), 'path')} up" + (f", {others}" if others else "")
+    return PathsProof(words + kept, good=excused == len(result.paths))
+
+
+def moment() -> datetime:
+    """The moment."""
+    return datetime.now(UTC)

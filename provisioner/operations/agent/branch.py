@@ -1,0 +1,477 @@
+"""The branch that an agent follows: a clone of its own, its tip held against what was reached, commits laid out.
+
+Whose signatures count on commits: the agent's own file of allowed signers, held against a commit. Pure.
+
+The file is OpenSSH's ALLOWED SIGNERS (ssh-keygen(1)), as Git's `gpg.ssh.allowedSignersFile` names it: a line a key,
+`NAMES [OPTIONS] KEY`. Whatever an entry says that is not understood here makes the whole file no such file: a
+restriction that is overlooked would let somebody in.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import NoticeError, StateError, UsageError
+from provisioner.base.files import read_regular, replace_file
+from provisioner.base.git import Checkout, ask_git, checkout_of
+from provisioner.base.git_remote import (
+    RemoteAccess,
+    clear_left_behind,
+    commits_between,
+    fetch_branch,
+    give_reference,
+    is_ancestor,
+    make_tree,
+    open_clone,
+    raw_commit,
+    remove_tree,
+    take_reference,
+)
+from provisioner.base.secret import Secret
+from provisioner.base.ssh_signature import (
+    KINDS,
+    SignatureFormError,
+    is_made_by_its_key,
+    public_key_of,
+    signature_of,
+    unarmoured,
+)
+from provisioner.base.text import printable
+from provisioner.inventory.files.revision import lay_out_whole
+from provisioner.operations.agent.decision import Line, Tip
+from provisioner.operations.agent.settings import AgentSettings
+from provisioner.record.heads import replace_note
+
+NAMESPACE: Final = "git"
+MAX_SIGNERS_BYTES: Final = 256 * 1024
+MAX_COMMIT_BYTES: Final = 1024 * 1024
+_HEADER: Final = b"gpgsig"
+_OTHER_HEADER: Final = b"gpgsig-sha256"
+_LINE: Final = re.compile(rf"(\S+)\s+(?:(.+?)\s+)?((?:{'|'.join(map(re.escape, KINDS))})\s+[A-Za-z0-9+/]+=*)(?:\s+.*)?")
+_OPTION: Final = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)', re.IGNORECASE)
+_MOMENT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?(Z?)")
+_PATTERNS: Final = re.compile(r"[A-Za-z0-9._@*?-]+(?:,[A-Za-z0-9._@*?-]+)*")
+"""Of namespaces: OpenSSH has `!` besides, which takes back what another pattern says."""
+_COMMITTER: Final = b"committer "
+_SHOWN: Final = 80
+
+
+class SignersFormError(ValueError):
+    """A file of allowed signers cannot be understood; the message names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedSigner:
+    """A key that may sign commits.
+
+    Attributes:
+        name: whose it is, as the file says.
+        key: the key's bytes, as signatures have them.
+        after: from when on it counts; None from ever.
+        before: until when; None for ever.
+    """
+
+    name: str
+    key: bytes
+    after: datetime | None = None
+    before: datetime | None = None
+
+    def counts(self, now: datetime) -> bool:
+        """Whether it counts at a moment."""
+        return (self.after is None or self.after <= now) and (self.before is None or now < self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitVerdict:
+    """Whether a commit's signature counts.
+
+    Attributes:
+        signer: whose it is; empty where it does not count.
+        objection: why it does not, in words that follow the commit's id; empty where it does.
+    """
+
+    signer: str = ""
+    objection: str = ""
+
+
+def allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
+    """The keys of a file of allowed signers that may sign for Git.
+
+    Raises:
+        SignersFormError: a line is none, or asks for what is not known here.
+    """
+    signers = []
+    for number, written in enumerate(text.splitlines(), 1):
+        line = written.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise SignersFormError(f"line {number} is no NAMES [OPTIONS] KEY with a key of a known kind")
+        try:
+            key = public_key_of(" ".join(match[3].split()))
+            signer = _with_options(AllowedSigner(printable(match[1], _SHOWN), key.blob), match[2] or "")
+        except (SignatureFormError, ValueError) as error:
+            raise SignersFormError(f"line {number} {error}") from None
+        if signer is not None:
+            signers.append(signer)
+    if not signers:
+        raise SignersFormError("it names no key that may sign for Git")
+    return tuple(signers)
+
+
+def _with_options(signer: AllowedSigner, text: str) -> AllowedSigner | None:
+    """A signer as its options say; None where it may not sign for Git."""
+    after = before = None
+    position = 0
+    while position < len(text):
+        match = _OPTION.match(text, position)
+        if match is None:
+            raise ValueError("has options that cannot be understood")
+        name, value, position = match[1].lower(), match[2], match.end()
+        if name == "namespaces" and value is not None:
+            if not _PATTERNS.fullmatch(value):
+                raise ValueError("has namespaces that cannot be understood: write them as git,file")
+            if not any(fnmatchcase(NAMESPACE, pattern) for pattern in value.split(",")):
+                return None
+        elif name == "valid-after" and value is not None:
+            after = _moment(value)
+        elif name == "valid-before" and value is not None:
+            before = _moment(value)
+        else:
+            raise ValueError(f"has the option {printable(match[1], _SHOWN)}, which is not known here")
+    return AllowedSigner(signer.name, signer.key, after, before)
+
+
+def _moment(text: str) -> datetime:
+    """A moment of ssh-keygen's, taken for UTC; without a Z it would be the machine's local time there."""
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError("has a moment that is none: write YYYYMMDD or YYYYMMDDHHMM, and Z")
+    numbers = [int(part) for part in match.groups()[:6] if part]
+    return datetime(*numbers, tzinfo=UTC)  # type: ignore[arg-type,misc]  # three to six whole numbers
+
+
+def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetime) -> CommitVerdict:
+    """Judge the signature in a commit.
+
+    Args:
+        commit: the commit as Git has it (`git cat-file commit`).
+        signers: whose signatures count.
+        now: the moment: who signs and says when is not asked when.
+    """
+    armour, message = _parted(commit)
+    if not armour:
+        is_odd = any(line.startswith(_HEADER) for line in commit.partition(b"\n\n")[0].split(b"\n"))
+        named = " as Git does it, once and below its committer" if is_odd else ""
+        return CommitVerdict(objection=f"is not signed{named}")
+    try:
+        signature = signature_of(unarmoured(armour))
+    except SignatureFormError as error:
+        return CommitVerdict(objection=f"has a signature that {error}")
+    if signature.namespace != NAMESPACE.encode():
+        return CommitVerdict(objection="has a signature that was made for something else than Git")
+    of_key = [signer for signer in signers if signer.key == signature.key.blob]
+    if not of_key:
+        return CommitVerdict(objection=f"is signed by the key {signature.key.fingerprint}, no allowed signer's")
+    if not is_made_by_its_key(signature, message):
+        return CommitVerdict(objection=f"has a signature of {of_key[0].name} that is not over it")
+    return _counted(of_key, now)
+
+
+def signed_words(commit: bytes) -> bytes:
+    """What a commit's signature is over: the same of two commits that differ in the form of a signature alone."""
+    return _parted(commit)[1]
+
+
+def _counted(of_key: list[AllowedSigner], now: datetime) -> CommitVerdict:
+    valid = [signer for signer in of_key if signer.counts(now)]
+    if not valid:
+        return CommitVerdict(objection=f"is signed by a key of {of_key[0].name} that does not count now")
+    return CommitVerdict(valid[0].name)
+
+
+def _parted(commit: bytes) -> tuple[bytes, bytes]:
+    """The armoured signature of a commit, and what it is over; no signature where there is none, or more than one.
+
+    Nor where it stands above the committer: of what is below it there Git would not read all that was signed.
+    """
+    head, blank, body = commit.partition(b"\n\n")
+    armour: list[bytes] = []
+    kept: list[bytes] = []
+    signatures, inside, is_below = 0, False, False
+    for line in head.split(b"\n"):
+        if inside and line.startswith(b" "):
+            armour.append(line[1:])
+            continue
+        name, _, value = line.partition(b" ")
+        inside = name in {_HEADER, _OTHER_HEADER}
+        if inside:
+            signatures += 1
+            armour.append(value)
+            is_below = any(one.startswith(_COMMITTER) for one in kept)
+        else:
+            kept.append(line)
+    if signatures != 1 or not is_below:
+        return b"", commit
+    return b"\n".join(armour) + b"\n", b"\n".join(kept) + blank + body
+
+
+TIP: Final = "refs/provisioner/agent/tip"
+NOTES: Final = "refs/notes/provisioner-agent"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_MOST_SIGNED: Final = 1000
+_MOST_SECRET: Final = 4096
+_WHOLE: Final = ".whole"
+
+
+@dataclass(frozen=True)
+class Believed:
+    """Whose signatures count now.
+
+    Attributes:
+        text: the file's.
+    """
+
+    text: str
+    signers: tuple[AllowedSigner, ...]
+
+
+def believed(settings: AgentSettings) -> Believed:
+    """Read the file of allowed signers.
+
+    Raises:
+        UsageError: it cannot be read, or is no such file.
+    """
+    hint = "write a line a key, as in ssh-keygen(1): NAME ssh-ed25519 AAAA…"
+    try:
+        text = read_regular(settings.signers, most=MAX_SIGNERS_BYTES).decode()
+        return Believed(text, allowed_signers(text))
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"the allowed signers {settings.signers} cannot be read", hint=hint) from None
+    except SignersFormError as error:
+        raise UsageError(f"{settings.signers} is no file of allowed signers: {error}", hint=hint) from None
+
+
+def secret_in(file: Path, what: str) -> Secret:
+    """The one word in a file of secrets.
+
+    Raises:
+        UsageError: it cannot be read, or holds no word.
+    """
+    try:
+        word = read_regular(file, most=_MOST_SECRET).decode().strip()
+    except (OSError, UnicodeDecodeError):
+        word = ""
+    if not word or not word.isascii() or not word.isprintable() or " " in word:
+        raise UsageError(f"{file} holds no {what}", hint="let it hold one word, and only its owner read it")
+    return Secret(word)
+
+
+def _content_of(file: Path) -> bytes | None:
+    try:
+        return read_regular(file, most=_MOST_SECRET)
+    except OSError:
+        return None
+
+
+@dataclass
+class FollowedBranch:
+    """A branch of a remote, in a clone that is the agent's alone.
+
+    Attributes:
+        folder: the agent's own; the clone and what is laid out are in it.
+        clock: tells the moment, by which signers' keys count.
+    """
+
+    settings: AgentSettings
+    folder: Path
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.clone: Checkout = open_clone(self.folder / "clone", self.settings.remote)
+        self._signers: dict[str, str] = {}
+
+    @property
+    def access(self) -> RemoteAccess:
+        """How the remote is reached; its token is read anew each time, since such tokens are renewed."""
+        settings = self.settings
+        if settings.git_token is None:
+            return RemoteAccess(settings.ssh_key, settings.known_hosts)
+        token = secret_in(settings.git_token, "token for the remote").reveal()
+        login = base64.b64encode(f"{settings.git_user}:{token}".encode()).decode()
+        return RemoteAccess(settings.ssh_key, settings.known_hosts, Secret(f"Basic {login}"))
+
+    def fetch(self) -> str:
+        """The newest commit of the branch, with all that it stands on; empty where there is no such branch.
+
+        Raises:
+            NoticeError: the remote was not reached, or refuses.
+            StateError: what a Git that was ended left here cannot be removed.
+            UsageError: a file of secrets cannot be read, or Git cannot be run.
+        """
+        clear_left_behind(self.clone)
+        return fetch_branch(self.clone, self.access, self.settings.branch, TIP)
+
+    def tip(self, commit: str, reached: str, signers: tuple[AllowedSigner, ...]) -> Tip:
+        """A commit, held against what was reached and whose signatures count."""
+        line = self._line(commit, reached)
+        commits = [commit]
+        comes_in = line is Line.AHEAD or (line is Line.APART and self.settings.goes_back and self.has(reached))
+        if self.settings.each and comes_in:
+            commits = commits_between(self.clone, reached, commit, most=_MOST_SIGNED + 1, first_parent=True)
+        if len(commits) > _MOST_SIGNED:
+            return Tip(commit, line, f"stands on more than {_MOST_SIGNED} commits that would have to be signed")
+        for one in reversed(commits):
+            verdict = self._verdict(one, signers)
+            if verdict.objection:
+                named = "" if one == commit else f"stands on {one[:12]}, which "
+                return Tip(commit, line, f"commit {commit[:12]} {named}{verdict.objection}")
+            self._signers[one] = verdict.signer
+        return Tip(commit, line)
+
+    def _verdict(self, commit: str, signers: tuple[AllowedSigner, ...]) -> CommitVerdict:
+        try:
+            raw = raw_commit(self.clone, commit, MAX_COMMIT_BYTES)
+        except UsageError:
+            return CommitVerdict(objection=f"has more than {MAX_COMMIT_BYTES // 2**20} MiB of words")
+        return judge_commit(raw, signers, self.clock())
+
+    def twin(self, commit: str, others: Iterable[str]) -> str:
+        """The first of some other commits of which the same was signed as of one; empty where none is.
+
+        One signature can be written in several ways, and each is another commit: whoever can push can make them.
+        """
+
+        def words_of(one: str) -> bytes:
+            return signed_words(raw_commit(self.clone, one, MAX_COMMIT_BYTES))
+
+        known = [one for one in others if one != commit and self.has(one)]
+        return next((one for one in known if words_of(one) == words_of(commit)), "")
+
+    def signer(self, commit: str) -> str:
+        """Whose signature counted of a commit that was judged; empty of others."""
+        return self._signers.get(commit, "")
+
+    def _line(self, commit: str, reached: str) -> Line:
+        if not reached:
+            return Line.FIRST
+        if commit == reached:
+            return Line.SAME
+        if is_ancestor(self.clone, reached, commit):
+            return Line.AHEAD
+        return Line.BEHIND if is_ancestor(self.clone, commit, reached) else Line.APART
+
+    def newer(self, first: str, second: str) -> str:
+        """Of two commits the one that stands on the other; the first where neither does."""
+        return second if is_ancestor(self.clone, first, second) else first
+
+    def between(self, reached: str, commit: str) -> list[str]:
+        """The commits that come in with one, without that one."""
+        if not reached:
+            return []
+        return commits_between(self.clone, reached, commit, most=_MOST_SIGNED)[1:]
+
+    def has(self, commit: str) -> bool:
+        """Whether a commit is in the clone."""
+        return ask_git(self.clone, "cat-file", "-e", f"{commit}^{{commit}}").code == 0
+
+    # --- laying out -------------------------------------------------------------------------------
+
+    def laid_out(self, commit: str) -> Path:
+        """The inventory's folder as a commit has it; laid out once, whole or not at all.
+
+        Raises:
+            UsageError: it holds no inventory there, or what none holds.
+            StateError: it cannot be laid out here.
+        """
+        tree = self.folder / "trees" / commit
+        root, whole = tree / self.settings.folder, tree.with_name(f"{commit}{_WHOLE}")
+        laid = self.settings.folder.encode()
+        checkout = checkout_of(tree)
+        if checkout is not None and checkout.top == tree.resolve() and _content_of(whole) == laid:
+            return root
+        try:
+            tree.parent.mkdir(mode=0o700, exist_ok=True)
+            whole.unlink(missing_ok=True)
+            make_tree(self.clone, tree, commit)
+            lay_out_whole(root, commit)
+            replace_file(whole, laid)
+        except OSError as error:
+            hint = "make room there, or name another folder in PROVISIONER_STATE"
+            raise StateError(f"{tree} cannot be laid out: {error.strerror}", hint=hint) from None
+        return root
+
+    def keep_only(self, commits: Collection[str]) -> None:
+        """Remove what is laid out of other commits.
+
+        Raises:
+            StateError: it cannot be removed.
+        """
+        trees = self.folder / "trees"
+        for tree in sorted(trees.iterdir()) if trees.is_dir() else ():
+            commit = tree.name.removesuffix(_WHOLE)
+            if commit not in commits and tree.is_dir():
+                trees.joinpath(f"{commit}{_WHOLE}").unlink(missing_ok=True)
+                remove_tree(self.clone, tree)
+
+    # --- what was reached, as this machine remembers it -------------------------------------------
+
+    def remembered(self) -> str:
+        """The commit that this machine remembers as reached; empty where it remembers none."""
+        try:
+            word = read_regular(self.folder / "reached", most=_MOST_SECRET).decode().strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return word if _COMMIT.fullmatch(word) else ""
+
+    def remember(self, commit: str) -> None:
+        """Remember a commit as reached, beside the history: who sets that back does not set this back.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        try:
+            replace_file(self.folder / "reached", f"{commit}\n".encode())
+        except OSError as error:
+            raise StateError(f"{self.folder}/reached cannot be written: {error.strerror}", hint="make room") from None
+
+    # --- at the remote ----------------------------------------------------------------------------
+
+    def push_notes(self, notes: Mapping[str, str]) -> None:
+        """Let the remote have a Git note on each of some commits.
+
+        Raises:
+            NoticeError: the remote was not reached, or refuses.
+            UsageError: Git cannot be run.
+        """
+        take_reference(self.clone, self.access, NOTES)
+        for commit, text in notes.items():
+            if not replace_note(self.clone, NOTES, commit, text):
+                raise NoticeError(f"git makes no note on {commit[:12]}", hint="see whether the clone can be written to")
+        give_reference(self.clone, self.access, NOTES)
+
+    def pushed(self, reference: str) -> bool:
+        """Bring a reference here as it is at the remote; whether it has one.
+
+        Raises:
+            NoticeError, UsageError: as `push_notes`.
+        """
+        take_reference(self.clone, self.access, reference)
+        return ask_git(self.clone, "rev-parse", "--verify", "--quiet", reference).code == 0
+
+    def offer(self, commit: str, reference: str) -> None:
+        """Let the remote have a commit of ours as a reference.
+
+        Raises:
+            NoticeError, UsageError: as `push_notes`.
+        """
+        ask_git(self.clone, "update-ref", reference, commit)
+        give_reference(self.clone, self.access, reference, over=True)

@@ -1,0 +1,435 @@
+"""One round of an agent that leads: what is known is read, and one step after the other is done until nothing is left.
+
+All that a round rests on is read at its beginning, from the remote, the history and the hosts; nothing that a round
+was about to do is believed to be done because it was begun. So a round that was killed is begun anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import NoticeError, ProvisionerError, UsageError
+from provisioner.base.text import VIETNAM
+from provisioner.operations.agent.actions import (
+    PathsProof,
+    RunEnded,
+    apply_commit,
+    correct_drift,
+    finish_run,
+    is_of_drift,
+    moment,
+    prove,
+    run_of,
+    unfinished_run,
+)
+from provisioner.operations.agent.branch import Believed, FollowedBranch, believed
+from provisioner.operations.agent.decision import (
+    FINAL,
+    Act,
+    AgentStep,
+    CommitCause,
+    CommitState,
+    HostsLook,
+    KnownCommit,
+    Line,
+    Situation,
+    Tip,
+    UnfinishedRun,
+    decide,
+)
+from provisioner.operations.agent.settings import AgentSettings
+from provisioner.operations.agent.state import (
+    PlannedLook,
+    close_session,
+    look_at_hosts,
+    offer_plan,
+    open_session,
+    with_allowances,
+)
+from provisioner.operations.apply.unfinished import Unfinished
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned
+from provisioner.plan import Saved
+from provisioner.plan.change import Impact
+from provisioner.record.place import state_folder, state_place_of
+from provisioner.record.sent import CommitRow, keep_commit_states, reached_last, read_commit_states
+
+_MOST_WITHIN: Final = 100
+"""Of so many commits that came in with a newer one it is written down that they did."""
+_NEXT: Final = timedelta(microseconds=1)
+_MOST_STEPS: Final = 12
+"""More than any round has: the decision's laws say that each ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEnd:
+    """How a round ended.
+
+    Attributes:
+        step: the last one.
+        tip: the branch's newest commit; empty where it is not known.
+        row: what is recorded of it; None where nothing is.
+        reached: the commit that was reached last; empty where none was.
+        drifted: by host, the impacts of what differs from it, the worst last.
+        proof: what the verification of this round came to; None where there was none.
+        problems: what could not be done beside it.
+        looked: whether hosts were looked at.
+    """
+
+    step: AgentStep
+    tip: str = ""
+    row: CommitRow | None = None
+    reached: str = ""
+    drifted: Mapping[str, tuple[Impact, ...]] = field(default_factory=dict)
+    proof: PathsProof | None = None
+    problems: tuple[str, ...] = ()
+    looked: bool = False
+
+
+@dataclass
+class _Work:
+    """What a round has in its hands."""
+
+    rows: dict[str, CommitRow]
+    believed: Believed
+    rules: str
+    unfinished: Unfinished | None = None
+    looked: PlannedLook | None = None
+    session: Session | None = None
+    runs: list[RunEnded] = field(default_factory=list)
+    proof: PathsProof | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+class AgentRounds:
+    """The rounds of one agent that leads.
+
+    Attributes:
+        branch: what it follows.
+        place: where the history is.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        environment: Mapping[str, str],
+        *,
+        tell: Callable[[str], None],
+        stop: Callable[[], bool],
+        still_leads: Callable[[], bool] = lambda: True,
+        clock: Callable[[], datetime] = moment,
+    ) -> None:
+        """Say what is followed, who is told of each step, and how it is asked whether to stop."""
+        self.settings = settings
+        self.environment = environment
+        self.place = state_place_of(environment, settings.inventory)
+        self.branch = FollowedBranch(settings, state_folder(environment) / settings.inventory / "agent", clock)
+        self._tell = tell
+        self._stop = stop
+        self._still_leads = still_leads
+        self._clock = clock
+
+    def round(self, *, due: bool, again: bool = False) -> RoundEnd:
+        """Do a round.
+
+        Args:
+            due: whether hosts have to be looked at, whatever the remote says.
+            again: whether a commit that failed is tried again.
+
+        Raises:
+            StateError: the history does not answer.
+            UsageError: a file of the configuration cannot be read.
+        """
+        trusted = believed(self.settings)
+        rows = {row.commit: row for row in read_commit_states(self.place)}
+        work = _Work(rows, trusted, self.settings.rules(trusted.text))
+        run, work.unfinished = unfinished_run(self.place, self._clock())
+        reached = self._reached(work)
+        tip = self._tip(work, reached)
+        now = Situation(
+            leads=True,
+            tip=tip,
+            reached=reached,
+            known=_known(work.rows.get(tip.commit)) if tip else None,
+            rules=work.rules,
+            goes_back=self.settings.goes_back,
+            run=run,
+            is_due=due or tip is None or tip.commit not in work.rows,
+            again=again,
+            stuck=frozenset(work.rows[reached].stuck) if reached in work.rows else frozenset(),
+        )
+        return self._until_done(now, work)
+
+    def _until_done(self, now: Situation, work: _Work) -> RoundEnd:
+        drifted: dict[str, tuple[Impact, ...]] = {}
+        step = AgentStep(Act.REST)
+        try:
+            for _ in range(_MOST_STEPS):
+                step = decide(now)
+                if not self._still_leads():
+                    step = AgentStep(Act.STAND_BY)
+                elif self._stop():
+                    step = AgentStep(Act.REST)
+                if step.act is Act.REPORT and now.look is not None:
+                    drifted = {
+                        host: tuple(sorted(one.impacts, key=lambda i: i.rank)) for host, one in now.look.changes.items()
+                    }
+                if step.act in FINAL:
+                    self._record(now, step, work)
+                    break
+                now = self._done(now, step, work)
+        finally:
+            self._close(work)
+        tip = now.tip.commit if now.tip else ""
+        self.branch.keep_only({tip, now.reached})
+        return RoundEnd(
+            step,
+            tip,
+            work.rows.get(tip),
+            now.reached,
+            drifted,
+            work.proof,
+            tuple(work.problems),
+            looked=now.look is not None,
+        )
+
+    # --- what is known ----------------------------------------------------------------------------
+
+    def _reached(self, work: _Work) -> str:
+        """What was reached last: by the history, and by this machine's own memory, whichever is newer."""
+        row = reached_last(work.rows.values())
+        recorded = row.commit if row else ""
+        remembered = self.branch.remembered()
+        if not recorded or not remembered or self.settings.goes_back:
+            return recorded or remembered
+        both = self.branch.has(recorded) and self.branch.has(remembered)
+        return self.branch.newer(remembered, recorded) if both else recorded
+
+    def _tip(self, work: _Work, reached: str) -> Tip | None:
+        try:
+            commit = self.branch.fetch()
+            if not commit:
+                work.problems.append(f"{self.settings.remote} has no branch {self.settings.branch}")
+            return self._judged(commit, reached, work) if commit else None
+        except NoticeError as error:
+            work.problems.append(error.message)
+            return None
+
+    def _judged(self, commit: str, reached: str, work: _Work) -> Tip:
+        tip = self.branch.tip(commit, reached, work.believed.signers)
+        if tip.objection or tip.line is Line.SAME:
+            return tip
+        failed = [row.commit for row in work.rows.values() if row.state == CommitState.FAILED]
+        if not (twin := self.branch.twin(commit, failed)):
+            return tip
+        return replace(
+            tip, objection=f"commit {commit[:12]} is {twin[:12]}, which failed, with its signature rewritten"
+        )
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def _done(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+        """Do a step: what is known after it."""
+        match step.act:
+            case Act.FINISH:
+                return self._finish(now, work)
+            case Act.LOOK:
+                looked = self._look(step.commit, work)
+                return replace(now, look=looked.look, corrects=_corrected(looked))
+            case Act.APPLY:
+                return self._apply(now, step, work)
+            case Act.CORRECT:
+                return self._correct(now, step, work)
+            case Act.PROVE:
+                return self._prove(now, step, work)
+            case _:
+                raise ValueError(f"{step.act} ends a round")
+
+    def _look(self, commit: str, work: _Work) -> PlannedLook:
+        self._close(work)
+        try:
+            work.session = self._session(commit)
+        except ProvisionerError as error:
+            work.looked = PlannedLook(_not_laid_out(error))
+            return work.looked
+        looked = with_allowances(self.branch, look_at_hosts(work.session, self.settings.inventory))
+        work.problems += looked.notes
+        work.looked = looked
+        return looked
+
+    def _finish(self, now: Situation, work: _Work) -> Situation:
+        last = work.unfinished
+        if last is None:
+            raise ValueError("no run is unfinished")
+        commit, run = last.run.commit, last.run.id
+        if not self.branch.has(commit):
+            work.problems.append(f"run {run} is of a commit that the remote has no more: provisioner apply --abort")
+            return replace(now, run=UnfinishedRun.OTHERS)
+        self._tell(f"finishing run {run} of commit {commit[:12]}, which was cut off")
+        with open_session(self._session(commit)) as session:
+            done = finish_run(session, self._stop)
+        self._note(done, work)
+        is_of_tip = now.tip is not None and now.tip.commit == commit and not is_of_drift(last)
+        stuck = now.stuck | set(done.worst) if is_of_drift(last) else now.stuck
+        if is_of_drift(last) and done.worst and commit in work.rows:
+            self._keep(work, replace(work.rows[commit], stuck=tuple(sorted(stuck))))
+        return replace(
+            now,
+            run=UnfinishedRun.NONE,
+            is_due=True,
+            stuck=stuck,
+            failure=done.failure if is_of_tip else "",
+            postponed=done.postponed,
+        )
+
+    def _apply(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+        session, planned, saved = _made(work)
+        self._tell(f"applying commit {step.commit[:12]} to {', '.join(step.hosts)}")
+        done = apply_commit(session, planned, saved, self._stop)
+        self._note(done, work)
+        return replace(now, look=None, is_due=True, applied=True, failure=done.failure, postponed=done.postponed)
+
+    def _correct(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+        session, planned, _ = _made(work)
+        self._tell(f"correcting drift from commit {step.commit[:12]} on {', '.join(step.hosts)}")
+        done = correct_drift(session, planned, step.hosts, self._stop)
+        self._note(done, work)
+        stuck = now.stuck | set(done.worst)
+        if done.worst and step.commit in work.rows:
+            self._keep(work, replace(work.rows[step.commit], stuck=tuple(sorted(stuck))))
+        return replace(now, look=None, is_due=True, corrected=True, stuck=stuck)
+
+    def _note(self, done: RunEnded, work: _Work) -> None:
+        work.runs.append(done)
+        words = done.failure or done.postponed or f"changed {', '.join(done.changed) or 'no host'}"
+        self._tell(f"run {done.run}: {words}" if done.run else words)
+        if done.postponed:
+            work.problems.append(done.postponed)
+
+    def _prove(self, now: Situation, step: AgentStep, work: _Work) -> Situation:
+        """Prove a commit whose hosts are as it says, and record it as reached, with what came in by it."""
+        session, planned, _ = _made(work)
+        run = run_of(self.place, step.commit)
+        if run:
+            work.proof = prove(session, self.settings.proof_deadline, self._tell)
+        held = tuple(one.facility.id for one in planned.plan.held_back)
+        words = (work.proof.words if work.proof else "no host had to change") + (
+            f"; held: {', '.join(held)}" if held else ""
+        )
+        row = replace(self._row(step.commit, work, CommitState.REACHED, run=run, proof=words), held=held)
+        between = self.branch.between(now.reached, step.commit)[:_MOST_WITHIN]
+        came = [commit for commit in between if not _is_settled(work.rows.get(commit))]
+        within = [
+            replace(row, commit=c, within=step.commit, run="", proof="", signer=self.branch.signer(c)) for c in came
+        ]
+        self.branch.remember(step.commit)
+        self._keep(work, row, *within)
+        self._tell(f"reached commit {step.commit[:12]}: {words}")
+        tip = replace(now.tip, line=Line.SAME) if now.tip else None
+        known = KnownCommit(step.commit, CommitState.REACHED)
+        return replace(now, reached=step.commit, known=known, tip=tip, is_due=False, stuck=frozenset())
+
+    # --- what is written down ---------------------------------------------------------------------
+
+    def _record(self, now: Situation, step: AgentStep, work: _Work) -> None:
+        """Write down what became of the tip, where that is news."""
+        states = {Act.REFUSE: CommitState.REFUSED, Act.WAIT: CommitState.WAITING, Act.FAIL: CommitState.FAILED}
+        state = states.get(step.act)
+        if now.tip is None or state is None or step.commit != now.tip.commit:
+            return
+        row = self._row(step.commit, work, state, cause=step.cause, reason=step.reason)
+        if (
+            step.cause is CommitCause.APPROVALS
+            and work.looked is not None
+            and (why := offer_plan(self.branch, work.looked))
+        ):
+            work.problems.append(why)
+        before = work.rows.get(step.commit)
+        if before is not None and (before.state, before.reason, before.rules) == (row.state, row.reason, row.rules):
+            return
+        self._keep(work, row)
+        self._tell(f"{state.value} commit {step.commit[:12]}: {step.reason}")
+
+    def _row(
+        self,
+        commit: str,
+        work: _Work,
+        state: CommitState,
+        *,
+        cause: CommitCause | None = None,
+        reason: str = "",
+        run: str = "",
+        proof: str = "",
+    ) -> CommitRow:
+        due = (("notes",) if self.settings.notes else ()) + (("forge",) if self.settings.forge else ())
+        at, last = self._clock(), reached_last(work.rows.values())
+        if state is CommitState.REACHED and last is not None:
+            # A clock that was set back makes no older commit the one that was reached last.
+            at = max(at, last.at + _NEXT)
+        return CommitRow(
+            commit,
+            state.value,
+            at,
+            cause=cause.value if cause else "",
+            reason=reason,
+            rules=work.rules,
+            signer=self.branch.signer(commit),
+            run=run or next((one.run for one in work.runs if one.run), ""),
+            proof=proof,
+            due=due,
+        )
+
+    def _keep(self, work: _Work, *rows: CommitRow) -> None:
+        keep_commit_states(self.place, rows)
+        work.rows |= {row.commit: row for row in rows}
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def _session(self, commit: str) -> Session:
+        root: Path = self.branch.laid_out(commit)
+        return Session(root, self.environment, self._today())
+
+    def _today(self) -> date:
+        return self._clock().astimezone(VIETNAM).date()
+
+    @staticmethod
+    def _close(work: _Work) -> None:
+        if work.session is not None:
+            close_session(work.session)
+            work.session = None
+
+
+def _corrected(looked: PlannedLook) -> frozenset[Impact]:
+    """The impacts of drift that the inventory's policy has corrected by itself."""
+    if looked.planned is None or looked.session is None:
+        return frozenset()
+    return frozenset(Impact(impact.value) for impact in looked.session.inventory.settings.policy.drift.correct)
+
+
+def _known(row: CommitRow | None) -> KnownCommit | None:
+    """What is recorded of a commit; nothing where the words are none of this program's."""
+    if row is None or row.state not in set(CommitState):
+        return None
+    cause = CommitCause(row.cause) if row.cause in set(CommitCause) else None
+    return KnownCommit(row.commit, CommitState(row.state), cause, row.reason, row.rules)
+
+
+def _is_settled(row: CommitRow | None) -> bool:
+    return row is not None and row.state in {CommitState.REACHED, CommitState.REFUSED}
+
+
+def _made(work: _Work) -> tuple[Session, Planned, Saved]:
+    looked = work.looked
+    if looked is None or looked.session is None or looked.planned is None or looked.saved is None:
+        raise ValueError("there is no plan")
+    return looked.session, looked.planned, looked.saved
+
+
+def _not_laid_out(error: ProvisionerError) -> HostsLook:
+    """A commit that cannot be laid out: its own fault, or that of this machine."""
+    is_its_own = isinstance(error, UsageError)
+    return HostsLook(invalid=error.message) if is_its_own else HostsLook(closed=error.message)

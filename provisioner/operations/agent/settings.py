@@ -1,0 +1,219 @@
+"""The file that says what an agent follows, whom it believes, and where it tells what it did. Pure.
+
+The webhook of a forge: it wakes the agent, and nothing else. What it brings is read to its end and not used. Pure.
+
+GitHub and Forgejo sign the body (HMAC-SHA-256); GitLab sends the secret itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, NoReturn
+
+from provisioner.base.errors import UsageError
+from provisioner.base.git_remote import is_reference
+from provisioner.base.secret import Secret
+from provisioner.base.service import toml_settings
+from provisioner.base.text import checked_url, printable
+from provisioner.integrations.forge.client import ForgePlace, place_of
+from provisioner.record.entries import canonical
+
+PATH: Final = "/hook"
+MOST_BODY: Final = 1024 * 1024
+SIGNATURES: Final = ("HTTP_X_HUB_SIGNATURE_256", "HTTP_X_GITEA_SIGNATURE", "HTTP_X_FORGEJO_SIGNATURE")
+TOKEN: Final = "HTTP_X_GITLAB_TOKEN"  # noqa: S105 (a header's name)
+_PREFIX: Final = "sha256="
+
+
+def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bool:
+    """Whether whoever sent a body knows the secret.
+
+    Args:
+        headers: as WSGI has them.
+        body: all of it.
+        secret: that the forge was given.
+    """
+    key = secret.reveal().encode()
+    expected = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
+    signed = [str(headers[name]).removeprefix(_PREFIX) for name in SIGNATURES if name in headers]
+    # Every comparison takes as long as any other, and all are made.
+    matches = [hmac.compare_digest(one.encode("utf-8", "replace"), expected) for one in signed]
+    if TOKEN in headers:
+        given = hashlib.sha256(str(headers[TOKEN]).encode("utf-8", "replace")).digest()
+        matches.append(hmac.compare_digest(given, hashlib.sha256(key).digest()))
+    return any(matches)
+
+
+_ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SCP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_/~][A-Za-z0-9._/~-]*")
+_SSH: Final = re.compile(
+    r"ssh://[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?/[A-Za-z0-9._/~-]+"
+)
+_TEXTS: Final = {
+    "inventory", "remote", "branch", "folder", "signers", "signed", "ssh_key", "known_hosts", "git_user", "git_token",
+    "listen", "webhook_secret", "name",
+}  # fmt: skip
+_NUMBERS: Final = {"remote_every": (5, 86_400), "hosts_every": (60, 86_400), "proof_deadline": (30, 7200)}
+_SWITCHES: Final = {"goes_back", "notes"}
+_FILES: Final = ("signers", "ssh_key", "known_hosts", "git_token", "webhook_secret")
+_REQUIRED: Final = ("inventory", "remote", "signers")
+_FORGE: Final = {"kind", "url", "project", "token"}
+_KNOWN: Final = _TEXTS | set(_NUMBERS) | _SWITCHES | {"forge"}
+_SIGNED: Final = ("tip", "each")
+_SHOWN: Final = 80
+_EXAMPLE: Final = (
+    'e.g. inventory = "vn", remote = "https://git.example.com/noc/inventory.git", signers = "allowed-signers"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What an agent follows, whom it believes, and where it tells what it did.
+
+    Attributes:
+        inventory: the inventory's id; a commit that holds another one is refused.
+        remote: the address of the Git remote.
+        branch: its name there.
+        folder: the inventory's, from the top of the repository; empty for the top itself.
+        signers: the file of allowed signers.
+        each: whether every commit of the branch has to be signed that comes in, or the newest alone.
+        goes_back: whether the branch may lead behind what was reached, or apart from it.
+        remote_every: after so many seconds the remote is looked at again.
+        hosts_every: after so many seconds hosts are looked at again.
+        proof_deadline: so many seconds the verification of what was applied may take.
+        notes: whether what became of commits is pushed as Git notes.
+        listen: where metrics and the webhook are served; empty for nowhere.
+        webhook_secret: the file with the webhook's secret; None serves none.
+        ssh_key: the file with the key to a remote over SSH.
+        known_hosts: the file with its server's keys.
+        git_user: the name of the login to a remote over HTTP.
+        git_token: the file with its password.
+        forge: whose API is told; None for nobody's.
+        forge_token: the file with the token for it.
+        name: how the commit's status is called there.
+    """
+
+    inventory: str
+    remote: str
+    signers: Path
+    branch: str = "main"
+    folder: str = ""
+    each: bool = False
+    goes_back: bool = False
+    remote_every: int = 60
+    hosts_every: int = 900
+    proof_deadline: int = 600
+    notes: bool = True
+    listen: str = ""
+    webhook_secret: Path | None = None
+    ssh_key: Path | None = None
+    known_hosts: Path | None = None
+    git_user: str = "provisioner"
+    git_token: Path | None = None
+    forge: ForgePlace | None = None
+    forge_token: Path | None = None
+    name: str = "provisioner/agent"
+
+    def rules(self, signers: str) -> str:
+        """The digest of what a refusal rests on; `signers` is the text of the file of allowed signers."""
+        parts = [self.inventory, self.remote, self.branch, self.folder, self.each, self.goes_back, signers]
+        return "sha256:" + hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def read_agent_settings(text: str, file: str) -> AgentSettings:
+    """The settings of a file; names of files in it are taken from its own folder.
+
+    Args:
+        text: what it says, in TOML.
+        file: its name.
+
+    Raises:
+        UsageError: it is not as such files are.
+    """
+    values = toml_settings(text, file, _KNOWN, _EXAMPLE)
+    _refuse_kinds(values, file)
+    for name in _REQUIRED:
+        if name not in values:
+            _refuse(f"{file}: {name} is missing", f"write it, {_EXAMPLE}")
+    _refuse_forms(values, file)
+    folder = Path(file).absolute().parent
+    given = {name: value for name, value in values.items() if name not in {*_FILES, "forge", "signed"}}
+    given |= {name: folder / values[name] for name in _FILES if name in values}
+    if "forge" in values:
+        given |= _forge(values["forge"], file, folder)
+    return AgentSettings(**given, each=values.get("signed", _SIGNED[0]) == "each")
+
+
+def _refuse_kinds(values: Mapping[str, object], file: str) -> None:
+    for name, value in values.items():
+        if name in _TEXTS and (not isinstance(value, str) or not value or not value.isprintable()):
+            _refuse(f"{file}: {name} is no text", f"write it in quotes, {_EXAMPLE}")
+        if name in _SWITCHES and not isinstance(value, bool):
+            _refuse(f"{file}: {name} is neither true nor false", f"write {name} = true, or false")
+        if name in _NUMBERS:
+            least, most = _NUMBERS[name]
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                _refuse(f"{file}: {name} is no number of seconds", f"write one from {least} to {most}")
+
+
+def _refuse_forms(values: Mapping[str, str], file: str) -> None:
+    if not _ID.fullmatch(values["inventory"]):
+        _refuse(f"{file}: inventory is no inventory's id", "write the id that stands in its inventory.yml")
+    if not is_reference(f"refs/heads/{values.get('branch', 'main')}"):
+        _refuse(f"{file}: branch is no branch's name", 'write it without refs/heads/, e.g. branch = "main"')
+    folder = PurePosixPath(values.get("folder", "."))
+    if folder.is_absolute() or ".." in folder.parts or ".git" in folder.parts:
+        _refuse(f"{file}: folder is none of the repository", 'write it from its top, e.g. folder = "live/vn"')
+    if values.get("signed", _SIGNED[0]) not in _SIGNED:
+        _refuse(f"{file}: signed says nothing", 'write signed = "tip", or signed = "each"')
+    if not is_remote(values["remote"]):
+        hint = (
+            "write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH or an absolute path; no login stands in it"
+        )
+        _refuse(f"{file}: remote is no address of a Git remote", hint)
+    if _is_ssh(values["remote"]) and (lacking := [name for name in ("ssh_key", "known_hosts") if name not in values]):
+        hint = "write the file, beside this one or whole: no key of the machine's users is taken"
+        _refuse(f"{file}: the remote is reached over SSH, and {lacking[0]} is missing", hint)
+    if "webhook_secret" in values and "listen" not in values:
+        _refuse(f"{file}: webhook_secret is there and listen is not", 'write where it listens, e.g. listen = "9465"')
+
+
+def is_remote(text: str) -> bool:
+    """Whether a text is the address of a Git remote: encrypted but on this machine, with no login in it."""
+    if text.startswith("/"):
+        return ".." not in PurePosixPath(text).parts
+    if "://" not in text:
+        return _SCP.fullmatch(text) is not None
+    if text.startswith("ssh://"):
+        return _SSH.fullmatch(text) is not None
+    try:
+        checked_url(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_ssh(remote: str) -> bool:
+    return remote.startswith("ssh://") or _SCP.fullmatch(remote) is not None
+
+
+def _forge(listed: object, file: str, folder: Path) -> dict[str, object]:
+    if not isinstance(listed, dict) or not all(isinstance(one, str) and one for one in listed.values()):
+        _refuse(f"{file}: forge is no table of texts", "write [forge] and below it kind, url, project and token")
+    if unknown := sorted(set(listed) - _FORGE):
+        _refuse(
+            f"{file}: {printable(unknown[0], _SHOWN)} is no setting of [forge]", f"they are {', '.join(sorted(_FORGE))}"
+        )
+    if lacking := sorted(_FORGE - set(listed)):
+        _refuse(f"{file}: [forge] has no {lacking[0]}", "write kind, url, project and token (a file)")
+    place = place_of({}, kind=listed["kind"], url=listed["url"], project=listed["project"])
+    return {"forge": place, "forge_token": folder / listed["token"]}
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise UsageError(message, hint=hint)

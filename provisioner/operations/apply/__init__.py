@@ -1,0 +1,1 @@
+"""A run: begun, journalled, resumed, rolled back, recorded."""

@@ -1,0 +1,347 @@
+"""A plan applied to the hosts that change. Above `pipeline`, which makes the plan.
+
+The last unfinished run taken up again, or ended by hand.
+
+Hosts returned to the state before a run: a transaction with the same checks, gate and switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from provisioner.base.errors import HostError, PolicyError, StalePlanError, UsageError
+from provisioner.base.text import counted, did_you_mean
+from provisioner.desired.limit import Limit, refuse_all_shut
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.facts import ArmedChange, HostFacts
+from provisioner.hosts.observe import observe
+from provisioner.operations.apply.approvals import plan_warrant, refuse_unapproved
+from provisioner.operations.apply.execution import (
+    by_host,
+    carry_out,
+    end_gone,
+    holdings_after,
+    new_run,
+    not_asked,
+    remaining_changes,
+    with_program,
+)
+from provisioner.operations.apply.intent import USUAL, Applied, Intent, RunOptions
+from provisioner.operations.apply.journal import RunLog, state_place
+from provisioner.operations.apply.silences import Silencer, to_silence
+from provisioner.operations.apply.unfinished import Unfinished, unfinished
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, refuse_foreign
+from provisioner.operations.rollout import (
+    HostOutcome,
+    HostResult,
+    Job,
+    JournalStep,
+    NotStartedBecause,
+    RolloutOptions,
+    relays_beside,
+    roll_out,
+    waves_of,
+)
+from provisioner.plan import Plan, Saved, moved_hosts
+from provisioner.plan.change import cut_of, cut_whole
+from provisioner.plan.guards.policy import hint_once_saved, needs_program
+from provisioner.plan.plan import first_few
+from provisioner.record.entries import Operation
+from provisioner.record.place import state_place_of, who, who_text
+from provisioner.record.store import find_history
+
+_NAMED = 3
+_NEW_HOST = (
+    "if it is new, plan again and say so, as a saved plan takes no allowance: plan --allow trust=NUMBER --out FILE"
+)
+
+
+def apply_plan(
+    session: Session, planned: Planned, *, saved: Saved | None = None, options: RunOptions = USUAL
+) -> Applied:
+    """Bring the hosts that change to what a plan says, then plan afresh.
+
+    Args:
+        session: the same session that the plan was made in.
+        planned: the plan, as made now.
+        saved: the plan that was reviewed; hosts that moved since it was made are not started.
+        options: how the run goes.
+
+    Raises:
+        PolicyError: the plan is refused, or somebody has still to approve it, or a host is somebody else's; nothing
+            was touched.
+        StalePlanError: the saved plan is refused, and hosts have moved since it was made; nothing was touched.
+        HostError: MediaMTX's program cannot be had; nothing was touched.
+        StateError: the run cannot be recorded; nothing was touched.
+    """
+    planned.refuse_foreign()
+    stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
+    _refuse(planned.plan, saved, stale, options.rollout)
+    approvals = refuse_unapproved(session, planned, saved, options.folder, tuple(stale))
+    live = planned.plan.basis.live
+    closed = end_gone(session, planned.facts)
+    changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
+    jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
+    intent = Intent(
+        basis=planned.plan.basis,
+        waves=waves_of(changed),
+        live={spec.id: live.get(spec.id, "") for spec in changed},
+        changes={job.spec.id: job.changes for job in jobs},
+        max_failed=options.rollout.max_failed,
+        cuts={job.spec.id: cut for job in jobs if (cut := cut_of(job.spec, job.changes))},
+        warrant=plan_warrant(session, saved, options.folder),
+    )
+    run = replace(new_run(session, Operation.APPLY, options, planned.plan.basis.digest), approvals=approvals)
+    others = _others(planned, stale, reviewed=saved is not None)
+    held = tuple(one.facility for one in planned.plan.held_back)
+    if not jobs:
+        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=held)
+    applied = carry_out(session, run, jobs, intent, options, others=others, held=held)
+    return replace(applied, left_out=planned.plan.left_out, closed=closed)
+
+
+def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], options: RolloutOptions) -> None:
+    """Refuse a plan that policy holds back: as it is now, whatever it was when it was reviewed.
+
+    Raises:
+        PolicyError: with the first reason.
+        StalePlanError: it is refused, and stale as well: the same plan would not come of the same hosts any more.
+    """
+    refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
+    if refused:
+        more = f" (and {counted(len(refused) - 1, 'more reason')})" if len(refused) > 1 else ""
+        message = f"{refused[0].message}{more}"
+        hint = refused[0].hint if saved is None else hint_once_saved(refused, saved.basis.allow)
+        if stale:
+            moved = "; ".join(
+                f"{host} has moved ({first_few(items)})" for host, items in sorted(stale.items())[:_NAMED]
+            )
+            others = f"; so have {counted(len(stale) - _NAMED, 'more host')}" if len(stale) > _NAMED else ""
+            raise StalePlanError(
+                f"the plan is stale: {moved}{others}; and it is refused: {message}", hint=hint, object=min(stale)
+            )
+        raise PolicyError(message, hint=hint, object=refused[0].host)
+    if saved is not None and "outside_limit" in saved.refused:
+        hint = "make a plan of whole hosts: provisioner plan --limit host=… --out FILE"
+        raise PolicyError("the plan was made with a limit that cuts through hosts with other changes", hint=hint)
+
+
+def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
+    """The hosts that are not changed: those that moved, could not be read, or are as desired."""
+    results = []
+    for spec in planned.hosts:
+        if spec.id in stale:
+            cause = f"the host has moved since the plan was made: {first_few(stale[spec.id])}"
+            results.append(HostResult(spec.id, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.STALE))
+        elif spec.id in planned.unreadable:
+            error = planned.unreadable[spec.id]
+            hint = _NEW_HOST if reviewed and spec.id in planned.plan.unproved else error.hint
+            results.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {hint}"))
+        elif spec.id not in planned.plan.hosts:
+            results.append(_as_desired(spec.id, planned.facts[spec.id].armed))
+    return tuple(results)
+
+
+def _as_desired(host: str, armed: ArmedChange | None) -> HostResult:
+    """A host that is as desired, unless that is somebody's change which may still be taken back."""
+    if armed is None:
+        return HostResult(host, HostOutcome.UNCHANGED)
+    cause = f"run {armed.run} waits for its confirmation: {armed.who or 'of somebody'}"
+    return HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.LOCKED)
+
+
+def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
+    files, facts = session.files[spec.id], planned.facts[spec.id]
+    changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
+    beside = relays_beside(spec, session.state.hosts.values())
+    job = Job(spec, files, facts, expected, changes=changes, carrier=beside)
+    return with_program(session, job, facts.arch) if needs_program(spec, changes) else job
+
+
+def resume(session: Session, options: RunOptions = USUAL) -> Applied:
+    """Take the last unfinished run up again: hosts that were started are asked first what became of them.
+
+    Raises:
+        UsageError: no run is unfinished.
+        StalePlanError: the inventory, the templates or this tool are others than those it began with.
+        StateError: the history does not answer.
+    """
+    last = unfinished(state_place(session))
+    last.refuse_other(session.basis({}))
+    jobs, others = _jobs_of(session, last)
+    allowed = max(options.rollout.max_failed, last.intent.max_failed)
+    # Of what the plan cut nothing is known any more: what has not begun waits for a confirmation.
+    options = replace(options, rollout=replace(options.rollout, max_failed=allowed, apart=True))
+    progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
+    applied = carry_out(
+        session, last.run, jobs, last.intent, options, others=others, progress=progress, silences=last.silences
+    )
+    return _of_some(session, applied)
+
+
+def abort(session: Session) -> Applied:
+    """End the last unfinished run: hosts that wait return to last-good now, no further host is started.
+
+    Raises:
+        UsageError: no run is unfinished.
+        StateError: the history does not answer.
+    """
+    last = unfinished(state_place(session), proved=False)
+    jobs, others = _jobs_of(session, last)
+    progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
+    open_jobs = [job for job in jobs if job.spec.id in progress.started]
+    options = RolloutOptions(who=who_text(who(session.environment)))
+    log = RunLog(state_place(session), last.run)
+    try:
+        # Its silences of before end by themselves: nothing proves that they are its own.
+        with Silencer(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
+            done = roll_out(
+                open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort="ended by hand"
+            )
+        asked = {result.host for result in done.results}
+        through = [result for host, result in last.progress.results.items() if host not in asked]
+        left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in asked | set(last.progress.results)]
+        applied = Applied(last.run.id, by_host([*done.results, *through, *left, *others]), plan=last.run.plan)
+        log.write(JournalStep("", "run", "aborted"))
+        holdings = holdings_after(session, last.run.operation, done.results, remaining_changes(session, done.results))
+        log.end("aborted", applied.document | {"journal": log.digest()}, holdings)
+    finally:
+        log.close()
+    return replace(_of_some(session, applied), warnings=journal.warnings)
+
+
+def _of_some(session: Session, applied: Applied) -> Applied:
+    """A run taken up again, with the hosts that it was not about."""
+    hosts = session.state.hosts.keys() - {result.host for result in applied.results}
+    return replace(applied, left_out=tuple(sorted(hosts)))
+
+
+def _held_back(host: str) -> HostResult:
+    return HostResult(host, HostOutcome.NOT_STARTED, "the run was ended by hand")
+
+
+def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostResult]]:
+    """The jobs of a run's hosts that are not through, and the results of those that cannot be asked."""
+    names = [host for wave in last.intent.waves for host in wave.hosts]
+    refuse_all_shut(session.state, Limit({"host": frozenset(names)}))
+    specs = [session.state.hosts[host] for host in names if host in session.state.hosts]
+    gone = [host for host in names if host not in session.state.hosts]
+    through = last.progress.results
+    asked = [spec for spec in specs if spec.id not in through]
+    facts, errors = observe(asked, session.files, session.runner) if asked else ({}, {})
+    session.settle(facts)
+    specs = [session.state.hosts[spec.id] for spec in specs]
+    jobs = []
+    others = [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in gone]
+    for spec in specs:
+        if spec.id in errors:
+            others.append(not_asked(spec.id, errors[spec.id]))
+        elif spec.id in facts or spec.id in through:
+            jobs.append(_job_again(session, spec, facts.get(spec.id), last))
+    return jobs, others
+
+
+def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: Unfinished) -> Job:
+    intent = last.intent
+    changes, live = intent.changes.get(spec.id, ()), intent.live.get(spec.id, "")
+    rollback = intent.rollback.get(spec.id)
+    beside = relays_beside(spec, session.state.hosts.values())
+    job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback, carrier=beside)
+    ships = facts is not None and rollback is None and needs_program(spec, changes)
+    return with_program(session, job, facts.arch) if facts is not None and ships else job
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would do: by host, the run whose change is undone and when that state was kept."""
+
+    hosts: Mapping[str, tuple[str, datetime]]
+    facts: Mapping[str, HostFacts]
+    unreadable: Mapping[str, HostError]
+
+
+def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
+    """See which hosts can return, and to before which run.
+
+    Args:
+        session: the session.
+        targets: host ids, or one run id; none takes the last run that a host of this inventory knows.
+
+    Raises:
+        UsageError: a target is neither, or no host keeps a state to return to.
+        SecretsError: a target's secrets stayed shut, or none is named and there are such hosts.
+        PolicyError: a host that is named is somebody else's.
+    """
+    hosts = session.state.hosts
+    by_name = bool(targets) and set(targets) <= hosts.keys() | session.state.left_out.keys()
+    refuse_all_shut(session.state, Limit({"host": frozenset(targets)} if by_name else {}))
+    named = {target for target in targets if target in hosts}
+    runs = [target for target in targets if target not in hosts]
+    if len(runs) > 1 or (runs and named):
+        raise UsageError("a rollback takes hosts, or one run", hint="see provisioner history for runs")
+    facts, errors = observe([hosts[h] for h in sorted(named or set(hosts))], session.files, session.runner)
+    session.settle(facts)
+    if named:
+        refuse_foreign(errors)
+    kept = {host: {one.run: one.kept for one in of.generations} for host, of in facts.items()}
+    newest = {host: next(iter(of), "") for host, of in kept.items()}
+    run = runs[0] if runs else _last_run(session, newest.values())
+    chosen = {host: newest[host] for host in named & set(kept)} if named else {h: run for h in kept if run in kept[h]}
+    planned = {host: (target, kept[host][target]) for host, target in chosen.items() if target}
+    if not planned and not errors:
+        known = sorted({r for of in kept.values() for r in of})
+        what = f"a state of before {run}" if runs else "a state to return to"
+        otherwise = f"kept are states of before: {', '.join(known) or 'none'}"
+        hint = did_you_mean(run, [*hosts, *known], otherwise) if runs else otherwise
+        raise UsageError(f"no host keeps {what}", hint=hint)
+    return RollbackPlan(planned, facts, errors)
+
+
+def _last_run(session: Session, named: Iterable[str]) -> str:
+    """The last of the runs that hosts name: one that is recorded here, if any is, as a host may name what never was."""
+    runs = {run for run in named if run}
+    history = find_history(state_place_of(session.environment, session.inventory.settings.id))
+    if history is not None:
+        with closing(history):
+            recorded = {past.run.id for past in history.runs()}
+        runs = runs & recorded or runs
+    return max(runs, default="")
+
+
+def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USUAL) -> Applied:
+    """Return hosts to the state before a run: a transaction with the same checks, gate and switch.
+
+    Raises:
+        StateError: the run cannot be recorded; nothing was touched.
+    """
+    hosts = session.state.hosts
+    jobs = [
+        Job(
+            hosts[host],
+            session.files[host],
+            planned.facts[host],
+            "",
+            rollback=target,
+            carrier=relays_beside(hosts[host], hosts.values()),
+        )
+        for host, (target, _) in sorted(planned.hosts.items())
+    ]
+    others = tuple(not_asked(host, error) for host, error in sorted(planned.unreadable.items()))
+    closed = end_gone(session, planned.facts)
+    run = new_run(session, Operation.ROLLBACK, options, "")
+    if not jobs:
+        return Applied(run.id, others, closed=closed, held=tuple(session.held.values()))
+    intent = Intent(
+        basis=session.basis({}),
+        waves=waves_of(job.spec for job in jobs),
+        live={},
+        changes={},
+        rollback={host: target for host, (target, _) in planned.hosts.items()},
+        max_failed=options.rollout.max_failed,
+        cuts={host: cut_whole(host) for host in planned.hosts},
+    )
+    return replace(carry_out(session, run, jobs, intent, options, others=others), closed=closed)

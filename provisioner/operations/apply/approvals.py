@@ -1,0 +1,388 @@
+"""The approvals of a saved plan: read from a folder, held against what the plan needs, before anything is touched.
+
+What goes with a saved plan's changes to a carrier whose own people have to have approved them.
+
+An approval made: what is signed, by whom, and the file that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import PolicyError, StalePlanError, UsageError
+from provisioner.base.files import read_regular, replace_file
+from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
+from provisioner.base.text import VIETNAM, counted, did_you_mean, is_between, printable
+from provisioner.desired.approval_terms import approval_terms
+from provisioner.inventory.model import Approver
+from provisioner.operations.edit.sign_off import made_signature
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned
+from provisioner.plan import MAX_PLAN_BYTES, Saved, WrittenPlan, written_plan
+from provisioner.plan.guards.approvals import (
+    APPROVAL_NAMESPACE,
+    MAX_APPROVAL_BYTES,
+    Approval,
+    ApprovalFormError,
+    ApprovalNeed,
+    Approved,
+    GivenApproval,
+    PlanToApprove,
+    approval_in,
+    approval_statement,
+    approval_text,
+    approved,
+    file_stem,
+    key_blob,
+    key_that_signed,
+    need_lines,
+)
+from provisioner.plan.plan import program_sums
+from provisioner.plan.saved.comparison import BetweenPlans, between
+from provisioner.plan.saved.file import warrant_bytes
+from provisioner.record.entries import RecordedApproval
+
+FOLDER: Final = "approvals"
+"""Where approvals are in an inventory's folder, unless another one is named."""
+_ENDING: Final = ".json"
+_PLAN_ENDING: Final = ".plan.json"
+_MOST_FILES: Final = 1000
+_NAMED: Final = 5
+_SHOWN: Final = 80
+_SAVE_FIRST: Final = (
+    "save the plan, have that file approved, and apply it: provisioner plan --out plan.json, provisioner approve"
+    " plan.json --as ID --key FILE, provisioner apply plan.json"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFiles:
+    """What a folder holds.
+
+    Attributes:
+        folder: the folder; None where there is none.
+        files: the approvals by their files' names.
+        odd: what is no approval, and why.
+    """
+
+    folder: Path | None = None
+    files: Mapping[str, Approval] = field(default_factory=dict)
+    odd: Mapping[str, str] = field(default_factory=dict)
+
+
+def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
+    """The approvals of an inventory; `named` is a folder that is named instead of its own.
+
+    Raises:
+        UsageError: the folder that is named cannot be read, or there are more files in it than anybody needs.
+    """
+    folder = named or root / FOLDER
+    if named is None and (folder.is_symlink() or not folder.is_dir()):
+        return ApprovalFiles()
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted((entry for entry in listing if _is_one(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        hint = "name the folder that approvals are in"
+        raise UsageError(f"{folder} cannot be read: {error.strerror}", hint=hint) from None
+    if len(entries) > _MOST_FILES:
+        hint = f"take those of plans that were applied out of {folder}"
+        raise UsageError(f"{folder} has more than {_MOST_FILES} approvals", hint=hint)
+    files, odd = {}, {}
+    for entry in entries:
+        name = printable(entry.name, _SHOWN)
+        try:
+            files[name] = approval_in(_bytes(entry))
+        except OSError as error:
+            odd[name] = f"cannot be read: {error.strerror}"
+        except ApprovalFormError as error:
+            odd[name] = str(error)
+    return ApprovalFiles(folder, files, odd)
+
+
+def _is_one(name: str) -> bool:
+    return name.endswith(_ENDING) and not name.endswith(_PLAN_ENDING) and not name.startswith(".")
+
+
+def _bytes(entry: os.DirEntry[str]) -> bytes:
+    if entry.is_symlink():
+        raise ApprovalFormError("is a link, which is not followed")
+    return read_regular(entry.path, most=MAX_APPROVAL_BYTES)
+
+
+def kept_plan_name(meaning: str) -> str:
+    """What a plan is called that is kept beside its approvals, so that what moved can be said later."""
+    return f"{file_stem(meaning)}{_PLAN_ENDING}"
+
+
+# --- before a plan is applied ---------------------------------------------------------------------
+
+
+def refuse_unapproved(
+    session: Session, planned: Planned, saved: Saved | None, named: Path | None, without: Sequence[str] = ()
+) -> tuple[RecordedApproval, ...]:
+    """Refuse a plan that somebody has to approve and has not.
+
+    Args:
+        session: the inventory.
+        planned: the plan as made now.
+        saved: the plan that was reviewed; None where none was saved.
+        named: the folder of approvals that was named.
+        without: hosts that are not started, as they have moved.
+
+    Returns:
+        The approvals that count.
+
+    Raises:
+        PolicyError: somebody is still needed; nothing was touched.
+        UsageError: the folder cannot be read.
+    """
+    needs = _of_started(planned.plan.approvals, without)
+    if not needs:
+        return ()
+    if saved is None:
+        needed = "; ".join(need_lines(needs)[:_NAMED])
+        message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
+        raise PolicyError(message, hint=_SAVE_FIRST)
+    there = approval_files(session.root, named)
+    subject = PlanToApprove(
+        inventory=session.inventory.settings.id,
+        meaning=saved.basis.meaning,
+        terms=approval_terms(session.inventory),
+        makers=frozenset(saved.written.maker.approvers),
+        now=datetime.now(UTC),
+    )
+    result = approved(needs, there.files, subject)
+    if result.lacking:
+        raise _lacking(saved, there, result)
+    return tuple(map(_recorded, result.counted))
+
+
+def _of_started(needs: Sequence[ApprovalNeed], without: Sequence[str]) -> list[ApprovalNeed]:
+    of_others = (replace(need, hosts=tuple(host for host in need.hosts if host not in without)) for need in needs)
+    return [need for need in of_others if need.hosts]
+
+
+def _recorded(given: GivenApproval) -> RecordedApproval:
+    approval = given.approval
+    return RecordedApproval(
+        approval.approver, approval.roles, given.key.fingerprint, approval.at_text, approval.meaning, approval.plan
+    )
+
+
+def _lacking(saved: Saved, there: ApprovalFiles, result: Approved) -> PolicyError:
+    """Who is still needed, what does not count and why, and what moved since another plan was approved."""
+    still = list(dict.fromkeys(one.words for one in result.lacking))
+    said = [f"the plan still has to be approved: {_some(still)}"]
+    aside = {**there.odd, **result.aside}
+    if aside:
+        said.append(f"not counted: {_some([f'{name} {why}' for name, why in sorted(aside.items())])}")
+    if result.of_others:
+        newest = result.of_others[0]
+        others = f"of another plan: {counted(len(result.of_others), 'approval')}"
+        said.append(f"{others}, the newest by {newest.approver} at {newest.at_text}, of {newest.plan}")
+        said += filter(None, [_moved_since(there, newest.meaning, saved)])
+    looked = f"looked for in {there.folder}" if there.folder else f"there is no {FOLDER}/ in the inventory"
+    hint = f"let them read it and sign: provisioner approve FILE --as ID --key KEY ({looked})"
+    return PolicyError("; ".join(said), hint=hint)
+
+
+def _some(items: Sequence[str]) -> str:
+    more = f"; and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+    return "; ".join(items[:_NAMED]) + more
+
+
+def _moved_since(there: ApprovalFiles, meaning: str, saved: Saved) -> str:
+    """What moved since a plan was approved that is kept beside its approvals; empty where it is not."""
+    if there.folder is None:
+        return ""
+    try:
+        path = there.folder / kept_plan_name(meaning)
+        if path.is_symlink():
+            return ""
+        before = written_plan(read_regular(path, most=MAX_PLAN_BYTES), path.name)
+    except (OSError, StalePlanError):
+        return "that plan is not kept beside the approvals, so what moved since is not known"
+    if before.basis.meaning != meaning:
+        return ""
+    return _words(between(before, saved.written))
+
+
+def _words(compared: BetweenPlans) -> str:
+    moved = [
+        f"{one.either.action.value} {one.either.resource.value} {one.either.name} on {one.either.host} {one.turn.value}"
+        for one in compared.changes
+    ]
+    moved += [f"{one.what} {one.of}".strip() for one in compared.beside if one.what not in {"commit", "inventory"}]
+    number = counted(len(moved), "thing")
+    return f"since then {number} moved: {_some([printable(text) for text in moved])}"
+
+
+_MOST: Final = 100
+
+
+def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> bytes:
+    """The warrant of a saved plan; empty where hosts are called from here alone, or nobody has approved it.
+
+    Whose approvals count, each node says for its own carrier: all that are there of the plan's meaning go along.
+
+    Args:
+        session: the inventory.
+        saved: the plan that was reviewed.
+        named: the folder of approvals that was named.
+
+    Raises:
+        UsageError: the folder cannot be read.
+    """
+    if saved is None or not session.by_nodes:
+        return b""
+    inventory, basis = session.inventory.settings.id, saved.basis
+    there = approval_files(session.root, named).files.values()
+    of_plan = [one for one in there if (one.inventory, one.meaning) == (inventory, basis.meaning)]
+    newest = sorted(of_plan, key=lambda one: (one.at, one.approver), reverse=True)[:_MOST]
+    if not newest:
+        return b""
+    programs = {host: program_sums(session.state.hosts[host]) for host in basis.changing if host in session.state.hosts}
+    return warrant_bytes(inventory, basis, programs, newest)
+
+
+_SHOWN_made = 80
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """What somebody is about to approve.
+
+    Attributes:
+        person: the approver's id.
+        roles: as what; all that the person has where none is named.
+        at: the moment that is signed.
+    """
+
+    person: str
+    roles: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalMade:
+    """An approval that was written: its file, and the key that signed it."""
+
+    approval: Approval
+    file: Path
+    key: SshPublicKey
+
+
+def approval_to_sign(session: Session, plan: WrittenPlan, asked: ApprovalAsked) -> Approval:
+    """What is signed.
+
+    Raises:
+        UsageError: the inventory knows no such approver, or not as that.
+        InventoryError: it cannot be read.
+    """
+    entries = _entries(session, asked.person)
+    has = {role for one in entries for role in one.roles}
+    if other := sorted(set(asked.roles) - has):
+        hint = f"{asked.person} approves as {', '.join(sorted(has))}"
+        raise UsageError(f"{asked.person} does not approve as {printable(other[0], _SHOWN_made)}", hint=hint)
+    return Approval(
+        inventory=session.inventory.settings.id,
+        meaning=plan.basis.meaning,
+        plan=plan.basis.digest,
+        approver=asked.person,
+        roles=tuple(sorted(set(asked.roles) or has)),
+        at=asked.at.astimezone(UTC).replace(microsecond=0),
+    )
+
+
+def _entries(session: Session, person: str) -> list[Approver]:
+    known = session.inventory.approvers
+    entries = [one for one in known if one.id == person]
+    if not entries:
+        otherwise = "approvers stand in signers.yml; a new one is added there, in a change of its own"
+        hint = did_you_mean(person, {one.id for one in known}, otherwise)
+        raise UsageError(f"there is no approver {printable(person, _SHOWN_made)}", hint=hint)
+    return entries
+
+
+def sign(approval: Approval, key: Path, environment: Mapping[str, str]) -> bytes:
+    """Let a key sign an approval; the file that `ssh-keygen -Y sign` would have written.
+
+    Raises:
+        UsageError: it does not sign.
+    """
+    return made_signature(approval_statement(approval), key, APPROVAL_NAMESPACE, environment)
+
+
+def record_approval(session: Session, approval: Approval, signature: bytes, folder: Path | None) -> ApprovalMade:
+    """Write an approval into the folder of approvals, once it is known to count.
+
+    Args:
+        session: the inventory.
+        approval: what was signed.
+        signature: as `ssh-keygen -Y sign` writes it.
+        folder: another folder than the inventory's own.
+
+    Raises:
+        UsageError: the signature is of something else, or by a key of somebody else; or the file cannot be written.
+    """
+    try:
+        made = replace(approval, signature=unarmoured(signature))
+        key = key_that_signed(made)
+    except (SignatureFormError, ApprovalFormError) as error:
+        words = str(error) if isinstance(error, ApprovalFormError) else f"has a signature that {error}"
+        hint = (
+            f"sign what --statement prints, with -n {APPROVAL_NAMESPACE}, for the same plan, person, roles and moment"
+        )
+        raise UsageError(f"the approval {words}", hint=hint) from None
+    _refuse_key(session, made, key)
+    file = (folder or session.root / FOLDER) / made.file_name
+    _write(file, approval_text(made).encode())
+    return ApprovalMade(made, file, key)
+
+
+def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | None) -> Path:
+    """Keep a plan beside its approvals, so that what moved can be said once they are lost.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    file = (folder or session.root / FOLDER) / kept_plan_name(plan.basis.meaning)
+    _write(file, data)
+    return file
+
+
+def _write(file: Path, data: bytes) -> None:
+    try:
+        if file.parent.is_symlink():
+            raise UsageError(f"{file.parent} is a link: nothing is written over it", hint="name the folder itself")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, data, mode=0o644, lasting=False)
+    except OSError as error:
+        hint = "name a folder that you can write to: --approvals DIR"
+        raise UsageError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _refuse_key(session: Session, approval: Approval, key: SshPublicKey) -> None:
+    """Refuse a key that does not approve as this person today: nobody should learn of that at the apply.
+
+    Raises:
+        UsageError: it does not.
+    """
+    entries = [one for one in _entries(session, approval.approver) if key_blob(one.key) == key.blob]
+    if not entries:
+        message = f"{key.fingerprint} is no key of {approval.approver} in signers.yml"
+        raise UsageError(message, hint="sign by the key that stands there")
+    day = approval.at.astimezone(VIETNAM).date()
+    valid = [one for one in entries if is_between(day, one.since, one.until)]
+    if not valid:
+        message = f"{key.fingerprint} of {approval.approver} does not approve on {day}"
+        raise UsageError(message, hint="sign by the key that is valid now")
+    if not any(set(one.roles) & set(approval.roles) for one in valid):
+        message = f"{key.fingerprint} does not approve as {', '.join(approval.roles)}"
+        raise UsageError(message, hint=f"it approves as {', '.join(sorted({r for one in valid for r in one.roles}))}")

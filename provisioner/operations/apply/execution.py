@@ -1,0 +1,283 @@
+"""A rollout with the journal beside it, and the record of what became of it.
+
+Runs whose controller was killed, ended by the next command that reads their hosts.
+
+A host that is not confirmed returns by itself, whoever was killed. What nobody wrote down is the end of the run: it
+would be unfinished for ever, whatever was applied since. A later apply or rollback has just read the hosts; where none
+of them waits for that run any more, each is asked what became of it there, and the run ends with that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from provisioner import __version__
+from provisioner.base.errors import HostError, StateError
+from provisioner.base.frozen import HeldFacility
+from provisioner.hosts.artefact import fetch
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.runner import ForeignHostError
+from provisioner.inventory.model import WavePolicy
+from provisioner.operations.apply.intent import Applied, ClosedRun, Intent, RunOptions
+from provisioner.operations.apply.journal import RunLog, attended, expect_usual_time, state_place
+from provisioner.operations.apply.silences import Silencer, ToSilence, to_silence
+from provisioner.operations.apply.unfinished import SILENT, Unfinished, proved_unfinished
+from provisioner.operations.apply.verification import contents_of, shown_by_change
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import new_run_id
+from provisioner.operations.rollout import (
+    HostOutcome,
+    HostResult,
+    Job,
+    JournalStep,
+    NotStartedBecause,
+    Rollout,
+    RolloutOptions,
+    RunProgress,
+    outcome_of,
+    relays_beside,
+    roll_out,
+)
+from provisioner.plan.change import Action, Change
+from provisioner.plan.diff import changes_of
+from provisioner.record.entries import Holding, Operation, Run
+from provisioner.record.heads import note_head
+from provisioner.record.place import who, who_text
+from provisioner.record.seal import Head
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import RecordHead
+
+
+NO_SILENCES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+
+
+def carry_out(
+    session: Session,
+    run: Run,
+    jobs: Sequence[Job],
+    intent: Intent,
+    options: RunOptions,
+    *,
+    others: Sequence[HostResult] = (),
+    progress: RunProgress | None = None,
+    held: tuple[HeldFacility, ...] | None = None,
+    silences: Mapping[str, tuple[str, ...]] = NO_SILENCES,
+) -> Applied:
+    """Roll out with the journal beside it, and record what became of it.
+
+    What the changes cut is kept silent meanwhile (`runs.meanwhile.silencer`).
+
+    Args:
+        session: the session.
+        run: the run.
+        jobs: its hosts.
+        intent: all that it is about to do.
+        options: how it goes.
+        others: the results of hosts that it does not start.
+        progress: how far it had come, where it goes on.
+        held: of what was chosen, the facilities that are held; None for all.
+        silences: those that it made before it was killed, by receiver.
+    """
+    rollout = replace(options.rollout, who=who_text(run.who))
+    expect_usual_time(session, run.operation, hosts=tuple(job.spec.id for job in jobs))
+    log = RunLog(state_place(session), run)
+    try:
+        if progress is None:
+            log.begin([job.spec.id for job in jobs], intent)
+        else:
+            log.write(JournalStep("", "run", "resumed", {"who": rollout.who}))
+        rollout = replace(rollout, record=_on_hosts(log.head()))
+        epochs = log.epochs({job.spec.id: job.facts.epoch for job in jobs if job.facts is not None})
+        jobs = [replace(job, epoch=epochs.get(job.spec.id), warrant=intent.warrant) for job in jobs]
+        wanted = to_silence(session, run, intent, jobs, silences)
+        rollout = replace(rollout, apart=_apart(session, options, wanted))
+        with Silencer(attended(log, session.watcher), wanted) as journal:
+            done = roll_out(
+                jobs,
+                run.id,
+                session.runner,
+                rollout,
+                journal,
+                waves=intent.waves,
+                progress=progress,
+                stop=lambda: options.stop() or bool(log.broken),
+            )
+        kept = tuple(session.held.values()) if held is None else held
+        applied = _closed_run(session, run, log, done, others, held=kept)
+        return replace(applied, warnings=(*applied.warnings, *journal.warnings))
+    finally:
+        log.close()
+
+
+def _apart(session: Session, options: RunOptions, wanted: ToSilence) -> bool:
+    """Whether each wave waits for the confirmation of the one before, be the plan ever so harmless.
+
+    Whoever makes silences before a wave would keep hosts of the one before waiting.
+    """
+    silences = bool(wanted.servers and wanted.alerts)
+    return options.rollout.apart or silences or session.inventory.settings.policy.next_wave is WavePolicy.CONFIRMED
+
+
+def _on_hosts(head: Head | None) -> RecordHead | None:
+    """The run's first entry as hosts keep it: who cuts the record has to cut it there, too."""
+    if head is None:
+        return None
+    return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
+
+
+def _closed_run(
+    session: Session,
+    run: Run,
+    log: RunLog,
+    done: Rollout,
+    others: Sequence[HostResult],
+    *,
+    held: tuple[HeldFacility, ...],
+) -> Applied:
+    results = by_host([*done.results, *others])
+    notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
+    differing = remaining_changes(session, results)
+    remaining = differing if run.operation is Operation.APPLY else ()
+    applied = Applied(
+        run.id, results, remaining, run.plan, done.ended, done.cause, notes, held=held, approvals=run.approvals
+    )
+    log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
+    if done.ended in {"done", "stopped"}:
+        document = applied.document | {"journal": log.digest()}
+        holdings = holdings_after(session, run.operation, done.results, differing)
+        head = log.end(str(document["outcome"]), document, holdings)
+        warning = note_head(session.root, session.environment, session.inventory.settings.id, session.commit, head)
+        return replace(applied, warnings=(warning,) if warning else ())
+    return applied
+
+
+def holdings_after(
+    session: Session, operation: Operation, results: Sequence[HostResult], differing: Iterable[Change]
+) -> tuple[Holding, ...]:
+    """What the hosts that were started are known to hold now."""
+    contents = contents_of(session.served)
+    return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
+
+
+def not_asked(host: str, error: HostError) -> HostResult:
+    """The result of a host that could not be read, or that is somebody else's and was sent nothing."""
+    if isinstance(error, ForeignHostError):
+        return HostResult(host, HostOutcome.NOT_STARTED, error.message, refusal=NotStartedBecause.FOREIGN)
+    return HostResult(host, HostOutcome.UNREACHABLE, error.message)
+
+
+def by_host(results: Iterable[HostResult]) -> tuple[HostResult, ...]:
+    """Results in the order of their hosts' ids."""
+    return tuple(sorted(results, key=lambda result: result.host))
+
+
+def new_run(session: Session, operation: Operation, options: RunOptions, plan: str, limit: tuple[str, ...] = ()) -> Run:
+    """A run that begins now: who, with what approval, on which inventory."""
+    people = who(session.environment) | ({"approval": options.approval} if options.approval else {})
+    return Run(
+        id=new_run_id(),
+        operation=operation,
+        started=datetime.now(UTC),
+        commit=session.commit,
+        digest=session.digest,
+        who=people,
+        tool=__version__,
+        plan=plan,
+        limit=limit,
+    )
+
+
+def with_program(session: Session, job: Job, arch: str) -> Job:
+    """The job with MediaMTX's program for an architecture to ship.
+
+    Raises:
+        HostError: the program cannot be had.
+    """
+    if job.spec.media is None:
+        return job
+    artefact = job.spec.media.artefact
+    path = fetch(artefact, arch, session.environment)
+    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[arch]
+    return replace(job, artefact=path, artefact_sha256=checksum)
+
+
+def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:
+    """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
+    by_host = (
+        changes_of(session.state.hosts[result.host], session.files[result.host], result.facts)
+        for result in results
+        if result.facts is not None
+    )
+    return tuple(change for changes in by_host for change in changes if change.action is not Action.NOOP)
+
+
+_CAUSE = "its controller was gone, and it was seen what became of its hosts"
+
+
+def end_gone(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRun, ...]:
+    """End the runs that were killed, as far as a command has read all of their hosts.
+
+    A run that pauses or was interrupted is left to people, and so is one that is not proved to be by the vault's key.
+
+    Args:
+        session: the session.
+        facts: the hosts as this command has just read them.
+    """
+    try:
+        waiting = [last for last in proved_unfinished(state_place(session)) if _is_over(session, last, facts)]
+        ended = [_ended(session, last, facts) for last in waiting]
+    except StateError:
+        # Whether a new run can be recorded is told by that run itself.
+        return ()
+    return tuple(closed for closed in ended if closed is not None)
+
+
+def _is_over(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> bool:
+    """Whether a run is neither alive nor wanted, and every host of it was read and does not wait for it."""
+    if last.kept or datetime.now(UTC) - last.heard < SILENT:
+        return False
+    known = [host for host in _hosts(last) if host in session.state.hosts]
+    read = all(host in facts or host in last.progress.results for host in known)
+    return read and not any(of.armed is not None and of.armed.run == last.run.id for of in facts.values())
+
+
+def _hosts(last: Unfinished) -> list[str]:
+    return [host for wave in last.intent.waves for host in wave.hosts]
+
+
+def _ended(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -> ClosedRun | None:
+    """End a run with what each of its hosts says of it; None where one does not say."""
+    progress = last.seen_on({host: of for host, of in facts.items() if host in _hosts(last)})
+    jobs = [_job(session, last, host, facts[host]) for host in _hosts(last) if host in progress.started]
+    options = RolloutOptions(who=who_text(who(session.environment)))
+    with closing(RunLog(state_place(session), last.run)) as log:
+        done = roll_out(jobs, last.run.id, session.runner, options, log, progress=progress, abort=_CAUSE)
+        if any(result.outcome is HostOutcome.UNREACHABLE for result in done.results):
+            return None
+        heard = {**progress.results, **{result.host: result for result in done.results}}
+        results = by_host(heard.get(host) or _never(session, host) for host in _hosts(last))
+        read = [replace(r, facts=facts[r.host]) for r in results if r.host in facts]
+        holdings = holdings_after(session, last.run.operation, read, remaining_changes(session, read))
+        log.write(JournalStep("", "run", "ended", {"cause": _CAUSE, "who": options.who}))
+        document = Applied(last.run.id, results, plan=last.run.plan).document | {"journal": log.digest()}
+        outcome = outcome_of(results)
+        return ClosedRun(last.run.id, outcome) if log.end(outcome, document, holdings) is not None else None
+
+
+def _job(session: Session, last: Unfinished, host: str, facts: HostFacts) -> Job:
+    spec = session.state.hosts[host]
+    beside = relays_beside(spec, session.state.hosts.values())
+    rollback = last.intent.rollback.get(host)
+    return Job(spec, session.files[host], facts, "", rollback=rollback, carrier=beside)
+
+
+def _never(session: Session, host: str) -> HostResult:
+    if host not in session.state.hosts:
+        return HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more")
+    return HostResult(host, HostOutcome.NOT_STARTED, _CAUSE, refusal=NotStartedBecause.HELD_BACK)

@@ -1,0 +1,200 @@
+"""All that a run needs to be taken up again.
+
+How a run goes: how strict, who approved it, when to stop.
+
+What became of a run that changes hosts, and its JSON document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NotRequired, TypedDict, cast
+
+from provisioner.base.frozen import HeldFacility
+from provisioner.operations.rollout import HostResult, RolloutOptions, Wave, apply_document
+from provisioner.plan import Basis
+from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
+from provisioner.record.entries import RecordedApproval
+
+
+class _PlainBasis(TypedDict):
+    """The basis, by the names of its attributes."""
+
+    inventory: str
+    templates: str
+    live: dict[str, str]
+    version: str
+    desired: dict[str, str]
+    planned: dict[str, str]
+    allow: dict[str, int]
+    held: NotRequired[list[str]]
+
+
+class _PlainIntent(TypedDict):
+    """The intent as the journal has it; a change is its resource, name, action and impact."""
+
+    basis: _PlainBasis
+    waves: list[tuple[str, list[str]]]
+    live: dict[str, str]
+    changes: dict[str, list[list[str]]]
+    rollback: dict[str, str]
+    max_failed: int
+    cuts: NotRequired[dict[str, dict[str, object]]]
+    warrant: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """All that a run needs to be taken up again: what it rests on, and what it is about to do.
+
+    Attributes:
+        live: each host's live digest in the plan that is applied.
+        changes: the plan's changes by host, for the path gate.
+        rollback: by host, the run whose change is undone; empty for an apply.
+        cuts: by host, what its change cuts; hosts that cut nothing are not in it.
+        warrant: the plan and who approved it, for carriers whose own people have to; empty where nobody did.
+    """
+
+    basis: Basis
+    waves: tuple[Wave, ...]
+    live: Mapping[str, str]
+    changes: Mapping[str, tuple[Change, ...]]
+    rollback: Mapping[str, str] = field(default_factory=dict)
+    max_failed: int = 0
+    cuts: Mapping[str, HostCut] = field(default_factory=dict)
+    warrant: bytes = b""
+
+    def plain(self) -> dict[str, object]:
+        """The intent as plain values for the journal."""
+        return {
+            "basis": asdict(self.basis) | {"live": dict(self.basis.live)},
+            "waves": [[wave.name, list(wave.hosts)] for wave in self.waves],
+            "live": dict(self.live),
+            "changes": {host: [_plain_change(c) for c in of] for host, of in self.changes.items()},
+            "rollback": dict(self.rollback),
+            "max_failed": self.max_failed,
+            "cuts": {host: cut.plain() for host, cut in self.cuts.items()},
+        } | ({"warrant": self.warrant.decode()} if self.warrant else {})
+
+
+def intent_of(plain: Mapping[str, object]) -> Intent:
+    """An intent as the journal has it."""
+    own = cast("_PlainIntent", plain)  # our own document, which the journal's hashes hold
+    basis = own["basis"]
+    return Intent(
+        basis=Basis(
+            basis["inventory"],
+            basis["templates"],
+            basis["live"],
+            basis["version"],
+            basis["desired"],
+            basis["planned"],
+            basis["allow"],
+            tuple(basis.get("held", ())),
+        ),
+        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in own["waves"]),
+        live=dict(own["live"]),
+        changes={host: tuple(_change(host, c) for c in of) for host, of in own["changes"].items()},
+        rollback=dict(own["rollback"]),
+        max_failed=int(own["max_failed"]),
+        # A run that an older version began says nothing of it.
+        cuts={host: cut_from(host, cut) for host, cut in own.get("cuts", {}).items()},
+        warrant=own.get("warrant", "").encode(),
+    )
+
+
+def _plain_change(change: Change) -> list[str]:
+    return [change.resource.value, change.name, change.action.value, change.impact.value]
+
+
+def _change(host: str, plain: Sequence[str]) -> Change:
+    resource, name, action, impact = plain
+    return Change(host, Resource(resource), name, Action(action), Impact(impact), "as recorded")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run goes: how strict its rollout is, who approved it, and whether somebody asks to stop.
+
+    Attributes:
+        approval: what approved it, in the caller's own words, for the record.
+        folder: where signed approvals are; None for the inventory's own folder.
+    """
+
+    rollout: RolloutOptions = field(default_factory=RolloutOptions)
+    approval: str = ""
+    folder: Path | None = None
+    stop: Callable[[], bool] = lambda: False
+
+
+USUAL = RunOptions()
+
+
+_APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))
+
+
+def approval_of(text: str, environment: Mapping[str, str]) -> str:
+    """What approved a change: the text that was given, else what the pipeline says of itself."""
+    if text or environment.get("PROVISIONER_APPROVAL"):
+        return (text or environment["PROVISIONER_APPROVAL"])[:200]
+    approvals = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)
+    return next((f"{prefix}{value}"[:200] for prefix, value in approvals if value), "")
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """An earlier run whose controller was killed, ended by a later one that saw what became of its hosts."""
+
+    run: str
+    outcome: str
+
+    @property
+    def document(self) -> dict[str, str]:
+        """The run as it stands in a document."""
+        return {"run": self.run, "outcome": self.outcome}
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a run: each host's result, and what a fresh plan still finds.
+
+    Attributes:
+        plan: the digest of the plan that was applied.
+        ended: `done`, `stopped`, `paused` or `interrupted`; of the last two the run can be taken up again.
+        cause: why it ended before its end.
+        notes: what a person should know of the run itself.
+        warnings: what a person wished beside the run and did not get.
+        left_out: hosts that the run was not about: of them a fresh plan says nothing.
+        closed: earlier runs that were killed, and of which it was seen now what became of them.
+        held: of what was chosen, the facilities with errors of their own: what hosts have of them stayed as it was.
+        approvals: those by which the plan was applied.
+    """
+
+    run: str
+    results: tuple[HostResult, ...]
+    remaining: tuple[Change, ...] = ()
+    plan: str = ""
+    ended: str = "done"
+    cause: str = ""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    closed: tuple[ClosedRun, ...] = ()
+    held: tuple[HeldFacility, ...] = ()
+    approvals: tuple[RecordedApproval, ...] = ()
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The JSON document of the run."""
+        return apply_document(self.plan, self.results) | {
+            "run": self.run,
+            "ended": self.ended,
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+            "closed": [closed.document for closed in self.closed],
+            "held": [one.document for one in self.held],
+            "approvals": [one.document for one in self.approvals],
+            "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
+        }

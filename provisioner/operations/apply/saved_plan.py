@@ -1,0 +1,228 @@
+"""A saved plan at a remote, under the content of the inventory that it is of: what was reviewed is found after a merge.
+
+A merge makes a new commit, and where nothing else moved the same inventory. So the reference is named by the digest of
+the inventory's content: who has that content finds the plan that was made of it last, and nobody else does.
+
+A saved plan taken up again: as it was reviewed, or compared with the plan that would be made now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import StalePlanError, UsageError
+from provisioner.base.files import write_atomic
+from provisioner.base.git import Checkout, ask_git, checkout_of
+from provisioner.base.git_remote import commit_of_one_file, fetch_reference, push_reference
+from provisioner.base.processes import Ended
+from provisioner.desired.limit import Limit
+from provisioner.inventory.files.revision import author_of
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.plan import (
+    MAX_PLAN_BYTES,
+    PlanMaker,
+    Saved,
+    WrittenPlan,
+    moved_hosts,
+    read_saved,
+    refuse_other,
+    written_plan,
+)
+from provisioner.plan.saved.file import moved_basis
+from provisioner.record.place import login, who
+
+_UNKNOWN = "what moved is not known from a digest alone: check the saved plan itself, --check FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCheck:
+    """A plan that was reviewed, held against the one that was made now.
+
+    Attributes:
+        digest: that of the reviewed plan.
+        planned: the plan made now.
+        moved: what moved, as host (empty for all) and words.
+        saved: the reviewed plan; None where only its digest is known.
+    """
+
+    digest: str
+    planned: Planned
+    moved: tuple[tuple[str, str], ...]
+    saved: Saved | None
+
+    @property
+    def same(self) -> bool:
+        """Whether the plan is still the same, as far as every host could be read."""
+        return self.planned.plan.basis.digest == self.digest and not self.planned.unreadable
+
+
+def maker_here(session: Session) -> PlanMaker:
+    """Who makes a plan here, as far as that is known; of the approvers those whose accounts had to do with it.
+
+    Accounts are the user of this machine, whoever began the pipeline's job, and the author of the inventory's commit.
+    Their names are compared, and only ids leave: a plan is an artefact that others read.
+    """
+    here = who(session.environment)
+    names = {here["user"], login(session.environment), *author_of(session.root)} - {""}
+    approvers = {one.id for one in session.inventory.approvers if names & {one.id, *one.accounts}}
+    return PlanMaker(**here, approvers=tuple(sorted(approvers)))
+
+
+def read_plan_file(session: Session, name: str) -> Saved:
+    """Read a file that `plan --out` wrote.
+
+    Raises:
+        StalePlanError: it cannot be read, is no saved plan, or was changed.
+    """
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise StalePlanError(f"{name} cannot be read", hint="make one: provisioner plan --out FILE") from None
+    return read_saved(text, name, session.seal_key)
+
+
+def reviewed_plan(session: Session, name: str) -> Saved:
+    """Read a saved plan that is to be applied as it was reviewed.
+
+    Raises:
+        StalePlanError: as `read_plan_file`, or the inventory has moved since.
+    """
+    saved = read_plan_file(session, name)
+    refuse_other(saved.basis, session.basis({}), name)
+    return saved
+
+
+def plan_again(session: Session, saved: Saved) -> Planned:
+    """Plan the hosts of a saved plan, with its allowances."""
+    return make_plan(session, Limit({"host": frozenset(saved.hosts)}), allow=saved.basis.allow)
+
+
+def check_saved(session: Session, saved: Saved) -> PlanCheck:
+    """Compare a saved plan with one made now for its hosts and allowances."""
+    planned = plan_again(session, saved)
+    check = PlanCheck(saved.basis.digest, planned, (), saved)
+    return check if check.same else PlanCheck(check.digest, planned, _moved(session, saved, planned), saved)
+
+
+def check_digest(session: Session, digest: str, limit: Limit, allow: Mapping[str, int]) -> PlanCheck:
+    """Compare a plan's digest with that of one made now."""
+    planned = make_plan(session, limit, allow=allow)
+    check = PlanCheck(digest, planned, (), None)
+    return check if check.same else PlanCheck(digest, planned, (("", _UNKNOWN),), None)
+
+
+def _moved(session: Session, saved: Saved, planned: Planned) -> tuple[tuple[str, str], ...]:
+    everywhere = [("", words) for words in moved_basis(saved.basis, session.basis({}))]
+    hosts = moved_hosts(saved, planned.plan, planned.seen)
+    return (*everywhere, *((host, words) for host, items in hosts.items() for words in items))
+
+
+REFERENCES: Final = "refs/provisioner/plans"
+"""Where plans are at a remote, unless another place is named."""
+_FILE: Final = "plan.json"
+_PLAN_AGAIN: Final = (
+    "make the plan of what is here now, have it looked at, and push it: provisioner plan --out plan.json, provisioner"
+    " plan push plan.json"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PushedPlan:
+    """A plan at a remote.
+
+    Attributes:
+        reference: its name there.
+        digest: the plan's.
+    """
+
+    reference: str
+    digest: str
+
+
+def push_plan(session: Session, plan: WrittenPlan, content: bytes, remote: str, place: str) -> PushedPlan:
+    """Push a saved plan to a remote; one of the same inventory's content that was there before is replaced.
+
+    Args:
+        session: the inventory, as it is in its checkout.
+        plan: what the file says that `plan --out` wrote.
+        content: the file's bytes.
+        remote: the remote's name.
+        place: where plans are there.
+
+    Raises:
+        NoticeError: the remote was not reached, or refuses.
+        StalePlanError: it is of another content of the inventory.
+        UsageError: there is no checkout, or no such remote.
+    """
+    if plan.basis.inventory != session.digest:
+        raise StalePlanError("the plan is of another content of the inventory than is here", hint=_PLAN_AGAIN)
+    reference = plan_reference(session, place)
+    checkout = _checkout(session)
+    push_reference(checkout, remote, plan_commit(checkout, plan.basis.digest, content), reference)
+    return PushedPlan(reference, plan.basis.digest)
+
+
+def fetch_plan(session: Session, out: Path, remote: str, place: str) -> PushedPlan:
+    """Fetch the plan that was pushed of this very content of the inventory, into a file for its owner alone.
+
+    Args:
+        session: the inventory, as it is in its checkout.
+        out: the file.
+        remote: the remote's name.
+        place: where plans are there.
+
+    Raises:
+        NoticeError: the remote was not reached, or refuses.
+        StalePlanError: there is none, or what is there is none.
+        UsageError: there is no checkout, or no such remote.
+    """
+    checkout, reference = _checkout(session), plan_reference(session, place)
+    if not fetch_reference(checkout, remote, reference):
+        raise StalePlanError(f"nobody pushed a plan of this content of the inventory to {remote}", hint=_PLAN_AGAIN)
+    blob = plan_blob(checkout, reference)
+    plan = _plan_in(blob.output, reference) if blob.code == 0 else None
+    if plan is None or plan.basis.inventory != session.digest:
+        raise StalePlanError(f"what {remote} has as {reference} is no plan of this inventory", hint=_PLAN_AGAIN)
+    write_atomic(out, blob.output.decode(), mode=0o600)
+    return PushedPlan(reference, plan.basis.digest)
+
+
+def plan_blob(checkout: Checkout, reference: str) -> Ended:
+    """What Git says of a plan's file that was fetched.
+
+    Raises:
+        UsageError: Git cannot be run, or it is larger than any plan.
+    """
+    return ask_git(checkout, "cat-file", "blob", f"{reference}:{_FILE}", most_bytes=MAX_PLAN_BYTES)
+
+
+def plan_commit(checkout: Checkout, digest: str, content: bytes) -> str:
+    """Make the commit by which a remote gets a plan: its id.
+
+    Raises:
+        UsageError: Git cannot be run, or refuses.
+    """
+    return commit_of_one_file(checkout, _FILE, content, f"plan {digest}\n")
+
+
+def _plan_in(content: bytes, origin: str) -> WrittenPlan | None:
+    try:
+        return written_plan(content, origin)
+    except StalePlanError:
+        return None
+
+
+def plan_reference(session: Session, place: str = REFERENCES) -> str:
+    """What the plan of this content of the inventory is called at a remote."""
+    return f"{place.rstrip('/')}/{session.digest.rpartition(':')[2]}"
+
+
+def _checkout(session: Session) -> Checkout:
+    checkout = checkout_of(session.root)
+    if checkout is None:
+        raise UsageError(f"{session.root} is under no Git: it has no remote", hint="clone its repository")
+    return checkout

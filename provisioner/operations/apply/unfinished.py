@@ -1,0 +1,244 @@
+"""The last run that began and has not ended, and how far each host is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from provisioner.base.errors import StalePlanError, StateError, UsageError
+from provisioner.hosts.facts import HostFacts
+from provisioner.operations.apply.intent import Intent, intent_of
+from provisioner.operations.rollout import (
+    TRANSACTION_TIMEOUT_S,
+    HostOutcome,
+    HostResult,
+    NotStartedBecause,
+    RunProgress,
+    StartedHost,
+)
+from provisioner.plan import Basis
+from provisioner.record.entries import Operation, Recorded, Run, canonical, digest
+from provisioner.record.event_log import Event, EventLog
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import SealVerdict
+from provisioner.record.store import History, find_history, open_history
+from provisioner.record.tables import DAMAGE, DamagedRecordError
+
+SILENT: Final = timedelta(seconds=TRANSACTION_TIMEOUT_S + 60)
+"""A controller that lives writes a step down more often: no call of a run takes longer."""
+SILENCE: Final = "silence"
+"""The step in which alerts about paths of a host are silenced, or are again no more."""
+SILENCE_MADE: Final = "made"
+SILENCE_ENDED: Final = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that began and has not ended: killed, interrupted or paused.
+
+    Attributes:
+        heard: when its last step was written down.
+        kept: whether somebody may still want to go on with it: it was paused or interrupted, and not killed.
+        silences: by receiver, the silences that it made and did not end.
+    """
+
+    run: Run
+    intent: Intent
+    progress: RunProgress
+    heard: datetime
+    kept: bool = False
+    silences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
+        """The same, with the hosts that say that this run changed them: steps at a journal's end may be lost."""
+        known = self.progress.started.keys() | self.progress.results.keys()
+        changed = {host for host, of in facts.items() if self.run.id in _runs_on(of)} - known
+        # Such a host has waited, or is through: what the journal lost it says itself.
+        more = {host: StartedHost(armed=True, confirming=True) for host in changed}
+        return replace(self.progress, started={**self.progress.started, **more})
+
+    def refuse_other(self, basis: Basis) -> None:
+        """Refuse to go on with another inventory, other templates or another version of this tool.
+
+        Raises:
+            StalePlanError: it names what moved.
+        """
+        was = self.intent.basis
+        for what, old, new in (
+            ("the inventory", was.inventory, basis.inventory),
+            ("the templates", was.templates, basis.templates),
+            ("this tool", was.version, basis.version),
+            ("what is held", ", ".join(was.held) or "nothing", ", ".join(basis.held) or "nothing"),
+        ):
+            if old != new:
+                raise StalePlanError(
+                    f"run {self.run.id} cannot go on: {what} was {old} when it began and is {new} now",
+                    hint="check out what it began with, or end it with `provisioner apply --abort` and apply anew",
+                    object=self.run.id,
+                )
+
+
+def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
+    """The last run that changes hosts and has not ended, also where later ones have.
+
+    Args:
+        place: where the history is.
+        proved: whether its first entry and its journal have to be genuine by the vault's key. What goes on does what
+            the journal says, so it has to be; a run that is ended by hand starts nothing.
+
+    Raises:
+        UsageError: there is none.
+        StateError: the history does not answer, or it is damaged.
+    """
+    history, log = open_history(place), EventLog(place)
+    try:
+        for recorded in history.runs():
+            if recorded.run.operation is Operation.VERIFY or recorded.finished is not None:
+                continue
+            events = (log.proved if proved else log.of)(recorded.run.id)
+            # One that has not begun its journal has touched nothing, and knows nothing of what it was about to do.
+            if begun := next((e for e in events if e.step == "run" and e.state == "begin"), None):
+                if proved:
+                    _refuse_unproved(place, recorded, history, begun)
+                return _gone_on_with(recorded, begun, events)
+    finally:
+        history.close()
+        log.close()
+    raise UsageError("no run is unfinished", hint="see provisioner history")
+
+
+def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:
+    """Every run that changes hosts and has not ended, each proved by the vault's key; others are left to people.
+
+    Raises:
+        StateError: the history does not answer.
+    """
+    history = find_history(place)
+    if history is None:
+        return ()
+    log = EventLog(place, create=False)
+    try:
+        waiting = [r for r in history.past().runs if r.finished is None and r.run.operation is not Operation.VERIFY]
+        return tuple(last for recorded in waiting if (last := _proved(place, recorded, history, log)))
+    finally:
+        history.close()
+        log.close()
+
+
+def _proved(place: StatePlace, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
+    try:
+        events = log.proved(recorded.run.id)
+        begun = next((e for e in events if e.step == "run" and e.state == "begin"), None)
+        if begun is None:
+            return None
+        _refuse_unproved(place, recorded, history, begun)
+        return _gone_on_with(recorded, begun, events)
+    except StateError:
+        return None
+
+
+def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> Unfinished:
+    try:
+        return Unfinished(
+            recorded.run,
+            intent_of(begun.detail),
+            progress_of(events),
+            events[-1].at,
+            kept=_is_kept(events),
+            silences=silences_left(events),
+        )
+    except DAMAGE:
+        raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
+
+
+def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, begun: Event) -> None:
+    """Refuse to go on with a run that others than who has the vault's key may have written, or brought back.
+
+    Raises:
+        StateError: its first entry is not genuine, or the record lost entries.
+    """
+    if digest(canonical(dict(begun.detail))) != recorded.intent:
+        raise DamagedRecordError(f"the journal of run {recorded.run.id} has another intent than the run began with")
+    head = history.head_of(recorded.run.id)
+    message = head.message(place.inventory) if head else ""
+    genuine = head is not None and place.keys.judge_seal(head.seal, message) is SealVerdict.GENUINE
+    cause = "" if genuine else "the record of its beginning is not by the vault's key"
+    if lost := history.lost():
+        cause = cause or f"the record lost entry {lost.number} (run {lost.run}), which this machine wrote"
+    if not cause and history.verify_chain().faults:
+        cause = "the record of runs has faults"
+    if cause:
+        raise StateError(
+            f"run {recorded.run.id} cannot go on: {cause}",
+            hint="end it with `provisioner apply --abort`, see provisioner history verify, and apply anew",
+            object=recorded.run.id,
+        )
+
+
+def _runs_on(facts: HostFacts) -> set[str]:
+    return {kept.run for kept in facts.generations} | ({facts.armed.run} if facts.armed else set())
+
+
+def _is_kept(events: Sequence[Event]) -> bool:
+    last = [event.state for event in events if event.step == "run"]
+    return last[-1] in {"paused", "interrupted"}
+
+
+def progress_of(events: Iterable[Event]) -> RunProgress:
+    """Which hosts are through, and which were started and how far they had come."""
+    results: dict[str, HostResult] = {}
+    started: dict[str, StartedHost] = {}
+    for event in events:
+        if event.host and event.step == "end":
+            results[event.host] = _result_of(event)
+        elif event.host and (event.step == "start" or event.host in started):
+            started[event.host] = _heard(started.get(event.host, StartedHost()), event)
+    return RunProgress(results, {host: of for host, of in started.items() if host not in results})
+
+
+def silences_left(events: Iterable[Event]) -> Mapping[str, tuple[str, ...]]:
+    """The silences that a run made and did not end, by receiver."""
+    left: dict[str, list[str]] = {}
+    for event in events:
+        receiver, names = event.detail.get("receiver"), event.detail.get("ids")
+        if event.step != SILENCE or not isinstance(receiver, str) or not isinstance(names, list):
+            continue
+        texts = [name for name in names if isinstance(name, str)]
+        of = left.setdefault(receiver, [])
+        left[receiver] = [*of, *texts] if event.state == SILENCE_MADE else [one for one in of if one not in texts]
+    return {receiver: tuple(names) for receiver, names in left.items() if names}
+
+
+def _heard(host: StartedHost, event: Event) -> StartedHost:
+    """What is known of a host after one more step."""
+    match event.step, event.state:
+        case "armed", "done":
+            return replace(host, armed=True)
+        case "gate", "failed":
+            return replace(host, gate_failed=str(event.detail.get("cause", "")) or "it failed")
+        case "confirm", "begin":
+            return replace(host, confirming=True)
+        case _:
+            return host
+
+
+def _result_of(event: Event) -> HostResult:
+    refusal, seconds = event.detail.get("refusal"), event.detail.get("seconds")
+    return HostResult(
+        event.host,
+        HostOutcome(event.state),
+        str(event.detail.get("cause", "")),
+        refusal=NotStartedBecause(str(refusal)) if refusal else None,
+        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        wave=str(event.detail.get("wave", "")),
+        taken_back=event.detail.get("taken_back") is True,
+    )
+
+
+def state_of(recorded: Recorded, events: Sequence[Event]) -> str:
+    """A run's state in a word: its outcome, or `paused`, `interrupted`, `unfinished`."""
+    if recorded.finished is not None:
+        return recorded.outcome
+    return next((e.state for e in reversed(events) if e.step == "run" and e.state != "begin"), "unfinished")

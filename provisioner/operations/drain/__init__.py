@@ -1,0 +1,1 @@
+"""A relay emptied onto another."""

@@ -1,0 +1,163 @@
+"""What has become of a drain so far: by the inventory's files, and by what both relays hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from provisioner.base.errors import HostError, PolicyError
+from provisioner.desired.limit import Limit
+from provisioner.desired.spec import NEXT, RTSP_PORT, SITE
+from provisioner.hosts.facts import HostFacts
+from provisioner.inventory.model import Facility
+from provisioner.inventory.signed import unsigned_by
+from provisioner.operations.edit.relay_drain import DrainOrder, refuse_pair
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.guards.policy import named
+
+_RELAY_IS_DEAD = "a relay that is dead is not drained: provisioner relay restore, or relay replace"
+
+
+@dataclass(frozen=True)
+class DrainLook:
+    """How far a drain is; a facility is in one of the groups at most.
+
+    Attributes:
+        order: which relays.
+        planned: the plan of both relays as the files are now.
+        unsigned: facilities whose successor the parties have still to sign.
+        waiting: those whose successor the new relay does not hold yet as it is signed.
+        unseen: those whose gateway has never been seen at the new relay: its package is not installed, or it is off.
+        both: those that both relays hold, with the gateway at both: their pictures are to be proved.
+        leaving: those that are the new relay's by their files, and that the old one still holds.
+        paths: how many paths the old relay serves of each facility.
+        viewers: live readers at the old relay, by path.
+        held: facilities with errors of their own of which the old relay has something.
+        address: the new relay's address in the tunnel: there readers read on.
+        port: the new relay's port there; of one that takes no reader without encryption, that of RTSPS.
+    """
+
+    order: DrainOrder
+    planned: Planned
+    unsigned: tuple[str, ...]
+    waiting: tuple[str, ...]
+    unseen: tuple[str, ...]
+    both: tuple[str, ...]
+    leaving: tuple[str, ...]
+    paths: Mapping[str, int]
+    viewers: Mapping[str, int]
+    held: frozenset[str]
+    address: IPv4Address
+    port: int = RTSP_PORT
+
+    @property
+    def read_on(self) -> str:
+        """Where readers read on, as an address without a path."""
+        return f"{'rtsp' if self.port == RTSP_PORT else 'rtsps'}://{self.address}:{self.port}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the old relay has nothing of a site any more, and none is on its way."""
+        return not (self.unsigned or self.waiting or self.unseen or self.both or self.leaving)
+
+
+def look_at_drain(session: Session, order: DrainOrder, *, allow: Mapping[str, int]) -> DrainLook:
+    """Look at both relays, and at what the files say; nothing is changed.
+
+    Args:
+        session: the inventory.
+        order: which relays.
+        allow: limits of the policy that are raised.
+
+    Raises:
+        UsageError: the relays are no pair.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+        HostError: a relay cannot be read.
+        PolicyError: a relay is somebody else's, or the new one was never applied.
+    """
+    refuse_pair(session.served, order)
+    planned = make_plan(session, Limit({"host": frozenset({order.relay, order.to})}), allow=allow)
+    planned.refuse_foreign()
+    _refuse_unready(planned, order)
+    moving = [f for f in session.served.facilities.values() if _is_moving(f, order)]
+    changing = {change.facility for change in planned.plan.pending if change.host == order.to}
+    signed = [f.id for f in moving if f.successor and f.successor.agreed and not unsigned_by(f, f.successor)]
+    reached = _reached(session, planned.facts[order.to], order.to)
+    held = [name for name in signed if name not in changing]
+    spec = session.state.hosts[order.relay]
+    theirs = {f.id for f in session.served.facilities.values() if f.plan and f.plan.relay == order.to}
+    live = planned.facts[order.relay]
+    to = session.state.hosts[order.to]
+    return DrainLook(
+        order,
+        planned,
+        unsigned=tuple(f.id for f in moving if f.id not in signed),
+        waiting=tuple(name for name in signed if name in changing),
+        unseen=tuple(name for name in held if name not in reached),
+        both=tuple(name for name in held if name in reached),
+        leaving=tuple(sorted({c.facility for c in planned.plan.pending if _lets_go(c, order.relay)} & theirs)),
+        paths=dict(sorted(Counter(path.facility for path in spec.paths).items())),
+        viewers={path: number for path, number in sorted(live.viewers.items()) if number},
+        held=frozenset(one.facility.id for one in planned.plan.held if order.relay in one.hosts),
+        address=to.tunnel.address,
+        port=to.relay.own_port if to.relay else RTSP_PORT,
+    )
+
+
+def _is_moving(facility: Facility, order: DrainOrder) -> bool:
+    plan, successor = facility.plan, facility.successor
+    pair = (plan.relay, successor.relay) if plan and successor else None
+    return pair == (order.relay, order.to) and facility.operating.is_carried
+
+
+def _lets_go(change: Change, relay: str) -> bool:
+    is_site = change.resource in {Resource.PATH, Resource.PEER}
+    return change.host == relay and is_site and change.action is Action.DELETE and bool(change.facility)
+
+
+def _reached(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
+    """The facilities whose gateways the relay has seen: WireGuard knows where from once one has proved itself.
+
+    A site without a tunnel has no gateway to be seen: whether the relay reaches its devices the verification proves.
+    """
+    live = facts.tunnel.peers if facts.tunnel else {}
+    seen = {key for key, peer in live.items() if peer.endpoint}
+    spec = session.state.hosts[relay]
+    peers = [p for p in spec.tunnel.peers if p.name.startswith((SITE, NEXT)) and p.public_key in seen]
+    routed = {path.facility for path in spec.paths if not path.access.has_tunnel}
+    return frozenset({*(peer.name.partition("/")[2] for peer in peers), *routed})
+
+
+def _refuse_unready(planned: Planned, order: DrainOrder) -> None:
+    for host in (order.relay, order.to):
+        if host in planned.unreadable:
+            error = planned.unreadable[host]
+            hint = f"{error.hint}; {_RELAY_IS_DEAD}" if host == order.relay else error.hint
+            raise HostError(error.message, hint=hint, object=host)
+    if not planned.facts[order.to].confirmed:
+        hint = "apply it first, with the centres that are to read there: provisioner apply --allow trust=NUMBER"
+        raise PolicyError(f"{order.to} was never applied", hint=hint, object=order.to)
+
+
+def refuse_cutting(planned: Planned, relay: str, allowed: Collection[str]) -> None:
+    """Refuse to apply a relay whose plan cuts more than a drain may.
+
+    Args:
+        planned: the plan of that relay alone.
+        relay: the relay.
+        allowed: the facilities whose readers may be cut there.
+
+    Raises:
+        PolicyError: it does.
+    """
+    cutting = [c for c in planned.plan.pending if c.impact.rank >= Impact.PATH.rank and c.facility not in allowed]
+    if cutting:
+        names = sorted({f"{c.resource.value} {c.name}" for c in cutting})
+        hint = f"look at them, and apply them first: provisioner plan --limit host={relay} --details"
+        raise PolicyError(
+            f"other changes of {relay} would cut readers as well: {named(names)}", hint=hint, object=relay
+        )

@@ -1,0 +1,1 @@
+"""Edits of an inventory's files by command."""

@@ -1,0 +1,439 @@
+"""A facility's file as a command begins, describes, closes or reopens it: the smallest edit, held against all rules.
+
+None of these writes anything: an edit is shown first, and written by whoever asked for it.
+
+Over which relay a facility is connected, as a command proposes, moves or settles it; as in `facilities`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network
+
+from provisioner.base.errors import UsageError
+from provisioner.base.text import did_you_mean, is_between, printable
+from provisioner.base.vietnamese import clean, fold
+from provisioner.inventory import rules
+from provisioner.inventory.files.edit import Flow
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.model import (
+    Access,
+    ConnectionPlan,
+    Facility,
+    Frame,
+    ManagingBody,
+    Operating,
+    Party,
+    PlanState,
+    SurveyVerdict,
+    UplinkKind,
+)
+from provisioner.inventory.model.facility import FacilityKind
+from provisioner.inventory.renamed_ids import next_facility
+from provisioner.inventory.signed import unsigned_by
+from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of
+
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class NewFacility:
+    """What is known of a facility when it is registered; empty is what nobody said.
+
+    Attributes:
+        province: the province's slug.
+        name: the building's name.
+        kind: what it is when nobody is in quarantine.
+        managing_body: who runs it.
+        id: its id; the next free one of the province where it is left out.
+        operating: whether people are in it.
+        opens_on: the day on which people are to come.
+        street, ward, district: where it is.
+        people: for how many people it is.
+        same_name: whether another facility of the province may have that name.
+    """
+
+    province: str
+    name: str
+    kind: FacilityKind
+    managing_body: ManagingBody
+    id: str = ""
+    operating: Operating = Operating.OPEN
+    opens_on: date | None = None
+    street: str = ""
+    ward: str = ""
+    district: str = ""
+    people: int | None = None
+    same_name: bool = False
+
+
+def added(edits: Edits, new: NewFacility) -> FileEdit:
+    """The file of a new facility.
+
+    Raises:
+        UsageError: the id is in use or was, or another facility of the province has the name.
+        InventoryError: what it says breaks a rule, or inventory.yml or the lock cannot be understood.
+    """
+    loaded = edits.load()
+    frame_of(loaded)  # without the lock nobody knows which ids there were
+    if not _ID.fullmatch(new.province):
+        hint = "name its slug, e.g. bac-giang: see `provisioner geography`"
+        raise UsageError(f"{printable(new.province, _SHOWN)} is no province", hint=hint)
+    name = new.id or _next_id(loaded, new.province)
+    _refuse_known(loaded, name)
+    if not new.same_name and (twin := _namesake(loaded, new)):
+        hint = "if it is another building add --same-name; if it is this one, edit that"
+        raise UsageError(f"{twin} in {new.province} has this name already", hint=hint, object=twin)
+    values: dict[str, object] = {
+        "province": new.province,
+        "name": clean(new.name),
+        "kind": new.kind.value,
+        "managing_body": new.managing_body.value,
+        "operating": new.operating.value,
+    }
+    if new.opens_on:
+        values["opens_on"] = new.opens_on.isoformat()
+    location = {"street": clean(new.street), "ward": clean(new.ward), "district": clean(new.district)}
+    if any(location.values()):
+        values["location"] = {key: text for key, text in location.items() if text}
+    if new.people is not None:
+        values["capacity"] = {"people": new.people}
+    path = edits.root / "facilities" / new.province / f"{name}.yml"
+    text = FacilityText(path, f"version: 1\nid: {name}\n".encode())
+    return edits.edit(loaded, name, None, text.with_values({(key,): value for key, value in values.items()}))
+
+
+def _refuse_known(loaded: Loaded, name: str) -> None:
+    """Refuse an id that somebody has or had: it is part of paths, addresses and the history."""
+    if not _ID.fullmatch(name):
+        hint = "an id is of small letters, digits and single hyphens, e.g. kcl-bg-003"
+        raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
+    if name in loaded.outlines or f"facility/{name}" in loaded.places.sources:
+        raise UsageError(f"there is a facility {name} already", hint="name another id", object=name)
+    if name in _retired(loaded):
+        hint = "name another id; to open that one again take its file back from Git"
+        raise UsageError(f"{name} was a facility's id, and is not given out again", hint=hint, object=name)
+
+
+def _retired(loaded: Loaded) -> set[str]:
+    stones = loaded.frame.allocations.tombstones if loaded.frame else ()
+    return {stone.object.split("/")[1] for stone in stones if stone.object.startswith("site/")}
+
+
+def _next_id(loaded: Loaded, province: str) -> str:
+    """The next free id of a province; a retired one is none."""
+    owners = (owner.partition("/")[2] for owner in loaded.places.sources)
+    return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))
+
+
+def _namesake(loaded: Loaded, new: NewFacility) -> str:
+    wanted = fold(new.name)
+    here = (name for name, outline in loaded.outlines.items() if outline.province == new.province)
+    return next((name for name in here if fold(loaded.facility(name).name) == wanted), "")
+
+
+# --- what was found there ---------------------------------------------------------------------------
+
+
+def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
+    """A facility's file in which the DIC's list names a current representative since a day.
+
+    Raises:
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such facility.
+    """
+    opened = edits.open(facility)
+    return opened.edited(opened.text.with_values({("contact_confirmed_on",): day.isoformat()}))
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyOrder:
+    """What DIC, Health and the carrier found at a facility.
+
+    Attributes:
+        day: when they were there.
+        by: who was.
+        uplink: how it reaches the Internet.
+        upload_mbps: megabits a second towards it; None where nobody measured.
+        present, fit, missing: cameras that are there, that will do, that are to be added.
+        verdict: what it comes to.
+    """
+
+    day: date
+    by: Sequence[Party]
+    uplink: UplinkKind
+    upload_mbps: float | None
+    present: int
+    fit: int
+    missing: int
+    verdict: SurveyVerdict
+
+
+def surveyed(edits: Edits, facility: str, order: SurveyOrder) -> FileEdit:
+    """A facility's file with the survey; what an older one says beside (devices, gaps, obstacles) stays.
+
+    Raises:
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+        UsageError: there is no such facility.
+    """
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
+    upload = {} if order.upload_mbps is None else {"upload_mbps": order.upload_mbps}
+    values: dict[str, object] = {
+        "surveyed_on": order.day.isoformat(),
+        "by": [party.value for party in order.by],
+        "uplink": Flow(kind=order.uplink.value, **upload),
+        "cameras": Flow(present=order.present, fit=order.fit, missing=order.missing),
+        "verdict": order.verdict.value,
+    }
+    if site.survey is None:
+        changed = text.with_values({("survey",): values})
+    else:
+        below = {"uplink", "cameras"}
+        places: dict[KeyPath, object] = {("survey", key): value for key, value in values.items() if key not in below}
+        places |= {("survey", "uplink", "kind"): order.uplink.value}
+        places |= {("survey", "uplink", key): value for key, value in upload.items()}
+        counts = {"present": order.present, "fit": order.fit, "missing": order.missing}
+        changed = text.with_values(places | {("survey", "cameras", key): count for key, count in counts.items()})
+    return opened.edited(changed)
+
+
+# --- closing and opening ----------------------------------------------------------------------------
+
+
+def closed(edits: Edits, facility: str, day: date | None) -> FileEdit:
+    """A facility's file, closed on a day: the next apply takes it off every host.
+
+    Without a day it is today's, or the one that the file of a closed one has.
+
+    Raises:
+        UsageError: it is protected, or the day is one to come.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
+    if site.operating is Operating.CLOSED and day is None:
+        return opened.unchanged
+    day = day or edits.today
+    if site.protected and site.operating is not Operating.CLOSED:
+        hint = "remove `protected: true` in a change of its own, have it reviewed and applied, then close it"
+        raise UsageError(f"facility {facility} is protected", hint=hint, object=facility)
+    if day > edits.today:
+        hint = "close it on that day: the next apply takes its pictures off, whatever day the file names"
+        raise UsageError(f"--on {day} is a day to come", hint=hint, object=facility)
+    if site.opens_on and site.opens_on > day:
+        text = text.without(("opens_on",))
+    changes: dict[KeyPath, object] = {("operating",): Operating.CLOSED.value, ("closed_on",): day.isoformat()}
+    return opened.edited(text.with_values(changes))
+
+
+def reopened(edits: Edits, facility: str, operating: Operating, day: date | None) -> FileEdit:
+    """A facility's file, open since a day, or prepared for people who come on it.
+
+    Without a day it is today's, or the one that the file of an open one has.
+
+    Raises:
+        UsageError: it is to be closed, which is no opening, or people are to come on a day that is over.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    if not operating.is_carried:
+        raise UsageError(f"{operating.value} is no opening", hint="open or preparing")
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
+    if site.operating is operating and day is None:
+        return opened.unchanged
+    day = day or edits.today
+    if operating is Operating.PREPARING and day < edits.today:
+        hint = "name the day on which they are to come; if they have come leave --opens-on out, or name it with --on"
+        raise UsageError(f"--opens-on {day} is over", hint=hint, object=facility)
+    key = "opened_on" if operating is Operating.OPEN else "opens_on"
+    text = text.without(("closed_on",)).with_values({("operating",): operating.value, (key,): day.isoformat()})
+    return opened.edited(text)
+
+
+NO_BACKUP = "none"
+"""What stands for no backup relay; no host may be called so."""
+_SHOWN_facility_plan = 80
+_LAN_BITS = 24
+_LAN_INTERFACE = "br-lan"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """Over which relay a facility is to be connected, and what is behind its router; empty is what nobody said.
+
+    Attributes:
+        relay: the relay; the only one of the carriers that serve the province where it is left out.
+        lan: the network of the site's devices; the one /24 of their addresses where it is left out.
+        lan_interface: the router's interface in it.
+        system: what the router runs; Linux where it is left out.
+        backup_relay: another relay of the carrier that is to have the site as well; `none` takes it back.
+        access: how the relay reaches the devices; as the plan has it, and by mapped ports in a new one, where it is
+            left out.
+        relay_port: the UDP port of its relays that the router dials; 0 is their first one again.
+    """
+
+    relay: str = ""
+    lan: str = ""
+    lan_interface: str = ""
+    system: str = ""
+    backup_relay: str = ""
+    access: str = ""
+    relay_port: int | None = None
+
+
+def planned(edits: Edits, facility: str, order: PlanOrder) -> FileEdit:
+    """A proposed plan in a facility's file, and its gateway where it has none: what all have signed is agreed with it.
+
+    Raises:
+        UsageError: it has another plan, no relay follows from what is known, or no LAN.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    opened = edits.open(facility)
+    loaded, site, text = opened.loaded, opened.site, opened.text
+    frame = frame_of(loaded)
+    if site.plan is None:
+        relay = order.relay or _only_relay(loaded, frame, facility)
+        plan = {"state": "proposed", "carrier": _carrier_of(frame, relay), "relay": relay, **_access(order.access)}
+        text = text.with_values({("plan",): plan})
+    elif order.relay and order.relay != site.plan.relay:
+        hint = f"provisioner facility move {facility} --to {order.relay}"
+        raise UsageError(f"facility {facility} has a plan over {site.plan.relay}", hint=hint, object=facility)
+    elif order.access and order.access != site.plan.access.value:
+        plans = (("plan", site.plan), ("successor", site.successor))
+        text = text.with_values({(key, "access"): order.access for key, plan in plans if plan})
+    if order.backup_relay == NO_BACKUP:
+        text = text.without(("plan", "backup_relay")) if site.plan and site.plan.backup_relay else text
+    elif order.backup_relay:
+        _carrier_of(frame, order.backup_relay)
+        text = text.with_values({("plan", "backup_relay"): order.backup_relay})
+    text = _with_gateway(text, site, order)
+    # Who signed before there was a gateway, or by hand, has agreed all the same.
+    for key, known in (("plan", site.plan), ("successor", site.successor)):
+        if known and site.cameras and not unsigned_by(site, known):
+            text = text.with_values({(key, "state"): PlanState.AGREED.value})
+    return opened.edited(text)
+
+
+def _with_gateway(text: FacilityText, site: Facility, order: PlanOrder) -> FacilityText:
+    """A facility's file with what an order says of its router."""
+    given: dict[str, object] = {"lan": order.lan, "lan_interface": order.lan_interface, "system": order.system}
+    given["relay_port"] = order.relay_port
+    said = {key: value for key, value in given.items() if value}
+    if site.gateway is None:
+        usual = {"lan": order.lan or _lan_of(site), "lan_interface": _LAN_INTERFACE}
+        return text.with_values({("gateway",): usual | said})
+    text = text.with_values({("gateway", key): value for key, value in said.items()})
+    return text.without(("gateway", "relay_port")) if order.relay_port == 0 else text
+
+
+def _access(access: str) -> dict[str, str]:
+    """An access mode as a plan has it, where it is not the usual one."""
+    return {"access": access} if access not in {"", Access.PULL_PORTMAP.value} else {}
+
+
+def _relays(frame: Frame) -> dict[str, str]:
+    """Each relay with its carrier."""
+    return {relay: carrier.id for relay, (carrier, _) in frame.relays.items()}
+
+
+def _carrier_of(frame: Frame, relay: str) -> str:
+    relays = _relays(frame)
+    if relay not in relays:
+        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
+        raise UsageError(f"there is no relay {printable(relay, _SHOWN_facility_plan)}", hint=hint, object=relay)
+    return relays[relay]
+
+
+def _only_relay(loaded: Loaded, frame: Frame, facility: str) -> str:
+    view = rules.View(frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+    today, designations = loaded.today, view.designations_of(loaded.outlines[facility])
+    carriers = {d.carrier for d in designations if is_between(today, d.since, d.until)}
+    relays = sorted(relay for relay, carrier in _relays(frame).items() if carrier in carriers)
+    if len(relays) == 1:
+        return relays[0]
+    served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
+    hint = f"name one with --relay: {', '.join(relays or sorted(_relays(frame))) or 'there is none yet'}"
+    raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
+
+
+def _lan_of(site: Facility) -> str:
+    addresses = set(_addresses(site))
+    networks = {IPv4Network((int(address) & ~0xFF, _LAN_BITS)) for address in addresses}
+    if len(networks) != 1:
+        what = "has devices in several networks" if networks else "has no device with an address"
+        raise UsageError(f"facility {site.id} {what}", hint="name the site's network: --lan 192.168.1.0/24")
+    return str(networks.pop())
+
+
+def _addresses(site: Facility) -> Iterator[IPv4Address]:
+    yield from (recorder.address for recorder in site.recorders)
+    yield from (camera.address for camera in site.cameras if camera.address)
+
+
+def moved(edits: Edits, facility: str, relay: str, *, at_once: bool = False) -> FileEdit:
+    """A facility's file with another relay.
+
+    Where hosts carry the facility the other relay is a successor, and both serve until its connection is accepted. A
+    relay of the same carrier stands in the plan itself where hosts carry nothing of it yet. The present relay again
+    takes a successor back.
+
+    Args:
+        edits: the inventory.
+        facility: the facility's id.
+        relay: the relay that it is to be pulled by.
+        at_once: whether a relay of the same carrier stands in the plan at once: pictures are cut until the site's new
+            package is installed.
+
+    Raises:
+        UsageError: there is no such relay, the facility has no plan, or no other carrier can follow at once.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
+    carrier = _carrier_of(frame_of(opened.loaded), relay)
+    if site.plan is None:
+        hint = f"provisioner facility plan {facility} --relay {relay}"
+        raise UsageError(f"facility {facility} has no plan yet", hint=hint, object=facility)
+    if at_once and carrier != site.plan.carrier:
+        hint = "leave --at-once out: both carriers serve until the new connection is accepted"
+        raise UsageError(f"{relay} is of another carrier, {carrier}", hint=hint, object=facility)
+    if relay == site.plan.relay:
+        text = text.without(("successor",))
+    elif carrier == site.plan.carrier and (at_once or not site.carried_plans):
+        text = text.with_values({("plan", "relay"): relay})
+    elif site.successor is None:
+        access = _access(site.plan.access.value)
+        successor = {"state": "proposed", "carrier": carrier, "relay": relay, **access}
+        successor |= backup_beside(site.plan, carrier, relay)
+        text = text.with_values({("successor",): successor})
+    else:
+        text = text.with_values({("successor", "carrier"): carrier, ("successor", "relay"): relay})
+    return opened.edited(text)
+
+
+def backup_beside(plan: ConnectionPlan, carrier: str, relay: str) -> dict[str, str]:
+    """The backup relay that a plan's successor over another relay keeps: of the same carrier, and not that one."""
+    backup = plan.backup_relay
+    return {"backup_relay": backup} if backup and carrier == plan.carrier and relay != backup else {}
+
+
+def succeeded(edits: Edits, facility: str) -> FileEdit:
+    """A facility's file in which the successor has become the plan; the old carrier lets go with the next apply.
+
+    Raises:
+        UsageError: it has no successor, or that is not agreed.
+        InventoryError: the facility cannot be read, or what it says then breaks a rule.
+    """
+    opened = edits.open(facility)
+    site, text = opened.site, opened.text
+    if site.successor is None or not site.successor.agreed:
+        what = "no successor" if site.successor is None else "a successor that is not agreed"
+        hint = f"provisioner facility next {facility} says what it waits for"
+        raise UsageError(f"facility {facility} has {what}", hint=hint, object=facility)
+    return opened.edited(text.without(("plan",)).with_key(("successor",), "plan"))

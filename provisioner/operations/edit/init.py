@@ -1,0 +1,614 @@
+"""A new inventory: its files, the password of its vault, its repository; all of it or nothing.
+
+The files of a new inventory: commented, and valid as far as they go. Pure.
+
+The answers of `init` out of a file: what its options would have said, each with its place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets as random
+import shutil
+import stat
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final
+
+from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.files import make_own_folder, read_regular
+from provisioner.base.git import begin_repository, checkout_of, commit_files, committing
+from provisioner.base.private_text import is_private
+from provisioner.base.ssh_signature import ShownKey
+from provisioner.base.text import did_you_mean, endpoint_text, printable
+from provisioner.base.vault import SECRETS_ID
+from provisioner.hosts.call_target import TargetHost
+from provisioner.hosts.identity import SCAN_S, key_shown, show_key_call
+from provisioner.hosts.runner import HostRunner
+from provisioner.inventory.files.edit import scalar
+from provisioner.inventory.files.positions import KeyPath, Marks
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.model import Ssh
+from provisioner.inventory.model.base import host_place
+from provisioner.operations.edit.validate import allocate
+
+RELEASE: Final = "1.20.1"
+RELEASE_SHA256: Final[Mapping[str, str]] = {
+    "amd64": "81b143f55a5d23d4a8c028d52869c14ea4a59919900528698fcc97a747fd69c6",
+    "arm64": "d1689f0bfefb1864e5ed3dcc8495eb2d7ec0a654f90bf3cd48980cb3bd08718a",
+}
+"""The release that a new inventory pins, and the checksums of its archives, as its publisher has them."""
+
+ATTRIBUTES: Final = """\
+# The same bytes everywhere: digests and signatures are of bytes.
+* -text
+# Encrypted: no line of it means anything in a diff.
+secrets/** -diff
+contacts/** -diff
+"""
+IGNORED: Final = """\
+# What is made of an inventory and holds secrets, or is of one machine alone.
+/rendered/
+/sites/
+/packages/
+/plan*.json
+/state/
+*.db
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstHost:
+    """A host of a new inventory.
+
+    Attributes:
+        id: its id.
+        address: where SSH goes.
+        user: who logs in: a normal user with sudo.
+        port: where its sshd listens.
+        host_key: the key that it has to show.
+        carrier: of a relay, whose it is.
+    """
+
+    id: str
+    address: str
+    user: str
+    port: int
+    host_key: str
+    carrier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a new inventory begins with.
+
+    Attributes:
+        id: the inventory's id; frozen.
+        scheme: the list that province slugs are of.
+        carriers: each carrier's name, by its id.
+        provinces: the carrier that serves each province, by its slug.
+        source: the document that designates them.
+        since: since when.
+        management_networks: from where SSH to the hosts comes.
+        centre: the monitoring centre.
+        centre_name: what it is called.
+        relays: the first relays, at least one a carrier.
+        mediamtx: version, source and checksums of the relay program.
+    """
+
+    id: str
+    scheme: str
+    carriers: Mapping[str, str]
+    provinces: Mapping[str, str]
+    source: str
+    since: date
+    management_networks: Sequence[str]
+    centre: FirstHost
+    centre_name: str
+    relays: Sequence[FirstHost]
+    version: str = RELEASE
+    artefact: str = "release"
+    sha256: Mapping[str, str] = field(default_factory=lambda: dict(RELEASE_SHA256))
+
+
+def first_files(beginning: Beginning) -> dict[str, str]:
+    """Each file of the inventory, by its path in the inventory's folder."""
+    files = {
+        "inventory.yml": _settings(beginning),
+        "instructions.yml": _INSTRUCTIONS,
+        "designations.yml": _designations(beginning),
+        "maintenance.yml": _MAINTENANCE,
+        "intents.yml": _INTENTS,
+        f"centres/{beginning.centre.id}.yml": _centre(beginning),
+    }
+    return files | {f"carriers/{carrier}.yml": _carrier(beginning, carrier) for carrier in beginning.carriers}
+
+
+_INSTRUCTIONS: Final = """\
+# The orders that facilities are held against. `before` is strict, by Vietnam's clock: before 2021-05-10 means until
+# the last moment of 2021-05-09. For example:
+#   - ref: 1407/BTTTT-CVT
+#     issuer: Ministry of Information and Communications
+#     issued_on: 2021-05-06
+#     before: 2021-05-10
+#     scope: [ubnd_tinh]
+version: 1
+instructions: []
+"""
+_INTENTS: Final = """\
+# Who has to reach what, and who must not: a plan that breaks one of these is refused, and prove shows them all. What is
+# built in (sites apart, nothing open to the internet but WireGuard) holds without being written. For example:
+#   - id: health-watches
+#     allow: { from: [centre/health], to: [relays], services: [video] }
+#     reason: the watching duty of the Health department
+version: 1
+intents: []
+"""
+_MAINTENANCE: Final = """\
+# Announced work, whose outages raise no alarm. For example:
+#   - { from: 2021-06-01T22:00, until: 2021-06-02T02:00, reason: the line is moved, facilities: [kcl-bg-001] }
+version: 1
+windows: []
+"""
+
+
+def _settings(beginning: Beginning) -> str:
+    pools = "\n".join(f"    {carrier}: 10.{91 + number}.0.0/16" for number, carrier in enumerate(beginning.carriers))
+    sums = "\n".join(f"    {arch}: {digest}" for arch, digest in beginning.sha256.items())
+    return f"""\
+# What holds for the whole inventory.
+version: 1
+id: {beginning.id} # frozen: it is part of the history, of hosts' marks and of signatures
+province_scheme: {beginning.scheme} # the list that province slugs are of
+
+# Tunnel addresses come from here and nowhere else. Choose networks that no carrier uses: a relay sends a whole pool
+# into its tunnel. Once addresses are recorded, a pool cannot move. On a centre that another inventory shares, choose
+# none that it has, either.
+pools:
+  centres: 10.90.0.0/24
+  carriers:
+{pools}
+  first_site_port: 10554 # the first device of each site; the next one gets 10555
+
+# The relay program: pinned, and never installed with another checksum.
+mediamtx:
+  version: {beginning.version}
+  source: {scalar(beginning.artefact)}
+  sha256:
+{sums}
+# How much one plan may do before somebody has to allow it by name and number stands in `policy`; what is left out has
+# limits that are safe for a small fleet.
+"""
+
+
+def _designations(beginning: Beginning) -> str:
+    since, source = beginning.since.isoformat(), scalar(beginning.source)
+    rows = "\n".join(
+        f"  - {{ province: {province}, carrier: {carrier}, since: {since}, source: {source} }}"
+        for province, carrier in beginning.provinces.items()
+    )
+    return f"""\
+# Which carrier serves which province, since when, and which document says so. A facility whose province has no
+# designated carrier is an error, not a default.
+version: 1
+designations:
+{rows}
+"""
+
+
+def _carrier(beginning: Beginning, carrier: str) -> str:
+    relays = "\n".join(line for relay in beginning.relays if relay.carrier == carrier for line in _relay(relay))
+    return f"""\
+version: 1
+id: {carrier} # frozen: it is part of file names, the lock and secrets
+name: {scalar(beginning.carriers[carrier])}
+# From where SSH to the relays is allowed. Keep it narrow; every change is checked against locking these out.
+management_networks: [{", ".join(map(_plain, beginning.management_networks))}]
+# Networks of the carrier itself that a tunnel pool must not cover go into own_networks, e.g. [100.64.0.0/10].
+centres: [{beginning.centre.id}]
+relays:
+{relays}
+"""
+
+
+def _relay(relay: FirstHost) -> Iterator[str]:
+    yield f"  - id: {relay.id}"
+    yield f"    address: {_plain(relay.address)} # where SSH goes; `endpoint` beside it, where WireGuard goes elsewhere"
+    yield "    ssh:"
+    yield from (f"      {line}" for line in _ssh(relay))
+
+
+def _plain(address: str) -> str:
+    """An address or a network as it is written; of IPv6 in quotes, since a colon means something to YAML."""
+    return scalar(address) if ":" in address else address
+
+
+def _ssh(host: FirstHost) -> Iterator[str]:
+    yield f"user: {host.user} # a normal user with sudo"
+    if host.port != 22:  # noqa: PLR2004 (what is left out)
+        yield f"port: {host.port}"
+    yield f"host_key: {host.host_key}"
+
+
+def _centre(beginning: Beginning) -> str:
+    ssh = "\n".join(f"  {line}" for line in _ssh(beginning.centre))
+    return f"""\
+# A monitoring centre reads from every carrier that names it. SSH to it comes from the management networks of those
+# carriers, and from its own (management_networks).
+version: 1
+id: {beginning.centre.id}
+name: {scalar(beginning.centre_name)}
+address: {_plain(beginning.centre.address)}
+ssh:
+{ssh}
+"""
+
+
+EXAMPLE: Final = """\
+# The answers of `provisioner init DIR --from FILE`: each is the option of its name, and an option that is written on
+# the command line counts before it. No password belongs here: it is made, and lies where vault-password says.
+
+# The inventory's id, frozen from then on; the folder's name if left out.
+id: first
+# Carriers: an id, and what it is called. The first one has the relays that name none.
+carrier:
+  viettel: Viettel
+# The list of provinces that slugs are of, and who serves each province.
+scheme: gso-2025
+province:
+  bac-ninh: viettel
+# The document that designates the carriers, and since when; today if left out.
+source: Annex 1
+since: 2025-07-01
+# From where SSH to the hosts comes.
+management:
+  - 198.51.100.0/27
+# Who logs in on the hosts: a normal user with sudo.
+user: deploy
+# ID@ADDRESS or ID@ADDRESS:PORT; relays of other carriers as CARRIER/ID@ADDRESS.
+centre: centre-hn@203.0.113.31
+centre-name: Monitoring centre
+relay:
+  - relay-1@203.0.113.11
+# The SSH key that each host shows, or its fingerprint: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, on the host.
+host-key:
+  centre-hn: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLxxTLNWIvTOqfEHsYPptl1mrfK9Gmz7ymtR1zfHdv5
+  relay-1: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmpfCFrQd8eV0TDJQR7IXpTvAkybmvA/FpUVmrfF2mI
+# Where the vault's password lies; beside your configuration file if left out.
+# vault-password: /etc/provisioner/vault/first
+# MediaMTX, if not the release that this program knows.
+# mediamtx-version: 1.20.1
+# mediamtx-source: release
+# mediamtx-sha256:
+#   amd64: 64 hexadecimal digits
+"""
+_LARGEST: Final = 1024 * 1024
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class OptionAnswer:
+    """What an option would have said.
+
+    Attributes:
+        values: each as it would stand behind the option.
+        places: where each stands.
+    """
+
+    values: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+def read_answers(path: Path, known: Collection[str]) -> dict[str, OptionAnswer]:
+    """Read a file of answers: by the option that each stands for.
+
+    Args:
+        path: the file.
+        known: the options that there are, without their dashes.
+
+    Raises:
+        UsageError: it cannot be read, is no YAML, or says something that no option does; with file and line.
+    """
+    try:
+        data = read_regular(path, most=_LARGEST)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file of answers") from None
+    document = parse(data, marks=True)
+    if document.faults:
+        fault = document.faults[0]
+        raise UsageError(f"{path}:{fault.line}:{fault.column}: {fault.message}", hint=fault.hint)
+    if not isinstance(document.value, dict):
+        raise UsageError(f"{path}:1:1: no answers", hint="provisioner init --print-answers prints an example")
+    reader = _Reader(path, Marks(document.values, document.keys))
+    return {key: reader.answer(key, value, known) for key, value in document.value.items()}
+
+
+def place_of(answers: Mapping[str, OptionAnswer], message: str) -> str:
+    """The place of the answer that a message is about: the longest one that it repeats; empty where it repeats none."""
+    named = (
+        (len(part), place)
+        for answer in answers.values()
+        for value, place in zip(answer.values, answer.places, strict=True)
+        for part in {value, *value.replace("=", "@").replace("/", "@").split("@")}
+        if part and part in message
+    )
+    return max(named, default=(0, ""))[1]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Values of one file, as the command line would have them."""
+
+    path: Path
+    marks: Marks
+
+    def answer(self, key: str, value: object, known: Collection[str]) -> OptionAnswer:
+        if key not in known:
+            shown = "that key" if is_private(key) else repr(printable(key, _SHOWN))
+            hint = did_you_mean(key, known, f"there are {', '.join(sorted(known))}")
+            raise UsageError(f"{self._place((key,), key=True)}: init has no option {shown}", hint=hint)
+        pairs: list[tuple[str, KeyPath]]
+        if isinstance(value, dict):
+            pairs = [(f"{name}={self._text((key, name), one)}", (key, name)) for name, one in value.items()]
+        elif isinstance(value, list):
+            pairs = [(self._text((key, number), one), (key, number)) for number, one in enumerate(value)]
+        else:
+            pairs = [(self._text((key,), value), (key,))]
+        return OptionAnswer(tuple(text for text, _ in pairs), tuple(self._place(path, key=True) for _, path in pairs))
+
+    def _text(self, path: KeyPath, value: object) -> str:
+        if isinstance(value, str) and value and value.isprintable():
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        hint = "write it as it would stand behind the option, in quotes"
+        raise UsageError(f"{self._place(path)}: {path[0]} is a text, or a list of texts", hint=hint)
+
+    def _place(self, path: KeyPath, *, key: bool = False) -> str:
+        mark = self.marks.nearest(path, key=key)
+        return f"{self.path}:{mark.line}:{mark.column}"
+
+
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SHOWN_begin = 80
+_PASSWORD_BYTES = 32
+_ELSEWHERE = "name a folder that you can write to, on a disk with room"
+_MOST_PASSWORD_BYTES = 1024 * 1024
+
+
+class KeyAskers:
+    """Who asks new hosts which key they show: this machine, or the node of the carrier that a host is for alone.
+
+    Args:
+        environment: the caller's (where programs are, the file of nodes).
+        root: the new inventory's folder.
+    """
+
+    def __init__(self, environment: Mapping[str, str], root: Path) -> None:
+        self._environment, self._root = environment, root
+
+    def shown(self, host: FirstHost, carriers: tuple[str, ...]) -> ShownKey:
+        """What a host shows; nothing proves that it is the host's own but a person who compares it.
+
+        Args:
+            host: it; which key it has is not known yet.
+            carriers: those that it serves.
+
+        Raises:
+            HostError: it shows none, or is not reached.
+            UsageError: no host can be called so, or the file of nodes cannot be used.
+        """
+        try:
+            asked = TargetHost(host.id, carriers, host_place(host.address.lower()), Ssh(user=host.user, port=host.port))
+        except ValueError:
+            shown = printable(f"{host.user}@{endpoint_text(host.address, host.port)}", _SHOWN_begin)
+            hint = "write an address or a host name in full, a port up to 65535, and a user of letters and digits"
+            raise UsageError(f"{printable(host.id, _SHOWN_begin)} cannot be called at {shown}", hint=hint) from None
+        answer = self._runner.call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
+        return ShownKey(key_shown(asked, answer))
+
+    @cached_property
+    def _runner(self) -> HostRunner:
+        from provisioner.operations.pipeline.stages import key_askers  # noqa: PLC0415 (most keys are named, and it loads all of a session)
+
+        return key_askers(self._environment, self._root)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlaces:
+    """Where a new inventory goes, and what belongs to one person and lies elsewhere.
+
+    Attributes:
+        root: the inventory's folder; new, or empty.
+        password: the file of the vault's password; one that is there is used.
+        configuration: the person's configuration file; written where there is none.
+    """
+
+    root: Path
+    password: Path
+    configuration: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was made.
+
+    Attributes:
+        files: the files of the inventory.
+        password: the file of the vault's password, where it is new.
+        configuration: the configuration file, where it is new.
+        settings: what a configuration file has to say that was there already.
+        repository: whether a Git repository was made.
+        commit: the first commit; empty where Git does not know who commits.
+    """
+
+    files: tuple[Path, ...]
+    password: Path | None
+    configuration: Path | None
+    settings: tuple[str, ...]
+    repository: bool
+    commit: str
+
+
+def begin(beginning: Beginning, places: NewPlaces, today: date) -> Begun:
+    """Make a new inventory.
+
+    Args:
+        beginning: what it begins with.
+        places: where things go.
+        today: the day on which designations have to hold.
+
+    Raises:
+        UsageError: the folder is not empty, or a place cannot be written to.
+        InventoryError: what was said breaks a rule; nothing is made.
+    """
+    root = places.root
+    for name in (beginning.id, beginning.centre.id, *beginning.carriers, *(relay.id for relay in beginning.relays)):
+        if not _ID.fullmatch(name):
+            hint = "an id is of small letters, digits and single hyphens, e.g. viettel"
+            raise UsageError(f"{printable(name, _SHOWN_begin)} is no id", hint=hint)
+    if "," in str(places.password) or not str(places.password).isprintable():
+        hint = "name another file with --vault-password"
+        raise UsageError("the password's file has a comma in its path, which divides passwords", hint=hint)
+    is_there = root.exists()
+    if is_there and (not root.is_dir() or any(root.iterdir())):
+        raise UsageError(f"{root} is not empty", hint="name a new folder, or an empty one")
+    _refuse_password(places)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        # A folder that is there stays the one that it is: somebody may stand in it.
+        draft = Path(mkdtemp(prefix=f".{root.name}-", dir=root if is_there else root.parent))
+    except OSError as error:
+        raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
+    made: list[Path] = [draft]
+    try:
+        written = _written(draft, root, beginning, today)
+        if is_there:
+            made += [file.rename(root / file.name) for file in sorted(draft.iterdir())]
+            draft.rmdir()
+        else:
+            draft.chmod(0o755)
+            made.append(draft.rename(root))
+        return _with_what_lies_elsewhere(places, written, made)
+    except BaseException as error:
+        for path in reversed(made):
+            _take_away(path)
+        if isinstance(error, OSError):
+            raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
+        raise
+
+
+def _with_what_lies_elsewhere(places: NewPlaces, written: tuple[str, ...], made: list[Path]) -> Begun:
+    """The password, the configuration, the repository; what is made is noted, to be taken away if a later one fails."""
+    root = places.root
+    is_new = not places.password.exists()
+    if is_new:
+        _write_new(places.password, random.token_urlsafe(_PASSWORD_BYTES) + "\n", made)
+    settings = _settings_begin(places)
+    writes = places.configuration is not None and not os.path.lexists(places.configuration)
+    if writes and places.configuration:
+        _write_new(places.configuration, "".join(f"{line}\n" for line in settings), made)
+    repository = checkout_of(root.parent) is None
+    if repository:
+        made.append(root / ".git")
+        begin_repository(root)
+    return Begun(
+        files=tuple(root / name for name in written),
+        password=places.password if is_new else None,
+        configuration=places.configuration if writes else None,
+        settings=() if writes else settings,
+        repository=repository,
+        commit=_first_commit(root, written) if repository else "",
+    )
+
+
+def _take_away(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _refuse_password(places: NewPlaces) -> None:
+    """Refuse a place of the vault's password where it is none, or where others get hold of it.
+
+    Raises:
+        UsageError: it is such a place.
+    """
+    password, hint = places.password, "name another file with --vault-password"
+    if os.path.lexists(password):
+        try:
+            is_one = bool(read_regular(password, most=_MOST_PASSWORD_BYTES).strip())
+        except OSError:
+            is_one = False
+        if not is_one:
+            raise UsageError(f"{password} is there already, and holds no password", hint=hint)
+        return
+    if places.configuration and password.is_relative_to(places.configuration.parent):
+        return  # a folder of the program's own
+    checkout = checkout_of(places.root.parent)
+    if checkout and password.parent.resolve().is_relative_to(checkout.top):
+        message = f"{password} is in the checkout {checkout.top}: whoever gets a clone of it may get the password"
+        raise UsageError(message, hint=hint)
+    if password.parent.exists() and password.parent.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UsageError(f"others can write to {password.parent}: the vault's password does not go there", hint=hint)
+
+
+def _written(draft: Path, root: Path, beginning: Beginning, today: date) -> tuple[str, ...]:
+    """The files in a folder aside, held against all rules, with the lock."""
+    files = first_files(beginning) | {".gitattributes": ATTRIBUTES, ".gitignore": IGNORED}
+    for name, text in files.items():
+        (draft / name).parent.mkdir(exist_ok=True)
+        (draft / name).write_text(text, encoding="utf-8")
+    (draft / "facilities").mkdir()
+    try:
+        lock = allocate(draft, {"PROVISIONER_NO_CACHE": "1"}, today=today).path
+    except InventoryError as error:
+        problems = tuple(replace(p, file=p.file.replace(str(draft), str(root))) for p in error.problems)
+        hint = "correct what is asked for; nothing is made"
+        raise InventoryError("the inventory would be invalid", problems=problems, hint=hint) from None
+    return (*files, *([lock.relative_to(draft).as_posix()] if lock else []))
+
+
+def _settings_begin(places: NewPlaces) -> tuple[str, ...]:
+    """What the person's configuration file has to say."""
+    return (
+        f"inventory = {_quoted(str(places.root.resolve()))}",
+        f"vault_identities = [{_quoted(f'{SECRETS_ID}@{places.password.resolve()}')}]",
+    )
+
+
+def _quoted(text: str) -> str:
+    """A text of a TOML file: what JSON writes is a basic string there."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _write_new(path: Path, text: str, made: list[Path]) -> None:
+    """Write a file that only its owner can read, and note that it was made.
+
+    Raises:
+        UsageError: it is there, or cannot be written.
+    """
+    try:
+        make_own_folder(path.parent)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        made.append(path)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        hint = "name another file with --vault-password, or make its folder one that only you can write to"
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _first_commit(root: Path, written: tuple[str, ...]) -> str:
+    try:
+        checkout = committing(root)
+    except UsageError:
+        return ""
+    return commit_files(checkout, {root / name: (root / name).read_bytes() for name in written}, "a new inventory")

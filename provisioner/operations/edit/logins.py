@@ -1,0 +1,344 @@
+"""A device's login, written into its vault file: the smallest edit, and what else stands there stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.files import read_regular, write_atomic
+from provisioner.base.secret import Secret
+from provisioner.base.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt, is_encrypted, vault_id_of
+from provisioner.inventory.files.edit import EditError, Flow, edited, removed, render_mapping
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import load
+from provisioner.inventory.loader.secrets import (
+    CameraLogins,
+    LoadedSecrets,
+    owners_under_older_ids,
+    read_secrets,
+    vault_id_for,
+)
+from provisioner.inventory.loader.site import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
+from provisioner.inventory.model import Credentials, Facility, FormerCredentials, Move, accept_of
+from provisioner.operations.edit.cameras import day_to_come, login_accepted
+from provisioner.operations.edit.file_edit import Edits, FileEdit, device_named
+
+_HEADER = "# Logins of cameras and recorders, by facility and device; encrypted with the vault id `{vault_id}`.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginsOrder:
+    """What is to be written.
+
+    Attributes:
+        devices: each as `FACILITY/DEVICE`; all of them get the same login.
+        username: the user; empty where each keeps the one that it has.
+        password: the password.
+        accept_old_until: the last day on which the login that each has now is taken as well; None where that is over.
+    """
+
+    devices: tuple[str, ...]
+    password: Secret = field(repr=False)
+    username: str = ""
+    accept_old_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginsFile:
+    """What became of one encrypted file.
+
+    Attributes:
+        path: the encrypted file.
+        devices: those whose login it has, each as `FACILITY/DEVICE`.
+        changed: those of them whose login is another one now.
+    """
+
+    path: Path
+    devices: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoginsWritten:
+    """What became of all files; `accepted` are those of facilities that say until when an old login is taken."""
+
+    files: tuple[LoginsFile, ...]
+    accepted: tuple[FileEdit, ...] = ()
+
+
+def set_logins(
+    root: Path, passwords: VaultPasswords, order: LoginsOrder, *, today: date, environment: Mapping[str, str]
+) -> LoginsWritten:
+    """Write a login for devices into the files that have their facilities' logins, or where those belong.
+
+    Where the old login is to be taken as well, it is kept beside the new one, and the facilities' files say until when.
+    Nothing is written before all of it can be.
+
+    Args:
+        root: the inventory's folder.
+        passwords: where the vault's passwords come from.
+        order: the devices and their login.
+        today: the day on which designations have to hold.
+        environment: the caller's environment (where the cache is).
+
+    Raises:
+        InventoryError: a facility's file cannot be understood, or a file of logins cannot, or one cannot be written.
+        SecretsError: a file cannot be opened.
+        UsageError: there is no such device, nobody said its user, or its login is under change already.
+    """
+    by_file = _by_file(root, passwords, order.devices, today, environment)
+    texts = [_Edit.of(root, passwords, owner, devices, order) for owner, devices in sorted(by_file.items())]
+    accepted = _accepted(order, by_file, Edits(root, today, environment))
+    # First what says that either is taken: a new login alone would take the old one from relays.
+    for edit in accepted:
+        edit.write(root)
+    for text in texts:
+        text.write(root, passwords)
+    return LoginsWritten(tuple(text.result for text in texts), accepted)
+
+
+def forget_old_logins(
+    root: Path, passwords: VaultPasswords, devices: tuple[str, ...], *, today: date, environment: Mapping[str, str]
+) -> tuple[LoginsFile, ...]:
+    """Remove the logins of before a change, once they are not taken any more.
+
+    Raises:
+        InventoryError, SecretsError: as `set_logins`.
+        UsageError: there is no such device, or its file still takes either login.
+    """
+    by_file = _by_file(root, passwords, devices, today, environment)
+    for facility, device in (one for of in by_file.values() for one in of):
+        accept = accept_of(facility.cameras, facility.recorders).get(device)
+        if accept is not None and accept.old.login:
+            name = f"{facility.id}/{device}"
+            hint = f"finish the change first: provisioner camera accept {name} --finish"
+            raise UsageError(f"either login of {name} is taken until {accept.until}", hint=hint, object=name)
+    texts = [_Edit.without_old(root, passwords, owner, of) for owner, of in sorted(by_file.items())]
+    for text in texts:
+        text.write(root, passwords)
+    return tuple(text.result for text in texts)
+
+
+_ByFile = Mapping[str, Sequence[tuple[Facility, str]]]
+
+
+def _by_file(
+    root: Path, passwords: VaultPasswords, devices: Sequence[str], today: date, environment: Mapping[str, str]
+) -> _ByFile:
+    """The devices that were named, by the owner of the file that has their logins."""
+    loaded = load(root, today=today, cache=cache_of(root, environment))
+    secrets = read_secrets(root, passwords)
+    by_file: dict[str, list[tuple[Facility, str]]] = {}
+    for name in dict.fromkeys(devices):
+        facility, device = device_named(loaded, name)
+        moves = loaded.frame.settings.moved if loaded.frame else ()
+        by_file.setdefault(_owner_of(root, secrets, facility, moves), []).append((facility, device))
+    return by_file
+
+
+def _accepted(order: LoginsOrder, by_file: _ByFile, edits: Edits) -> tuple[FileEdit, ...]:
+    """The edits of facilities' files by which the old logins are taken as well."""
+    if order.accept_old_until is None:
+        return ()
+    until = day_to_come(order.accept_old_until, edits.today)
+    by_site: dict[str, list[str]] = {}
+    for facility, device in (one for of in by_file.values() for one in of):
+        by_site.setdefault(facility.id, []).append(device)
+    return tuple(login_accepted(edits.open(name), devices, until) for name, devices in sorted(by_site.items()))
+
+
+def _owner_of(root: Path, secrets: LoadedSecrets, facility: Facility, moves: Sequence[Move]) -> str:
+    """The file in which a facility's logins are, or belong, as an owner: `secrets/cameras/<province>`.
+
+    Raises:
+        InventoryError: they still stand under an id that it had before: beside one of today they would be lost.
+        SecretsError: a file in which they may be stayed shut.
+    """
+    carriers = tuple(plan.carrier for plan in (facility.plan, facility.successor) if plan is not None)
+    for carrier in (*carriers, ""):
+        if owner := secrets.owners.get(carrier, {}).get(facility.id):
+            return owner
+    for old, owner in owners_under_older_ids(secrets, moves, facility.id):
+        hint = f"rename {old} to {facility.id} there first: ansible-vault edit {root / owner}.yml"
+        raise InventoryError(f"the logins of {facility.id} still stand under {old}", hint=hint, object=old)
+    shared = f"secrets/cameras/{facility.province}"
+    own = [f"secrets/cameras/{carrier}/{facility.province}" for carrier in carriers]
+    for owner in (shared, *own):
+        if owner in secrets.secrets.shut:
+            vault_id = secrets.secrets.shut[owner]
+            message = f"{owner} stayed shut, and may have the logins of {facility.id}"
+            hint = f"add {vault_id}@FILE to ANSIBLE_VAULT_IDENTITY_LIST"
+            raise SecretsError(message, hint=hint, object=owner)
+    return next((owner for owner in own if (root / f"{owner}.yml").is_file()), shared)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """A file's text with a login in it, before it is written."""
+
+    result: LoginsFile
+    vault_id: str
+    text: str = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        root: Path,
+        passwords: VaultPasswords,
+        owner: str,
+        devices: Sequence[tuple[Facility, str]],
+        order: LoginsOrder,
+    ) -> _Edit:
+        path, vault_id, before = _opened(root, passwords, owner)
+        logins = _logins(path, before)
+        after, changed = before.decode("utf-8-sig"), []
+        for facility, device in devices:
+            of_site = logins.setdefault(facility.id, {})
+            new = _login(f"{facility.id}/{device}", order, of_site.get(device))
+            if new != of_site.get(device):
+                after = _with(path, after, (facility.id, device), new, of_site)
+                of_site[device] = new
+                changed.append(f"{facility.id}/{device}")
+        result = LoginsFile(path, tuple(f"{f.id}/{device}" for f, device in devices), tuple(changed))
+        return cls(result, vault_id, after)
+
+    @classmethod
+    def without_old(
+        cls, root: Path, passwords: VaultPasswords, owner: str, devices: Sequence[tuple[Facility, str]]
+    ) -> _Edit:
+        path, vault_id, before = _opened(root, passwords, owner)
+        logins, after, changed = _logins(path, before), before, []
+        for facility, device in devices:
+            login = logins.get(facility.id, {}).get(device)
+            if login is not None and login.old is not None:
+                after = _without_old(path, after, facility.id, device)
+                changed.append(f"{facility.id}/{device}")
+        result = LoginsFile(path, tuple(f"{f.id}/{device}" for f, device in devices), tuple(changed))
+        return cls(result, vault_id, after.decode("utf-8-sig"))
+
+    def write(self, root: Path, passwords: VaultPasswords) -> None:
+        """Encrypt and replace the file, where anything in it is another one."""
+        if self.result.changed:
+            encrypted = encrypt(self.text.encode(), passwords.password(self.vault_id), self.vault_id)
+            write_atomic(self.result.path, encrypted, mode=0o600, within=root)
+
+
+def _opened(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
+    """A file of logins: where it is, under which vault id, and its text; a new one has a heading alone.
+
+    Raises:
+        SecretsError: it cannot be opened, or is not encrypted.
+    """
+    path = root / f"{owner}.yml"
+    data = read_regular(path, most=MAX_ENCRYPTED_BYTES) if path.is_file() else b""
+    if data and not is_encrypted(data):
+        hint = f"encrypt it first: ansible-vault encrypt --encrypt-vault-id {SECRETS_ID} {path}"
+        raise SecretsError(f"{path} is not encrypted", hint=hint, object=owner)
+    vault_id = vault_id_of(data) if data else _vault_id_of_new(owner, passwords)
+    return (
+        path,
+        vault_id,
+        decrypt(data, passwords, name=str(path)) if data else _HEADER.format(vault_id=vault_id).encode(),
+    )
+
+
+def _without_old(path: Path, text: bytes, facility: str, device: str) -> bytes:
+    try:
+        return removed(text, (facility, device, "old"), max_bytes=MAX_SECRETS_BYTES)
+    except EditError:
+        # Its words may have what stands in the file.
+        hint = f"remove it by hand: ansible-vault edit {path}"
+        raise InventoryError(f"{path} cannot be edited at {facility}.{device}.old", hint=hint) from None
+
+
+def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
+    """The vault id of a file that is not there yet: of a carrier's own one the carrier's, where that has a password."""
+    _, _, *below = owner.split("/")
+    return vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
+
+
+def _login(name: str, order: LoginsOrder, old: Credentials | None) -> Credentials:
+    username = order.username or (old.username if old else "")
+    if not username:
+        raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)
+    kept = _kept(name, order, old)
+    try:
+        return Credentials(username=username, password=order.password, old=kept)
+    except ValidationError:
+        # What was given is in what pydantic says.
+        message = "a user's name is one line of at most 300 characters"
+        raise UsageError(message, hint="see --username", object=name) from None
+
+
+def _kept(name: str, order: LoginsOrder, old: Credentials | None) -> FormerCredentials | None:
+    """The login that is kept beside a new one.
+
+    Raises:
+        UsageError: none is to be kept that there is, or the one before it is kept still.
+    """
+    if order.accept_old_until is None:
+        return old.old if old else None
+    if old is None:
+        hint = "leave --accept-old-until out"
+        raise UsageError(f"{name} has no login yet, so that no old one can be taken", hint=hint, object=name)
+    if old.old is not None:
+        hint = f"finish that first: provisioner camera accept {name} --finish, then provisioner secrets forget {name}"
+        raise UsageError(f"the login of {name} is under change already", hint=hint, object=name)
+    if order.username in {"", old.username} and order.password == old.password:
+        raise UsageError(f"{name} has this login already", hint="type the new one", object=name)
+    return FormerCredentials(username=old.username, password=old.password)
+
+
+def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
+    """What a file of logins says.
+
+    Raises:
+        InventoryError: it cannot be understood. What is wrong may be a password, so that it is not repeated.
+    """
+    document = parse(text, max_bytes=MAX_SECRETS_BYTES)
+    try:
+        if not document.faults:
+            logins: dict[str, dict[str, Credentials]] = validated(CameraLogins, document.value or {}).root
+            return logins
+    except ValidationError:
+        pass
+    raise InventoryError(f"{path} cannot be understood", hint="run `provisioner validate`, and correct what it lists")
+
+
+def _with(path: Path, text: str, place: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]) -> str:
+    """A file's text with one login.
+
+    Args:
+        path: the file, for messages.
+        text: what it says.
+        place: the facility and the device.
+        login: what is set there.
+        of_site: the logins of the facility that the text has.
+
+    Raises:
+        InventoryError: it cannot be edited.
+    """
+    facility, device = place
+    values: dict[str, object] = {"username": login.username, "password": login.password.reveal()}
+    if login.old is not None:
+        values["old"] = Flow(username=login.old.username, password=login.old.password.reveal())
+    changes: dict[KeyPath, object] = {(facility,): {device: values}}
+    if device in of_site:
+        changes = {(facility, device, key): value for key, value in values.items()}
+    elif of_site:
+        changes = {(facility, device): values}
+    try:
+        if parse(text.encode(), max_bytes=MAX_SECRETS_BYTES).value is None:
+            return text + render_mapping({facility: {device: values}})
+        return edited(text.encode(), changes, max_bytes=MAX_SECRETS_BYTES).decode()
+    except EditError:
+        # Its words may have what stands in the file.
+        hint = f"write it by hand: ansible-vault edit {path}"
+        raise InventoryError(f"{path} cannot be edited at {facility}.{device}", hint=hint) from None

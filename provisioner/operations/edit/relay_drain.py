@@ -1,0 +1,278 @@
+"""A relay that is emptied onto another one of its carrier, as the inventory's files say it; as in `facilities`.
+
+A relay that was being emptied and goes on after all, as the inventory's files say it: the word, and successors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from provisioner.base.errors import UsageError
+from provisioner.base.text import did_you_mean, printable
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.model import Access, Carrier, ConnectionPlan, Facility, Frame, Operating, PlanState
+from provisioner.inventory.signed import unsigned_by
+from provisioner.operations.edit.facilities import backup_beside
+from provisioner.operations.edit.file_edit import (
+    Edits,
+    EditsOfMany,
+    FacilityText,
+    FileEdit,
+    all_held_against_rules,
+    facility_file,
+    frame_of,
+    text_of_file,
+)
+from provisioner.operations.edit.keys import refuse_changing
+from provisioner.operations.edit.sign_off import claimed_by_all, refuse_claims
+
+_SHOWN = 80
+_FAULTY = "its file has errors: correct what provisioner validate lists"
+
+
+@dataclass(frozen=True, slots=True)
+class DrainOrder:
+    """Which relay is emptied onto which one.
+
+    Attributes:
+        relay: the relay that is emptied.
+        to: the relay of the same carrier that takes its sites.
+        source: the minutes or letter in which all parties agreed to it; empty where they have still to sign.
+        signed_on: the day of that agreement.
+    """
+
+    relay: str
+    to: str
+    source: str
+    signed_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class DrainEdits:
+    """What becomes of files when a relay is to be emptied.
+
+    Attributes:
+        edits: the files that change, the carrier's first.
+        stays: by facility, why it is left where it is.
+        faulty: those of them whose own files have errors, or would have.
+    """
+
+    edits: tuple[FileEdit, ...]
+    stays: Mapping[str, str]
+    faulty: frozenset[str] = frozenset()
+
+
+def refuse_pair(frame: Frame, order: DrainOrder) -> Carrier:
+    """The carrier of both relays.
+
+    Raises:
+        UsageError: one of them is none, they are one, of two carriers, or one of them is emptied onto another one.
+        PolicyError: one of them changes its own key.
+    """
+    relays = frame.relays
+    for name in (order.relay, order.to):
+        if name not in relays:
+            hint = did_you_mean(name, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
+            raise UsageError(f"there is no relay {printable(name, _SHOWN)}", hint=hint, object=name)
+    for name in (order.relay, order.to):
+        refuse_changing(frame.allocations, name, "take part in a drain")
+    (carrier, relay), (other, target) = relays[order.relay], relays[order.to]
+    if order.relay == order.to:
+        raise UsageError(f"{order.relay} cannot be emptied onto itself", hint="name another relay of its carrier")
+    if carrier.id != other.id:
+        hint = "to another carrier go facilities, one by one: provisioner facility move FACILITY --to RELAY"
+        raise UsageError(f"{order.to} is of another carrier, {other.id}", hint=hint, object=order.relay)
+    if target.drain_to:
+        hint = f"name one that goes on, or remove drain_to of {order.to} from carriers/{carrier.id}.yml"
+        raise UsageError(f"{order.to} is itself being emptied, onto {target.drain_to}", hint=hint, object=order.to)
+    if relay.drain_to not in {None, order.to}:
+        hint = f"go on with --to {relay.drain_to}, or take that back first: provisioner relay keep {order.relay}"
+        raise UsageError(f"{order.relay} is being emptied onto {relay.drain_to}", hint=hint, object=order.relay)
+    return carrier
+
+
+def drain_begun(edits: Edits, order: DrainOrder, held: Collection[str] = ()) -> DrainEdits:
+    """What lets both relays carry all that the first one carries, as far as it is not written yet.
+
+    Sites that hosts carry get a successor; what no host carries gets the other relay at once.
+
+    Args:
+        edits: the inventory.
+        order: which relays.
+        held: facilities with errors of their own of which the first relay may have something; they stay.
+
+    Raises:
+        UsageError: the relays are no pair, or the agreement cannot be recorded.
+        InventoryError: together the edits break a rule, or a file cannot be edited; nothing is written.
+    """
+    loaded = edits.load()
+    frame = frame_of(loaded)
+    carrier = refuse_pair(frame, order)
+    if order.source:
+        refuse_claims(frame, order.source)
+    stays = {name: _FAULTY for name in held if name not in loaded.outlines}
+    changed: list[FileEdit] = []
+    for name, outline in loaded.outlines.items():
+        if outline.successor is not None and outline.successor.relay == order.relay:
+            stays[name] = f"it is just moving to {order.relay}: facility move {name} --to {order.to}"
+        elif outline.plan is not None and outline.plan.backup_relay == order.relay:
+            stays[name] = f"{order.relay} is its backup relay: name another one first, or none"
+        elif outline.plan is None or outline.plan.relay != order.relay:
+            continue
+        elif outline.successor is not None and outline.successor.relay != order.to:
+            stays[name] = f"it is moving to {outline.successor.relay}: that ends with facility move {name} --finish"
+        elif name in held:
+            stays[name] = _FAULTY
+        else:
+            changed.append(_moving(frame, loaded.facility(name), edits.root, order))
+    judged = _judged(edits, loaded, changed)
+    faulty = frozenset({name for name, why in stays.items() if why == _FAULTY} | set(judged.refused))
+    for name, problems in judged.refused.items():
+        at_once = f"with a cut: provisioner facility move {name} --to {order.to} --at-once"
+        stays[name] = f"{problems[0].message.partition(': ')[2]}; {at_once}"
+    files = (_mark(edits.root, carrier, order), *judged.edits)
+    return DrainEdits(tuple(edit for edit in files if edit.changed), dict(sorted(stays.items())), faulty)
+
+
+def drain_finished(edits: Edits, facilities: Collection[str]) -> EditsOfMany:
+    """What lets the first relay go: the successor of each of these facilities becomes its plan.
+
+    Raises:
+        InventoryError: a file cannot be edited, or together they break a rule; nothing is written.
+    """
+    loaded = edits.load()
+    changed = []
+    for name in sorted(facilities):
+        text = text_of_file(facility_file(edits.root, loaded.facility(name)))
+        after = text.without(("plan",)).with_key(("successor",), "plan")
+        changed.append(FileEdit(name, text.path, text.data, after.data))
+    return _judged(edits, loaded, changed)
+
+
+def _judged(edits: Edits, loaded: Loaded, changed: Collection[FileEdit]) -> EditsOfMany:
+    return all_held_against_rules(loaded, edits.root, [one for one in changed if one.changed], edits.today)
+
+
+def _moving(frame: Frame, site: Facility, root: Path, order: DrainOrder) -> FileEdit:
+    text = text_of_file(facility_file(root, site))
+    after = _with_successor(frame, site, text, order) if site.carried_plans else _elsewhere(frame, site, text, order)
+    return FileEdit(site.id, text.path, text.data, after.data)
+
+
+def _with_successor(frame: Frame, site: Facility, text: FacilityText, order: DrainOrder) -> FacilityText:
+    known = site.successor or _over(site, order.to)
+    if site.successor is not None and (not order.source or not unsigned_by(site, known)):
+        return text
+    plan = {"state": PlanState.PROPOSED.value, "carrier": known.carrier, "relay": known.relay}
+    if known.backup_relay:
+        plan["backup_relay"] = known.backup_relay
+    if known.access is not Access.PULL_PORTMAP:
+        plan["access"] = known.access.value
+    if not order.source:
+        return text.with_values({("successor",): plan})
+    signed = claimed_by_all(frame, site, known, order.signed_on, order.source)
+    agreed = {**plan, "state": PlanState.AGREED.value, "sign_offs": signed}
+    if site.successor is None:
+        return text.with_values({("successor",): agreed})
+    return text.with_values({("successor", key): agreed[key] for key in ("state", "sign_offs")})
+
+
+def _elsewhere(frame: Frame, site: Facility, text: FacilityText, order: DrainOrder) -> FacilityText:
+    """A plan that no host carries: what was signed of it has to be signed anew, but of a closed facility."""
+    changes: dict[tuple[str | int, ...], object] = {("plan", "relay"): order.to}
+    if site.plan is not None and site.plan.agreed and site.operating is not Operating.CLOSED:
+        if order.source:
+            changes["plan", "sign_offs"] = claimed_by_all(
+                frame, site, _over(site, order.to), order.signed_on, order.source
+            )
+        else:
+            changes["plan", "state"] = PlanState.PROPOSED.value
+    return text.with_values(changes)
+
+
+def _over(site: Facility, relay: str) -> ConnectionPlan:
+    """The plan of a facility over another relay of its carrier."""
+    plan = site.plan
+    if plan is None:  # who asks has seen that it has one
+        raise UsageError(f"facility {site.id} has no plan", object=site.id)
+    known = {"state": PlanState.AGREED, "carrier": plan.carrier, "relay": relay, "access": plan.access}
+    return ConnectionPlan.model_validate(known | backup_beside(plan, plan.carrier, relay))
+
+
+def _mark(root: Path, carrier: Carrier, order: DrainOrder) -> FileEdit:
+    """The carrier's file with the word that the relay is being emptied: `status` and `validate` tell of it."""
+    text = text_of_file(root / "carriers" / f"{carrier.id}.yml")
+    index = next(index for index, relay in enumerate(carrier.relays) if relay.id == order.relay)
+    after = text.with_values({("relays", index, "drain_to"): order.to})
+    return FileEdit(order.relay, text.path, text.data, after.data)
+
+
+_SHOWN_relay_keep = 80
+_FAULTY_relay_keep = "its file has errors: correct what provisioner validate lists"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRelay:
+    """What becomes of files when a relay is not to be emptied any more.
+
+    Attributes:
+        relay: the relay that goes on.
+        to: the relay that it was being emptied onto; empty where it was not.
+        edits: the files that change, those of facilities first: until the last one the drain can be taken up again.
+        sites: the facilities that lose their successor over the other relay.
+        stays: by facility, why its file stays as it is.
+    """
+
+    relay: str
+    to: str
+    edits: tuple[FileEdit, ...]
+    sites: tuple[str, ...]
+    stays: Mapping[str, str]
+
+
+def drain_taken_back(edits: Edits, relay: str) -> KeptRelay:
+    """What lets a relay keep the sites that it has: those that were let go already stay where they are.
+
+    Args:
+        edits: the inventory.
+        relay: the relay.
+
+    Raises:
+        UsageError: there is no such relay.
+        InventoryError: a file cannot be edited, or together the edits break a rule; nothing is written.
+    """
+    loaded = edits.load()
+    relays = frame_of(loaded).relays
+    if relay not in relays:
+        hint = did_you_mean(relay, relays, f"relays are: {', '.join(sorted(relays)) or 'none'}")
+        raise UsageError(f"there is no relay {printable(relay, _SHOWN_relay_keep)}", hint=hint, object=relay)
+    carrier, known = relays[relay]
+    if known.drain_to is None:
+        return KeptRelay(relay, "", (), (), {})
+    changed = []
+    for name, outline in sorted(loaded.outlines.items()):
+        later = outline.successor
+        if outline.plan and outline.plan.relay == relay and later and later.relay == known.drain_to:
+            text = text_of_file(facility_file(edits.root, loaded.facility(name)))
+            changed.append(FileEdit(name, text.path, text.data, text.without(("successor",)).data))
+    judged = all_held_against_rules(loaded, edits.root, changed, edits.today)
+    stays = dict.fromkeys(_faulty(edits, loaded, known.drain_to), _FAULTY_relay_keep)
+    stays |= {name: problems[0].message.partition(": ")[2] for name, problems in judged.refused.items()}
+    index = next(index for index, one in enumerate(carrier.relays) if one.id == relay)
+    file = text_of_file(edits.root / "carriers" / f"{carrier.id}.yml")
+    mark = FileEdit(relay, file.path, file.data, file.without(("relays", index, "drain_to")).data)
+    sites = tuple(edit.facility for edit in judged.edits)
+    # While a site stays behind, the word does too: the same command goes on.
+    return KeptRelay(relay, known.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)
+
+
+def _faulty(edits: Edits, loaded: Loaded, to: str) -> Iterator[str]:
+    """The facilities whose files cannot be read as ours and name the other relay somewhere."""
+    names = sorted(owner.removeprefix("facility/") for owner in loaded.broken if owner.startswith("facility/"))
+    for name in names:
+        files = (edits.root / "facilities").glob(f"*/{name}.yml")
+        if any(to.encode() in text_of_file(file).data for file in files):
+            yield name

@@ -1,0 +1,231 @@
+"""Every problem of an inventory, of its files, across them and of its secrets, and what it declares.
+
+Tunnel addresses, ports and prefixes of what is new, recorded in the lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from provisioner.base.errors import RECEIVERS, Problem, Severity
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.processes import without_collector
+from provisioner.inventory.allocate import allocate as allocations_for
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.loader.cache import Cache, cache_of
+from provisioner.inventory.loader.frozen import valid_part
+from provisioner.inventory.loader.load import Loaded, check, load
+from provisioner.inventory.model import Allocations, Tombstone
+from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.signed import Worth
+from provisioner.operations.edit.file_edit import SIGN_OFFS
+
+COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
+"""What an inventory declares, in the order of documents."""
+
+SECRETS_NOT_CHECKED = "secrets-not-checked"
+_PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a check of the whole came to.
+
+    Attributes:
+        problems: every problem, sorted by place.
+        counts: what the inventory declares, by what is counted; `paths` are those that hosts are to carry.
+        sign_offs: those of agreed plans: how many are `signed` by a key, how many `claimed`.
+        has_signers: whether the inventory says who signs.
+    """
+
+    problems: tuple[Problem, ...]
+    counts: Mapping[str, int]
+    sign_offs: Mapping[str, int]
+    has_signers: bool
+
+    @property
+    def errors(self) -> int:
+        """How many problems are errors."""
+        return sum(problem.severity is Severity.ERROR for problem in self.problems)
+
+    @property
+    def warnings(self) -> int:
+        """How many problems are warnings."""
+        return len(self.problems) - self.errors
+
+
+def validate(root: Path, environment: Mapping[str, str], *, today: date, cached: bool = True) -> Validation:
+    """Load an inventory and check it; without a vault password all but the secrets.
+
+    Args:
+        root: the inventory's folder.
+        environment: the caller's environment (vault passwords, where the cache is).
+        today: the day on which designations have to hold.
+        cached: whether to use, and to leave, what runs read of its files.
+
+    Raises:
+        InventoryError: the folder holds no inventory.yml.
+    """
+    cache = cache_of(root, environment) if cached else None
+    loaded = load(root, today=today, cache=cache)
+    problems = problems_of(root, loaded, environment, cache)
+    has_signers = bool(loaded.frame and loaded.frame.signers)
+    return Validation(problems, _counts(loaded), _sign_offs(loaded), has_signers)
+
+
+def problems_of(root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None) -> tuple[Problem, ...]:
+    """Every problem of an inventory that is loaded, sorted by place; without a vault password all but the secrets'."""
+    with without_collector():
+        own = [*check(loaded), *_problems_of_rego(root, loaded)]
+        return tuple(sorted([*own, *_problems_of_secrets(root, loaded, environment, cache)]))
+
+
+def _problems_of_rego(root: Path, loaded: Loaded) -> tuple[Problem, ...]:
+    files = loaded.frame.rego if loaded.frame else ()
+    if not files:
+        return ()
+    from provisioner.inventory.policy_rules.judge import rego_problems  # noqa: PLC0415 (most inventories have no such rules)
+
+    return rego_problems(files, root)
+
+
+def _problems_of_secrets(
+    root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None
+) -> tuple[Problem, ...]:
+    if not any(environment.get(name, "").strip() for name in _PASSWORDS):
+        return (_not_checked(),)
+    # Without passwords the libraries behind the vault are not needed, and they take their time.
+    from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
+    from provisioner.base.vault_password import outside_of  # noqa: PLC0415
+    from provisioner.inventory.loader import secrets  # noqa: PLC0415
+    from provisioner.inventory.loader.receivers import check_receivers, open_receivers  # noqa: PLC0415
+    from provisioner.inventory.rules.logins import login_sites  # noqa: PLC0415
+
+    passwords = outside_of(VaultPasswords.from_environment(environment).for_secrets(), root)
+    if not passwords:
+        return (_not_checked(),)
+    if loaded.frame is None:
+        return ()
+    sites = login_sites(loaded.outlines.values())
+    names = secrets.read_names(root, passwords, loaded.frame, sites, cache)
+    of_receivers = check_receivers(loaded.frame.receivers, open_receivers(root, passwords), loaded.places)
+    of_hosts = secrets.check_sites(
+        root, names, loaded.frame, sites, lambda name: loaded.facility(name).cameras, unread=loaded.broken
+    )
+    return (*of_hosts, *(of_receivers if RECEIVERS not in loaded.broken else ()))
+
+
+def _not_checked() -> Problem:
+    hint = "set ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST to check them as well"
+    message = "secrets not checked: no vault password is set"
+    return Problem("", 0, 0, SECRETS_NOT_CHECKED, message, hint, "secrets", Severity.WARNING)
+
+
+def _sign_offs(loaded: Loaded) -> dict[str, int]:
+    plans = (plan for facility in loaded.outlines.values() for plan in (facility.plan, facility.successor))
+    worths = Counter(proof.worth for plan in plans if plan and plan.agreed for proof in plan.proofs)
+    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
+
+
+def _counts(loaded: Loaded) -> dict[str, int]:
+    if loaded.frame is None:
+        return dict.fromkeys(COUNTED, 0)
+    facilities = loaded.outlines.values()
+    one_a_province = {(facility.province, facility.province_scheme): facility for facility in facilities}.values()
+    return {
+        "provinces": len({loaded.frame.province_counted(facility) for facility in one_a_province}),
+        "carriers": len(loaded.frame.carriers),
+        "relays": len(loaded.frame.relays),
+        "facilities": len(facilities),
+        "cameras": sum(facility.cameras for facility in facilities),
+        "paths": sum(facility.paths for facility in facilities if facility.rendered),
+    }
+
+
+_TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, *SIGN_OFFS})
+"""What comes after an address: keys, and the agreement to a plan, which need not wait for each other."""
+
+
+class AllocatedItem(NamedTuple):
+    """One entry of the lock: an object with its tunnel address or prefix, a device with its port or its address."""
+
+    object: str
+    address: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What was recorded.
+
+    Attributes:
+        path: the lock's file; None where it was not written, as nothing is new.
+        assigned: what is in use now and was not.
+        retired: what is gone and will not be given out again.
+        held: facilities with errors of their own: what is recorded of them stayed as it is.
+    """
+
+    path: Path | None
+    assigned: tuple[AllocatedItem, ...]
+    retired: tuple[AllocatedItem, ...]
+    held: tuple[HeldFacility, ...] = ()
+
+
+def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allocation:
+    """Load an inventory that is valid but for its lock, and bring the lock up to date.
+
+    Args:
+        root: the inventory's folder.
+        environment: the caller's environment (where the cache is).
+        today: the day on which designations have to hold.
+
+    Raises:
+        InventoryError: a problem concerns all, or a pool has nothing left.
+    """
+    part = valid_part(load(root, today=today, cache=cache_of(root, environment)), root, tolerate=_TOLERATED)
+    old, new = part.inventory.allocations, allocations_for(part.inventory, part.names)
+    path = write_lock(root, new) if new != old else None
+    return Allocation(path, tuple(_assigned(old, new)), tuple(_retired(old, new)), tuple(part.held.values()))
+
+
+def _entries(lock: Allocations) -> Iterator[AllocatedItem]:
+    """Everything that a lock holds in use."""
+    for kind, hosts in (("relay", lock.relays), ("centre", lock.centres), ("site", lock.sites)):
+        for name, host in hosts.items():
+            yield AllocatedItem(f"{kind}/{name}", str(host.tunnel_address))
+    for name, site in lock.sites.items():
+        if site.successor:
+            yield AllocatedItem(f"site/{name}", str(site.successor.tunnel_address))
+        for prefix in site.prefixes:
+            yield AllocatedItem(f"site/{name}", str(prefix))
+            for device, number in site.device_numbers.items():
+                yield AllocatedItem(f"site/{name}/{device}", str(prefix[number]))
+        for device, port in site.ports.items():
+            yield AllocatedItem(f"site/{name}/{device}", port=port)
+        for device, port in site.asked_ports.items():
+            yield AllocatedItem(f"site/{name}/{device}/onvif", port=port)
+
+
+def _assigned(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
+    known = set(_entries(old))
+    return (item for item in _entries(new) if item not in known)
+
+
+def _retired(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
+    known = set(old.tombstones)
+    for stone in new.tombstones:
+        if stone not in known:
+            yield AllocatedItem(stone.object, _address_of(stone, new), stone.port or 0)
+
+
+def _address_of(stone: Tombstone, lock: Allocations) -> str:
+    """What address is gone; that of a device by its number, in the prefix that its site has."""
+    if stone.number:
+        site = lock.sites.get(stone.pool.partition("/")[2])
+        return ", ".join(str(prefix[stone.number]) for prefix in site.prefixes) if site else ""
+    return str(stone.tunnel_address or stone.prefix or "")

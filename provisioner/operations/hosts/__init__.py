@@ -1,0 +1,1 @@
+"""One host prepared, replaced, given up."""

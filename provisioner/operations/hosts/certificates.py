@@ -1,0 +1,442 @@
+"""The certificates that relays show readers: which there are, another one, and those that a CA signed.
+
+Where sites push to a relay another certificate is the next one first: their packages name both until it takes the
+present one's place, as they would refuse one that no package names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
+
+from provisioner.base.certificate import (
+    ReaderCertificate,
+    chain_in,
+    key_of,
+    new_certificate_key,
+    read_certificate,
+    self_signed,
+    signing_request,
+)
+from provisioner.base.errors import InventoryError, PolicyError, UsageError
+from provisioner.base.files import read_regular
+from provisioner.base.secret import Secret
+from provisioner.base.text import VIETNAM, did_you_mean
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.loader.frozen_secrets import valid_secrets
+from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
+from provisioner.inventory.model import (
+    Allocations,
+    Carrier,
+    CarrierSecrets,
+    CentreAllocation,
+    HubSecrets,
+    Inventory,
+    InventorySecrets,
+    NextCertificate,
+    ReaderTls,
+    RelayAllocation,
+    Secrets,
+)
+from provisioner.inventory.new_secrets import with_shown_keys
+from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.operations.pipeline.session import Session
+
+_BROKEN = "certificate-broken"
+_MOST_BYTES = 64 * 1024
+_RUN_KEYS = "run: provisioner keys init"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayCertificate:
+    """What a relay is to show readers.
+
+    Attributes:
+        relay: its id, or a hub's; `carrier` is its carrier's, empty of a hub.
+        shown: the certificate; None where none is recorded.
+        warn_days: how many days before its end people are warned.
+        following: the one that it is to show next, which the packages of sites that push name as well; None where
+            there is none.
+    """
+
+    relay: str
+    carrier: str
+    shown: ReaderCertificate | None
+    warn_days: int
+    following: ReaderCertificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateWritten:
+    """What was written.
+
+    Attributes:
+        shown: the certificate that was written: the relay's own one with the next apply, or its next one.
+        files: the files of the inventory that are other ones now.
+        sites: the sites that push to the relay, where this is its next one, and their packages have to name it.
+    """
+
+    shown: ReaderCertificate
+    files: tuple[Path, ...]
+    sites: tuple[str, ...] = ()
+
+
+def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
+    """The certificates of all hosts that have to show one, relays and hubs, in the order of their ids."""
+    lock = inventory.allocations
+    listed = [
+        RelayCertificate(
+            name,
+            carrier.id,
+            _shown(lock.relays.get(name)),
+            carrier.certificates.warn_days,
+            _following(lock.relays.get(name)),
+        )
+        for name, (carrier, _) in inventory.relays.items()
+        if carrier.certificates is not None
+    ]
+    listed += [
+        RelayCertificate(name, "", _shown(lock.centres.get(name)), centre.hub.reader_tls.warn_days)
+        for name, centre in inventory.centres.items()
+        if centre.hub is not None
+    ]
+    return tuple(sorted(listed, key=lambda one: one.relay))
+
+
+def _shown(entry: RelayAllocation | CentreAllocation | None) -> ReaderCertificate | None:
+    try:
+        return read_certificate(entry.certificates[0]) if entry and entry.certificates else None
+    except ValueError:
+        return None
+
+
+def _following(entry: RelayAllocation | None) -> ReaderCertificate | None:
+    try:
+        after = entry.next_certificate if entry else None
+        return read_certificate(after.certificates[0]) if after else None
+    except ValueError:
+        return None
+
+
+def certificate_inventory(session: Session) -> Inventory:
+    """The inventory, valid but for what `keys init` and this are there to mend.
+
+    Raises:
+        InventoryError: it is invalid.
+    """
+    return session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN}).inventory
+
+
+def renew_certificate(
+    session: Session, relay: str, now: datetime | None = None, *, at_once: bool = False
+) -> CertificateWritten:
+    """Draw another key for a relay, and have it sign its own certificate.
+
+    Readers that know the former one by its fingerprint have to be told of the new one; nobody who reads is cut. Where
+    sites push to the relay it is the next one until `finish_certificate`.
+
+    Args:
+        session: the inventory.
+        relay: the relay's id.
+        now: the moment; this one if left out.
+        at_once: whether the relay is to show it with the next apply, whoever knows the former one alone.
+
+    Raises:
+        UsageError: there is no such relay, its carrier's readers come without encryption, or there is a next one.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+    """
+    asked = _asked(session, relay)
+    asked.refuse_next()
+    moment = now or datetime.now(UTC)
+    if not asked.sites or at_once:
+        key = new_certificate_key()
+        made = self_signed(key, relay, asked.address, moment, asked.tls.days)
+        # The key first: a certificate without its key would be one that nobody can show.
+        vault = _keep_key(session, asked, key)
+        return CertificateWritten(read_certificate(made), (vault, _recorded(session, asked, (made,))))
+    # One that a call drew which was ended before it wrote the lock goes on.
+    key = asked.next_key or new_certificate_key()
+    made = self_signed(key, relay, asked.address, moment, asked.tls.days)
+    vault = _keep_carrier(session, asked, {"next_certificate_keys": {**asked.tidied.next_certificate_keys, relay: key}})
+    lock = _recorded_next(session, asked, (made,), moment)
+    return CertificateWritten(read_certificate(made), (vault, lock), asked.sites)
+
+
+Carrying = Callable[[Session, Inventory, Collection[str]], Collection[str]]
+"""Tells which of some facilities are known to carry the package that is desired now."""
+
+
+def finish_certificate(
+    session: Session, relay: str, carrying: Carrying, *, leaves: Collection[str] = ()
+) -> CertificateWritten:
+    """Let a relay's next certificate take its present one's place: the relay shows it with the next apply.
+
+    Args:
+        session: the inventory.
+        relay: the relay's id.
+        carrying: tells whose package names it.
+        leaves: facilities that need not have a package that names it.
+
+    Raises:
+        UsageError: there is no such relay, or it has no next certificate.
+        PolicyError: of sites that push it is not known that their package names it, with the list of them.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+        StateError: what is recorded of packages cannot be read.
+    """
+    asked = _asked(session, relay)
+    after = asked.following
+    for name in leaves:
+        if name not in asked.inventory.facilities:
+            raise UsageError(f"there is no facility {name} to be left", object=name)
+    if after is None:
+        if asked.entry.certificates and asked.tidied != asked.known:  # a call was ended before it tidied the vault
+            return CertificateWritten(read_certificate(asked.entry.certificates[0]), (_keep_carrier(session, asked),))
+        asked.refuse_none()
+    else:
+        has_it = carrying(session, asked.inventory, asked.sites)
+        if waiting := [name for name in asked.sites if name not in has_it and name not in leaves]:
+            message = f"{len(waiting)} of {relay} are not known to have a package with its next certificate:"
+            hint = (
+                "they would be refused when they come anew: hand packages out (provisioner site-package FACILITY --out"
+                " DIR) and say which are installed (provisioner gateway installed FACILITY); a site that may be refused"
+                " until somebody is there: --leave FACILITY"
+            )
+            raise PolicyError(f"{message} {', '.join(waiting)}", hint=hint, object=relay)
+    chain = after.certificates if after else ()
+    if read_certificate(chain[0]).key not in {key_of(key) for key in (asked.next_key, asked.key) if key}:
+        hint = f"take it back, and draw another one: provisioner certificate renew {relay} --cancel"
+        message = f"the vault has no key of the certificate that {relay} is to show next"
+        raise InventoryError(message, hint=hint, object=relay)
+    # The lock first: it says which certificate counts, and with it which key.
+    files = [_recorded(session, asked, chain)]
+    over = with_shown_keys(asked.known, _with_entry(asked, {"certificates": chain}), {relay})
+    if over != asked.known:
+        files.append(_keep_carrier(session, asked, dict(over)))
+    return CertificateWritten(read_certificate(chain[0]), tuple(files))
+
+
+def cancel_certificate(session: Session, relay: str) -> CertificateWritten:
+    """Let a relay's present certificate stay: there is no next one any more.
+
+    Raises:
+        UsageError: there is no such relay, or it has no next certificate.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+    """
+    asked = _asked(session, relay)
+    if asked.following is None and asked.next_key is None:
+        asked.refuse_none()
+    shown = read_certificate(asked.entry.certificates[0]) if asked.entry.certificates else None
+    if shown is None:
+        raise InventoryError(f"{relay} has no certificate yet", hint=_RUN_KEYS, object=relay)
+    files = [_recorded(session, asked, asked.entry.certificates or ())] if asked.following else []
+    if asked.next_key is not None:
+        keys = {name: key for name, key in asked.tidied.next_certificate_keys.items() if name != relay}
+        files.append(_keep_carrier(session, asked, {"next_certificate_keys": keys}))
+    return CertificateWritten(shown, tuple(files), asked.sites)
+
+
+def certificate_request(session: Session, relay: str) -> str:
+    """What a CA is asked to sign for a relay: a request with the relay's id and address, by the key in the vault.
+
+    Where the relay has a next certificate with a key of its own, it is that one's.
+
+    Raises:
+        UsageError: there is no such relay, or its carrier's readers come without encryption.
+        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened or has no key.
+    """
+    asked = _asked(session, relay)
+    key = asked.next_key if asked.following else None
+    return signing_request(key or asked.key, relay, asked.address)
+
+
+def set_certificate(
+    session: Session, relay: str, file: Path, now: datetime | None = None, *, at_once: bool = False
+) -> CertificateWritten:
+    """Record the certificate that a CA signed for a relay's key, with those behind it.
+
+    Args:
+        session: the inventory.
+        relay: the relay's id.
+        file: PEM, the relay's own certificate first.
+        now: the moment; this one if left out.
+        at_once: as of `renew_certificate`.
+
+    Raises:
+        UsageError: there is no such relay, the file cannot be read, or holds what is not the relay's.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+    """
+    asked = _asked(session, relay)
+    following = asked.next_key if asked.following else None
+    try:
+        chain = chain_in(read_regular(file, most=_MOST_BYTES))
+        shown = read_certificate(chain[0])
+        own_key = key_of(following or asked.key)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name a PEM file") from None
+    except ValueError as error:
+        hint = "name a PEM file with the relay's certificate first, and behind it those that signed it"
+        raise UsageError(f"{file}: {error}", hint=hint) from None
+    moment = now or datetime.now(UTC)
+    refusal, hint = "", ""
+    if shown.key != own_key:
+        refusal = f"its certificate is of another key than {relay}'s"
+        hint = f"have this signed: provisioner certificate request {relay}"
+    elif not shown.since <= moment < shown.until:
+        refusal = f"its certificate counts from {shown.since:%Y-%m-%d} to {shown.until:%Y-%m-%d}, and not now"
+        hint = "have another one signed"
+    elif str(asked.address) not in shown.addresses:
+        refusal = f"its certificate is not for {asked.address}, where readers come to {relay}"
+        hint = f"have this signed as it is: provisioner certificate request {relay}"
+    if refusal:
+        raise UsageError(f"{file}: {refusal}", hint=hint, object=relay)
+    if asked.sites and not at_once:
+        return CertificateWritten(shown, (_recorded_next(session, asked, chain, moment),), asked.sites)
+    asked.refuse_next()
+    return CertificateWritten(shown, (_recorded(session, asked, chain),))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A relay, or a hub where there is no carrier."""
+
+    inventory: Inventory
+    secrets: Secrets
+    carrier: Carrier | None
+    tls: ReaderTls
+    entry: RelayAllocation | CentreAllocation
+    address: IPv4Address
+    host: str
+
+    @property
+    def known(self) -> CarrierSecrets:
+        """What the vault holds of the relay's carrier; nothing of a hub's."""
+        return (self.secrets.carriers.get(self.carrier.id) if self.carrier else None) or CarrierSecrets()
+
+    @property
+    def tidied(self) -> CarrierSecrets:
+        """The same with the key of the relay's present certificate in its place."""
+        return with_shown_keys(self.known, self.inventory.allocations, {self.host} if self.carrier else set())
+
+    @property
+    def following(self) -> NextCertificate | None:
+        """What it is to show next."""
+        return self.entry.next_certificate if isinstance(self.entry, RelayAllocation) else None
+
+    @property
+    def next_key(self) -> Secret | None:
+        """The key of that, where it has one of its own."""
+        return self.tidied.next_certificate_keys.get(self.host)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The facilities that push to it, and know it by its certificate alone."""
+        pushed = (c for c in self.inventory.connections if c.relay == self.host and c.plan.access.is_pushed)
+        return tuple(sorted({connection.facility.id for connection in pushed}))
+
+    def refuse_next(self) -> None:
+        """Refuse to do at once what would leave a next certificate beside it.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if self.following is not None:
+            since, words = self.following.since.isoformat(), f"provisioner certificate renew {self.host}"
+            message = f"{self.host} has a next certificate since {since}, which packages of sites that push name"
+            raise UsageError(message, hint=f"{words} --finish; or take it back: {words} --cancel", object=self.host)
+
+    def refuse_none(self) -> NoReturn:
+        """Refuse what is of a next certificate, where there is none.
+
+        Raises:
+            UsageError: always.
+        """
+        hint = f"draw one: provisioner certificate renew {self.host}"
+        raise UsageError(f"{self.host} has no next certificate", hint=hint, object=self.host)
+
+    @property
+    def key(self) -> Secret:
+        """The key of its certificate.
+
+        Raises:
+            InventoryError: there is none yet.
+        """
+        if self.carrier:
+            key = self.tidied.certificate_keys.get(self.host)
+        else:
+            hub = self.secrets.hubs.get(self.host)
+            key = hub.certificate_key if hub else None
+        if key is None:
+            raise InventoryError(f"{self.host} has no key for a certificate yet", hint=_RUN_KEYS, object=self.host)
+        return key
+
+
+def _asked(session: Session, host: str) -> _Asked:
+    part = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN})
+    inventory, lock = part.inventory, part.inventory.allocations
+    known = {*inventory.relays, *(name for name, centre in inventory.centres.items() if centre.hub)}
+    if host not in known:
+        hint = did_you_mean(host, sorted(known), "name a relay of the inventory, or a hub")
+        raise UsageError(f"there is no relay {host}, and no such hub", hint=hint, object=host)
+    carrier = inventory.relays[host][0] if host in inventory.relays else None
+    hub = None if carrier else inventory.centres[host].hub
+    tls = carrier.certificates if carrier else hub.reader_tls if hub else None
+    if tls is None:
+        named = carrier.id if carrier else host
+        hint = f"write reader_tls in carriers/{named}.yml, if readers are to come encrypted"
+        message = f"{host} shows readers no certificate: {named} has no reader_tls"
+        raise UsageError(message, hint=hint, object=host)
+    _, secrets = valid_secrets(session.root, session.passwords, part, tolerate={SECRETS_MISSING, LOGIN_MISSING})
+    entry = lock.relays.get(host) or lock.centres.get(host)
+    if entry is None:
+        raise InventoryError(f"{host} has no tunnel address yet", hint="run: provisioner allocate", object=host)
+    return _Asked(inventory, secrets, carrier, tls, entry, hub.address if hub else entry.tunnel_address, host)
+
+
+def _keep_key(session: Session, asked: _Asked, key: Secret) -> Path:
+    """Write a new key into the vault: the file that has it."""
+    if asked.carrier is not None:
+        return _keep_carrier(session, asked, {"certificate_keys": {**asked.tidied.certificate_keys, asked.host: key}})
+    if asked.secrets.digest_key is None:
+        raise InventoryError("the vault holds no digest key", hint=_RUN_KEYS, object=asked.host)
+    of_hub = (asked.secrets.hubs.get(asked.host) or HubSecrets()).model_copy(update={"certificate_key": key})
+    hubs = {**asked.secrets.hubs, asked.host: of_hub}
+    whole = InventorySecrets(digest_key=asked.secrets.digest_key, hubs=hubs)
+    write_inventory_secrets(session.root, whole, session.passwords)
+    return session.root / "secrets/inventory.yml"
+
+
+def _keep_carrier(session: Session, asked: _Asked, changes: Mapping[str, object] = MappingProxyType({})) -> Path:
+    """Write the secrets of a relay's carrier, tidied, into the vault: the file that has them."""
+    name = asked.carrier.id if asked.carrier else ""
+    whole = asked.tidied.model_copy(update=dict(changes))
+    write_carrier_secrets(session.root, name, whole, session.passwords)
+    return session.root / f"secrets/carriers/{name}.yml"
+
+
+def _recorded(session: Session, asked: _Asked, chain: tuple[str, ...]) -> Path:
+    """Record what a host shows; of a relay, that there is no next one."""
+    nothing = {"next_certificate": None} if asked.carrier else {}
+    return _written(session, asked, {"certificates": chain, **nothing})
+
+
+def _recorded_next(session: Session, asked: _Asked, chain: tuple[str, ...], moment: datetime) -> Path:
+    since = moment.astimezone(VIETNAM).date()
+    return _written(session, asked, {"next_certificate": NextCertificate(certificates=chain, since=since)})
+
+
+def _written(session: Session, asked: _Asked, changes: Mapping[str, object]) -> Path:
+    return write_lock(session.root, _with_entry(asked, changes))
+
+
+def _with_entry(asked: _Asked, changes: Mapping[str, object]) -> Allocations:
+    lock = asked.inventory.allocations
+    entry = asked.entry.model_copy(update=dict(changes))
+    kind = "relays" if asked.carrier else "centres"
+    entries = {**getattr(lock, kind), asked.host: entry}
+    return lock.model_copy(update={kind: entries})

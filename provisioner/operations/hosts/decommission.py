@@ -1,0 +1,381 @@
+"""A host that nothing uses any more: everything of ours taken off it, so that it says itself that nothing is there.
+
+What was done to hosts by name, as the history has it: one entry once it is done, and no journal.
+
+Nothing of it waits for anything, so that there is nothing to be taken up again; and what cannot be recorded stays done.
+
+Hosts that change their owner: what is recorded before one is taken over, and the mark of one that is let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner import __version__
+from provisioner.base.errors import HostError, PolicyError, StateError
+from provisioner.base.host_answer import Fields, parsed
+from provisioner.base.secret import Secret
+from provisioner.base.text import Document
+from provisioner.desired.owner import UNMARKED, Owner
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.identity import is_free, owner_to_mark
+from provisioner.hosts.observe import observe
+from provisioner.hosts.runner import CallOutcome, ForeignHostError, HostCall, UnprovedHostError, unanswered
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.loader.load import load_settings
+from provisioner.inventory.model import Adopted, Allocations, Inventory
+from provisioner.operations.edit.keys import refuse_changing
+from provisioner.operations.pipeline.session import CalledHost, Session, called_host
+from provisioner.operations.pipeline.stages import new_run_id, refuse_foreign
+from provisioner.plan.guards.policy import TRUST, named
+from provisioner.record.entries import Ending, Operation, Run, of_hosts
+from provisioner.record.heads import note_head
+from provisioner.record.place import state_place_of, who
+from provisioner.record.seal import record_keys
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import ReleaseRequest, RemoveRequest
+
+
+UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
+
+
+def record_done(
+    session: Session, operation: Operation, hosts: Iterable[str], document: Document, digest_key: Secret | None
+) -> str:
+    """Record what was just done to hosts; a sentence on why that could not be, empty where it could.
+
+    Args:
+        session: the inventory's.
+        operation: what it was.
+        hosts: whom it was done to.
+        document: the command's own; no secret is in it.
+        digest_key: the vault's, by which entries are sealed; None where that file stayed shut.
+    """
+    return record_run(session, operation, of_hosts(hosts), document, digest_key)
+
+
+def record_run(
+    session: Session, operation: Operation, limit: tuple[str, ...], document: Document, digest_key: Secret | None
+) -> str:
+    """Record what was just done, whatever it is of, as `record_done` does; `limit` are the texts that say of what."""
+    # The database's library takes as long to import as most of what is recorded here takes.
+    from provisioner.record.store import open_history  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    run = Run(
+        id=new_run_id(),
+        operation=operation,
+        started=now,
+        commit=session.commit,
+        digest=session.digest,
+        who=who(session.environment),
+        tool=__version__,
+        limit=limit,
+    )
+    inventory = load_settings(session.root).id
+    try:
+        keys = record_keys(digest_key, session.environment, inventory)
+        place = replace(state_place_of(session.environment, inventory), keys=keys)
+        with closing(open_history(place)) as history:
+            head = history.end(run, Ending(now, "done", document))
+    except StateError as error:
+        return f"this is done, and not recorded: {error.message}"
+    warning = note_head(session.root, session.environment, inventory, session.commit, head)
+    return f"this is recorded, and {warning}" if warning else ""
+
+
+RELEASE_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """A host as `hosts adopt` sees it.
+
+    Attributes:
+        owner: from whom it would be taken over; None where there is nobody to take it from.
+        lock: the inventory's lock once that is recorded, or once what was recorded is spent.
+        recorded: the lock as it is.
+        digest_key: the vault's, by which what is done is recorded; None where that file stayed shut.
+    """
+
+    host: str
+    owner: Owner | None
+    lock: Allocations
+    recorded: Allocations
+    digest_key: Secret | None = field(default=None, repr=False)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the lock says it already."""
+        return self.lock == self.recorded
+
+
+def see_owner(session: Session, host: str) -> Adoption:
+    """Look whose a host is; it is sent a challenge, and what reads it if it is ours.
+
+    Raises:
+        UsageError: the inventory has no such host.
+        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+        HostError: the host could not be read.
+        PolicyError: it cannot be taken over, as one of two would have it alone and the other shares it.
+    """
+    called = called_host(session, host)
+    spec, lock = called.spec, called.inventory.allocations
+    facts, errors = observe([spec], {host: ()}, session.runner)
+    owner = _other_owner(spec, facts[host]) if host in facts else _owner_by(spec, errors[host])
+    others = {name: entry for name, entry in (lock.adopted or {}).items() if name != host}
+    key = called.secrets.digest_key
+    if owner is None:
+        return Adoption(host, None, lock.model_copy(update={"adopted": others or None}), lock, key)
+    entry = Adopted(inventory=owner.inventory, key=owner.key, at=owner.at)
+    adopted = dict(sorted({**others, host: entry}.items()))
+    return Adoption(host, owner, lock.model_copy(update={"adopted": adopted}), lock, key)
+
+
+def _other_owner(spec: HostSpec, facts: HostFacts) -> Owner | None:
+    """Of a host that proved itself: from whom it is to be taken over still, as no apply has done it yet."""
+    mark = facts.owner or (UNMARKED if facts.installed else None)
+    return None if spec.adopted is None or mark is None or is_free(spec, mark) else mark
+
+
+def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
+    """From whom a host that did not prove itself may be taken over, by its error.
+
+    Raises:
+        HostError: it could not be asked.
+        PolicyError: it is not to be had: somebody has it alone, or it is shared, and the inventory says otherwise.
+    """
+    if isinstance(error, ForeignHostError):
+        if error.owner.shape:
+            raise PolicyError(error.message, hint=error.hint, object=error.object)
+        return error.owner
+    if not isinstance(error, UnprovedHostError):
+        raise error
+    return None if error.owner is None or is_free(spec, error.owner) else error.owner
+
+
+def record_adoption(session: Session, adoption: Adoption, document: Document) -> tuple[Path, str]:
+    """Write the lock, and that it was: the lock's path, and why the history has nothing of it, empty where it has.
+
+    Raises:
+        InventoryError: it cannot be written; the old one is untouched.
+    """
+    path = write_lock(session.root, adoption.lock)
+    return path, record_done(session, Operation.ADOPT, [adoption.host], document, adoption.digest_key)
+
+
+def see_releasable(session: Session, host: str) -> HostFacts:
+    """Look at a host that is to be let go: it has to prove that it is this inventory's.
+
+    Raises:
+        UsageError: the inventory has no such host.
+        InventoryError, SecretsError: as `see_owner`.
+        HostError: the host could not be read, or did not prove itself.
+        PolicyError: it belongs to another inventory, by its mark or its proof.
+    """
+    spec = called_host(session, host).spec
+    facts, errors = observe([spec], {host: ()}, session.runner)
+    refuse_foreign(errors)
+    if host in errors:
+        raise errors[host]
+    mark = facts[host].owner
+    if mark is not None and not is_free(spec, mark):
+        hint = "it is being taken over: apply that first, or leave it to its owner"
+        raise PolicyError(f"{host} belongs to {mark.words}: only its owner can let it go", hint=hint, object=host)
+    return facts[host]
+
+
+def release_host(session: Session, host: str, who: str, document: Document) -> str:
+    """Replace a host's mark by one that says that it was let go: why the history has nothing of it, empty where it has.
+
+    Raises:
+        UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
+        HostError: the host could not be reached, did not prove itself, or a change waits there.
+    """
+    called = called_host(session, host)
+    spec, owner = called.spec, owner_to_mark(called.spec)
+    if owner is None:
+        raise HostError(f"{host} has no owner to be named", object=host)
+    request: ReleaseRequest = {"operation": "release", "owner": owner, "who": who}
+    answer = session.runner.call([HostCall(spec, request)], timeout_s=RELEASE_TIMEOUT_S)[host]
+    if answer.outcome is not CallOutcome.ANSWERED:
+        error = unanswered(spec, answer)
+        refuse_foreign({host: error})
+        raise error
+    return record_done(session, Operation.RELEASE, [host], document, called.secrets.digest_key)
+
+
+REMOVE_TIMEOUT_S = 120.0
+_MOST_NOTES = 10
+
+
+@dataclass(frozen=True)
+class Decommission:
+    """What taking a host out of service would do.
+
+    Attributes:
+        called: the host as it is called.
+        is_bare: whether it says itself that nothing of anybody's is on it: there is nothing to be done.
+        is_unproved: whether it proves nothing: its mark is this inventory's, and the rest was cut off in the middle.
+        facts: what was read of it; None where it was asked nothing.
+        peers: public keys of peers through which nobody is served, as this inventory knows them.
+    """
+
+    called: CalledHost
+    is_bare: bool
+    is_unproved: bool
+    facts: HostFacts | None
+    peers: frozenset[str]
+
+    @property
+    def host(self) -> str:
+        """The host's id."""
+        return self.called.spec.id
+
+    @property
+    def file(self) -> str:
+        """The file of the inventory in which the host's block stands."""
+        spec = self.called.spec
+        return f"carriers/{spec.carriers[0]}.yml" if spec.carriers else f"centres/{spec.id}.yml"
+
+
+def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -> Decommission:
+    """Look at a host that is to be taken out of service; nothing is changed.
+
+    Args:
+        session: the inventory.
+        host: the host's id.
+        allow: `trust` has to be there for a host that proves nothing, before it is asked for more.
+
+    Raises:
+        UsageError: the inventory has no such host.
+        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
+        HostError: the host could not be read.
+        PolicyError: something still uses it, it is protected, it still serves sites, or it is somebody else's.
+    """
+    called = called_host(session, host)
+    _refuse_used(session, called.inventory, host)
+    facts, errors = observe([called.spec], {host: ()}, session.runner)
+    refuse_foreign(errors)
+    error = errors.get(host)
+    peers = frozenset(of.public_key for of in called.inventory.allocations.centres.values() if of.public_key)
+    if isinstance(error, UnprovedHostError):
+        if error.bare:
+            return Decommission(called, is_bare=True, is_unproved=True, facts=None, peers=peers)
+        if not allow.get(TRUST, 0):
+            return Decommission(called, is_bare=False, is_unproved=True, facts=None, peers=peers)
+        facts, errors = observe([called.spec], {host: ()}, session.runner, unproved=True)
+        refuse_foreign(errors)
+        error = errors.get(host)
+    if error is not None:
+        raise error
+    seen = Decommission(called, is_bare=False, is_unproved=not facts[host].proved, facts=facts[host], peers=peers)
+    _refuse_serving(seen, facts[host])
+    return seen
+
+
+def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
+    """Refuse a host that the inventory uses, or keeps from going.
+
+    Raises:
+        PolicyError: it does.
+    """
+    refuse_changing(inventory.allocations, host, "be taken out of service")
+    if host in inventory.relays:
+        plans = ((name, plan) for name, of in session.loaded.outlines.items() for plan in (of.plan, of.successor))
+        users = sorted({name for name, plan in plans if plan is not None and host in (plan.relay, plan.backup_relay)})
+        kind, what = "relay", "let another relay carry them, and apply that"
+        protected = inventory.relays[host][1].protected
+    else:
+        users = sorted(carrier.id for carrier in inventory.carriers.values() if host in carrier.centres)
+        kind, what = "centre", "take it out of their files, and apply that"
+        protected = inventory.centres[host].protected
+    if users:
+        raise PolicyError(f"{host} is still in use by {named(users)}", hint=what, object=host)
+    if protected:
+        hint = "remove `protected` from its block, in a change of its own, and apply that"
+        raise PolicyError(f"{kind} {host} is protected", hint=hint, object=host)
+
+
+def _refuse_serving(seen: Decommission, facts: HostFacts) -> None:
+    """Refuse a host whose tunnel has peers that may be served: a plan says whom it cuts, and this does not.
+
+    Raises:
+        PolicyError: it has, or it is another inventory's by its mark.
+    """
+    mark = facts.owner
+    if mark is not None and not is_free(seen.called.spec, mark):
+        hint = "it is being taken over: apply that first, or leave it to its owner"
+        raise PolicyError(f"{seen.host} belongs to {mark.words}", hint=hint, object=seen.host)
+    live = set(facts.tunnel.peers) if facts.tunnel else set()
+    if others := sorted(live - seen.peers):
+        message = f"{seen.host} still serves {len(others)} of its peers: {named([f'{key[:8]}…' for key in others])}"
+        hint = "apply the inventory first: its plan says whom that cuts"
+        raise PolicyError(message, hint=hint, object=seen.host)
+
+
+def decommission(session: Session, seen: Decommission, *, trusted: int) -> tuple[str, ...]:
+    """Take everything of ours off a host, and have it say itself that nothing is there: notes of what stays.
+
+    Args:
+        session: the inventory.
+        seen: what was seen.
+        trusted: how many hosts need not prove that they were managed before.
+
+    Raises:
+        HostError: the host could not be reached, or not all of it went: the same again finishes.
+        PolicyError: it became somebody else's meanwhile.
+    """
+    spec = seen.called.spec
+    owner = owner_to_mark(spec)
+    if owner is None or seen.facts is None:
+        raise HostError(f"{spec.id} was not looked at", object=spec.id)
+    request: RemoveRequest = {
+        "operation": "remove",
+        "owner": owner,
+        "run": seen.facts.confirmed,
+        "peers": sorted(seen.peers),
+    }
+    call = HostCall(spec, request, unproved=seen.is_unproved and trusted > 0)
+    answer = session.runner.call([call], timeout_s=REMOVE_TIMEOUT_S)[spec.id]
+    if answer.outcome is not CallOutcome.ANSWERED:
+        error = unanswered(spec, answer)
+        refuse_foreign({spec.id: error})
+        raise error
+    notes = parsed(spec.id, answer.document, _notes)
+    _, errors = observe([spec], {spec.id: ()}, session.runner)
+    notes = (*notes, *_last_look(spec, errors.get(spec.id)))
+    document: Document = {
+        "schema": "provisioner/hosts-decommission",
+        "version": 1,
+        "host": spec.id,
+        "notes": list(notes),
+    }
+    left = record_done(session, Operation.DECOMMISSION, [spec.id], document, seen.called.secrets.digest_key)
+    return (*notes, left) if left else notes
+
+
+def _last_look(spec: HostSpec, left: HostError | None) -> tuple[str, ...]:
+    """What the host says of itself after it: a note where it may say nothing.
+
+    Raises:
+        HostError: something of ours is there.
+    """
+    if isinstance(left, UnprovedHostError) and left.bare:
+        return ()
+    if isinstance(left, UnprovedHostError) and left.owner is None:
+        return ("it could not be asked once more: its user may do no more than call the program that is gone",)
+    hint = f"run the same command again; if it stays so, look at {spec.names.etc} and {spec.names.state} there"
+    raise HostError(f"{spec.id} does not say that nothing of ours is on it any more", hint=hint, object=spec.id)
+
+
+def _notes(answer: Fields) -> tuple[str, ...]:
+    answer.flag("removed")
+    return answer.sentences("notes", _MOST_NOTES)

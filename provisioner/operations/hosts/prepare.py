@@ -1,0 +1,326 @@
+"""A bare host made ready: looked at by a shell script, what it lacks done there, and looked at again.
+
+The SSH host key that a host of an inventory shows: asked for from where the host is reached, without logging in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from provisioner.base.errors import HostError, PolicyError, UsageError
+from provisioner.base.host_answer import parsed
+from provisioner.base.ssh_signature import ShownKey
+from provisioner.desired.spec import HostSpec
+from provisioner.desired.trust import known_by
+from provisioner.hosts.bare_host import (
+    BareHost,
+    LoginProof,
+    bare_host_in,
+    is_user,
+    login_proof_in,
+    looking,
+    making,
+    proving,
+)
+from provisioner.hosts.call_target import TargetHost
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.identity import SCAN_S, is_open, is_shown_key, key_shown, show_key_call
+from provisioner.hosts.keys import own_public_keys, public_keys_of
+from provisioner.hosts.observe import observe
+from provisioner.hosts.preparation import Preparation, SeenBare, Wanted, arch_of, by_its_program, preparation
+from provisioner.hosts.runner import FOREIGN_HINTS, CallOutcome, HostAnswer, HostCall, ShellScript
+from provisioner.inventory.model import Inventory
+from provisioner.operations.edit.keys import KeyedHost
+from provisioner.operations.pipeline.session import CalledHost, Session, approached_host
+
+LOOK_TIMEOUT_S = 60.0
+MAKE_TIMEOUT_S = 1800.0
+_LOOK, _MAKE = "approach", "prepare"
+
+_ENDED: Mapping[str, tuple[str, str]] = {
+    "lock": ("somebody prepares it at this moment", "run the same command again once that is over"),
+    "room": ("it could not keep a file in /tmp", "make room there, and run the same command again"),
+    "packages": ("its packages could not be installed", "see to its sources of packages and its way to them"),
+    "bus": ("its bus could not be started", "see there: systemctl status dbus.socket"),
+    "user": ("the user could not be made", "make it by hand there, or name another one in ssh.user"),
+    "key": ("the key could not be entered", "see whose the user's home and its .ssh are"),
+    "sudo": ("the rule could not be written", "see there: visudo -c"),
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A host that is to be made ready, as it was seen.
+
+    Attributes:
+        called: the host as the inventory calls it.
+        login: as whom it was looked at.
+        seen: what was seen.
+        wanted: what it is to have.
+        plan: what is to be done.
+        is_proved: whether the inventory's own user was logged in since, and may do what is needed.
+    """
+
+    called: CalledHost
+    login: HostSpec
+    seen: SeenBare
+    wanted: Wanted
+    plan: Preparation
+    is_proved: bool = False
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing is done there: what is to be done by hand comes before all else."""
+        return bool(self.plan.by_hand) and self.plan.deeds.are_none
+
+    @property
+    def login_words(self) -> str:
+        """The words of the command that name the login, where it is not the inventory's own user."""
+        user = self.login.ssh.user
+        return f" --user {user}" if user != self.called.spec.ssh.user else ""
+
+    @property
+    def host(self) -> str:
+        """The host's id."""
+        return self.called.spec.id
+
+    @property
+    def place(self) -> str:
+        """As whom and where it is looked at, and by which SSH host key it is known."""
+        return f"{self.login.place}, host key {known_by(self.login.ssh)}"
+
+    @property
+    def without_keys(self) -> tuple[str, ...]:
+        """The hosts of the inventory that have made no keys yet; this one among them, where it has none."""
+        lock = self.called.inventory.allocations
+        return tuple(sorted(name for of in (lock.relays, lock.centres) for name, h in of.items() if not h.public_key))
+
+
+def named_keys(files: Iterable[Path]) -> tuple[str, ...]:
+    """The public keys of some files, each once.
+
+    Raises:
+        UsageError: one of them cannot be read, or holds something else.
+    """
+    return tuple(dict.fromkeys(key for file in files for key in public_keys_of(file)))
+
+
+def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str, ...] = ()) -> Prepared:
+    """Look at a host that is to be made ready; nothing is changed.
+
+    Args:
+        session: the inventory.
+        host: the host's id.
+        login: as whom it is looked at and changed: root, or who may do anything by sudo; by default its own user.
+        keys: public keys by which its own user is to be logged in; by default that of this machine.
+
+    Raises:
+        UsageError: the inventory has no such host, or it is not known by which key its user is to be logged in.
+        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
+        HostError: the host could not be read.
+        PolicyError: it is somebody else's.
+    """
+    called = approached_host(session, host)
+    spec = called.spec
+    if login and not is_user(login):
+        raise UsageError(f"{login!r} is no user's name", hint="name a login that the host has: --user root")
+    way = spec if not login else replace(spec, ssh=spec.ssh.model_copy(update={"user": login}))
+    if not is_user(spec.ssh.user):
+        hint = "name a normal user in ssh.user, of small letters, digits, - and _"
+        raise UsageError(f"{host}: its user is {spec.ssh.user!r}, which no system makes", hint=hint, object=host)
+    own = keys or own_public_keys(session.environment)
+    seen = _seen(session, spec, way, own)
+    wanted = _wanted(session, called, own, seen.host, are_named=bool(keys))
+    plan = preparation(seen, wanted)
+    if plan.lacks_key:
+        several = "this machine's agent has several keys" if own else "no key of this machine is known"
+        hint = "name its public half: --key FILE.pub"
+        raise UsageError(f"by which key is {spec.ssh.user} to be logged in? {several}", hint=hint, object=host)
+    return Prepared(called, way, seen, wanted, plan)
+
+
+def prepare_host(session: Session, before: Prepared) -> Prepared:
+    """Do what is to be done on a host, see that it is done, and that its own user can be logged in from here.
+
+    Raises:
+        HostError: it could not be reached, not all of it could be done, or the user is not logged in afterwards: the
+            same command goes on from there.
+        PolicyError: it became somebody else's meanwhile.
+    """
+    spec, way = before.called.spec, before.login
+    if not before.plan.deeds.are_none:
+        script = making(spec.ssh.user, before.wanted.keys, before.plan.deeds, names=spec.names)
+        bare = _bare_in(way, _call(session, way, script, _MAKE, MAKE_TIMEOUT_S), is_begun=True)
+        _refuse_unfinished(spec, bare)
+        _refuse_foreign(spec, bare)
+    else:
+        bare = before.seen.host
+    proof = _login_proof(session, spec)
+    seen = replace(before.seen, host=bare, logs_in=proof.login == spec.ssh.user)
+    after = replace(before, seen=seen, plan=preparation(seen, before.wanted))
+    if not after.plan.deeds.are_none:
+        left = ", ".join(step.before for step in after.plan.steps if step.after)
+        hint = "run the same command again; if it stays so, see what undoes it there"
+        raise HostError(f"{spec.id} is not as it should be after all was done: {left}", hint=hint, object=spec.id)
+    if not (seen.logs_in and proof.may and (not seen.proves or _facts(session, spec))):
+        hint = f"log in as {spec.ssh.user} and see what `sudo -n -l` says"
+        message = f"{spec.id}: {spec.ssh.user} is logged in, and may not do by sudo what is needed"
+        raise HostError(message, hint=hint, object=spec.id)
+    return replace(after, is_proved=True)
+
+
+def _seen(session: Session, spec: HostSpec, way: HostSpec, keys: tuple[str, ...]) -> SeenBare:
+    """What a host says of itself, and what is seen of its own user.
+
+    Raises:
+        HostError: it could not be read.
+        PolicyError: it is somebody else's.
+    """
+    answer = _call(session, way, looking(spec.ssh.user, keys, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
+    is_shut = answer.outcome is CallOutcome.FAILED and way.ssh.user == spec.ssh.user
+    # Whose own user may call our program and nothing else says by that program what it lacks.
+    if is_shut and (facts := _facts(session, spec)) is not None:
+        return SeenBare(by_its_program(facts, spec.ssh.user, spec.names), logs_in=True, proves=True, is_by_program=True)
+    bare = _bare_in(way, answer)
+    _refuse_foreign(spec, bare)
+    return SeenBare(bare, _logs_in(session, spec, way, bare), proves=bare.has_identity and bool(_facts(session, spec)))
+
+
+# --- calls ------------------------------------------------------------------------------------------
+
+
+def _call(session: Session, spec: HostSpec, script: ShellScript, operation: str, timeout_s: float) -> HostAnswer:
+    call = HostCall(spec, {"operation": operation}, script=script)
+    return session.runner.call([call], timeout_s=timeout_s)[spec.id]
+
+
+def _bare_in(spec: HostSpec, answer: HostAnswer, *, is_begun: bool = False) -> BareHost:
+    """What a host said of itself.
+
+    Raises:
+        HostError: it said nothing, or nothing of our form.
+    """
+    if answer.outcome is CallOutcome.ANSWERED:
+        return parsed(spec.id, answer.document, bare_host_in)
+    raise _unanswered(spec, answer, is_begun=is_begun)
+
+
+def _unanswered(spec: HostSpec, answer: HostAnswer, *, is_begun: bool) -> HostError:
+    place = f"{spec.id} ({spec.place})"
+    another = "another login of the host's own, root or one with sudo, is named by --user"
+    if is_begun:
+        # Whatever the cause: what was begun there is not ended by it.
+        hint = "what was begun goes on there; run the same command again, which looks first"
+        return HostError(f"{place} gave no answer to what it was asked for: {answer.error}", hint=hint, object=spec.id)
+    if answer.outcome is CallOutcome.UNREACHABLE:
+        hint = f"{answer.hint}; {another}" if answer.hint else another
+        return HostError(f"{place} could not be reached: {answer.error}", hint=hint, object=spec.id)
+    hint = f"the login has to be root, or to run `sudo -n true`: {another}"
+    return HostError(f"{place} could not be looked at: {answer.error}", hint=hint, object=spec.id)
+
+
+def _login_proof(session: Session, spec: HostSpec) -> LoginProof:
+    """As whom the inventory's own user is logged in.
+
+    Raises:
+        HostError: it is not.
+    """
+    answer = _call(session, spec, proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
+    if answer.outcome is CallOutcome.ANSWERED:
+        return parsed(spec.id, answer.document, login_proof_in)
+    hint = answer.hint or "see what its SSH server's log says of that login"
+    message = f"{spec.id}: all is done there, and {spec.ssh.user} is not logged in: {answer.error}"
+    raise HostError(message, hint=hint, object=spec.id)
+
+
+def _logs_in(session: Session, spec: HostSpec, way: HostSpec, bare: BareHost) -> bool:
+    """Whether the inventory's own user is logged in by this machine's key."""
+    if way.ssh.user == spec.ssh.user:
+        return True
+    if bare.account is None:
+        return False
+    try:
+        return _login_proof(session, spec).login == spec.ssh.user
+    except HostError:
+        return False
+
+
+def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
+    """What a host says that proves that it is this inventory's, by its own user's login; None where it does not."""
+    facts, _ = observe([spec], {spec.id: ()}, session.runner)
+    return facts.get(spec.id)
+
+
+# --- what is wanted, what is refused ----------------------------------------------------------------
+
+
+def _wanted(session: Session, called: CalledHost, keys: tuple[str, ...], bare: BareHost, *, are_named: bool) -> Wanted:
+    inventory, spec = called.inventory, called.spec
+    is_relay = spec.id in inventory.relays
+    fault = _source_fault(session, inventory, arch_of(bare)) if is_relay else ""
+    networks = inventory.ssh_sources(spec.id)
+    return Wanted(
+        spec.ssh.user, spec.ssh.port, keys, are_named, is_relay, networks, source_fault=fault, names=spec.names
+    )
+
+
+def _source_fault(session: Session, inventory: Inventory, arch: str) -> str:
+    from provisioner.hosts.artefact import refusal_here  # noqa: PLC0415 (what downloads takes time to import)
+
+    error = refusal_here(inventory.settings.mediamtx, arch, session.environment)
+    return f"{error.message}; {error.hint}" if error else ""
+
+
+def _refuse_foreign(spec: HostSpec, bare: BareHost) -> None:
+    """Leave a host of another inventory as it is.
+
+    Raises:
+        PolicyError: it is one.
+    """
+    owner = bare.owner
+    if owner is not None and not is_open(spec, owner):
+        hint = FOREIGN_HINTS[owner.shape] or f"ask them first; to take it over: provisioner hosts adopt {spec.id}"
+        raise PolicyError(f"{spec.id} belongs to {owner.words}", hint=hint, object=spec.id)
+
+
+def _refuse_unfinished(spec: HostSpec, bare: BareHost) -> None:
+    """See that all that was begun was done.
+
+    Raises:
+        HostError: it was not.
+        PolicyError: the host's mark is another one than when it was looked at; nothing was done then.
+    """
+    if bare.failed == "owner":
+        hint = "somebody works there: look again, with the same command"
+        raise PolicyError(f"{spec.id}: whose it is has changed since it was looked at", hint=hint, object=spec.id)
+    if bare.failed:
+        what, hint = _ENDED[bare.failed]
+        said = f": {bare.complaint}" if bare.complaint else ""
+        again = "what was done before stays, and the same command goes on from there"
+        raise HostError(f"{spec.id}: {what}{said}", hint=f"{hint}; {again}", object=spec.id)
+
+
+def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> ShownKey:
+    """What a host shows; nothing proves that it is the host's own but a person who compares it.
+
+    Args:
+        environment: the caller's (where programs are, the file of nodes).
+        root: the inventory's folder.
+        host: it; the key by which it is known so far is no matter.
+
+    Raises:
+        HostError: it shows none, or is not reached.
+        UsageError: the file of nodes cannot be used.
+    """
+    from provisioner.operations.pipeline.stages import key_askers  # noqa: PLC0415 (a key may be named, and it loads all of a session)
+
+    asked = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
+    answer = key_askers(environment, root).call([show_key_call(asked)], timeout_s=SCAN_S)[asked.id]
+    return ShownKey(key_shown(asked, answer))
+
+
+def is_host_key(text: str) -> bool:
+    """Whether a text is a host key, whole, as an inventory may name it."""
+    return is_shown_key(text)

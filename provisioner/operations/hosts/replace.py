@@ -1,0 +1,358 @@
+"""New hardware in the place of a dead relay whose key nobody has: a new key, and for each site a new package.
+
+Hardware that stands in for a dead relay: what it says of itself, and what hangs on it.
+
+New hardware in a dead relay's place: the tunnel's key out of its sealed box, so that its sites know it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.base.errors import HostError, InventoryError, PolicyError, UsageError
+from provisioner.base.recovery_key import RecoveryPair
+from provisioner.base.text import endpoint_text
+from provisioner.desired.limit import known_keys
+from provisioner.desired.recovery_key import box_of, box_of_next, opened, opened_next, recovery_key
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.keys import RestoredKey, make_host_keys, restore_host_keys
+from provisioner.hosts.observe import observe
+from provisioner.hosts.runner import UnprovedHostError
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.model import Inventory, path_name
+from provisioner.inventory.new_secrets import recorded
+from provisioner.operations.pipeline.session import CalledHost, Session, called_host
+from provisioner.operations.pipeline.stages import refuse_foreign
+from provisioner.plan.guards.policy import TRUST
+
+
+def called_relay(session: Session, relay: str, otherwise: str) -> CalledHost:
+    """A relay as it is called.
+
+    Args:
+        session: the inventory.
+        relay: its id.
+        otherwise: what is so of a centre, of which none of this can be done.
+
+    Raises:
+        UsageError: the inventory has no such relay.
+        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+    """
+    called = called_host(session, relay)
+    if relay not in called.inventory.relays:
+        hint = "a centre's key is in no site package: remove its public key from the lock, and run keys init"
+        raise UsageError(f"{relay} is a centre, and {otherwise}", hint=hint, object=relay)
+    return called
+
+
+def relay_facts(
+    session: Session,
+    spec: HostSpec,
+    facts: Mapping[str, HostFacts],
+    errors: Mapping[str, HostError],
+    *,
+    trusted: bool,
+) -> tuple[HostFacts | None, bool]:
+    """What the relay's host says, where it was asked, and whether it proves nothing.
+
+    Raises:
+        HostError: it could not be read.
+        PolicyError: it is somebody else's.
+    """
+    if spec.id in facts:
+        return facts[spec.id], False
+    error = errors[spec.id]
+    refuse_foreign({spec.id: error})
+    if not isinstance(error, UnprovedHostError):
+        raise error
+    if not trusted:
+        return None, True
+    again, errors = observe([spec], {spec.id: ()}, session.runner, unproved=True)
+    refuse_foreign(errors)
+    if spec.id in errors:
+        raise errors[spec.id]
+    return again[spec.id], True
+
+
+def centres_of(called: CalledHost) -> list[HostSpec]:
+    """The centres that read from a relay."""
+    carrier, _ = called.inventory.relays[called.spec.id]
+    return [spec for spec in called.others if spec.id in carrier.centres]
+
+
+def carried(inventory: Inventory, relay: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sites with a gateway of this relay, and the paths that are pulled there."""
+    sites, paths = [], []
+    for connection in inventory.connections:
+        if connection.relay == relay:
+            facility = connection.facility
+            if connection.gateway.public_key and connection.plan.access.has_tunnel:
+                sites.append(facility.id)
+            for camera in facility.cameras:
+                paths += [path_name(facility, camera, name) for name, _ in camera.streams.named]
+    return tuple(sorted(set(sites))), tuple(sorted(set(paths)))
+
+
+def endpoint_moved(
+    inventory: Inventory, relay: str, public_key: str, centres: list[HostSpec], facts: Mapping[str, HostFacts]
+) -> tuple[str, str]:
+    """How the place that gateways send to changes, and the centre that knows it: it sends to the same one."""
+    _, of = inventory.relays[relay]
+    if of.named_endpoint:
+        return "", ""
+    announced = inventory.allocations.relays[relay].announced_key
+    now = endpoint_text(of.wireguard_endpoint, announced.port if announced else of.wireguard_port)
+    for centre in centres:
+        tunnel = facts[centre.id].tunnel if centre.id in facts else None
+        peer = tunnel.peers.get(announced.public_key if announced else public_key) if tunnel else None
+        if peer is not None and peer.endpoint:
+            return (f"{peer.endpoint} → {now}" if peer.endpoint != now else ""), centre.id
+    return "", ""
+
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What a replacement would do, as far as it can be seen before.
+
+    Attributes:
+        called: the relay as it is called.
+        former: the public key that the lock has; empty where it has none any more.
+        is_new: whether it proves nothing, as new hardware does.
+        is_alive: whether it runs with that key: there is nothing to replace.
+        sites: the facilities whose gateways know the former key, and need a new package.
+        paths: the paths that are pulled at it, and are cut until their site's package is installed.
+        centres: the centres that read from it, and learn the new key with the next apply.
+    """
+
+    called: CalledHost
+    former: str
+    is_new: bool
+    is_alive: bool
+    sites: tuple[str, ...]
+    paths: tuple[str, ...]
+    centres: tuple[str, ...]
+
+    @property
+    def relay(self) -> str:
+        """The relay's id."""
+        return self.called.spec.id
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What a replacement did.
+
+    Attributes:
+        public_key: of the tunnel's new key.
+        written: the lock, where something in it is another one.
+        sealed: whether the relay sealed the new key to the recovery key.
+    """
+
+    public_key: str
+    written: Path | None
+    sealed: bool
+
+
+def see_replacement(
+    session: Session, relay: str, *, allow: Mapping[str, int], is_recovery_lost: bool = False
+) -> Replacement:
+    """Look at the new hardware, and at what hangs on it; nothing is changed.
+
+    Args:
+        session: the inventory.
+        relay: the relay's id.
+        allow: `trust` has to be there for hardware that proves nothing, before it is asked for more.
+        is_recovery_lost: whether the relay gets a new key although its former one lies in a box.
+
+    Raises:
+        UsageError: the inventory has no such relay.
+        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
+        HostError: the host could not be read, or lacks a program.
+        PolicyError: its key can be restored, it is another inventory's, or it has run with another key of its own.
+    """
+    called = called_relay(session, relay, "no site knows it")
+    inventory = called.inventory
+    if not is_recovery_lost:
+        _refuse_restorable(inventory, relay)
+    former = inventory.allocations.relays[relay].public_key or ""
+    facts, errors = observe([called.spec], {relay: ()}, session.runner)
+    host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
+    live = host.tunnel.public_key if host and host.tunnel else ""
+    following = inventory.allocations.relays[relay].next_key
+    known = {former, following.public_key if following else former}
+    if live and live not in known and host is not None and host.confirmed:
+        message = f"{relay} runs with a tunnel key that the lock does not have, {live[:_SHOWN]}…"
+        hint = "take allocations.lock.yml back from Git as it was when that was made; or take everything of ours off"
+        raise PolicyError(message, hint=f"{hint} it first: provisioner hosts decommission {relay}", object=relay)
+    sites, paths = carried(inventory, relay)
+    centres = tuple(sorted(spec.id for spec in centres_of(called)))
+    return Replacement(called, former, is_new, bool(live) and live == former, sites, paths, centres)
+
+
+def _refuse_restorable(inventory: Inventory, relay: str) -> None:
+    try:
+        box_of(inventory.settings, inventory.allocations, relay)
+    except InventoryError:
+        return
+    hint = f"provisioner relay restore {relay} --allow trust=1; if nobody has the recovery key: --recovery-lost"
+    raise PolicyError(f"{relay} has sealed its key: with that no site needs a new package", hint=hint, object=relay)
+
+
+def replace_relay(session: Session, replacement: Replacement, *, trusted: int, who: str) -> Replaced:
+    """Let the new hardware make its keys, and record them in the place of the former ones.
+
+    Args:
+        session: the inventory.
+        replacement: what was seen.
+        trusted: how many hosts need not prove that they were managed before.
+        who: who does it, for the mark of whose the host is.
+
+    Raises:
+        InventoryError: the lock cannot be written.
+        HostError: the host did not make its keys; running this again does no harm.
+        PolicyError: it became somebody else's meanwhile, or the recovery key is nobody's of this vault.
+    """
+    inventory, spec = replacement.called.inventory, replacement.called.spec
+    made, errors = make_host_keys(
+        [spec],
+        session.runner,
+        session.templates,
+        known=known_keys(inventory),
+        unproved=replacement.is_new and trusted > 0,
+        who=who,
+        recovery=recovery_key(inventory.settings, replacement.called.secrets),
+    )
+    if spec.id in errors:
+        refuse_foreign(errors)
+        raise HostError(errors[spec.id].message, hint=errors[spec.id].hint, object=spec.id)
+    keys = made[spec.id]
+    before = inventory.allocations
+    # The box of a former key opens nothing that anybody knows any more, and a change of that key is over.
+    former = before.relays[spec.id].model_copy(update={"sealed_key": None, "next_key": None})
+    without = before.model_copy(update={"relays": {**before.relays, spec.id: former}})
+    if keys.public_key == before.relays[spec.id].public_key:
+        without = before
+    lock = recorded(without, {spec.id: keys.recorded})
+    path = write_lock(session.root, lock) if lock != before else None
+    return Replaced(keys.public_key, path, lock.relays[spec.id].sealed_key is not None)
+
+
+_SHOWN_restore = 8
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What a restoration would do, as far as it can be seen before.
+
+    Attributes:
+        called: the relay as it is called.
+        public_key: of the tunnel's key that it gets back.
+        is_new: whether it proves nothing, as new hardware does.
+        is_alive: whether it runs with that key already: there is nothing to restore.
+        sites: the facilities whose gateways know the key, and go on without a visit.
+        paths: the paths that are pulled at it, and are cut until the next apply.
+        moved: how the address that gateways send to becomes another one, as a centre saw it; empty where it does not.
+        seen_by: the centre that knows where gateways send to; empty where none could be asked.
+        goes_by: the name by which gateways find the relay; empty where they have an address.
+    """
+
+    called: CalledHost
+    public_key: str
+    is_new: bool
+    is_alive: bool
+    sites: tuple[str, ...]
+    paths: tuple[str, ...]
+    moved: str
+    seen_by: str
+    goes_by: str = ""
+
+    @property
+    def relay(self) -> str:
+        """The relay's id."""
+        return self.called.spec.id
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restoration did.
+
+    Attributes:
+        written: the lock, where something in it is another one.
+    """
+
+    written: Path | None
+
+
+def see_restoration(session: Session, relay: str, *, allow: Mapping[str, int]) -> Restoration:
+    """Look at the new hardware, and at what hangs on it; nothing is changed.
+
+    Args:
+        session: the inventory.
+        relay: the relay's id.
+        allow: `trust` has to be there for hardware that proves nothing, before it is asked for more.
+
+    Raises:
+        UsageError: the inventory has no such relay.
+        InventoryError: the inventory is invalid, or the relay's key was never sealed.
+        SecretsError: the vault cannot be opened.
+        HostError: the host could not be read, lacks a program, or is not to be taken for new.
+        PolicyError: it is another inventory's, or has run with another key of its own.
+    """
+    called = called_relay(session, relay, "has nothing to be restored")
+    inventory = called.inventory
+    sealed = box_of(inventory.settings, inventory.allocations, relay)
+    box_of_next(inventory.allocations, relay)
+    centres = centres_of(called)
+    facts, errors = observe(
+        [called.spec, *centres], dict.fromkeys([relay, *(c.id for c in centres)], ()), session.runner
+    )
+    host, is_new = relay_facts(session, called.spec, facts, errors, trusted=allow.get(TRUST, 0) > 0)
+    live = host.tunnel.public_key if host and host.tunnel else ""
+    if live and live != sealed.public_key:
+        message = f"{relay} runs with a tunnel key of its own, {live[:_SHOWN_restore]}…: it stands in for nobody"
+        hint = "if it is to have the former key, take everything of ours off it first: provisioner hosts decommission"
+        raise PolicyError(message, hint=hint, object=relay)
+    sites, paths = carried(inventory, relay)
+    named = inventory.relays[relay][1].named_endpoint
+    moved, seen_by = endpoint_moved(inventory, relay, sealed.public_key, centres, facts)
+    return Restoration(called, sealed.public_key, is_new, bool(live), sites, paths, moved, seen_by, named)
+
+
+def restore_relay(
+    session: Session, restoration: Restoration, pair: RecoveryPair, *, trusted: int, who: str
+) -> Restored:
+    """Open the relay's box, put the key on its hardware, let that make all other keys, and record them.
+
+    Args:
+        session: the inventory.
+        restoration: what was seen.
+        pair: the recovery key.
+        trusted: how many hosts need not prove that they were managed before.
+        who: who does it, for the mark of whose the host is.
+
+    Raises:
+        InventoryError: there is no box of the key that the lock has, or the lock cannot be written.
+        SecretsError: it is not the key that the box was sealed to, or the box is damaged or another host's.
+        HostError: the host did not take the key; running this again does no harm.
+        PolicyError: it became somebody else's meanwhile.
+    """
+    inventory, spec = restoration.called.inventory, restoration.called.spec
+    private_key = opened(inventory.settings, inventory.allocations, spec.id, pair)
+    key = RestoredKey(restoration.public_key, private_key)
+    second = opened_next(inventory.settings, inventory.allocations, spec.id, pair)
+    following = RestoredKey(*second) if second else None
+    unproved = restoration.is_new and trusted > 0
+    program = session.templates.host_program
+    try:
+        made = restore_host_keys(spec, session.runner, program, key, unproved=unproved, who=who, following=following)
+    except HostError as error:
+        refuse_foreign({spec.id: error})
+        raise
+    lock = recorded(inventory.allocations, {spec.id: made.recorded})
+    return Restored(write_lock(session.root, lock) if lock != inventory.allocations else None)

@@ -1,0 +1,1 @@
+"""Keys changed while pictures go on."""

@@ -1,0 +1,486 @@
+"""The course of a change of a relay's own key: begun, told to packages and centres, ended, or taken back.
+
+What has to be done is read off the lock and the relay each time, so that the same command takes it up wherever it was
+ended. Nobody is told a key with which the relay does not answer: packages and centres have the next one only once the
+relay was applied with both, and the present one again before the relay forgets the next one.
+
+How far the change of a relay's own key is: by the lock, and by where the relay hears its peers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final, Protocol
+
+from provisioner.base.errors import LockedError, PolicyError, UsageError
+from provisioner.desired.limit import Limit
+from provisioner.desired.recovery_key import recovery_key
+from provisioner.desired.spec import LEFT, SITE
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.keys import make_next_key
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.model import Allocations, NextRelayKey, OwnKeyStage
+from provisioner.operations.apply.apply import apply_plan
+from provisioner.operations.apply.intent import Applied
+from provisioner.operations.edit.keys import (
+    OwnKeyOrder,
+    at_stage,
+    left_of,
+    port_taken,
+    refuse_begin,
+    relay_named,
+    with_key_taken,
+    with_own_next_key,
+)
+from provisioner.operations.hosts.decommission import record_done
+from provisioner.operations.keys.rotation import KeyTerms, Sessions, refusal_of
+from provisioner.operations.pipeline.session import Session, called_host
+from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.operations.rollout import HostOutcome
+from provisioner.plan.change import Change, Resource
+from provisioner.plan.guards.policy import TRUST
+from provisioner.record.entries import Operation
+from provisioner.record.place import who, who_text
+
+
+@dataclass(frozen=True)
+class OwnKeyLook:
+    """How far the change of a relay's own key is.
+
+    Attributes:
+        relay: the relay's id.
+        following: the next key, by the lock; None where no change is under way there.
+        answers: whether the relay answers with it now.
+        moved: the peers that it heard last with the next key, by name, each with the moment, in seconds since 1970.
+        waiting: the peers that it heard last with the present key, or never, by name.
+        remains: whether the relay answers with a next key of which the lock knows nothing any more.
+    """
+
+    relay: str
+    following: NextRelayKey | None
+    answers: bool
+    moved: Mapping[str, int]
+    waiting: tuple[str, ...]
+    remains: bool = False
+
+    @property
+    def sites_waiting(self) -> tuple[str, ...]:
+        """The facilities among those that have not moved."""
+        return tuple(name.removeprefix(SITE) for name in self.waiting if name.startswith(SITE))
+
+    @property
+    def centres_waiting(self) -> tuple[str, ...]:
+        """The centres among those that have not moved."""
+        return tuple(name.partition("/")[2] for name in self.waiting if not name.startswith(SITE))
+
+
+def look_at_own_key(session: Session, relay: str, *, allow: Mapping[str, int]) -> tuple[OwnKeyLook, Planned]:
+    """Look at a relay that changes its own key, with the plan of it as the files are now; nothing is changed.
+
+    Raises:
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened.
+        HostError: the relay could not be read.
+        PolicyError: it is somebody else's.
+    """
+    planned = make_plan(session, Limit({"host": frozenset({relay})}), allow=allow)
+    planned.refuse_foreign()
+    if relay in planned.unreadable:
+        raise planned.unreadable[relay]
+    return _seen(session, relay, planned.facts[relay]), planned
+
+
+def _seen(session: Session, relay: str, facts: HostFacts) -> OwnKeyLook:
+    following = session.inventory.allocations.relays[relay].next_key
+    second = facts.tunnel.following if facts.tunnel else None
+    own = facts.tunnel.public_key if facts.tunnel else ""
+    peers = {peer.public_key: peer.name for peer in session.state.hosts[relay].tunnel.peers if peer.allowed_ips}
+    # What is held stays on the relay, and its gateway has to move as well.
+    peers |= {key: name for key, name in facts.held.peers.items() if name.startswith(SITE)}
+    if following is not None and own == following.public_key:  # the relay has ended it, and the lock not yet
+        return OwnKeyLook(relay, following, answers=True, moved=dict.fromkeys(peers.values(), 0), waiting=())
+    answers = second is not None and following is not None and second.public_key == following.public_key
+    moved = second.moved if second is not None else {}
+    return OwnKeyLook(
+        relay,
+        following,
+        answers=answers,
+        moved={peers[key]: at for key, at in sorted(moved.items()) if key in peers},
+        waiting=tuple(name for key, name in peers.items() if key not in moved),
+        remains=second is not None and following is None,
+    )
+
+
+_DONE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
+_LOOKS: Final = 5
+"""How often centres are looked for once they were told another key: they greet within the second."""
+_LOOKS_AT_ARMED: Final = 90
+"""How often a host is looked at whose last change waits for a word: a second apart, and a switch has a minute."""
+
+
+class OwnKeyAttendant(Protocol):
+    """Who is shown what is done, is asked before, and waits."""
+
+    def asks(self, look: OwnKeyLook, what: str) -> None:
+        """Show how far it is and what comes now; ask."""
+
+    def written(self, paths: Collection[Path], what: str) -> None:
+        """Files were written."""
+
+    def applies(self, planned: Planned) -> None:
+        """Show what hosts will be changed to; ask."""
+
+    def applied(self, applied: Applied) -> None:
+        """Hosts were changed, or not."""
+
+    def waits(self) -> None:
+        """Wait a moment for centres."""
+
+    def warns(self, sentence: str) -> None:
+        """Something was wished and not had."""
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether somebody asked to stop."""
+        ...
+
+
+@dataclass
+class OwnKeyOutcome:
+    """What has come of a call.
+
+    Attributes:
+        look: how far it is, by the last look.
+        is_over: whether no change is under way any more.
+        runs: what was applied, in this order.
+        written: the files that were written.
+        interrupted: whether somebody asked to stop.
+        is_unfinished: whether a step was not taken that could have been: a host was not applied.
+    """
+
+    look: OwnKeyLook
+    is_over: bool = False
+    runs: list[Applied] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+    interrupted: bool = False
+    is_unfinished: bool = False
+
+
+def begin_own_key(
+    sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant, today: date
+) -> OwnKeyOutcome:
+    """Let a relay answer with a next key beside its own one, and tell that to its centres; or go on with it.
+
+    Raises:
+        UsageError: there is no such relay, the change cannot begin so, or is just ending.
+        InventoryError, SecretsError: the inventory is invalid, or its vault cannot be opened; nothing is changed.
+        HostError, PolicyError: a host cannot be read, or a step is refused: the same command goes on from there.
+        LockedError: a change of a host waits for its controller's word, and went on waiting.
+    """
+    course = _Course.opened(sessions, order, terms, attendant)
+    relay, following = relay_named(course.session.inventory, order.relay), course.following
+    if following is None:
+        if not order.port:
+            hint = "name a UDP port that lines pass: --port 51821; it becomes the relay's own one when the change ends"
+            raise UsageError(f"at which port is {relay.id} to answer with its next key?", hint=hint, object=relay.id)
+        refuse_begin(course.session.inventory, relay, order.port)
+    elif order.port not in {0, following.port}:
+        message = f"{relay.id} answers with its next key at port {following.port} since {following.since.isoformat()}"
+        raise UsageError(message, hint="leave --port out to go on; take it back with --cancel", object=relay.id)
+    elif following.stage is OwnKeyStage.ENDING:
+        hint = f"provisioner keys rotate --relay {relay.id} --finish"
+        raise UsageError(f"the change of the key of {relay.id} is just ending", hint=hint, object=relay.id)
+    port = following.port if following else order.port
+    attendant.asks(course.outcome.look, "begin")
+    if terms.dry_run:
+        return course.outcome
+    if following is None or following.stage is OwnKeyStage.BEGUN:
+        course.make_key(port, following.since if following else today)
+        if not course.apply({relay.id}):
+            return course.unfinished()
+        course.write(at_stage(course.lock, relay.id, OwnKeyStage.MOVING), "packages and centres have it")
+    if not course.apply(course.centres):
+        return course.unfinished()
+    course.look()
+    return course.outcome
+
+
+def end_own_key(sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant) -> OwnKeyOutcome:
+    """Let a relay have its next key alone, once all its peers were heard with it.
+
+    Raises:
+        UsageError: there is no such relay, no change of its key is under way, or it has not begun yet.
+        InventoryError, SecretsError: as `begin_own_key`.
+        PolicyError: somebody has not moved, with the list of them; or a step is refused.
+        HostError: a host cannot be read.
+    """
+    course = _Course.opened(sessions, order, terms, attendant)
+    following = course.refuse_none()
+    if following.stage is OwnKeyStage.BEGUN:
+        hint = f"go on with it: provisioner keys rotate --relay {order.relay}; or take it back: --cancel"
+        raise UsageError(f"nobody was told the next key of {order.relay} yet", hint=hint, object=order.relay)
+    if following.stage is OwnKeyStage.MOVING:
+        course.refuse_unmoved()
+        attendant.asks(course.outcome.look, "finish")
+        if terms.dry_run:
+            return course.outcome
+        course.write(at_stage(course.lock, order.relay, OwnKeyStage.ENDING), "the change ends")
+    elif terms.dry_run:
+        return course.outcome
+    course.write_port(following.port)
+    if not course.apply({order.relay}, ends=True):
+        return course.unfinished()
+    course.write(with_key_taken(course.lock, order.relay), "the next key is its own one")
+    course.record()
+    course.look()
+    course.outcome.is_over = True
+    return course.outcome
+
+
+def cancel_own_key(
+    sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, attendant: OwnKeyAttendant
+) -> OwnKeyOutcome:
+    """Take a change of a relay's own key back: packages and centres have the present key, then the next one goes.
+
+    Raises:
+        UsageError: there is no such relay, no change of its key is under way, or it is just ending.
+        InventoryError, SecretsError: as `begin_own_key`.
+        PolicyError: sites are there with the next key, with the list of them; or a step is refused.
+        HostError: a host cannot be read.
+    """
+    course = _Course.opened(sessions, order, terms, attendant)
+    if not course.outcome.look.remains:
+        following = course.refuse_none()
+        if following.stage is OwnKeyStage.ENDING:
+            hint = f"provisioner keys rotate --relay {order.relay} --finish"
+            raise UsageError(f"the change of the key of {order.relay} is just ending", hint=hint, object=order.relay)
+    attendant.asks(course.outcome.look, "cancel")
+    if terms.dry_run:
+        return course.outcome
+    if course.following is not None:
+        if course.following.stage is OwnKeyStage.MOVING:
+            course.write(at_stage(course.lock, order.relay, OwnKeyStage.BEGUN), "packages have the present key again")
+        if not course.apply(course.centres):
+            return course.unfinished()
+        course.look(until=lambda look: not any(name.startswith("centre/") for name in look.moved))
+        course.refuse_moved()
+        course.write(with_own_next_key(course.lock, order.relay, None), "the change is taken back")
+    if not course.apply({order.relay}, ends=True):
+        return course.unfinished()
+    course.look()
+    course.outcome.is_over = True
+    return course.outcome
+
+
+@dataclass
+class _Course:
+    sessions: Sessions
+    order: OwnKeyOrder
+    terms: KeyTerms
+    by: OwnKeyAttendant
+    session: Session
+    outcome: OwnKeyOutcome
+
+    @classmethod
+    def opened(cls, sessions: Sessions, order: OwnKeyOrder, terms: KeyTerms, by: OwnKeyAttendant) -> _Course:
+        session = sessions()
+        relay_named(session.inventory, order.relay)
+        for name in order.leaves:
+            if name not in session.inventory.facilities:
+                raise UsageError(f"there is no facility {name} to be left", object=name)
+        look = _unarmed(lambda: look_at_own_key(session, order.relay, allow=terms.allow), by)
+        return cls(sessions, order, terms, by, session, OwnKeyOutcome(look))
+
+    @property
+    def lock(self) -> Allocations:
+        return self.session.inventory.allocations
+
+    @property
+    def following(self) -> NextRelayKey | None:
+        return self.lock.relays[self.order.relay].next_key
+
+    @property
+    def centres(self) -> frozenset[str]:
+        return frozenset(self.session.inventory.relays[self.order.relay][0].centres)
+
+    def unfinished(self) -> OwnKeyOutcome:
+        self.outcome.is_unfinished = True
+        return self.outcome
+
+    # --- refusals -----------------------------------------------------------------------------
+
+    def refuse_none(self) -> NextRelayKey:
+        if self.following is None:
+            hint = f"begin one: provisioner keys rotate --relay {self.order.relay} --port PORT"
+            message = f"no change of the key of {self.order.relay} is under way"
+            raise UsageError(message, hint=hint, object=self.order.relay)
+        return self.following
+
+    def refuse_unmoved(self) -> None:
+        if not self.outcome.look.answers:
+            hint = f"go on with it first: provisioner keys rotate --relay {self.order.relay}"
+            raise PolicyError(
+                f"{self.order.relay} does not answer with its next key", hint=hint, object=self.order.relay
+            )
+        left = left_of(self.outcome.look.waiting, self.order.leaves)
+        if left:
+            message = f"{len(left)} of {self.order.relay} were not seen with its next key: {', '.join(left)}"
+            hint = (
+                "they would be dark: install their new packages first (provisioner site-package FACILITY --out DIR);"
+                " a site that may be dark until somebody is there: --leave FACILITY; a centre:"
+                f" provisioner keys rotate --relay {self.order.relay}"
+            )
+            raise PolicyError(message, hint=hint, object=self.order.relay)
+
+    def refuse_moved(self) -> None:
+        left = left_of(self.outcome.look.moved, self.order.leaves)
+        if left:
+            message = f"{len(left)} of {self.order.relay} are there with its next key: {', '.join(left)}"
+            hint = (
+                "they would be dark: their packages have the present key again, install those, and run this again;"
+                " a site that may be dark until somebody is there: --leave FACILITY"
+            )
+            raise PolicyError(message, hint=hint, object=self.order.relay)
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def look(self, *, until: Callable[[OwnKeyLook], bool] | None = None) -> None:
+        self.session = self.sessions()
+        for number in range(_LOOKS if until else 1):
+            if number:
+                self.by.waits()
+            self.outcome.look = _unarmed(
+                lambda: look_at_own_key(self.session, self.order.relay, allow=self.terms.allow), self.by
+            )
+            if until is None or until(self.outcome.look):
+                break
+
+    def make_key(self, port: int, since: date) -> None:
+        """Let the relay make the next key where it has none, and write it down."""
+        called = called_host(self.session, self.order.relay)
+        recovery = recovery_key(called.inventory.settings, called.secrets)
+        by = who_text(who(self.session.environment))
+        made = make_next_key(
+            called.spec, self.session.runner, self.session.templates.host_program, who=by, recovery=recovery
+        )
+        known = self.following
+        if known is not None and known.public_key == made.following:
+            return
+        following = NextRelayKey(
+            public_key=made.following,
+            port=port,
+            since=since,
+            stage=OwnKeyStage.BEGUN,
+            sealed_key=made.sealed_following,
+        )
+        self.write(with_own_next_key(self.lock, self.order.relay, following), "a next key")
+
+    def write(self, lock: Allocations, what: str) -> None:
+        if lock != self.lock:
+            path = write_lock(self.session.root, lock)
+            self.outcome.written.append(path)
+            self.session = self.sessions()
+            self.by.written([path], f"key of {self.order.relay}: {what}")
+
+    def write_port(self, port: int) -> None:
+        edit = port_taken(self.session.root, self.session.inventory, self.order.relay, port)
+        if edit.changed:
+            edit.write(self.session.root)
+            self.outcome.written.append(edit.path)
+            self.session = self.sessions()
+            self.by.written([edit.path], f"key of {self.order.relay}: its port is {port}")
+
+    def apply(self, hosts: Collection[str], *, ends: bool = False) -> bool:
+        """Bring hosts to what the files say: whether all of them are there.
+
+        Args:
+            hosts: which.
+            ends: whether the relay may cut those that are left: they were named, or are dark anyway.
+        """
+        if self.by.has_enough:
+            self.outcome.interrupted = True
+            return False
+        if not hosts:
+            return True
+        limit = Limit({"host": frozenset(hosts)})
+        seen = _unarmed_plan(lambda: make_plan(self.session, limit, allow=self.terms.allow), self.by)
+        trusted = [
+            change
+            for change in seen.plan.pending
+            if change.resource is Resource.TRUST and change.name == f"key of relay/{self.order.relay}"
+        ]
+        allow: Mapping[str, int] = self.terms.allow
+        if trusted:
+            allow = {**allow, TRUST: max(allow.get(TRUST, 0), len(trusted))}
+            seen = make_plan(self.session, limit, allow=allow)
+        for host in sorted(hosts):
+            refusal_of(seen, host) if not ends else _refuse_other_cuts(seen, host)
+        if not seen.plan.hosts:
+            return True
+        self.by.applies(seen)
+        applied = apply_plan(self.session, seen, options=self.terms.options)
+        self.outcome.runs.append(applied)
+        self.by.applied(applied)
+        self.outcome.interrupted = applied.ended == "interrupted"
+        self.session = self.sessions()
+        return not self.outcome.interrupted and all(result.outcome in _DONE for result in applied.results)
+
+    def record(self) -> None:
+        said = {"schema": "provisioner/keys-rotated", "version": 1, "relay": self.order.relay, "drawn": {}}
+        digest_key = self.session.secrets.digest_key
+        if left := record_done(self.session, Operation.ROTATE, [self.order.relay], dict(said), digest_key):
+            self.by.warns(left)
+
+
+def _unarmed(look: Callable[[], tuple[OwnKeyLook, Planned]], by: OwnKeyAttendant) -> OwnKeyLook:
+    """A look at a relay that waits for no word of a controller: what it has now may be gone in a minute.
+
+    Raises:
+        LockedError: it still waits.
+        HostError, PolicyError: as `look_at_own_key`.
+    """
+    for _ in range(_LOOKS_AT_ARMED):
+        seen, planned = look()
+        if not _armed(planned):
+            return seen
+        by.waits()
+    raise _waiting(planned)
+
+
+def _unarmed_plan(plan: Callable[[], Planned], by: OwnKeyAttendant) -> Planned:
+    """The same of a plan of hosts.
+
+    Raises:
+        LockedError: one of them still waits.
+    """
+    for _ in range(_LOOKS_AT_ARMED):
+        planned = plan()
+        if not _armed(planned):
+            return planned
+        by.waits()
+    raise _waiting(planned)
+
+
+def _armed(planned: Planned) -> list[str]:
+    return sorted(host for host, facts in planned.facts.items() if facts.armed is not None)
+
+
+def _waiting(planned: Planned) -> LockedError:
+    host = _armed(planned)[0]
+    message = f"a change of {host} waits for the word of its controller, and what it has now may be gone in a minute"
+    return LockedError(message, hint="run the same command again once that is over", object=host)
+
+
+def _refuse_other_cuts(planned: Planned, relay: str) -> None:
+    """As `refusal_of`, but for the sites that are left: they were named.
+
+    Raises:
+        HostError, PolicyError: as there.
+    """
+    refusal_of(planned, relay, spare=_leaves_a_site)
+
+
+def _leaves_a_site(change: Change) -> bool:
+    return change.resource is Resource.PEER and change.name.startswith(LEFT)

@@ -1,0 +1,1 @@
+"""The night: verify, record, report, tell."""

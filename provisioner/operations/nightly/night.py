@@ -1,0 +1,279 @@
+"""A night as it comes about: its steps, what each came to, and which of them says the worst.
+
+When the last night was, and the last complete one: a small file beside the record, for whatever watches nights.
+
+Metrics and timers read it without the vault: it holds moments, ids and words of ours, and no verdict of any path.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from provisioner.base.errors import ProvisionerError, StateError, rank_of, worst_of
+from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
+from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.text import Document, local_iso
+from provisioner.desired.limit import Limit
+from provisioner.operations.nightly.notices import Sending
+from provisioner.operations.pipeline.stages import Planned
+from provisioner.plan import DRIFT_SCHEMA, plan_document
+from provisioner.record.place import state_folder
+from provisioner.verify.path_history import Orders
+from provisioner.verify.result import Verdict, VerifyResult
+
+_FRAMES: Final = 3
+
+
+class NightStep(StrEnum):
+    """The steps of a night, in their order."""
+
+    VERIFY = "verify"
+    RECORD = "record"
+    DRIFT = "drift"
+    REPORT = "report"
+    NOTIFY = "notify"
+    METRICS = "metrics"
+
+
+class StepState(StrEnum):
+    """What became of a step: it was done, whatever it found; it could not be done; or there was nothing to do."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class StepOutcome(NamedTuple):
+    """What a step that could be tried came to.
+
+    Attributes:
+        code: the exit code that it would end a command with.
+        sentences: what is to be said of it at the end, the worst first.
+    """
+
+    code: int = 0
+    sentences: tuple[str, ...] = ()
+    state: StepState = StepState.DONE
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One step of a night; `error` is why it could not be done."""
+
+    step: NightStep
+    outcome: StepOutcome
+    error: ProvisionerError | None = None
+    seconds: float = 0.0
+
+    @property
+    def document(self) -> Document:
+        """What a document says of it."""
+        return {
+            "step": self.step.value,
+            "state": self.outcome.state.value,
+            "code": self.outcome.code,
+            "message": self.error.message if self.error else "",
+            "hint": self.error.hint if self.error else "",
+            "seconds": round(self.seconds, 2),
+        }
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is to be said of it at the end."""
+        if self.error is None:
+            return tuple(f"{self.step}: {sentence}" for sentence in self.outcome.sentences)
+        hint = f"; {self.error.hint}" if self.error.hint else ""
+        return (f"{self.step}: {self.error.message}{hint}", *(f"{self.step}: {s}" for s in self.outcome.sentences))
+
+
+def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerError | None]:
+    """What a step comes to; whatever it raises is its own failure, and no other step's."""
+    try:
+        return work(), None
+    except ProvisionerError as error:
+        return StepOutcome(error.exit_code, state=StepState.FAILED), error
+    except Exception as error:  # noqa: BLE001 (a defect in one step loses nothing of another one)
+        defect = _defect(error)
+        return StepOutcome(defect.exit_code, state=StepState.FAILED), defect
+
+
+def _defect(error: Exception) -> ProvisionerError:
+    """A defect of ours in a sentence: where it is, and none of the exception's own words, which may quote a value."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    hint = "this is a defect of provisioner: report it with this line, which names no inventory value"
+    return ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
+
+
+@dataclass(frozen=True)
+class NightOrders:
+    """How a night goes.
+
+    Attributes:
+        limits: the `KIND=NAME` texts that choose paths and hosts.
+        limit: what they come to.
+        verification: how far the verification goes.
+        fail_on: how bad a path has to be to count.
+        report: the folder into which pages and documents are written; None writes none.
+        tells: whether receivers are told.
+        metrics: writes the file of metrics of an inventory, by its id; None where none is asked for.
+        say: whoever says what stands in pages.
+    """
+
+    limits: tuple[str, ...] = ()
+    limit: Limit = field(default_factory=Limit)
+    verification: Orders = field(default_factory=Orders)
+    fail_on: Verdict = Verdict.DEGRADED
+    report: Path | None = None
+    tells: bool = True
+    metrics: Callable[[str], None] | None = None
+    say: Translator = ENGLISH
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every path is asked about, up to the highest level."""
+        return not self.limits and self.verification.sample is None and self.verification.level is None
+
+
+@dataclass
+class NightRun:
+    """A night, as far as it has come.
+
+    Attributes:
+        inventory: the inventory's id.
+        run: the recorded run; empty where it could not be recorded.
+        document: the verification's document; None where there was none.
+        notes: what a person should know although nothing failed.
+        steps: those that are over.
+        is_reported: whether the verification's own reports are written.
+    """
+
+    inventory: str
+    orders: NightOrders
+    started: datetime
+    run: str = ""
+    result: VerifyResult | None = field(default=None, repr=False)
+    document: Document | None = field(default=None, repr=False)
+    planned: Planned | None = field(default=None, repr=False)
+    sendings: tuple[Sending, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
+    finished: datetime | None = None
+    is_reported: bool = False
+
+    @property
+    def code(self) -> int:
+        """The exit code: that of the worst step."""
+        return worst_of(*(step.outcome.code for step in self.steps))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every path was verified, that was recorded, and every host was compared."""
+        done = {step.step for step in self.steps if step.outcome.state is StepState.DONE}
+        return self.orders.is_whole and {NightStep.VERIFY, NightStep.RECORD, NightStep.DRIFT} <= done
+
+    @property
+    def drifted(self) -> frozenset[str] | None:
+        """The hosts that differ from the inventory; None where they were not compared."""
+        if self.planned is None or self.result is None:
+            return None
+        unread = {host.host for host in self.result.hosts if host.drift} & self.planned.unreadable.keys()
+        return frozenset({change.host for change in self.planned.plan.pending} | unread)
+
+    @property
+    def ending(self) -> tuple[str, ...]:
+        """The last lines, those of the step that says the worst first; what is only a note comes last."""
+        by_rank = sorted(self.steps, key=lambda step: rank_of(step.outcome.code))
+        return (*(line for step in by_rank for line in step.lines), *(f"note: {note}" for note in self.notes))
+
+
+def night_document(night: NightRun, *, everything: bool = True) -> Document:
+    """The `nightly` document.
+
+    Args:
+        night: the night.
+        everything: whether the documents of the verification and of the comparison are in it.
+    """
+    planned = night.planned
+    drift = plan_document(planned.plan, schema=DRIFT_SCHEMA) if everything and planned else None
+    return {
+        "schema": "provisioner/nightly",
+        "version": 1,
+        "inventory": night.inventory,
+        "started_at": local_iso(night.started),
+        "finished_at": local_iso(night.finished) if night.finished else None,
+        "run": night.run,
+        "complete": night.is_complete,
+        "exit_code": night.code,
+        "summary": night.document["summary"] if night.document else None,
+        "drifted": sorted(night.drifted) if night.drifted is not None else None,
+        "steps": [step.document for step in night.steps],
+        "notices": [sending.document for sending in night.sendings],
+        "notes": list(night.notes),
+        "ending": list(night.ending),
+        "verify": night.document if everything else None,
+        "drift": drift,
+    }
+
+
+def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:
+    """What became of each receiver's notice, a line each."""
+    return tuple(_notice_line(sending) for sending in sendings)
+
+
+def _notice_line(sending: Sending) -> str:
+    said = ", ".join(f"{number} {turn}" for turn, number in sending.turns.items() if number)
+    tail = f": {sending.message}" if sending.message else f" ({said})" if said else ""
+    return f"{sending.receiver.id} ({sending.receiver.kind}, {sending.receiver.role}): {sending.outcome}{tail}"
+
+
+FILE: Final = "night.json"
+_MOST_BYTES: Final = 64 * 1024
+_SCHEMA: Final = "provisioner/night"
+
+
+def night_file(environment: Mapping[str, str], inventory: str) -> Path:
+    """Where it is; where machines share a database, each has its own."""
+    return state_folder(environment) / inventory / FILE
+
+
+def keep_night(environment: Mapping[str, str], night: NightRun) -> None:
+    """Write down that a night is over.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    file = night_file(environment, night.inventory)
+    last = _moments(night) if night.is_complete else last_night(file).get("last_complete")
+    document = {"schema": _SCHEMA, "version": 1, "inventory": night.inventory, **_moments(night)}
+    document |= {"complete": night.is_complete, "exit_code": night.code, "last_complete": last}
+    document |= {"steps": {step.step.value: step.outcome.state.value for step in night.steps}}
+    text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    try:
+        make_own_folder(file.parent)
+        refuse_link(file)
+        replace_file(file, text.encode())
+    except OSError as error:
+        hint = "make room, or give yourself the folder; until then this night counts as one that did not happen"
+        raise StateError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _moments(night: NightRun) -> Document:
+    finished = local_iso(night.finished) if night.finished else None
+    return {"started_at": local_iso(night.started), "finished_at": finished, "run": night.run}
+
+
+def last_night(file: Path) -> Document:
+    """What is written there; nothing where nothing is, or nothing that is ours."""
+    try:
+        document = json.loads(read_regular(file, most=_MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) and document.get("schema") == _SCHEMA else {}

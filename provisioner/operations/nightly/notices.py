@@ -1,0 +1,327 @@
+"""Receivers are told of a night: each what is new to it, as far as its role goes; one's failure is nobody else's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from provisioner.base.errors import RECEIVERS, NoticeError, Problem, ProvisionerError, Severity, StateError, UsageError
+from provisioner.base.http import Patience, ReachError
+from provisioner.base.roles import ReaderScope
+from provisioner.base.text import Document, did_you_mean
+from provisioner.integrations.notify.delivery import Outgoing, ReceiverDoors, deliver
+from provisioner.integrations.notify.formats import (
+    Labels,
+    alerts_of,
+    last_notice,
+    notice_document,
+    record_of,
+    trial_alert,
+    trial_document,
+)
+from provisioner.integrations.notify.mail import letter_of, trial_letter
+from provisioner.integrations.notify.news import LastNotice, NightNews, news_for
+from provisioner.integrations.notify.night import NightSight, night_of, path_key
+from provisioner.inventory.loader.load import check
+from provisioner.inventory.loader.receivers import ReceiversVault, open_receivers
+from provisioner.inventory.model import Frame, Receiver, ReceiverKind
+from provisioner.operations.apply.journal import state_place
+from provisioner.operations.pipeline.session import Session
+from provisioner.record.entries import Operation
+from provisioner.record.sent import keep_notice, read_notices
+from provisioner.record.store import find_history
+
+_AT_ONCE: Final = 32
+"""So many receivers are told at a time: one that hangs holds up none of the others."""
+_LATER: Final = "it is told all of it after the next night, or now: provisioner notify"
+
+
+class SendOutcome(StrEnum):
+    """What became of one receiver's notice."""
+
+    SENT = "sent"
+    NOTHING_NEW = "nothing-new"
+    WOULD_SEND = "would-send"
+    FAILED = "failed"
+    FAULTY = "faulty"
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One receiver, and what became of its notice.
+
+    Attributes:
+        attempts: how often it was tried.
+        turns: how many paths were new, changed, back, or stand for it.
+        message: why it was not told, or what is to be said of it; empty where there is nothing.
+        hint: what to do.
+        notice: what it was sent, or would be.
+    """
+
+    receiver: Receiver
+    outcome: SendOutcome
+    attempts: int = 0
+    turns: Mapping[str, int] = field(default_factory=dict)
+    message: str = ""
+    hint: str = ""
+    notice: Document | None = field(default=None, repr=False)
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the receiver does not know what it should."""
+        return self.outcome in {SendOutcome.FAILED, SendOutcome.FAULTY}
+
+    @property
+    def document(self) -> Document:
+        """What a document says of it; no address is in it."""
+        return {
+            "receiver": self.receiver.id,
+            "kind": self.receiver.kind.value,
+            "role": self.receiver.role.value,
+            "of": next(iter(self.receiver.of.values()), ""),
+            "outcome": self.outcome.value,
+            "attempts": self.attempts,
+            "turns": dict(self.turns),
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
+@dataclass(frozen=True)
+class Switchboard:
+    """All that is needed to tell receivers: who they are, what opens their doors, what they were told last.
+
+    Attributes:
+        notes: what a person should know although receivers are told.
+    """
+
+    session: Session = field(repr=False)
+    receivers: tuple[Receiver, ...]
+    vault: ReceiversVault = field(repr=False)
+    last: Mapping[str, LastNotice] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> Frame:
+        """The inventory without its facilities."""
+        return self.doors.frame
+
+    def scope(self, receiver: Receiver) -> ReaderScope:
+        """As whom a receiver reads."""
+        return ReaderScope(receiver.role, next(iter(receiver.of.values()), ""))
+
+    @property
+    def doors(self) -> ReceiverDoors:
+        """What opens the ways to receivers."""
+        return ReceiverDoors(self.session.loaded, self.vault)
+
+    def province_of(self, receiver: Receiver) -> Callable[[str], str]:
+        """The province of a facility, in the words of a receiver's own: its slug for all that is in it."""
+        frame, outlines = self.frame, self.session.loaded.outlines
+
+        def province(facility: str) -> str:
+            outline = outlines.get(facility)
+            if outline is None:
+                return ""
+            if receiver.province is None:
+                return frame.province_counted(outline)
+            is_in = frame.is_in(outline, receiver.province, receiver.province_scheme)
+            return receiver.province if is_in else ""
+
+        return province
+
+
+def switchboard(session: Session) -> Switchboard:
+    """Whoever is to be told, with what they know.
+
+    Raises:
+        NoticeError: receivers.yml cannot be understood, or says something twice.
+        SecretsError: the vault cannot be opened.
+    """
+    _refuse_broken(session)
+    frame = session.loaded.frame
+    receivers = frame.receivers if frame else ()
+    if not receivers:
+        return Switchboard(session, (), ReceiversVault(), {})
+    vault = open_receivers(session.root, session.passwords)
+    try:
+        read = read_notices(state_place(session), [receiver.id for receiver in receivers])
+    except StateError as error:
+        note = f"what receivers were told before cannot be read, so they are told all of it: {error.message}"
+        return Switchboard(session, receivers, vault, {}, (note,))
+    last = {receiver.id: last_notice(read.documents.get(receiver.id)) for receiver in receivers}
+    notes = [f"receiver {name}: what it was told before is not what this program wrote" for name in read.unread]
+    return Switchboard(session, receivers, vault, last, tuple(notes))
+
+
+def _refuse_broken(session: Session) -> None:
+    """Refuse to tell anybody where it is not known who is to be told.
+
+    Raises:
+        NoticeError: with every problem.
+    """
+    problems = [p for p in check(session.loaded) if p.object == RECEIVERS and p.severity is Severity.ERROR]
+    if RECEIVERS in session.loaded.broken or any(p.code == "receiver-duplicate" for p in problems):
+        message = "nobody was told: receivers.yml has errors"
+        hint = "correct the places listed; then tell them: provisioner notify"
+        raise NoticeError(message, problems=tuple(_sorted(problems)), hint=hint)
+
+
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems)
+
+
+def sight_of(session: Session, document: Document, run: str, drifted: Iterable[str] | None = None) -> NightSight:
+    """A verification of the session's inventory, as notices see it.
+
+    Raises:
+        ValueError: the document is none of a verification.
+    """
+    state = session.state
+    carriers = {host.id: frozenset(host.carriers) for host in state.hosts.values()}
+    carriers |= {host.id: frozenset(host.carriers) for host in state.left_out.values()}
+    listed = [path_key(path.name, host.id) for host, path in state.paths]
+    inventory = session.inventory.settings.id
+    return night_of(document, carriers, inventory=inventory, run=run, listed=listed, drifted=drifted)
+
+
+def tell_all(
+    board: Switchboard, night: NightSight, *, only: Sequence[str] = (), dry: bool = False
+) -> tuple[Sending, ...]:
+    """Tell every receiver what is new to it, many at a time.
+
+    Args:
+        board: who they are.
+        night: what was seen.
+        only: the receivers that are told; all of them, where none is named.
+        dry: whether to send nothing.
+    """
+    receivers = [receiver for receiver in board.receivers if not only or receiver.id in only]
+
+    patience = Patience.of(board.session.environment)
+
+    def tell(receiver: Receiver) -> Sending:
+        try:
+            return _tell(board, receiver, night, patience, dry=dry)
+        except Exception as error:  # noqa: BLE001 (a defect in one notice keeps none from anybody else)
+            message = f"internal error ({type(error).__name__})"
+            return Sending(receiver, SendOutcome.FAILED, message=message, hint="report this defect of provisioner")
+
+    if not receivers:
+        return ()
+    with ThreadPoolExecutor(min(_AT_ONCE, len(receivers)), "notices") as pool:
+        return tuple(pool.map(tell, receivers))
+
+
+def _tell(board: Switchboard, receiver: Receiver, night: NightSight, patience: Patience, *, dry: bool) -> Sending:
+    if fault := board.doors.fault(receiver):
+        return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
+    last = board.last.get(receiver.id, LastNotice())
+    news = news_for(board.scope(receiver), night, last, board.province_of(receiver))
+    alerts, standing = alerts_of(news, last.alerts, receiver.language)
+    letter = letter_of(news, receiver.language)
+    notice = notice_document(news, receiver, letter)
+    is_alerted = receiver.kind is ReceiverKind.ALERTMANAGER
+    sending = Sending(receiver, SendOutcome.NOTHING_NEW, turns=news.turns, notice=notice)
+    if not (bool(alerts) if is_alerted else news.has_changed or receiver.heartbeat):
+        return sending
+    if dry:
+        return replace(sending, outcome=SendOutcome.WOULD_SEND)
+    name = _delivery_name(night, receiver)
+    outgoing = Outgoing(receiver, board.doors.secrets(receiver), datetime.now(UTC), name, notice, letter, alerts)
+    sent = _sent(outgoing, sending, patience)
+    return sent if sent.is_bad else _kept(board, sent, news, standing)
+
+
+def _sent(outgoing: Outgoing, sending: Sending, patience: Patience) -> Sending:
+    try:
+        delivered = deliver(outgoing, patience)
+    except ReachError as error:
+        return replace(
+            sending, outcome=SendOutcome.FAILED, attempts=error.attempts, message=error.reason, hint=error.hint
+        )
+    return replace(sending, outcome=SendOutcome.SENT, attempts=delivered.attempts, message=delivered.note)
+
+
+def _kept(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequence[Labels]) -> Sending:
+    """The same, once it is kept what the receiver knows now."""
+    try:
+        keep_notice(state_place(board.session), sent.receiver.id, record_of(news, alerts), datetime.now(UTC))
+    except StateError as error:
+        message = f"it was told, and will be told the same again: {error.message}"
+        return replace(sent, message=message, hint=error.hint)
+    return sent
+
+
+def _delivery_name(night: NightSight, receiver: Receiver) -> str:
+    """Names a notice, the same for one night and receiver: who gets it twice can tell."""
+    text = "\0".join((night.inventory, night.run or night.at.isoformat(), receiver.id))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
+    """Refuse names that no receiver has.
+
+    Raises:
+        UsageError: one has none.
+    """
+    known = [receiver.id for receiver in board.receivers]
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known, f"receivers are: {', '.join(known) or 'none; write receivers.yml'}")
+            raise UsageError(f"there is no receiver {name}", hint=hint, object=name)
+
+
+def send_test(board: Switchboard, name: str) -> Sending:
+    """Send one receiver a message that says that it is a test; what it knows stays as it is.
+
+    Raises:
+        UsageError: there is no such receiver.
+    """
+    refuse_unknown(board, [name])
+    receiver = next(one for one in board.receivers if one.id == name)
+    if fault := board.doors.fault(receiver):
+        return Sending(receiver, SendOutcome.FAULTY, message=fault[0], hint=fault[1])
+    inventory, now = board.frame.settings.id, datetime.now(UTC)
+    letter = trial_letter(inventory, receiver.language)
+    document = trial_document(inventory, receiver, letter)
+    alerts = trial_alert(inventory, receiver.id, now, receiver.language)
+    delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
+    outgoing = Outgoing(receiver, board.doors.secrets(receiver), now, delivery, document, letter, alerts)
+    patience = Patience.of(board.session.environment)
+    return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
+
+
+def last_verification(session: Session) -> tuple[str, Document]:
+    """The newest recorded verification: its run, and its document.
+
+    Raises:
+        UsageError: none was recorded.
+        StateError: the history cannot be read.
+    """
+    history = find_history(state_place(session))
+    if history is not None:
+        with closing(history):
+            for recorded in history.past().runs:
+                is_whole = recorded.run.operation is Operation.VERIFY and recorded.finished is not None
+                if is_whole and (document := history.document(recorded.run.id)) is not None:
+                    return recorded.run.id, document
+    hint = "verify first: provisioner nightly, or provisioner verify"
+    raise UsageError("no verification is recorded, so that there is nothing to tell", hint=hint)
+
+
+def problem_of(sendings: Sequence[Sending]) -> ProvisionerError | None:
+    """What is to be said where receivers were not told; None where all were."""
+    bad = [sending for sending in sendings if sending.is_bad]
+    if not bad:
+        return None
+    first = bad[0]
+    others = f", and {len(bad) - 1} more" if bad[1:] else ""
+    message = f"receiver {first.receiver.id} was not told{others}: {first.message}"
+    return NoticeError(message, hint=f"{first.hint}; {_LATER}", object=first.receiver.id)

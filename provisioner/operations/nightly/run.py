@@ -1,0 +1,259 @@
+"""A night: verify, record, compare, report, tell, measure. No step's failure hides what another one found.
+
+The verification comes first, and is recorded and written down before anything else is tried: a webhook that hangs or a
+disk that is full later loses nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from provisioner.base.errors import HostError, InventoryError, ReportError, StateError, worst_of
+from provisioner.base.files import replace_file
+from provisioner.base.text import Document, local_time
+from provisioner.operations.apply.verification import (
+    NoteError,
+    expect_verification,
+    record_verification,
+    verify_with_memory,
+)
+from provisioner.operations.nightly.night import (
+    NightOrders,
+    NightRun,
+    NightStep,
+    StepOutcome,
+    StepResult,
+    StepState,
+    keep_night,
+    night_document,
+    tried,
+)
+from provisioner.operations.nightly.notices import Sending, problem_of, sight_of, switchboard, tell_all
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.plan import DRIFT_SCHEMA, plan_document, plan_ending
+from provisioner.record.leases import LeaseHolder, night_lease
+from provisioner.record.place import state_place_of, who, who_text
+from provisioner.report.verify_text import verify_ending
+from provisioner.verify.document import verify_document
+from provisioner.verify.result import VerifyResult, exit_code
+
+_CHANGES: Final = 10
+_HELD: Final = InventoryError.exit_code
+_SKIPPED: Final = StepOutcome(state=StepState.SKIPPED)
+_PAGE: Final = "verify.html"
+_FULL_HINT: Final = "make room there, or name another folder with --report; the verification itself is kept"
+
+
+class NightWatcher(Protocol):
+    """Who is told of each step when it is over."""
+
+    def verified(self, result: VerifyResult) -> None:
+        """The verification is over."""
+
+    def compared(self, planned: Planned) -> None:
+        """Hosts were compared with the inventory."""
+
+    def notified(self, sendings: Sequence[Sending]) -> None:
+        """Receivers were told, or were not."""
+
+
+def run_night(session: Session, orders: NightOrders, watcher: NightWatcher) -> NightRun:
+    """Run a night, under a lease: a second one of the same inventory is refused.
+
+    Raises:
+        LockedError: somebody else runs one.
+        InventoryError: there is no inventory.
+    """
+    night = NightRun(_inventory_id(session), orders, datetime.now(UTC))
+    with ExitStack() as held:
+        _take_lease(session, night, held)
+        steps: tuple[tuple[NightStep, Callable[[], StepOutcome]], ...] = (
+            (NightStep.VERIFY, lambda: _verify(session, night, watcher)),
+            (NightStep.RECORD, lambda: _record(session, night)),
+            (NightStep.DRIFT, lambda: _compare(session, night, watcher)),
+            (NightStep.REPORT, lambda: _report(night)),
+            (NightStep.NOTIFY, lambda: _tell(session, night, watcher)),
+        )
+        for step, work in steps:
+            _do(night, step, work)
+        night.finished = datetime.now(UTC)
+        _do(night, NightStep.METRICS, lambda: _measure(session, night))
+        _conclude(session, night)
+    return night
+
+
+def _do(night: NightRun, step: NightStep, work: Callable[[], StepOutcome]) -> None:
+    began = time.monotonic()
+    outcome, error = tried(work)
+    night.steps.append(StepResult(step, outcome, error, time.monotonic() - began))
+
+
+def _inventory_id(session: Session) -> str:
+    frame = session.loaded.frame
+    if frame is None:
+        problems = tuple(problem for problem in session.loaded.problems if problem.stops)
+        message = f"the inventory {session.root} cannot be understood"
+        raise InventoryError(message, problems=problems, hint="run: provisioner validate")
+    return frame.settings.id
+
+
+def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
+    """Take the lease; where none can be had, a night goes on without one, since it changes nothing on any host.
+
+    Raises:
+        LockedError: somebody else has it.
+    """
+    environment = session.environment
+    holder = LeaseHolder(who_text(who(environment)), str(os.getpid()), local_time(night.started))
+    try:
+        lease = held.enter_context(night_lease(state_place_of(environment, night.inventory), holder))
+    except StateError as error:
+        night.notes.append(f"there is no lease, and another night may run beside this one: {error.message}")
+        return
+    if lease.before:
+        night.notes.append(f"the night of {lease.before.text} ended without a word; its lease was taken over")
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
+    expect_verification(session, night.orders.limits, night.orders.verification)
+    result = verify_with_memory(session, night.orders.limit, night.orders.verification)
+    night.result, night.document = result, verify_document(result)
+    watcher.verified(result)
+    code = exit_code(result, night.orders.fail_on)
+    return StepOutcome(worst_of(code, _HELD) if result.held else code, verify_ending(result))
+
+
+def _record(session: Session, night: NightRun) -> StepOutcome:
+    """Record the verification, and write its own report at once: what comes later may be killed."""
+    if night.result is None:
+        return _SKIPPED
+    try:
+        night.run = record_verification(session, night.result, night.orders.limits)
+    except NoteError as error:
+        night.run = error.object
+        night.notes.append(error.message)
+    finally:
+        tried(lambda: _report_verification(night))
+    return StepOutcome()
+
+
+def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
+    planned = make_plan(session, night.orders.limit, is_judged=False)
+    night.planned = planned
+    watcher.compared(planned)
+    codes = (
+        HostError.exit_code if planned.unreadable else 0,
+        _HELD if planned.plan.held_back else 0,
+        0 if planned.plan.is_empty else _CHANGES,
+    )
+    code = worst_of(*codes)
+    return StepOutcome(code, plan_ending(planned.plan, judged=False) if code else ())
+
+
+def _report(night: NightRun) -> StepOutcome:
+    if night.orders.report is None:
+        return _SKIPPED
+    _report_verification(night)
+    folder = _folder(night.orders.report)
+    if night.planned is not None:
+        _write(folder / "drift.json", plan_document(night.planned.plan, schema=DRIFT_SCHEMA))
+    return StepOutcome()
+
+
+def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
+    if not night.orders.tells or night.document is None:
+        return _SKIPPED
+    board = switchboard(session)
+    night.notes += board.notes
+    sight = sight_of(session, night.document, night.run, night.drifted)
+    night.sendings = tell_all(board, sight)
+    watcher.notified(night.sendings)
+    if problem := problem_of(night.sendings):
+        raise problem
+    return StepOutcome() if night.sendings else _SKIPPED
+
+
+def _measure(session: Session, night: NightRun) -> StepOutcome:
+    if night.orders.metrics is None:
+        return _SKIPPED
+    # Metrics tell of this night as well: it is kept before them, and once more with what became of them.
+    tried(lambda: _keep(session, night))
+    night.orders.metrics(night.inventory)
+    return StepOutcome()
+
+
+def _conclude(session: Session, night: NightRun) -> None:
+    """Write down that the night is over, for whatever watches nights, and its document."""
+    for work in (lambda: _report_night(night), lambda: _keep(session, night)):
+        outcome, error = tried(work)
+        if error is not None:
+            step = NightStep.RECORD if isinstance(error, StateError) else NightStep.REPORT
+            night.steps.append(StepResult(step, outcome, error))
+
+
+def _keep(session: Session, night: NightRun) -> StepOutcome:
+    keep_night(session.environment, night)
+    return StepOutcome()
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _folder(folder: Path) -> Path:
+    """The folder for reports; it is made.
+
+    Raises:
+        ReportError: it cannot be.
+    """
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"the folder {folder} cannot be made: {error.strerror}", hint=_FULL_HINT) from None
+    return folder
+
+
+def _report_verification(night: NightRun) -> StepOutcome:
+    """Write what was verified, unless that is done."""
+    if night.orders.report is None or night.is_reported:
+        return _SKIPPED
+    if night.result is not None and night.document is not None:
+        from provisioner.report.verify_html import html_page  # noqa: PLC0415 (without --report nobody needs it)
+
+        folder = _folder(night.orders.report)
+        _write(folder / "verify.json", night.document)
+        _write_text(folder / _PAGE, html_page(night.result, night.orders.say))
+        night.is_reported = True
+    return StepOutcome()
+
+
+def _report_night(night: NightRun) -> StepOutcome:
+    if night.orders.report is not None:
+        _write(_folder(night.orders.report) / "nightly.json", night_document(night, everything=False))
+    return StepOutcome()
+
+
+def _write(file: Path, document: Document) -> None:
+    _write_text(file, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+
+
+def _write_text(file: Path, text: str) -> None:
+    """Write a report: readers see the old one or the new one.
+
+    Raises:
+        ReportError: it cannot be written; the old one is untouched.
+    """
+    try:
+        replace_file(file, text.encode(), mode=0o640)
+    except OSError as error:
+        raise ReportError(f"{file} cannot be written: {error.strerror}", hint=_FULL_HINT) from None

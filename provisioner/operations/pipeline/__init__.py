@@ -1,0 +1,1 @@
+"""One command's work: load, check, desire, plan."""

@@ -1,0 +1,699 @@
+"""The order of the stages: a session loads, checks, desires and renders; then plan, verify, keys, site packages."""
+
+from __future__ import annotations
+
+import secrets as random
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import sleep
+from typing import NamedTuple, TypeVar
+
+from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.processes import without_collector
+from provisioner.base.secret import Secret
+from provisioner.base.text import Document, counted, did_you_mean
+from provisioner.desired.limit import Limit, chosen_hosts, key_hosts, known_keys, shut_by, shut_for_site
+from provisioner.desired.recovery_key import recovery_key
+from provisioner.desired.render.host import RenderedFile, render_host
+from provisioner.desired.render.site import SitePackage, Validity, render_closed_site, render_site, with_printed_sheets
+from provisioner.desired.render.templates import Templates
+from provisioner.desired.sites import closed_sites, had_tunnel, site_spec
+from provisioner.desired.spec import HostSpec, LeftOutHost
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.identity import HostKeyScans
+from provisioner.hosts.keys import HostKeys, make_host_keys
+from provisioner.hosts.observe import observe, observe_request
+from provisioner.hosts.runner import ForeignHostError, HostRunner, UnprovedHostError
+from provisioner.inventory.files.edit import write_lock
+from provisioner.inventory.loader.frozen import ValidPart
+from provisioner.inventory.loader.frozen_secrets import valid_secrets
+from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
+from provisioner.inventory.model import (
+    CarrierSecrets,
+    Facility,
+    GatewaySystem,
+    Inventory,
+    InventorySecrets,
+    MediamtxArtefact,
+    Secrets,
+)
+from provisioner.inventory.new_secrets import certified, completed, recorded
+from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
+from provisioner.nodes.settings import routed_by
+from provisioner.operations.pipeline.session import Observing, Session, expect_calls
+from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
+from provisioner.plan.build import Observed, build_plan, changes_of_all
+from provisioner.plan.change import Change, distinct_trust
+from provisioner.plan.diff import changes_of, held_on, with_live_logins
+from provisioner.plan.guards.policy import TRUST, lacking_programs, named
+from provisioner.plan.guards.policy_rules import (
+    MOST_CHANGES,
+    PlanForRego,
+    rego_input,
+    rego_refusals,
+    rego_warnings,
+    too_large,
+)
+from provisioner.verify.memory import Memories
+from provisioner.verify.path_history import EVERYTHING, Orders, Timepiece, Window, last_proof
+from provisioner.verify.paths import select
+from provisioner.verify.requests import ObserveCall
+from provisioner.verify.result import PathVerdict, VerifyResult
+from provisioner.verify.run import verify
+from provisioner.verify.unchecked import with_held, with_shut
+
+T = TypeVar("T")
+
+WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
+"""The time in which paths are verified."""
+_Asked = tuple[dict[str, T], dict[str, HostError]]
+
+
+def key_askers(environment: Mapping[str, str], root: Path) -> HostRunner:
+    """Who asks hosts which key they show: this machine, and hosts of a carrier that has a node that node.
+
+    Args:
+        environment: the caller's (where programs are, the file of nodes).
+        root: the inventory's folder; it need not be there yet.
+
+    Raises:
+        UsageError: the file of nodes cannot be used.
+    """
+    return routed_by(environment, HostKeyScans(environment), root)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, what was read to make it, and the hosts that could not be read."""
+
+    plan: Plan
+    hosts: tuple[HostSpec, ...]
+    facts: Mapping[str, HostFacts]
+    unreadable: Mapping[str, HostError]
+
+    @property
+    def seen(self) -> dict[str, HostItems]:
+        """What was seen on each host, so that one that moves can say what moved."""
+        read = [spec for spec in self.hosts if spec.id in self.facts]
+        names = {spec.id: {peer.public_key: peer.name for peer in spec.tunnel.peers} for spec in read}
+        return {spec.id: seen_of(self.facts[spec.id], names[spec.id]) for spec in read}
+
+    def refuse_foreign(self) -> None:
+        """Refuse to change anything while a host that was chosen is somebody else's.
+
+        Raises:
+            PolicyError: one is.
+        """
+        refuse_foreign(self.unreadable)
+
+    def judged_by_rego(self, session: Session, now: datetime) -> Planned:
+        """This plan, with what Rego rules say of it.
+
+        Raises:
+            InventoryError: they cannot judge any plan.
+        """
+        specs = {spec.id: spec for spec in self.hosts}
+        return replace(self, plan=judged_by_rego(session, self.plan, session.served, specs, now))
+
+    def text(self, key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
+        """The plan as it is saved, sealed with a key; `maker` is who made it."""
+        return saved_text(self.plan, self.seen, key, maker)
+
+
+def judged_by_rego(
+    session: Session, plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime
+) -> Plan:
+    """A plan with what the inventory's Rego rules say of it.
+
+    Args:
+        session: the inventory that has the rules.
+        plan: the plan.
+        inventory: the same one, as far as the plan is about it.
+        hosts: those that the plan is about, by id.
+        now: the moment in which it is judged.
+
+    Raises:
+        InventoryError: the rules cannot judge any plan.
+    """
+    broken = [one for one in session.loaded.problems if one.is_of_rego and one.stops_plans]
+    if not (inventory.rego or broken):
+        return plan
+    from provisioner.inventory.policy_rules.judge import judge  # noqa: PLC0415 (most inventories have no such rules)
+
+    if len(changing := plan.pending) > MOST_CHANGES:
+        return replace(plan, refused=(*plan.refused, too_large(len(changing))))
+    judgement = judge(inventory.rego, session.root, seen_by_rego(plan, inventory, hosts, now))
+    if problems := (*broken, *judgement.problems):
+        message = f"the Rego rules of {session.root} cannot judge a plan: {counted(len(problems), 'problem')}"
+        raise InventoryError(message, problems=problems, hint="correct the places listed; provisioner policy test")
+    verdict = judgement.verdict
+    return replace(
+        plan,
+        refused=(*plan.refused, *rego_refusals(verdict)),
+        warnings=(*plan.warnings, *rego_warnings(verdict.warned)),
+        notes=(*plan.notes, verdict.words),
+        rego=verdict,
+    )
+
+
+def seen_by_rego(plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime) -> Document:
+    """What Rego rules see of a plan; as `judged_by_rego`."""
+    cameras = {name: len(facility.cameras) for name, facility in inventory.facilities.items()}
+    offline = plan.against is not None
+    return rego_input(PlanForRego(inventory.settings.id, plan.changes, hosts, cameras, offline=offline), now)
+
+
+def refuse_foreign(errors: Mapping[str, HostError]) -> None:
+    """Refuse what would change hosts, where one of them is somebody else's.
+
+    Raises:
+        PolicyError: one is; what is to be done about it is in its words.
+    """
+    foreign = [error for _, error in sorted(errors.items()) if isinstance(error, ForeignHostError)]
+    if foreign:
+        others = sorted(error.object for error in foreign[1:])
+        more = f" (and so do {named(others)})" if others else ""
+        raise PolicyError(f"{foreign[0].message}{more}", hint=foreign[0].hint, object=foreign[0].object)
+
+
+# --- plan and apply -------------------------------------------------------------------------------
+
+
+def make_plan(
+    session: Session,
+    limit: Limit,
+    *,
+    allow: Mapping[str, int] | None = None,
+    now: datetime | None = None,
+    lift: Collection[str] = (),
+    is_judged: bool = True,
+    observing: Observing | None = None,
+) -> Planned:
+    """Observe the chosen hosts, compare them with the desired state, and judge the difference.
+
+    Args:
+        session: the inventory.
+        limit: which hosts.
+        allow: limits of the policy that are raised for this plan.
+        now: the moment, for freeze windows; this one where it is left out.
+        lift: paths whose quarantine is lifted.
+        is_judged: whether Rego rules are asked, too; not of what is only to be seen.
+        observing: the hosts of this limit, where they are being read already.
+
+    Raises:
+        InventoryError, SecretsError, RenderError: there is nothing to compare with, or Rego rules cannot judge.
+        UsageError: the limit takes no host.
+    """
+    limit = session.read_limit(limit)
+    hosts = chosen_hosts(session.state, limit)
+    now, allowed = now or datetime.now(UTC), dict(allow or {})
+    called = [spec for spec in hosts if spec.id not in session.introduced]
+    facts, errors = _observed(session, called, allowed.get(TRUST, 0), now, observing)
+    errors |= {spec.id: session.introduced[spec.id] for spec in hosts if spec.id in session.introduced}
+    session.settle(facts)
+    hosts = tuple(_lifting(session.state.hosts[spec.id], lift) for spec in hosts)
+    errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
+    planned = _judged(session, _Looked(limit, hosts, facts, errors), allowed, now)
+    return planned.judged_by_rego(session, now) if is_judged else planned
+
+
+def plan_of_some(session: Session, planned: Planned, hosts: Collection[str], *, allow: Mapping[str, int]) -> Planned:
+    """The plan of some of a plan's hosts, by what was read to make it: no host is asked again.
+
+    Args:
+        session: the one that the plan was made in.
+        planned: the plan.
+        hosts: which of its hosts.
+        allow: limits of the policy that are raised for this plan.
+    """
+    looked = _Looked(
+        Limit({"host": frozenset(hosts)}).by(session.inventory.settings.province_scheme),
+        tuple(spec for spec in planned.hosts if spec.id in hosts),
+        {host: facts for host, facts in planned.facts.items() if host in hosts},
+        {host: error for host, error in planned.unreadable.items() if host in hosts},
+    )
+    now = datetime.now(UTC)
+    return _judged(session, looked, dict(allow), now).judged_by_rego(session, now)
+
+
+class _Looked(NamedTuple):
+    """What was chosen and read of hosts."""
+
+    limit: Limit
+    hosts: tuple[HostSpec, ...]
+    facts: dict[str, HostFacts]
+    errors: dict[str, HostError]
+
+
+def _judged(session: Session, looked: _Looked, allowed: dict[str, int], now: datetime) -> Planned:
+    limit, hosts, facts, errors = looked
+    unreadable = {host: error.message for host, error in errors.items()}
+    unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
+    observed = Observed(
+        session.served,
+        session.state,
+        hosts,
+        session.files,
+        facts,
+        unreadable,
+        unproved=unproved,
+        places=session.loaded.places,
+    )
+    basis = replace(session.basis({}), allow=allowed)
+    with without_collector():
+        plan = build_plan(observed, basis, limit, now, session.commit)
+    lacking = lacking_programs(plan.pending, hosts, facts, partial(_refusal_here, environment=session.environment))
+    return Planned(replace(plan, lacking=lacking), hosts, facts, errors)
+
+
+def _refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
+    from provisioner.hosts.artefact import refusal_here  # noqa: PLC0415 (what downloads takes time to import)
+
+    return refusal_here(artefact, arch, environment)
+
+
+def _lifting(spec: HostSpec, lift: Collection[str]) -> HostSpec:
+    lifted = frozenset(path.name for path in spec.paths if path.name in lift) if lift else frozenset()
+    return replace(spec, lifted=lifted) if lifted else spec
+
+
+def _not_opened(host: LeftOutHost) -> HostError:
+    hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST, or leave the host out with --limit"
+    return HostError(host.reason, hint=hint, object=host.id)
+
+
+def _observed(
+    session: Session, hosts: Sequence[HostSpec], trusted: int, now: datetime, observing: Observing | None
+) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
+    """The facts of hosts; those that do not prove themselves are asked only if somebody said so of them, too.
+
+    What was said covers all that is to be trusted: a number that is meant for something else never reaches a stranger.
+    """
+    if observing is not None and observing.hosts == tuple(hosts):
+        first = facts, errors = observing.wait()
+    else:
+        # While their files are rendered.
+        expect_calls(session, hosts)
+        first = facts, errors = observe(hosts, session.files, session.runner)
+    unproved = _unproved(hosts, errors)
+    if not unproved or _number_trusted_anew(session, hosts, facts, now) + len(unproved) > trusted:
+        return first
+    return _joined(first, observe(unproved, session.files, session.runner, unproved=True))
+
+
+def _number_trusted_anew(
+    session: Session, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts], now: datetime
+) -> int:
+    read = [spec for spec in hosts if spec.id in facts]
+    with without_collector():
+        return len(distinct_trust(changes_of_all(read, session.files, facts, now)))
+
+
+def _unproved(hosts: Sequence[HostSpec], errors: Mapping[str, HostError]) -> list[HostSpec]:
+    return [spec for spec in hosts if isinstance(errors.get(spec.id), UnprovedHostError)]
+
+
+def _joined(first: _Asked[T], again: _Asked[T]) -> _Asked[T]:
+    """What hosts answered, and the error of each that did not, after some of them were asked again."""
+    answered, errors = again
+    return first[0] | answered, {host: error for host, error in first[1].items() if host not in answered} | errors
+
+
+def new_run_id() -> str:
+    """A run's id: when it began, and what tells it from another one."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
+
+
+def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFile, ...]]:
+    """Every file of the chosen hosts.
+
+    Raises:
+        InventoryError, SecretsError, RenderError: there is nothing to render, or it cannot be.
+        UsageError: the limit takes no host.
+    """
+    hosts = chosen_hosts(session.state, session.read_limit(limit))
+    return {spec.id: session.files[spec.id] for spec in hosts}
+
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+class PathsToVerify(NamedTuple):
+    """The paths that a verification speaks of, by name, and what their memories are called."""
+
+    names: tuple[str, ...]
+    memories: tuple[str, ...]
+
+
+def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
+    """All paths that a verification speaks of, those of hosts whose secrets stayed shut among them.
+
+    Raises:
+        InventoryError, SecretsError, UsageError: as `verify_inventory`.
+    """
+    limit = session.read_limit(limit)
+    shut = [p.name for h in session.left_out(limit) for p in h.paths if limit.takes_left_out_path(h, p)]
+    targets = select(session.state, limit)
+    names = (*(target.path.name for target in targets), *shut)
+    return PathsToVerify(names, (*(target.remembered_as for target in targets), *shut))
+
+
+def windows_of(session: Session) -> tuple[Window, ...]:
+    """The maintenance windows of a session's inventory, as verdicts know them."""
+    return tuple(
+        Window(
+            begin=window.begin,
+            until=window.until,
+            reason=window.reason,
+            facilities=frozenset(window.facilities),
+            hosts=frozenset(window.hosts),
+            carriers=frozenset(window.carriers),
+            everything=window.everything,
+        )
+        for window in session.inventory.maintenance
+    )
+
+
+def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING) -> VerifyResult:
+    """Check every chosen path on its relay and from its centres.
+
+    Args:
+        session: the inventory.
+        limit: which paths.
+        orders: how far it goes, and what earlier verifications left.
+
+    Raises:
+        InventoryError, SecretsError, RenderError: there is nothing to check against.
+        UsageError: no path is chosen.
+    """
+    read: dict[str, HostFacts] = {}
+    limit = session.read_limit(limit)
+    targets = select(session.state, limit)
+    asked = {spec.id: spec for target in targets for spec in (target.relay, *target.centres)}
+    # A limit's hosts alone: of a country all others would take longer than these.
+    files = {host: render_host(spec, session.templates) for host, spec in asked.items()}
+
+    def compare(facts: HostFacts) -> tuple[Change, ...]:
+        # Of what is held alone more is asked later on: a country's facts are let go of, one host after the other.
+        if session.held:
+            read[facts.host] = facts
+        for host, spec in with_live_logins([asked[facts.host]], {facts.host: facts}).items():
+            asked[host], files[host] = spec, render_host(spec, session.templates)
+        return changes_of(asked[facts.host], files[facts.host], facts)
+
+    result = verify(
+        targets,
+        session.runner,
+        observe={host: ObserveCall(*observe_request(spec, files[host])) for host, spec in asked.items()},
+        compare=compare,
+        watch=WATCH,
+        orders=replace(orders, windows=windows_of(session)),
+    )
+    left_out = [(h, [p.name for p in h.paths if limit.takes_left_out_path(h, p)]) for h in session.left_out(limit)]
+    shut = with_shut(result, left_out)
+    proved = replace(shut, paths=tuple(_with_last_proof(path, orders.memories) for path in shut.paths))
+    return _with_held(session, limit, proved, read)
+
+
+def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
+    """A path that was not looked at, with what is remembered of it."""
+    if path.checked_at is not None or path.last_proof is not None or path.path not in memories:
+        return path
+    return replace(path, last_proof=last_proof(memories[path.path]))
+
+
+def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
+    """What was found, and what is live of facilities that are held."""
+    relays = [(session.state.hosts[host], facts) for host, facts in sorted(read.items())]
+    on = {spec.id: held_on(spec, facts) for spec, facts in relays}
+    held = [o for o in session.held.values() if limit.takes_held(o, [host for host, ids in on.items() if o.id in ids])]
+    names = frozenset(name for one in held for name in one.names)
+    chosen = {s.id: frozenset(path for path, of in f.held.paths.items() if of in names) for s, f in relays}
+    return with_held(result, relays, chosen, held)
+
+
+# --- keys and site packages -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KeysMade:
+    """What `keys init` did: files written, hosts asked, hosts that did not answer, files that stayed shut.
+
+    Attributes:
+        site_packages: by relay whose key is new, the sites whose gateways were installed with the one before.
+        held: facilities with errors of their own: nothing is made for them, and nothing of theirs is lost.
+        foreign: the hosts that belong to somebody else, and were sent nothing.
+        sealed: the relays whose box is new.
+        recoverable: whether the inventory has a recovery key.
+        unvouched: whether relays sealed nothing, as it was not to be seen who wrote it.
+        digest_key: the vault's, by which what was done is recorded; None where that file stayed shut.
+        drawn: the facilities whose pre-shared keys are new.
+        drawn_to_push: the facilities that push whose logins are new.
+    """
+
+    written: tuple[Path, ...]
+    hosts: tuple[str, ...]
+    unreadable: Mapping[str, HostError]
+    shut: Mapping[str, str]
+    site_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held: tuple[HeldFacility, ...] = ()
+    foreign: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
+    recoverable: bool = False
+    unvouched: bool = False
+    digest_key: Secret | None = field(default=None, repr=False)
+    drawn: tuple[str, ...] = ()
+    drawn_to_push: tuple[str, ...] = ()
+
+
+def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
+    """Let hosts make their keys, record the public halves in the lock, draw the vault's secrets.
+
+    Args:
+        session: the inventory.
+        allow: `trust` says how many hosts need not prove that they were managed before.
+        who: who does it, for the mark of whose the hosts are.
+
+    Raises:
+        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
+        PolicyError: the recovery key was not written by anybody with this vault.
+    """
+    tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
+    unread = session.part(tolerate)
+    tolerate = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
+    part, old = valid_secrets(session.root, session.passwords, unread, tolerate=tolerate)
+    inventory = part.inventory
+    recovery = recovery_key(inventory.settings, old)
+    apart = carriers_apart(session.root, session.passwords, inventory.carriers)
+    new = completed(inventory, old, apart, held=unread.names)
+    hosts = key_hosts(inventory, new)
+    written = []
+    if new.digest_key is not None and write_inventory_secrets(
+        session.root, InventorySecrets(digest_key=new.digest_key, hubs=new.hubs), session.passwords
+    ):
+        written.append(session.root / "secrets/inventory.yml")
+    for carrier, secrets in new.carriers.items():
+        if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
+            written.append(session.root / f"secrets/carriers/{carrier}.yml")
+    # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
+    order = _KeysOrder(known_keys(inventory), (allow or {}).get(TRUST, 0), who, recovery)
+    made, errors = _keys_of(session, hosts, order)
+    errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
+    lock = recorded(certified(inventory, new, datetime.now(UTC)), {host: k.recorded for host, k in made.items()})
+    if lock != inventory.allocations:
+        written.append(write_lock(session.root, lock))
+    packages = _packages_before(inventory, made)
+    before = inventory.allocations.relays
+    sealed = tuple(sorted(relay for relay, of in lock.relays.items() if of.sealed_key != before[relay].sealed_key))
+    held = tuple(part.held.values())
+    foreign = tuple(sorted(host for host, error in errors.items() if isinstance(error, ForeignHostError)))
+    recoverable = inventory.settings.recovery is not None
+    return KeysMade(
+        tuple(written),
+        tuple(sorted(made)),
+        errors,
+        dict(sorted(old.shut.items())),
+        packages,
+        held,
+        foreign,
+        sealed,
+        recoverable,
+        unvouched=recoverable and not recovery,
+        digest_key=new.digest_key,
+        drawn=_drawn(old, new, lambda of: of.site_psks),
+        drawn_to_push=_drawn(old, new, lambda of: of.publish_keys),
+    )
+
+
+def _drawn(old: Secrets, new: Secrets, keys_of: Callable[[CarrierSecrets], Mapping[str, Secret]]) -> tuple[str, ...]:
+    """The facilities whose keys of a kind were drawn just now."""
+    known = {(carrier, name) for carrier, of in old.carriers.items() for name in keys_of(of)}
+    every = {(carrier, name) for carrier, of in new.carriers.items() for name in keys_of(of)}
+    return tuple(sorted({name for _, name in every - known}))
+
+
+def _with_restoration(inventory: Inventory, error: HostError) -> HostError:
+    """The error of a relay that proves nothing, with what to do where its key can be restored: nothing of it is new."""
+    relay = inventory.allocations.relays.get(error.object)
+    if not isinstance(error, UnprovedHostError) or relay is None or relay.sealed_key is None or not relay.public_key:
+        return error
+    hint = f"if it is new hardware in a dead relay's place: provisioner relay restore {error.object} --allow trust=1"
+    return UnprovedHostError(error.message, hint=hint, object=error.object)
+
+
+def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict[str, tuple[str, ...]]:
+    """The sites whose package has another key of their relay than the one that it has just made.
+
+    A gateway has its own key from a package, and no package is made before its relay has a key.
+    """
+    recorded, sites = inventory.allocations.relays, defaultdict[str, list[str]](list)
+    for connection in inventory.connections:
+        relay, gateway = connection.relay, connection.gateway
+        new = relay in made and relay in recorded and not recorded[relay].public_key
+        if new and gateway.public_key and connection.plan.access.has_tunnel:
+            sites[relay].append(connection.facility.id)
+    return {relay: tuple(sorted(names)) for relay, names in sorted(sites.items())}
+
+
+@dataclass(frozen=True)
+class _KeysOrder:
+    """What hosts are asked keys with: recorded keys with whose they are, how many are trusted, who asks, recovery."""
+
+    known: Mapping[str, str]
+    trusted: int
+    who: str
+    recovery: str
+
+
+def _keys_of(
+    session: Session, specs: Sequence[HostSpec], order: _KeysOrder
+) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
+    """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
+    make = partial(make_host_keys, known=order.known, who=order.who, recovery=order.recovery)
+    first = make(specs, session.runner, session.templates)
+    # One whose key is recorded was managed before: what does not prove that is no new host.
+    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in order.known.values()]
+    if not 0 < len(unproved) <= order.trusted:
+        return first
+    return _joined(first, make(unproved, session.runner, session.templates, unproved=True))
+
+
+@dataclass(frozen=True)
+class SitePackages:
+    """The package of each facility, and the facilities whose secrets stayed shut, with what would have to be opened.
+
+    `held` are facilities with errors of their own, for which there is none. `inventory` is the one that they are of,
+    and `digest_key` the vault's; None where that file stayed shut, or none was opened.
+    """
+
+    files: Mapping[str, SitePackage]
+    shut: Mapping[str, tuple[str, ...]]
+    held: tuple[HeldFacility, ...] = ()
+    inventory: Inventory | None = None
+    digest_key: Secret | None = field(default=None, repr=False)
+
+
+def site_packages(session: Session, facilities: Sequence[str], valid: Validity) -> SitePackages:
+    """The package of each named facility, or of every rendered one; that of a closed one takes its gateway down.
+
+    Args:
+        session: the inventory's.
+        facilities: which; none for every rendered one.
+        valid: the days on which they may be installed.
+
+    Raises:
+        UsageError: there is no such facility, or it is neither rendered nor closed.
+        SecretsError: a named facility's secrets stayed shut, or everybody's did.
+        InventoryError: a named facility is held.
+    """
+    part = session.part({GATEWAY_KEY_MISSING})
+    _refuse_held(part, facilities)
+    inventory = part.inventory
+    rendered = {facility.id: facility for facility in inventory.rendered_facilities}
+    unknown = sorted(set(facilities) - set(rendered) - (closed_sites(inventory) - part.names))
+    if unknown:
+        raise UsageError(
+            f"{unknown[0]} is no facility with an agreed plan that is open, nor a closed one",
+            hint=did_you_mean(
+                unknown[0],
+                sorted(rendered),
+                f"open are: {', '.join(rendered) or 'none'}; the package of a closed one takes its gateway down",
+            ),
+            object=unknown[0],
+        )
+    chosen = tuple(facilities) or tuple(rendered)
+    # A package that takes a gateway down, or is a sheet, holds no secret: the vault stays closed.
+    up = [name for name in chosen if name in rendered and _holds_secrets(rendered[name])]
+    secrets, held = Secrets(), part
+    if up or not facilities:
+        held, secrets = valid_secrets(session.root, session.passwords, part)
+        # A package has no login of a camera, but where its site pushes: without one there it can be made all the same.
+        pushing = {name for name, one in rendered.items() if _pushes(one)}
+        held = replace(
+            held, held={n: o for n, o in held.held.items() if n in part.held or _lacks_keys(o) or n in pushing}
+        )
+        _refuse_held(held, facilities)
+    shut = {name: files for name in up if (files := shut_for_site(secrets, rendered[name]))}
+    if shut and (facilities or len(shut) == len(chosen)):
+        name, files = next(iter(shut.items()))
+        hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
+        raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
+    packages = {
+        name: with_printed_sheets(
+            _package(inventory, secrets, rendered[name], session.templates, valid)
+            if name in rendered
+            else render_closed_site(name, session.templates, _system_of(inventory, name))
+        )
+        for name in chosen
+        if name not in shut and name not in held.held
+    }
+    left_out = () if facilities else tuple(held.held.values())
+    return SitePackages(packages, shut, left_out, inventory, secrets.digest_key)
+
+
+def _package(
+    inventory: Inventory, secrets: Secrets, facility: Facility, templates: Templates, valid: Validity
+) -> SitePackage:
+    spec = site_spec(inventory, secrets, facility)
+    # What led to its devices before goes; what does now is the carrier's, and stands on the sheet.
+    takes_down = had_tunnel(inventory, facility)
+    files = render_site(spec, templates, valid, takes_down=takes_down)
+    return SitePackage(files, takes_down, spec.system, spec.changes_key, valid.until)
+
+
+def _holds_secrets(facility: Facility) -> bool:
+    return any(plan.access.has_tunnel for plan in facility.carried_plans) or _pushes(facility)
+
+
+def _pushes(facility: Facility) -> bool:
+    return any(plan.access.is_pushed for plan in facility.carried_plans)
+
+
+def _system_of(inventory: Inventory, facility: str) -> GatewaySystem:
+    """What the gateway of a facility runs; of one that has left the inventory, what most do."""
+    known = inventory.facilities.get(facility)
+    return known.gateway.system if known and known.gateway else GatewaySystem.LINUX
+
+
+def _lacks_keys(held: HeldFacility) -> bool:
+    return any(problem.code == SECRETS_MISSING for problem in held.problems)
+
+
+def _refuse_held(part: ValidPart, facilities: Sequence[str]) -> None:
+    """Refuse to work on a facility that is held, where it was named.
+
+    Raises:
+        InventoryError: with its problems.
+    """
+    for name in facilities:
+        if name in part.held:
+            message = f"facility {name} is held: its own files have errors"
+            raise InventoryError(
+                message, problems=part.held[name].problems, hint="correct the places listed", object=name
+            )

@@ -1,0 +1,274 @@
+"""How available what was: the kept verdicts of an inventory's runs, asked for a span."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provisioner.base.errors import ProvisionerError, UsageError
+from provisioner.base.processes import in_parallel
+from provisioner.base.service import Stage, at_stage
+from provisioner.base.text import did_you_mean, printable
+from provisioner.desired.limit import Limit
+from provisioner.inventory.loader.load import load_settings
+from provisioner.inventory.model import AgreedAvailability
+from provisioner.record.availability.measured import (
+    AgreedLevels,
+    GroupedBy,
+    GroupTimes,
+    Measured,
+    ShareRow,
+    Span,
+    facility_of,
+    group_times,
+    share_rows,
+    together,
+)
+from provisioner.record.availability.months import cell_groups, months_within
+from provisioner.record.place import StatePlace, state_place_of
+
+if TYPE_CHECKING:
+    from provisioner.record.month_sums import SummedSpan
+
+# From so much on, other processes help: to start them takes as long as to read some hundred rows.
+_MANY_ROWS: Final = 2_000
+_MANY_PIECES: Final = 4
+
+
+@dataclass(frozen=True)
+class AvailabilityAsked:
+    """What is asked for.
+
+    Attributes:
+        span: of which time; it ends no later than what was known.
+        as_of: what was known at that moment.
+        before: whether the span of the same length just before it is asked for, too.
+        is_strict: whether a limit is refused that takes nothing of the record; else nothing is measured.
+    """
+
+    span: Span
+    as_of: datetime
+    by: GroupedBy = GroupedBy.FACILITY
+    limit: Limit = field(default_factory=Limit)
+    before: bool = False
+    is_strict: bool = True
+
+
+@dataclass(frozen=True)
+class AvailabilityReport:
+    """What came of it.
+
+    Attributes:
+        rows: the worst first.
+        total: all of them together.
+        longest: how long a look stands for at most.
+        place: where the history is.
+        damaged: records that could not be read.
+        unknown: what levels are agreed for and no path is kept of.
+    """
+
+    asked: AvailabilityAsked
+    rows: tuple[ShareRow, ...]
+    total: ShareRow
+    longest: timedelta
+    place: StatePlace
+    damaged: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def availability_of(root: Path, environment: Mapping[str, str], asked: AvailabilityAsked) -> AvailabilityReport:
+    """Ask how available what was. No host is asked, no facility's file is read and no vault opened.
+
+    Args:
+        root: the inventory's folder.
+        environment: the caller's environment (where the history is).
+        asked: what is asked for.
+
+    Raises:
+        InventoryError: its settings cannot be understood.
+        UsageError: nothing is chosen, or what names it is unknown.
+        StateError: there is a history, and it cannot be read.
+    """
+    settings = load_settings(root)
+    policy = settings.policy.availability
+    place, longest = state_place_of(environment, settings.id), timedelta(hours=policy.longest_hours)
+    limit = asked.limit.by(settings.province_scheme)
+    reader = _Reader(place, longest, limit, asked.by)
+    spans = (asked.span, *([_before(asked.span)] if asked.before else []))
+    with at_stage(Stage.RECORD):
+        now, *earlier = reader.kept(spans)
+    if asked.is_strict:
+        _refuse_unknown(limit, now)
+    before = earlier[0].times if earlier else None
+    agreed = AgreedLevels(policy.percent, policy.carriers, policy.facilities)
+    return AvailabilityReport(
+        asked,
+        share_rows(asked.by, now.times, agreed, before),
+        _total(now.times, AgreedLevels(policy.percent), before),
+        longest,
+        place,
+        tuple(sorted({*now.damaged, *(earlier[0].damaged if earlier else ())})),
+        tuple(_not_kept(policy, now)) if not asked.limit.wanted else (),
+    )
+
+
+def _before(span: Span) -> Span:
+    return Span(span.begin - (span.until - span.begin), span.begin)
+
+
+def _total(times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mapping[str, GroupTimes] | None) -> ShareRow:
+    """All groups together; where there is none nothing is agreed, either."""
+    if not times:
+        return ShareRow(GroupedBy.ALL.value, 0, Measured())
+    earlier = None if before is None else {GroupedBy.ALL.value: together(before.values())}
+    (total,) = share_rows(GroupedBy.ALL, {GroupedBy.ALL.value: together(times.values())}, agreed, earlier)
+    return total
+
+
+def _not_kept(policy: AgreedAvailability, kept: _Kept) -> Iterable[str]:
+    yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - kept.carriers))
+    yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - kept.facilities))
+
+
+def _refuse_unknown(limit: Limit, kept: _Kept) -> None:
+    for kind, wanted in sorted(limit.wanted.items()):
+        if kind == "host":
+            hint = "choose a carrier, a province or a facility"
+            raise UsageError("a host has no availability of its own", hint=hint)
+        known = {"province": kept.provinces, "carrier": kept.carriers}.get(kind, kept.facilities)
+        for name in sorted(wanted - known) if kind != "province" or not limit.parts & known else ():
+            hint = did_you_mean(name, sorted(known), "--by facility shows what is kept; a longer span may have it")
+            message = f"no verdict on {kind} {printable(name, 80)} is kept of that time"
+            raise UsageError(message, hint=hint, object=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a span, or of a part of the country in it.
+
+    Attributes:
+        times: how long groups of the chosen paths were what.
+        provinces, carriers, facilities: those of all paths.
+        damaged: records that could not be read.
+    """
+
+    times: Mapping[str, GroupTimes]
+    provinces: frozenset[str] = frozenset()
+    carriers: frozenset[str] = frozenset()
+    facilities: frozenset[str] = frozenset()
+    damaged: tuple[str, ...] = ()
+
+
+def _joined(parts: Sequence[_Kept]) -> _Kept:
+    """Several parts of the country in one."""
+    times: dict[str, GroupTimes] = {}
+    for part in parts:
+        for name, group in part.times.items():
+            times[name] = together((times[name], group)) if name in times else group
+    return _Kept(
+        times,
+        frozenset().union(*(part.provinces for part in parts)),
+        frozenset().union(*(part.carriers for part in parts)),
+        frozenset().union(*(part.facilities for part in parts)),
+        tuple(name for part in parts for name in part.damaged),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What is read at once: the paths of a span whose names begin with a prefix; `newest` is the last entry of it."""
+
+    span: Span
+    prefix: str
+    newest: int | None = None
+
+
+class _Reader:
+    """How long groups of the paths that a limit takes were what."""
+
+    def __init__(self, place: StatePlace, longest: timedelta, limit: Limit, by: GroupedBy) -> None:
+        self._place, self._longest, self._limit, self._by = place, longest, limit, by
+
+    def kept(self, spans: Sequence[Span]) -> list[_Kept]:
+        """What is kept of each span; of much the provinces are worked out side by side.
+
+        Raises:
+            StateError: there is a history, and it cannot be read.
+        """
+        summed = [self._summed(span) for span in spans]
+        pieces = [self._pieces(span, known) for span, known in zip(spans, summed, strict=True)]
+        every = [piece for of_span in pieces for piece in of_span]
+        # Of provinces that were asked for by name nobody has counted the rows.
+        many = len(every) >= _MANY_PIECES and any(piece.newest is not None for piece in every)
+        done = list(in_parallel(self._read_unless_it_fails, every)) if many else []
+        known = dict(zip(every, done, strict=False))
+        return [
+            _joined([*self._by_months(span, of), *(known.get(piece) or self._read(piece) for piece in of_span)])
+            for span, of, of_span in zip(spans, summed, pieces, strict=True)
+        ]
+
+    def _summed(self, span: Span) -> SummedSpan | None:
+        """What the sums of months tell of a span: nothing of single cameras."""
+        if self._by is GroupedBy.CAMERA or not months_within(span):
+            return None
+        from provisioner.record.month_sums import read_summed  # noqa: PLC0415 (the database's library takes time)
+
+        return read_summed(self._place, span, self._longest, self._provinces)
+
+    def _by_months(self, span: Span, summed: SummedSpan | None) -> Iterator[_Kept]:
+        for name, province in summed.provinces.items() if summed else ():
+            cells = province.times.cells
+            yield _Kept(
+                cell_groups(self._by, province.paths, province.times, span, self._taken),
+                frozenset({name} if cells else ()),
+                frozenset(carrier for _, carrier in cells),
+                frozenset(facility_of(place) for place, _ in cells),
+            )
+
+    def _pieces(self, span: Span, summed: SummedSpan | None) -> list[_Piece]:
+        if summed is not None:
+            return [_Piece(span, f"{name}/", summed.newest) for name in summed.others]
+        from provisioner.record.verdicts import read_extent  # noqa: PLC0415 (the database's library takes time)
+
+        if self._provinces:
+            return [_Piece(span, f"{name}/") for name in self._provinces]
+        extent = read_extent(self._place, span, self._longest)
+        if extent is None or extent.rows < _MANY_ROWS:
+            return [_Piece(span, "")]
+        return [_Piece(span, f"{name}/", extent.newest) for name in extent.provinces]
+
+    def _read_unless_it_fails(self, piece: _Piece) -> _Kept | None:
+        """What is kept of a piece; None where it cannot be read: whoever reads it again says why."""
+        try:
+            return self._read(piece)
+        except ProvisionerError:
+            return None
+
+    def _read(self, piece: _Piece) -> _Kept:
+        from provisioner.record.verdicts import read_span  # noqa: PLC0415 (the database's library takes time)
+
+        looks = read_span(self._place, piece.prefix, piece.span, self._longest, piece.newest)
+        tables = looks.tables.values()
+        return _Kept(
+            group_times(self._by, tables, piece.span, self._longest, self._taken),
+            frozenset(name for name, table in looks.tables.items() if table.paths),
+            frozenset(carrier for table in tables for carrier in table.carriers),
+            frozenset(facility_of(path) for table in tables for path in table.paths),
+            tuple(looks.damaged),
+        )
+
+    @property
+    def _provinces(self) -> Sequence[str]:
+        """The provinces that are asked for by name; none where that is all of them."""
+        wanted = self._limit.wanted.get("province")
+        return sorted({*wanted, *self._limit.parts}) if wanted else ()
+
+    @property
+    def _taken(self) -> Callable[[str, str], bool] | None:
+        return self._takes if self._limit.wanted.keys() - {"province"} else None
+
+    def _takes(self, path: str, carrier: str) -> bool:
+        return self._limit.takes({"facility": (facility_of(path),), "carrier": (carrier,)})

@@ -1,0 +1,453 @@
+"""Two revisions compared where they differ: of a country's edit few hosts have anything to show.
+
+What did not move is known by Git's names of contents, and is neither built, rendered nor compared. That is done only
+where it comes to the same as comparing everything: both revisions are without errors, and between them nothing moved
+but facilities, their entries in the lock, orders, designations and encrypted files. Of anything else, or where
+something is odd, `compare_part` says so by None, and everything is compared.
+
+Two revisions of an inventory compared, without hosts and without the vault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from provisioner.base.errors import InventoryError, Problem, Severity
+from provisioner.base.files import read_regular
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.processes import without_collector
+from provisioner.desired.limit import Limit, chosen_hosts, names_of_held
+from provisioner.desired.render.host import RenderedFile, render_host
+from provisioner.desired.render.templates import Templates
+from provisioner.desired.spec import DesiredState, HostSpec
+from provisioner.desired.state import NOTHING_HELD, desired_state
+from provisioner.inventory import rules
+from provisioner.inventory.files.layout import LOCK_NAME, File, layout_of, secret_files_of
+from provisioner.inventory.files.positions import Places
+from provisioner.inventory.files.revision import Tree, object_name, revision, tree_of
+from provisioner.inventory.loader.frozen import partition
+from provisioner.inventory.loader.load import Loaded, check, digest_of, load
+from provisioner.inventory.loader.secrets import encrypted_bytes
+from provisioner.inventory.loader.site import (
+    MAX_ENCRYPTED_BYTES,
+    MAX_LOCK_BYTES,
+    Site,
+    bytes_of,
+    content_of,
+    read,
+    read_site,
+    validated_text,
+)
+from provisioner.inventory.model import Allocations, Designations, Facility, Frame, Instructions, Inventory
+from provisioner.inventory.outline import Outline
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import judged_by_rego
+from provisioner.plan import Against, Basis, Plan
+from provisioner.plan.build import OUTSIDE, Observed, build_plan
+from provisioner.plan.diff import changes_of
+from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_held, without
+
+_SECRETS = "secrets/"
+_FACILITIES = "facilities/"
+_FRAME_FILES = frozenset({LOCK_NAME, "instructions.yml", "designations.yml"})
+
+
+def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan | None:
+    """What `compare` comes to, of the hosts that may differ; None where everything has to be compared.
+
+    Args:
+        session: the inventory as it is in its folder.
+        name: the older revision.
+        limit: which hosts.
+        allow: limits of the policy that are raised.
+        now: the moment, for freeze windows.
+
+    Raises:
+        UsageError: there is no such revision, or the limit takes no host.
+    """
+    limit_cuts_hosts = limit.by_site
+    loaded = session.loaded
+    if limit_cuts_hosts or loaded.frame is None or _has_errors(check(loaded)):
+        return None
+    tree = tree_of(session.root, name)
+    objects = _objects_of(session.root, loaded, next(iter(tree.objects.values())))
+    if objects is None:
+        return None
+    moved = {p for p in objects.keys() | tree.objects.keys() if objects.get(p) != tree.objects.get(p)}
+    if not all(map(_is_simple, moved)):
+        return None
+    with tree.laid_out(moved & tree.objects.keys()) as folder, without_collector():
+        new = _Revision(loaded.frame, loaded.outlines, loaded.contents(), loaded.facility)
+        old = _older(folder, new, moved, tree, session)
+        if old is None:
+            return None
+        return _compared(session, (old, new), (tree, objects), limit, (dict(allow), now))
+
+
+def _has_errors(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)
+
+
+def _is_simple(path: str) -> bool:
+    return path.startswith((_SECRETS, _FACILITIES)) or path in _FRAME_FILES
+
+
+def _objects_of(root: Path, loaded: Loaded, like: str) -> dict[str, str] | None:
+    """Git's name of what each file holds; None where one is not as it was loaded."""
+    objects = {}
+    for relative, digest in loaded.digests.items():
+        try:
+            data = _bytes(root, relative)
+        except OSError:
+            return None
+        if hashlib.sha256(data).hexdigest() != digest:
+            return None
+        objects[relative] = object_name(data, like)
+    return objects
+
+
+def _bytes(root: Path, relative: str) -> bytes:
+    most = MAX_ENCRYPTED_BYTES if relative.startswith(_SECRETS) else MAX_LOCK_BYTES
+    return read_regular(root / relative, most=most)
+
+
+# --- the older revision ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Revision:
+    """A revision, as far as it is looked at.
+
+    Attributes:
+        frame: the inventory without its facilities.
+        outlines: all facilities in outline.
+        contents: the digests of what its files say, by path.
+        facility: builds one.
+    """
+
+    frame: Frame
+    outlines: Mapping[str, Outline]
+    contents: Mapping[str, str]
+    facility: object
+
+    def build(self, name: str) -> Facility:
+        """One of its facilities."""
+        return self.facility(name)  # type: ignore[no-any-return, operator]
+
+    def reduced_to(self, names: Collection[str]) -> Inventory:
+        """The inventory with some of its facilities alone."""
+        facilities = {name: self.build(name) for name in sorted(names) if name in self.outlines}
+        return Inventory.model_construct(**dict(self.frame), facilities=facilities)
+
+
+def _older(folder: Path, new: _Revision, moved: Collection[str], tree: Tree, session: Session) -> _Revision | None:
+    """The older revision: the new one with what moved as it was; None where that is not without errors."""
+    layout = layout_of(folder)
+    if layout.problems or {file.relative for file in layout.files} != set(moved) & tree.objects.keys():
+        return None
+    sites = {f: read_site(f, session.today) for f in layout.files if f.model is Facility}
+    frame = _older_frame(new.frame, [f for f in layout.files if f.relative in _FRAME_FILES], moved, tree)
+    if frame is None or any(site.faults or _has_errors(site.problems) for site in sites.values()):
+        return None
+    outlines = _older_outlines(new.outlines, sites.values(), moved)
+    if outlines is None:
+        return None
+    view = rules.View(frame, outlines, Places({}), session.today)
+    if _has_errors(rules.check_across(view)):
+        return None
+    contents = {path: content for path, content in new.contents.items() if path not in moved}
+    contents |= {file.relative: _content(file, sites.get(file)) for file in layout.files}
+    texts = {site.outline.id: site.text for site in sites.values() if site.outline}
+
+    def build(name: str) -> Facility:
+        return validated_text(Facility, texts[name]) if name in texts else new.build(name)
+
+    return _Revision(frame, outlines, contents, build)
+
+
+def _older_frame(frame: Frame, files: Iterable[File], moved: Collection[str], tree: Tree) -> Frame | None:
+    changes: dict[str, object] = {}
+    if LOCK_NAME in moved and LOCK_NAME not in tree.objects:
+        changes["allocations"] = Allocations()
+    for file in files:
+        content = read(file, bytes_of(file))
+        model = content.model
+        if content.problems:
+            return None
+        if isinstance(model, Allocations):
+            changes["allocations"] = model
+        elif isinstance(model, Instructions):
+            changes["instructions"] = model.instructions
+        elif isinstance(model, Designations):
+            changes["designations"] = model.designations
+    if any(path in moved and path not in tree.objects for path in _FRAME_FILES - {LOCK_NAME}):
+        return None
+    return Frame.model_construct(**(dict(frame) | changes))
+
+
+def _older_outlines(
+    outlines: Mapping[str, Outline], sites: Iterable[Site], moved: Collection[str]
+) -> dict[str, Outline] | None:
+    gone = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
+    older = {name: outline for name, outline in outlines.items() if name not in gone}
+    for site in sites:
+        if site.outline is None or site.outline.id in older:
+            return None
+        older[site.outline.id] = site.outline
+    return dict(sorted(older.items()))
+
+
+def _content(file: File, site: Site | None) -> str:
+    if site is not None:
+        return site.content
+    data = _bytes(file.root, file.relative)
+    digest = hashlib.sha256(data).hexdigest()
+    return content_of(read(file, data).text, digest) if file.model else digest
+
+
+# --- the hosts that may differ --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What an edit may move.
+
+    Attributes:
+        old: the older revision, and `new` the new one.
+        facilities: those that differ, or whose entries in the lock do, or that have older names.
+    """
+
+    old: _Revision
+    new: _Revision
+    facilities: frozenset[str]
+
+    @cached_property
+    def relays(self) -> frozenset[str]:
+        """The relays that carry those, before or after."""
+        listed = (r.outlines[name] for r in (self.old, self.new) for name in self.facilities if name in r.outlines)
+        return frozenset(relay for outline in listed for relay in outline.relays)
+
+    @cached_property
+    def built(self) -> frozenset[str]:
+        """The facilities that have to be built: those, and all that their relays carry."""
+        beside = (
+            name
+            for revision in (self.old, self.new)
+            for name, outline in revision.outlines.items()
+            if any(relay in self.relays for relay in outline.relays)
+        )
+        return self.facilities.union(beside)
+
+    @property
+    def served_elsewhere(self) -> int:
+        """How many paths the others have."""
+        others = (outline for name, outline in self.new.outlines.items() if name not in self.built)
+        return sum(outline.paths for outline in others if outline.rendered)
+
+
+def _scope(old: _Revision, new: _Revision, moved: Iterable[str]) -> _Scope | None:
+    was, is_now = old.frame.allocations, new.frame.allocations
+    if (was.relays, was.centres, was.protected) != (is_now.relays, is_now.centres, is_now.protected):
+        return None
+    if any(centre.hub for revision in (old, new) for centre in revision.frame.centres.values()):
+        # A hub has something of every facility.
+        return None
+    names = {path.rpartition("/")[2].removesuffix(".yml") for path in moved if path.startswith(_FACILITIES)}
+    if was is not is_now:
+        names |= {n for n in was.sites.keys() | is_now.sites.keys() if was.sites.get(n) != is_now.sites.get(n)}
+    # Paths with older names are served under those, too: they are counted where they are built.
+    names |= {move.new.split("/")[1] for move in new.frame.settings.moved if "/" in move.new}
+    return _Scope(old, new, frozenset(names))
+
+
+@dataclass(frozen=True)
+class _Hosts:
+    """The hosts of a revision that are rendered."""
+
+    state: DesiredState
+    files: dict[str, tuple[RenderedFile, ...]]
+
+    @classmethod
+    def of(cls, inventory: Inventory, hosts: Collection[str], templates: Templates) -> _Hosts:
+        state = desired_state(inventory, placeholders(inventory))
+        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items() if host in hosts})
+
+
+def _compared(
+    session: Session,
+    revisions: tuple[_Revision, _Revision],
+    recorded: tuple[Tree, Mapping[str, str]],
+    limit: Limit,
+    how: tuple[dict[str, int], datetime],
+) -> Plan | None:
+    (old, new), (tree, objects), (allow, now) = revisions, recorded, how
+    moved = {p for p in objects.keys() | tree.objects.keys() if objects.get(p) != tree.objects.get(p)}
+    scope = _scope(old, new, moved)
+    if scope is None:
+        return None
+    before, after = (revision.reduced_to(scope.built) for revision in revisions)
+    samples = _one_a_carrier(new.frame, scope.relays)
+    rendered = {*scope.relays, *new.frame.centres, *samples.values()}
+    was, is_now = (_Hosts.of(inventory, rendered, session.templates) for inventory in (before, after))
+    facts = facts_of_revision(was.state, was.files, is_now.files)
+    bare = {carrier: _bare_noops(is_now.state.hosts[host], is_now, facts) for carrier, host in samples.items()}
+    if None in bare.values():
+        return None
+    limit = limit.of(after)
+    hosts = chosen_hosts(is_now.state, limit)
+    differing = {host: seen for host, seen in facts.items() if host in scope.relays or host in new.frame.centres}
+    observed = Observed(
+        after, is_now.state, hosts, is_now.files, differing, before=before, served_elsewhere=scope.served_elsewhere
+    )
+    basis = Basis(digest_of(new.contents), session.templates.digest, {}, allow=allow)
+    plan = build_plan(observed, basis, limit, now, session.commit)
+    still = {spec.id for spec in hosts if spec.id not in differing}
+    plan = replace(
+        plan,
+        notes=tuple(not_known(_encrypted(tree.objects), _encrypted(objects), ())),
+        against=Against(tree.name, tree.commit, digest_of(old.contents)),
+        noops_elsewhere=_noops(new, still, {c: count or 0 for c, count in bare.items()}),
+    )
+    return judged_by_rego(session, plan, after, {spec.id: spec for spec in hosts}, now)
+
+
+def _one_a_carrier(frame: Frame, without: Collection[str]) -> dict[str, str]:
+    """A relay of each carrier on which nothing differs: they are alike, but for what they carry."""
+    return {carrier.id: relay.id for name, (carrier, relay) in frame.relays.items() if name not in without}
+
+
+def _bare_noops(spec: HostSpec, hosts: _Hosts, facts: Mapping[str, object]) -> int | None:
+    """How many no-ops a relay has beside paths and sites; None where something of it differs after all."""
+    changes = changes_of(spec, hosts.files[spec.id], facts[spec.id])  # type: ignore[arg-type]
+    if any(change.pending for change in changes):
+        return None
+    sites = sum(peer.name.startswith("site/") for peer in spec.tunnel.peers)
+    return len(changes) - len(spec.paths) - sites
+
+
+def _noops(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int]) -> int:
+    """The no-ops of relays on which nothing differs: what each has, and a peer and the paths of each site."""
+    listed = (plan for outline in revision.outlines.values() for plan in _carried_by(outline, hosts))
+    carriers = (carrier.id for name, (carrier, _) in revision.frame.relays.items() if name in hosts)
+    return sum(listed) + sum(bare[carrier] for carrier in carriers)
+
+
+def _carried_by(outline: Outline, hosts: Collection[str]) -> Iterable[int]:
+    return (outline.paths + 1 for relay in outline.relays if relay in hosts)
+
+
+def _encrypted(objects: Mapping[str, str]) -> dict[str, bytes]:
+    """What stands for the encrypted files' bytes where they are merely compared."""
+    return {path: name.encode() for path, name in objects.items() if path.startswith(_SECRETS)}
+
+
+def compare(
+    session: Session,
+    name: str,
+    limit: Limit,
+    *,
+    allow: Mapping[str, int] | None = None,
+    now: datetime | None = None,
+    everything: bool = False,
+) -> Plan:
+    """Compare the inventory with an older revision of itself: no host is contacted, no vault is opened.
+
+    Args:
+        session: the inventory as it is in its folder.
+        name: the older revision, e.g. `origin/main`.
+        limit: which hosts.
+        allow: limits of the policy that are raised.
+        now: the moment, for freeze windows.
+        everything: whether no-ops are wanted by name: then all is compared, otherwise what may differ.
+
+    Raises:
+        InventoryError: one of the two is no inventory that could be rendered.
+        UsageError: there is no such revision, or the limit takes no host.
+    """
+    now = now or datetime.now(UTC)
+    part = None if everything else compare_part(session, name, limit, allow=allow or {}, now=now)
+    return part or compare_whole(session, name, limit, allow=allow or {}, now=now)
+
+
+def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan:
+    """As `compare`, of all that there is."""
+    with revision(session.root, name) as old, without_collector():
+        loaded = load(old.root, today=session.today)
+        was, unknown = _readable(name, loaded)
+        part = session.readable
+        old_part = without(was, part.names)
+        before = _rendered_all_the_same(loaded, old_part, session.templates, name)
+        after = _Rendered.of(part.inventory, session.templates, part.held)
+        left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
+        notes = (*not_known(_encrypted_compare(old.root), _encrypted_compare(session.root), left), *unknown)
+        limit = limit.of(part.inventory, was, also=names_of_held(part.held.values()))
+        hosts = chosen_hosts(after.state, limit)
+        facts = facts_of_revision(before.state, before.files, after.files)
+        facts = with_held(facts, was, part.names) if part.held else facts
+        observed = Observed(part.inventory, after.state, hosts, after.files, facts, before=was)
+        basis = Basis(session.digest, session.templates.digest, {}, allow=dict(allow))
+        plan = build_plan(observed, basis, limit, now, session.commit)
+        notes += tuple(note for note in plan.notes if note.startswith(OUTSIDE))
+        plan = replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))
+        return judged_by_rego(session, plan, part.inventory, {spec.id: spec for spec in hosts}, now)
+
+
+def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
+    """An older revision without the facilities whose files could not be read then, and what is not known for that.
+
+    Raises:
+        InventoryError: what could not be read concerns all.
+    """
+    if loaded.inventory is not None:
+        return loaded.inventory, []
+    held, of_all = partition(p for p in loaded.problems if p.stops)
+    if of_all or loaded.partial is None:
+        raise _invalid(name, loaded)
+    notes = [f"{facility} could not be read in {name}: what hosts had of it is not known" for facility in held]
+    return without(loaded.partial, held), notes
+
+
+def _rendered_all_the_same(loaded: Loaded, inventory: Inventory, templates: Templates, name: str) -> _Rendered:
+    """An older revision's files: one that breaks rules of today is compared too, if it can be rendered.
+
+    Raises:
+        InventoryError: what it breaks is needed for that.
+    """
+    try:
+        return _Rendered.of(inventory, templates)
+    except (LookupError, ValueError):
+        error = _invalid(name, loaded)
+        if not error.problems:
+            raise
+        raise error from None
+
+
+def _invalid(name: str, loaded: Loaded) -> InventoryError:
+    errors = tuple(p for p in check(loaded) if p.severity is Severity.ERROR)
+    hint = "compare with a revision whose files can be read"
+    return InventoryError(f"the inventory of {name} is invalid", problems=errors, hint=hint)
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """An inventory's hosts and files, with secrets that say nothing."""
+
+    state: DesiredState
+    files: dict[str, tuple[RenderedFile, ...]]
+
+    @classmethod
+    def of(
+        cls, inventory: Inventory, templates: Templates, held: Mapping[str, HeldFacility] = NOTHING_HELD
+    ) -> _Rendered:
+        state = desired_state(inventory, placeholders(inventory), held)
+        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
+
+
+def _encrypted_compare(root: Path) -> dict[str, bytes]:
+    """An inventory's encrypted files as they are."""
+    return {file.relative: encrypted_bytes(file) for file in secret_files_of(root)}

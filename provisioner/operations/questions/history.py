@@ -1,0 +1,383 @@
+"""The runs of the past: each with its steps, and the proof that no entry of them was changed, cut off or made up.
+
+What the history keeps for how long, by the inventory's policy, and the run in which what is older leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from provisioner import __version__
+from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
+from provisioner.base.text import Document, did_you_mean, printable
+from provisioner.hosts.facts import HeldEntry, HostFacts, parse_facts
+from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
+from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
+from provisioner.inventory.loader.load import load_settings
+from provisioner.inventory.model import Retention
+from provisioner.operations.apply.journal import state_place
+from provisioner.operations.apply.unfinished import state_of
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import new_run_id
+from provisioner.record.chain import ChainFault, ChainReport, Seals
+from provisioner.record.entries import Cut, Operation, Recorded, Run, genesis
+from provisioner.record.event_log import Event, EventLog
+from provisioner.record.heads import UNKNOWN_RUN_HINT, HeadFault, HeldHead, HeldRecord, noted, remembered, unknown_runs
+from provisioner.record.place import StatePlace, state_place_of, who
+from provisioner.record.retention import HeldClass, held_classes, prune
+from provisioner.record.seal import Head, public_key, record_keys
+from provisioner.record.store import History, find_history
+from provisioner.record.tables import DamagedRecordError
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as it was recorded, also while it goes on.
+
+    Attributes:
+        events: its steps; none in a list where the run has ended, as its outcome says enough.
+        damaged: why they cannot be read; empty where they can.
+    """
+
+    recorded: Recorded
+    events: tuple[Event, ...]
+    damaged: str = ""
+
+    @property
+    def state(self) -> str:
+        """Its outcome, or where it stands."""
+        return "damaged" if self.damaged and not self.recorded.finished else state_of(self.recorded, self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFault:
+    """What is wrong with one entry of the chain, or with a run's journal where `number` is 0.
+
+    Attributes:
+        host: the host that holds an entry which the record does not have, or an entry that was made up.
+        run: the run whose entry that is.
+        hint: what to do next.
+    """
+
+    number: int
+    message: str
+    host: str = ""
+    run: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCheck:
+    """What a check of the whole history came to.
+
+    Attributes:
+        length: how many entries there are.
+        head: the hash of the newest one.
+        faults: what is wrong.
+        remarks: what is odd, and may be right.
+        seals: what proves the entries.
+        closed: why seals could not be checked; empty where they were.
+        notes: how many entries Git notes hold.
+        hosts: the hosts that were asked; None where none was.
+        unanswered: by host, why it could not be asked.
+    """
+
+    length: int
+    head: str
+    faults: tuple[HistoryFault, ...]
+    remarks: tuple[HistoryFault, ...] = ()
+    seals: Seals = field(default_factory=Seals)
+    closed: str = ""
+    notes: int = 0
+    hosts: tuple[str, ...] | None = None
+    unanswered: Mapping[str, HostError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """How the history is checked.
+
+    Attributes:
+        hosts: whether hosts are asked what they hold.
+        public: files of public keys that signatures are held against.
+        lost: numbers of entries that people know to be lost, as the record was put back from a backup.
+    """
+
+    hosts: bool = False
+    public: Sequence[Path] = ()
+    lost: range = range(0)
+
+
+class PastRuns:
+    """An inventory's recorded runs.
+
+    Every method raises `StateError` where the database does not answer.
+    """
+
+    def __init__(self, history: History, log: EventLog) -> None:
+        self._history = history
+        self._log = log
+
+    def newest(self, number: int) -> tuple[PastRun, ...]:
+        """The newest runs that can be read, at most so many."""
+        runs = self._history.past(number).runs
+        return tuple(self._with_events(run) if run.finished is None else PastRun(run, ()) for run in runs)
+
+    def damaged(self, number: int) -> tuple[str, ...]:
+        """The entries of the newest runs that cannot be read."""
+        return self._history.past(number).damaged
+
+    def run(self, name: str) -> PastRun:
+        """One run with all its steps.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        runs = {recorded.run.id: recorded for recorded in self._history.past().runs}
+        recorded = runs.get(name)
+        if recorded is None:
+            known = ("verify", *reversed(runs))
+            hint = did_you_mean(name, known, "`provisioner history` lists them")
+            raise UsageError(f"no run is called {printable(name, 80)}", hint=hint, object=name)
+        return self._with_events(recorded)
+
+    def _with_events(self, recorded: Recorded) -> PastRun:
+        try:
+            return PastRun(recorded, self._log.of(recorded.run.id))
+        except DamagedRecordError as error:
+            return PastRun(recorded, (), error.message)
+
+    def document(self, name: str) -> Document | None:
+        """What a run printed at its end; None where it has not ended."""
+        return self._history.document(name)
+
+    def chain(self) -> ChainReport:
+        """Check every entry's hash and seal, and every journal against the hash that its run's document has of it."""
+        chain = self._history.verify_chain()
+        return replace(chain, faults=(*chain.faults, *(ChainFault(0, one) for one in self._changed_journals(chain))))
+
+    def entries(self) -> tuple[dict[int, Head], frozenset[str]]:
+        """Every entry as others keep it, by its number, and all runs that have one."""
+        heads = self._history.heads()
+        return heads, frozenset(head.run for head in heads.values())
+
+    def _changed_journals(self, chain: ChainReport) -> Iterator[str]:
+        for recorded in self._history.past().runs:
+            name = recorded.run.id
+            try:
+                if recorded.finished is None:
+                    (self._log.proved if chain.seals.keyed and recorded.intent else self._log.of)(name)
+                    continue
+                digest = (self._history.document(name) or {}).get("journal")
+                changed = bool(digest) and digest != self._log.digest_of(name)
+            except DamagedRecordError as error:
+                yield error.message
+                continue
+            if changed:
+                yield f"the journal of run {name} was changed"
+
+
+@contextmanager
+def past_runs(session: Session) -> Iterator[PastRuns]:
+    """The runs of a session's inventory, as long as its history is open.
+
+    Raises:
+        UsageError: none was ever recorded.
+        StateError: there is a history, and it cannot be read.
+    """
+    place = _place(session)
+    with _opened(place) as runs:
+        if runs is None:
+            raise _nothing(place)
+        yield runs
+
+
+@contextmanager
+def _opened(place: StatePlace) -> Iterator[PastRuns | None]:
+    history = find_history(place)
+    if history is None:
+        yield None
+        return
+    log = EventLog(place, create=False)
+    try:
+        yield PastRuns(history, log)
+    finally:
+        log.close()
+        history.close()
+
+
+def _place(session: Session) -> StatePlace:
+    return state_place_of(session.environment, session.inventory.settings.id)
+
+
+def _nothing(place: StatePlace) -> UsageError:
+    hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
+    return UsageError("no run was ever recorded here", hint=hint)
+
+
+def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
+    """The ids of the newest runs that are recorded of an inventory, at most so many, the newest first.
+
+    Raises:
+        InventoryError: its settings cannot be understood.
+        StateError: there is a history, and it cannot be read.
+    """
+    place = state_place_of(environment, load_settings(root).id)
+    history = find_history(place)
+    if history is None:
+        return ()
+    with closing(history):
+        return tuple(one.run.id for one in history.past(number).runs)
+
+
+# --- the whole record against all that others hold of it --------------------------------------------
+
+
+def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
+    """Hold the record against its own hashes and seals, and against what this machine, Git notes and hosts hold of it.
+
+    Raises:
+        UsageError: none was ever recorded here, and nobody who was asked holds an entry.
+        StateError: there is a history, and it cannot be read.
+        SecretsError: hosts are to be asked, and the vault is closed.
+    """
+    place, closed = _with_keys(session, options)
+    holders = _Holders(session, place)
+    if options.hosts:
+        holders.ask_hosts()
+    with _opened(place) as runs:
+        if runs is None and not holders.held and not holders.confirmed:
+            raise _nothing(place)
+        chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
+        entries, names = runs.entries() if runs else ({}, frozenset[str]())
+    record = HeldRecord(place.inventory, entries, place.keys, options.lost)
+    of_others = map(_fault_of, record.lacking(holders.held))
+    of_runs = (
+        HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
+        for host, message in unknown_runs(holders.confirmed, names)
+    )
+    own = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
+    return HistoryCheck(
+        chain.length,
+        chain.head,
+        (*own, *of_others, *of_runs),
+        tuple(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
+        chain.seals,
+        closed,
+        holders.notes,
+        holders.asked,
+        holders.unanswered,
+    )
+
+
+def _fault_of(fault: HeadFault) -> HistoryFault:
+    head = fault.held.head
+    return HistoryFault(head.number, fault.message, fault.held.host, head.run, fault.hint)
+
+
+def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:
+    """The place with what its entries are held against, and why seals cannot be; hosts are asked with an open vault."""
+    place, closed, digest_key = _place(session), "", None
+    try:
+        digest_key = session.secrets.digest_key
+    except (SecretsError, InventoryError) as error:
+        if options.hosts:
+            raise
+        closed = error.message
+    keys = record_keys(digest_key, session.environment, place.inventory)
+    return replace(place, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
+
+
+class _Holders:
+    """Who holds entries of the record: this machine, Git notes, and hosts where they are asked."""
+
+    def __init__(self, session: Session, place: StatePlace) -> None:
+        self._session = session
+        self.asked: tuple[str, ...] | None = None
+        self.unanswered: dict[str, HostError] = {}
+        self.confirmed: dict[str, str] = {}
+        own = remembered(place)
+        notes = noted(session.root, place.inventory)
+        self.notes = len(notes)
+        self.held = [HeldHead(f"this machine ({place.remembered})", own)] if own else []
+        self.held += [HeldHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
+
+    def ask_hosts(self) -> None:
+        """Ask every host for its manifest's entry and its receipts'."""
+        session = self._session
+        calls = []
+        for spec in session.state.hosts.values():
+            request, contents = observe_request(spec, session.files[spec.id])
+            calls.append(HostCall(spec, {**request, "receipts": True}, contents))
+        answers = session.runner.call(calls, timeout_s=OBSERVE_TIMEOUT_S)
+        self.asked = tuple(sorted(call.spec.id for call in calls))
+        for call in calls:
+            answer = answers[call.spec.id]
+            try:
+                if answer.outcome is not CallOutcome.ANSWERED:
+                    raise unanswered(call.spec, answer)
+                self._take(parse_facts(call.spec.id, answer.document))
+            except HostError as error:
+                self.unanswered[call.spec.id] = error
+
+    def _take(self, facts: HostFacts) -> None:
+        if facts.recorded is not None:
+            self.held += _held(facts.host, "manifest", [facts.recorded])
+        elif facts.confirmed:
+            # An older version wrote the manifest, or somebody else did: of the entry it says nothing.
+            self.confirmed[facts.host] = facts.confirmed
+        self.held += _held(facts.host, "receipt", (one for one in facts.receipts if one != facts.recorded))
+
+
+def _held(host: str, where: str, entries: Iterable[HeldEntry]) -> Iterator[HeldHead]:
+    return (HeldHead(f"{host} ({where})", Head(one.run, one.number, one.hash, one.seal), host) for one in entries)
+
+
+_HINT = "write policy.retention in inventory.yml: document_days, verdict_days"
+
+
+def cut_at(retention: Retention, now: datetime) -> Cut:
+    """What a policy lets leave at a moment."""
+    days = retention.document_days, retention.verdict_days
+    return Cut(*(None if number is None else now - timedelta(days=number) for number in days))
+
+
+def would_leave(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[Retention, tuple[HeldClass, ...]]:
+    """The policy, what the history holds, and what would leave now; nothing is changed.
+
+    Raises:
+        InventoryError: the settings cannot be understood.
+        StateError: there is a history, and it cannot be read.
+    """
+    settings = load_settings(root)
+    retention = settings.policy.retention
+    return retention, held_classes(state_place_of(environment, settings.id), cut_at(retention, now))
+
+
+def let_leave(session: Session, now: datetime) -> tuple[HeldClass, ...]:
+    """Let what is older than the policy says leave, and record that it did.
+
+    Raises:
+        UsageError: the policy lets nothing leave.
+        SecretsError: the vault cannot be opened: the record of it has to be sealed.
+        StateError: it cannot be written; nothing left.
+        DamagedRecordError: something is not as it was recorded; nothing left.
+    """
+    retention = session.inventory.settings.policy.retention
+    if retention == Retention():
+        raise UsageError("the policy lets nothing leave", hint=_HINT)
+    at = now.astimezone(UTC)
+    run = Run(
+        id=new_run_id(),
+        operation=Operation.PRUNE,
+        started=at,
+        commit=session.commit,
+        digest=session.digest,
+        who=who(session.environment),
+        tool=__version__,
+    )
+    return prune(state_place(session), run, at, cut_at(retention, at))

@@ -1,0 +1,136 @@
+"""Metrics of what verifications recorded: the last look at all, and looks at a part since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import InventoryError, ReportError, StateError
+from provisioner.base.files import replace_file
+from provisioner.base.host_answer import UnreadableError
+from provisioner.base.text import aware
+from provisioner.integrations.alerting.metric_catalogue import MetricSheet
+from provisioner.integrations.alerting.night_metrics import RecordedLook, night_sheet
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import load
+from provisioner.inventory.model import Inventory
+from provisioner.operations.nightly.night import last_night, night_file
+from provisioner.record.entries import Recorded, last_verifications
+from provisioner.record.place import StatePlace, state_place_of
+from provisioner.record.store import History, find_history
+
+MOST_PARTS: Final = 500
+"""So many of the newest runs are looked through for the last verification of all."""
+
+
+def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) -> RecordedMetrics:
+    """The metrics of an inventory's history; the inventory may have errors, as long as its id can be read.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    return metrics_of(environment, _read(root, environment, now).settings.id)
+
+
+def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetrics:
+    """The metrics of the history of an inventory, by its id."""
+    return RecordedMetrics(state_place_of(environment, inventory), night_file(environment, inventory))
+
+
+def write_metrics(file: Path, text: bytes) -> None:
+    """Replace the file; its exporter is another user, and its folder says who else may read it.
+
+    Raises:
+        ReportError: it cannot be written; the old one stays.
+    """
+    try:
+        replace_file(file, text, mode=0o644)
+    except OSError as error:
+        hint = "make room, or name a file in a folder that is there and that you can write to; the old one stays"
+        raise ReportError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:
+    """The ids of an inventory's carriers.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    return tuple(sorted(_read(root, environment, now).carriers))
+
+
+def _read(root: Path, environment: Mapping[str, str], now: datetime) -> Inventory:
+    loaded = load(root, today=now.date(), cache=cache_of(root, environment))
+    inventory = loaded.in_brief or loaded.partial
+    if inventory is None:
+        raise InventoryError(f"the inventory {root} cannot be understood", hint="provisioner validate lists its errors")
+    return inventory
+
+
+@dataclass
+class RecordedMetrics:
+    """The metrics of a history, made anew when a verification was recorded.
+
+    Attributes:
+        place: where the history is.
+        nights: the file in which nightly runs leave when they ended.
+    """
+
+    place: StatePlace
+    nights: Path
+    _made_of: tuple[tuple[str, ...], Mapping[str, datetime]] | None = None
+    _sheet: MetricSheet | None = field(default=None, repr=False)
+
+    def sheet(self, now: datetime) -> MetricSheet:
+        """The metrics as they are now.
+
+        Raises:
+            StateError: there is a history, and it cannot be read.
+        """
+        history, nights = find_history(self.place), _nights(self.nights)
+        if history is None:
+            return night_sheet(self.place.inventory, (), now, nights)
+        with closing(history):
+            newest = last_verifications(history.past(MOST_PARTS).runs)
+            made_of = tuple(recorded.run.id for recorded in newest), nights
+            if self._sheet is None or made_of != self._made_of:
+                self._sheet = self._made(history, newest, now, nights)
+                self._made_of = made_of
+        return self._sheet
+
+    def _made(
+        self, history: History, newest: Sequence[Recorded], now: datetime, nights: Mapping[str, datetime]
+    ) -> MetricSheet:
+        looks = [look for recorded in newest if (look := _look(history, recorded)) is not None]
+        try:
+            return night_sheet(self.place.inventory, looks, now, nights)
+        except UnreadableError as error:
+            message = f"a verification in {self.place.shown} is not as this program records them: {error}"
+            raise StateError(message, hint="provisioner history verify says whether it was changed") from None
+
+
+def _nights(file: Path) -> dict[str, datetime]:
+    """When the last complete nightly run ended, and when the last of any kind did; nothing where none ever did."""
+    night = last_night(file)
+    complete = night.get("last_complete")
+    ended = {"complete": complete.get("finished_at") if isinstance(complete, dict) else None}
+    ended["part"] = night.get("finished_at")
+    return {extent: moment for extent, text in ended.items() if (moment := _moment(text)) is not None}
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return aware(datetime.fromisoformat(text)) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _look(history: History, recorded: Recorded) -> RecordedLook | None:
+    document, run = history.document(recorded.run.id), recorded.run
+    if document is None or recorded.finished is None:
+        return None
+    return RecordedLook(run.started, recorded.finished, not run.limit, document)

@@ -1,0 +1,297 @@
+"""What has to happen next for one facility, and the command that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from provisioner.base.errors import Problem
+from provisioner.desired.limit import Limit
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOffs, SurveyVerdict, relays_of
+from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.signed import signed_content, unsigned_by
+from provisioner.operations.edit.validate import SECRETS_NOT_CHECKED, problems_of
+from provisioner.operations.questions.overview import Overview, overview
+from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState
+from provisioner.record.lifecycle.status import PARTIES, FacilityStatus
+
+_HAS_NO_LOGIN = " has no login"
+_STEPS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, SECRETS_MISSING, LOGIN_MISSING})
+_SIGNED_ANEW = frozenset({"sign-off-stale", "sign-off-missing"})
+_BEFORE_A_PLAN = frozenset({FacilityState.REGISTERED, FacilityState.CONTACT_CONFIRMED, FacilityState.SUSPENDED})
+
+
+class Asked(NamedTuple):
+    """A word of a command that only a person knows.
+
+    Attributes:
+        name: how it stands in the command that is shown.
+        question: what it is.
+    """
+
+    name: str
+    question: str
+
+
+Command = tuple["str | Asked", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityStep:
+    """A facility's next step.
+
+    Attributes:
+        facility: its id.
+        state: where it stands, in words.
+        sentence: what has to happen, and who does it.
+        command: what of the program does it; empty where people do, or an editor.
+        afterwards: what comes when somebody else has done their part, as a command with words to fill in.
+        unchecked: whether secrets are not known, since no vault password is set.
+    """
+
+    facility: str
+    state: str
+    sentence: str
+    command: Command = ()
+    afterwards: Command = ()
+    unchecked: bool = False
+
+
+def facility_step(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> FacilityStep:
+    """The one next step of a facility.
+
+    Args:
+        root: the inventory's folder.
+        facility: its id.
+        environment: the caller's environment (vault passwords, where cache and history are).
+        now: the moment.
+
+    Raises:
+        UsageError: there is no such facility.
+        InventoryError, SecretsError, StateError: something cannot be read.
+    """
+    whole = overview(root, environment, now, in_brief=True)
+    status = whole.statuses([facility], Limit())[0]
+    problems = problems_of(root, whole.loaded, environment, cache_of(root, environment))
+    unchecked = any(problem.code == SECRETS_NOT_CHECKED for problem in problems)
+    sentence, command, afterwards = _step(whole, status, [p for p in problems if p.stops])
+    return FacilityStep(facility, status.standing.state.words, sentence, command, afterwards, unchecked)
+
+
+def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> bool:
+    """Whether the connection of a facility's successor is accepted: up in two verifications, a day apart.
+
+    Raises:
+        UsageError, InventoryError, StateError: as `facility_step`.
+    """
+    status = overview(root, environment, now, in_brief=True).statuses([facility], Limit())[0]
+    return _is_accepted(status)
+
+
+_Step = tuple[str, Command, Command]
+
+
+def _step(whole: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
+    site = status.facility
+    own = [problem for problem in errors if site.id in problem.facilities]
+    if broken := [problem for problem in own if problem.code not in _STEPS | _SIGNED_ANEW]:
+        return f"correct its file: {broken[0].message} ({broken[0].place})", (), ()
+    if site.operating.is_carried and not _is_waiting(status):
+        signed = whole.inventory.settings.policy.sign_offs is SignOffs.SIGNED
+        step = _of_plan(site, signed=signed) or _of_lock(whole, site, own, errors)
+        step = step or _of_secrets(site, own) or _of_gateway(site, own)
+        if step:
+            return step
+        if _is_accepted(status):
+            return "the successor's connection is accepted", ("facility", "move", site.id, "--finish"), ()
+    elif any(problem.code == ALLOCATION_MISSING for problem in own):
+        return "its addresses are to be given back", ("allocate",), ()
+    return _of_hosts(whole, status)
+
+
+def _is_waiting(status: FacilityStatus) -> bool:
+    """Whether people have to do something before there can be a plan."""
+    site = status.facility
+    if status.is_blocked or site.plan is not None:
+        return status.is_blocked
+    if site.survey is None:
+        # Whoever describes its cameras has seen them: a plan may be proposed, and validate says what is missing.
+        return not site.camera_count and status.standing.state in _BEFORE_A_PLAN
+    return site.survey.verdict is not SurveyVerdict.READY
+
+
+def _is_accepted(status: FacilityStatus) -> bool:
+    successor = status.facility.successor
+    if successor is None:
+        return False
+    return FacilityState.ACCEPTED in ConnectionProgress(status.facility, successor, status.evidence).steps
+
+
+def _of_plan(site: Facility, *, signed: bool) -> _Step | None:
+    if not site.camera_count:
+        words: Command = ("camera", "add", site.id)
+        seen = ("--zone", Asked("ZONE", "what it looks at"), "--sub", Asked("640x360", "the size of its sub stream"))
+        device = (
+            "--address",
+            Asked("ADDRESS", "where it is in the site's network"),
+            "--make",
+            Asked("MAKE", "its make"),
+        )
+        return "it has no camera yet", (), (*words, *seen, *device)
+    if site.plan is None or not site.has_gateway:
+        what = "no plan yet" if site.plan is None else "a plan, and no gateway is described"
+        return f"it has {what}", ("facility", "plan", site.id), ()
+    for plan in filter(None, (site.plan, site.successor)):
+        if missing := unsigned_by(site, plan):
+            return _signing(site, plan, missing[:1] if signed else missing, signed=signed)
+        if not plan.agreed:
+            return "all three have signed: it is agreed", ("facility", "plan", site.id), ()
+    return None
+
+
+def _signing(site: Facility, plan: ConnectionPlan, missing: tuple[Party, ...], *, signed: bool) -> _Step:
+    by = [word for party in missing for word in ("--by", party.value)]
+    by = ["--all-parties"] if len(missing) == len(Party) else by
+    extra = ["--successor"] if plan is site.successor else []
+    *most, last = (PARTIES[party] for party in missing)
+    names = f"{', '.join(most)} and {last}" if most else last
+    what = "the plan of its successor" if extra else "its plan"
+    words: Command = (
+        "sign-off",
+        site.id,
+        *by,
+        *extra,
+        "--source",
+        Asked("SOURCE", "the minutes or letter that holds it"),
+    )
+    if signed:
+        signature = ("--signature", Asked("FILE", "what ssh-keygen wrote"))
+        return f"{names} has to sign {what}, by a key", (*words, "--statement"), (*words, *signature)
+    return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {what}", words, ()
+
+
+def _of_lock(whole: Overview, site: Facility, own: Collection[Problem], errors: Collection[Problem]) -> _Step | None:
+    relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
+    carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
+    of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
+    if any(problem.code == ALLOCATION_MISSING for problem in (*own, *of_hosts)):
+        return "its tunnel address and ports are not recorded", ("allocate",), ()
+    new = list(_without_keys(whole, relays)) if any(p.code == HOST_KEYS_MISSING for p in of_hosts) else []
+    if new:
+        return f"{', '.join(new)} have no keys yet", ("keys", "init", "--allow", f"trust={len(new)}"), ()
+    return None
+
+
+def _without_keys(whole: Overview, relays: Collection[str]) -> Iterator[str]:
+    lock = whole.inventory.allocations
+    yield from (name for name, host in lock.relays.items() if name in relays and host.public_key is None)
+    yield from (name for name, host in lock.centres.items() if host.public_key is None)
+
+
+def _of_secrets(site: Facility, own: Collection[Problem]) -> _Step | None:
+    if any(problem.code == SECRETS_MISSING for problem in own):
+        return "its pre-shared key is not drawn yet", ("keys", "init"), ()
+    lead = f"facility {site.id}: "
+    messages = [problem.message for problem in own if problem.code == LOGIN_MISSING]
+    devices = [message.removeprefix(lead).removesuffix(_HAS_NO_LOGIN) for message in messages]
+    if devices:
+        name = Asked("NAME", "the user on these devices")
+        words: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
+        return f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault", words, ()
+    return None
+
+
+def _of_gateway(site: Facility, own: Collection[Problem]) -> _Step | None:
+    if not any(problem.code == GATEWAY_KEY_MISSING for problem in own):
+        return None
+    folder = Asked("DIR", "a new folder for its package")
+    key = Asked("KEY", "what the package printed on the gateway")
+    return (
+        "a technician installs its package on the gateway",
+        ("site-package", site.id, "--out", folder),
+        ("gateway", "set-key", site.id, key),
+    )
+
+
+def _of_people(site: Facility, state: FacilityState) -> _Step | None:
+    """What people do before there is a plan, or before they come again."""
+    if state is FacilityState.REGISTERED:
+        return "the province names a representative (contacts list)", (), ("facility", "contact", site.id)
+    if state is FacilityState.CONTACT_CONFIRMED:
+        counts = ("--present", Asked("N", "how many cameras are there"), "--verdict", "ready")
+        words: Command = ("facility", "survey", site.id, "--by", "dic", "--by", "carrier", "--uplink", "fibre", *counts)
+        return "DIC, Health and the carrier survey the cameras", (), words
+    if state is FacilityState.SUSPENDED:
+        day = Asked("DAY", "when people come")
+        return "before people come again it is prepared", (), ("facility", "reopen", site.id, "--opens-on", day)
+    return None
+
+
+def _never_applied(whole: Overview, site: Facility) -> tuple[str, ...]:
+    """The facility's relay and its centres, as far as nothing was ever seen to be held by them: a first apply is whole.
+
+    A centre holds what its relays do; of one that reads from a relay which holds something it is not said.
+    """
+    held = {relay for by_host in whole.evidence.carried.values() for relay in by_host}
+    if site.plan is None or site.plan.relay in held:
+        return ()
+    carriers = whole.inventory.carriers.values()
+    mine = next((carrier.centres for carrier in carriers if carrier.id == site.plan.carrier), ())
+    known = {
+        centre for carrier in carriers if held & {relay.id for relay in carrier.relays} for centre in carrier.centres
+    }
+    return (site.plan.relay, *(centre for centre in mine if centre not in known))
+
+
+def _of_hosts(whole: Overview, status: FacilityStatus) -> _Step:
+    """What is left when the inventory has all: an apply, a verification, or to wait."""
+    site, state = status.facility, status.standing.state
+    limited = ("--limit", f"facility={site.id}")
+    if left := _held_by_others(whole, site):
+        return f"run provisioner apply: {', '.join(left)} still holds it", ("apply",), ()
+    if people := _of_people(site, state):
+        return people
+    if state is FacilityState.PLAN_AGREED and (new := _never_applied(whole, site)):
+        return f"{', '.join(new)} were never applied", ("apply", "--allow", f"trust={len(new)}"), ()
+    without = _without_it(whole, site)
+    if without or state in {FacilityState.PLAN_AGREED, FacilityState.DECOMMISSIONING}:
+        what = f"run provisioner apply: {', '.join(without)} does not hold what is signed" if without else status.next
+        return what, ("apply", *(limited if site.operating is not Operating.CLOSED else ())), ()
+    if state is FacilityState.PROVISIONED:
+        return status.next, ("verify", *limited), ()
+    return status.next, (), ()
+
+
+def _signed_on(site: Facility) -> dict[str, str]:
+    """What each relay is to hold of a facility that hosts carry."""
+    plans = (site.plan, site.successor) if site.operating.is_carried else ()
+    agreed = [plan for plan in plans if plan and plan.agreed]
+    return {relay: signed_content(site, plan) for plan, relay in relays_of(agreed)}
+
+
+def _known_to_hold(whole: Overview) -> dict[str, Mapping[str, str]]:
+    """What each relay was last seen to hold, where somebody saw it."""
+    words = whole.evidence.words
+    relays = whole.inventory.allocations.relays
+    return {host: word.held for host, word in words.items() if host in relays and word.held is not None}
+
+
+def _held_by_others(whole: Overview, site: Facility) -> list[str]:
+    """The relays that hold a facility and are to let it go; of one that is closed its state tells."""
+    if site.operating is Operating.CLOSED:
+        return []
+    mine = _signed_on(site)
+    return [host for host, held in _known_to_hold(whole).items() if site.id in held and host not in mine]
+
+
+def _without_it(whole: Overview, site: Facility) -> list[str]:
+    """The relays that were last seen without a facility, or with something else of it that was signed once."""
+    known = _known_to_hold(whole)
+    mine = {relay: content for relay, content in _signed_on(site).items() if relay in known}
+    # The empty content is a drift: that is looked at before anything is applied over it.
+    return [relay for relay, content in mine.items() if known[relay].get(site.id) not in {content, ""}]

@@ -1,0 +1,274 @@
+"""Packages of sites: the record of who got which, and how what gateways carry stands to what is desired now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
+from datetime import date
+
+from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.secret import Secret
+from provisioner.base.text import Document, did_you_mean, endpoint_text, printable
+from provisioner.desired.readers import push_places
+from provisioner.desired.sites import had_tunnel, link_ends, package_digest
+from provisioner.inventory.loader.frozen_secrets import valid_secrets
+from provisioner.inventory.loader.load import load_settings
+from provisioner.inventory.model import Facility, Inventory, Operating
+from provisioner.inventory.rules import GATEWAY_KEY_MISSING
+from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.operations.hosts.decommission import record_run
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import SitePackages
+from provisioner.record.entries import Operation, of_facilities
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
+from provisioner.record.lifecycle.site_packages import (
+    NO_RECORD,
+    NamedRelay,
+    PackageRecord,
+    PackageStanding,
+    PackageState,
+    WantedPackage,
+    package_standing,
+)
+from provisioner.record.place import StatePlace, state_place_of
+
+_SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
+NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it once more when the history can be written"
+
+
+def record_handed(session: Session, packages: SitePackages) -> str:
+    """Record the packages that were just written: why that could not be, empty where it could.
+
+    What is recorded are relays by id, public key and address, and a hash over all that is no secret.
+    """
+    inventory = packages.inventory
+    if inventory is None or not packages.files:
+        return ""
+    said = {
+        name: _package(inventory, name, takes_down=package.takes_down, until=package.until)
+        for name, package in packages.files.items()
+        if not package.is_sheet
+    }
+    if not said:
+        return ""
+    key = packages.digest_key or _digest_key(session)
+    if key is None:
+        return f"this is done, and not recorded: {_SHUT}"
+    return record_run(session, Operation.SITE_PACKAGE, of_facilities(said), _document(said), key)
+
+
+def _package(inventory: Inventory, name: str, *, takes_down: bool, until: date | None = None) -> Document:
+    facility = inventory.facilities.get(name)
+    if takes_down or facility is None:
+        return {"relays": [], "digest": _TAKEN_DOWN, "takes_down": True}
+    relays = [one._asdict() for one in _named(inventory, facility)]
+    said: Document = {"relays": relays, "digest": package_digest(inventory, facility), "takes_down": False}
+    return said | ({"valid_until": until.isoformat()} if until else {})
+
+
+_TAKEN_DOWN = "taken-down"
+
+
+def _named(inventory: Inventory, facility: Facility) -> tuple[NamedRelay, ...]:
+    tunnels = [
+        NamedRelay(one.relay, one.public_key, endpoint_text(*one.endpoint), str(one.relay_address), str(one.address))
+        for one in link_ends(inventory, facility)
+    ]
+    pushed = push_places(inventory, facility)
+    return (*tunnels, *(NamedRelay(one.relay, one.fingerprint, endpoint_text(*one.endpoint), "", "") for one in pushed))
+
+
+def _digest_key(session: Session) -> Secret | None:
+    """The vault's own key; None where it cannot be had."""
+    tolerate = {GATEWAY_KEY_MISSING, SECRETS_MISSING, LOGIN_MISSING}
+    try:
+        part = session.part({GATEWAY_KEY_MISSING})
+        return valid_secrets(session.root, session.passwords, part, tolerate=tolerate)[1].digest_key
+    except (SecretsError, InventoryError):
+        return None
+
+
+# --- what somebody says ---------------------------------------------------------------------------
+
+
+def record_installed(session: Session, facilities: Sequence[str], *, as_desired: bool) -> str:
+    """Record that somebody said that packages were installed: why that could not be, empty where it could.
+
+    Args:
+        session: the inventory's.
+        facilities: whose gateways have the package that was handed out last.
+        as_desired: whether they have what the inventory says now, whoever handed that out.
+
+    Raises:
+        UsageError: there is no such facility, or none of its packages is recorded.
+        InventoryError: it has no package, as something of it is not there yet.
+        SecretsError: the vault's key, by which the record is sealed, cannot be had.
+        StateError: the history cannot be read.
+    """
+    inventory = session.part({GATEWAY_KEY_MISSING}).inventory
+    records = read_packages(state_place_of(session.environment, inventory.settings.id))
+    said: dict[str, Document] = {}
+    for name in facilities:
+        _refuse_unknown(inventory, records, name)
+        handed = records.get(name, NO_RECORD).handed
+        if not handed and not as_desired:
+            hint = (
+                f"hand one out: provisioner site-package {name} --out DIR; or, if it has what the inventory says now:"
+            )
+            hint += f" provisioner gateway installed {name} --as-desired"
+            raise UsageError(f"no package of {name} is recorded as handed out", hint=hint, object=name)
+        desired = _package(inventory, name, takes_down=_goes(inventory, name)) if as_desired else None
+        said[name] = desired or {"digest": handed[-1].digest}
+    key = _digest_key(session)
+    if key is None:
+        hint = "set its password: ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST"
+        raise SecretsError(f"nothing is recorded: {_SHUT}", hint=hint)
+    limit = of_facilities(said)
+    # Where nobody wrote down what was handed out, this is where that is first recorded.
+    left = record_run(session, Operation.SITE_PACKAGE, limit, _document(said), key) if as_desired else ""
+    return left or record_run(session, Operation.INSTALLED, limit, _document(said), key)
+
+
+def _document(said: Mapping[str, Document]) -> Document:
+    return {"schema": "provisioner/site-packages", "version": 1, "packages": dict(said)}
+
+
+def _refuse_unknown(inventory: Inventory, records: Mapping[str, PackageRecord], name: str) -> None:
+    if name not in inventory.facilities and name not in records:
+        hint = did_you_mean(name, inventory.facilities, "name the id in its file")
+        raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
+
+
+def _goes(inventory: Inventory, name: str) -> bool:
+    """Whether a site's gateway is to be taken down."""
+    facility = inventory.facilities.get(name)
+    return facility is None or facility.operating is Operating.CLOSED or had_tunnel(inventory, facility)
+
+
+# --- how they stand -------------------------------------------------------------------------------
+
+
+def read_packages(place: StatePlace) -> Mapping[str, PackageRecord]:
+    """What is recorded of sites' packages, by facility.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    if place.file and not place.file.exists():
+        return {}
+    # The database's library takes as long to import as all the rest.
+    from provisioner.record.store import find_history  # noqa: PLC0415
+
+    history = find_history(place)
+    if history is None:
+        return {}
+    with closing(history):
+        return history.packages()
+
+
+def package_standings(
+    inventory: Inventory,
+    records: Mapping[str, PackageRecord],
+    evidence: Evidence,
+    facilities: Iterable[Facility],
+    *,
+    whole: bool = False,
+    today: date | None = None,
+) -> tuple[PackageStanding, ...]:
+    """How the packages of some facilities stand; those that need none, or cannot have one yet, are left out.
+
+    Args:
+        inventory: what is desired.
+        records: what is recorded, by facility.
+        evidence: what was seen.
+        facilities: which.
+        whole: whether all that packages say is held against what is desired; else only the relays that they name.
+        today: the day in Vietnam; None where it does not matter whether a package expired.
+    """
+    standings = []
+    for facility in facilities:
+        record = records.get(facility.id, NO_RECORD)
+        wanted = _wanted(inventory, facility, whole=whole and bool(record.handed))
+        if wanted is None or (not wanted.relays and not record.handed):
+            continue
+        checks, connected = evidence.checks.get(facility.id, ()), evidence.connected.get(facility.id)
+        standings.append(package_standing(facility.id, record, wanted, checks, connected, today=today))
+    return tuple(standings)
+
+
+def _wanted(inventory: Inventory, facility: Facility, *, whole: bool) -> WantedPackage | None:
+    """What a facility's package would say; None where it cannot have one yet, or nobody decided what it is to be."""
+    if facility.operating is Operating.CLOSED:
+        return WantedPackage(())
+    try:
+        if had_tunnel(inventory, facility):
+            return WantedPackage(())
+        relays = _named(inventory, facility)
+        return WantedPackage(relays, package_digest(inventory, facility) if whole else "") if relays else None
+    except InventoryError:
+        return None
+
+
+def still_naming(session: Session, relay: str) -> tuple[PackageStanding, ...]:
+    """The sites whose gateways may still name a relay, and those of its carrier of which nobody knows.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    inventory = session.part({GATEWAY_KEY_MISSING}).inventory
+    carrier, _ = inventory.relays[relay]
+    records, evidence = _known(session)
+    standings = package_standings(inventory, records, evidence, inventory.facilities.values())
+    gone = [
+        package_standing(name, record, WantedPackage(()), (), None)
+        for name, record in records.items()
+        if name not in inventory.facilities and record.handed
+    ]
+    plans = {name: site.plan for name, site in inventory.facilities.items()}
+    return tuple(
+        one
+        for one in (*standings, *gone)
+        if relay in one.former
+        or (one.state is PackageState.NOT_RECORDED and (plan := plans[one.facility]) and plan.carrier == carrier.id)
+    )
+
+
+def older_packages(session: Session, hosts: Collection[str]) -> tuple[PackageStanding, ...]:
+    """The sites of some hosts whose last package does not say what is desired now.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    records, evidence = _known(session)
+    facilities = [site for name, site in session.served.facilities.items() if name in records]
+    known = package_standings(session.served, records, evidence, facilities, whole=True)
+    return tuple(
+        one for one in known if one.state is PackageState.OLDER and not {*one.wanted, *one.former}.isdisjoint(hosts)
+    )
+
+
+def carrying_what_is_desired(session: Session, inventory: Inventory, facilities: Collection[str]) -> frozenset[str]:
+    """Those of some facilities whose gateways are known to carry the package that is desired now.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    records, evidence = _known(session)
+    sites = [inventory.facilities[name] for name in sorted(facilities) if name in records]
+    standings = package_standings(inventory, records, evidence, sites, whole=True)
+    return frozenset(one.facility for one in standings if one.state is PackageState.CURRENT)
+
+
+def _known(session: Session) -> tuple[Mapping[str, PackageRecord], Evidence]:
+    """What is recorded of packages, and what was seen of their sites; that is read where there is a package."""
+    place = state_place_of(session.environment, load_settings(session.root).id)
+    records = read_packages(place)
+    if not records:
+        return records, NO_EVIDENCE
+    from provisioner.record.store import find_history  # noqa: PLC0415 (the database's library takes time)
+
+    history = find_history(place)
+    if history is None:
+        return records, NO_EVIDENCE
+    with closing(history):
+        return records, history.evidence()

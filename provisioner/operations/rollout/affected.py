@@ -1,0 +1,261 @@
+"""What the plan does not name and what became of it: configuration that differs, and streams that were lost. Pure.
+
+Configuration does not change by itself: any difference that the plan does not name is one of the change. Streams do:
+cameras reconnect all day. A lost one is the change's where it stays away, and nothing says that it is the camera's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from provisioner.base.text import counted
+from provisioner.desired.spec import MediaPath
+from provisioner.operations.rollout.affected_paths import Touched, device_of
+from provisioner.operations.rollout.answers import MOMENT_S, Absence, PathSession, PeerSession, Sessions, Watch
+
+# MediaMTX notices a silent camera after 10 s and dials again after 5 s: what is younger says nothing yet.
+OWN_S = 30.0
+# From when on what MediaMTX says of it is of tries after the switch.
+_WORDS_S = 25.0
+# Peers send something every 25 s, even if it is nothing.
+_KEEPALIVE_S = 27.0
+# Cameras of a bad day reconnect every twenty minutes. Relays whose own do so oftener are measured by them.
+_RATE_A_MINUTE = 0.05
+_YOUNG_S = 60.0
+# No look before a switch is older than that at the first one after it.
+_LONGEST_SWITCH_S = 60.0
+# How seldom chance alone may explain what was lost at the switch, before the switch explains it better.
+_CHANCE = 1e-5
+_MOST_READERS_BY_THEMSELVES = 1
+_REFUSED = "its device refuses the password: quarantined"
+
+
+# --- configuration --------------------------------------------------------------------------------
+
+
+def undeclared_changes(touched: Touched, watch: Watch) -> tuple[str, ...]:
+    """What differs although the plan does not name it: the relay's run, its paths, peers, rules."""
+    before, after = watch.before.sessions, watch.last
+    if before is None or after is None:
+        return ()
+    return (*_relay_changes(touched, watch, before, after), *_configured(touched, before, after))
+
+
+def _relay_changes(touched: Touched, watch: Watch, before: Sessions, after: Sessions) -> list[str]:
+    if before.paths is None:
+        return []
+    if touched.everything:
+        first = watch.first.started if watch.first else None
+        again = first and after.started and first != after.started
+        return ["the relay was restarted after the switch"] if again else []
+    if after.paths is None:
+        return ["the relay does not answer"]
+    if before.started != after.started:
+        return ["the relay was restarted"]
+    was, now = (set(paths) - touched.named for paths in (before.paths, after.paths))
+    # What a device refuses its password to is out of the relay's file by the host's own doing, whenever that is.
+    gone = [f"path {name} is gone" for name in sorted(was - now - after.quarantined)]
+    return gone + [f"path {name} is there, and was not" for name in sorted(now - was - before.quarantined)]
+
+
+def _configured(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
+    reset = [] if touched.everything else _reset(touched, before.peers, after.peers)
+    if not touched.planned:
+        return reset
+    changed = [f"path {name} was changed" for name in sorted(after.changed - touched.named)]
+    peers = _peer_changes(touched, before.peers, after.peers)
+    return [*changed, *reset, *peers, *_rule_changes(touched, before, after)]
+
+
+def _reset(touched: Touched, before: Mapping[str, PeerSession], after: Mapping[str, PeerSession]) -> list[str]:
+    unnamed = (key for key in before if key in after and key not in touched.peers)
+    reset = (key for key in unnamed if before[key].handshake and not after[key].handshake)
+    return [f"the session of peer {key} was reset" for key in sorted(reset)]
+
+
+def _peer_changes(touched: Touched, before: Mapping[str, PeerSession], after: Mapping[str, PeerSession]) -> list[str]:
+    """Peers that stay, by the inventory. One that it does not have is named by the plan, and may go."""
+    stay = (set(touched.served.peers.values()) & set(before)) - touched.peers
+    changes = [f"peer {key} is gone" for key in sorted(stay - set(after))]
+    named = stay & set(after) - touched.served.changing
+    moved = (key for key in named if before[key].allowed_ips != after[key].allowed_ips)
+    return changes + [f"peer {key} may send from other addresses than before" for key in sorted(moved)]
+
+
+def _rule_changes(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
+    if before.rules is None or after.rules is None:
+        return []
+    stay = (before.rules.cameras & touched.served.devices) - touched.devices
+    changes = [f"the relay may not reach {device} any more" for device in sorted(stay - after.rules.cameras)]
+    if before.rules.rest != after.rules.rest and not touched.bars:
+        changes.append("the rules were changed")
+    if before.rules.doors != after.rules.doors and not touched.rules:
+        changes.append("who may come in by the rules was changed")
+    return changes
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+def unnamed_streams(touched: Touched, watch: Watch) -> dict[str, PathSession]:
+    """The steady paths that the change does not touch by name."""
+    touches = touched.direct | touched.named
+    return {name: path for name, path in watch.steady.items() if name not in touches}
+
+
+def lost_at_switch(unnamed: Mapping[str, PathSession], watch: Watch) -> dict[str, Absence]:
+    """Of these, those that stay away since the switch or soon after it."""
+    return {n: absence for n, absence in watch.absent.items() if n in unnamed and absence.at_switch}
+
+
+def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
+    """Why paths that stay away do so by themselves; those that nothing excuses are not in it.
+
+    What counts is whose word it is: a camera that refuses and a gateway that knows no way to it have been reached, so
+    that neither the rules nor the tunnel is in between; where other tables or routes of the relay moved with the
+    switch, the word may be the relay's own. A silence is a device's own only where the change cannot have made it:
+    everything in between is as it was, and the relay's other sites flow. What MediaMTX says of a camera that can be
+    reached is the camera's own where the change touches no path of it, or where it gave its picture long after the
+    switch; where MediaMTX says nothing it does not try.
+    """
+    if not watch.absent:
+        return {}
+    served = touched.served.paths
+    steady = Counter(served[name].facility for name in watch.steady)
+    away = Counter(served[name].facility for name in watch.absent)
+    others = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
+    # At least half of them: a site alone proves nothing.
+    flow = {site: of > 0 and 2 * absent <= of for site, (of, absent) in others.items()}
+    refused = watch.last.quarantined if watch.last else frozenset()
+    causes = {
+        name: _REFUSED
+        if name in refused
+        else _own_cause(absence, served[name], touched, watch, others_flow=flow[served[name].facility])
+        for name, absence in watch.absent.items()
+        if not absence.mute or name in refused
+    }
+    return {name: cause for name, cause in causes.items() if cause}
+
+
+def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch, *, others_flow: bool) -> str:
+    apart = device_of(path) not in touched.shared or not absence.at_switch
+    apart = apart and touched.planned and not touched.everything and not touched.link
+    match absence.port:
+        case "refused" if not _is_moved(watch):
+            return "its device refuses connections"
+        case "no-route" if not _is_moved(watch):
+            return "its gateway has no way to it"
+        case "timeout" if others_flow and apart and not touched.bars and _is_clear(watch):
+            return "its device does not answer, and nothing between it and the relay was changed"
+        case "timeout" if others_flow and touched.planned and _is_silent(path.facility, touched, watch):
+            return "nothing comes from its site"
+        case "ok" if apart and absence.said and absence.asked_s - absence.since_s >= _WORDS_S:
+            return absence.said
+        case _:
+            return ""
+
+
+def _is_clear(watch: Watch) -> bool:
+    """Whether nobody else's rules or routes changed with the switch."""
+    before, after = watch.before.sessions, watch.last
+    was, now = (before.rules if before else None), (after.rules if after else None)
+    return was is not None and now is not None and was.around == now.around
+
+
+def _is_moved(watch: Watch) -> bool:
+    """Whether somebody else's rules or routes are known to be others since the switch."""
+    before, after = watch.before.sessions, watch.last
+    was, now = (before.rules if before else None), (after.rules if after else None)
+    return was is not None and now is not None and was.around != now.around
+
+
+def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
+    sign = watch.heard.get(touched.served.peers.get(facility, ""))
+    return sign is not None and watch.asked_s is not None and watch.asked_s - sign.at_s >= _KEEPALIVE_S
+
+
+# --- the moment -----------------------------------------------------------------------------------
+
+
+def more_than_chance(unnamed: Mapping[str, PathSession], watch: Watch) -> str:
+    """What the switch cut by the moment alone: more sites at once than chance explains; empty where it explains it.
+
+    Sites are counted, not paths: a gateway or a recorder that restarts takes all of its cameras with it.
+    """
+    served = watch.served.paths
+    lost = (watch.dropped & unnamed.keys()) | lost_at_switch(unnamed, watch).keys()
+    sites = {served[name].facility for name in lost}
+    if len(sites) <= 1:
+        return ""
+    facilities = Counter(served[name].facility for name in unnamed)
+    expected = expected_sites(facilities, _rate(unnamed.values(), watch), _window_s(watch) / 60)
+    if chance_of(len(sites), expected) >= _CHANCE:
+        return ""
+    listed = listed_paths(lost)
+    return f"{counted(len(lost), 'path')} of {counted(len(sites), 'site')} lost the source with the switch: {listed}"
+
+
+def _window_s(watch: Watch) -> float:
+    """How long what was lost can have been lost by itself: from the look before, to the last one that counts."""
+    before, first = watch.before.sessions, watch.first
+    until = max(0.0, first.at - before.at) if first and before and first.at and before.at else MOMENT_S
+    # By the host's own clock, which may have been set meanwhile: hours would explain any loss.
+    until = min(until, _LONGEST_SWITCH_S)
+    return until + 1 + min(watch.asked_s or 0.0, MOMENT_S)
+
+
+def _rate(paths: Iterable[PathSession], watch: Watch) -> float:
+    """How many of the paths reconnect a minute by themselves: by the sessions that were young before the switch."""
+    at = watch.before.sessions.at if watch.before.sessions else 0.0
+    ages = [at - _moment(path.since) for path in paths]
+    # A session of the future says that the clock was set back, and not that it is young.
+    young = sum(1 for age in ages if 0 <= age < _YOUNG_S)
+    return max(_RATE_A_MINUTE, 2 * young / len(ages)) if ages else _RATE_A_MINUTE
+
+
+def _moment(text: str) -> float:
+    """A relay's time in seconds; what is none is long ago."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return -math.inf
+
+
+def expected_sites(paths_by_site: Mapping[str, int], rate: float, minutes: float) -> float:
+    """How many sites lose a path by themselves in so many minutes, where so many of the paths reconnect a minute."""
+    return sum(-math.expm1(-rate * minutes * paths) for paths in paths_by_site.values())
+
+
+def chance_of(count: int, expected: float) -> float:
+    """How often so many or more are seen where so many are expected (Poisson)."""
+    term = below = math.exp(-expected)
+    for number in range(1, count):
+        term *= expected / number
+        below += term
+    return 1.0 if count == 0 else max(0.0, 1 - below)
+
+
+def listed_paths(names: Collection[str]) -> str:
+    """Paths in a line: the first three, and how many more."""
+    shown = sorted(names)[:3]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"{', '.join(shown)}{more}"
+
+
+# --- readers --------------------------------------------------------------------------------------
+
+
+def readers_left(touched: Touched, watch: Watch) -> tuple[int, bool]:
+    """How many readers left paths that go on and that the plan does not name, and whether nobody is left there."""
+    before, after = watch.before.sessions, watch.last
+    if touched.everything or before is None or after is None or not before.paths or not after.paths:
+        return 0, False
+    named = touched.named | touched.left | set(watch.absent) | watch.back
+    kept = [name for name in before.paths if name in after.paths and name not in named]
+    were = {(name, reader) for name in kept for reader in before.paths[name].readers}
+    left = {(name, reader) for name, reader in were if reader not in after.paths[name].readers}
+    nobody = len(were) > _MOST_READERS_BY_THEMSELVES and not any(after.paths[name].readers for name in kept)
+    return len(left), nobody

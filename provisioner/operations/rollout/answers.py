@@ -1,0 +1,506 @@
+"""What was seen of a host around its change, look after look. Pure.
+
+What a host answers to the calls of a change, as typed values. Pure.
+
+The one parser of the documents that the on-host program writes (`wire.ChangeAnswer`). What it does not know is no
+outcome: a word that is new here says nothing about the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+
+from provisioner.base.host_answer import Fields, UnreadableError, parsed
+from provisioner.base.text import printable
+from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts.facts import HostFacts, device_value, facts_in
+from provisioner.hosts.runner import CallOutcome
+from provisioner.operations.rollout.affected_paths import Served, device_of
+from provisioner.verify.case import Case
+from provisioner.verify.evidence import HostEvidence, RelayEvidence, relay_evidence
+from provisioner.verify.judge import GATE_LEVELS
+from provisioner.verify.paths import PathToCheck
+
+_WORD_SHOWN = 40
+# More than any transaction of ours has, or a person reads; a run keeps them of every answer.
+_MOST_STEPS, _MOST_NOTES = 100, 100
+
+
+class ChangeState(StrEnum):
+    """What a host says of a change."""
+
+    ARMED = "armed"
+    STALE = "stale"
+    LOCKED = "locked"
+    BUSY = "busy"
+    REFUSED = "refused"
+    NOT_STARTED = "not-started"
+    APPLIED = "applied"
+    ROLLED_BACK = "rolled-back"
+    ROLLBACK_FAILED = "rollback-failed"
+
+
+class CheckRefusal(StrEnum):
+    """What a change was refused for before anything was touched."""
+
+    CHECK = "check"
+    LOCK_OUT = "lock-out"
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """A step of the transaction on the host, and the seconds that it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PathSession:
+    """A path at one moment.
+
+    Attributes:
+        available: whether it gives a stream, `since` when, by the relay's words.
+        received: the bytes that came from its source since then.
+        flowed: whether bytes came in the last moments before the switch.
+        readers: its readers by id.
+    """
+
+    available: bool
+    since: str = ""
+    received: int = 0
+    flowed: bool = False
+    readers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSession:
+    """A peer of the tunnel at one moment: its last handshake, the bytes that came from it, what it may send."""
+
+    handshake: int
+    received: int = 0
+    allowed_ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRules:
+    """The live rules: the devices in the set of cameras, each `address . port`, and digests.
+
+    Attributes:
+        rest: of all else in our table; empty where it is not loaded.
+        doors: of those who may come in: the elements of its other sets.
+        around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
+    """
+
+    cameras: frozenset[str]
+    rest: str
+    doors: str = ""
+    around: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """A host at one moment, `at` by its own clock: who reads what, over which peers, under which rules.
+
+    Attributes:
+        over_s: before a switch, for how long it was seen which paths flowed.
+        started, paths: None where no relay answers.
+        rules: None where they cannot be listed.
+        changed: after a switch, the paths that the relay's file has otherwise than before.
+        quarantined: the paths that are out of it, since their devices refuse the password.
+    """
+
+    started: str | None = None
+    paths: Mapping[str, PathSession] | None = None
+    peers: Mapping[str, PeerSession] = field(default_factory=dict)
+    at: float = 0.0
+    over_s: float = 0.0
+    rules: LiveRules | None = None
+    changed: frozenset[str] = frozenset()
+    quarantined: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a host: its sessions, and the evidence about the paths that were read; each None where not looked.
+
+    Attributes:
+        waited_s: how long after its call, or after the switch, its moment was; 0 of a program that does not wait.
+        first: the sessions as they were when it was asked for; None where that was not looked at.
+    """
+
+    sessions: Sessions | None = None
+    relay: RelayEvidence | None = None
+    waited_s: float = 0.0
+    first: Sessions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReport:
+    """One answer of a host on its way through a change.
+
+    Attributes:
+        refusal: what it was refused for, None where it was not.
+        holder: the run that holds a host which is locked; empty where that is not said.
+        facts: the host as it is, of a change that is confirmed or refused as stale.
+        before: the look before the switch.
+        after: a look after it.
+        switched: when that was, by the host's clock since its boot; None where it does not say it.
+        affected: of a rollback, the paths that differ between the two states.
+        removed: those of them that go.
+    """
+
+    state: ChangeState
+    cause: str = ""
+    receipt: str = ""
+    refusal: CheckRefusal | None = None
+    holder: str = ""
+    steps: tuple[StepTime, ...] = ()
+    notes: tuple[str, ...] = ()
+    facts: HostFacts | None = None
+    before: Look = Look()
+    after: Look = Look()
+    switched: float | None = None
+    affected: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+def parse_report(host: str, document: object) -> ChangeReport:
+    """A host's answer to a call of a change.
+
+    Raises:
+        HostError: it cannot be read, or says what is not known here.
+    """
+    return parsed(host, document, lambda answer: _answer(host, answer))
+
+
+def _answer(host: str, answer: Fields) -> ChangeReport:
+    state = _word(answer, "outcome", ChangeState)
+    # What else an answer brings is read only where it counts.
+    has_facts = state in {ChangeState.APPLIED, ChangeState.STALE} and answer.has("facts")
+    holder = answer.below_or_none("holder") if state is ChangeState.LOCKED else None
+    return ChangeReport(
+        state=state,
+        cause=answer.sentence("cause", ""),
+        receipt=answer.sentence("receipt", ""),
+        refusal=_word(answer, "refusal", CheckRefusal) if answer.has("refusal") else None,
+        holder=holder.text("run") if holder else "",
+        steps=tuple(map(_step, _each(answer, "steps")[:_MOST_STEPS])),
+        notes=answer.sentences("notes", _MOST_NOTES),
+        facts=facts_in(host, answer.below("facts")) if has_facts else None,
+        before=_look(answer.below_or_none("before")),
+        after=_look(answer.below_or_none("after")),
+        switched=answer.measure("switched") if answer.has("switched") else None,
+        affected=_texts(answer, "affected"),
+        removed=_texts(answer, "removed"),
+    )
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def _word(answer: Fields, name: str, words: type[_Word]) -> _Word:
+    text = answer.text(name)
+    try:
+        return words(text)
+    except ValueError:
+        raise UnreadableError(f"its {name} “{printable(text, _WORD_SHOWN)}” is not known") from None
+
+
+def _texts(answer: Fields, name: str) -> tuple[str, ...]:
+    return answer.texts(name) if answer.has(name) else ()
+
+
+def _each(answer: Fields, name: str) -> tuple[Fields, ...]:
+    return tuple(answer.each(name)) if answer.has(name) else ()
+
+
+def _step(step: Fields) -> StepTime:
+    seconds = step.measure("seconds")
+    if seconds < 0:
+        raise UnreadableError(f"{step.place}.seconds is no time")
+    return StepTime(step.sentence("name"), seconds)
+
+
+def _look(look: Fields | None) -> Look:
+    if look is None:
+        return Look()
+    sessions, relay, first = (look.below_or_none(name) for name in ("sessions", "relay", "first"))
+    return Look(
+        sessions=_sessions(sessions) if sessions and sessions.values else None,
+        relay=relay_evidence(relay) if relay else None,
+        waited_s=look.measure("waited_s") if look.has("waited_s") else 0.0,
+        first=_sessions(first) if first and first.values else None,
+    )
+
+
+def _sessions(sessions: Fields) -> Sessions:
+    paths, rules = sessions.below_or_none("paths"), sessions.below_or_none("rules")
+    return Sessions(
+        started=sessions.text_or_none("started"),
+        paths={name: _path(paths.below(name)) for name in paths.names()} if paths else None,
+        peers={key: _peer(peer) for key, peer in sessions.named("peers")},
+        at=sessions.measure("at") if sessions.has("at") else 0.0,
+        over_s=sessions.measure("over_s") if sessions.has("over_s") else 0.0,
+        rules=_rules(rules) if rules else None,
+        changed=frozenset(_texts(sessions, "changed")),
+        quarantined=frozenset(_texts(sessions, "quarantined")),
+    )
+
+
+def _rules(rules: Fields) -> LiveRules:
+    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("doors"), rules.text("around"))
+
+
+def _path(path: Fields) -> PathSession:
+    return PathSession(
+        path.flag("available"),
+        path.text("since"),
+        path.amount("bytes"),
+        path.flag("flowed"),
+        frozenset(path.texts("readers")),
+    )
+
+
+def _peer(peer: Fields) -> PeerSession:
+    return PeerSession(peer.amount("handshake"), peer.amount("received"), tuple(sorted(peer.texts("allowed_ips"))))
+
+
+# A stream of which no byte came for so long stands still; the slowest cameras send a picture a second.
+_STILL_S = 2.0
+# The look at the switch itself is no measure of that: it comes half a second after the last one before.
+_AT_SWITCH_S = -0.5
+# MediaMTX says of a stream that stands still that it is lost after 10 s.
+_SAID_S = 12.0
+# What a switch cuts is lost within seconds: at once, or when what was on its way has come and nothing follows.
+MOMENT_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class PathsSeen:
+    """One look at a host.
+
+    Attributes:
+        up: the paths that were read and gave a picture.
+        why_not: why the others that were read gave none.
+        sessions: who reads what; None where not looked.
+        ports: how the devices answered that were tried, by `address . port`.
+        said: what MediaMTX said lately of the sources of paths.
+    """
+
+    up: frozenset[str] = frozenset()
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    sessions: Sessions | None = None
+    ports: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
+    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay.
+
+    Nobody asks here where a picture comes from: a change may move it, and one camera that redirects must not hold up
+    all changes of its relay.
+    """
+    if look.relay is None:
+        return PathsSeen(sessions=look.sessions)
+    evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
+    up, why_not = set(), {}
+    for path in paths:
+        if path.name not in look.relay.samples:
+            continue
+        target = PathToCheck(spec, path, ())
+        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False)
+        checks = [level.check(case) for level in GATE_LEVELS]
+        failed = next((c.finding for c in checks if not c.passed and c.finding), None)
+        if failed is None:
+            up.add(path.name)
+        else:
+            why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
+    ports = {device_value(address, port): outcome for (address, port), outcome in look.relay.devices.items()}
+    said = {name: words[0] for name, words in look.relay.errors.items() if words}
+    return PathsSeen(frozenset(up), why_not, look.sessions, ports, said)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The last read of a path: when it was, since when it has given no picture, and when it gave one."""
+
+    asked_s: float
+    up: bool
+    dark_s: float = 0.0
+    good_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A path without a stream that had one before the switch.
+
+    Attributes:
+        since_s: when that was first seen.
+        alive_s: when it was seen alive for the last time.
+        port: how its device answered when it was tried; empty where it was not.
+        said: what MediaMTX said of its source at that time.
+        asked_s: when that was.
+        mute: whether its device could be reached while MediaMTX said nothing of it: then it does not try.
+    """
+
+    since_s: float
+    alive_s: float
+    port: str = ""
+    said: str = ""
+    asked_s: float = 0.0
+    mute: bool = False
+
+    @property
+    def at_switch(self) -> bool:
+        """Whether the switch can be its cause."""
+        return self.alive_s <= MOMENT_S
+
+
+class Sign(NamedTuple):
+    """The last sign of life of a path or peer: the session, the bytes that had come in it, and when that was.
+
+    A tuple, as each look makes one a path.
+    """
+
+    session: str
+    received: int
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """All looks at a host: the one before the switch, and those after it.
+
+    Times are seconds since the host said that it had switched, by the controller's clock; where it does not say when
+    that was, since the first look after it was asked for.
+
+    Attributes:
+        before: the look before the switch.
+        served: what the relay is to serve.
+        steady: the always-pulled paths that had a stream just before the switch; one that stood still had none.
+        asked_s: when the last look was asked for; None before the first.
+        first, last: the sessions of the first and the last look after the switch.
+        readings: the last reads by path.
+        why_not: why the paths that give no picture give none.
+        absent: the paths that had a stream before, and have none now.
+        back: the paths that lost their stream and have one again.
+        dropped: the paths that had lost their stream, or lost it and had another one, at the first look.
+        signs: the last signs of life of paths.
+        heard: those of peers.
+    """
+
+    before: PathsSeen = PathsSeen()
+    served: Served = field(default_factory=Served)
+    steady: Mapping[str, PathSession] = field(default_factory=dict)
+    asked_s: float | None = None
+    first: Sessions | None = None
+    last: Sessions | None = None
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, Absence] = field(default_factory=dict)
+    back: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    signs: Mapping[str, Sign] = field(default_factory=dict)
+    heard: Mapping[str, Sign] = field(default_factory=dict)
+
+    @property
+    def up(self) -> frozenset[str]:
+        """The paths whose last read gave a picture, and that still have a stream."""
+        return frozenset(n for n, reading in self.readings.items() if reading.up and n not in self.absent)
+
+    @classmethod
+    def since(cls, before: PathsSeen, served: Served) -> Watch:
+        """The look before a switch."""
+        return cls(before, served, _steady(before.sessions, served))
+
+    def after(self, seen: PathsSeen, asked_s: float) -> Watch:
+        """This and one look more."""
+        readings = {**self.readings, **_readings(self.readings, seen, asked_s)}
+        why_not = {n: why for n, why in {**self.why_not, **seen.why_not}.items() if n not in seen.up}
+        watch = replace(self, asked_s=asked_s, readings=readings, why_not=why_not)
+        if seen.sessions is None:
+            return watch
+        watch = replace(watch, first=self.first or seen.sessions, last=seen.sessions)
+        return watch if seen.sessions.paths is None else watch._followed(seen, seen.sessions, asked_s)  # noqa: SLF001
+
+    def _followed(self, seen: PathsSeen, now: Sessions, asked_s: float) -> Watch:
+        signs, absent, back = dict(self.signs), {}, set(self.back)
+        paths = now.paths or {}
+        for name, was in self.steady.items():
+            sign = signs.get(name) or Sign(was.since, was.received, _AT_SWITCH_S)
+            alive = _alive(sign, paths.get(name), asked_s, flowed=was.flowed)
+            if alive is True:
+                path = paths[name]
+                back |= {name} if path.since != sign.session or name in self.absent else set()
+                signs[name] = Sign(path.since, path.received, asked_s)
+            elif alive is False or name in self.absent:
+                absent[name] = self.absent.get(name) or Absence(asked_s, sign.at_s)
+        asked = {name: _asked(absence, seen, self.served.paths[name], asked_s) for name, absence in absent.items()}
+        other = {name for name, was in self.steady.items() if _has_other_session(was, paths.get(name))}
+        lost = {name for name in absent if absent[name].since_s <= 0} | back | other
+        return replace(
+            self,
+            signs=signs,
+            absent=asked,
+            back=frozenset(back - set(absent)),
+            dropped=self.dropped if self.signs or self.absent else frozenset(lost),
+            heard=_heard(self.heard, now, asked_s),
+        )
+
+
+def _steady(before: Sessions | None, served: Served) -> dict[str, PathSession]:
+    if before is None or before.paths is None:
+        return {}
+    measured, wanted = before.over_s >= _STILL_S, served.paths
+    had = ((n, p) for n, p in before.paths.items() if p.available and (p.flowed or not measured))
+    return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
+
+
+def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> dict[str, Reading]:
+    never = Reading(asked_s, up=True)
+    was = {name: known.get(name, never) for name in seen.why_not}
+    dark = {
+        name: Reading(asked_s, up=False, dark_s=asked_s if last.up else last.dark_s, good_s=last.good_s)
+        for name, last in was.items()
+    }
+    return dark | {name: Reading(asked_s, up=True, good_s=asked_s) for name in seen.up}
+
+
+def _alive(sign: Sign, now: PathSession | None, asked_s: float, *, flowed: bool) -> bool | None:
+    """Whether a path has a stream that flows; None where it is too early to say.
+
+    Of a path that was not seen to flow before nobody can say that it stands still. Another session is a stream once
+    something comes in it: a camera may be dialled again and again, and send nothing.
+    """
+    if now is None or not now.available:
+        return False
+    if not flowed or now.received > (sign.received if now.since == sign.session else 0):
+        return True
+    return None if asked_s - sign.at_s < _STILL_S else False
+
+
+def _has_other_session(was: PathSession, now: PathSession | None) -> bool:
+    return now is not None and now.available and now.since != was.since
+
+
+def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -> Absence:
+    port = seen.ports.get(device_of(path))
+    if port is None:
+        return absence
+    said, session = seen.said.get(path.name, ""), (seen.sessions.paths or {}).get(path.name) if seen.sessions else None
+    due = session is None or not session.available or asked_s - absence.since_s >= _SAID_S
+    mute = absence.mute or (port == "ok" and not said and due)
+    return replace(absence, port=port, said=said, asked_s=asked_s, mute=mute)
+
+
+def _heard(known: Mapping[str, Sign], now: Sessions, asked_s: float) -> dict[str, Sign]:
+    """When something came from each peer for the last time."""
+    signs = dict(known)
+    for key, peer in now.peers.items():
+        if key not in known or peer.received != known[key].received:
+            signs[key] = Sign("", peer.received, asked_s)
+    return signs

@@ -1,0 +1,192 @@
+"""The calls of many hosts carried at once, each answer there as soon as it comes. An effect stage.
+
+Calls that become due together travel together: one Ansible run carries many. A slow host keeps nobody
+waiting where the runner has answers one by one (`StreamingRunner`), nor do several that never answer: the others have
+to be heard before the switch that they renew goes off.
+
+What a rollout writes down before and after each of its steps: enough to go on after its own death.
+
+Here is the interface, and one in memory; `runs.journal` has the one that is kept, in the history's event log.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from provisioner.base.errors import ProvisionerError
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStep:
+    """One line of a run's journal.
+
+    Attributes:
+        host: empty for the run as a whole.
+        step: `run`, `wave`, `start`, `armed`, `gate`, `confirm`, `abort`, `end`, …
+        state: `begin` before the step, `done` or what came of it after it.
+        detail: no secret, no personal data: causes, seconds, digests.
+    """
+
+    host: str
+    step: str
+    state: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StartedHost:
+    """What the journal of a run that goes on has of a host that was started, and whose end is not known.
+
+    Attributes:
+        armed: whether it was heard to wait for its confirmation: what it was before it is not any more.
+        gate_failed: why it was to return to last-good; empty where the gate had not failed.
+        confirming: whether it was about to be told that it is confirmed.
+    """
+
+    armed: bool = False
+    gate_failed: str = ""
+    confirming: bool = False
+
+
+class Journal(Protocol):
+    """Where a run's steps are written down, each durable before the next begins."""
+
+    def write(self, step: JournalStep) -> None:
+        """Write one step down."""
+        ...
+
+
+class MemoryJournal:
+    """A journal that lives as long as its process: for hosts in memory."""
+
+    def __init__(self) -> None:
+        self.steps: list[JournalStep] = []
+
+    def write(self, step: JournalStep) -> None:
+        """Write one step down."""
+        self.steps.append(step)
+
+
+# Answers that come within so many seconds of each other have their next calls travel together.
+_TOGETHER_S = 0.05
+_RUNS_AT_ONCE = 4
+# A run that takes longer than all of its good hosts would is left with those that are slow, and takes nobody's place.
+# Nor does one whose hosts wait because they were asked to.
+_SLOW_S = 10.0
+_TICK_S = 0.2
+
+
+@dataclass(order=True)
+class _Due:
+    at: float
+    number: int
+    call: HostCall = field(compare=False)
+    timeout_s: float = field(compare=False)
+    waits: bool = field(compare=False)
+
+
+class Dispatcher:
+    """Takes calls; has their answers.
+
+    Args:
+        runner: carries the calls.
+        clock: seconds; only differences count.
+        sleep: waits.
+    """
+
+    def __init__(self, runner: HostRunner, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._runner, self._clock, self._sleep = runner, clock, sleep
+        self._due: list[_Due] = []
+        self._answers: queue.SimpleQueue[HostAnswer] = queue.SimpleQueue()
+        self._number = 0
+        self._runs: dict[int, float] = {}
+        self._lock = threading.Lock()
+
+    def send(self, call: HostCall, timeout_s: float, *, after_s: float = 0.0, waits: bool = False) -> None:
+        """Send a call, at once or after a while; its answer comes from `receive`.
+
+        Args:
+            call: what is asked of which host.
+            timeout_s: how long that may take.
+            after_s: how long it is held back.
+            waits: whether the host itself waits before it does what it is asked: that takes nobody's place.
+        """
+        self._number += 1
+        heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s, waits))
+
+    def withdraw(self, host: str) -> bool:
+        """Take back the call of a host that has not been sent yet: whether there was one."""
+        kept = [item for item in self._due if item.call.spec.id != host]
+        is_taken = len(kept) < len(self._due)
+        self._due = kept
+        heapq.heapify(self._due)
+        return is_taken
+
+    def receive(self) -> HostAnswer | None:
+        """The next answer; None where there is none yet, after a moment."""
+        try:
+            return self._answers.get(timeout=self._patience_s())
+        except queue.Empty:
+            pass
+        if self._quick_runs() < _RUNS_AT_ONCE and (batch := self._take_due()):
+            self._carry(batch)
+        elif not self._runs and self._due:
+            self._sleep(max(0.0, self._due[0].at - self._clock()))
+        return None
+
+    def _patience_s(self) -> float:
+        """How long the next answer is waited for: until the next call is due, or may have company on its way."""
+        if not self._runs:
+            return 0.0
+        if self._quick_runs() >= _RUNS_AT_ONCE or not self._due:
+            return _TICK_S
+        return min(_TICK_S, max(_TOGETHER_S, self._due[0].at - self._clock()))
+
+    def _quick_runs(self) -> int:
+        with self._lock:
+            return sum(self._clock() - begun < _SLOW_S for begun in self._runs.values())
+
+    def _take_due(self) -> list[_Due]:
+        """Take the calls that are due and of one kind: those of another kind have another timeout, or take no place."""
+        now = self._clock()
+        due = [item for item in self._due if item.at <= now]
+        kinds = [(str(item.call.request["operation"]), item.waits) for item in due]
+        batch = [item for item, kind in zip(due, kinds, strict=True) if kind == kinds[0]]
+        self._due = [item for item in self._due if item not in batch]
+        heapq.heapify(self._due)
+        return batch
+
+    def _carry(self, batch: Sequence[_Due]) -> None:
+        calls = [item.call for item in batch]
+        timeout_s = max(item.timeout_s for item in batch)
+        if not isinstance(self._runner, StreamingRunner):
+            for answer in self._runner.call(calls, timeout_s=timeout_s).values():
+                self._answers.put(answer)
+            return
+        run = batch[0].number
+        with self._lock:
+            self._runs[run] = self._clock() - (_SLOW_S if batch[0].waits else 0.0)
+        threading.Thread(target=self._stream, args=(self._runner, run, calls, timeout_s), daemon=True).start()
+
+    def _stream(self, runner: StreamingRunner, run: int, calls: Sequence[HostCall], timeout_s: float) -> None:
+        missing = {call.spec.id for call in calls}
+        error = "the run ended without an answer"
+        try:
+            for answer in runner.stream(calls, timeout_s=timeout_s):
+                missing.discard(answer.host)
+                self._answers.put(answer)
+        except ProvisionerError as failure:
+            error = failure.message
+        except Exception as failure:  # noqa: BLE001 (a thread's end must reach the hosts that wait for it)
+            error = f"{type(failure).__name__} while hosts were called"
+        finally:
+            for host in sorted(missing):
+                self._answers.put(HostAnswer(host, CallOutcome.UNREACHABLE, error=error))
+            with self._lock:
+                del self._runs[run]

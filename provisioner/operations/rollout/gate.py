@@ -1,0 +1,303 @@
+"""The path gate: whether a host is as good after its change as it was before. Pure.
+
+The rules (docs/apply.md):
+
+- What the plan names is read before and after: a path that gave a decoded key frame before has to give one after, and
+  at the end of the watch still. One that gave none before decides nothing, unless it is required by name.
+- A new path has no before. It is waited for a little, and told when it does not come: a camera that is unplugged must
+  not block a rollout. `min_new_up` asks for a share of them.
+- What the plan does not name stays as it was. Configuration that differs fails at once. A stream that was lost is
+  waited for; it counts where it stays away, and nothing says that its camera or its site did that by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from provisioner.base.text import counted
+from provisioner.operations.rollout.affected import (
+    OWN_S,
+    listed_paths,
+    lost_at_switch,
+    more_than_chance,
+    own_causes,
+    readers_left,
+    undeclared_changes,
+    unnamed_streams,
+)
+from provisioner.operations.rollout.affected_paths import Touched
+from provisioner.operations.rollout.answers import PathSession, Watch
+
+# What is lost while others are waited for has so long at least, even if the patience is over.
+_LATE_S = 30.0
+# The first looks come quickly; each one that follows is a connection more to a host that is well.
+_LOOK_AGAIN_S, _LOOK_LATER_S, _LATER_S = 1.0, 3.0, 10.0
+_PORTS = 200
+WATCH_S: Final = 2.5
+"""So long a host is watched after its switch: what shows that a stream stands still takes two seconds (`watch.py`), and
+a first look over a new connection half of one. A source that its relay dials anew is up, or refused, well before."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """How strict the gate is, and how long it waits.
+
+    Attributes:
+        patience_s: how long paths that were up before may take to come back.
+        settle_s: how long paths of the plan that gave no picture before are waited for before they are only told.
+        max_lost: the share of paths that were up before and need not come back.
+        min_new_up: the share of new paths that have to come up.
+        required: paths that have to be up whatever they were before, each a path or the start of one.
+        watch_s: the last look is no sooner after the switch; where a host does not say when that was, after the first.
+    """
+
+    patience_s: float = 60.0
+    settle_s: float = 20.0
+    max_lost: float = 0.0
+    min_new_up: float = 0.0
+    required: tuple[str, ...] = ()
+    watch_s: float = WATCH_S
+
+
+class GateVerdict(StrEnum):
+    """What the gate says."""
+
+    WAIT = "wait"
+    PASS = "pass"  # noqa: S105 (no password)
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate says, why, and what a person should know.
+
+    Attributes:
+        read: the paths that the next look reads.
+        away: the paths whose devices it tries.
+        again_s: when it is asked for, from now.
+        is_good: whether nothing is missing, so that only the watch itself goes on; or nothing any more.
+        not_up: paths of the plan without a picture: new ones, and those that gave none before.
+    """
+
+    verdict: GateVerdict
+    cause: str = ""
+    notes: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
+    again_s: float = _LOOK_AGAIN_S
+    is_good: bool = False
+    not_up: tuple[str, ...] = ()
+
+
+def decide(
+    touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules, *, unread: Collection[str] = ()
+) -> Decision:
+    """Decide on a host's change.
+
+    Args:
+        touched: what the change touches.
+        watch: all looks, the last one just now.
+        elapsed_s: seconds since the watch began (`Watch`).
+        rules: how strict it is.
+        unread: the paths that no look has been asked to read yet: they are not missed, and nothing passes before.
+    """
+    if undeclared := undeclared_changes(touched, watch):
+        return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])
+    unnamed = unnamed_streams(touched, watch)
+    if not touched.everything and (together := more_than_chance(unnamed, watch)):
+        return Decision(GateVerdict.FAIL, f"undeclared change: {together}")
+    return _Question(touched, watch, unnamed, elapsed_s, rules, unread=unread).decision()
+
+
+class _Question:
+    """Whether what has to be there is there, or is to be waited for."""
+
+    def __init__(
+        self,
+        touched: Touched,
+        watch: Watch,
+        unnamed: Mapping[str, PathSession],
+        elapsed_s: float,
+        rules: GateRules,
+        *,
+        unread: Collection[str],
+    ) -> None:
+        self.touched, self.watch, self.unnamed, self.elapsed_s, self.rules = touched, watch, unnamed, elapsed_s, rules
+        names = {path.name for path in touched.read}
+        self.unread = names & set(unread)
+        self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
+        # One of many that had lost its stream before the switch did not lose it by the switch.
+        before = watch.before.sessions
+        lost_before = set((before.paths if before else None) or ()) - set(watch.steady) - touched.direct
+        self.must = ((watch.before.up & names - lost_before) | self.required) - touched.new
+        self.own = own_causes(touched, watch)
+        self.missing = {n for n in self.must - watch.up - self.unread if not self._is_excused(n)}
+        self.new_missing = touched.new - watch.up - self.unread
+        # What the plan names may be meant to bring it up; it is waited for like a new one, and takes nothing back.
+        self.dark = (touched.named & names) - self.must - touched.new - watch.up - self.unread
+        self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
+        self.left, self.nobody_reads = readers_left(touched, watch)
+
+    def decision(self) -> Decision:
+        """What the gate says."""
+        if cause := self._failed():
+            return Decision(GateVerdict.FAIL, cause, not_up=self._not_up())
+        waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
+        waits = waits or self.nobody_reads or self._is_silent() or self._is_mute()
+        settles = self._not_up() and self.elapsed_s < self.rules.settle_s
+        unproved = self._unproved() | self.unread
+        if not (waits or settles or unproved or self._too_soon()):
+            return Decision(GateVerdict.PASS, notes=tuple(self._notes()), is_good=True, not_up=self._not_up())
+        is_urgent = waits or bool(settles)
+        again_s = self._again_s(urgent=is_urgent)
+        read = self.missing | self.new_missing | self.dark
+        if not is_urgent or self.elapsed_s + again_s >= self.rules.watch_s:
+            read |= unproved
+        away = tuple(self._tried())
+        return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=away, again_s=again_s, is_good=not is_urgent)
+
+    def _not_up(self) -> tuple[str, ...]:
+        return tuple(sorted(self.new_missing | self.dark))
+
+    def _again_s(self, *, urgent: bool) -> float:
+        if not urgent:
+            return max(0.0, self.rules.watch_s - self.elapsed_s)
+        return _LOOK_AGAIN_S if self.elapsed_s < _LATER_S else _LOOK_LATER_S
+
+    def _is_excused(self, name: str) -> bool:
+        """Whether a path that gives no picture now does so by itself.
+
+        One that the plan names has to have given one at the end of the watch. One that is read as one of many has the
+        excuses of those that are not read, and what became of it later is its own.
+        """
+        absence = self.watch.absent.get(name)
+        if absence is None or name in self.required:
+            return False
+        proved = self._is_proved(name)
+        if name in self.touched.direct | self.touched.named:
+            return proved and name in self.own
+        return name in self.own or (proved and not absence.at_switch)
+
+    def _is_proved(self, name: str) -> bool:
+        """Whether a path gave a picture when the running programs had had their time to stumble."""
+        reading = self.watch.readings.get(name)
+        return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
+
+    # --- what is not there ------------------------------------------------------------------------
+
+    def _too_many_missing(self) -> bool:
+        return len(self.missing) > self._allowed()
+
+    def _allowed(self) -> int:
+        return 0 if self.required & self.missing else int(self.rules.max_lost * len(self.must))
+
+    def _lacks_new(self) -> bool:
+        up = len(self.touched.new & (self.watch.up | self.unread))
+        return up < self.rules.min_new_up * len(self.touched.new) or bool(self.required & self.new_missing)
+
+    def _too_many_lost(self) -> bool:
+        return len(self.lost) > self._allowed_lost()
+
+    def _allowed_lost(self) -> int:
+        """Where any path may be hit, the share that may stay away is one of all paths."""
+        any_path = self.touched.everything or self.touched.bars or self.touched.link
+        return int(self.rules.max_lost * len(self.unnamed)) if any_path else 0
+
+    def _too_soon(self) -> bool:
+        """Whether a running program may still stumble over what it has just read."""
+        return self.touched.live and (self.watch.asked_s or 0.0) < self.rules.watch_s
+
+    def _unproved(self) -> set[str]:
+        """The paths that gave a picture, and not at the end of the watch."""
+        if not self.touched.live:
+            return set()
+        readings = self.watch.readings
+        return {n for n in self.must & self.watch.up if readings[n].asked_s < self.rules.watch_s}
+
+    def _tried(self) -> Iterable[str]:
+        """The paths whose devices are tried: they stay away, and nothing has said why."""
+        excusable = (n for n in self.watch.absent if n in self.unnamed or self._is_proved(n))
+        return sorted(n for n in excusable if n not in self.own)[:_PORTS]
+
+    # --- what was waited for in vain --------------------------------------------------------------
+
+    def _failed(self) -> str:
+        late = {n for n in self.missing if self.elapsed_s >= self._until(self._dark_since(n))}
+        if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
+            return self._no_picture(sorted(late) + sorted(self.required & self.new_missing))
+        patience = max(self.rules.patience_s, OWN_S)
+        lasting = {n for n, absence in self.lost.items() if self.elapsed_s >= absence.since_s + patience}
+        if len(lasting) > self._allowed_lost():
+            return f"undeclared change: {self._sources(lasting)}"
+        if self.nobody_reads and self.elapsed_s >= patience:
+            return f"undeclared change: every reader of paths that the plan does not name was cut ({self.left})"
+        if self._is_mute() and self.elapsed_s >= patience:
+            return "the host does not say what became of its paths since the switch"
+        silent = (
+            self.watch.last is not None and self.watch.last.paths is None and self.watch.before.sessions is not None
+        )
+        if silent and self.touched.everything and self.watch.before.up and self.elapsed_s >= patience:
+            return "the relay does not answer"
+        return ""
+
+    def _is_silent(self) -> bool:
+        """Whether a relay that answered before does not; where everything is touched it may be starting."""
+        before, last = self.watch.before.sessions, self.watch.last
+        return last is not None and last.paths is None and before is not None and before.paths is not None
+
+    def _is_mute(self) -> bool:
+        """Whether a host that said before who reads what has said nothing of it since."""
+        before = self.watch.before.sessions
+        return before is not None and before.paths is not None and self.watch.last is None
+
+    def _dark_since(self, name: str) -> float:
+        reading, absence = self.watch.readings.get(name), self.watch.absent.get(name)
+        if reading is not None and not reading.up:
+            return reading.dark_s
+        return absence.since_s if absence is not None else 0.0
+
+    def _until(self, since_s: float) -> float:
+        return min(since_s, _LATE_S) + self.rules.patience_s
+
+    def _sources(self, names: Collection[str]) -> str:
+        first = min(names)
+        more = f", and {len(names) - 1} more" if len(names) > 1 else ""
+        port = self.watch.absent[first].port
+        tried = f" (its device: {port})" if port else ""
+        return f"path {first} lost its source and stays without one{tried}{more}"
+
+    def _no_picture(self, missing: list[str]) -> str:
+        if not missing:
+            new = sorted(self.new_missing)
+            return f"no picture of {counted(len(new), 'new path')}: {self._why(new[0])}"
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004 (what fits a line)
+        return f"no picture after the change: {'; '.join(map(self._why, missing[:3]))}{more}"
+
+    def _why(self, name: str) -> str:
+        why = self.watch.why_not.get(name, "") or ("it lost its source" if name in self.watch.absent else "")
+        return f"{name} ({why})" if why else name
+
+    # --- what a person should know ----------------------------------------------------------------
+
+    def _notes(self) -> Iterable[str]:
+        yield from (f"new, and gives no picture: {self._why(name)}" for name in sorted(self.new_missing))
+        yield from (f"gave no picture before and gives none now: {self._why(name)}" for name in sorted(self.dark))
+        for name in sorted(self.missing):
+            yield f"gave a picture before and gives none now, as allowed: {self._why(name)}"
+        back = self.watch.back & set(self.unnamed)
+        if back and not self.touched.everything:
+            unnamed_paths = f"{counted(len(back), 'path')} that the plan does not name"
+            yield f"{unnamed_paths} reconnected meanwhile: {listed_paths(back)}"
+        away = {n: a for n, a in self.watch.absent.items() if n in self.unnamed}
+        yield from (
+            f"lost its source by itself: {name} ({self.own[name]})" for name in sorted(away) if name in self.own
+        )
+        for name in sorted(n for n in away if n in self.lost):
+            yield f"had a source before and has none now, as allowed: {name}"
+        if later := {n for n, a in away.items() if n not in self.own and not a.at_switch}:
+            yield f"{counted(len(later), 'path')} lost the source long after the switch: {listed_paths(later)}"
+        if self.left:
+            yield f"{counted(self.left, 'reader')} of paths that the plan does not name left meanwhile"

@@ -1,0 +1,357 @@
+"""One host to change: what it should hold, what is shipped, and the calls that carry it. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from provisioner.base.secret import keyed_digest
+from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile, identity_content, path_settings, program_path
+from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, units_of
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.identity import owner_to_mark
+from provisioner.hosts.observe import observe_request
+from provisioner.hosts.runner import HostCall
+from provisioner.operations.rollout.affected_paths import Touched, touched_by
+from provisioner.operations.rollout.gate import GateRules
+from provisioner.plan.change import HOST, OWNER, Action, Change, Impact, Resource
+from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host.wire import (
+        AbortRequest,
+        ApplyRequest,
+        ChangeRequest,
+        ConfirmRequest,
+        FileToPut,
+        GateRequest,
+        LockoutCheck,
+        LookRequest,
+        PathToRead,
+        ProgramToInstall,
+        RecordHead,
+        RollbackRequest,
+        StatusRequest,
+    )
+
+CONFIRM_S = 60.0
+TRANSACTION_TIMEOUT_S = 240.0
+# What a host may take for its return to last-good once the confirm window is over.
+RETURN_S = 60.0
+# A look ends well before the switch that it renewed.
+_LOOK_SHARE = 0.6
+_READ_S = 12.0
+_READERS = 8
+_BEFORE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One host to change: what it should hold, what it was when the plan was made, what to ship.
+
+    Attributes:
+        facts: the host as it was when the plan was made; None of a host that is through and is not asked again.
+        changes: the host's changes in the plan: what the gate looks at.
+        rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
+            newest run that the host keeps a state of.
+        carrier: the other relays of this relay's carrier: what the host loses to them is not revoked.
+        warrant: the plan and who approved it, for a carrier whose own people have to (`plan.kept.warrant`).
+        epoch: the run's number among all that change the host (`history.epochs`); None where nothing is recorded.
+    """
+
+    spec: HostSpec
+    files: tuple[RenderedFile, ...]
+    facts: HostFacts | None
+    expected: str
+    artefact: Path | None = None
+    artefact_sha256: str = ""
+    changes: tuple[Change, ...] = ()
+    rollback: str | None = None
+    carrier: tuple[HostSpec, ...] = ()
+    epoch: int | None = None
+    warrant: bytes = field(repr=False, default=b"")
+
+    @property
+    def unproved(self) -> bool:
+        """Whether the host need not prove that it was managed before: the plan says that it was not, and may be."""
+        names = {change.name for change in self.changes if change.resource is Resource.TRUST}
+        return HOST in names or (OWNER in names and self.facts is not None and not self.facts.proved)
+
+    @property
+    def touched(self) -> Touched:
+        """What the change touches; of a rollback only the host knows."""
+        if self.rollback is None:
+            return touched_by(self.spec, self.changes)
+        return Touched(read=tuple(p for p in self.spec.paths if not p.on_demand), everything=True)
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the plan cuts nothing that runs, and neither does a return from it: nobody would notice either.
+
+        Rules are only where they are of single devices, and a host has to have proved itself.
+        """
+        if self.rollback is not None or self.unproved or not self.changes:
+            return False
+        touched = self.touched
+        cuts = touched.everything or touched.rules or touched.link
+        return not cuts and all(c.impact.rank <= Impact.HOT.rank or self._is_of_idle_path(c) for c in self.changes)
+
+    def _is_of_idle_path(self, change: Change) -> bool:
+        """Whether it changes a path that is pulled on demand, then as now, and that nobody watched for the plan."""
+        facts = self.facts
+        if change.resource is not Resource.PATH or change.action is not Action.UPDATE or change.cut:
+            return False
+        if facts is None or facts.relay is None or facts.runtime is None or change.name in facts.runtime.viewers:
+            return False
+        was = facts.relay.paths.get(change.name)
+        is_now = any(path.name == change.name and path.on_demand for path in self.spec.paths)
+        return is_now and was is not None and was.settings.get("sourceOnDemand") is True
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutOptions:
+    """How a rollout runs. Only tests forgo the lock-out check or the gate; no command can.
+
+    Attributes:
+        confirm_s: how long a host waits for the next word before it returns.
+        gate: how strict the path gate is; None confirms at once.
+        max_failed: so many hosts may fail before no further wave is started.
+        pause_after: the wave after which the rollout pauses, empty for none.
+        apart: whether a wave always waits until the one before is confirmed, also where nobody notices the plan.
+        who: who changes the hosts, as the lease and the receipt tell it.
+        record: the entry with which the run began, as hosts keep it; None where nothing is recorded.
+    """
+
+    confirm_s: float = CONFIRM_S
+    lockout_check: bool = True
+    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
+    clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)
+    gate: GateRules | None = field(default_factory=GateRules)
+    max_failed: int = 0
+    pause_after: str = ""
+    apart: bool = False
+    who: str = ""
+    record: RecordHead | None = None
+
+
+class LookOrder(NamedTuple):
+    """One look of a host after its switch.
+
+    Attributes:
+        read: the paths that are read.
+        away: those whose devices are tried.
+        wait_s: so long after it got the call, in seconds.
+        early_s: it may read so long before that.
+        since: the moment from which that counts instead, as the host told it of its switch.
+        at_once: whether it looks at sessions as soon as it gets the call, too.
+    """
+
+    read: tuple[MediaPath, ...] = ()
+    away: tuple[MediaPath, ...] = ()
+    wait_s: float = 0.0
+    early_s: float = 0.0
+    since: float | None = None
+    at_once: bool = False
+
+
+# --- the calls ------------------------------------------------------------------------------------
+
+
+def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
+    """The call that changes the host and leaves it armed."""
+    if job.rollback is not None:
+        return HostCall(job.spec, _rollback_request(job, job.rollback, run_id, options), shares=True)
+    observed, contents = observe_request(job.spec, job.files)
+    contents |= {str(number): file.content for number, file in enumerate(job.files)}
+    if job.unproved:
+        # It stays there whatever becomes of the change; who has proved himself holds it, and is never sent it again.
+        contents["identity"] = identity_content(job.spec)
+    request: ApplyRequest = {
+        "operation": "apply",
+        **_common(job, run_id, options, begins=True),
+        "files": {file.path: _file(number, file) for number, file in enumerate(job.files)},
+        "observe": observed,
+        "expected_live_digest": job.expected,
+        "lockout": _lockout(job, options),
+        "gate": _look(job, _existing(job.touched), (), _BEFORE_S) if options.gate else None,
+        "elsewhere": _moved(job, job.facts) if job.facts else [],
+        "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
+        "lift": sorted(job.spec.lifted),
+    }
+    return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved, warrant=job.warrant)
+
+
+def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:
+    return {
+        "operation": "rollback",
+        **_common(job, run_id, options, begins=True),
+        "target": target,
+        "digest_key": job.spec.digest_key.reveal(),
+        "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
+        "lockout": _lockout(job, options),
+        "gate": _look(job, job.touched.read, (), _BEFORE_S) if options.gate else None,
+        "held": sorted(job.spec.held_names),
+    }
+
+
+def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) -> HostCall:
+    """The call that renews the switch and looks at paths, over a connection since the change."""
+    look = _look(job, order.read, order.away, options.confirm_s * _LOOK_SHARE)
+    if order.wait_s:
+        look |= {"wait_s": order.wait_s, "early_s": order.early_s}
+    if order.since is not None:
+        look |= {"since": order.since, "first": order.at_once}
+    request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
+    return HostCall(job.spec, request, shares=True, unproved=job.unproved, since=run_id)
+
+
+def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool = False) -> HostCall:
+    """The call that makes the change persistent; over a connection since the change.
+
+    Args:
+        job: the host and what it should hold.
+        run_id: the run.
+        options: how the rollout runs.
+        anew: whether that has to be another one than the looks had.
+    """
+    observed, contents = observe_request(job.spec, job.files)
+    files = [file.path for file in job.files]
+    request: ConfirmRequest = {
+        "operation": "confirm",
+        **_common(job, run_id, options),
+        "files": files,
+        "observe": observed,
+    }
+    return HostCall(job.spec, request, contents, shares=not anew, unproved=job.unproved, since=run_id)
+
+
+def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
+    """The call that returns the host to last-good at once."""
+    request: AbortRequest = {"operation": "abort", **_common(job, run_id, options), "cause": cause}
+    return HostCall(job.spec, request, unproved=job.unproved)
+
+
+def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
+    """The call that asks what became of the run."""
+    request: StatusRequest = {"operation": "status", **_common(job, run_id, options)}
+    return HostCall(job.spec, request, unproved=job.unproved)
+
+
+def look_seconds(options: RolloutOptions) -> float:
+    """How long one look may take, there and back: a slow host is given up, not waited for."""
+    return options.confirm_s * _LOOK_SHARE + 20
+
+
+def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, ...]:
+    """The other relays of a relay's carrier; none of a centre."""
+    others = (other for other in hosts if other.relay and other.id != spec.id and other.carriers == spec.carriers)
+    return tuple(others) if spec.relay else ()
+
+
+def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
+    """The sites' peers and the paths of relays, with keyed digests of their secrets as this host has them.
+
+    A centre is not in it: one that reads from a relay may be revoked at another.
+    """
+    relays = tuple(relays)
+    sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith((SITE, NEXT)))
+    served = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in sites}
+    return served | {path.name: _digest(job, _source(path)) for spec in relays for path in spec.paths}
+
+
+def _wanted(job: Job) -> dict[str, str]:
+    own = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in job.spec.tunnel.peers}
+    if job.spec.media is None:
+        return own
+    users = {user.name: _digest(job, user.secret_hash) for user in job.spec.media.users}
+    offered = job.spec.hub.paths if job.spec.hub else ()
+    pulled = {path.name: _digest(job, path.source.reveal()) for path in offered}
+    return own | users | pulled | (_served(job, [job.spec]) if job.spec.relay else {})
+
+
+def _moved(job: Job, facts: HostFacts) -> list[str]:
+    """What the host loses to another relay of its carrier, and with the secrets that it has here."""
+    peers = {key: peer.psk for key, peer in facts.tunnel.peers.items()} if facts.tunnel else {}
+    paths = {name: path.source_digest for name, path in facts.relay.paths.items()} if facts.relay else {}
+    own = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
+    lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in own}
+    served = _served(job, job.carrier) if lost else {}
+    return sorted(name for name, digest in lost.items() if served.get(name) == digest)
+
+
+def _source(path: MediaPath) -> str:
+    """A path's source as it stands in the relay's file."""
+    return str(path_settings(path)["source"])
+
+
+def _digest(job: Job, secret: str) -> str:
+    return keyed_digest(job.spec.digest_key, secret.encode())
+
+
+def _lockout(job: Job, options: RolloutOptions) -> LockoutCheck:
+    firewall = job.spec.firewall
+    return {
+        "check": options.lockout_check,
+        "ssh_port": job.spec.ssh.port,
+        "networks": [str(n) for n in firewall.management_networks] if firewall else [],
+    }
+
+
+def _existing(touched: Touched) -> list[MediaPath]:
+    return [path for path in touched.read if path.name not in touched.new]
+
+
+def _look(job: Job, read: Iterable[MediaPath], away: Iterable[MediaPath], deadline_s: float) -> GateRequest:
+    return {
+        "address": str(job.spec.tunnel.address),
+        "paths": [_path(path) for path in read],
+        "away": [_path(path) for path in away],
+        "deadline_s": deadline_s,
+        "sample_s": 1,
+        "read_s": min(_READ_S, deadline_s),
+        "max_readers": _READERS,
+    }
+
+
+def _path(path: MediaPath) -> PathToRead:
+    source = path.source
+    return {
+        "name": path.name,
+        "on_demand": path.on_demand,
+        "address": str(source.address) if source else "",
+        "port": source.port if source else 0,
+    }
+
+
+def _file(number: int, file: RenderedFile) -> FileToPut:
+    return {"content": str(number), "mode": file.mode, "owner": file.owner, "group": file.group}
+
+
+def _common(job: Job, run_id: str, options: RolloutOptions, *, begins: bool = False) -> ChangeRequest:
+    spec = job.spec
+    relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
+    program: ProgramToInstall | None = None
+    if spec.media is not None:
+        program = {
+            "path": program_path(spec.media.artefact),
+            "artefact": job.artefact is not None,
+            "sha256": job.artefact_sha256,
+        }
+    request: ChangeRequest = {
+        "run": run_id,
+        "who": options.who,
+        "confirm_s": options.confirm_s,
+        "units": list(units_of(spec)),
+        "peers": [peer.public_key for peer in spec.tunnel.peers],
+        "sentinel": sentinel_of(relay_file),
+        "program": program,
+        "record": options.record,
+    }
+    if (owner := owner_to_mark(spec)) is not None:
+        request["owner"] = owner
+    if begins and job.epoch is not None:
+        request["epoch"] = job.epoch
+    return request

@@ -1,0 +1,354 @@
+"""How a run ends for who reads the last lines alone: the worst first, with what to do next. Pure.
+
+What became of hosts: outcomes, the exit code, and the document of an apply. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from provisioner.base.errors import worst_of
+from provisioner.base.text import counted
+from provisioner.hosts.facts import HostFacts
+from provisioner.operations.rollout.answers import StepTime
+from provisioner.plan.change import Change
+from provisioner.plan.document import held_ending
+from provisioner.plan.guards.policy import named
+
+
+class HostOutcome(StrEnum):
+    """What became of one host."""
+
+    APPLIED = "applied"
+    ROLLED_BACK = "rolled-back"
+    UNCHANGED = "unchanged"
+    NOT_STARTED = "not-started"
+    UNREACHABLE = "unreachable"
+    ROLLBACK_FAILED = "rollback-failed"
+
+
+class NotStartedBecause(StrEnum):
+    """Why a host was not started."""
+
+    STALE = "stale"
+    LOCKED = "locked"
+    LOCK_OUT = "lock-out"
+    CHECK = "check"
+    HOST = "host"
+    HELD_BACK = "held-back"
+    FOREIGN = "foreign"
+    NODE = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult:
+    """What became of one host, and why.
+
+    Attributes:
+        receipt: path of the receipt on the host, empty where there is none.
+        seconds: the transaction's own time on the host, without waiting for anything else.
+        refusal: why it was not started, None otherwise.
+        facts: the host as it was right after its change was confirmed.
+        notes: what a person should know although it changed nothing: new paths without a picture, a lease
+            that was taken over, a reader who left meanwhile.
+        wave: the wave that the host was in, empty outside a rollout.
+        not_up: paths of the plan that gave no picture: new ones, and those that gave none before.
+        taken_back: whether it was returned, or not started any more, because hosts of an earlier wave had failed.
+    """
+
+    host: str
+    outcome: HostOutcome
+    cause: str = ""
+    receipt: str = ""
+    seconds: float = 0.0
+    refusal: NotStartedBecause | None = None
+    steps: tuple[StepTime, ...] = ()
+    facts: HostFacts | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    wave: str = ""
+    not_up: tuple[str, ...] = ()
+    taken_back: bool = False
+
+    @property
+    def went_back_for_others(self) -> bool:
+        """Whether it returned to last-good without a fault of its own."""
+        return self.taken_back and self.outcome is HostOutcome.ROLLED_BACK
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it counts against the number of hosts that may fail."""
+        held_back = self.refusal is NotStartedBecause.HELD_BACK or self.went_back_for_others
+        return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not held_back
+
+
+def outcome_of(results: Sequence[HostResult]) -> str:
+    """The outcome of the whole: `applied`, `rolled-back`, `partial` or `nothing-to-do`.
+
+    `rolled-back` says of every host that it is as it was; one of which that is not known makes the whole `partial`.
+    """
+    done = {result.outcome for result in results} - {HostOutcome.UNCHANGED}
+    if not done:
+        return "nothing-to-do"
+    if done == {HostOutcome.APPLIED}:
+        return "applied"
+    return "rolled-back" if done <= {HostOutcome.ROLLED_BACK, HostOutcome.NOT_STARTED} else "partial"
+
+
+def exit_code(results: Sequence[HostResult], *others: int) -> int:
+    """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/design.md, part 8).
+
+    Hosts that were held back, or returned, because another one failed add nothing to that one's code.
+    """
+    return worst_of(0, *others, *(_code(result) for result in results))
+
+
+def _code(result: HostResult) -> int:
+    if result.went_back_for_others:
+        return 0
+    if result.refusal is not None:
+        refused = {
+            NotStartedBecause.STALE: 8,
+            NotStartedBecause.LOCKED: 9,
+            NotStartedBecause.LOCK_OUT: 6,
+            NotStartedBecause.HOST: 5,
+            NotStartedBecause.FOREIGN: 6,
+            NotStartedBecause.NODE: 6,
+            NotStartedBecause.HELD_BACK: 0,
+        }
+        return refused.get(result.refusal, 7)
+    return {
+        HostOutcome.ROLLBACK_FAILED: 11,
+        HostOutcome.ROLLED_BACK: 7,
+        HostOutcome.NOT_STARTED: 7,
+        HostOutcome.UNREACHABLE: 5,
+    }.get(result.outcome, 0)
+
+
+def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, object]:
+    """The JSON document of an apply."""
+    return {
+        "schema": "provisioner/apply",
+        "version": 1,
+        "plan": plan_digest,
+        "outcome": outcome_of(results),
+        "hosts": [host_document(result) for result in results],
+    }
+
+
+def host_document(result: HostResult) -> dict[str, object]:
+    """One host's part of the document."""
+    return {
+        "host": result.host,
+        "outcome": result.outcome.value,
+        "receipt": result.receipt,
+        "seconds": result.seconds,
+        "cause": result.cause,
+        "steps": [{"name": step.name, "seconds": step.seconds} for step in result.steps],
+        "wave": result.wave,
+        "notes": list(result.notes),
+        "not_up": list(result.not_up),
+    }
+
+
+_REMAINING = 5
+
+
+class EndClass(StrEnum):
+    """What is said of a host at the end, from the worst to the best."""
+
+    BROKEN = "broken"
+    RETURNED = "returned"
+    REFUSED = "refused"
+    LOCKED = "locked"
+    STALE = "stale"
+    LOCK_OUT = "lock-out"
+    FOREIGN = "foreign"
+    NODE = "node"
+    UNKNOWN = "unknown"
+    TAKEN_BACK = "taken-back"
+    HELD_BACK = "held-back"
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+
+
+_REFUSALS = {
+    NotStartedBecause.CHECK: EndClass.REFUSED,
+    NotStartedBecause.LOCKED: EndClass.LOCKED,
+    NotStartedBecause.STALE: EndClass.STALE,
+    NotStartedBecause.LOCK_OUT: EndClass.LOCK_OUT,
+    NotStartedBecause.HOST: EndClass.UNKNOWN,
+    NotStartedBecause.FOREIGN: EndClass.FOREIGN,
+    NotStartedBecause.NODE: EndClass.NODE,
+    NotStartedBecause.HELD_BACK: EndClass.HELD_BACK,
+}
+_OUTCOMES = {
+    HostOutcome.ROLLBACK_FAILED: EndClass.BROKEN,
+    HostOutcome.ROLLED_BACK: EndClass.RETURNED,
+    HostOutcome.NOT_STARTED: EndClass.REFUSED,
+    HostOutcome.UNREACHABLE: EndClass.UNKNOWN,
+    HostOutcome.APPLIED: EndClass.APPLIED,
+    HostOutcome.UNCHANGED: EndClass.UNCHANGED,
+}
+
+_AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
+    EndClass.BROKEN: lambda hosts, names: (
+        f"a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
+    ),
+    EndClass.RETURNED: lambda hosts, names: (
+        f"{hosts} failed and returned to last-good: {names}; repair what their lines name, then plan and apply again"
+    ),
+    EndClass.REFUSED: lambda hosts, names: (
+        f"{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again"
+    ),
+    EndClass.LOCKED: lambda hosts, names: (
+        f"{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again"
+    ),
+    EndClass.STALE: lambda hosts, names: (
+        f"{hosts} moved since the plan was made, or taken over by another run: {names};"
+        " make a new plan: provisioner plan --out FILE"
+    ),
+    EndClass.LOCK_OUT: lambda hosts, names: (
+        f"{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again"
+    ),
+    EndClass.FOREIGN: lambda hosts, names: (
+        f"{hosts} of another inventory, sent nothing: {names}; ask its owner, then provisioner hosts adopt"
+    ),
+    EndClass.NODE: lambda hosts, names: (
+        f"{hosts} not carried by the node of its carrier, untouched: {names}; do what its line says, or ask its people"
+    ),
+    EndClass.UNKNOWN: lambda hosts, names: (
+        f"{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again"
+    ),
+    EndClass.TAKEN_BACK: lambda hosts, names: (
+        f"{hosts} returned to last-good, as others failed before: {names}; plan and apply again once those are repaired"
+    ),
+    EndClass.HELD_BACK: lambda hosts, names: f"{hosts} not started: {names}",
+}
+_A_ROLLBACK = {
+    **_AN_APPLY,
+    EndClass.RETURNED: lambda hosts, names: (
+        f"a person is needed now: {hosts} did not go back, and stayed as it was: {names}; see the lines above"
+    ),
+    EndClass.REFUSED: lambda hosts, names: (
+        f"a person is needed now: {hosts} refused to go back, and nothing was touched: {names}; see the lines above"
+    ),
+    EndClass.LOCK_OUT: lambda hosts, names: (
+        f"a person is needed now: {hosts} would shut SSH out with its older rules, and stayed: {names}"
+    ),
+    EndClass.STALE: lambda hosts, names: f"{hosts} moved meanwhile: {names}; call provisioner rollback again",
+}
+
+
+def end_class(result: HostResult) -> EndClass:
+    """What a host's result is at the end."""
+    if result.went_back_for_others:
+        return EndClass.TAKEN_BACK
+    return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What the last lines of a run are made of.
+
+    Attributes:
+        ended: `done`, `stopped`, `paused` or `interrupted`.
+        remaining: what a fresh plan still finds on the hosts that were changed.
+        left_out: hosts that the run was not about.
+        held: facilities with errors of their own.
+        going_back: whether it was a rollback.
+    """
+
+    run: str
+    results: Sequence[HostResult]
+    ended: str = "done"
+    cause: str = ""
+    remaining: Sequence[Change] = ()
+    left_out: Sequence[str] = ()
+    notes: Sequence[str] = field(default=())
+    held: Sequence[str] = ()
+    going_back: bool = False
+
+
+def run_ending(end: RunEnd) -> tuple[str, ...]:
+    """The sentences at a run's end, the worst first."""
+    by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
+    for result in end.results:
+        by_class[end_class(result)].append(result.host)
+    words = _A_ROLLBACK if end.going_back else _AN_APPLY
+    order = sorted(words, key=_rollback_rank if end.going_back else list(EndClass).index)
+    failed = [words[kind](_hosts(by_class[kind]), named(by_class[kind])) for kind in order if by_class[kind]]
+    return (*_first_of(failed, end, by_class), *_good(end, by_class))
+
+
+def _rollback_rank(kind: EndClass) -> int:
+    """A host that should have gone back and did not comes before all else of a rollback."""
+    needs_a_person = (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED, EndClass.LOCK_OUT)
+    ranks = list(EndClass)
+    return needs_a_person.index(kind) if kind in needs_a_person else len(ranks) + ranks.index(kind)
+
+
+def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
+    """What went wrong, what a fresh plan still finds behind what is worse than that, and why it ended so soon."""
+    worse = sum(1 for kind in (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED) if by_class[kind])
+    yield from failed[:worse]
+    yield from _remaining(end)
+    yield from (f"the record of the run is not whole: {note}" for note in end.notes)
+    yield from failed[worse:]
+    yield from _dark(end)
+    if end.ended in {"paused", "interrupted"}:
+        what = f"run {end.run} pauses" if end.ended == "paused" else f"run {end.run} was interrupted"
+        yield f"{what}: provisioner apply --resume goes on, provisioner apply --abort ends it"
+    if end.ended == "stopped":
+        yield f"the rollout was stopped: {end.cause.removeprefix('not started: ')}"
+    if end.held:
+        yield held_ending(end.held)
+
+
+def _remaining(end: RunEnd) -> Iterator[str]:
+    if end.remaining:
+        listed = [f"{c.resource.value} {c.name} on {c.host} ({c.reason})" for c in end.remaining[:_REMAINING]]
+        more = len(end.remaining) - _REMAINING
+        changes = f"{', '.join(listed)} and {more} more" if more > 0 else ", ".join(listed)
+        yield (
+            f"a fresh plan still finds {counted(len(end.remaining), 'change')} on what was applied:"
+            f" {changes}; see provisioner plan --details, and apply again"
+        )
+
+
+def _dark(end: RunEnd) -> Iterator[str]:
+    """The paths of the plan that give no picture on hosts that stay as the plan has them."""
+    paths = sorted(p for result in end.results if result.outcome is HostOutcome.APPLIED for p in result.not_up)
+    if paths:
+        yield f"no picture of {counted(len(paths), 'path')} of the plan: {named(paths)}; provisioner verify says why"
+
+
+def _good(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
+    applied, unchanged = by_class[EndClass.APPLIED], by_class[EndClass.UNCHANGED]
+    hosts = len(end.results) + len(end.left_out)
+    if applied and end.going_back:
+        yield f"{counted(len(applied), 'host')} returned, run {end.run}; the inventory still says what was undone"
+    elif applied:
+        fresh = _fresh(end, len(applied) + len(unchanged), hosts)
+        yield f"{counted(len(applied), 'host')} applied, run {end.run}{fresh}"
+    elif unchanged and len(unchanged) == hosts:
+        yield "nothing to do for all others" if end.held else "nothing to do"
+    elif unchanged:
+        yield f"nothing to do on {len(unchanged)} of {counted(hosts, 'host')}"
+
+
+def _fresh(end: RunEnd, good: int, hosts: int) -> str:
+    """What a fresh plan finds, as far as it looked: an empty one is of all hosts, each of them read."""
+    if end.remaining:
+        return ""
+    unread = [r.host for r in end.results if r.outcome is HostOutcome.APPLIED and r.facts is None]
+    if unread:
+        return f"; what a fresh plan finds on {named(unread)} is not known: provisioner plan tells it"
+    if good < hosts:
+        return f"; a fresh plan finds nothing more on {good} of {counted(hosts, 'host')}"
+    return "; a fresh plan is empty but for what is held" if end.held else "; a fresh plan is empty"
+
+
+def _hosts(hosts: Iterable[str]) -> str:
+    return counted(len(list(hosts)), "host")

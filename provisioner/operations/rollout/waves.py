@@ -1,0 +1,441 @@
+"""The course of a rollout's waves: which begins when, and when its hosts may be confirmed. An effect stage.
+
+The rules (docs/apply.md):
+
+- Waves are confirmed in their order: no host is while one of an earlier wave is on its way.
+- A wave begins once the one before is through. Where nobody notices the plan, or a return from it, it begins already
+  once every host of those before has shown a good look since its switch; their watch goes on meanwhile.
+- Where more hosts fail than may, no further wave begins, and hosts of later waves than theirs return to last-good:
+  they wait for their confirmation, which does not come before those of earlier waves have had theirs.
+
+In which order hosts change: one canary a carrier, then 10 %, 50 %, the rest. Pure.
+
+A rollout: a plan's hosts brought through their changes, the journal beside it. An effect stage.
+
+The receipt on the host is the result of record; what a host did not confirm returns to last-good by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from provisioner.desired.names import CANARY, LATER
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.runner import HostAnswer, HostRunner
+from provisioner.operations.rollout.dispatcher import Dispatcher, Journal, JournalStep, MemoryJournal, StartedHost
+from provisioner.operations.rollout.host_change import HostChange, Phase
+from provisioner.operations.rollout.job import Job, RolloutOptions
+from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
+
+_SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Hosts that change together."""
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
+    """The waves of the hosts that change; the shares count all hosts that are done by then.
+
+    The canary of a carrier is its relay with the fewest paths. Carriers take turns, and monitoring centres
+    come last: they belong to several carriers.
+    """
+    specs = list(specs)
+    ordered = _in_turns([s for s in specs if s.relay is not None])
+    carriers = len({spec.carriers[0] for spec in ordered})
+    hosts = [spec.id for spec in ordered] + sorted(spec.id for spec in specs if spec.relay is None)
+    waves, done = [], carriers
+    if carriers:
+        waves.append(Wave(CANARY, tuple(hosts[:carriers])))
+    for name, share in _SHARES:
+        until = max(done, math.ceil(share * len(hosts)))
+        if until > done:
+            waves.append(Wave(name, tuple(hosts[done:until])))
+        done = until
+    return tuple(waves)
+
+
+def _in_turns(relays: Sequence[HostSpec]) -> list[HostSpec]:
+    by_carrier: dict[str, list[HostSpec]] = defaultdict(list)
+    for spec in sorted(relays, key=lambda s: (len(s.paths), s.id)):
+        by_carrier[spec.carriers[0]].append(spec)
+    ranked = [(turn, carrier, spec) for carrier, of in by_carrier.items() for turn, spec in enumerate(of)]
+    return [spec for _, _, spec in sorted(ranked, key=lambda r: r[:2])]
+
+
+WAVES_AT_ONCE = 2
+"""So many waves are not confirmed at once: what a program stumbles over late meets no more hosts than these."""
+# So many hosts are on their way at once; an interrupt starts none of those that wait.
+_AT_ONCE = 50
+# A host that waits for others has its switch renewed that often: a third of the time after which it would return.
+_RENEWED_SHARE = 1 / 3
+_NAMED = 3
+_INTERRUPTED = "not started: the rollout was interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """What is known of a run that goes on: which hosts are through, and which were started.
+
+    Attributes:
+        results: what became of hosts that are through.
+        started: hosts that were started and whose end is not known, by id: they are asked first.
+    """
+
+    results: Mapping[str, HostResult] = field(default_factory=dict)
+    started: Mapping[str, StartedHost] = field(default_factory=dict)
+
+
+class Calls:
+    """Calls of hosts' changes, each written down before it is sent."""
+
+    def __init__(self, runner: HostRunner, journal: Journal, options: RolloutOptions) -> None:
+        self._dispatcher = Dispatcher(runner, options.clock, options.sleep)
+        self._journal = journal
+
+    def send(self, change: HostChange, wait_s: float = 0.0) -> None:
+        """Send a host's next call, at once or after a while."""
+        call, timeout_s = change.next_call()
+        self.write(JournalStep(change.host, change.phase.value, "begin"))
+        self._dispatcher.send(call, timeout_s, after_s=wait_s, waits=change.host_waits)
+
+    def withdraw(self, host: str) -> bool:
+        """Take back a host's call that has not been sent yet: whether there was one."""
+        return self._dispatcher.withdraw(host)
+
+    def receive(self) -> HostAnswer | None:
+        """The next answer; None where there is none yet, after a moment."""
+        return self._dispatcher.receive()
+
+    def write(self, *steps: JournalStep) -> None:
+        """Write steps down."""
+        for step in steps:
+            self._journal.write(step)
+
+
+@dataclass
+class _OpenWave:
+    """A wave that has begun and is not through.
+
+    Attributes:
+        waiting: its hosts that were not started.
+        under_way: those that were, and have no result.
+        started: those that this controller has started.
+        is_taken_up: whether an earlier controller began it: what it started is asked for before more is started.
+    """
+
+    wave: Wave
+    waiting: list[str]
+    under_way: set[str] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
+    is_taken_up: bool = False
+
+
+class WavesCourse:
+    """Brings the hosts of waves through their changes.
+
+    Args:
+        changes: the hosts that are not through, by id.
+        progress: what is known of the run, where it goes on.
+        waves: all of the run's, in their order.
+        options: how the rollout runs.
+        calls: carries calls, and writes them down.
+        overlapping: whether a wave may begin before the one before is confirmed.
+    """
+
+    def __init__(
+        self,
+        changes: Mapping[str, HostChange],
+        progress: RunProgress,
+        waves: Sequence[Wave],
+        options: RolloutOptions,
+        calls: Calls,
+        *,
+        overlapping: bool,
+    ) -> None:
+        self.results = dict(progress.results)
+        self._changes, self._options, self._calls = changes, options, calls
+        self._at_once = WAVES_AT_ONCE if overlapping else 1
+        self._open: list[_OpenWave] = []
+        # Hosts that wait for those of earlier waves, and when their switch is to be renewed; None of one not started.
+        self._held: dict[str, float | None] = {}
+        listed = {host for wave in waves for host in wave.hosts}
+        strays = tuple(host for host in changes if host not in listed)
+        every = [*([Wave("resumed", strays)] if strays else []), *waves]
+        self._place = {host: number for number, wave in enumerate(every) for host in wave.hosts}
+        # Of a wave whose hosts are all through nothing is to be done.
+        own = (Wave(wave.name, tuple(host for host in wave.hosts if host in changes)) for wave in every)
+        self._left = [wave for wave in own if wave.hosts]
+        self._last = ""
+        self._end: tuple[str, str] | None = None
+        self._take_up(progress)
+
+    def run(self, stop: Callable[[], bool]) -> tuple[str, str]:
+        """Bring all waves through: how it ended, and why before its end.
+
+        Args:
+            stop: whether somebody asked to stop.
+        """
+        while True:
+            self._begin_next(stop)
+            self._start_hosts(stop)
+            self._close(stop)
+            if not self._open:
+                if self._end is not None:
+                    return self._end
+                continue
+            self._settle()
+            if (answer := self._calls.receive()) is not None:
+                self._take(answer)
+
+    # --- waves --------------------------------------------------------------------------------------
+
+    def _take_up(self, progress: RunProgress) -> None:
+        """Go on with the waves that an earlier controller began: all up to the last one of which a host was started."""
+        begun = [number for number, wave in enumerate(self._left) if set(wave.hosts) & set(progress.started)]
+        for wave in self._left[: begun[-1] + 1] if begun else ():
+            started = [host for host in wave.hosts if host in progress.started]
+            open_wave = self._begin(wave, [host for host in wave.hosts if host not in progress.started], taken_up=True)
+            for host in started:
+                self._start(open_wave, host)
+        self._left = self._left[begun[-1] + 1 :] if begun else self._left
+
+    def _begin(self, wave: Wave, waiting: Sequence[str], *, taken_up: bool = False) -> _OpenWave:
+        self._calls.write(JournalStep("", "wave", "begin", {"wave": wave.name, "hosts": list(wave.hosts)}))
+        self._open.append(_OpenWave(wave, list(waiting), is_taken_up=taken_up))
+        return self._open[-1]
+
+    def _begin_next(self, stop: Callable[[], bool]) -> None:
+        """Begin the next wave where it may; where none will begin any more, say why."""
+        while self._end is None and (not self._open or self._may_overlap()):
+            failed = self._failures()
+            if self._last and self._last == self._options.pause_after and not failed:
+                self._end = ("paused", f"not started: the rollout pauses after wave {self._last}")
+            elif not self._left:
+                if not self._open:
+                    self._end = self._end_of_all(stop)
+                return
+            elif self._too_many(failed):
+                self._end = ("stopped", f"not started: {_counted(failed)} before wave {self._left[0].name}")
+            elif stop():
+                self._end = ("interrupted", _INTERRUPTED)
+            else:
+                wave = self._left.pop(0)
+                self._start_in(self._begin(wave, wave.hosts))
+
+    def _end_of_all(self, stop: Callable[[], bool]) -> tuple[str, str]:
+        """How a rollout ends of which every wave has begun."""
+        if any(result.taken_back for result in self.results.values()):
+            return "stopped", f"not started: {_counted(self._failures())} before wave {self._last} was confirmed"
+        return ("interrupted", "") if stop() else ("done", "")
+
+    def _may_overlap(self) -> bool:
+        """Whether a wave may begin beside those that are watched: each host of theirs is as it should be."""
+        if not self._open or len(self._open) >= self._at_once or self._open[-1].wave.name == self._options.pause_after:
+            return False
+        return not any(one.waiting for one in self._open) and all(
+            self._changes[host].looks_well for one in self._open for host in one.under_way
+        )
+
+    def _close(self, stop: Callable[[], bool]) -> None:
+        """Close the waves that are through; those behind them come next."""
+        while self._open and not self._open[0].under_way:
+            first = self._open[0]
+            has_failed = self._is_given_up(first)
+            if first.waiting and not (has_failed or stop()):
+                return
+            state = "interrupted" if first.waiting else "done"
+            self._calls.write(JournalStep("", "wave", state, {"wave": first.wave.name}))
+            if first.waiting and self._end is None:
+                cause = f"not started: {_counted(self._failures())} before all of wave {first.wave.name} was started"
+                self._end = ("stopped", cause) if has_failed else ("interrupted", _INTERRUPTED)
+            del self._open[0]
+            self._last = first.wave.name
+
+    def _is_given_up(self, wave: _OpenWave) -> bool:
+        """Whether what waits in a wave that has begun is not started, as too many hosts failed.
+
+        Of a wave that an earlier controller began that is so of its own hosts, too: what that started is known first.
+        """
+        return self._too_many(self._failures(before=None if wave.is_taken_up else wave))
+
+    # --- hosts --------------------------------------------------------------------------------------
+
+    def _start_hosts(self, stop: Callable[[], bool]) -> None:
+        """Start what waits in waves that have begun."""
+        for number, one in enumerate(self._open):
+            if not one.waiting or stop() or self._is_given_up(one):
+                continue
+            # What an earlier controller has not started waits for what it has, and for all before that.
+            if not (one.is_taken_up and (number or one.under_way - one.started)):
+                self._start_in(one)
+
+    def _start_in(self, wave: _OpenWave) -> None:
+        room = _AT_ONCE - sum(len(one.under_way) for one in self._open)
+        for host in wave.waiting[: max(0, room)]:
+            wave.waiting.remove(host)
+            wave.started.add(host)
+            self._start(wave, host)
+
+    def _start(self, wave: _OpenWave, host: str) -> None:
+        change = self._changes[host]
+        wave.under_way.add(host)
+        change.wave = wave.wave.name
+        change.holds = wave is not self._open[0]
+        # Only a wave that may begin beside this one waits for a good look.
+        change.is_waited_for = self._at_once > 1 and bool(self._left)
+        self._calls.send(change)
+
+    def _take(self, answer: HostAnswer) -> None:
+        wave = next((one for one in self._open if answer.host in one.under_way), None)
+        if wave is None:
+            return
+        change = self._changes[answer.host]
+        steps, wait_s = change.take(answer)
+        self._calls.write(*steps)
+        if change.result is not None:
+            self._ended(wave, change)
+        elif change.is_held:
+            renewed_s = self._options.confirm_s * _RENEWED_SHARE
+            self._held[change.host] = None if change.phase is Phase.START else self._options.clock() + renewed_s
+        else:
+            self._calls.send(change, wait_s)
+
+    def _ended(self, wave: _OpenWave, change: HostChange) -> None:
+        if change.result is not None:
+            self.results[change.host] = change.result
+        wave.under_way.discard(change.host)
+        self._held.pop(change.host, None)
+
+    def _settle(self) -> None:
+        """Take hosts back that others have failed before, let those of the first wave go on, and renew the rest."""
+        for number, one in enumerate(self._open):
+            failed = self._failures(before=one)
+            for host in sorted(one.under_way):
+                change = self._changes[host]
+                change.holds = number > 0
+                if self._too_many(failed):
+                    self._take_back(one, change, f"returned: {_counted(failed)} in an earlier wave")
+                elif host in self._held:
+                    self._go_on(change)
+
+    def _take_back(self, wave: _OpenWave, change: HostChange, cause: str) -> None:
+        if change.goes_back:
+            return
+        # One that waits has no call on its way; of another one the answer comes first, if its call has been sent.
+        is_free = change.host in self._held or self._calls.withdraw(change.host)
+        self._held.pop(change.host, None)
+        self._calls.write(*change.take_back(cause, is_free=is_free))
+        if change.result is not None:
+            self._ended(wave, change)
+        elif is_free:
+            self._calls.send(change)
+
+    def _go_on(self, change: HostChange) -> None:
+        due = self._held[change.host]
+        if not change.holds:
+            change.go_on()
+        elif due is not None and due <= self._options.clock():
+            change.look_again()
+        else:
+            return
+        del self._held[change.host]
+        self._calls.send(change)
+
+    # --- failures -----------------------------------------------------------------------------------
+
+    def _failures(self, *, before: _OpenWave | None = None) -> list[str]:
+        """The hosts that failed, by id; of earlier waves than one alone, if that is named."""
+        failed = sorted(host for host, result in self.results.items() if result.is_failure)
+        if before is None:
+            return failed
+        place = self._place[before.wave.hosts[0]]
+        return [host for host in failed if self._place.get(host, -1) < place]
+
+    def _too_many(self, failed: Sequence[str]) -> bool:
+        return len(failed) > self._options.max_failed
+
+
+def _counted(failed: Sequence[str]) -> str:
+    return f"{len(failed)} failed ({', '.join(failed[:_NAMED])})"
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What became of all hosts, and whether and why it ended before its end.
+
+    Attributes:
+        ended: `done`, `paused`, `stopped` (too many failures) or `interrupted`.
+    """
+
+    results: tuple[HostResult, ...]
+    ended: str
+    cause: str = ""
+
+
+def apply(
+    jobs: Sequence[Job],
+    run_id: str,
+    runner: HostRunner,
+    options: RolloutOptions | None = None,
+    *,
+    journal: Journal | None = None,
+    stop: Callable[[], bool] = _never,
+) -> tuple[HostResult, ...]:
+    """Change every host of the jobs: what became of each. Never raises for a single host."""
+    return roll_out(jobs, run_id, runner, options or RolloutOptions(), journal or MemoryJournal(), stop=stop).results
+
+
+def roll_out(
+    jobs: Sequence[Job],
+    run_id: str,
+    runner: HostRunner,
+    options: RolloutOptions,
+    journal: Journal,
+    *,
+    waves: Sequence[Wave] = (),
+    progress: RunProgress | None = None,
+    stop: Callable[[], bool] = _never,
+    abort: str = "",
+) -> Rollout:
+    """Change the hosts of the jobs, wave by wave: what became of each.
+
+    Args:
+        jobs: one a host.
+        run_id: the run.
+        runner: carries the calls.
+        options: how strict, how patient, whether to pause.
+        journal: where each step is written down.
+        waves: those of the run that goes on; else they are made from the jobs.
+        progress: what is known of the run that goes on.
+        stop: whether somebody asked to stop: no host is started any more, those on their way finish.
+        abort: why hosts that wait return to last-good instead of being confirmed; empty lets them go on.
+    """
+    progress = progress or RunProgress()
+    changes = {
+        job.spec.id: HostChange(job, run_id, options, before=progress.started.get(job.spec.id), abort=abort)
+        for job in jobs
+        if job.spec.id not in progress.results
+    }
+    carried = waves or waves_of(job.spec for job in jobs)
+    overlapping = not options.apart and all(job.is_harmless for job in jobs)
+    course = WavesCourse(changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping)
+    ended, cause = course.run(stop)
+    held_back = {
+        host: HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
+        for host in changes
+        if host not in course.results
+    }
+    results = course.results | held_back
+    return Rollout(tuple(results[job.spec.id] for job in jobs), ended, cause)

@@ -1,0 +1,1 @@
+"""Paths watched by day."""

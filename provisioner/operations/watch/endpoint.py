@@ -1,0 +1,166 @@
+"""The HTTP endpoint of metrics, on loopback only: what facilities have is told to nobody on the network.
+
+Prometheus runs on the same machine, or comes through a proxy that asks who it is. Names of hosts other than this
+machine's own are refused, so that no web page can have a browser here read it under a name of its own.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from ipaddress import ip_address
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Final, NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import Metric as Family
+
+from provisioner.base.errors import ProvisionerError, UsageError
+from provisioner.base.text import printable
+from provisioner.integrations.alerting.metric_catalogue import exposition
+
+if TYPE_CHECKING:
+    from socketserver import _AfInetAddress as _Address
+    from socketserver import _RequestType as _Request
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+METRICS: Final = "/metrics"
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_LONGEST_REQUEST_S: Final = 10
+_MOST_AT_ONCE: Final = 32
+"""So many requests are answered at once; whoever comes beyond them is hung up on."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, place: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        self._free = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        super().__init__(place, handler)
+
+    def process_request(self, request: _Request, client_address: _Address) -> None:
+        """Answer a request in a thread of its own, as long as there are not too many."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: _Request, client_address: _Address) -> None:
+        """Answer a request, and hang up on whoever takes too long over it, also a byte at a time."""
+        limit = threading.Timer(_LONGEST_REQUEST_S, _hang_up, [request])
+        limit.daemon = True
+        limit.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            limit.cancel()
+            self._free.release()
+
+    def handle_error(self, _request: _Request, _client_address: _Address) -> None:
+        """Say nothing of who came, and was slow or left."""
+
+
+def _hang_up(request: _Request) -> None:
+    if isinstance(request, socket.socket):
+        with suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _LONGEST_REQUEST_S
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing of requests."""
+
+
+def endpoint_of(text: str) -> tuple[str, int]:
+    """The address and port that a person named: `9464`, `127.0.0.1:9464`, `[::1]:9464`.
+
+    Raises:
+        UsageError: it is none, or it is not this machine's loopback.
+    """
+    address, _, port = text.rpartition(":") if ":" in text else ("127.0.0.1", "", text)
+    address = "127.0.0.1" if address == "localhost" else address.strip("[]")
+    shown = printable(text, 80)
+    try:
+        is_loopback, number = ip_address(address).is_loopback, int(port)
+    except ValueError:
+        hint = "write a port, or an address of loopback with one: 9464, 127.0.0.1:9464"
+        raise UsageError(f"{shown} is no place to listen on", hint=hint) from None
+    if not 0 <= number <= 65535:  # noqa: PLR2004 (the largest port)
+        raise UsageError(f"{shown}: there is no port {number}", hint="ports end at 65535")
+    if not is_loopback:
+        hint = "listen on 127.0.0.1, and let a proxy that asks who comes lead there"
+        raise UsageError(f"{shown} is on the network: what facilities have is served on loopback alone", hint=hint)
+    return address, number
+
+
+class HttpReply(NamedTuple):
+    """What a request is answered."""
+
+    status: HTTPStatus
+    body: bytes
+
+
+Door = Callable[["WSGIEnvironment"], "HttpReply | None"]
+"""Answers a request that is for it; None where it is not."""
+
+
+@contextmanager
+def served(
+    place: tuple[str, int], families: Callable[[], Iterable[Family]], door: Door = lambda _environ: None
+) -> Iterator[int]:
+    """Serve metrics while something is done: the port.
+
+    Args:
+        place: the address and the port; 0 is any that is free.
+        families: the metrics, asked anew for each request.
+        door: asked first, by whatever name this machine is called.
+
+    Raises:
+        UsageError: nothing can listen there.
+    """
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        status, body = door(environ) or _answered(environ, families)
+        start(f"{status.value} {status.phrase}", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
+        return [body]
+
+    address, port = place
+    try:
+        server = make_server(address, port, answer, _server_for(address), _Handler)
+    except OSError as error:
+        hint = "another watch or agent may be there: end it, or name another port"
+        raise UsageError(f"{address}:{port} cannot be listened on: {error.strerror}", hint=hint) from None
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _server_for(address: str) -> type[_Server]:
+    family = {4: 2, 6: 10}[ip_address(address).version]
+    return type("_ServerOfFamily", (_Server,), {"address_family": family})
+
+
+def _answered(environ: WSGIEnvironment, families: Callable[[], Iterable[Family]]) -> tuple[HTTPStatus, bytes]:
+    if str(environ.get("HTTP_HOST", "")).rpartition(":")[0] not in _OWN_NAMES:
+        return HTTPStatus.FORBIDDEN, b"this is served under the names of this machine alone\n"
+    if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+        return HTTPStatus.METHOD_NOT_ALLOWED, b"metrics are read: GET /metrics\n"
+    if environ["PATH_INFO"] != METRICS:
+        return HTTPStatus.NOT_FOUND, b"there is /metrics here, and nothing else\n"
+    try:
+        return HTTPStatus.OK, exposition(families())
+    except ProvisionerError as error:
+        # A scrape that fails is an alert; what is wrong stands in the answer.
+        return HTTPStatus.SERVICE_UNAVAILABLE, f"{printable(error.message, 300)}\n".encode()

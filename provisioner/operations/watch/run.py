@@ -1,0 +1,368 @@
+"""A watch: every relay is asked again and again whether its paths flow, until somebody ends it.
+
+It changes no host, takes no lease and writes nothing down: what it knows is in memory, served as metrics. A relay is
+asked one thing at a time, over one connection that stays open; relays that do not answer keep nobody else waiting.
+
+The calls of a watch: a look that costs a relay next to nothing, and a visit that asks why something stands still.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from prometheus_client import Metric as Family
+
+from provisioner.base.errors import HostError, ProvisionerError
+from provisioner.desired.limit import Limit
+from provisioner.desired.render.host import RenderedFile, render_host
+from provisioner.hosts.observe import observe_request
+from provisioner.hosts.runner import (
+    CallOutcome,
+    ClosableRunner,
+    ExpectingRunner,
+    HostAnswer,
+    HostCall,
+    HostRunner,
+    StreamingRunner,
+)
+from provisioner.integrations.alerting.night_metrics import Labels
+from provisioner.integrations.alerting.watch_metrics import ShownSeries, WatchFacts, broken, watch_sheet
+from provisioner.operations.apply.journal import changes_since
+from provisioner.operations.pipeline.session import Session
+from provisioner.operations.pipeline.stages import windows_of
+from provisioner.plan.diff import changes_of
+from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.judge import judge
+from provisioner.verify.path_history import Window
+from provisioner.verify.paths import PathToCheck, select, with_logins_in_use
+from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
+from provisioner.verify.result import PathVerdict
+from provisioner.verify.watch_states import LEVEL, FlowLook, PathStates, WatchView, flow_call, flow_in
+
+LOOK_TIMEOUT_S = 20.0
+"""A relay that has not answered for so long is silent; a dead connection is noticed after 15 s."""
+_VISIT = ProbeLimits(deadline_s=40.0, sample_s=4.0)
+_VISIT_TIMEOUT_S = 60.0
+
+
+@dataclass
+class Watched:
+    """What an inventory gives to watch, and how its relays are asked.
+
+    Attributes:
+        targets: the paths that are always pulled.
+    """
+
+    session: Session
+    runner: HostRunner
+    targets: tuple[PathToCheck, ...]
+    windows: tuple[Window, ...]
+    _files: dict[str, tuple[RenderedFile, ...]] = field(default_factory=dict)
+
+    @property
+    def inventory(self) -> str:
+        """The inventory's id."""
+        return self.session.inventory.settings.id
+
+    @property
+    def digest(self) -> str:
+        """The digest of its content."""
+        return self.session.digest
+
+    def changes(self) -> tuple[Window, ...]:
+        """A window over what each change of a relay cuts at the moment."""
+        relays = {target.relay.id for target in self.targets}
+        windows = changes_since(self.session, datetime.now(UTC))
+        # What a centre loses meanwhile flows into its relay all the same, which is all that is watched.
+        return tuple(window for window in windows if window.cut is not None and window.cut.host in relays)
+
+    def look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> Iterator[FlowLook]:
+        """Look at relays, all at once; each look as soon as it is there.
+
+        Args:
+            targets: by relay, its paths by name.
+
+        Raises:
+            HostError: what carries calls did not work.
+        """
+        calls = [flow_call(of) for of in targets.values()]
+        at, begun = datetime.now(UTC), time.monotonic()
+        for answer in _answers(self.runner, calls, LOOK_TIMEOUT_S):
+            yield flow_in(answer, targets[answer.host].keys(), at, time.monotonic() - begun)
+
+    def visit(self, targets: Sequence[PathToCheck]) -> tuple[PathVerdict, ...]:
+        """Ask one relay why paths of its sites stand still: `verify --level 4` of these sites, from that relay alone.
+
+        Raises:
+            HostError: what carries calls did not work.
+        """
+        relay, at = targets[0].relay, datetime.now(UTC)
+        asked = [replace(target, centres=(), shut=()) for target in targets]
+        if relay.id not in self._files:
+            self._files[relay.id] = render_host(relay, self.session.templates)
+        files = self._files[relay.id]
+        observe = {relay.id: ObserveCall(*observe_request(relay, files))}
+        calls = probe_calls(asked, observe, _VISIT, read=False)
+        answer = self.runner.call(calls, timeout_s=_VISIT_TIMEOUT_S)[relay.id]
+        if answer.outcome is not CallOutcome.ANSWERED:
+            return ()
+        evidence = parse_evidence(answer)
+        if evidence.facts is None:
+            return judge(asked, {relay.id: evidence}, {}, at, asked=LEVEL)
+        pulled = with_logins_in_use(asked, {relay.id: evidence.facts})
+        live = pulled[0].relay
+        files = files if live is relay else render_host(live, self.session.templates)
+        drift = {relay.id: changes_of(live, files, evidence.facts)}
+        return judge(pulled, {relay.id: evidence}, drift, at, asked=LEVEL)
+
+
+def _answers(runner: HostRunner, calls: Sequence[HostCall], timeout_s: float) -> Iterable[HostAnswer]:
+    if isinstance(runner, StreamingRunner):
+        return runner.stream(calls, timeout_s=timeout_s)
+    return runner.call(calls, timeout_s=timeout_s).values()
+
+
+def watched(session: Session, limit: Limit, runner: HostRunner) -> Watched:
+    """What there is to watch of an inventory.
+
+    Raises:
+        InventoryError, SecretsError: there is nothing to go by.
+        UsageError: no path is chosen.
+    """
+    targets = select(session.state, session.read_limit(limit))
+    pulled = tuple(target for target in targets if not target.path.on_demand)
+    return Watched(session, runner, pulled, windows_of(session))
+
+
+MOST_TOGETHER: Final = 50
+"""What carries calls keeps connections open for so many hosts at once (`hosts.ansible.play.MAX_WORKERS`)."""
+_AT_ONCE: Final = 32
+_MOMENT_S: Final = 0.25
+_NEWS_S: Final = 1.0
+# Of a country of which a third stands still it takes most of a second to say what is one thing.
+_NEWS_SHARE: Final = 10
+_MOST_FAILURES: Final = 3
+
+Reload = Callable[[Watched], Watched | None]
+"""The inventory as it is now; None where it is the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often relays are looked at, and how often it is seen whether the inventory, or a host, is changing."""
+
+    every: timedelta = timedelta(seconds=10)
+    reload: timedelta = timedelta(minutes=5)
+    changes: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What began or ended since the last news: an incident's labels, and the number of its paths."""
+
+    at: datetime
+    begun: tuple[tuple[Labels, int], ...] = ()
+    ended: tuple[Labels, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class PathWatch:
+    """One watch over one inventory.
+
+    Attributes:
+        inventory: what there is to watch.
+        pace: how often.
+        reload: tells the inventory as it is now.
+        current: whether the watch goes by it.
+        looks: how many looks relays answered.
+    """
+
+    inventory: Watched
+    pace: Pace
+    reload: Reload
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    current: bool = True
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states = PathStates(self.inventory.targets, self.inventory.windows)
+        self._busy: set[str] = set()
+        self._shown = ShownSeries()
+        self._reloaded = self.began
+        self._changes_read: datetime | None = None
+        self._changes: tuple[Window, ...] = ()
+        self._failures = 0
+        self._failure: Exception | None = None
+        self._warnings: list[str] = []
+        self._ended = False
+
+    # --- what it knows ----------------------------------------------------------------------------
+
+    def view(self) -> WatchView:
+        """What it knows now."""
+        with self._lock:
+            return self._states.view(datetime.now(UTC))
+
+    def families(self) -> Iterable[Family]:
+        """What it knows now, as metrics."""
+        with self._lock:
+            view = self._states.view(datetime.now(UTC))
+            every_s = self.pace.every.total_seconds()
+            facts = WatchFacts(self.inventory.inventory, self.began, every_s, self.current)
+            sheet, self._shown = watch_sheet(view, facts, self._shown)
+        return sheet.families()
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event, tell: Callable[[News], None], *, until_s: float | None = None) -> None:
+        """Watch until somebody says to stop, or the time is over; then what is on its way is left alone.
+
+        Args:
+            stop: set when it is to end.
+            tell: is told what begins and what ends.
+            until_s: for how long at most.
+
+        Raises:
+            HostError: what carries calls to hosts does not work.
+        """
+        end = None if until_s is None else time.monotonic() + until_s
+        known: dict[Labels, int] = {}
+        next_news = 0.0
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            self._expect()
+            try:
+                while not stop.is_set() and (end is None or time.monotonic() < end):
+                    self._submit(pool)
+                    if time.monotonic() >= next_news:
+                        begun = time.monotonic()
+                        known = self._tell(tell, known)
+                        took_s = time.monotonic() - begun
+                        next_news = begun + max(_NEWS_S, _NEWS_SHARE * took_s)
+                    stop.wait(_MOMENT_S)
+                    if self._failure is not None:
+                        raise self._failure
+            finally:
+                self._ended = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._close()
+
+    def _expect(self) -> None:
+        """Have what carries calls start for all relays, in groups that it keeps open."""
+        runner, relays = self.inventory.runner, {t.relay.id: t.relay for t in self.inventory.targets}
+        specs = list(relays.values())
+        if isinstance(runner, ExpectingRunner):
+            for first in range(0, len(specs), MOST_TOGETHER):
+                runner.expect(specs[first : first + MOST_TOGETHER])
+
+    def _close(self) -> None:
+        if isinstance(self.inventory.runner, ClosableRunner):
+            self.inventory.runner.close()
+
+    def _submit(self, pool: ThreadPoolExecutor) -> None:
+        """Begin whatever is due for relays that are asked nothing now."""
+        now = datetime.now(UTC)
+        looks: list[tuple[str, Mapping[str, PathToCheck]]] = []
+        with self._lock:
+            for host in self._states.hosts:
+                if host in self._busy:
+                    continue
+                if targets := self._states.to_visit(host, now):
+                    self._busy.add(host)
+                    pool.submit(self._guarded, self._visit, host, targets)
+                elif (due := self._states.due(host, self.pace.every)) is None or due <= now:
+                    self._busy.add(host)
+                    looks.append((host, self._states.targets(host)))
+        for first in range(0, len(looks), MOST_TOGETHER):
+            pool.submit(self._guarded, self._look, dict(looks[first : first + MOST_TOGETHER]))
+        if now - self._reloaded >= self.pace.reload:
+            self._reloaded = now
+            pool.submit(self._guarded, self._load)
+        if self._changes_read is None or now - self._changes_read >= self.pace.changes:
+            self._changes_read = now
+            pool.submit(self._guarded, self._see_changes)
+
+    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
+        """Do a part of the work; what goes wrong in it ends the watch, and is told as a command's failure is."""
+        try:
+            if not self._ended:
+                work(*arguments)
+        except Exception as error:  # noqa: BLE001 (raised again where the loop runs)
+            self._failure = self._failure or error
+
+    def _look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> None:
+        at, left = datetime.now(UTC), set(targets)
+        try:
+            for look in self.inventory.look(targets):
+                left.discard(look.host)
+                self._take(look)
+            self._failures = 0
+        except (HostError, OSError) as error:
+            self._failed(error)
+            why = error.message if isinstance(error, HostError) else str(error.strerror)
+            for host in left:
+                self._take(FlowLook(host, at, 0.0, CallOutcome.FAILED, f"it was not asked: {why}"))
+
+    def _take(self, look: FlowLook) -> None:
+        with self._lock:
+            self._states.look(look)
+            self._busy.discard(look.host)
+            self.looks += look.is_known
+
+    def _visit(self, host: str, targets: tuple[PathToCheck, ...]) -> None:
+        at = datetime.now(UTC)
+        verdicts: tuple[PathVerdict, ...] = ()
+        try:
+            verdicts = self.inventory.visit(targets)
+        except (HostError, OSError) as error:
+            self._failed(error)
+        finally:
+            with self._lock:
+                self._states.visit(host, verdicts, at)
+                self._busy.discard(host)
+
+    def _failed(self, error: HostError | OSError) -> None:
+        """Go on where what carries calls failed once; where it fails again and again, end."""
+        self._failures += 1
+        if self._failures >= _MOST_FAILURES:
+            self._failure = self._failure or error
+
+    def _load(self) -> None:
+        """See whether the inventory has changed, and go by it as it is now; by the last valid one where it is not."""
+        try:
+            changed = self.reload(self.inventory)
+        except ProvisionerError as error:
+            if self.current:
+                self._warnings.append(f"the watch goes on by the inventory of before: {error.message}")
+            self.current = False
+            return
+        self.current = True
+        if changed is not None:
+            with self._lock:
+                self.inventory = changed
+                self._states.replace_targets(changed.targets, (*changed.windows, *self._changes))
+            self._expect()
+
+    def _see_changes(self) -> None:
+        """See which hosts are changed by somebody at the moment: what that cuts is in maintenance."""
+        changes = self.inventory.changes()
+        with self._lock:
+            if changes != self._changes:
+                self._changes = changes
+                self._states.replace_windows((*self.inventory.windows, *changes))
+
+    def _tell(self, tell: Callable[[News], None], before: Mapping[Labels, int]) -> dict[Labels, int]:
+        now = dict(broken(self.view()))
+        begun = tuple((labels, size) for labels, size in now.items() if labels not in before)
+        ended = tuple(labels for labels in before if labels not in now)
+        warnings, self._warnings = self._warnings, []
+        if begun or ended or warnings:
+            tell(News(datetime.now(UTC), begun, ended, tuple(warnings)))
+        return now

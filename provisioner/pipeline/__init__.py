@@ -1,1 +1,0 @@
-"""The order of the stages: a session of one inventory, then plan, verify, keys, site packages."""

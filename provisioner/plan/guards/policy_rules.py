@@ -1,0 +1,177 @@
+"""What Rego rules see of a plan. Pure; its JSON Schema is `provisioner/inventory/policy_rules/document.json`.
+
+What Rego rules said of a plan, as reasons to refuse it and as warnings. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import VIETNAM, Document, aware, counted
+from provisioner.desired.spec import HostSpec
+from provisioner.inventory.policy_rules.engine import RegoFinding, RegoVerdict
+from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
+from provisioner.plan.guards.policy import PlanRefusal
+
+_Of = Callable[[Change], Sequence[str]]
+
+MOST_CHANGES: Final = 20_000
+"""More than these are judged by nobody: the library takes a second and 550 MiB for so many."""
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanForRego:
+    """What is said to rules of a plan.
+
+    Attributes:
+        inventory: its id.
+        changes: all changes of the plan, what is as desired included.
+        hosts: those that were read.
+        cameras: how many cameras each facility of the inventory has, by its id.
+        offline: whether no host was asked.
+    """
+
+    inventory: str
+    changes: Sequence[Change]
+    hosts: Mapping[str, HostSpec]
+    cameras: Mapping[str, int]
+    offline: bool = False
+
+
+def rego_input(plan: PlanForRego, now: datetime) -> Document:
+    """The document that rules see.
+
+    Args:
+        plan: what is said of the plan.
+        now: the moment in which it is judged.
+    """
+    changing = pending(plan.changes)
+    carriers = {name: sorted(spec.carriers) for name, spec in plan.hosts.items()}
+    by_host = _by(changing, lambda change: (change.host,))
+    by_carrier = _by(changing, lambda change: carriers.get(change.host, ()))
+    by_facility = _by(changing, lambda change: (change.facility,) if change.facility else ())
+    by_province = _by(changing, lambda change: (change.province,) if change.facility else ())
+    not_new = {c.facility for c in plan.changes if c.resource is Resource.PATH and c.action is not Action.CREATE}
+    return {
+        "schema": "provisioner/policy-input",
+        "version": 1,
+        "now": _moment(now),
+        "inventory": plan.inventory,
+        "offline": plan.offline,
+        "summary": _counts(changing),
+        "hosts": [
+            {
+                "id": host,
+                "kind": "relay" if host in plan.hosts and plan.hosts[host].relay else "centre",
+                "carriers": carriers.get(host, []),
+                "trust": len(distinct_trust(changes)),
+                "counts": _counts(changes),
+            }
+            for host, changes in by_host.items()
+        ],
+        "carriers": [{"id": carrier, "counts": _counts(changes)} for carrier, changes in by_carrier.items()],
+        "provinces": [
+            {"id": name, "facilities": len({change.facility for change in changes}), "counts": _counts(changes)}
+            for name, changes in by_province.items()
+        ],
+        "facilities": [
+            {
+                "id": name,
+                "province": changes[0].province,
+                "carriers": sorted({carrier for change in changes for carrier in carriers.get(change.host, ())}),
+                "cameras": plan.cameras.get(name, 0),
+                "new": name in plan.cameras and name not in not_new,
+                "known": name in plan.cameras,
+                "counts": _counts(changes),
+            }
+            for name, changes in by_facility.items()
+        ],
+        "changes": [_change(change, carriers.get(change.host, [])) for change in changing],
+    }
+
+
+def _by(changes: Iterable[Change], of: _Of) -> dict[str, list[Change]]:
+    """Changes by what they are about, in the order of names."""
+    listed: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        for name in of(change):
+            listed[name].append(change)
+    return dict(sorted(listed.items()))
+
+
+def _counts(changes: Sequence[Change]) -> dict[str, object]:
+    actions = Counter(change.action for change in changes)
+    return {
+        "create": actions[Action.CREATE],
+        "update": actions[Action.UPDATE],
+        "delete": actions[Action.DELETE],
+        "viewers": sum(sum(paths.values()) for paths in cut_by(changes).values()),
+        "impact": max((change.impact for change in changes), key=lambda impact: impact.rank, default=Impact.NONE).value,
+    }
+
+
+def _change(change: Change, carriers: Sequence[str]) -> dict[str, object]:
+    return {
+        "host": change.host,
+        "resource": change.resource.value,
+        "name": change.name,
+        "action": change.action.value,
+        "impact": change.impact.value,
+        "reason": change.reason,
+        "viewers": change.viewers,
+        "carriers": carriers,
+        "province": change.province,
+        "facility": change.facility,
+    }
+
+
+def _moment(now: datetime) -> dict[str, object]:
+    local = aware(now).astimezone(VIETNAM)
+    return {
+        "at": local.isoformat(timespec="seconds"),
+        "date": local.date().isoformat(),
+        "year": local.year,
+        "month": local.month,
+        "day": local.day,
+        "hour": local.hour,
+        "minute": local.minute,
+        "weekday": _WEEKDAYS[local.weekday()],
+    }
+
+
+REGO = "rego"
+
+
+def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
+    """Why a plan is not to be applied: what rules deny, and rules that came to no answer."""
+    denied = (PlanRefusal(REGO, f"{one.place}: {one.message}", one.hint or _hint(one)) for one in verdict.denied)
+    failed = (PlanRefusal(REGO, f"{one.place}: {one.message}", one.hint) for one in verdict.failed)
+    return (*failed, *denied)
+
+
+def too_large(changes: int) -> PlanRefusal:
+    """Why a plan is refused that rules cannot judge for its size."""
+    message = f"Rego rules judge plans of up to {MOST_CHANGES} changes, and this one has {counted(changes, 'change')}"
+    hint = "plan and apply it in parts, e.g. by --limit province=… or --limit host=…"
+    return PlanRefusal(REGO, message, hint, MOST_CHANGES, changes)
+
+
+def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:
+    """What rules ask people to look at, each at its rule."""
+    return tuple(
+        Problem(one.file, one.line, 1, "rego-warns", one.message, one.hint or _LOOK, one.file, Severity.WARNING)
+        for one in warned
+    )
+
+
+_LOOK = "look at it before this plan is applied: a rule of the inventory asks for that"
+
+
+def _hint(one: RegoFinding) -> str:
+    return f"change what the plan does; or the rule at {one.place}, in a change of its own that somebody reviews"

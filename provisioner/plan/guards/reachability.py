@@ -1,0 +1,260 @@
+"""What a machine itself has against a change, told before it costs a day: a place in the files, and a hint. Pure.
+
+Would a plan let anybody reach what he must not, or cut somebody off who has to? Pure.
+
+Would the rules that are to be loaded still let the controller and the carrier's engineers in? Pure.
+
+Each host tries the same again with packets before it loads anything; this says so while it is still a plan.
+
+Changes of chosen hosts that `--limit` does not name. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+from typing import Final
+
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import counted
+from provisioner.desired.limit import Limit
+from provisioner.desired.names import is_of_a_side
+from provisioner.desired.render.host import firewall_file
+from provisioner.desired.render.templates import Templates
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.condition import Condition
+from provisioner.hosts.facts import HostFacts
+from provisioner.inventory.files.positions import KeyPath, Places
+from provisioner.inventory.model import Inventory
+from provisioner.plan.change import Change, Resource
+from provisioner.plan.guards.policy import PlanRefusal
+from provisioner.plan.reach.packets import Network, accepts, arriving, hears_neighbours, parse_ruleset
+from provisioner.plan.reach.roads import CellReach
+from provisioner.plan.reach.statements import Origin, Reachability, ReachCell, StatementResult, judged, statements_of
+
+INTENT = "intent"
+"""The policy by which such a plan is refused; no allowance settles it."""
+_OWNER = "intents"
+_NAMED = 3
+
+
+def firewall_text(templates: Templates) -> Callable[[HostSpec], str]:
+    """What gives the firewall file that is rendered for a host."""
+    return lambda spec: firewall_file(spec, templates).content.decode()
+
+
+def broken_intents(
+    inventory: Inventory, specs: Mapping[str, HostSpec], rules: Callable[[HostSpec], str], changed: Collection[str]
+) -> Iterator[PlanRefusal]:
+    """The statements that the desired state breaks on a road over a host that would change.
+
+    Args:
+        inventory: whose statements they are, beside the built-in ones.
+        specs: what every host should hold.
+        rules: gives a host's firewall file as it is rendered.
+        changed: the hosts that would change.
+
+    Raises:
+        RenderError: rules are not of the form of our templates: nothing can be said.
+    """
+    if not changed:
+        return
+    reachability = Reachability(inventory, specs, rules)
+    for result in judged(statements_of(inventory), reachability, changed):
+        if result.broken:
+            yield PlanRefusal(INTENT, sentence(result), hint_of(result), 0, len(result.broken))
+
+
+def sentence(result: StatementResult) -> str:
+    """What does not hold: whose statement it is, what it says, and where it is otherwise."""
+    statement = result.statement
+    name, says = statement.name, statement.words
+    cases = "; ".join(words_of(cell) for cell in result.broken[:_NAMED])
+    if (left := len(result.broken) - _NAMED) > 0:
+        cases = f"{cases}; and {counted(left, 'more case')}"
+    if statement.origin is Origin.BUILT_IN:
+        return f"built-in statement {name} does not hold: {says}; but {cases}"
+    if statement.reason:
+        return f"intent {name} ({statement.reason}) does not hold: {says}; but {cases}"
+    return f"intent {name} does not hold: {says}; but {cases}"
+
+
+def words_of(cell: ReachCell) -> str:
+    """One case in words, with the rule that decides it."""
+    source, service, target, rules = cell.source, cell.service.value, cell.target, ", ".join(cell.by)
+    if cell.program:
+        source = f"{source} ({cell.program.value})"
+    match cell.reach:
+        case CellReach.YES:
+            return f"{source} reaches {service} of {target}: {rules}"
+        case CellReach.NO:
+            return f"{source} does not reach {service} of {target}: {rules}"
+        case CellReach.PART:
+            return f"{source} reaches {service} of {target} in part: {rules}"
+
+
+def hint_of(result: StatementResult) -> str:
+    """What to do about a statement that does not hold."""
+    statement = result.statement
+    if statement.origin is Origin.INVENTORY:
+        return f"undo the edit that breaks it; or change intent {statement.name} in intents.yml, and have that reviewed"
+    return "compare the templates with ours, and management networks with the pools: provisioner prove --why"
+
+
+def problem_of(places: Places, result: StatementResult) -> Problem:
+    """A statement that does not hold, at its place in the inventory's files; a built-in one at inventory.yml."""
+    statement = result.statement
+    path = () if statement.place is None else (_OWNER, statement.place)
+    place = places.at(_OWNER if path else "inventory", *path)
+    code = "intent-broken"
+    named = f"intent/{statement.name}"
+    return Problem(place.file, place.line, place.column, code, sentence(result), hint_of(result), named)
+
+
+_SIX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class SshOrigin:
+    """Somebody who must be able to open SSH: a network, and who that is."""
+
+    network: Network
+    who: str
+
+
+def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
+    """Who must not be locked out: each management network, and the address that this run came from.
+
+    Args:
+        management: the management networks of the host's carrier.
+        ssh_peer: the controller as the host saw it come; empty where the host did not say.
+    """
+    for network in management:
+        yield SshOrigin(network, f"the management network {network}")
+    if ssh_peer:
+        yield SshOrigin(ip_network(ssh_peer), f"this controller, which the host sees as {ssh_peer}")
+
+
+def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple[SshOrigin, ...]:
+    """Those of the sources from which a new SSH connection would not be accepted everywhere in them.
+
+    Raises:
+        RenderError: the rules hold something that is not of our template: nothing can be said.
+    """
+    ruleset = parse_ruleset(rules)
+    return tuple(s for s in sources if not accepts(ruleset, arriving(s.network, ssh_port)))
+
+
+def deaf_to_neighbours(rules: str, sources: Iterable[SshOrigin]) -> bool:
+    """Whether somebody must get in over IPv6 and the rules drop neighbour discovery, by which addresses are found.
+
+    Raises:
+        RenderError: the rules hold something that is not of our template: nothing can be said.
+    """
+    return any(source.network.version == _SIX for source in sources) and not hears_neighbours(parse_ruleset(rules))
+
+
+def outside_of(limit: Limit, pending: Iterable[Change]) -> tuple[Change, ...]:
+    """The changes of chosen hosts that a limit by province or facility does not name.
+
+    What is about no facility (files, units, the rest of the table) goes with the host.
+    """
+    if not limit.by_site:
+        return ()
+    return tuple(change for change in pending if not _takes_change(limit, change))
+
+
+def _takes_change(limit: Limit, change: Change) -> bool:
+    if not change.facility and change.resource not in {Resource.PATH, Resource.PEER}:
+        return True
+    return limit.takes({"province": (change.province,), "facility": (change.facility,)})
+
+
+_ENVELOPE: Final = 60
+"""What WireGuard puts around a packet over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own."""
+_SMALLEST_MTU: Final = 576
+
+CONDITIONS: Final = {
+    Condition.CLOCK_OFF: ("host-clock-off", "set its clock right: timedatectl set-ntp true on it"),
+    Condition.DISK_FULL: ("host-disk-full", "make room before anything is applied to it"),
+    Condition.ANOTHER_FIREWALL: ("host-other-firewall", "see what it lets in before anything is applied"),
+    Condition.CERTIFICATE_ENDS: ("certificate-ends", "renew it before readers refuse it, and apply"),
+}
+"""Of what is wrong with a host itself the code, and what is to be done."""
+
+
+def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: HostFacts) -> Iterator[Problem]:
+    """What to look at on a host before a plan is applied.
+
+    Args:
+        inventory: in whose files the host stands.
+        places: where what they say stands.
+        spec: the host.
+        facts: what was read of it.
+    """
+    owner, block = _block(inventory, spec)
+
+    def warning(code: str, message: str, hint: str, at: tuple[str, KeyPath] | None = None) -> Problem:
+        whose, path = at or (owner, block)
+        place = places.at(whose, *path)
+        return Problem(place.file, place.line, place.column, code, message, hint, f"host/{spec.id}", Severity.WARNING)
+
+    for fault in facts.faults:
+        code, hint = CONDITIONS[fault.condition]
+        yield warning(code, f"{spec.id}: {fault.detail}", hint)
+    for network, device in facts.routes_elsewhere:
+        if spec.side and is_of_a_side(device):
+            continue  # the plan is refused
+        message = (
+            f"{spec.id} reaches {network} by {device}, and the tunnel is to have that network: sites there would not be"
+            " reached, or what is there now would not"
+        )
+        hint, pool = "move the pool, or remove the route", _pool(inventory, spec, network)
+        yield warning("pool-routed-elsewhere", message, hint, ("inventory", pool) if pool else None)
+    if spec.adopted is not None and spec.owner is not None and facts.owner and facts.owner.is_same(spec.owner):
+        message = f"{spec.id} is this inventory's: what the lock says of taking it over is spent"
+        hint = f"remove it: provisioner hosts adopt {spec.id}"
+        yield warning("adoption-spent", message, hint, ("allocations", ("adopted", spec.id)))
+    around, needed = facts.surroundings, spec.tunnel.mtu + _ENVELOPE
+    if _SMALLEST_MTU <= around.mtu < needed:
+        message = (
+            f"{spec.id} sends packets of {around.mtu} bytes at most by {around.device}, and those of the tunnel take"
+            f" {needed}: large ones would not arrive, and pictures stand still"
+        )
+        yield warning("host-mtu-small", message, f"raise the MTU of {around.device} to {needed} at least")
+    for port in around.taken:
+        message = (
+            f"{spec.id}: port {port.port}/{port.protocol}, which is to be ours there, is taken by a program of the user"
+            f" {port.user}"
+        )
+        at = (owner, (*block, "wireguard_port")) if port.protocol == "udp" and spec.relay else None
+        hint = "stop that program, or give it another port"
+        if at and spec.firewall and port.port in spec.firewall.further_ports:
+            at = (owner, (*block, "further_wireguard_ports"))
+            hint = "give that program another port, or take this one out: nothing would come to that program any more"
+        elif at:
+            hint = "give that program another port, or write another wireguard_port: gateways get new packages then"
+        yield warning("host-port-taken", message, hint, at)
+
+
+def _block(inventory: Inventory, spec: HostSpec) -> tuple[str, KeyPath]:
+    """The file and the place where a host stands."""
+    if spec.relay is None:
+        return f"centre/{spec.id}", ()
+    carrier = inventory.carriers[spec.carriers[0]]
+    index = next((n for n, relay in enumerate(carrier.relays) if relay.id == spec.id), 0)
+    return f"carrier/{carrier.id}", ("relays", index)
+
+
+def _pool(inventory: Inventory, spec: HostSpec, network: str) -> KeyPath | None:
+    """Where the pool stands in which a network lies; None where a host made one up."""
+    try:
+        within = IPv4Network(network, strict=False)
+    except ValueError:
+        return None
+    pools = inventory.settings.pools
+    if within.overlaps(pools.centres):
+        return ("pools", "centres")
+    of = (carrier for carrier in spec.carriers if carrier in pools.carriers)
+    return next((("pools", "carriers", carrier) for carrier in of if within.overlaps(pools.carriers[carrier])), None)

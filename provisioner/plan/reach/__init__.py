@@ -1,0 +1,1 @@
+"""Who reaches whom by the rules that we render. Imports `desired`."""

@@ -1,0 +1,516 @@
+"""What becomes of what goes from one place to another: hop by hop, by tunnels, rules and logins. Pure.
+
+Gateways are no managed hosts: what their packages say is taken as installed, and what they drop besides is not counted.
+Packets on the road to another host are the only ones that are judged; what a host says to itself is a relay's own API
+and the video that its probe reads.
+
+The places between which something may pass, with the addresses that stand for them. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
+from typing import Final, NamedTuple
+
+from provisioner.desired.render.host import RELAY_USER
+from provisioner.desired.spec import ANYWHERE, API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, User
+from provisioner.inventory.model import Program, Service
+from provisioner.plan.reach.packets import (
+    EVERYBODY,
+    NetPacket,
+    Network,
+    Networks,
+    Ruleset,
+    Ruling,
+    parse_ruleset,
+    rulings,
+)
+
+INTERNET: Final = "internet"
+EVERYWHERE: Final[tuple[Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+_SITE: Final = "site/"
+
+
+class RuledHost:
+    """A managed host with the rules that it is to have, which are read when somebody asks."""
+
+    def __init__(self, spec: HostSpec, text: Callable[[HostSpec], str]) -> None:
+        """Take the host, and what gives the firewall file that is rendered for it."""
+        self.spec, self._text = spec, text
+
+    @cached_property
+    def rules(self) -> Ruleset:
+        """Its rules.
+
+        Raises:
+            RenderError: they are not of the form of our templates.
+        """
+        return parse_ruleset(self._text(self.spec))
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Whoever comes to hosts by no tunnel: the internet, or the networks from which somebody manages."""
+
+    name: str
+    networks: Networks
+
+
+@dataclass(frozen=True, slots=True)
+class SitePort:
+    """A port of some addresses behind a tunnel."""
+
+    networks: Networks
+    port: int
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Sites of one relay, as that relay knows them: behind its tunnel, or where the carrier's network leads.
+
+    Attributes:
+        name: as statements name them, `site/kcl-bg-001`; of all of a relay `sites of RELAY`.
+        facilities: whose sites they are.
+        networks: the addresses of theirs that the relay's tunnel takes; without a tunnel the networks they lie in.
+        cameras: where their devices are found.
+        asked: where their devices are asked about themselves.
+        interface: by which interface the relay sends to them and hears of them; empty for one that no rule names.
+    """
+
+    name: str
+    facilities: frozenset[str]
+    networks: Networks
+    cameras: tuple[SitePort, ...]
+    asked: tuple[SitePort, ...]
+    interface: str = ""
+
+    def ports(self, service: Service, other_port: int) -> tuple[SitePort, ...]:
+        """Where a service of theirs is found."""
+        if service is Service.CAMERAS:
+            return self.cameras
+        return self.asked if service is Service.ONVIF else (SitePort(self.networks, other_port),)
+
+
+class RelaySites:
+    """The sites of a relay, taken apart once."""
+
+    def __init__(self, spec: HostSpec) -> None:
+        self._spec = spec
+        self._named: dict[str, Sites] = {}
+
+    @cached_property
+    def _networks(self) -> Mapping[str, tuple[IPv4Network, ...]]:
+        peers = self._spec.tunnel.peers
+        return {p.name.removeprefix(_SITE): p.allowed_ips for p in peers if p.name.startswith(_SITE)}
+
+    @cached_property
+    def _cameras(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
+        pulled = ((path.facility, path.source) for path in self._spec.paths if path.source is not None)
+        return _by_facility((facility, (source.address, source.port)) for facility, source in pulled)
+
+    @cached_property
+    def _asked(self) -> Mapping[str, set[tuple[IPv4Address, int]]]:
+        devices = self._spec.relay.asked if self._spec.relay else ()
+        return _by_facility((device.facility, (device.address, device.port)) for device in devices)
+
+    @cached_property
+    def _routed(self) -> Mapping[str, tuple[IPv4Network, ...]]:
+        """Of each site without a tunnel the networks that the rules know it by."""
+        networks = self._spec.firewall.routed if self._spec.firewall else ()
+        devices: dict[str, set[IPv4Address]] = defaultdict(set)
+        for path in self._spec.paths:
+            if path.source is not None and not path.access.has_tunnel:
+                devices[path.facility].add(path.source.address)
+        return {name: tuple(n for n in networks if any(a in n for a in of)) for name, of in devices.items()}
+
+    @cached_property
+    def pushing(self) -> Mapping[str, Networks]:
+        """From where each site comes that pushes to the relay: from the addresses of its logins."""
+        firewall, media = self._spec.firewall, self._spec.relay
+        facilities = {path.name: path.facility for path in self._spec.paths if path.access.is_pushed}
+        managed = firewall.management_networks if firewall else ()
+        anywhere = [network for network in internet_but(managed).networks if isinstance(network, IPv4Network)]
+        known: dict[str, set[IPv4Network]] = defaultdict(set)
+        for user in media.users if media and facilities else ():
+            if user.publishes in facilities:
+                known[facilities[user.publishes]] |= {IPv4Network(one) for one in user.addresses} or {ANYWHERE}
+        return {name: Networks(anywhere if ANYWHERE in of else sorted(of)) for name, of in known.items()}
+
+    @property
+    def facilities(self) -> frozenset[str]:
+        """Whose sites the relay's tunnel knows."""
+        return frozenset(self._networks)
+
+    @property
+    def routed(self) -> frozenset[str]:
+        """Whose sites it reaches without a tunnel."""
+        return frozenset(self._routed)
+
+    def of(self, name: str, facilities: Iterable[str]) -> Sites:
+        """Some of them, under one name, all behind the tunnel or none; which they are is known by the name."""
+        if name not in self._named:
+            meant = set(facilities)
+            routed = not meant.isdisjoint(self.routed)
+            known = self._routed if routed else self._networks
+            chosen = sorted(meant.intersection(known))
+            self._named[name] = Sites(
+                name,
+                frozenset(chosen),
+                Networks(collapse_addresses(n for facility in chosen for n in known[facility])),
+                _site_ports(place for facility in chosen for place in self._cameras.get(facility, ())),
+                _site_ports(place for facility in chosen for place in self._asked.get(facility, ())),
+                "" if routed else self._spec.names.tunnel,
+            )
+        return self._named[name]
+
+
+def _by_facility(
+    places: Iterable[tuple[str, tuple[IPv4Address, int]]],
+) -> Mapping[str, set[tuple[IPv4Address, int]]]:
+    of_each: dict[str, set[tuple[IPv4Address, int]]] = defaultdict(set)
+    for facility, place in places:
+        of_each[facility].add(place)
+    return of_each
+
+
+def _site_ports(places: Iterable[tuple[IPv4Address, int]]) -> tuple[SitePort, ...]:
+    by_port: dict[int, list[IPv4Network]] = defaultdict(list)
+    networks: dict[IPv4Address, IPv4Network] = {}
+    for address, port in places:
+        if address not in networks:
+            networks[address] = IPv4Network(address)
+        by_port[port].append(networks[address])
+    return tuple(SitePort(Networks(of), port) for port, of in sorted(by_port.items()))
+
+
+def internet_but(networks: Sequence[Network]) -> Outside:
+    """The whole internet without some networks."""
+    return Outside(INTERNET, Networks(left for whole in EVERYWHERE for left in _without(whole, networks)))
+
+
+def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
+    """What is left of a network when others are taken out of it."""
+    inside = next((n for n in networks if n.version == whole.version and n.overlaps(whole)), None)
+    if inside is None:
+        yield whole
+    elif not whole.subnet_of(inside):  # type: ignore[arg-type]  # of one version
+        for half in whole.subnets():
+            yield from _without(half, networks)
+
+
+OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
+"""What there may be at every relay; at one to which sites push there is `publish` as well."""
+OF_CENTRE: Final = (Service.SSH, Service.OTHER)
+OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
+_LOOPBACK: Final = Networks((IPv4Network("127.0.0.1/32"),))
+_LO: Final = "lo"
+_UNUSED: Final = (9, 13, 17, 19, 37)
+"""Ports that nothing of ours has; one that no device of a site has either stands for all others."""
+
+
+class CellReach(StrEnum):
+    """Whether something arrives: all of it, nothing, or some of it."""
+
+    YES = "yes"
+    NO = "no"
+    PART = "part"
+
+
+_ORDER: Final = (CellReach.YES, CellReach.PART, CellReach.NO)
+
+
+class Hop(NamedTuple):
+    """What one host on the road does.
+
+    Attributes:
+        where: the host and its part, e.g. `relay-viettel-1 input`.
+        rulings: what becomes of the packets there; more than one where they are not treated alike.
+    """
+
+    where: str
+    rulings: frozenset[Ruling]
+
+
+class Outcome(NamedTuple):
+    """What becomes of a packet on its road.
+
+    Attributes:
+        reach: whether it arrives.
+        by: the rule that decides it, e.g. `relay-viettel-1 input: readers`.
+    """
+
+    reach: CellReach
+    by: tuple[str, ...]
+
+
+def outcome(hops: Sequence[Hop]) -> Outcome:
+    """What becomes of packets on a road: the first host that lets none of them pass decides, else the last."""
+    for hop in hops:
+        if not any(ruling.accepted for ruling in hop.rulings):
+            return Outcome(CellReach.NO, _named(hop, accepted=False))
+    torn = [hop for hop in hops if any(not ruling.accepted for ruling in hop.rulings)]
+    if torn:
+        return Outcome(CellReach.PART, tuple(name for hop in torn for name in _named(hop, accepted=False)))
+    return Outcome(CellReach.YES, _named(hops[-1], accepted=True))
+
+
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """What becomes of several packets at once."""
+    each = list(outcomes)
+    reaches = {one.reach for one in each}
+    reach = reaches.pop() if len(reaches) == 1 else CellReach.PART
+    # Of what is torn it is told who tears it.
+    by = [one.by for one in each if reach is not CellReach.PART or one.reach is not CellReach.YES]
+    return Outcome(reach, tuple(sorted({name for names in by for name in names})))
+
+
+def _named(hop: Hop, *, accepted: bool) -> tuple[str, ...]:
+    return tuple(sorted(f"{hop.where}: {d.rule}" for d in hop.rulings if d.accepted is accepted))
+
+
+# --- hops -----------------------------------------------------------------------------------------
+
+
+def other_port(spec: HostSpec) -> int:
+    """A port that stands for all that nobody is to reach."""
+    used = {path.source.port for path in spec.paths if path.source is not None} | {spec.ssh.port}
+    return next((port for port in _UNUSED if port not in used), _UNUSED[0])
+
+
+def of_relay(spec: HostSpec) -> tuple[Service, ...]:
+    """What there may be at a relay."""
+    return (*OF_RELAY, Service.PUBLISH) if spec.relay is not None and spec.relay.publishing is not None else OF_RELAY
+
+
+def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
+    """The ports of a service of a host: of video, encrypted or not, there may be two, of the tunnel more."""
+    if service is Service.TUNNEL and spec.firewall is not None and spec.firewall.wireguard_port:
+        return spec.firewall.tunnel_ports
+    if service is Service.VIDEO and spec.firewall is not None:
+        return spec.firewall.hub.ports if spec.firewall.hub else spec.firewall.reader_ports
+    return (_port(spec, service),)
+
+
+def _at_ports(service: Service, outcomes: Iterable[Outcome]) -> Outcome:
+    """What becomes of what goes to a service of several ports.
+
+    A reader may take any of them: it arrives if it does at one. A gateway dials the one that its line passes.
+    """
+    if service is Service.TUNNEL:
+        return together(outcomes)
+    return min(outcomes, key=lambda one: _ORDER.index(one.reach))
+
+
+def _port(spec: HostSpec, service: Service) -> int:
+    """The port of a service of a host, of video the one of the host's own reader."""
+    firewall = spec.firewall
+    ports = {
+        Service.SSH: spec.ssh.port,
+        Service.TUNNEL: firewall.wireguard_port if firewall and firewall.wireguard_port else 0,
+        Service.VIDEO: firewall.reader_ports[0] if firewall else RTSP_PORT,
+        Service.API: API_PORT,
+        Service.PUBLISH: RTSPS_PORT,
+    }
+    return ports.get(service) or other_port(spec)
+
+
+def _protocol(service: Service) -> str:
+    return "udp" if service is Service.TUNNEL else "tcp"
+
+
+def _chain(host: RuledHost, chain: str, packet: NetPacket) -> Hop:
+    return Hop(f"{host.spec.id} {chain}", rulings(host.rules, chain, packet))
+
+
+def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
+    """WireGuard takes from a peer, and sends to it, what lies in its allowed IPs and nothing else."""
+    allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
+    inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
+    return Hop(f"{host.spec.id} tunnel", frozenset(_ALLOWED if one else _FOREIGN for one in inside or {False}))
+
+
+_ALLOWED: Final = Ruling(accepted=True, rule="allowed IPs")
+_FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
+
+
+def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:
+    """MediaMTX takes a login from its owner's addresses alone; of a site that pushes those may be any."""
+    media = host.spec.media
+    users = [user for user in media.users if user.action == action] if media else []
+    listed = [(_of_whom(user), network) for user in users for network in _networks_of(user)]
+    of = [(name, one, source) for name, one in listed for source in sources if one.overlaps(source)]
+    taken = {Ruling(accepted=True, rule=f"login of {name}") for name, _, _ in of}
+    whole = {source for _, one, source in of if source.version == one.version and source.subnet_of(one)}
+    refused = set() if whole.issuperset(sources) else {Ruling(accepted=False, rule="no login")}
+    return Hop(f"{host.spec.id} MediaMTX", frozenset(taken | refused))
+
+
+def _of_whom(user: User) -> str:
+    """A reader by his name; a site that pushes has many."""
+    return "a site that pushes" if user.action == "publish" else user.name
+
+
+def _networks_of(user: User) -> Sequence[IPv4Network]:
+    return [IPv4Network(address) for address in user.addresses] or [ANYWHERE]
+
+
+def _arrived(
+    host: RuledHost, service: Service, sources: Networks, came_by: str, at: int | None = None
+) -> Iterator[Hop]:
+    """What a host does with what comes to a service of its own, at one of its ports."""
+    port = at or _port(host.spec, service)
+    yield _chain(host, "input", NetPacket(sources, port=port, protocol=_protocol(service), came_by=came_by))
+    if service is Service.VIDEO:
+        yield _logins(host, sources)
+    if service is Service.PUBLISH:
+        yield _logins(host, sources, "publish")
+
+
+def _user(host: RuledHost, program: Program) -> str:
+    """The user whose programs are meant; anybody else has no name here."""
+    return {Program.RELAY: RELAY_USER, Program.PROBE: host.spec.names.probe_user}.get(program, "")
+
+
+def _leaves(host: RuledHost, program: Program, targets: Networks, port: int, *, by: str, protocol: str = "tcp") -> Hop:
+    user = _user(host, program)
+    return _chain(host, "output", NetPacket(targets=targets, port=port, protocol=protocol, leaves_by=by, user=user))
+
+
+def _through(relay: RuledHost, sources: Networks, targets: Networks, port: int, ways: tuple[str, str]) -> Hop:
+    """What a relay does with what goes on through it; `ways` are the interfaces by which it comes and leaves."""
+    came_by, leaves_by = ways
+    return _chain(relay, "forward", NetPacket(sources, targets, port, came_by=came_by, leaves_by=leaves_by))
+
+
+# --- roads ----------------------------------------------------------------------------------------
+
+
+def outside_to_host(outside: Outside, host: RuledHost, service: Service) -> Outcome:
+    """From outside of all tunnels to a host."""
+    ports, networks = _ports(host.spec, service), outside.networks
+    if service is Service.PUBLISH:
+        # Sites push over IPv4: nobody listens there over IPv6.
+        networks = Networks(network for network in networks if isinstance(network, IPv4Network)) or networks
+    return _at_ports(service, (outcome([*_arrived(host, service, networks, "", port)]) for port in ports))
+
+
+def outside_to_sites(outside: Outside, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
+    """From outside of all tunnels through a relay to its sites."""
+    by = sites.interface
+    return together(
+        outcome([_through(relay, outside.networks, of.networks, of.port, ("", by))])
+        for of in sites.ports(service, other_port(relay.spec))
+    )
+
+
+def site_to_relay(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
+    """From behind a site's gateway to its own relay."""
+    ports, by = _ports(relay.spec, service), sites.interface
+    return _at_ports(service, (outcome([*_arrived(relay, service, sites.networks, by, port)]) for port in ports))
+
+
+def site_to_sites(sites: Sites, relay: RuledHost, others: Sites, service: Service) -> Outcome:
+    """From behind a site's gateway through its relay to sites of that relay."""
+    ways = (sites.interface, others.interface)
+    return together(
+        outcome([_through(relay, sites.networks, of.networks, of.port, ways)])
+        for of in others.ports(service, other_port(relay.spec))
+    )
+
+
+def site_to_centre(sites: Sites, relay: RuledHost, centre: RuledHost, service: Service) -> Outcome:
+    """From behind a site's gateway through its relay to a centre."""
+    tunnel, to = relay.spec.names.tunnel, _own(centre)
+    return outcome(
+        [
+            _through(relay, sites.networks, to, _port(centre.spec, service), (sites.interface, tunnel)),
+            _tunnel(centre, f"relay/{relay.spec.id}", sites.networks),
+            *_arrived(centre, service, sites.networks, centre.spec.names.tunnel),
+        ]
+    )
+
+
+def site_to_internet(sites: Sites, relay: RuledHost, service: Service) -> Outcome:
+    """From behind a site's gateway through its relay to anywhere else."""
+    port = _port(relay.spec, service)
+    return outcome([_through(relay, sites.networks, _elsewhere(relay), port, (sites.interface, ""))])
+
+
+def relay_to_sites(relay: RuledHost, program: Program, sites: Sites, service: Service) -> Outcome:
+    """From a program on a relay to its sites."""
+    return together(
+        outcome([_leaves(relay, program, of.networks, of.port, by=sites.interface)])
+        for of in sites.ports(service, other_port(relay.spec))
+    )
+
+
+def relay_to_centre(relay: RuledHost, program: Program, centre: RuledHost, service: Service) -> Outcome:
+    """From a program on a relay through the tunnel to a centre."""
+    return outcome(
+        [
+            _leaves(relay, program, _own(centre), _port(centre.spec, service), by=relay.spec.names.tunnel),
+            _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
+            _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
+            *_arrived(centre, service, _own(relay), centre.spec.names.tunnel),
+        ]
+    )
+
+
+def host_to_internet(host: RuledHost, program: Program, service: Service) -> Outcome:
+    """From a program on a host to anywhere, by no tunnel."""
+    return outcome([_leaves(host, program, _elsewhere(host), _port(host.spec, service), by="")])
+
+
+def relay_to_itself(relay: RuledHost, program: Program, service: Service) -> Outcome:
+    """From a program on a relay to the relay's own MediaMTX: its API is on loopback alone."""
+    own = _own(relay) if service is Service.VIDEO else _LOOPBACK
+    port = _port(relay.spec, service)
+    return outcome([_leaves(relay, program, own, port, by=_LO), *_arrived(relay, service, own, _LO)])
+
+
+def centre_to_relay(centre: RuledHost, program: Program, relay: RuledHost, service: Service) -> Outcome:
+    """From a program on a centre through the tunnel to a relay."""
+    tunnel, protocol = centre.spec.names.tunnel, _protocol(service)
+    each = (
+        outcome(
+            [
+                _leaves(centre, program, _own(relay), port, by=tunnel, protocol=protocol),
+                _tunnel(centre, f"relay/{relay.spec.id}", _own(relay)),
+                _tunnel(relay, f"centre/{centre.spec.id}", _own(centre)),
+                *_arrived(relay, service, _own(centre), relay.spec.names.tunnel, port),
+            ]
+        )
+        for port in _ports(relay.spec, service)
+    )
+    return _at_ports(service, each)
+
+
+def centre_to_sites(centre: RuledHost, program: Program, relay: RuledHost, sites: Sites, service: Service) -> Outcome:
+    """From a program on a centre through a relay to its sites."""
+    tunnel = relay.spec.names.tunnel
+    return together(
+        outcome(
+            [
+                _leaves(centre, program, of.networks, of.port, by=centre.spec.names.tunnel),
+                _tunnel(centre, f"relay/{relay.spec.id}", of.networks),
+                _through(relay, _own(centre), of.networks, of.port, (tunnel, sites.interface)),
+            ]
+        )
+        for of in sites.ports(service, other_port(relay.spec))
+    )
+
+
+def _elsewhere(host: RuledHost) -> Networks:
+    """All that is neither the host's sites nor its tunnel: the networks that routed sites lie in are none of it."""
+    routed = host.spec.firewall.routed if host.spec.firewall else ()
+    return Networks(n for n in internet_but(routed).networks if n.version == 4) if routed else EVERYBODY  # noqa: PLR2004
+
+
+def _own(host: RuledHost) -> Networks:
+    """A host's own address in the tunnel."""
+    return Networks((IPv4Network(host.spec.tunnel.address),))

@@ -1,0 +1,410 @@
+"""Every pair of places, and whether something passes from one to the other: the matrix that `prove` prints. Pure.
+
+Statements about who reaches what, and which of them the desired state breaks. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from enum import StrEnum
+from functools import cached_property, partial
+from ipaddress import IPv4Network, collapse_addresses
+from itertools import product
+from typing import Final, NamedTuple
+
+from provisioner.desired.spec import HostKind, HostSpec
+from provisioner.inventory.model import Inventory, Program, Service
+from provisioner.plan.reach import roads
+from provisioner.plan.reach.packets import Networks
+from provisioner.plan.reach.roads import (
+    INTERNET,
+    OF_CENTRE,
+    OF_SITE,
+    CellReach,
+    Outcome,
+    Outside,
+    RelaySites,
+    RuledHost,
+    Sites,
+    internet_but,
+)
+
+MANAGEMENT: Final = "management"
+_OUTSIDE_A_CENTRE: Final = (Service.SSH,)
+"""The other ports of a centre are its machine's own."""
+_OF_ITSELF: Final = (Service.VIDEO, Service.API)
+_ELSEWHERE: Final = (Service.OTHER,)
+_OF_CENTRE: Final = (Program.PROBE, Program.OTHERS)
+
+
+class ReachCell(NamedTuple):
+    """Whether something passes from one place to another.
+
+    Attributes:
+        source: where it comes from, e.g. `centre/btttt`.
+        program: whose programs there send; None where nobody can tell.
+        target: where it goes.
+        service: what it is after.
+        reach: whether it arrives.
+        by: the rules that decide it.
+        hosts: the managed hosts on the road.
+    """
+
+    source: str
+    program: Program | None
+    target: str
+    service: Service
+    reach: CellReach
+    by: tuple[str, ...]
+    hosts: frozenset[str]
+
+
+class ReachQuery(NamedTuple):
+    """What is asked for: places as statements name them, with services and programs, all of them by default."""
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    services: tuple[Service, ...] = ()
+    programs: tuple[Program, ...] = ()
+    touching: Collection[str] | None = None
+
+    def takes(self, *hosts: str) -> bool:
+        """Whether roads over these hosts are wanted."""
+        return self.touching is None or not set(hosts).isdisjoint(self.touching)
+
+
+ALL: Final = ReachQuery((INTERNET, MANAGEMENT, "centres", "relays", "sites"), (INTERNET, "centres", "relays", "sites"))
+"""Every cell, with the sites of a relay as one place."""
+
+
+class _Way(NamedTuple):
+    """From one place to another: whose it is, what may be there, and what becomes of a packet."""
+
+    source: str
+    program: Program | None
+    target: str
+    services: tuple[Service, ...]
+    hosts: tuple[str, ...]
+    outcome: Callable[[Service], Outcome]
+
+
+class Reachability:
+    """Who can reach what, by the desired state alone.
+
+    Hosts that are not in it (their secrets stayed shut), or have no rules, are places of which nothing is said.
+    """
+
+    def __init__(self, inventory: Inventory, specs: Mapping[str, HostSpec], rules: Callable[[HostSpec], str]) -> None:
+        """Take what every host should hold, and what gives the firewall file that is rendered for a host."""
+        self._inventory = inventory
+        hosts = {name: RuledHost(spec, rules) for name, spec in specs.items() if spec.firewall is not None}
+        self._relays = {name: host for name, host in hosts.items() if host.spec.kind is HostKind.RELAY}
+        self._centres = {name: host for name, host in hosts.items() if host.spec.kind is HostKind.CENTRE}
+        self._sites = {name: RelaySites(host.spec) for name, host in self._relays.items()}
+
+    def cells(self, wanted: ReachQuery) -> Iterator[ReachCell]:
+        """The cells between places.
+
+        Args:
+            wanted: which.
+
+        Raises:
+            RenderError: rules are not of the form of our templates: nothing can be said.
+        """
+        for way in self._ways(wanted):
+            foreign = wanted.programs and way.program is not None and way.program not in wanted.programs
+            if foreign or not wanted.takes(*way.hosts):
+                continue
+            for service in way.services:
+                if not wanted.services or service in wanted.services:
+                    come = way.outcome(service)
+                    hosts = frozenset(way.hosts)
+                    yield ReachCell(way.source, way.program, way.target, service, come.reach, come.by, hosts)
+
+    # --- places
+
+    def _province(self, facility: str) -> str:
+        known = self._inventory.facilities.get(facility)
+        return known.province if known else ""
+
+    def _groups(self, names: Iterable[str], relay: str) -> Iterator[Sites]:
+        """The sites of a relay that some places mean, a group a place."""
+        sites = self._sites[relay]
+        for name in names:
+            kind, _, of = name.partition("/")
+            for facilities, lead in ((sites.facilities, ""), (sites.routed, "routed ")):
+                meant: Collection[str] = ()
+                if kind == "sites":
+                    meant = facilities
+                elif kind == "site":
+                    meant = facilities & {of}
+                elif kind == "province":
+                    meant = [facility for facility in facilities if self._province(facility) == of]
+                if meant:
+                    shown = (
+                        f"{lead}sites of {relay}" if kind == "sites" else name if kind == "site" else f"{lead}{name}"
+                    )
+                    yield sites.of(shown, meant)
+
+    def _outsides(self, names: Iterable[str], host: HostSpec) -> Iterator[Outside]:
+        """Who comes to a host by no tunnel; the internet is whoever does not manage it."""
+        for name in names:
+            if name == INTERNET:
+                yield internet_but(host.firewall.management_networks if host.firewall else ())
+            for owner, networks in self._management.items():
+                if name in {MANAGEMENT, f"{MANAGEMENT}/{owner}"}:
+                    yield Outside(f"{MANAGEMENT}/{owner}", networks)
+
+    @cached_property
+    def _management(self) -> Mapping[str, Networks]:
+        carriers, centres = self._inventory.carriers, self._inventory.centres
+        of_each: dict[str, Networks] = {}
+        for owner in sorted(carriers.keys() | centres.keys()):
+            both = [of for of in (carriers.get(owner), centres.get(owner)) if of is not None]
+            if networks := Networks(network for of in both for network in of.management_networks):
+                of_each[owner] = networks
+        return of_each
+
+    # --- ways
+
+    def _ways(self, wanted: ReachQuery) -> Iterator[_Way]:
+        yield from self._from_outside(wanted)
+        yield from self._from_centres(wanted)
+        yield from self._from_relays(wanted)
+        yield from self._from_sites(wanted)
+        yield from self._from_pushing(wanted)
+
+    def _from_outside(self, wanted: ReachQuery) -> Iterator[_Way]:
+        for name, relay in _chosen(wanted.targets, "relays", self._relays):
+            for outside in self._outsides(wanted.sources, relay.spec):
+                to_it = partial(roads.outside_to_host, outside, relay)
+                yield _Way(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
+        for name, centre in _chosen(wanted.targets, "centres", self._centres):
+            for outside in self._outsides(wanted.sources, centre.spec):
+                to_it = partial(roads.outside_to_host, outside, centre)
+                services = (*_OUTSIDE_A_CENTRE, Service.VIDEO) if centre.spec.hub else _OUTSIDE_A_CENTRE
+                yield _Way(outside.name, None, f"centre/{name}", services, (name,), to_it)
+        for name, relay in self._relays.items():
+            if not wanted.takes(name):
+                continue
+            for outside, sites in product(
+                self._outsides(wanted.sources, relay.spec), self._groups(wanted.targets, name)
+            ):
+                through = partial(roads.outside_to_sites, outside, relay, sites)
+                yield _Way(outside.name, None, sites.name, _services_of(sites), (name,), through)
+
+    def _from_centres(self, wanted: ReachQuery) -> Iterator[_Way]:
+        every = product(_chosen(wanted.sources, "centres", self._centres), Program)
+        # MediaMTX's user is at hubs alone.
+        for (of, centre), program in (one for one in every if one[1] in _OF_CENTRE or one[0][1].spec.hub):
+            source = f"centre/{of}"
+            for name, relay in _chosen(wanted.targets, "relays", self._relays):
+                to_it = partial(roads.centre_to_relay, centre, program, relay)
+                yield _Way(source, program, f"relay/{name}", roads.of_relay(relay.spec), (of, name), to_it)
+            for name, relay in self._relays.items():
+                for sites in self._groups(wanted.targets, name) if wanted.takes(of, name) else ():
+                    through = partial(roads.centre_to_sites, centre, program, relay, sites)
+                    yield _Way(source, program, sites.name, _services_of(sites), (of, name), through)
+            if INTERNET in wanted.targets:
+                yield _Way(
+                    source, program, INTERNET, _ELSEWHERE, (of,), partial(roads.host_to_internet, centre, program)
+                )
+
+    def _from_relays(self, wanted: ReachQuery) -> Iterator[_Way]:
+        for (of, relay), program in product(_chosen(wanted.sources, "relays", self._relays), Program):
+            source = f"relay/{of}"
+            for sites in self._groups(wanted.targets, of) if wanted.takes(of) else ():
+                to_them = partial(roads.relay_to_sites, relay, program, sites)
+                yield _Way(source, program, sites.name, _services_of(sites), (of,), to_them)
+            for name, centre in _chosen(wanted.targets, "centres", self._centres):
+                to_it = partial(roads.relay_to_centre, relay, program, centre)
+                yield _Way(source, program, f"centre/{name}", OF_CENTRE, (of, name), to_it)
+            if any(name == of for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+                to_itself = partial(roads.relay_to_itself, relay, program)
+                yield _Way(source, program, source, _OF_ITSELF, (of,), to_itself)
+            if INTERNET in wanted.targets:
+                yield _Way(
+                    source, program, INTERNET, _ELSEWHERE, (of,), partial(roads.host_to_internet, relay, program)
+                )
+
+    def _from_sites(self, wanted: ReachQuery) -> Iterator[_Way]:
+        for name, relay in self._relays.items():
+            for sites in self._groups(wanted.sources, name) if wanted.takes(name, *self._centres) else ():
+                yield from self._from_group(wanted, relay, sites)
+
+    def _from_pushing(self, wanted: ReachQuery) -> Iterator[_Way]:
+        """From sites that push, which come to their relay by no tunnel, as the internet does."""
+        for name, relay in _chosen(wanted.targets, "relays", self._relays):
+            for outside in self._pushers(wanted.sources, name):
+                to_it = partial(roads.outside_to_host, outside, relay)
+                yield _Way(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
+
+    def _pushers(self, names: Iterable[str], relay: str) -> Iterator[Outside]:
+        """The sites that push to a relay and that some places mean, a group a place."""
+        pushing = self._sites[relay].pushing
+        for name in names if pushing else ():
+            kind, _, of = name.partition("/")
+            if kind == "sites":
+                yield Outside(f"pushing sites of {relay}", _all_of(pushing.values()))
+            elif kind == "site" and of in pushing:
+                yield Outside(name, pushing[of])
+            elif kind == "province":
+                meant = [networks for facility, networks in pushing.items() if self._province(facility) == of]
+                if meant:
+                    yield Outside(f"pushing {name}", _all_of(meant))
+
+    def _from_group(self, wanted: ReachQuery, relay: RuledHost, sites: Sites) -> Iterator[_Way]:
+        of = relay.spec.id
+        if any(name == of for name, _ in _chosen(wanted.targets, "relays", self._relays)):
+            to_it = partial(roads.site_to_relay, sites, relay)
+            yield _Way(sites.name, None, f"relay/{of}", roads.of_relay(relay.spec), (of,), to_it)
+        for others in self._groups(wanted.targets, of):
+            # A site's own packets stay behind its gateway.
+            if len(sites.facilities | others.facilities) > 1:
+                through = partial(roads.site_to_sites, sites, relay, others)
+                yield _Way(sites.name, None, others.name, _services_of(others), (of,), through)
+        for name, centre in _chosen(wanted.targets, "centres", self._centres):
+            to_centre = partial(roads.site_to_centre, sites, relay, centre)
+            yield _Way(sites.name, None, f"centre/{name}", OF_CENTRE, (of, name), to_centre)
+        if INTERNET in wanted.targets:
+            yield _Way(sites.name, None, INTERNET, _ELSEWHERE, (of,), partial(roads.site_to_internet, sites, relay))
+
+
+def _all_of(networks: Iterable[Networks]) -> Networks:
+    """All of some networks of one family, none inside another one."""
+    four = (network for each in networks for network in each if isinstance(network, IPv4Network))
+    return Networks(collapse_addresses(four))
+
+
+def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) -> Iterator[tuple[str, RuledHost]]:
+    """The hosts that some places mean: all of a kind (`relays`), or one (`relay/…`)."""
+    for place in places:
+        singular, _, of = place.partition("/")
+        if place == kind:
+            yield from hosts.items()
+        elif f"{singular}s" == kind and of in hosts:
+            yield of, hosts[of]
+
+
+def _services_of(sites: Sites) -> tuple[Service, ...]:
+    """What there is at some sites: nobody asks for a service that none of them has."""
+    return tuple(service for service in OF_SITE if sites.ports(service, 0))
+
+
+class Origin(StrEnum):
+    """Who says it."""
+
+    BUILT_IN = "built-in"
+    INVENTORY = "intents.yml"
+
+
+class Statement(NamedTuple):
+    """Something that has to hold.
+
+    Attributes:
+        name: what it is called, unique among those of its origin.
+        allows: whether what it is about has to arrive; else it must not.
+        wanted: what it is about.
+        reason: why, for whoever meets it; empty where nobody says.
+        place: where it stands in `intents.yml`; None of a built-in one.
+    """
+
+    name: str
+    allows: bool
+    wanted: ReachQuery
+    reason: str = ""
+    place: int | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Who says it."""
+        return Origin.BUILT_IN if self.place is None else Origin.INVENTORY
+
+    @property
+    def words(self) -> str:
+        """What it says, e.g. `deny sites to sites`."""
+        wanted = self.wanted
+        services = f" ({', '.join(wanted.services)})" if wanted.services else ""
+        programs = f" by {', '.join(wanted.programs)}" if wanted.programs else ""
+        verb = "allow" if self.allows else "deny"
+        return f"{verb} {', '.join(wanted.sources)}{programs} to {', '.join(wanted.targets)}{services}"
+
+
+class StatementResult(NamedTuple):
+    """What became of a statement.
+
+    Attributes:
+        cells: how many cells it is about; none where nothing of it is there.
+        broken: those in which it does not hold.
+    """
+
+    statement: Statement
+    cells: int
+    broken: tuple[ReachCell, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was held against something, and holds."""
+        return self.cells > 0 and not self.broken
+
+
+def _deny(
+    name: str,
+    sources: Iterable[str],
+    targets: Iterable[str],
+    services: Iterable[Service] = (),
+    programs: Iterable[Program] = (),
+) -> Statement:
+    wanted = ReachQuery(tuple(sources), tuple(targets), tuple(services), tuple(programs))
+    return Statement(name, allows=False, wanted=wanted)
+
+
+_OUTSIDE: Final = (INTERNET, MANAGEMENT)
+BUILT_IN: Final = (
+    _deny("hosts-shut-to-the-internet", [INTERNET], ["relays", "centres"], [Service.SSH]),
+    _deny("relays-shut-outside", _OUTSIDE, ["relays"], [Service.VIDEO, Service.API, Service.OTHER]),
+    _deny("sites-shut-outside", _OUTSIDE, ["sites"]),
+    _deny("sites-apart", ["sites"], ["sites"]),
+    _deny("sites-reach-nobody", ["sites"], ["centres", INTERNET]),
+    _deny(
+        "sites-open-nothing-at-relays", ["sites"], ["relays"], [Service.SSH, Service.VIDEO, Service.API, Service.OTHER]
+    ),
+    _deny("centres-only-watch", ["centres"], ["relays"], [Service.SSH, Service.PUBLISH, Service.API, Service.OTHER]),
+    _deny("centres-watch-by-relays", ["centres"], ["sites"]),
+    _deny("relays-open-nothing-at-centres", ["relays"], ["centres"]),
+    _deny("mediamtx-stays-inside", ["relays"], [INTERNET, "centres", "relays"], (), [Program.RELAY]),
+    _deny("mediamtx-pulls-cameras-alone", ["relays"], ["sites"], [Service.ONVIF, Service.OTHER], [Program.RELAY]),
+    _deny("probe-stays-inside", ["relays", "centres"], [INTERNET], (), [Program.PROBE, Program.RELAY]),
+    _deny("probe-pulls-no-camera", ["relays"], ["sites"], [Service.CAMERAS, Service.OTHER], [Program.PROBE]),
+    _deny("api-is-root-s", ["relays"], ["relays"], [Service.API], [Program.RELAY, Program.PROBE]),
+    _deny("nobody-scans-sites", ["relays"], ["sites"], [Service.OTHER]),
+)
+"""What holds whatever an inventory says: no plan may break it. Docs: docs/reachability.md."""
+
+
+def statements_of(inventory: Inventory) -> Iterator[Statement]:
+    """The built-in statements, then the inventory's own."""
+    yield from BUILT_IN
+    for index, intent in enumerate(inventory.intents):
+        traffic = intent.traffic
+        wanted = ReachQuery(traffic.sources, traffic.targets, traffic.services, traffic.programs)
+        yield Statement(intent.id, intent.allow is not None, wanted, intent.reason or "", index)
+
+
+def judged(
+    statements: Iterable[Statement], reachability: Reachability, touching: Collection[str] | None = None
+) -> Iterator[StatementResult]:
+    """What becomes of each statement.
+
+    Args:
+        statements: what has to hold.
+        reachability: who can reach what.
+        touching: only where one of these hosts is on the road; None takes all.
+
+    Raises:
+        RenderError: rules are not of the form of our templates: nothing can be said.
+    """
+    for statement in statements:
+        due = CellReach.YES if statement.allows else CellReach.NO
+        cells = [*reachability.cells(statement.wanted._replace(touching=touching))]
+        yield StatementResult(statement, len(cells), tuple(cell for cell in cells if cell.reach is not due))

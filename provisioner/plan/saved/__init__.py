@@ -1,0 +1,1 @@
+"""A plan in a file, read back and compared. Imports `plan`."""

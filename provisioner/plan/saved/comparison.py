@@ -1,0 +1,302 @@
+"""Two plans side by side: what moved from the first to the second, and whether they do the same. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from provisioner.base.text import Document
+from provisioner.plan.change import Change, Impact, Resource, cut_by
+from provisioner.plan.saved.file import WrittenPlan
+
+PLAN_DIFF_SCHEMA = "provisioner/plan-diff"
+
+
+class ChangeTurn(StrEnum):
+    """What became of a change from one plan to another."""
+
+    APPEARS = "appears"
+    VANISHES = "vanishes"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class MovedChange:
+    """A change that is not the same in both plans.
+
+    Attributes:
+        before: as the first plan has it; None where it has none.
+        after: as the second has it.
+    """
+
+    before: Change | None
+    after: Change | None
+
+    @property
+    def turn(self) -> ChangeTurn:
+        """What became of it."""
+        if self.before is None:
+            return ChangeTurn.APPEARS
+        return ChangeTurn.VANISHES if self.after is None else ChangeTurn.DIFFERS
+
+    @property
+    def either(self) -> Change:
+        """The change as the second plan has it, else as the first has."""
+        either = self.after or self.before
+        if either is None:
+            raise ValueError("a change is in one of two plans at least")
+        return either
+
+    @property
+    def impact(self) -> Impact:
+        """The worse one of its impacts."""
+        impacts = [change.impact for change in (self.before, self.after) if change]
+        return max(impacts, key=lambda impact: impact.rank)
+
+    @property
+    def is_of_trust(self) -> bool:
+        """Whether it is about who and what is trusted."""
+        return self.either.resource is Resource.TRUST
+
+
+@dataclass(frozen=True, slots=True)
+class MovedAudience:
+    """A path at a relay of which two plans cut another number of live readers."""
+
+    relay: str
+    path: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovedBeside:
+    """Something beside the changes that is not the same in both plans.
+
+    Attributes:
+        what: `inventory`, `templates`, `tool`, `commit`, `allowance`, `held`, `refused`, `not read`, `in the plan`,
+            `to hold`.
+        of: the host, facility, policy or allowance that it is about; empty where it is about all.
+        before: as the first plan has it; empty where it has nothing of it.
+        after: as the second has it.
+    """
+
+    what: str
+    of: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class BetweenPlans:
+    """What is between two plans.
+
+    Attributes:
+        first: the older one, as the caller has it.
+        second: the newer one.
+        changes: what moved among the changes: trust first, then the worst first.
+        viewers: where another number of live readers is cut: no digest is over them.
+        beside: what else moved.
+    """
+
+    first: WrittenPlan
+    second: WrittenPlan
+    changes: tuple[MovedChange, ...]
+    viewers: tuple[MovedAudience, ...]
+    beside: tuple[MovedBeside, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether they have one digest: the same plan, even of another commit."""
+        return self.first.basis.digest == self.second.basis.digest
+
+    @property
+    def is_same(self) -> bool:
+        """Whether they do the same, so that who approved the one approved the other."""
+        return self.first.basis.meaning == self.second.basis.meaning
+
+    @property
+    def turns(self) -> Mapping[ChangeTurn, int]:
+        """How many changes appear, vanish and differ."""
+        counts = Counter(moved.turn for moved in self.changes)
+        return {turn: counts[turn] for turn in ChangeTurn}
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts on which a change moved, in order."""
+        return tuple(sorted({moved.either.host for moved in self.changes}))
+
+    @property
+    def worst(self) -> Impact:
+        """The worst impact of what moved."""
+        return max((moved.impact for moved in self.changes), key=lambda impact: impact.rank, default=Impact.NONE)
+
+
+def between(first: WrittenPlan, second: WrittenPlan) -> BetweenPlans:
+    """What is between two plans."""
+    moved = tuple(sorted(_moved_changes(first.changes, second.changes), key=_worst_first))
+    return BetweenPlans(first, second, moved, tuple(_moved_viewers(first, second)), tuple(_moved_beside(first, second)))
+
+
+_Key = tuple[str, str, str]
+
+
+def _moved_changes(first: Iterable[Change], second: Iterable[Change]) -> Iterator[MovedChange]:
+    was, is_now = _by_resource(first), _by_resource(second)
+    for key in was.keys() | is_now.keys():
+        before, after = list(was.get(key, ())), list(is_now.get(key, ()))
+        # One resource usually has one change; where it has several, equal ones are no difference.
+        for change in was.get(key, ()):
+            twin = next((other for other in after if _acts(other) == _acts(change)), None)
+            if twin is not None:
+                before.remove(change)
+                after.remove(twin)
+        for place in range(max(len(before), len(after))):
+            yield MovedChange(_at(before, place), _at(after, place))
+
+
+def _by_resource(changes: Iterable[Change]) -> dict[_Key, list[Change]]:
+    grouped: dict[_Key, list[Change]] = {}
+    for change in sorted(changes, key=_acts):
+        grouped.setdefault((change.host, change.resource.value, change.name), []).append(change)
+    return grouped
+
+
+def _acts(change: Change) -> tuple[str, str, str]:
+    return change.action.value, change.impact.value, change.reason
+
+
+def _at(changes: list[Change], place: int) -> Change | None:
+    return changes[place] if place < len(changes) else None
+
+
+def _worst_first(moved: MovedChange) -> tuple[bool, int, str, str, str, str]:
+    either = moved.either
+    return (
+        not moved.is_of_trust,
+        -moved.impact.rank,
+        either.host,
+        either.resource.value,
+        either.name,
+        str(_acts(either)),
+    )
+
+
+def _moved_viewers(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedAudience]:
+    was, is_now = (cut_by(plan.changes) for plan in (first, second))
+    for relay in sorted(was.keys() | is_now.keys()):
+        before, after = was.get(relay, {}), is_now.get(relay, {})
+        for path in sorted(before.keys() | after.keys()):
+            if before.get(path, 0) != after.get(path, 0):
+                yield MovedAudience(relay, path, before.get(path, 0), after.get(path, 0))
+
+
+# --- what else moved ------------------------------------------------------------------------------
+
+
+def _moved_beside(first: WrittenPlan, second: WrittenPlan) -> Iterator[MovedBeside]:
+    was, is_now = first.basis, second.basis
+    for what, before, after in (
+        ("tool", was.version, is_now.version),
+        ("templates", was.templates, is_now.templates),
+        ("inventory", was.inventory, is_now.inventory),
+        ("commit", first.commit, second.commit),
+    ):
+        if before != after:
+            yield MovedBeside(what, "", before, after)
+    yield from _moved_texts("allowance", _texts(was.allow), _texts(is_now.allow))
+    yield from _moved_texts("held", _named(was.held), _named(is_now.held))
+    yield from _moved_texts("refused", _refusals(first), _refusals(second))
+    yield from _moved_texts("not read", first.unreadable, second.unreadable)
+    yield from _moved_texts("in the plan", _named(was.live), _named(is_now.live))
+    shared = sorted(was.desired.keys() & is_now.desired.keys())
+    yield from (
+        MovedBeside("to hold", host, was.desired[host], is_now.desired[host])
+        for host in shared
+        if was.desired[host] != is_now.desired[host]
+    )
+
+
+def _moved_texts(what: str, first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[MovedBeside]:
+    for of in sorted(first.keys() | second.keys()):
+        before, after = first.get(of, ""), second.get(of, "")
+        if before != after:
+            yield MovedBeside(what, of, before, after)
+
+
+def _texts(allow: Mapping[str, int]) -> dict[str, str]:
+    return {name: str(number) for name, number in allow.items()}
+
+
+def _named(names: Collection[str]) -> dict[str, str]:
+    return dict.fromkeys(names, "yes")
+
+
+def _refusals(plan: WrittenPlan) -> dict[str, str]:
+    """Why a plan was refused, by policy and host: another number in a sentence is a refusal that differs."""
+    refusals: dict[str, str] = {}
+    for policy, host, message in sorted(plan.refused):
+        of = f"{policy} on {host}" if host else policy
+        refusals[of] = f"{refusals[of]}; {message}" if of in refusals else message
+    return refusals
+
+
+# --- the document ---------------------------------------------------------------------------------
+
+
+def between_document(compared: BetweenPlans) -> Document:
+    """What is between two plans as a document."""
+    return {
+        "schema": PLAN_DIFF_SCHEMA,
+        "version": 1,
+        "same": compared.is_same,
+        "equal": compared.is_equal,
+        "first": _of_plan(compared.first),
+        "second": _of_plan(compared.second),
+        "summary": {
+            **{turn.value: number for turn, number in compared.turns.items()},
+            "hosts": list(compared.hosts),
+            "trust": sum(moved.is_of_trust for moved in compared.changes),
+            "impact": compared.worst.value,
+        },
+        "changes": [_moved_document(moved) for moved in compared.changes],
+        "viewers": [
+            {"relay": one.relay, "path": one.path, "before": one.before, "after": one.after} for one in compared.viewers
+        ],
+        "beside": [
+            {"what": one.what, "of": one.of, "before": one.before, "after": one.after} for one in compared.beside
+        ],
+    }
+
+
+def _of_plan(plan: WrittenPlan) -> Document:
+    viewers = sum(sum(paths.values()) for paths in cut_by(plan.changes).values())
+    return {
+        "digest": plan.basis.digest,
+        "meaning": plan.basis.meaning,
+        "commit": plan.commit,
+        "changes": len(plan.changes),
+        "viewers_dropped": viewers,
+    }
+
+
+def _moved_document(moved: MovedChange) -> Document:
+    either = moved.either
+    return {
+        "host": either.host,
+        "resource": either.resource.value,
+        "name": either.name,
+        "province": either.province,
+        "facility": either.facility,
+        "turn": moved.turn.value,
+        "before": _as_it_is(moved.before),
+        "after": _as_it_is(moved.after),
+    }
+
+
+def _as_it_is(change: Change | None) -> Document | None:
+    if change is None:
+        return None
+    return {"action": change.action.value, "impact": change.impact.value, "reason": change.reason}

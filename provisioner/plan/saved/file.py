@@ -1,0 +1,480 @@
+"""A plan in a file: canonical JSON, sealed, so that exactly what was reviewed is what is applied. Pure.
+
+A plan as its file says it, without the vault: believed as far as its own digests bear it out. Pure.
+
+Who reads a plan to approve it, or holds two of them side by side, may not have the vault's password, by which the seal
+is proved. What hosts are to hold and what is to be done on them is bound by digests that need no key; who watches, and
+why a policy refused, is the word of whoever made the file.
+
+What a change is held against by who did not make its plan: a plan by its meaning, and who approved that. Pure.
+
+A node gets it with a change. It holds no secret and needs none: what a host is to hold is bound by the plan's digest of
+it, which anybody can take who has the files and the key that came with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final, NoReturn
+
+from provisioner.base.errors import StalePlanError
+from provisioner.base.secret import Secret
+from provisioner.base.text import Document, canonical_json, canonical_text
+from provisioner.plan.change import Action, Audience, Change, Impact, Resource
+from provisioner.plan.document import SCHEMA, plan_document
+from provisioner.plan.guards.approvals import Approval, ApprovalFormError, approval_in, approval_text
+from provisioner.plan.plan import Basis, HostItems, Plan, moved_items, planned_digest, seen_in
+
+MAX_PLAN_BYTES: Final = 256 * 2**20
+"""More than the plan of a country that is built anew: it has 200,000 changes."""
+_MOST_CHANGES: Final = 1_000_000
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMaker:
+    """Who made a plan, as far as the machine, its pipeline and Git say; nothing proves it.
+
+    Attributes:
+        job: the pipeline's job, as `system:project#number`.
+        approvers: the ids of those who approve plans, and are known by a name that had to do with this one.
+    """
+
+    user: str = ""
+    machine: str = ""
+    job: str = ""
+    approvers: tuple[str, ...] = ()
+
+
+NOT_KNOWN: Final = PlanMaker()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPlan:
+    """A plan as its file says it.
+
+    Attributes:
+        basis: what it rests on; its digest is the file's.
+        changes: those that are pending.
+        commit: the inventory's commit; empty outside Git.
+        refused: why it was refused when it was made, as policy, host and sentence.
+        unreadable: hosts that could not be read, and why.
+        maker: who made it, as far as that is known.
+    """
+
+    basis: Basis
+    changes: tuple[Change, ...]
+    commit: str = ""
+    refused: tuple[tuple[str, str, str], ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    maker: PlanMaker = NOT_KNOWN
+
+
+def written_plan(data: bytes, origin: str) -> WrittenPlan:
+    """The plan of a file that `plan --out` wrote, or that `plan --output json` printed.
+
+    Args:
+        data: the file's content.
+        origin: the file's name, for messages.
+
+    Raises:
+        StalePlanError: it is none, or what it says to do is not what its digest is of.
+    """
+    plan, digest, meaning = whole_plan(data, origin)
+    if plan.basis.digest != digest or (meaning and plan.basis.meaning != meaning) or not _is_of_its_changes(plan):
+        message = f"{origin} was changed after it was made: its changes are not those of its digest"
+        raise StalePlanError(message, hint="make a new plan: provisioner plan --out FILE")
+    return plan
+
+
+def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
+    """A plan, the digest and the meaning that its file says it has, compared with nothing.
+
+    Raises:
+        StalePlanError: the file is no plan.
+    """
+    try:
+        whole = json.loads(
+            data.decode(), object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction
+        )
+        return plan_in(whole), str(whole["digest"]), str(whole.get("meaning", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        hint = "name a file that provisioner plan --out FILE wrote"
+        raise StalePlanError(f"{origin} is not a saved plan", hint=hint) from None
+
+
+def no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object in which no key stands twice: two readers would take two plans for one.
+
+    Raises:
+        ValueError: one does.
+    """
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key stands twice")
+    return document
+
+
+def no_fraction(_text: str) -> NoReturn:
+    """No number of a plan: it has a fraction, or is none.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError("no number of a plan has a fraction")
+
+
+def basis_in(whole: Document) -> Basis:
+    """What a plan's document says that it rests on."""
+    return Basis(
+        inventory=whole["inventory"]["digest"],
+        templates=whole["templates"],
+        live=dict(whole["live"]),
+        version=whole["tool"],
+        desired=dict(whole["desired"]),
+        planned=dict(whole["planned"]),
+        allow=dict(whole["allow"]),
+        held=tuple(str(one["facility"]) for one in whole.get("held", ())),
+    )
+
+
+def plan_in(whole: Document) -> WrittenPlan:
+    """A plan out of its document, compared with nothing.
+
+    Raises:
+        TypeError, ValueError, LookupError: it is none.
+    """
+    if whole["schema"] != SCHEMA or len(whole["changes"]) > _MOST_CHANGES:
+        raise ValueError("another document")
+    basis = basis_in(whole)
+    texts = (basis.inventory, basis.templates, basis.version, whole["inventory"]["commit"])
+    digests = (basis.live, basis.desired, basis.planned)
+    if not all(isinstance(text, str) for text in (*texts, *(t for one in digests for t in (*one, *one.values())))):
+        raise TypeError("a text is none")
+    if not all(_DIGEST.fullmatch(digest) for digest in basis.planned.values()):
+        raise ValueError("a digest is none")
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in basis.allow.values()):
+        raise TypeError("an allowance is no number")
+    return WrittenPlan(
+        basis=basis,
+        changes=tuple(change for row in whole["changes"] if (change := _change(row)).pending),
+        commit=whole["inventory"]["commit"],
+        refused=tuple((str(one["policy"]), str(one["host"]), str(one["message"])) for one in whole["refused"]),
+        unreadable={str(host): str(why) for host, why in whole["unreadable"].items()},
+        maker=_maker(whole),
+    )
+
+
+def _change(row: Document) -> Change:
+    texts = [row[key] for key in ("host", "name", "reason", "province", "facility")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is none")
+    host, name, reason, province, facility = texts
+    kinds = Resource(row["resource"]), Action(row["action"]), Impact(row["impact"])
+    return Change(host, kinds[0], name, kinds[1], kinds[2], reason, _cut(row["viewers_by_path"]), province, facility)
+
+
+def _cut(plain: Document) -> Audience:
+    cut = {str(relay): {str(path): int(number) for path, number in paths.items()} for relay, paths in plain.items()}
+    if any(number < 0 for paths in cut.values() for number in paths.values()):
+        raise ValueError("less than nobody")
+    return cut
+
+
+def _maker(whole: Document) -> PlanMaker:
+    """Who made a plan; nobody that is known where its document says nothing of it."""
+    plain = whole.get("made_by", asdict(NOT_KNOWN))
+    names = [plain[name] for name in ("user", "machine", "job")]
+    approvers = tuple(plain["approvers"])
+    if not all(isinstance(name, str) for name in (*names, *approvers)):
+        raise TypeError("a name is none")
+    return PlanMaker(plain["user"], plain["machine"], plain["job"], approvers)
+
+
+def _is_of_its_changes(plan: WrittenPlan) -> bool:
+    """Whether the changes of each host are those that its digest is of, so that who reads them reads what is done."""
+    by_host: dict[str, list[Change]] = {host: [] for host in plan.basis.planned}
+    for change in plan.changes:
+        if change.host not in by_host:
+            return False
+        by_host[change.host].append(change)
+    hosts = plan.basis.live.keys() == plan.basis.planned.keys() == plan.basis.desired.keys()
+    return hosts and all(planned_digest(of) == plan.basis.planned[host] for host, of in by_host.items())
+
+
+MAX_WARRANT_BYTES: Final = 8 * 2**20
+"""More than the plan of all relays of a country, approved by everybody who may."""
+_SCHEMA: Final = "provisioner/warrant"
+_MOST_APPROVALS: Final = 100
+
+
+class WarrantError(ValueError):
+    """Bytes are no warrant; the message is the rest of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warrant:
+    """A plan by its meaning, and the approvals of it.
+
+    Attributes:
+        inventory: the inventory's id.
+        basis: what the plan's meaning is of, and nothing else of what it rests on.
+        programs: by host that has a relay, the checksums of its program by architecture: its digest is of them, too.
+        approvals: of that meaning, as their files say them; whose they are is not looked at here.
+    """
+
+    inventory: str
+    basis: Basis
+    programs: Mapping[str, Mapping[str, str]]
+    approvals: tuple[Approval, ...]
+
+
+def warrant_bytes(
+    inventory: str, basis: Basis, programs: Mapping[str, Mapping[str, str]], approvals: Iterable[Approval]
+) -> bytes:
+    """A warrant as it travels.
+
+    Args:
+        inventory: the inventory's id.
+        basis: of the plan.
+        programs: by host, the checksums of its program by architecture.
+        approvals: those of the plan's meaning.
+    """
+    changing = basis.changing
+    document: Document = {
+        "schema": _SCHEMA,
+        "version": 1,
+        "inventory": inventory,
+        "templates": basis.templates,
+        "by": basis.version,
+        "desired": {host: basis.desired.get(host, "") for host in changing},
+        "planned": changing,
+        "allow": dict(basis.allow),
+        "held": list(basis.held),
+        "programs": {host: dict(programs[host]) for host in changing if host in programs},
+        "approvals": [approval_text(approval) for approval in approvals],
+    }
+    return canonical_json(document)
+
+
+def warrant_in(data: bytes) -> Warrant:
+    """The warrant of such bytes.
+
+    Raises:
+        WarrantError: they are none.
+    """
+    if len(data) > MAX_WARRANT_BYTES:
+        raise WarrantError("is larger than any is")
+    try:
+        whole = json.loads(data, object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction)
+        is_one = whole["schema"] == _SCHEMA and whole["version"] == 1 and len(whole["approvals"]) <= _MOST_APPROVALS
+        basis = Basis(
+            inventory="",
+            templates=_text(whole["templates"]),
+            live={},
+            version=_text(whole["by"]),
+            desired=_texts(whole["desired"]),
+            planned=_texts(whole["planned"]),
+            allow={_text(name): _number(value) for name, value in whole["allow"].items()},
+            held=tuple(map(_text, whole["held"])),
+        )
+        programs = {_text(host): _texts(sums) for host, sums in whole["programs"].items()}
+        approvals = tuple(approval_in(_text(one).encode()) for one in whole["approvals"])
+        warrant = Warrant(_text(whole["inventory"]), basis, programs, approvals)
+    except ApprovalFormError as error:
+        raise WarrantError(f"has an approval that {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise WarrantError("is not as such are") from None
+    if not is_one:
+        raise WarrantError("is of another form")
+    return warrant
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("it is no text")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("it is no whole number")
+    return value
+
+
+def _texts(values: Mapping[object, object]) -> dict[str, str]:
+    return {_text(name): _text(value) for name, value in values.items()}
+
+
+_AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
+ChangeRow = tuple[str, str, str, str]
+"""A change as it can be compared: resource, name, action, reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A plan that was saved.
+
+    Attributes:
+        rows: its pending changes by host.
+        seen: what it saw on each host.
+        refused: the policies that held it back when it was made.
+        written: what it says, its changes and its maker among that.
+    """
+
+    rows: Mapping[str, frozenset[ChangeRow]]
+    seen: Mapping[str, HostItems]
+    refused: tuple[str, ...]
+    written: WrittenPlan
+
+    @property
+    def basis(self) -> Basis:
+        """What it rests on."""
+        return self.written.basis
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that it is about."""
+        return tuple(sorted(self.basis.live))
+
+
+def seal_key(digest_key: Secret) -> Secret:
+    """Derive the key of saved plans' seals from the vault's digest key."""
+    return Secret(hmac.new(digest_key.reveal().encode(), b"provisioner/plan-seal", hashlib.sha256).hexdigest())
+
+
+def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret, maker: PlanMaker = NOT_KNOWN) -> str:
+    """A plan as it is saved: the same bytes for the same plan of the same maker."""
+    beside = {"seen": {host: dict(items) for host, items in seen.items()}, "made_by": asdict(maker)}
+    whole = plan_document(plan) | beside
+    return _pretty(whole | {"seal": _seal(whole, key)})
+
+
+def _seal(whole: Document, key: Secret) -> str:
+    """The seal: an HMAC over everything else in the document."""
+    return "hmac-sha256:" + hmac.digest(key.reveal().encode(), canonical_text(whole).encode(), "sha256").hex()
+
+
+def _pretty(whole: Document) -> str:
+    return json.dumps(whole, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def read_saved(text: str, origin: str, key: Secret) -> Saved:
+    """A saved plan.
+
+    Args:
+        text: the file's content.
+        origin: the file's name, for messages.
+        key: of the seal.
+
+    Raises:
+        StalePlanError: the file is no saved plan, or anything in it was changed after it was made.
+    """
+    try:
+        whole = json.loads(text, object_pairs_hook=no_twins, parse_float=no_fraction, parse_constant=no_fraction)
+        seal = whole.pop("seal")
+        genuine = whole["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(whole, key))
+        saved = _saved_in(whole) if genuine else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StalePlanError(f"{origin} is not a saved plan", hint="make one: provisioner plan --out FILE") from None
+    if saved is None or saved.basis.digest != whole["digest"]:
+        message = f"{origin} was changed after it was made, or it was made with another vault's key"
+        raise StalePlanError(message, hint=_AGAIN)
+    return saved
+
+
+def _saved_in(whole: Document) -> Saved:
+    written = plan_in(whole)
+    by_host: dict[str, set[ChangeRow]] = {host: set() for host in written.basis.live}
+    for change in whole["changes"]:
+        by_host[change["host"]].add((change["resource"], change["name"], change["action"], change["reason"]))
+    rows = {host: frozenset(of_host) for host, of_host in by_host.items()}
+    refused = tuple(str(refusal["policy"]) for refusal in whole["refused"])
+    return Saved(rows, seen_in(whole["seen"]), refused, written)
+
+
+# --- stale ----------------------------------------------------------------------------------------
+
+
+def refuse_other(saved: Basis, now: Basis, origin: str) -> None:
+    """Refuse a saved plan of another inventory, other templates or another version of this tool.
+
+    Hosts that moved are refused one by one.
+
+    Raises:
+        StalePlanError: it names what moved.
+    """
+    if other := moved_basis(saved, now):
+        raise StalePlanError(f"{origin} is stale: {'; '.join(other)}", hint=_AGAIN)
+
+
+def moved_basis(saved: Basis, now: Basis) -> list[str]:
+    """Name what all hosts share and what moved since a plan was made."""
+    compared = (
+        ("the inventory", saved.inventory, now.inventory),
+        ("the templates", saved.templates, now.templates),
+        ("this tool", saved.version, now.version),
+    )
+    moved = [f"{what} was {old} when the plan was made and is {new} now" for what, old, new in compared if old != new]
+    if saved.held != now.held:
+        was, is_now = (", ".join(held) or "nothing" for held in (saved.held, now.held))
+        moved.append(f"held was {was} when the plan was made and is {is_now} now")
+    return moved
+
+
+def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[str, list[str]]:
+    """What moved on each host of a saved plan, by host; hosts that are as they were are not in it.
+
+    Args:
+        saved: the plan that was reviewed.
+        now: a fresh plan of the same hosts.
+        seen: what the fresh plan saw.
+    """
+    fresh = rows_of(now)
+    return {
+        host: _moved_on(saved, host, fresh.get(host, frozenset()), seen.get(host, {}))
+        for host in saved.hosts
+        if host not in now.unreadable and _digests(saved.basis, host) != _digests(now.basis, host)
+    }
+
+
+def _digests(basis: Basis, host: str) -> tuple[str | None, ...]:
+    """The digests of a basis that are one host's."""
+    return basis.live.get(host), basis.desired.get(host), basis.planned.get(host)
+
+
+def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostItems) -> list[str]:
+    """What moved on one host, each a sentence; what was seen there comes first, then what is to be done."""
+    items = moved_items(saved.seen.get(host, {}), seen)
+    known = {item.partition(" was ")[0] for item in items}
+    reviewed = saved.rows.get(host, frozenset())
+    for resource, name, action, reason in sorted(rows - reviewed):
+        if f"{resource} {name}" not in known:
+            items.append(
+                f"{resource} {name} was {_intended(reviewed, resource, name)} and is now to {action} ({reason})"
+            )
+    named = {(resource, name) for resource, name, _, _ in rows}
+    for resource, name, action, _ in sorted(reviewed - rows):
+        if (resource, name) not in named and f"{resource} {name}" not in known:
+            items.append(f"{resource} {name} was to {action} and needs nothing any more")
+    return items or ["something that the plan does not list"]
+
+
+def _intended(rows: Iterable[ChangeRow], resource: str, name: str) -> str:
+    """What the saved plan meant to do with a resource, in words."""
+    row = next((row for row in rows if row[:2] == (resource, name)), None)
+    return f"to {row[2]} ({row[3]})" if row else "as desired"
+
+
+def rows_of(plan: Plan) -> dict[str, frozenset[ChangeRow]]:
+    """A plan's pending changes by host, as they can be compared."""
+    by_host: dict[str, set[ChangeRow]] = {host: set() for host in plan.basis.live}
+    for change in plan.pending:
+        row = (change.resource.value, change.name, change.action.value, change.reason)
+        by_host.setdefault(change.host, set()).add(row)
+    return {host: frozenset(rows) for host, rows in by_host.items()}

@@ -1,0 +1,1 @@
+"""What was done and seen: entries, verdicts, availability, path states. Imports `inventory`, `base`."""

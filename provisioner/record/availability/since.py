@@ -1,0 +1,180 @@
+"""Since when a path is what it is, and how many looks in a row saw it so. Pure.
+
+What was seen of paths day by day, by Vietnam's calendar: the strip of a path's last nights. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from provisioner.base.text import VIETNAM
+from provisioner.record.availability.verdict_table import ABSENT, VERDICTS, KeptVerdict, LookTable, kept_of
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STATES: Final = {"up": 0, "degraded": 1, "down": 2, "quarantined": 2, "unknown": 3}
+_UNKNOWN, _NOT = 3, 4
+
+
+def _state(mark: int) -> int:
+    if mark == ABSENT:
+        return _NOT
+    place = mark & 0b111
+    return _STATES[VERDICTS[place]] if place < len(VERDICTS) else _UNKNOWN
+
+
+_STATE_OF: Final = bytes(_state(mark) for mark in range(256))
+_UP: Final = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PathSince:
+    """What a path is, and since when.
+
+    Looks that could not tell neither end a state nor count for it; quarantined is a kind of down.
+
+    Attributes:
+        verdict: of the last look, or of the last that could tell: an unknown one after it is in `unknown_since`.
+        cause: why, by that look.
+        level: how far it came.
+        since: the first look of the state that lasts.
+        looks: how many looks saw that state, one after the other.
+        last_look: the last of them.
+        last_up: the last look that saw pictures; None where none did.
+        unknown_since: the first of the looks since that could not tell; None where the last one could.
+        maintenance: whether a maintenance window was open at the last look that could tell.
+    """
+
+    verdict: str
+    cause: str
+    level: int
+    since: datetime
+    looks: int
+    last_look: datetime
+    last_up: datetime | None = None
+    unknown_since: datetime | None = None
+    maintenance: bool = False
+
+
+def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathSince]:
+    """Since when each path is what it is; a path that nobody looked at is not named.
+
+    Args:
+        table: the looks.
+        as_of: what was known at that moment; None takes all.
+    """
+    sweeps = len(table.moments) if as_of is None else table.until((as_of - _EPOCH) // timedelta(microseconds=1))
+    width = len(table.paths)
+    marks = table.marks[: sweeps * width]
+    by_path = {}
+    for place, path in enumerate(table.paths):
+        one = _of(table, place, marks[place::width])
+        if one is not None:
+            by_path[path] = one
+    return by_path
+
+
+def _of(table: LookTable, place: int, column: bytes) -> PathSince | None:
+    states = column.translate(_STATE_OF)
+    known = states.rstrip(bytes([_UNKNOWN, _NOT]))
+    after = states[len(known) :].find(_UNKNOWN)
+    if not known:
+        return _never_known(table, place, column, states)
+    state, last = known[-1], len(known) - 1
+    others = bytes(one for one in range(_UNKNOWN) if one != state)
+    before = max(known.rfind(one) for one in others)
+    first = known.index(state, before + 1)
+    up = max(known.rfind(one) for one in _UP)
+    kept = kept_of(column[last], table.words[table.cause_column(place)[last]])
+    return PathSince(
+        verdict=kept.verdict,
+        cause=kept.cause,
+        level=kept.level,
+        since=_moment(table, first),
+        looks=known.count(state, first),
+        last_look=_moment(table, last),
+        last_up=None if up < 0 else _moment(table, up),
+        unknown_since=None if after < 0 else _moment(table, len(known) + after),
+        maintenance=kept.maintenance,
+    )
+
+
+def _never_known(table: LookTable, place: int, column: bytes, states: bytes) -> PathSince | None:
+    """A path of which no look could ever tell."""
+    first, last = states.find(_UNKNOWN), states.rfind(_UNKNOWN)
+    if first < 0:
+        return None
+    kept = kept_of(column[last], table.words[table.cause_column(place)[last]])
+    begun = _moment(table, first)
+    looks = states.count(_UNKNOWN)
+    return PathSince(kept.verdict, kept.cause, kept.level, begun, looks, _moment(table, last), unknown_since=begun)
+
+
+def _moment(table: LookTable, sweep: int) -> datetime:
+    return _EPOCH + table.moments[sweep] * timedelta(microseconds=1)
+
+
+_EPOCH_nights: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WORST_FIRST: Final = ("down", "quarantined", "degraded", "up", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenNight:
+    """What was seen of a path within one day: the worst that a look of it could tell.
+
+    Attributes:
+        looks: how many looks there were.
+    """
+
+    day: date
+    verdict: str
+    cause: str
+    level: int
+    maintenance: bool
+    looks: int
+
+
+Strip = tuple[SeenNight | None, ...]
+"""Day after day, None where nobody looked."""
+
+
+def nights(table: LookTable, last: date, number: int) -> Mapping[str, Strip]:
+    """The last days of each path, the earliest first.
+
+    Args:
+        table: the looks.
+        last: the last day.
+        number: how many days.
+    """
+    days = [last - timedelta(days=back) for back in reversed(range(number))]
+    of_day = [_day(at) for at in table.moments]
+    sweeps = [[place for place, day in enumerate(of_day) if day == one] for one in days]
+    known: dict[tuple[bytes, bytes], Strip] = {}
+    by_path = {}
+    for place, path in enumerate(table.paths):
+        columns = table.column(place), table.cause_column(place)
+        if columns not in known:
+            strip = (_night(table, day, of, *columns) for day, of in zip(days, sweeps, strict=True))
+            known[columns] = tuple(strip)
+        by_path[path] = known[columns]
+    return by_path
+
+
+def _day(at: int) -> date:
+    return (_EPOCH_nights + timedelta(microseconds=at)).astimezone(VIETNAM).date()
+
+
+def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> SeenNight | None:
+    kept = list(_kept(table, sweeps, marks, causes))
+    if not kept:
+        return None
+    worst = min(kept, key=lambda one: _WORST_FIRST.index(one.verdict))
+    return SeenNight(day, worst.verdict, worst.cause, worst.level, worst.maintenance, len(kept))
+
+
+def _kept(table: LookTable, sweeps: list[int], marks: bytes, causes: bytes) -> Iterator[KeptVerdict]:
+    for sweep in sweeps:
+        if marks[sweep] != ABSENT:
+            yield kept_of(marks[sweep], table.words[causes[sweep]])

@@ -1,0 +1,399 @@
+"""The chain of entries, held against itself and against all that its hashes cover.
+
+Rows that no entry of the chain vouches for, and sets that are not what their names say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy.exc import DBAPIError
+
+from provisioner.record.database import has_table, seals_of
+from provisioner.record.entries import (
+    Cut,
+    EndedContent,
+    EntryKind,
+    FacilityCheck,
+    Operation,
+    canonical,
+    checks_digest,
+    digest,
+    genesis,
+    linked,
+    moment_text,
+)
+from provisioner.record.heads import latest_cut
+from provisioner.record.month_sums import sums_faults
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import Head, RecordKeys, SealVerdict
+from provisioner.record.tables import (
+    DAMAGE,
+    checks,
+    documents,
+    entries,
+    entry_content,
+    events,
+    held,
+    holdings,
+    moment,
+    stored,
+    unpacked,
+    verdicts,
+)
+from provisioner.record.verdict_rows import PathLists, kept_digest, row_seals
+
+_LONGEST_SHOWN = 70
+
+
+def sets_faults(connection: Connection, inventory: str) -> Iterator[str]:
+    """What is wrong with what hosts were shown to hold: it is kept by its own hash."""
+    query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == inventory)
+    sets: dict[str, dict[str, str]] = {digest(canonical({})): {}}
+    for row in connection.execute(query):
+        sets.setdefault(row.digest, {})[row.facility] = row.content
+    for name, facilities in sets.items():
+        if digest(canonical(facilities)) != name:
+            yield f"the set of facilities {name} was changed"
+    named = select(holdings.c.held).where(holdings.c.inventory == inventory, holdings.c.held.is_not(None)).distinct()
+    for row in connection.execute(named):
+        if row.held not in sets:
+            yield f"the set of facilities {row.held} is missing"
+
+
+def strays(connection: Connection, inventory: str, ended: set[int], runs: set[str]) -> Iterator[str]:
+    """Name the rows that no entry vouches for: nobody who records leaves any."""
+    tables = [(checks, "checks of facilities"), (holdings, "what hosts hold")]
+    if has_table(connection, verdicts):
+        tables.append((verdicts, "verdicts on paths"))
+    for table, what in tables:
+        for number in _each(connection, table, "number", inventory):
+            if number not in ended:
+                yield f"there are rows of {what} that are no ended run's ({_shown(number)})"
+    for table, what in ((documents, "a document"), (events, "a journal")):
+        for run in _each(connection, table, "run", inventory):
+            if run not in runs:
+                yield f"there is {what} of a run that has no entry ({_shown(run)})"
+    yield from _of_nobody(connection, (*tables, (documents, "documents"), (events, "a journal")))
+    there = set(_each(connection, entries, "number", inventory))
+    for number in seals_of(connection, inventory):
+        if number not in there:
+            yield f"there is a seal of an entry that is not there ({number})"
+
+
+def _shown(value: object) -> str:
+    return ascii(value)[:_LONGEST_SHOWN]
+
+
+def _each(connection: Connection, table: Table, name: str, inventory: str) -> list[object]:
+    raw = stored(table.c[name])
+    return list(connection.scalars(select(raw).where(table.c.inventory == inventory).distinct()))
+
+
+def _of_nobody(connection: Connection, tables: Iterable[tuple[Table, str]]) -> Iterator[str]:
+    """Name the rows that are put down to somebody who has no entry: the one whose they were would not miss them."""
+    known = _inventories(connection, entries)
+    for table, what in tables:
+        for other in sorted(_shown(name) for name in _inventories(connection, table) - known):
+            yield f"there are rows of {what} of an inventory that has no entry ({other})"
+
+
+def _inventories(connection: Connection, table: Table) -> set[object]:
+    return set(connection.scalars(select(stored(table.c.inventory)).distinct()))
+
+
+# Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
+_CLOCKS_DIFFER = timedelta(minutes=15)
+_NOT_OURS = (
+    "no entry is by the vault's key: the vault's digest key was renewed and nothing was recorded since, or this is"
+    " another record than ours"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFault:
+    """Something that is not as it was recorded.
+
+    Attributes:
+        number: the entry's place in the chain, from 1.
+        message: what is wrong.
+    """
+
+    number: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """How many entries are proved by what.
+
+    Attributes:
+        keyed: their seals are by the vault's key.
+        unkeyed: they have none: an older version wrote them, or somebody took the seals away.
+        unproved: their seals are by a key that is not known here.
+        signed: they have signatures.
+        proved: of these, so many are by a public key that is known here.
+    """
+
+    keyed: int = 0
+    unkeyed: int = 0
+    unproved: int = 0
+    signed: int = 0
+    proved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """The result of a check of the chain.
+
+    Attributes:
+        length: how many entries there are.
+        head: the last entry's hash. Who keeps it elsewhere can tell later that no entry was cut off the end.
+        faults: what is wrong, in the order of the chain.
+        seals: what proves the entries.
+        remarks: what is odd, and may be right.
+    """
+
+    length: int
+    head: str
+    faults: tuple[ChainFault, ...]
+    seals: Seals = Seals()
+    remarks: tuple[ChainFault, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+def checked(connection: Connection, place: StatePlace) -> ChainReport:
+    """Check the whole history of an inventory.
+
+    Args:
+        connection: a transaction that reads.
+        place: whose history, and the keys that seals and signatures are held against.
+    """
+    inventory, keys = place.inventory, place.keys
+    chain = _Chain(connection, inventory, keys)
+    for number in chain.numbers():
+        chain.take(number)
+    of_sets = _guarded(lambda: sets_faults(connection, inventory), "what hosts were shown to hold cannot be read")
+    rows = _guarded(lambda: strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
+    rows += _guarded(lambda: sums_faults(connection, place), "a row of sums cannot be read")
+    if keys.secret and chain.seals.unproved and not chain.seals.keyed:
+        rows.append(_NOT_OURS)
+    faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *rows)))
+    return ChainReport(chain.length, chain.previous, faults, chain.seals, tuple(chain.remarks))
+
+
+class _EntryRow(NamedTuple):
+    """An entry as the table has it, with its moment as it is stored; what was changed may be of another type."""
+
+    inventory: str
+    number: int
+    run: str
+    step: str
+    operation: str
+    content: str
+    previous: str
+    hash: str
+    at: int
+
+
+class _Chain:
+    """The walk along the chain: each entry is held against the one before, its own hash, its seal, and its rows."""
+
+    def __init__(self, connection: Connection, inventory: str, keys: RecordKeys) -> None:
+        self._connection, self._inventory, self._keys = connection, inventory, keys
+        self._sealed = seals_of(connection, inventory)
+        self._keys = keys
+        self._proofs = _Proofs(keys)
+        self._cut = latest_cut(connection, inventory, keys)
+        self._lists = PathLists(connection, inventory)
+        self._last_at: datetime | None = None
+        self._due = 1
+        self.previous = genesis(inventory)
+        self.length = 0
+        self.faults: list[ChainFault] = []
+        self.remarks: list[ChainFault] = []
+        self.ended: set[int] = set()
+        self.runs: set[str] = set()
+
+    @property
+    def seals(self) -> Seals:
+        """What proves the entries so far."""
+        return self._proofs.seals
+
+    def numbers(self) -> Iterator[int]:
+        """The numbers of the entries in order; one that is no number is a fault."""
+        raw = stored(entries.c.number)
+        query = select(raw).where(entries.c.inventory == self._inventory).order_by(entries.c.number)
+        for number in self._connection.scalars(query).all():
+            self.length += 1
+            if isinstance(number, int) and not isinstance(number, bool):
+                yield number
+            else:
+                self.faults.append(ChainFault(0, "an entry's number is no number"))
+
+    def take(self, number: int) -> None:
+        """Check the next entry."""
+        if number < self._due:
+            self.faults.append(ChainFault(number, "it stands twice"))
+        elif number > self._due:
+            self.faults.append(ChainFault(self._due, f"it is missing: the next one is {number}"))
+        self._due = number + 1
+        try:
+            row = _entry(self._connection, self._inventory, number)
+            messages = list(self._of_entry(row))
+            self.previous = row.hash
+        except (*DAMAGE, DBAPIError):
+            # It may be that only its hash cannot be read: what follows it is held against nothing then.
+            messages, self.previous = ["a value of it cannot be read"], ""
+        self.faults += [ChainFault(number, message) for message in messages]
+
+    def _of_entry(self, row: _EntryRow) -> Iterator[str]:
+        if not isinstance(row.hash, str) or not isinstance(row.previous, str):
+            raise TypeError("a hash is a text")
+        if row.previous != self.previous:
+            yield "it does not follow the entry before"
+        seal, signature = self._sealed.get(row.number, ("", ""))
+        yield from self._proofs.of(Head(row.run, row.number, row.hash, seal).message(row.inventory), seal, signature)
+        if not isinstance(row.content, str) or row.hash != linked(row.previous, row.content):
+            yield "its content was changed"
+            return
+        yield from self._of_content(row)
+
+    def _of_content(self, row: _EntryRow) -> Iterator[str]:
+        plain = cast("Mapping[str, object]", entry_content(row.content, row.number))
+        columns = {"number": row.number, "run": row.run, "step": row.step, "operation": row.operation}
+        if columns | {"at": moment_text(moment(row.at))} != {name: plain[name] for name in (*columns, "at")}:
+            yield "a column says something else than its content"
+        if plain.get("history", self._inventory) != self._inventory:
+            yield "it is of another inventory's history"
+        if plain.get("keyed") and not self._sealed.get(row.number, ("", ""))[0]:
+            yield "it was keyed when it was written, and its seal is gone"
+        self.runs.add(row.run)
+        self._look_at_the_clock(row)
+        if row.step == EntryKind.ENDED:
+            self.ended.add(row.number)
+            yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut, self._lists)
+            yield from self._of_row_seals(row)
+
+    def _of_row_seals(self, row: _EntryRow) -> Iterator[str]:
+        """Rows are sealed with their entry, by the same key."""
+        by_rows = row_seals(self._connection, row.inventory, row.number, self._keys)
+        is_keyed = self._proofs.latest is SealVerdict.GENUINE
+        if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
+            yield "a seal of what it kept of paths is not by the key of the entry"
+
+    def _look_at_the_clock(self, row: _EntryRow) -> None:
+        at = moment(row.at)
+        if self._last_at is not None and at < self._last_at - _CLOCKS_DIFFER:
+            message = f"it says {moment_text(at)}, the entry before {moment_text(self._last_at)}: a clock was set back"
+            self.remarks.append(ChainFault(row.number, message))
+        self._last_at = at
+
+
+class _Proofs:
+    """Seals and signatures along the chain: once there was one, every later entry needs one."""
+
+    def __init__(self, keys: RecordKeys) -> None:
+        self._keys = keys
+        self._verdicts: list[tuple[SealVerdict, SealVerdict]] = []
+
+    @property
+    def seals(self) -> Seals:
+        """What they prove."""
+        by_seal = [seal for seal, _ in self._verdicts]
+        by_signature = [signature for _, signature in self._verdicts]
+        return Seals(
+            keyed=by_seal.count(SealVerdict.GENUINE),
+            unkeyed=by_seal.count(SealVerdict.NONE),
+            unproved=by_seal.count(SealVerdict.OTHER_KEY),
+            signed=len(by_signature) - by_signature.count(SealVerdict.NONE),
+            proved=by_signature.count(SealVerdict.GENUINE),
+        )
+
+    @property
+    def latest(self) -> SealVerdict:
+        """What the seal of the last entry that was looked at proves."""
+        return self._verdicts[-1][0]
+
+    def of(self, message: str, seal: str, signature: str) -> Iterator[str]:
+        """What is wrong with an entry's."""
+        sealed, signed = self._keys.judge_seal(seal, message), self._keys.judge_signature(signature, message)
+        before = {verdict for verdict, _ in self._verdicts}, {verdict for _, verdict in self._verdicts}
+        self._verdicts.append((sealed, signed))
+        if sealed is SealVerdict.FALSE:
+            yield "its seal is not by the vault's key: it was written or changed by somebody else"
+        if sealed is SealVerdict.NONE and before[0] - {SealVerdict.NONE}:
+            yield "it is unkeyed, and an entry before it is keyed: an older version or somebody else wrote it"
+        if sealed is SealVerdict.OTHER_KEY and SealVerdict.GENUINE in before[0]:
+            yield "its seal is by another key than the vault's, and an entry before it has the vault's"
+        if signed is SealVerdict.FALSE:
+            yield "its signature is not by the key that it names"
+        if signed in {SealVerdict.NONE, SealVerdict.OTHER_KEY} and SealVerdict.GENUINE in before[1]:
+            yield "it is not signed by a key that is known, and an entry before it is"
+
+
+def _guarded(read: Callable[[], Iterator[str]], message: str) -> list[str]:
+    try:
+        return list(read())
+    except (*DAMAGE, DBAPIError):
+        return [message]
+
+
+def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
+    columns = (stored(entries.c[name]) for name in _EntryRow._fields)
+    query = select(*columns).where(entries.c.inventory == inventory, entries.c.number == number)
+    return _EntryRow._make(connection.execute(query).first() or ())
+
+
+def _of_ending(
+    connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut, lists: PathLists
+) -> Iterator[str]:
+    packed = stored(documents.c.packed)
+    document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
+    there = _digest_of(connection.execute(document).first())
+    may_be_gone = row.operation == Operation.VERIFY and _is_before(row, cut.documents)
+    if there != content["document"] and not (may_be_gone and there is None):
+        yield "its document is missing or was changed"
+    own = checks.c.inventory == row.inventory, checks.c.number == row.number
+    recorded = (
+        FacilityCheck(c.facility, c.content, c.relay, c.at, c.pulled, c.checked, c.proved)
+        for c in connection.execute(select(checks).where(*own))
+    )
+    if checks_digest(recorded) != content["checks"]:
+        yield "its checks of facilities were changed"
+    exact = stored(holdings.c.exact).label("flag")
+    of_hosts = select(holdings.c.host, holdings.c.at, holdings.c.held, exact)
+    of_hosts = of_hosts.where(holdings.c.inventory == row.inventory, holdings.c.number == row.number)
+    shown = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
+    if shown != content["holdings"]:
+        yield "what it says of hosts was changed"
+    kept = kept_digest(connection, row.inventory, row.number, lists)
+    if kept != content.get("verdicts", "") and not (not kept and _is_before(row, cut.verdicts)):
+        yield "what it kept of paths is missing or was changed"
+
+
+def _is_before(row: _EntryRow, at: datetime | None) -> bool:
+    return at is not None and moment(row.at) < at
+
+
+def _flag(value: object) -> bool:
+    if value not in (0, 1) or isinstance(value, float):
+        raise TypeError("yes or no was expected")
+    return bool(value)
+
+
+def _digest_of(row: Row[object] | None) -> str | None:
+    if row is None:
+        return None
+    try:
+        return digest(unpacked(row[0]))
+    except DAMAGE:
+        return ""

@@ -1,0 +1,441 @@
+"""The only door to the database: how it is opened, how one process at a time writes, what its errors become.
+
+Which revision of its tables a database has, and how one of before is brought to ours (Alembic).
+
+One entry more at the end of the chain, sealed; and entries as others keep them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from provisioner.base.errors import StateError
+from provisioner.base.files import make_own_folder, refuse_link
+from provisioner.base.text import printable
+from provisioner.record.entries import BegunContent, EndedContent, EntryKind, Run, canonical, genesis, linked
+from provisioner.record.place import VARIABLE, StatePlace
+from provisioner.record.seal import Head, RecordKeys, SealVerdict
+from provisioner.record.tables import (
+    DAMAGE,
+    PRUNED_SCHEMA,
+    SCHEMA,
+    DamagedRecordError,
+    entries,
+    entry_name,
+    metadata,
+    migrations,
+    schema,
+    seals,
+    stored,
+)
+
+REVISION: Final = "2"
+"""The revision of `history.tables`; each one has a module in `history/migrations/versions`."""
+KNOWN: Final = frozenset({"1", REVISION})
+BEFORE: Final = ""
+"""Of a database that was made before revisions were counted."""
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+"""Where the steps are."""
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision of a database's tables; None where there are none."""
+    there = inspect(connection)
+    if not there.has_table(entries.name):
+        return None
+    number = connection.scalar(select(migrations.c.version_num)) if there.has_table(migrations.name) else None
+    return BEFORE if number is None else str(number)
+
+
+def bring_up(connection: Connection) -> None:
+    """Make the tables, or bring those of before to our revision: in the connection's transaction, all of it or nothing.
+
+    Where two processes begin at once the second finds it done: the caller has the lock of the schema.
+    """
+    revision = revision_of(connection)
+    if revision is None:
+        metadata.create_all(connection)
+        connection.execute(insert(migrations).values(version_num=REVISION))
+    elif revision != REVISION:
+        _migrate(connection)
+    if connection.scalar(select(schema.c.version)) is None:
+        connection.execute(insert(schema).values(version=SCHEMA))
+
+
+def _migrate(connection: Connection) -> None:
+    # Alembic is imported where it has something to do, once in a database's life a release.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS))
+    command.upgrade(config, "head")
+
+
+_WAIT_S = 30
+_SHOWN = 20
+_TO_WRITE = "provisioner_to_write"
+_SQLITE, _POSTGRESQL = "sqlite", "postgresql"
+_URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+_LOGIN = re.compile(r"[^\s\"']*@")
+_DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
+
+
+class Database:
+    """An opened database. Connections are made when they are needed, and every one is a transaction."""
+
+    def __init__(self, place: StatePlace, engine: Engine) -> None:
+        self.place = place
+        self._engine = engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that reads one state of things; what is read is taken apart inside of it.
+
+        Raises:
+            StateError: the database does not answer.
+            DamagedRecordError: a row is not as rows are.
+        """
+        with (
+            _database_errors(self.place, "read"),
+            self._connect(isolation_level="REPEATABLE READ") as connection,
+            _damage(self.place),
+        ):
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that no other writer of this inventory's history overlaps; it is kept or undone whole.
+
+        Raises:
+            StateError: the database does not answer, or another process holds it for too long.
+        """
+        with _database_errors(self.place, "written"), self._connect() as connection, connection.begin():
+            _alone(connection, self.place.inventory)
+            yield connection
+
+    @contextmanager
+    def holding(self) -> Iterator[Connection]:
+        """A connection that stays open without a transaction: what it locks is free once it is gone.
+
+        Raises:
+            StateError: the database does not answer.
+        """
+        with _database_errors(self.place, "locked"):
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with connection:
+            yield connection
+
+    def _connect(self, isolation_level: str | None = None) -> Connection:
+        connection = self._engine.connect()
+        if isolation_level is None:
+            return connection.execution_options(**{_TO_WRITE: True})
+        if connection.dialect.name == _POSTGRESQL:
+            return connection.execution_options(isolation_level=isolation_level)
+        return connection
+
+    def compact(self) -> None:
+        """Return the room of what was deleted to the disk; a server does so by itself.
+
+        Raises:
+            StateError: it cannot be done now; what was written stays written.
+        """
+        if self.place.file is None:
+            return
+        with _database_errors(self.place, "made smaller"), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM")
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Return the connections."""
+        self._engine.dispose()
+
+
+def open_database(place: StatePlace, *, create: bool) -> Database | None:
+    """Open the database of a place.
+
+    Args:
+        place: where it is.
+        create: whether to make what is missing; else there is None for a place that holds no history.
+
+    Raises:
+        StateError: it cannot be opened, or a newer version made it.
+    """
+    if place.file and not place.file.exists() and not create:
+        return None
+    if place.file:
+        _make_private(place.file)
+    with _database_errors(place, "opened"):
+        database = Database(place, _engine(place))
+    with ExitStack() as opened:
+        opened.callback(database.close)
+        with database.reading() as connection:
+            revision = revision_of(connection)
+            if revision is not None:
+                _refuse_other(connection, place, revision)
+        if revision is None and not create:
+            return None
+        if create and revision != REVISION:
+            with database.writing() as connection:
+                _alone(connection, "schema")
+                bring_up(connection)
+        opened.pop_all()
+    return database
+
+
+def made_database(place: StatePlace) -> Database:
+    """Open the database of a place to write to it; what is missing is made.
+
+    Raises:
+        StateError: as `open_database`.
+    """
+    database = open_database(place, create=True)
+    if database is None:
+        raise TypeError("a database that may be made is there")
+    return database
+
+
+def has_table(connection: Connection, table: Table) -> bool:
+    """Whether the database has a table: versions of before know fewer."""
+    return inspect(connection).has_table(table.name)
+
+
+def _refuse_other(connection: Connection, place: StatePlace, revision: str) -> None:
+    """Refuse a database that a newer version of provisioner has brought further, or recorded in otherwise."""
+    if revision not in KNOWN | {BEFORE}:
+        raise StateError(
+            f"the history in {place.shown} is ahead: its tables are of revision {printable(revision, _SHOWN)}, and"
+            f" this program knows them up to {REVISION}",
+            hint="install the version of provisioner that other machines with this history have",
+        )
+    version = connection.scalar(select(schema.c.version))
+    if version not in {SCHEMA, PRUNED_SCHEMA}:
+        own = f"{SCHEMA} and {PRUNED_SCHEMA}"
+        raise StateError(
+            f"the history in {place.shown} is of another version ({version}; this program's are {own})",
+            hint="use the version of provisioner that wrote it last",
+        )
+
+
+# --- SQLite and PostgreSQL ------------------------------------------------------------------------
+
+
+def _engine(place: StatePlace) -> Engine:
+    if place.file:
+        url = URL.create(_SQLITE, database=str(place.file))
+        engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+    return create_engine(_server(place.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    """Prepare SQLite for several processes.
+
+    SQLAlchemy begins and ends transactions: Python's module would begin some too late. With the write-ahead log readers
+    do not hinder writers: checking a long chain may take longer than a step of an apply can wait.
+    """
+    connection.isolation_level = None
+    # What is no UTF-8 is the error of the row that holds it, and not of all that are read with it.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    # Where another process is making the file now, it is the one that switches; the file remembers.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin(connection: Connection) -> None:
+    """Take SQLite's lock at once to write: who reads first and writes then may find that somebody wrote between."""
+    to_write = connection.get_execution_options().get(_TO_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if to_write else "BEGIN")
+
+
+def _server(named: str) -> URL:
+    try:
+        url = make_url(named)
+    except (ArgumentError, ValueError):
+        raise StateError(f"{VARIABLE} is neither a folder nor a database URL", hint=_URL_HINT) from None
+    if url.get_backend_name() != _POSTGRESQL:
+        raise StateError(f"{VARIABLE} names a database of the kind {url.get_backend_name()}", hint=_URL_HINT)
+    return url.set(drivername=f"{_POSTGRESQL}+psycopg")
+
+
+def _alone(connection: Connection, what: str) -> None:
+    """Wait until no other process writes; SQLite's transactions are alone from their beginning."""
+    if connection.dialect.name == _POSTGRESQL:
+        key = int.from_bytes(hashlib.sha256(f"provisioner/{what}".encode()).digest()[:8], "big", signed=True)
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_S}s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def _make_private(file: Path) -> None:
+    """Make the file and its folder so that only the user can open them, and keep them so.
+
+    Raises:
+        StateError: that cannot be done.
+    """
+    try:
+        make_own_folder(file.parent)
+        file.parent.chmod(0o700)
+        refuse_link(file)
+        # Only a new file is opened here: to close a file takes away every lock that this process has on it,
+        # SQLite's too, and the last of other processes to leave would then remove the log that is in use.
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        file.chmod(0o600)
+    except OSError as error:
+        raise StateError(
+            f"the history {file} cannot be opened: {error.strerror}",
+            hint=f"give yourself the folder, or name another one with {VARIABLE}",
+        ) from error
+
+
+@contextmanager
+def _damage(place: StatePlace) -> Iterator[None]:
+    """Let what a row that was tampered with makes its readers raise become one error; it quotes nothing of the row."""
+    try:
+        yield
+    except SQLAlchemyError:  # some are of two kinds
+        raise
+    except DAMAGE:
+        raise DamagedRecordError(f"the history in {place.shown} is damaged: a row of it cannot be read") from None
+
+
+@contextmanager
+def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
+    """Let the database's errors become ours; what it was asked, and with what, is left out."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StateError(f"{place.shown} needs the driver {error.name}", hint=_DRIVER_HINT) from None
+    except NoSuchModuleError:
+        raise StateError(f"{VARIABLE} names an unknown kind of database", hint=_URL_HINT) from None
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
+        # Of a password with an at sign, the driver takes the rest for the server's name.
+        said = _LOGIN.sub("***@", said)
+        raise StateError(
+            f"the history in {place.shown} cannot be {verb}: {said}",
+            hint=f"see that it is there, has room and is not held by another process; {VARIABLE} names another place",
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is appended: of which run, which of its entries, when, and what it says."""
+
+    run: Run
+    step: EntryKind
+    at: datetime
+    content: BegunContent | EndedContent
+
+
+def append(connection: Connection, place: StatePlace, entry: Entry) -> Head:
+    """Append an entry to an inventory's record: as others keep it.
+
+    Args:
+        connection: a transaction that no other writer overlaps.
+        place: whose record, and the keys that seal it.
+        entry: what is appended.
+
+    Raises:
+        DamagedRecordError: the newest entry is not as it was recorded: nothing is built on it.
+    """
+    last = _newest(connection, place)
+    number, previous = (last.number + 1, last.hash) if last else (1, genesis(place.inventory))
+    # The inventory's id stands in the entry, too: it cannot pass for one of another inventory's record.
+    own = {"number": number, "history": place.inventory, "keyed": place.keys.secret is not None}
+    text = canonical({**entry.content, **own})
+    run = entry.run
+    row = {"inventory": place.inventory, "number": number, "run": run.id, "step": entry.step.value, "at": entry.at}
+    chained = {"content": text, "previous": previous, "hash": linked(previous, text)}
+    connection.execute(insert(entries).values(**row, operation=run.operation.value, **chained))
+    return _sealed(connection, place, Head(run.id, number, chained["hash"]))
+
+
+def _sealed(connection: Connection, place: StatePlace, head: Head) -> Head:
+    message = head.message(place.inventory)
+    seal, signature = place.keys.seal(message), place.keys.sign(message)
+    if seal or signature:
+        own = {"inventory": place.inventory, "number": head.number}
+        connection.execute(insert(seals).values(**own, seal=seal, signature=signature))
+    return Head(head.run, head.number, head.hash, seal)
+
+
+def _newest(connection: Connection, place: StatePlace) -> Head | None:
+    """The newest entry, held against its hash and its seal.
+
+    Raises:
+        DamagedRecordError: it is not as it was recorded.
+    """
+    number = stored(entries.c.number)
+    newest = select(number).where(entries.c.inventory == place.inventory).order_by(entries.c.number.desc()).limit(1)
+    row = connection.execute(newest).first()
+    if row is None:
+        return None
+    try:
+        head = head_at(connection, place.inventory, cast("int", row[0]))
+        if head is not None and _is_whole(connection, place.inventory, head, place.keys):
+            return head
+    except DAMAGE:
+        pass
+    raise DamagedRecordError(
+        f"the history in {place.shown} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded",
+    )
+
+
+def _is_whole(connection: Connection, inventory: str, head: Head, keys: RecordKeys) -> bool:
+    own = entries.c.inventory == inventory, entries.c.number == head.number
+    row = connection.execute(select(entries.c.previous, entries.c.content).where(*own)).one()
+    sealed = keys.judge_seal(head.seal, head.message(inventory))
+    return linked(row.previous, row.content) == head.hash and sealed is not SealVerdict.FALSE
+
+
+# --- entries as others keep them ------------------------------------------------------------------
+
+
+def head_at(connection: Connection, inventory: str, number: int) -> Head | None:
+    """One entry as others keep it, or None where there is none of that number."""
+    query = select(entries.c.run, entries.c.number, entries.c.hash)
+    row = connection.execute(query.where(entries.c.inventory == inventory, entries.c.number == number)).first()
+    if row is None:
+        return None
+    return Head(row.run, row.number, row.hash, seals_of(connection, inventory, number).get(row.number, ("", ""))[0])
+
+
+def heads_of(connection: Connection, inventory: str) -> dict[int, Head]:
+    """Every entry as others keep it, by its number; a row that is none of ours is left out."""
+    query = select(stored(entries.c.run), stored(entries.c.number), stored(entries.c.hash))
+    rows = connection.execute(query.where(entries.c.inventory == inventory)).all()
+    sealed = seals_of(connection, inventory)
+    return {
+        number: Head(run, number, name, sealed.get(number, ("", ""))[0])
+        for run, number, name in rows
+        if isinstance(number, int) and isinstance(run, str) and isinstance(name, str)
+    }
+
+
+def seals_of(connection: Connection, inventory: str, number: int | None = None) -> Mapping[int, tuple[str, str]]:
+    """The seal and the signature of every entry that has one, or of one of them.
+
+    Where there is none it is empty, as it is in a database that no version with keys has written to.
+    """
+    if not has_table(connection, seals):
+        return {}
+    query = select(stored(seals.c.number), stored(seals.c.seal), stored(seals.c.signature))
+    query = query.where(seals.c.inventory == inventory)
+    rows = connection.execute(query if number is None else query.where(seals.c.number == number)).all()
+    return {of: (str(seal), str(signature)) for of, seal, signature in rows if isinstance(of, int) and seal is not None}

@@ -1,0 +1,163 @@
+"""The event log: the steps of runs as rows of the database, each durable before the next step begins.
+
+A rollout writes to the `Journal` of `apply.journal`; that of a real run is `runs.journal.RunLog`, which keeps its steps
+here, beside the run's two entries in the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, case, insert, select
+
+from provisioner.base.errors import StateError
+from provisioner.record.database import open_database
+from provisioner.record.entries import canonical, digest
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import SealVerdict
+from provisioner.record.tables import DAMAGE, DamagedRecordError, events, microseconds, moment, plain_object, stored
+
+BEGIN = "begin"
+_SEAL = "seal"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of a run.
+
+    Attributes:
+        host: empty for the run as a whole.
+        state: `begin` before the step, else what came of it.
+        detail: plain values; never a secret.
+    """
+
+    at: datetime
+    host: str
+    step: str
+    state: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+class EventLog:
+    """The steps of one inventory's runs.
+
+    Args:
+        place: where the history is.
+        create: whether to make what is missing; who reads makes nothing.
+
+    Raises:
+        StateError: the database cannot be opened. Every method raises it where the database does not answer.
+    """
+
+    def __init__(self, place: StatePlace, *, create: bool = True) -> None:
+        database = open_database(place, create=create)
+        if database is None:
+            raise StateError(
+                f"there is no history in {place.shown}", hint="it was there a moment ago: look who moved it"
+            )
+        self._database = database
+        self._mine = place.inventory
+        self._keys = place.keys
+
+    def close(self) -> None:
+        """Return the connections."""
+        self._database.close()
+
+    def add(self, run: str, event: Event) -> None:
+        """Write one step down; it is durable afterwards. Its seal holds it and all steps before in their order."""
+        with self._database.writing() as connection:
+            add_step(connection, self._database.place, run, event)
+
+    def of(self, run: str) -> tuple[Event, ...]:
+        """A run's steps in order.
+
+        Raises:
+            DamagedRecordError: one of them cannot be read; it is named.
+        """
+        return tuple(event for _, event, _ in self._read(run))
+
+    def proved(self, run: str) -> tuple[Event, ...]:
+        """A run's steps in order, each by its seal where it is and what it was; only the last ones may be missing.
+
+        Raises:
+            DamagedRecordError: one of them is not proved; it is named.
+        """
+        previous = ""
+        for due, (sequence, event, seal) in enumerate(self._read(run), 1):
+            message = _message(self._mine, run, sequence, previous, event)
+            if sequence != due or self._keys.judge_seal(seal, message) is not SealVerdict.GENUINE:
+                raise self._damaged(run, due, "is missing, or was not written by who has the vault's key")
+            previous = seal
+        return self.of(run)
+
+    def _read(self, run: str) -> list[tuple[int, Event, str]]:
+        steps = []
+        with self._database.reading() as connection:
+            for number, row in enumerate(connection.execute(_steps(self._mine, run).order_by(events.c.sequence)), 1):
+                try:
+                    steps.append(_step(*row))
+                except DAMAGE:
+                    raise self._damaged(run, number, "cannot be read") from None
+        return steps
+
+    def _damaged(self, run: str, number: int, what: str) -> DamagedRecordError:
+        return _damaged(self._database.place, run, number, what)
+
+    def digest_of(self, run: str) -> str:
+        """The hash over a run's steps; the run's document holds it, and the chain holds the document's."""
+        return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
+
+
+def add_step(connection: Connection, place: StatePlace, run: str, event: Event) -> None:
+    """Add a step to a run's, within what is being written; its seal holds it and all before in their order."""
+    query = _steps(place.inventory, run).order_by(events.c.sequence.desc()).limit(1)
+    last = connection.execute(query).first()
+    sequence, previous = _after(place, run, last[0], last[4]) if last else (1, "")
+    seal = place.keys.seal(_message(place.inventory, run, sequence, previous, event))
+    outcome = canonical({**event.detail, "state": event.state, **({_SEAL: seal} if seal else {})})
+    row = {"inventory": place.inventory, "run": run, "at": event.at, "host": event.host, "step": event.step}
+    column = "before" if event.state == BEGIN else "after"
+    connection.execute(insert(events).values(**row, sequence=sequence, **{column: outcome}))
+
+
+def _after(place: StatePlace, run: str, sequence: object, outcome: object) -> tuple[int, str]:
+    """The number of the step that comes after one, and that one's seal; empty where it has none to be read."""
+    if not isinstance(sequence, int):
+        raise _damaged(place, run, 1, "has a number that is none")
+    try:
+        return sequence + 1, str(plain_object(str(outcome)).get(_SEAL, ""))
+    except DAMAGE:
+        return sequence + 1, ""
+
+
+def _steps(inventory: str, run: str) -> Select[object, object, object, object, object]:
+    """The steps of a run as they are stored: nothing is taken for what it should be."""
+    # A step has one of the two; with both, one of them would be read by nobody.
+    of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)
+    outcome = stored(case(of_begun, of_done))
+    where = stored(events.c.host), stored(events.c.step)
+    query = select(stored(events.c.sequence), stored(events.c.at), *where, outcome)
+    return query.where(events.c.inventory == inventory, events.c.run == run)
+
+
+def _damaged(place: StatePlace, run: str, number: int, what: str) -> DamagedRecordError:
+    message = f"the history in {place.shown} is damaged: step {number} of run {run} {what}"
+    return DamagedRecordError(message, object=run)
+
+
+def _step(sequence: object, at: object, host: object, step: object, outcome: object) -> tuple[int, Event, str]:
+    if not (isinstance(host, str) and isinstance(step, str) and isinstance(outcome, str)):
+        raise TypeError("a step is told in texts")
+    (host + step).encode()  # bytes that are no UTF-8 raise here
+    detail = plain_object(outcome)
+    state, seal = detail.pop("state"), detail.pop(_SEAL, "")
+    if not (isinstance(state, str) and isinstance(seal, str) and isinstance(sequence, int) and isinstance(at, int)):
+        raise TypeError("a step has a number, a moment and a state")
+    return sequence, Event(moment(at), host, step, state, detail), seal
+
+
+def _message(inventory: str, run: str, sequence: int, previous: str, event: Event) -> str:
+    said = [microseconds(event.at), event.host, event.step, event.state, dict(event.detail)]
+    return canonical(["event", inventory, run, sequence, previous, *said])

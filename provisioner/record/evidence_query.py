@@ -1,0 +1,318 @@
+"""The evidence of runs, read out of the tables. The database counts: a year of nights is a million checks.
+
+When the vault's keys of sites were drawn, by the runs that say so; what cannot be read says nothing.
+
+Which packages of sites were handed out and installed, by the runs that say so; read with care.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, TypeVar, cast
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Label,
+    ScalarSelect,
+    Subquery,
+    and_,
+    case,
+    func,
+    select,
+    type_coerce,
+)
+
+from provisioner.record.entries import (
+    OF_KEYS,
+    OF_PACKAGES,
+    OF_SINGLE_HOSTS,
+    EndedContent,
+    EntryKind,
+    Operation,
+    recorded_of,
+)
+from provisioner.record.lifecycle.evidence import Content, Evidence, LastCheck, Proof, Shown, Verification
+from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay, PackageRecord
+from provisioner.record.state_queries import HoldingsQuery
+from provisioner.record.tables import (
+    DAMAGE,
+    checks,
+    documents,
+    entries,
+    entry_content,
+    moment,
+    plain_object,
+    stored,
+    unpacked,
+)
+
+
+def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> Evidence:
+    """All that the runs of an inventory have shown.
+
+    Args:
+        connection: a transaction that reads.
+        inventory: the inventory's id.
+        acceptance: how much later than the first proof the one has to be that accepts.
+    """
+    is_look = entries.c.operation.not_in(
+        [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES, *OF_KEYS)]
+    )
+    ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory, is_look)
+    runs = {row.number: row.run for row in connection.execute(ended)}
+    checked = _checked(connection, inventory, acceptance, runs)
+    verifications = tuple(_latest_verifications(connection, inventory))
+    connected: dict[str, Shown] = {}
+    for (facility, _), proof in checked.proofs.items():
+        connected[facility] = min(proof.first, connected.get(facility, proof.first))
+    hosts = HoldingsQuery(connection, inventory)
+    return Evidence(
+        runs=len(set(runs.values())),
+        carried=hosts.carried(),
+        holders=hosts.holders(),
+        words=hosts.words,
+        without=hosts.without(),
+        proofs=checked.proofs,
+        connected=connected,
+        checks=checked.last_checks(),
+        declined=checked.declined,
+        verified=verifications[0] if verifications else None,
+        looked_at_all=next((one for one in verifications if not one.limit), None),
+    )
+
+
+def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Verification]:
+    """The verifications that ended, the latest first, down to the first that looked at all."""
+    columns = stored(entries.c.number), stored(entries.c.content)
+    ended = entries.c.operation == Operation.VERIFY.value, entries.c.step == EntryKind.ENDED.value
+    query = select(*columns).where(entries.c.inventory == inventory, *ended)
+    for number, content in connection.execute(query.order_by(entries.c.at.desc(), entries.c.number.desc())):
+        entry = entry_content(content, number)
+        if entry["step"] != EntryKind.ENDED.value:
+            raise ValueError("an entry is of the step that its row says")
+        recorded = recorded_of(None, cast("EndedContent", entry))
+        if recorded.finished is None:
+            raise TypeError("an ending has a moment")
+        yield Verification(Shown(recorded.finished, recorded.run.id), recorded.run.started, recorded.run.limit)
+        if not recorded.run.limit:
+            return
+
+
+# --- facilities -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What the checks of all contents come to.
+
+    Attributes:
+        proofs: when each content was first, once more, and last proved whole, and by which runs.
+        declined: the first check after the last whole one in which a path that was checked was not up.
+        latest: the latest check of each content.
+    """
+
+    proofs: Mapping[Content, Proof]
+    declined: Mapping[Content, Shown]
+    latest: Mapping[Content, LastCheck]
+
+    def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
+        """The latest check of each facility on each of its relays."""
+        by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
+        for (facility, _), check in sorted(self.latest.items(), key=lambda one: one[1].shown):
+            by_facility[facility][check.relay] = check
+        return {name: tuple(by_relay[relay] for relay in sorted(by_relay)) for name, by_relay in by_facility.items()}
+
+
+def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
+    """Read all checks in one walk."""
+    proofs: dict[Content, Proof] = {}
+    declined: dict[Content, Shown] = {}
+    latest: dict[Content, LastCheck] = {}
+    spans = _spans(inventory)
+    for row in connection.execute(select(spans, *_contents(spans, inventory, acceptance))):
+        content = row.facility, row.content
+        if row.first is not None:
+            proofs[content] = Proof(
+                Shown(moment(row.first), runs[row.first_entry]),
+                None if row.again is None else Shown(moment(row.again), runs[row.again_entry]),
+                Shown(moment(row.last), runs[row.last_entry]),
+            )
+        if row.declined is not None:
+            declined[content] = Shown(moment(row.declined), runs[row.declined_entry])
+        shown = Shown(moment(row.newest), runs[row.newest_entry])
+        if None in (row.relay, row.pulled, row.checked, row.proved):
+            raise TypeError("a check says all of it")
+        latest[content] = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
+    return _Checked(proofs, declined, latest)
+
+
+def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
+    """Of each content the moments that count, with their entries, and its latest check."""
+    at, number, whole = _plain(_LATER), _LATER.c.number, _whole(_LATER)
+    accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
+    # What was never whole declines from its first check on.
+    failed = _LATER.c.proved < _LATER.c.checked, at > func.coalesce(spans.c.last, spans.c.oldest - 1)
+    columns = {
+        "first_entry": _earliest(number, inventory, spans, whole, at == spans.c.first),
+        "last_entry": _earliest(number, inventory, spans, whole, at == spans.c.last),
+        "again": _earliest(at, inventory, spans, *accepting),
+        "again_entry": _earliest(number, inventory, spans, *accepting),
+        "declined": _earliest(at, inventory, spans, *failed),
+        "declined_entry": _earliest(number, inventory, spans, *failed),
+        "newest_entry": _newest(number, inventory, spans),
+    }
+    yield from (column.label(name) for name, column in columns.items())
+    for name in ("relay", "pulled", "checked", "proved"):
+        yield _newest(_LATER.c[name], inventory, spans).label(name)
+
+
+def _spans(inventory: str) -> Subquery:
+    """Of each content, when it was proved whole first and last, and when it was checked first and last."""
+    at = _plain(checks)
+    whole = case((_whole(checks), at))
+    spans = func.min(whole).label("first"), func.max(whole).label("last")
+    all_of_it = func.min(at).label("oldest"), func.max(at).label("newest")
+    by = checks.c.facility, checks.c.content
+    return select(*by, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*by).subquery()
+
+
+_LATER = checks.alias("later")
+_Value = TypeVar("_Value")
+
+
+def _plain(table: FromClause) -> ColumnElement[int]:
+    """The moments of a table as the whole numbers that they are."""
+    return type_coerce(table.c.at, BigInteger)
+
+
+def _earliest(
+    column: ColumnElement[_Value], inventory: str, spans: Subquery, *when: ColumnElement[bool]
+) -> ScalarSelect[_Value]:
+    """A column of the earliest such check of a content; of two of one moment that which was recorded first."""
+    query = select(column).where(_LATER.c.inventory == inventory, _same(_LATER, spans), *when)
+    return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
+
+
+def _newest(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> ScalarSelect[_Value]:
+    """A column of the latest check of a content; of two of one moment that in which less was up.
+
+    The order is that of the index: by any other one SQLite walks over all checks to spare itself the sorting of one.
+    """
+    when = _LATER.c.inventory == inventory, _same(_LATER, spans), _plain(_LATER) == spans.c.newest
+    order = _LATER.c.at, _LATER.c.pulled, _LATER.c.proved, _LATER.c.number
+    return select(column).where(*when).order_by(*order).limit(1).scalar_subquery()
+
+
+def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    return and_(one.c.facility == other.c.facility, one.c.content == other.c.content)
+
+
+def _whole(table: FromClause) -> ColumnElement[bool]:
+    """Choose the checks in which every pulled path was up at level 7."""
+    return and_(table.c.pulled > 0, table.c.proved == table.c.pulled)
+
+
+PRE_SHARED: Final = "drawn"
+TO_PUSH: Final = "drawn_to_push"
+
+
+def keys_drawn(connection: Connection, inventory: str, what: str) -> dict[str, datetime]:
+    """By facility, when the key that it has was drawn, as far as it was recorded.
+
+    Args:
+        connection: to the history.
+        inventory: whose it is.
+        what: under which name a run's document has the facilities, each with the moment where that is not the run's
+            own: `PRE_SHARED` or `TO_PUSH`.
+    """
+    kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
+    ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
+    own = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
+    columns = (stored(entries.c.at), stored(documents.c.packed))
+    query = select(*columns).where(*ended, *own).order_by(entries.c.at, entries.c.number)
+    drawn: dict[str, datetime] = {}
+    for at, packed in connection.execute(query):
+        try:
+            said = plain_object(unpacked(packed)).get(what, {})
+            for facility, word in said.items() if isinstance(said, dict) else ():
+                drawn[str(facility)] = _moment(word) if word else moment(at)  # type: ignore[arg-type]
+        except DAMAGE:
+            continue
+    return drawn
+
+
+def _moment(word: object) -> datetime:
+    when = datetime.fromisoformat(str(word))
+    if when.tzinfo is None:
+        raise ValueError("a moment has a zone")
+    return when.astimezone(UTC)
+
+
+_SHOWN: Final = 63
+_BY: Final = "user"
+
+
+def package_records(connection: Connection, inventory: str) -> tuple[dict[str, PackageRecord], tuple[str, ...]]:
+    """What is recorded of each site's packages, and the runs whose word on it cannot be read."""
+    handed: dict[str, list[HandedPackage]] = defaultdict(list)
+    installed: dict[str, list[tuple[Shown, str]]] = defaultdict(list)
+    damaged = []
+    kinds = entries.c.operation.in_(sorted(kind.value for kind in OF_PACKAGES))
+    ended = entries.c.inventory == inventory, kinds, entries.c.step == EntryKind.ENDED.value
+    own = documents.c.inventory == entries.c.inventory, documents.c.run == entries.c.run
+    columns = (stored(entries.c.number), stored(entries.c.run), stored(entries.c.at), stored(entries.c.content))
+    query = select(*columns, stored(documents.c.packed)).where(*ended, *own).order_by(entries.c.at, entries.c.number)
+    for number, run, at, content, packed in connection.execute(query):
+        try:
+            entry = entry_content(content, number)
+            shown = Shown(moment(at), str(run))  # type: ignore[arg-type]
+            of_sites = plain_object(unpacked(packed))["packages"]
+            for facility, said in _items(of_sites):
+                if entry["operation"] == Operation.INSTALLED.value:
+                    installed[facility].append((shown, _text(said["digest"])))
+                else:
+                    _add(handed[facility], _handed(shown, str(entry["who"].get(_BY, "")), said))
+        except DAMAGE:
+            damaged.append(str(run)[:_SHOWN])
+    names = sorted(handed.keys() | installed.keys())
+    return {one: PackageRecord(tuple(handed[one]), tuple(installed[one])) for one in names}, tuple(damaged)
+
+
+def _add(packages: list[HandedPackage], one: HandedPackage) -> None:
+    if not packages or packages[-1].digest != one.digest:
+        packages.append(one)
+    elif packages[-1].until is not None:
+        # The same once more: who has the later one may install it for longer.
+        until = None if one.until is None else max(one.until, packages[-1].until)
+        packages[-1] = replace(packages[-1], until=until)
+
+
+def _handed(shown: Shown, by: str, said: Mapping[str, object]) -> HandedPackage:
+    relays = said["relays"]
+    if not isinstance(relays, list):
+        raise TypeError("a package lists its relays")
+    named = tuple(NamedRelay(*(_text(relay[name]) for name in NamedRelay._fields)) for relay in relays)
+    # Left out of what was recorded before packages had an end, and of those that have none.
+    until = date.fromisoformat(_text(said["valid_until"])) if said.get("valid_until") is not None else None
+    return HandedPackage(shown, by, named, _text(said["digest"]), said["takes_down"] is True, until)
+
+
+def _items(value: object) -> Iterator[tuple[str, Mapping[str, object]]]:
+    if not isinstance(value, dict):
+        raise TypeError("packages are by facility")
+    for facility, said in value.items():
+        if not isinstance(said, dict):
+            raise TypeError("a package says something")
+        yield facility, said
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise TypeError("this is a text")
+    return value

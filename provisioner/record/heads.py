@@ -1,0 +1,313 @@
+"""Entries that others hold, held against the record: what is there and not here was cut off, or set back. Pure.
+
+A holder's word alone decides nothing. An entry whose seal is by the vault's key was written by who has that key, so a
+record that does not have it lost it; one whose seal is false was made up where it was found.
+
+Up to which moment what is kept of runs has left, by the entries that say so.
+
+Of an entry that is not by the vault's key, the walk along the chain says so; one with a false seal says nothing here.
+
+The newest entry that this machine wrote, in a file of its own: a record that lost it has been cut, or set back.
+
+Who can write the folder can write this file, too. It shows what was done to the database alone: a server's by those
+who keep it, a row deleted by hand, a file that was put back from a backup. Heads on hosts and Git notes show more.
+
+The newest entry as a Git note on the inventory's commit: on wish, in this repository alone, never pushed.
+
+Whoever fetches `refs/notes/provisioner` holds what the record was. The note is handed to Git over standard input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from sqlalchemy import Connection, select
+
+from provisioner.base.errors import UsageError
+from provisioner.base.files import replace_file
+from provisioner.base.git import Checkout, ask_git, checkout_of
+from provisioner.base.text import printable
+from provisioner.record.database import seals_of
+from provisioner.record.entries import Cut, EndedContent, EntryKind, Operation, cut_of, linked
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import Head, RecordKeys, SealVerdict
+from provisioner.record.tables import DAMAGE, entries, entry_content, stored
+
+_Entry = tuple[int, str, str, str, str]
+
+
+def latest_cut(connection: Connection, inventory: str, keys: RecordKeys) -> Cut:
+    """The latest moments of all entries that say that something left."""
+    cuts = list(_cuts(connection, inventory, keys))
+    documents = [cut.documents for cut in cuts if cut.documents]
+    verdicts = [cut.verdicts for cut in cuts if cut.verdicts]
+    return Cut(max(documents, default=None), max(verdicts, default=None))
+
+
+def _cuts(connection: Connection, inventory: str, keys: RecordKeys) -> Iterator[Cut]:
+    number, run, text = stored(entries.c.number), stored(entries.c.run), stored(entries.c.content)
+    previous, name = stored(entries.c.previous), stored(entries.c.hash)
+    kind = entries.c.operation == Operation.PRUNE.value, entries.c.step == EntryKind.ENDED.value
+    query = select(number, run, text, previous, name).where(entries.c.inventory == inventory, *kind)
+    for row in connection.execute(query):
+        with suppress(*DAMAGE):
+            content = entry_content(row[2], row[0])
+            if _is_whole(connection, inventory, keys, cast("_Entry", tuple(row))):
+                yield cut_of(cast("EndedContent", content))
+
+
+def _is_whole(connection: Connection, inventory: str, keys: RecordKeys, entry: _Entry) -> bool:
+    number, run, text, previous, name = entry
+    seal, _ = seals_of(connection, inventory, number).get(number, ("", ""))
+    sealed = keys.judge_seal(seal, Head(run, number, name).message(inventory))
+    return sealed is not SealVerdict.FALSE and linked(previous, text) == name
+
+
+_LARGEST = 4096
+_NUMBERS = 2**63
+
+
+def remembered(place: StatePlace) -> Head | None:
+    """The newest entry that this machine wrote; None where none was, or the file cannot be read."""
+    if place.remembered is None:
+        return None
+    try:
+        with place.remembered.open("rb") as stream:
+            return head_in(stream.read(_LARGEST).decode(), place.inventory)
+    except (OSError, ValueError):
+        return None
+
+
+def remember(place: StatePlace, head: Head) -> None:
+    """Remember an entry; where that fails nothing else does."""
+    if place.remembered is None:
+        return
+    with contextlib.suppress(OSError):
+        _make_folder(place.remembered.parent)
+        replace_file(place.remembered, f"{head_text(head, place.inventory)}\n".encode())
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True)
+
+
+# --- a head as a line of text ---------------------------------------------------------------------
+
+
+def head_text(head: Head, inventory: str) -> str:
+    """A head as a line of JSON, with the inventory whose it is."""
+    return json.dumps({"history": inventory, **asdict(head)}, sort_keys=True)
+
+
+def head_in(text: str, inventory: str) -> Head | None:
+    """The head in a line of JSON; None where it is another inventory's, or no head."""
+    try:
+        plain = json.loads(text)
+        if not isinstance(plain, dict) or plain.pop("history") != inventory:
+            return None
+        run, number, name, seal = (plain[key] for key in ("run", "number", "hash", "seal"))
+    except (ValueError, LookupError, RecursionError):
+        return None
+    texts = all(isinstance(value, str) and value.isprintable() for value in (run, name, seal))
+    is_number = isinstance(number, int) and not isinstance(number, bool) and 0 < number < _NUMBERS
+    return Head(run, number, name, seal) if texts and is_number else None
+
+
+VARIABLE = "PROVISIONER_RECORD_NOTE"
+REF = "refs/notes/provisioner"
+_LARGEST_git_notes = 2**20
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_NO = frozenset({"", "0", "no", "false"})
+_PERSON: Final = ("-c", "user.name=provisioner", "-c", "user.email=provisioner")
+
+
+def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit: str, head: Head | None) -> str:
+    """Write an entry down as a Git note, where that is wished.
+
+    Args:
+        root: the inventory's folder.
+        environment: says whether it is wished.
+        inventory: the inventory's id.
+        commit: the inventory's commit.
+        head: the entry; None where none was recorded.
+
+    Returns:
+        Why it could not be written, in a sentence; empty where it was, or was not wished.
+    """
+    if head is None or environment.get(VARIABLE, "").lower() in _NO:
+        return ""
+    if not _COMMIT.fullmatch(commit):
+        return f"no Git note was written ({VARIABLE}): the inventory is in no Git repository"
+    line = head_text(head, inventory).encode()
+    try:
+        _git(root, "notes", f"--ref={REF}", "append", "--file=-", commit, stdin=line)
+    except _GitError as error:
+        return f"no Git note was written ({VARIABLE}): {error}"
+    return ""
+
+
+def replace_note(clone: Checkout, reference: str, commit: str, text: str) -> bool:
+    """Let a commit of a clone have one note; False where Git makes none.
+
+    Raises:
+        UsageError: Git cannot be run.
+    """
+    words = ("notes", f"--ref={reference}", "add", "--force", "--file=-", commit)
+    return ask_git(clone, *_PERSON, *words, stdin=text.encode()).code == 0
+
+
+def noted(root: Path, inventory: str) -> tuple[tuple[str, Head], ...]:
+    """The entries that Git notes hold of an inventory, each with the commit it is on; none outside Git."""
+    try:
+        listed = _git(root, "notes", f"--ref={REF}", "list").decode("ascii", "replace")
+        blobs = dict(line.split(" ", 1) for line in listed.splitlines() if " " in line)
+        return tuple(
+            (blobs[blob], head)
+            for blob, text in _blobs(root, list(blobs))
+            for head in (head_in(line, inventory) for line in text.splitlines())
+            if head is not None
+        )
+    except _GitError:
+        return ()
+
+
+def _blobs(root: Path, names: list[str]) -> Iterator[tuple[str, str]]:
+    """What notes say; one that is larger than any of ours is left out."""
+    if not names:
+        return
+    checked = _git(root, "cat-file", "--batch-check", stdin=_lines(names)).decode("ascii", "replace")
+    described = [line.split() for line in checked.splitlines()]
+    small = [line[0] for line in described if line[1:2] == ["blob"] and int(line[2]) <= _LARGEST_git_notes]
+    output, position = _git(root, "cat-file", "--batch", stdin=_lines(small)), 0
+    for name in small:
+        end = output.index(b"\n", position)
+        size = int(output[position:end].split()[2])
+        yield name, output[end + 1 : end + 1 + size].decode("utf-8", "replace")
+        position = end + size + 2
+
+
+def _lines(names: list[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+class _GitError(Exception):
+    """Git could not do it; what it said."""
+
+
+def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    checkout = checkout_of(root)
+    if checkout is None:
+        raise _GitError("the inventory is in no Git repository")
+    try:
+        done = ask_git(checkout, *_PERSON, *arguments, stdin=stdin)
+    except UsageError as error:
+        raise _GitError(error.message) from None
+    if done.code != 0:
+        said = done.said.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        raise _GitError("git says: " + printable(said[-1]))
+    return done.output
+
+
+@dataclass(frozen=True, slots=True)
+class HeldHead:
+    """An entry that somebody holds.
+
+    Attributes:
+        holder: who, in words for people, e.g. `relay-vnpt-1 (manifest)`.
+        head: the entry.
+        host: the host's id; empty where it is none.
+    """
+
+    holder: str
+    head: Head
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFault:
+    """An entry that somebody holds and the record does not have as it is held."""
+
+    held: HeldHead
+    message: str
+    hint: str
+
+
+_RESTORED = (
+    "if the record was put back from a backup, that is the reason: name the entries that went with it by"
+    " --lost FIRST-LAST; if nobody did that, keep a copy of the database and of what holds the entry, and ask who could"
+    " write it"
+)
+_FORGED = "look at who changed it there: the record is not doubted by it"
+_EITHER = f"the entry is not keyed, so its holder may have made it up; {_RESTORED}"
+_RUN_SHOWN = 63
+_STRIPPED = "somebody took the seals out of the database: keep a copy of it, and ask who could write it"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """What entries that others hold are held against.
+
+    Attributes:
+        inventory: the inventory's id.
+        entries: the record's entries by their numbers.
+        keys: what seals are held against.
+        lost: the numbers of entries that people know to be lost, as the record was put back from a backup.
+    """
+
+    inventory: str
+    entries: Mapping[int, Head]
+    keys: RecordKeys
+    lost: range = range(0)
+
+    def lacking(self, held: Iterable[HeldHead]) -> Iterator[HeadFault]:
+        """What is wrong, in the order of the holders."""
+        for one in held:
+            fault = self._fault(one)
+            if fault is not None:
+                yield fault
+
+    def _fault(self, held: HeldHead) -> HeadFault | None:
+        head, here = held.head, self.entries.get(held.head.number)
+        verdict = self.keys.judge_seal(head.seal, head.message(self.inventory))
+        what = f"{held.holder} holds entry {head.number} (run {head.run[:_RUN_SHOWN]})"
+        if verdict is SealVerdict.FALSE:
+            return HeadFault(held, f"{what} with a seal that is not by the vault's key: it was made up there", _FORGED)
+        if here is not None and (here.hash, here.run) == (head.hash, head.run):
+            if head.seal and not here.seal and verdict is SealVerdict.GENUINE:
+                return HeadFault(held, f"{what} with a seal, and the record has it without one", _STRIPPED)
+            return None
+        if head.number in self.lost:
+            return None
+        lacks = f"and the record {self._instead(head)}"
+        if verdict is SealVerdict.GENUINE:
+            return HeadFault(held, f"{what}, genuine by the vault's key, {lacks}", _RESTORED)
+        return HeadFault(held, f"{what}, {lacks}", _EITHER)
+
+    def _instead(self, head: Head) -> str:
+        if head.number in self.entries:
+            return "has another one there: it was rewritten, or set back and gone on with"
+        if not self.entries:
+            return "is empty: it was emptied or removed"
+        last = max(self.entries)
+        return f"ends with entry {last}: its newest entries were cut off" if head.number > last else "lacks it"
+
+
+def unknown_runs(confirmed: Mapping[str, str], runs: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Each host whose manifest names a confirmed run that the record does not have, with what that means."""
+    for host, run in sorted(confirmed.items()):
+        if run and run not in runs:
+            yield host, f"{host} says that run {run} was confirmed there last, and the record has no such run"
+
+
+UNKNOWN_RUN_HINT = (
+    "either the run was recorded elsewhere (all have to record in one place: PROVISIONER_STATE), or the record was cut"
+    " or set back, or that host's own files were changed: see provisioner history, and the run's receipt on the host"
+)

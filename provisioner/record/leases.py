@@ -1,0 +1,251 @@
+"""Leases: one night at a time, and one agent, for an inventory, over all machines that share its history.
+
+In a folder it is a lock of the kernel's on a file, on a database server one of a connection's: each is gone with the
+process that had it, however that ended. What stands beside says who has it; where that is not cleared, somebody ended
+without a word.
+
+The epoch of a host: a number that each run takes before it changes the host, and that the host remembers.
+
+A host takes no run with a lower number than the last, and none with the same number but that run itself: whoever was
+taken over from, on a controller that hangs, or by a message that comes late, changes nothing there any more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from provisioner.base.errors import LockedError, StateError
+from provisioner.base.files import make_own_folder, refuse_link
+from provisioner.base.text import printable
+from provisioner.record.database import Database, made_database
+from provisioner.record.place import StatePlace
+from provisioner.record.tables import host_epochs, leases, stored
+
+
+def take_epochs(
+    connection: Connection, inventory: str, run: str, seen: Mapping[str, int], at: datetime
+) -> dict[str, int]:
+    """Take the next epoch of each host for a run; one that it has, and that nobody took another one after, stays.
+
+    Args:
+        connection: a transaction that no other writer of the inventory overlaps.
+        inventory: whose hosts.
+        run: the run that is about to change them.
+        seen: by host, the epoch that was seen on it: 0 where none was. A record that was lost, or that another
+            controller does not share, knows of none.
+        at: now.
+    """
+    query = select(host_epochs.c.host, host_epochs.c.number, host_epochs.c.run)
+    there = {
+        host: (number, last)
+        for host, number, last in connection.execute(query.where(host_epochs.c.inventory == inventory))
+        if host in seen
+    }
+    taken: dict[str, int] = {}
+    for host, floor in seen.items():
+        number, last = there.get(host, (0, ""))
+        taken[host] = number if last == run and number >= floor else max(number, floor) + 1
+    new = [host for host in taken if host not in there]
+    moved = [host for host in taken if host in there and there[host] != (taken[host], run)]
+    rows = {host: {"number": taken[host], "run": run, "at": at} for host in taken}
+    if new:
+        connection.execute(insert(host_epochs), [{"inventory": inventory, "host": host} | rows[host] for host in new])
+    if moved:
+        of_host = host_epochs.c.inventory == inventory, host_epochs.c.host == bindparam("of_host")
+        connection.execute(update(host_epochs).where(*of_host), [{"of_host": host} | rows[host] for host in moved])
+    return taken
+
+
+NIGHTLY: Final = "nightly"
+AGENT: Final = "agent"
+FILE: Final = f"{NIGHTLY}.lease"
+_MOST_READ: Final = 4096
+_FIELDS: Final = ("who", "process", "since")
+_LONGEST: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """Who has a lease.
+
+    Attributes:
+        who: user, machine and job.
+        process: the number of the process on that machine.
+        since: since when, as people read it.
+    """
+
+    who: str
+    process: str
+    since: str
+
+    @property
+    def text(self) -> str:
+        """Who it is, in words."""
+        return f"{self.who or 'somebody'} (process {self.process or '?'}) since {self.since or 'an unknown time'}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease that is held.
+
+    Attributes:
+        before: who had it and ended without giving it back.
+        is_held: tells whether it still is: a server may have gone away, and its lock with it.
+    """
+
+    before: LeaseHolder | None = None
+    is_held: Callable[[], bool] = field(default=lambda: True, compare=False)
+
+
+@contextmanager
+def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
+    """Hold the lease of an inventory's night.
+
+    Raises:
+        LockedError: somebody else has it.
+        StateError: it cannot be asked for.
+    """
+    with _lease(place, NIGHTLY, holder) as lease:
+        yield lease
+
+
+@contextmanager
+def agent_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
+    """Hold the lease of an inventory's agents: the one that has it leads, others stand by.
+
+    Raises:
+        LockedError: somebody else has it.
+        StateError: it cannot be asked for.
+    """
+    with _lease(place, AGENT, holder) as lease:
+        yield lease
+
+
+@contextmanager
+def _lease(place: StatePlace, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
+    if place.file is not None:
+        with _in_folder(place.file.parent / f"{name}.lease", place.inventory, name, holder) as lease:
+            yield lease
+        return
+    database = made_database(place)
+    with closing(database), _on_server(database, place.inventory, name, holder) as lease:
+        yield lease
+
+
+def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
+    by = holder.text if holder else "somebody who has not said who"
+    hint = "wait until that one is over, or end its process: what a process had is free once it is gone"
+    what = f"a night of the inventory {inventory} is run" if name == NIGHTLY else f"the inventory {inventory} is led"
+    return LockedError(f"{what} already, by {by}", hint=hint, object=inventory)
+
+
+# --- a file ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
+    try:
+        make_own_folder(file.parent)
+        refuse_link(file)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _unusable(file, error) from None
+    with os.fdopen(descriptor, "r+b", buffering=0) as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _refused(inventory, name, _holder_in(stream.read(_MOST_READ))) from None
+        except OSError as error:
+            raise _unusable(file, error) from None
+        before = _holder_in(stream.read(_MOST_READ))
+        _write(stream.fileno(), _text(holder))
+        try:
+            yield HeldLease(before)
+        finally:
+            _write(stream.fileno(), b"")
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Say who has it; on a full disk nobody says it, and the lock holds all the same."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, content, 0)
+    except OSError:
+        return
+
+
+def _unusable(file: Path, error: OSError) -> StateError:
+    hint = "see that the folder is yours and has room; PROVISIONER_STATE names another one"
+    return StateError(f"the lease {file} cannot be taken: {error.strerror}", hint=hint)
+
+
+# --- a server -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _on_server(database: Database, inventory: str, name: str, holder: LeaseHolder) -> Iterator[HeldLease]:
+    key = int.from_bytes(hashlib.sha256(f"provisioner/{name}/{inventory}".encode()).digest()[:8], "big", signed=True)
+    with database.holding() as connection:
+        is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
+        with database.writing() as other:
+            before = _row(other, inventory, name)
+            if is_ours:
+                _replace(other, inventory, name, holder)
+        if not is_ours:
+            raise _refused(inventory, name, before)
+        try:
+            yield HeldLease(before, lambda: _answers(connection))
+        finally:
+            with suppress(StateError), database.writing() as other:
+                _replace(other, inventory, name, None)
+
+
+def _answers(connection: Connection) -> bool:
+    """Whether the connection that has the lock is the one that it was: with it the lock went."""
+    try:
+        return bool(connection.scalar(text("SELECT true")))
+    except SQLAlchemyError:
+        return False
+
+
+def _row(connection: Connection, inventory: str, name: str) -> LeaseHolder | None:
+    own = leases.c.inventory == inventory, leases.c.name == name
+    content = connection.scalar(select(stored(leases.c.content)).where(*own))
+    return _holder_in(content.encode()) if isinstance(content, str) else None
+
+
+def _replace(connection: Connection, inventory: str, name: str, holder: LeaseHolder | None) -> None:
+    connection.execute(delete(leases).where(leases.c.inventory == inventory, leases.c.name == name))
+    if holder:
+        row = {"inventory": inventory, "name": name, "content": _text(holder).decode()}
+        connection.execute(insert(leases).values(**row))
+
+
+# --- who ------------------------------------------------------------------------------------------
+
+
+def _text(holder: LeaseHolder) -> bytes:
+    return json.dumps({name: getattr(holder, name) for name in _FIELDS}, ensure_ascii=False).encode()
+
+
+def _holder_in(content: bytes) -> LeaseHolder | None:
+    """Who is named there; None where nobody is."""
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, Mapping):
+        return None
+    return LeaseHolder(*(printable(str(fields.get(name, "")), _LONGEST) for name in _FIELDS))

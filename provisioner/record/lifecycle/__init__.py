@@ -1,0 +1,1 @@
+"""Where each facility stands. Imports `inventory`."""

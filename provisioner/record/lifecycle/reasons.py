@@ -1,0 +1,272 @@
+"""Why a facility stands where it stands and is rendered or not, in sentences with their places. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provisioner.base.text import counted, local_time, were
+from provisioner.inventory.deadlines import Duty
+from provisioner.inventory.files.positions import Places
+from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
+from provisioner.inventory.signed import Worth, missing_parties, proofs_of, stale_sign_offs
+from provisioner.record.lifecycle.evidence import Evidence, Shown
+from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing
+from provisioner.record.lifecycle.status import PARTIES
+
+_OPERATING = {
+    Operating.OPEN: "people are in it (operating: open)",
+    Operating.PREPARING: "people are to come (operating: preparing), so it is connected before they do",
+    Operating.STANDBY: "nobody is in it now (operating: standby), so no host carries it",
+    Operating.CLOSED: "it is closed (operating: closed), so no host may carry it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One sentence, and where what it says is written.
+
+    Attributes:
+        file: the file as the user would type it; empty for what was observed.
+        line: 1-based, 0 where no file says it.
+    """
+
+    text: str
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """All that the reasons are made of.
+
+    Attributes:
+        standing: where the facility stands.
+        evidence: what the runs have shown.
+        duties: the orders that bind it.
+        orders: all orders, in the order of the file.
+        places: where the inventory's objects are written.
+    """
+
+    standing: Standing
+    evidence: Evidence
+    duties: tuple[Duty, ...]
+    orders: tuple[Instruction, ...]
+    places: Places
+
+    @property
+    def facility(self) -> Facility:
+        """Whose reasons."""
+        return self.standing.facility
+
+    def written(self, text: str, *path: str | int) -> Reason:
+        """A reason with its place in the facility's file."""
+        place = self.places.at(f"facility/{self.facility.id}", *path)
+        return Reason(text, place.file, place.line)
+
+
+def reasons(grounds: Grounds) -> tuple[Reason, ...]:
+    """The reasons in the order of the way: what the file says, what was shown, orders, obstacles."""
+    return (
+        *_of_file(grounds),
+        *_of_rendering(grounds),
+        *_of_evidence(grounds),
+        *_of_successor(grounds),
+        *_of_claim(grounds),
+        *_of_duties(grounds),
+        *_of_other_orders(grounds),
+        *_of_block(grounds),
+    )
+
+
+def _of_file(grounds: Grounds) -> Iterator[Reason]:
+    facility = grounds.facility
+    yield grounds.written(_OPERATING[facility.operating], "operating")
+    if facility.opens_on and facility.operating is Operating.PREPARING:
+        yield grounds.written(f"it opens on {facility.opens_on}", "opens_on")
+    if facility.contact_confirmed_on:
+        yield grounds.written(
+            f"its representative was confirmed on {facility.contact_confirmed_on}", "contact_confirmed_on"
+        )
+    else:
+        yield grounds.written("no representative is confirmed (contact_confirmed_on)")
+    if facility.survey:
+        by = ", ".join(party.value for party in facility.survey.by)
+        text = f"it was surveyed on {facility.survey.surveyed_on} by {by}: {facility.survey.verdict.value}"
+        yield grounds.written(text, "survey", "verdict")
+    else:
+        yield grounds.written("it was not surveyed (survey)")
+    if facility.plan:
+        yield from _of_plan(grounds, facility.plan, "plan")
+    else:
+        yield grounds.written("it has no plan (plan)")
+
+
+def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
+    over = f"{plan.carrier} over {plan.relay}" + (f", backup {plan.backup_relay}" if plan.backup_relay else "")
+    for index, sign_off in stale_sign_offs(grounds.facility, plan):
+        text = f"{PARTIES[sign_off.by]} signed another content of the {key} on {sign_off.signed_on}"
+        yield grounds.written(text, key, "sign_offs", index, "content")
+    missing = ", ".join(PARTIES[party] for party in missing_parties(plan))
+    if not plan.agreed:
+        text = f"the {key} ({over}) is proposed, not agreed" + (f"; still to sign: {missing}" if missing else "")
+    elif missing:
+        text = f"the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}"
+    else:
+        last = max(sign_off.signed_on for sign_off in plan.sign_offs)
+        text = f"the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}"
+        text += _by_keys(grounds.facility, plan)
+    yield grounds.written(text, key, "state")
+
+
+def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
+    """Say whose agreement a key proves, and whose is what the file's author says."""
+    proofs = proofs_of(facility, plan)
+    claimed = [PARTIES[proof.party] for proof in proofs if proof.worth is not Worth.SIGNED]
+    if not claimed:
+        return ", each by its key"
+    return ", all without a key" if len(claimed) == len(proofs) else f"; without a key: {', '.join(claimed)}"
+
+
+def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
+    facility = grounds.facility
+    if facility.rendered:
+        text = "so it is rendered: its relay is to pull its cameras"
+    elif facility.operating.is_carried and facility.plan and facility.plan.agreed:
+        text = "it is not rendered: the file has no gateway"
+    elif facility.operating.is_carried:
+        text = "so it is not rendered: only an agreed plan is"
+    else:
+        text = "so it is not rendered: only a facility that is open or preparing is"
+    yield Reason(text)
+    tunnelled = any(plan.access.has_tunnel for plan in facility.carried_plans)
+    if tunnelled and facility.gateway and facility.gateway.public_key is None:
+        yield grounds.written("its gateway's key is missing (gateway.public_key)", "gateway")
+
+
+# --- what was shown -------------------------------------------------------------------------------
+
+
+def _when(shown: Shown) -> str:
+    return f"{local_time(shown.at)} (run {shown.run})"
+
+
+def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
+    facility, evidence = grounds.facility, grounds.evidence
+    for host in grounds.standing.left_on:
+        yield Reason(_left(facility.id, host, evidence))
+    for (name, host), shown in sorted(evidence.without.items()):
+        if name == facility.id and not facility.rendered:
+            yield Reason(f"{host} is without it since {_when(shown)}")
+    if facility.plan and facility.operating is not Operating.CLOSED:
+        yield from _of_progress(ConnectionProgress(facility, facility.plan, evidence), grounds)
+
+
+def _left(facility: str, host: str, evidence: Evidence) -> str:
+    word = evidence.words.get(host)
+    if word is None:
+        return f"nobody has seen what {host} holds"
+    if word.held is None:
+        return f"what {host} holds is not known: a change of it began at {_when(word.shown)} and its end was not seen"
+    if facility in word.held:
+        return f"{host} still held something of it at {_when(word.shown)}"
+    return f"{host} was not as desired at {_when(word.shown)}, so that something of it may be left there"
+
+
+def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
+    if progress.agreed_on is None:
+        return
+    for relay in progress.relays:
+        yield from _of_relay(progress, relay, grounds)
+    proof, check = progress.proof, progress.last_check
+    if proof:
+        yield Reason(f"all its pulled paths were up at the centre first at {_when(proof.first)}")
+        again = f"and again at {_when(proof.again)}: accepted" if proof.again else "and not yet again a day later"
+        yield Reason(again)
+    elif grounds.standing.connected_at:
+        yield Reason(
+            f"it was connected first at {local_time(grounds.standing.connected_at)}, with another content;"
+            " what is signed now has not been up as a whole"
+        )
+    if check:
+        of = f"{check.proved} of {counted(check.pulled, 'pulled path')} {were(check.pulled)} up at the centre"
+        left = "" if check.checked == check.pulled else f", {check.checked} {were(check.checked)} checked"
+        yield Reason(f"at the last verification {of}{left}, at {_when(check.shown)}")
+    else:
+        yield Reason("what is signed now was never verified")
+    declined = progress.evidence.declined.get(progress.content)
+    if proof and declined:
+        yield Reason(f"last proved at {_when(proof.last)}, and not as a whole since {_when(declined)}")
+
+
+def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
+    shown, word = progress.carried.get(relay), grounds.evidence.words.get(relay)
+    if shown is None:
+        yield Reason(f"{relay} has not been seen to hold what is signed now")
+        return
+    yield Reason(f"{relay} holds what is signed since {_when(shown)}")
+    if word is None or not grounds.facility.rendered:
+        return
+    if word.held is None:
+        yield Reason(f"what {relay} holds now is not known: a change of it began at {_when(word.shown)}")
+    elif word.held.get(grounds.facility.id) != progress.content[1]:
+        yield Reason(f"by the last word {relay} does not hold it as signed any more, at {_when(word.shown)}")
+
+
+def _of_successor(grounds: Grounds) -> Iterator[Reason]:
+    facility = grounds.facility
+    if facility.successor and facility.operating is not Operating.CLOSED:
+        yield from _of_plan(grounds, facility.successor, "successor")
+        steps = ConnectionProgress(facility, facility.successor, grounds.evidence).steps
+        furthest = max(steps, key=list(FacilityState).index)
+        until = "the plan" if FacilityState.ACCEPTED in steps else "accepted"
+        yield Reason(f"the successor's connection is {furthest.words}; both relays serve until it is {until}")
+
+
+def _of_claim(grounds: Grounds) -> Iterator[Reason]:
+    claim = grounds.facility.claimed_connection
+    if claim:
+        proved = "is no proof" if not grounds.standing.is_connected else "was proved since"
+        text = f"it is claimed to be connected since {claim.connected_on} ({claim.source}), which {proved}"
+        yield grounds.written(text, "claimed_connection")
+
+
+# --- orders and obstacles -------------------------------------------------------------------------
+
+
+def _of_duties(grounds: Grounds) -> Iterator[Reason]:
+    connected_at = grounds.standing.connected_at
+    operating = grounds.facility.operating
+    if operating is Operating.CLOSED and connected_at is None:
+        yield Reason("it was closed without ever being connected: it is held against no order")
+    elif operating is Operating.STANDBY and connected_at is None:
+        yield Reason("nobody is in it: it is held against no order")
+    elif not grounds.duties:
+        body = grounds.facility.managing_body.value
+        yield grounds.written(f"no order binds it: none has {body} in its scope", "managing_body")
+    for duty in grounds.duties:
+        place = grounds.places.at("instructions", *duty.place)
+        met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"
+        opens = ", when it opens" if duty.is_opening else ""
+        text = f"{duty.order.ref} binds it: connected before {duty.before}, 00:00 in Vietnam{opens}{met}"
+        yield Reason(text, place.file, place.line)
+
+
+def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
+    """Say where an order has a day for the facility and does not bind it: that day counts for nothing."""
+    bound = {duty.order.ref for duty in grounds.duties}
+    for index, order in enumerate(grounds.orders):
+        if grounds.facility.id in order.facilities and order.ref not in bound:
+            place = grounds.places.at("instructions", "instructions", index, "facilities", grounds.facility.id)
+            yield Reason(f"{order.ref} has a day for it, and does not bind it", place.file, place.line)
+
+
+def _of_block(grounds: Grounds) -> Iterator[Reason]:
+    blocked = grounds.facility.blocked
+    if blocked:
+        acts = f"{blocked.owner.value} acts until {blocked.due}"
+        text = f"it is blocked since {blocked.since} ({blocked.reason.value}): {acts}"
+        yield grounds.written(text, "blocked", "reason")
+        if blocked.reason is BlockReason.NOT_IN_SCOPE and grounds.duties:
+            refs = ", ".join(duty.order.ref for duty in grounds.duties)
+            yield grounds.written(f"it is said to be out of scope, and {refs} binds it", "blocked", "reason")

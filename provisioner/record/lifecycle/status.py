@@ -1,0 +1,337 @@
+"""What has to happen for a facility to come one step further, in one sentence. Pure.
+
+Relays that are being emptied: how far each is, by the files and by what relays were seen to hold. Pure.
+
+What has to be said before a site opens: its cameras are to be connected before people come. Pure.
+
+Every facility: where it stands, and how it stands against the order that governs it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from functools import cached_property
+
+from provisioner.base.text import VIETNAM, aware, counted, local_time, were
+from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
+from provisioner.inventory.model import (
+    ClaimedConnection,
+    ConnectionPlan,
+    Facility,
+    Inventory,
+    Operating,
+    Party,
+    SurveyVerdict,
+)
+from provisioner.inventory.signed import signed_content
+from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
+from provisioner.record.lifecycle.pictures import Pictures, pictures_of
+from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing, standing_of
+
+
+@dataclass(frozen=True, slots=True)
+class DrainStanding:
+    """How far a relay's drain is.
+
+    Attributes:
+        relay: the relay that is being emptied.
+        to: the relay that takes its sites.
+        remaining: the facilities whose plan is still over it.
+        both: those of them whose successor over the other one is agreed.
+        held: other facilities that it holds by its last word.
+    """
+
+    relay: str
+    to: str
+    remaining: tuple[str, ...]
+    both: tuple[str, ...]
+    held: tuple[str, ...]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left there, as far as anybody knows."""
+        return not (self.remaining or self.held)
+
+    @property
+    def command(self) -> str:
+        """What comes next."""
+        words = (
+            ("hosts", "decommission", self.relay) if self.is_over else ("relay", "drain", self.relay, "--to", self.to)
+        )
+        return " ".join(("provisioner", *words))
+
+
+def drain_standings(inventory: Inventory, evidence: Evidence) -> tuple[DrainStanding, ...]:
+    """Every relay that is being emptied, in the order of ids."""
+    relays = {name: relay.drain_to for name, (_, relay) in inventory.relays.items() if relay.drain_to}
+    return tuple(_standing(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
+
+
+def _standing(inventory: Inventory, evidence: Evidence, relay: str, to: str) -> DrainStanding:
+    plans = [(f, f.plan, f.successor) for f in inventory.facilities.values() if f.operating is not Operating.CLOSED]
+    remaining = sorted(f.id for f, plan, _ in plans if plan and plan.relay == relay)
+    both = sorted(f.id for f, _, later in plans if f.id in remaining and later and later.relay == to and later.agreed)
+    word = evidence.words.get(relay)
+    return DrainStanding(relay, to, tuple(remaining), tuple(both), _others(word.held if word else (), remaining))
+
+
+def _others(held: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(held or ()) - set(remaining)))
+
+
+LEAD_DAYS = 14
+"""So many days before its opening a site that is not connected is a warning: survey, agreement, installing a gateway
+and a day and a night of proof took provinces one to two weeks."""
+
+
+class OpeningRisk(StrEnum):
+    """What is wrong with an opening."""
+
+    NOT_CONNECTED = "opens_not_connected"
+    NOT_UP = "opens_not_up"
+    PASSED = "opening_passed"
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningWarning:
+    """A site that is about to open, or should be open, and not as it should be by then.
+
+    Attributes:
+        opens_on: the day of its opening.
+        days: how many days are left; negative once it has passed.
+    """
+
+    risk: OpeningRisk
+    opens_on: date
+    days: int
+    connected: bool
+
+    @property
+    def words(self) -> str:
+        """The warning as people read it."""
+        if self.risk is OpeningRisk.PASSED:
+            return f"should be open since {self.opens_on}" + ("" if self.connected else ", not connected")
+        opens = f"opens in {counted(self.days, 'day')}" if self.days else "opens today"
+        return f"{opens}, " + ("connected, not up now" if self.connected else "not connected")
+
+
+def opening_warning(standing: Standing, pictures: Pictures, now: datetime) -> OpeningWarning | None:
+    """The warning of a facility that is prepared for people."""
+    facility = standing.facility
+    if facility.operating is not Operating.PREPARING or facility.opens_on is None:
+        return None
+    days = (facility.opens_on - aware(now).astimezone(VIETNAM).date()).days
+    risk = _risk(days, pictures, connected=standing.is_connected)
+    return OpeningWarning(risk, facility.opens_on, days, standing.is_connected) if risk else None
+
+
+def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | None:
+    if days < 0:
+        return OpeningRisk.PASSED
+    if days > LEAD_DAYS:
+        return None
+    if not connected:
+        return OpeningRisk.NOT_CONNECTED
+    return OpeningRisk.NOT_UP if pictures.is_up is False else None
+
+
+PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
+
+_VERDICTS = {
+    SurveyVerdict.READY: "propose a plan: provisioner facility plan, with the cameras and their streams",
+    SurveyVerdict.NEEDS_CAMERAS: "the cameras that are missing have to be put up",
+    SurveyVerdict.NEEDS_REPAIR: "what is broken has to be repaired",
+    SurveyVerdict.NEEDS_REPLACEMENT: "devices that will not do have to be replaced",
+    SurveyVerdict.NEEDS_UPLINK: "the site needs a line that carries its cameras",
+    SurveyVerdict.NOT_POSSIBLE: "the survey says that it cannot be connected: find another way, or write blocked",
+}
+
+
+_SIMPLE = {
+    FacilityState.REGISTERED: "the province names a representative (contacts list): then provisioner facility contact",
+    FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then provisioner facility survey",
+    FacilityState.SUSPENDED: "before people come again: provisioner facility reopen, with --opens-on",
+    FacilityState.CLOSED: "nothing: no host holds anything of it",
+}
+_AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
+
+
+def next_step(standing: Standing, evidence: Evidence) -> str:
+    """What has to happen next, and who does it where that is known."""
+    facility, state = standing.facility, standing.state
+    blocked = facility.blocked
+    if blocked and not standing.is_connected and state not in _AT_AN_END:
+        return f"{blocked.next_action} ({blocked.owner.value}, until {blocked.due})"
+    if state in _SIMPLE:
+        return _SIMPLE[state]
+    if state is FacilityState.DECOMMISSIONING:
+        return f"run provisioner apply, then provisioner verify: {', '.join(standing.left_on)} has to be seen clear"
+    if state is FacilityState.SURVEYED and facility.survey:
+        return _VERDICTS[facility.survey.verdict]
+    if state is FacilityState.ACTIVE or _is_accepted(facility.successor, facility, evidence):
+        return _of_successor(facility, evidence)
+    return _of_plan(facility, evidence, state)
+
+
+def _is_accepted(plan: ConnectionPlan | None, facility: Facility, evidence: Evidence) -> bool:
+    return plan is not None and FacilityState.ACCEPTED in ConnectionProgress(facility, plan, evidence).steps
+
+
+def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> str:
+    if facility.plan is None:
+        return ""
+    progress = ConnectionProgress(facility, facility.plan, evidence)
+    if state is FacilityState.PLAN_PROPOSED:
+        return _to_agree(progress)
+    if state is FacilityState.PLAN_AGREED:
+        return _to_provision(progress)
+    if state is FacilityState.PROVISIONED:
+        return _to_connect(progress)
+    return _to_accept(facility, progress.proof) if progress.proof else ""
+
+
+def _to_accept(facility: Facility, proof: Proof) -> str:
+    if proof.again and facility.operating is Operating.PREPARING:
+        return f"when people come ({facility.opens_on}): provisioner facility reopen {facility.id}"
+    due = proof.first.at + ACCEPTANCE
+    return f"run provisioner verify after {local_time(due)}: all its paths have to be up once more"
+
+
+def _to_agree(progress: ConnectionProgress) -> str:
+    content = signed_content(progress.facility, progress.plan)
+    signed = {sign_off.by for sign_off in progress.plan.sign_offs if sign_off.content == content}
+    missing = [party for party in Party if party not in signed]
+    if not missing:
+        return f"all three have signed: provisioner facility plan {progress.facility.id}"
+    words = " ".join(f"--by {party.value}" for party in missing)
+    names = ", ".join(PARTIES[party] for party in missing)
+    return f"{names} have to agree: provisioner sign-off {progress.facility.id} {words} --source …"
+
+
+def _to_provision(progress: ConnectionProgress) -> str:
+    gateway = progress.facility.gateway
+    if progress.plan.access.is_pushed:
+        return f"install provisioner site-package {progress.facility.id} on the gateway, then run provisioner apply"
+    if gateway is None or (gateway.public_key is None and progress.plan.access.has_tunnel):
+        return (
+            f"install provisioner site-package {progress.facility.id} on the gateway, then provisioner gateway set-key"
+        )
+    return f"run provisioner apply: {', '.join(progress.relays)} has not been seen to hold what is signed"
+
+
+def _to_connect(progress: ConnectionProgress) -> str:
+    check = progress.last_check
+    if check is None:
+        return "run provisioner verify: none of its paths was checked yet"
+    if check.checked < check.pulled:
+        known = f"of {check.checked} of {counted(check.pulled, 'path')} something is known"
+        return f"run provisioner verify without a limit: {known}"
+    of = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
+    return f"{check.pulled - check.proved} of {of} not up: see provisioner verify --detail"
+
+
+def _of_successor(facility: Facility, evidence: Evidence) -> str:
+    if facility.successor is None:
+        return "nothing: it is verified every night"
+    if _is_accepted(facility.successor, facility, evidence):
+        return f"the successor's connection is accepted: provisioner facility move {facility.id} --finish"
+    steps = ConnectionProgress(facility, facility.successor, evidence).steps
+    furthest = max(steps, key=list(FacilityState).index).words
+    return f"the successor ({facility.successor.carrier} over {facility.successor.relay}) is {furthest}"
+
+
+@dataclass(frozen=True)
+class FacilityStatus:
+    """One facility's status.
+
+    Attributes:
+        pictures: whether its pictures come now.
+        duties: the orders that bind it; none where nobody is in it, nor is to come, and it was never connected.
+        duty: the one with the earliest deadline.
+        opening: what is wrong with its opening.
+        evidence: all that was shown.
+    """
+
+    standing: Standing
+    pictures: Pictures
+    duties: tuple[Duty, ...]
+    duty: Duty | None
+    timeliness: Timeliness
+    opening: OpeningWarning | None
+    evidence: Evidence = field(repr=False, compare=False)
+
+    @cached_property
+    def next(self) -> str:
+        """What has to happen."""
+        return _next(self.standing, self.pictures, self.evidence)
+
+    @property
+    def facility(self) -> Facility:
+        """Whose status."""
+        return self.standing.facility
+
+    @property
+    def carrier(self) -> str:
+        """The carrier of its plan, empty where it has none."""
+        return self.facility.plan.carrier if self.facility.plan else ""
+
+    @property
+    def claimed(self) -> ClaimedConnection | None:
+        """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
+        claimed = self.facility.claimed_connection
+        if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
+            return None
+        return claimed
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something that is written down keeps it from being connected."""
+        if self.facility.blocked is None or self.facility.operating is Operating.CLOSED:
+            return False
+        return not self.standing.is_connected
+
+
+def statuses(
+    inventory: Inventory, evidence: Evidence, now: datetime, facilities: Iterable[Facility] | None = None
+) -> tuple[FacilityStatus, ...]:
+    """The status of facilities, in the order of ids.
+
+    Args:
+        inventory: what the files say.
+        evidence: what was shown.
+        now: the moment of the report, with its zone.
+        facilities: those that are asked for; all of them otherwise.
+    """
+    chosen = inventory.facilities.values() if facilities is None else facilities
+    orders = StandingOrders(inventory)
+    return tuple(_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
+
+
+def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
+    standing = standing_of(facility, evidence)
+    pictures = pictures_of(facility, evidence, now)
+    held = facility.operating.is_carried or standing.connected_at is not None
+    duties = orders.duties_of(facility) if held else ()
+    duty = governing_duty(duties)
+    return FacilityStatus(
+        standing=standing,
+        pictures=pictures,
+        duties=duties,
+        duty=duty,
+        timeliness=timeliness(duty, standing.connected_at, now),
+        opening=opening_warning(standing, pictures, now),
+        evidence=evidence,
+    )
+
+
+def _next(standing: Standing, pictures: Pictures, evidence: Evidence) -> str:
+    """What has to happen: pictures that came once and do not come now are seen to before all else."""
+    if standing.is_connected and pictures.is_up is False:
+        noun = counted(pictures.cameras, "camera")
+        return (
+            f"{pictures.down} of {noun} {'is' if pictures.down == 1 else 'are'} not up: see provisioner verify --detail"
+        )
+    return next_step(standing, evidence)

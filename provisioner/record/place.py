@@ -1,0 +1,101 @@
+"""Where the program keeps its state: a folder, or a database that several machines share.
+
+Who runs the program, for the record: the user of this machine, and the pipeline's job where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provisioner.base.service import JOB_NAMES, job_system
+from provisioner.record.seal import NO_KEYS, RecordKeys
+
+VARIABLE = "PROVISIONER_STATE"
+FILE = "state.db"
+_HEAD = "head.json"
+
+
+@dataclass(frozen=True)
+class StatePlace:
+    """Where the history of one inventory is.
+
+    Attributes:
+        inventory: the inventory's id; a shared database keeps several inventories apart by it.
+        file: the SQLite file; None where it is a database server.
+        url: the server's URL, with what opens it; empty where it is a file.
+        keys: what seals its entries, and what they are held against.
+        remembered: the file in which this machine remembers the newest entry that it wrote; None remembers nothing.
+    """
+
+    inventory: str
+    file: Path | None
+    url: str = field(default="", repr=False)
+    keys: RecordKeys = field(default=NO_KEYS, repr=False, compare=False)
+    remembered: Path | None = field(default=None, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The place as people may see it: of a URL only what kind of server it is."""
+        return str(self.file) if self.file else f"the database that {VARIABLE} names"
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """The folder of the program's own state; `PROVISIONER_STATE` may be a database URL, which is no folder."""
+    named = environment.get(VARIABLE, "")
+    if named and "://" not in named:
+        return Path(named)
+    base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".local/state")
+    return Path(base) / "provisioner"
+
+
+def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace:
+    """The place of an inventory's history."""
+    named = environment.get(VARIABLE, "")
+    folder = state_folder(environment) / inventory
+    if "://" in named:
+        return StatePlace(inventory, None, named, remembered=folder / _HEAD)
+    return StatePlace(inventory, folder / FILE, remembered=folder / _HEAD)
+
+
+_LENGTH = 120
+
+
+def who(environment: Mapping[str, str]) -> dict[str, str]:
+    """The user, the machine, and the job as `system:project#number`, empty outside a pipeline."""
+    return {"user": _user(), "machine": _clean(platform.node()), "job": _job(environment)}
+
+
+def login(environment: Mapping[str, str]) -> str:
+    """The name at the forge of whoever began the pipeline's job, by the forge's own word; empty where there is none."""
+    system = job_system(environment)
+    return _clean(environment.get(JOB_NAMES[system].login, "")) if system else ""
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _job(environment: Mapping[str, str]) -> str:
+    system = job_system(environment)
+    if system is None:
+        return "ci:unnamed" if environment.get("CI") else ""
+    names = JOB_NAMES[system]
+    return f"{system}:{'#'.join(_clean(environment.get(name, '')) for name in (names.project, names.number))}"
+
+
+def _clean(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:_LENGTH]
+
+
+def who_text(who: Mapping[str, str]) -> str:
+    """Who changes hosts in one line, for leases and receipts."""
+    job = f" ({who['job']})" if who.get("job") else ""
+    return f"{who.get('user', '')}@{who.get('machine', '')}{job}"

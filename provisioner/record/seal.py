@@ -1,0 +1,210 @@
+"""What proves that an entry is genuine: a seal by a key of the vault, and a signature where a key for it is set.
+
+A chain of plain hashes shows a careless change; who can write the database can hash anew. A seal is an HMAC by a key
+that is derived from the vault's digest key and lies in no database. A signature holds also against those who have the
+vault's password: its private half is named by `PROVISIONER_RECORD_KEY`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.base.errors import StateError
+from provisioner.base.secret import Secret, record_key
+from provisioner.record.entries import canonical
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+SIGNING_KEY = "PROVISIONER_RECORD_KEY"
+_SEAL, _SIGNATURE = "hmac-sha256", "ed25519"
+_NAME_LENGTH = 16
+_SEALED = re.compile(rf"{_SEAL}:[0-9a-f]+:[0-9a-f]{{64}}")
+_SIGNED = re.compile(rf"{_SIGNATURE}:([0-9a-f]{{{_NAME_LENGTH}}}):([A-Za-z0-9+/]{{86}}==)")
+_KEY_HINT = "make one: ssh-keygen -t ed25519 -N '' -f FILE; a key with a passphrase cannot be used here"
+
+
+class SealVerdict(StrEnum):
+    """What a seal or a signature proves.
+
+    Attributes:
+        GENUINE: it is by a key that is known here, and fits.
+        FALSE: it names a key that is known here and does not fit, or is of no form of ours.
+        OTHER_KEY: it names a key that is not known here: nothing is proved.
+        NONE: there is none.
+    """
+
+    GENUINE = "genuine"
+    FALSE = "false"
+    OTHER_KEY = "other-key"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An entry as others hold it, to tell later whether the record still has it.
+
+    Attributes:
+        run: the run whose entry it is.
+        number: its place in the chain, from 1.
+        hash: the entry's hash; it stands for all entries before, too.
+        seal: the entry's seal; empty where it has none.
+    """
+
+    run: str
+    number: int
+    hash: str
+    seal: str = ""
+
+    def message(self, inventory: str) -> str:
+        """What is sealed and signed of the entry: of which record it is, where in it, and all that it says."""
+        return canonical(["entry", inventory, self.number, self.run, self.hash])
+
+
+@dataclass(frozen=True)
+class RecordKeys:
+    """The keys of one inventory's record.
+
+    Attributes:
+        secret: the key of seals; None where the vault is closed.
+        signer: the private key that signs entries; None where none is set.
+        public: the public keys that signatures are held against.
+    """
+
+    secret: Secret | None = None
+    signer: Ed25519PrivateKey | None = field(default=None, repr=False)
+    public: tuple[Ed25519PublicKey, ...] = field(default=(), repr=False)
+
+    def seal(self, message: str) -> str:
+        """Seal a message; empty where the vault is closed."""
+        return f"{_SEAL}:{self._name}:{self._mac(message)}" if self.secret else ""
+
+    def vouch_for(self, seal: str, message: str) -> bool:
+        """Tell whether a row beside the chain may be taken for this program's: a closed vault can refuse none."""
+        return self.secret is None or self.judge_seal(seal, message) is SealVerdict.GENUINE
+
+    def judge_seal(self, seal: str, message: str) -> SealVerdict:
+        """Judge a seal; a closed vault knows no key."""
+        if not seal:
+            return SealVerdict.NONE
+        if not _SEALED.fullmatch(seal):
+            return SealVerdict.FALSE
+        if not self.secret or not seal.startswith(f"{_SEAL}:{self._name}:"):
+            return SealVerdict.OTHER_KEY
+        genuine = hmac.compare_digest(seal.encode(), self.seal(message).encode())
+        return SealVerdict.GENUINE if genuine else SealVerdict.FALSE
+
+    def sign(self, message: str) -> str:
+        """Sign a message; empty where no key for it is set."""
+        if self.signer is None:
+            return ""
+        signature = base64.b64encode(self.signer.sign(message.encode())).decode()
+        return f"{_SIGNATURE}:{_fingerprint(self.signer.public_key())}:{signature}"
+
+    def judge_signature(self, signature: str, message: str) -> SealVerdict:
+        """Judge a signature by the public keys that are known."""
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (it takes time, and few entries are signed)
+
+        if not signature:
+            return SealVerdict.NONE
+        match = _SIGNED.fullmatch(signature)
+        if match is None:
+            return SealVerdict.FALSE
+        public = next((key for key in self.public if _fingerprint(key) == match[1]), None)
+        if public is None:
+            return SealVerdict.OTHER_KEY
+        try:
+            public.verify(base64.b64decode(match[2], validate=True), message.encode())
+        except (InvalidSignature, ValueError):
+            return SealVerdict.FALSE
+        return SealVerdict.GENUINE
+
+    @cached_property
+    def _name(self) -> str:
+        """What tells this key from another one, and says nothing of it."""
+        return self._mac("the name of a key that seals the record")[:_NAME_LENGTH]
+
+    def _mac(self, message: str) -> str:
+        key = self.secret.reveal() if self.secret else ""
+        return hmac.digest(key.encode(), message.encode(), "sha256").hex()
+
+
+NO_KEYS = RecordKeys()
+
+
+def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inventory: str) -> RecordKeys:
+    """The keys to write and to read an inventory's record with.
+
+    Args:
+        digest_key: the vault's; None where it is closed.
+        environment: names the key that signs, if any.
+        inventory: the inventory's id.
+
+    Raises:
+        StateError: the key that signs is set and cannot be used.
+    """
+    secret = record_key(digest_key, inventory) if digest_key else None
+    named = environment.get(SIGNING_KEY, "")
+    if not named:
+        return RecordKeys(secret)
+    signer = _private(Path(named))
+    return RecordKeys(secret, signer, (signer.public_key(),))
+
+
+def _private(path: Path) -> Ed25519PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    content = _content(path, f"{SIGNING_KEY} names {path}")
+    is_ssh = b"OPENSSH PRIVATE KEY" in content
+    load = serialization.load_ssh_private_key if is_ssh else serialization.load_pem_private_key
+    try:
+        key: object = load(content, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StateError(f"{SIGNING_KEY} names {path}, which is no plain Ed25519 private key", hint=_KEY_HINT)
+    return key
+
+
+def public_key(path: Path) -> Ed25519PublicKey:
+    """A public key that signatures are held against, as OpenSSH or PEM has it.
+
+    Raises:
+        StateError: the file cannot be read, or is none.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    content = _content(path, f"the public key {path}")
+    is_pem = content.startswith(b"-----")
+    load = serialization.load_pem_public_key if is_pem else serialization.load_ssh_public_key
+    try:
+        key: object = load(content)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise StateError(f"{path} is no Ed25519 public key", hint="name the .pub file that ssh-keygen made")
+    return key
+
+
+def _content(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StateError(f"{what}, which cannot be read: {error.strerror}", hint=_KEY_HINT) from None
+
+
+def _fingerprint(key: Ed25519PublicKey) -> str:
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:_NAME_LENGTH]

@@ -1,0 +1,348 @@
+"""The looks of runs as their rows have them, read with care: what cannot be read is named, and hides no other.
+
+What runs have shown hosts to hold, read out of the tables: now, ever, and no more.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from types import MappingProxyType
+from typing import Final, TypeVar, cast
+
+from sqlalchemy import BigInteger, Connection, Select, Subquery, and_, func, or_, select, type_coerce
+
+from provisioner.base.text import printable
+from provisioner.record.availability.verdict_table import (
+    ABSENT,
+    MARKS,
+    UNREAD,
+    ByPath,
+    Listing,
+    LookTable,
+    Sweep,
+    mark_of,
+    table_of,
+)
+from provisioner.record.database import has_table, open_database
+from provisioner.record.entries import BegunContent, EntryKind, recorded_of
+from provisioner.record.lifecycle.evidence import Content, Shown, Word
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import SealVerdict
+from provisioner.record.tables import (
+    DAMAGE,
+    entries,
+    entry_content,
+    entry_name,
+    held,
+    holdings,
+    microseconds,
+    moment,
+    stored,
+    verdicts,
+)
+from provisioner.record.verdict_rows import PackedProvince, causes_of, plane_of, read_listing, seal_message
+
+_Sight = tuple[str, str | None, bool]
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A host was shown to hold the same, once or often."""
+
+    host: str
+    held: Mapping[str, str] | None
+    exact: bool
+    first: Shown
+    last: Shown
+
+
+class HoldingsQuery:
+    """What the runs of one inventory have shown hosts to hold, as one transaction reads it."""
+
+    def __init__(self, connection: Connection, inventory: str) -> None:
+        self._connection = connection
+        self._mine = inventory
+
+    @cached_property
+    def words(self) -> dict[str, Word]:
+        """By host, the last word on it; a change that was begun and not ended takes the word back."""
+        last: dict[str, Word] = {}
+        for span in sorted(self._spans, key=lambda span: span.last):
+            last[span.host] = Word(span.last, span.held, span.exact)
+        for host, began in self._unfinished():
+            if host not in last or last[host].shown.at <= began.at:
+                last[host] = Word(began, None, exact=False)
+        return dict(sorted(last.items()))
+
+    def carried(self) -> dict[Content, dict[str, Shown]]:
+        """By content and host, when the host was first shown to hold it."""
+        by_content: dict[Content, dict[str, Shown]] = defaultdict(dict)
+        for span in self._spans:
+            for content in (item for item in (span.held or _EMPTY).items() if item[1]):
+                by_content[content][span.host] = min(span.first, by_content[content].get(span.host, span.first))
+        return dict(by_content)
+
+    def holders(self) -> dict[str, frozenset[str]]:
+        """By facility, every host that ever was shown to hold it."""
+        by_facility: dict[str, set[str]] = defaultdict(set)
+        for span in self._spans:
+            for facility in span.held or ():
+                by_facility[facility].add(span.host)
+        return {facility: frozenset(hosts) for facility, hosts in by_facility.items()}
+
+    def without(self) -> dict[tuple[str, str], Shown]:
+        """By facility and host, since when a host that once held it is shown to be without it."""
+        last_held: dict[tuple[str, str], Shown] = {}
+        for span in self._spans:
+            for facility in span.held or ():
+                key = facility, span.host
+                last_held[key] = max(span.last, last_held.get(key, span.last))
+        gone = {key: last for key, last in last_held.items() if not self.words[key[1]].may_hold(key[0])}
+        since = {pair: self._next_known(*pair) for pair in {(host, last) for (_, host), last in gone.items()}}
+        return {(facility, host): since[host, last] for (facility, host), last in gone.items()}
+
+    @cached_property
+    def _spans(self) -> tuple[_Span, ...]:
+        spans = self._grouped()
+        at = type_coerce(holdings.c.at, BigInteger)
+        same = and_(
+            holdings.c.host == spans.c.host,
+            holdings.c.held.is_not_distinct_from(spans.c.held),
+            holdings.c.exact == spans.c.exact,
+        )
+        query = (
+            select(spans, at.label("moment"), entries.c.run)
+            .select_from(holdings)
+            .join(spans, same)
+            .join(entries, and_(entries.c.inventory == holdings.c.inventory, entries.c.number == holdings.c.number))
+            .where(holdings.c.inventory == self._mine, or_(at == spans.c.first, at == spans.c.last))
+            .order_by(holdings.c.number.desc())
+        )
+        shown: dict[_Sight, dict[int, Shown]] = defaultdict(dict)
+        ends: dict[_Sight, tuple[int, int]] = {}
+        for row in self._connection.execute(query):
+            key = row.host, row.held, row.exact
+            shown[key][row.moment] = Shown(moment(row.moment), row.run)
+            ends[key] = row.first, row.last
+        return tuple(
+            _Span(key[0], self._held(key[1]), key[2], shown[key][first], shown[key][last])
+            for key, (first, last) in ends.items()
+        )
+
+    def _grouped(self) -> Subquery:
+        at = type_coerce(holdings.c.at, BigInteger)
+        by = holdings.c.host, holdings.c.held, holdings.c.exact
+        query = select(*by, func.min(at).label("first"), func.max(at).label("last"))
+        return query.where(holdings.c.inventory == self._mine).group_by(*by).subquery()
+
+    def _held(self, digest: str | None) -> Mapping[str, str] | None:
+        return None if digest is None else self._sets.get(digest, _EMPTY)
+
+    @cached_property
+    def _sets(self) -> dict[str, dict[str, str]]:
+        sets: dict[str, dict[str, str]] = defaultdict(dict)
+        query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == self._mine)
+        for row in self._connection.execute(query):
+            if None in row:
+                raise TypeError("a set names facilities and their contents")
+            sets[row.digest][row.facility] = row.content
+        return dict(sets)
+
+    def _unfinished(self) -> Iterator[tuple[str, Shown]]:
+        """The hosts that runs were about to change of which no end is recorded, and when those began."""
+        ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
+        began = entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
+        query = select(entries.c.number, entries.c.content).where(entries.c.inventory == self._mine, *began)
+        for row in self._connection.execute(query.order_by(entries.c.number)):
+            recorded = recorded_of(cast("BegunContent", entry_content(row.content, row.number)), None)
+            yield from ((host, Shown(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
+
+    def _next_known(self, host: str, after: Shown) -> Shown:
+        """When a host was next seen whole after a moment; of two sights of one moment its last word is later."""
+        at = type_coerce(holdings.c.at, BigInteger)
+        query = (
+            select(at.label("moment"), entries.c.run)
+            .join(entries, and_(entries.c.inventory == holdings.c.inventory, entries.c.number == holdings.c.number))
+            .where(holdings.c.inventory == self._mine, holdings.c.host == host, holdings.c.exact)
+            .where(at > microseconds(after.at))
+            .order_by(at, holdings.c.number)
+            .limit(1)
+        )
+        row = self._connection.execute(query).first()
+        return Shown(moment(row.moment), row.run) if row else self.words[host].shown
+
+
+_COLUMNS: Final = ("province", "at", "number", "run", "paths", "marks", "causes", "seal")
+_SHOWN: Final = 63
+_POSSIBLE: Final = bytes(sorted(MARKS | {ABSENT}))
+_T = TypeVar("_T")
+
+
+@dataclass
+class ReadLooks:
+    """The looks that were asked for, by province.
+
+    Attributes:
+        damaged: the records that could not be read; from its moment on nobody knows what such a one saw.
+        unproved: how many are not proved by the vault's key, which is open.
+    """
+
+    tables: dict[str, LookTable] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+    unproved: int = 0
+
+    def by_path(self, of: Callable[[LookTable], Mapping[str, _T]]) -> ByPath[_T]:
+        """What is said of each path of each province."""
+        said: dict[str, _T] = {}
+        carriers: dict[str, str] = {}
+        for table in self.tables.values():
+            said |= of(table)
+            carriers |= zip(table.paths, table.carriers, strict=True)
+        return ByPath(said, sorted(self.damaged), self.unproved, carriers)
+
+
+def read_looks(
+    place: StatePlace,
+    prefix: str,
+    begin: datetime | None,
+    until: datetime | None,
+    *,
+    with_causes: bool = True,
+    newest: int | None = None,
+) -> ReadLooks:
+    """The looks at the paths whose names begin with a prefix, in a time; both of its ends are in it.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    database = open_database(place, create=False)
+    if database is None:
+        return ReadLooks()
+    with closing(database), database.reading() as connection:
+        if not has_table(connection, verdicts):
+            return ReadLooks()
+        query = _rows(place.inventory, prefix, begin, until)
+        if newest is not None:
+            query = query.where(verdicts.c.number <= newest)
+        return _looks(connection, place, query, prefix, with_causes=with_causes)
+
+
+def province_looks(
+    connection: Connection, place: StatePlace, province: str, begin: datetime, until: datetime
+) -> ReadLooks:
+    """The looks at a province's paths in a time, both of whose ends are in it, and not why; within a transaction."""
+    prefix = f"{province}/"
+    return _looks(connection, place, _rows(place.inventory, prefix, begin, until), prefix, with_causes=False)
+
+
+def _looks(
+    connection: Connection,
+    place: StatePlace,
+    query: Select[*tuple[object, ...]],
+    prefix: str,
+    *,
+    with_causes: bool,
+) -> ReadLooks:
+    looks = ReadLooks()
+    reader = _Reader(connection, place, looks, with_causes=with_causes)
+    for row in connection.execute(query):
+        reader.take(*row)
+    reader.finish(prefix)
+    return looks
+
+
+def _rows(inventory: str, prefix: str, begin: datetime | None, until: datetime | None) -> Select[*tuple[object, ...]]:
+    query = select(*(stored(verdicts.c[name]) for name in _COLUMNS)).where(verdicts.c.inventory == inventory)
+    province, slash, _ = prefix.partition("/")
+    if slash:
+        query = query.where(verdicts.c.province == province)
+    if begin is not None:
+        query = query.where(verdicts.c.at >= begin)
+    return query if until is None else query.where(verdicts.c.at <= until)
+
+
+class _Reader:
+    """Rows to sweeps, with care: a row that is not as it was recorded is named, and stands for not knowing."""
+
+    def __init__(self, connection: Connection, place: StatePlace, looks: ReadLooks, *, with_causes: bool) -> None:
+        self._connection, self._place, self._looks = connection, place, looks
+        self._with_causes = with_causes
+        self._listings: dict[str, Listing | None] = {}
+        self._sweeps: dict[str, list[Sweep]] = defaultdict(list)
+        self._lost: dict[str, list[int]] = defaultdict(list)
+
+    def take(self, province: object, at: object, number: object, *rest: object) -> None:
+        """Take one row as it is stored."""
+        try:
+            sweep = self._sweep(province, at, number, *rest)
+        except DAMAGE:
+            where = printable(province, _SHOWN) if isinstance(province, str) else "no province"
+            self._looks.damaged.append(f"{where}, entry {entry_name(number)}")
+            if isinstance(province, str) and isinstance(at, int):
+                self._lost[province].append(at)
+        else:
+            self._sweeps[str(province)].append(sweep)
+
+    def _sweep(self, *row: object) -> Sweep:
+        province, at, number, run, name, marks, causes, seal = row
+        if not (isinstance(province, str) and isinstance(name, str) and isinstance(run, str) and isinstance(seal, str)):
+            raise TypeError("texts were expected")
+        if not (isinstance(at, int) and isinstance(number, int)):
+            raise TypeError("whole numbers were expected")
+        marks, causes = row_bytes(marks), row_bytes(causes)
+        if self._place.keys.secret is not None:
+            packed = PackedProvince(province, name, marks, causes)
+            self._prove(seal, seal_message(self._place.inventory, packed, run, number, at))
+        listing = self._listing(name)
+        plane = plane_of(marks, len(listing.paths))
+        if plane.translate(None, _POSSIBLE):
+            raise ValueError("no look has such a mark")
+        if not self._with_causes:
+            return Sweep(at, run, listing, plane, b"")
+        return Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths)))
+
+    def _prove(self, seal: str, message: str) -> None:
+        verdict = self._place.keys.judge_seal(seal, message)
+        if verdict is SealVerdict.FALSE:
+            raise ValueError("its seal is false")
+        self._looks.unproved += verdict is not SealVerdict.GENUINE
+
+    def _listing(self, name: str) -> Listing:
+        if name not in self._listings:
+            self._listings[name] = read_listing(self._connection, self._place.inventory, name)
+        listing = self._listings[name]
+        if listing is None:
+            raise LookupError("its list of paths is gone")
+        return listing
+
+    def finish(self, prefix: str) -> None:
+        """Put the looks of each province together."""
+        for province in sorted(self._sweeps, key=lambda name: f"{name}/"):
+            sweeps = self._sweeps[province]
+            newest = max(sweeps, key=lambda sweep: (sweep.at, sweep.order)).listing
+            sweeps += [_unread(at, newest) for at in self._lost[province]]
+            self._looks.tables[province] = table_of(sweeps, prefix, with_causes=self._with_causes)
+
+
+def _unread(at: int, listing: Listing) -> Sweep:
+    width = len(listing.paths)
+    return Sweep(at, "", listing, bytes([mark_of(UNREAD)]) * width, b"\1" * width, ("", UNREAD.cause))
+
+
+def row_bytes(value: object) -> bytes:
+    """What a column of bytes has.
+
+    Raises:
+        TypeError: it has something else.
+    """
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, memoryview):
+        return bytes(value)
+    raise TypeError("bytes were expected")

@@ -1,0 +1,297 @@
+"""The history of one inventory: entries are added, never changed, and each is chained to the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy import Connection, func, insert, select
+
+from provisioner.record.chain import ChainReport, checked
+from provisioner.record.database import Database, Entry, append, head_at, heads_of, made_database, open_database
+from provisioner.record.entries import (
+    BegunContent,
+    EndedContent,
+    Ending,
+    EntryKind,
+    Holding,
+    Recorded,
+    Run,
+    begun_content,
+    ended_content,
+    recorded_of,
+)
+from provisioner.record.event_log import Event, add_step
+from provisioner.record.evidence_query import PRE_SHARED, TO_PUSH, evidence, keys_drawn, package_records
+from provisioner.record.heads import remember, remembered
+from provisioner.record.leases import take_epochs
+from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence
+from provisioner.record.lifecycle.site_packages import PackageRecord
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import Head
+from provisioner.record.tables import (
+    DAMAGE,
+    DamagedRecordError,
+    checks,
+    documents,
+    entries,
+    entry_content,
+    entry_name,
+    held,
+    holdings,
+    plain_object,
+    stored,
+    unpacked,
+)
+from provisioner.record.verdict_rows import keep_sweep, pack_sweep, packed_document
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRuns:
+    """The runs that can be read, the one that began last first, and the entries that cannot."""
+
+    runs: tuple[Recorded, ...]
+    damaged: tuple[str, ...] = ()
+
+
+class History:
+    """The history of one inventory.
+
+    Every method raises `StateError` where the database does not answer, and `DamagedRecordError`, which is one, where
+    a row is not as rows are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.place = database.place
+        self._mine = database.place.inventory
+
+    def close(self) -> None:
+        """Return the connections."""
+        self._database.close()
+
+    def begin(self, run: Run, hosts: Iterable[str], intent: str = "", first: Event | None = None) -> Head:
+        """Record that a run begins, which hosts it is about to change, and a hash of how: the entry as others keep it.
+
+        Args:
+            run: the run.
+            hosts: the hosts.
+            intent: the hash.
+            first: the first step of its journal: both are there, or neither.
+
+        Raises:
+            StateError: it cannot be recorded; then nothing may be changed.
+        """
+        with self._database.writing() as connection:
+            content = begun_content(run, hosts, intent)
+            lost = self._lost(connection)
+            head = append(connection, self.place, Entry(run, EntryKind.BEGUN, run.started, content))
+            if first is not None:
+                add_step(connection, self.place, run.id, first)
+        return self._remembered(head, lost)
+
+    def end(self, run: Run, ending: Ending) -> Head:
+        """Record what became of a run, all of it or nothing: the entry as others keep it."""
+        with self._database.writing() as connection:
+            sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
+            document = None if ending.document is None else packed_document(ending.document)
+            content = ended_content(run, ending, sweep.digest, document.digest if document else None)
+            lost = self._lost(connection)
+            head = append(connection, self.place, Entry(run, EntryKind.ENDED, ending.finished, content))
+            keep_sweep(connection, self.place, head.number, sweep)
+            own = {"inventory": self._mine, "number": head.number}
+            if document is not None:
+                row = {"inventory": self._mine, "run": run.id, "packed": document.packed}
+                connection.execute(insert(documents).values(**row))
+            if ending.checks:
+                names = ("facility", "relay", "content", "at", "pulled", "checked", "proved")
+                rows = [own | {name: getattr(check, name) for name in names} for check in ending.checks]
+                connection.execute(insert(checks), rows)
+            for holding in ending.holdings:
+                self._keep(connection, holding)
+                columns = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
+                connection.execute(insert(holdings).values(**own, **columns))
+        return self._remembered(head, lost)
+
+    def take_epochs(self, run: str, seen: Mapping[str, int], at: datetime) -> dict[str, int]:
+        """Take the epochs of hosts for a run that is about to change them (`history.epochs`).
+
+        Raises:
+            StateError: they cannot be taken; then nothing may be changed.
+        """
+        with self._database.writing() as connection:
+            return take_epochs(connection, self._mine, run, seen, at)
+
+    def _lost(self, connection: Connection) -> Head | None:
+        last = remembered(self.place)
+        try:
+            return last if last is not None and head_at(connection, self._mine, last.number) != last else None
+        except DAMAGE:
+            return last
+
+    def _remembered(self, head: Head, lost: Head | None) -> Head:
+        """Remember an entry; one that the record lost stays remembered until a person has seen to it."""
+        if lost is None:
+            remember(self.place, head)
+        return head
+
+    def _keep(self, connection: Connection, holding: Holding) -> None:
+        """Keep what a host holds, unless it is there already: night after night it is the same."""
+        own = {"inventory": self._mine, "digest": holding.held_digest}
+        there = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.held_digest)
+        if holding.held and connection.execute(there.limit(1)).first() is None:
+            rows = [own | {"facility": facility, "content": content} for facility, content in holding.held.items()]
+            connection.execute(insert(held), rows)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
+        """The runs, the one that began last first; `limit` takes only so many of the latest entries' runs.
+
+        Raises:
+            DamagedRecordError: an entry of them cannot be read; it is named.
+        """
+        past = self.past(limit)
+        if past.damaged:
+            raise DamagedRecordError(f"the history in {self.place.shown} is damaged: {_entries(past.damaged)}")
+        return past.runs
+
+    def past(self, limit: int | None = None) -> ReadRuns:
+        """The same, as far as they can be read."""
+        latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
+        latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
+        own = entries.c.inventory == self._mine, entries.c.run.in_(latest)
+        query = select(stored(entries.c.number), stored(entries.c.content)).where(*own)
+        begun: dict[str, BegunContent] = {}
+        ended: dict[str, EndedContent] = {}
+        damaged: list[object] = []
+        with self._database.reading() as connection:
+            for number, raw in connection.execute(query):
+                try:
+                    content = entry_content(raw, number)
+                except DAMAGE:
+                    damaged.append(number)
+                    continue
+                if content["step"] == EntryKind.BEGUN:
+                    begun[content["run"]] = cast("BegunContent", content)
+                else:
+                    ended[content["run"]] = cast("EndedContent", content)
+        runs = (recorded_of(begun.get(run), ended.get(run)) for run in begun.keys() | ended.keys())
+        ordered = sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True)
+        return ReadRuns(tuple(ordered), tuple(entry_name(number) for number in damaged))
+
+    def changing(self, since: datetime) -> tuple[Recorded, ...]:
+        """The runs that change hosts and have not ended, or ended at a moment or later; what is damaged is left out."""
+        own = entries.c.inventory == self._mine
+        over = select(entries.c.run).where(own, entries.c.step == EntryKind.ENDED.value, entries.c.at < since)
+        query = select(stored(entries.c.number), stored(entries.c.content))
+        query = query.where(own, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(over))
+        runs: list[Recorded] = []
+        with self._database.reading() as connection:
+            for number, raw in connection.execute(query):
+                try:
+                    runs.append(recorded_of(cast("BegunContent", entry_content(raw, number)), None))
+                except DAMAGE:
+                    continue
+        return tuple(runs)
+
+    def document(self, run: str) -> dict[str, object] | None:
+        """The JSON document that a run left, or None.
+
+        Raises:
+            DamagedRecordError: there is one, and it cannot be read.
+        """
+        packed = stored(documents.c.packed)
+        query = select(packed).where(documents.c.inventory == self._mine, documents.c.run == run)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        try:
+            return None if row is None else plain_object(unpacked(row[0]))
+        except DAMAGE:
+            message = f"the history in {self.place.shown} is damaged: the document of run {run} cannot be read"
+            raise DamagedRecordError(message, object=run) from None
+
+    def head_of(self, run: str) -> Head | None:
+        """The entry with which a run began, as others keep it; None where there is none."""
+        step = entries.c.step == EntryKind.BEGUN.value
+        query = select(entries.c.number).where(entries.c.inventory == self._mine, entries.c.run == run, step)
+        with self._database.reading() as connection:
+            number = connection.scalar(query)
+            return None if number is None else head_at(connection, self._mine, number)
+
+    def lost(self) -> Head | None:
+        """The newest entry that this machine wrote, where the record does not have it any more."""
+        with self._database.reading() as connection:
+            return self._lost(connection)
+
+    def heads(self) -> dict[int, Head]:
+        """Every entry as others keep it, by its number; those whose number is none are left out."""
+        with self._database.reading() as connection:
+            return heads_of(connection, self._mine)
+
+    def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
+        """All that the runs showed.
+
+        Args:
+            acceptance: how much later a facility has to be up again to be accepted.
+        """
+        with self._database.reading() as connection:
+            return evidence(connection, self._mine, acceptance)
+
+    def packages(self) -> Mapping[str, PackageRecord]:
+        """What is recorded of sites' packages, by facility.
+
+        Raises:
+            DamagedRecordError: a run of them cannot be read; it is named.
+        """
+        with self._database.reading() as connection:
+            records, damaged = package_records(connection, self._mine)
+        if damaged:
+            message = f"the history in {self.place.shown} is damaged: run {damaged[0]} cannot be read"
+            raise DamagedRecordError(message, object=damaged[0])
+        return records
+
+    def psks_drawn(self) -> Mapping[str, datetime]:
+        """By facility, when the pre-shared key that it has was drawn, as far as it was recorded."""
+        with self._database.reading() as connection:
+            return keys_drawn(connection, self._mine, PRE_SHARED)
+
+    def publish_keys_drawn(self) -> Mapping[str, datetime]:
+        """By facility, when the key of the logins by which it pushes was drawn, as far as it was recorded."""
+        with self._database.reading() as connection:
+            return keys_drawn(connection, self._mine, TO_PUSH)
+
+    def verify_chain(self) -> ChainReport:
+        """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""
+        with self._database.reading() as connection:
+            return checked(connection, self.place)
+
+
+def _entries(names: tuple[str, ...]) -> str:
+    more = len(names) - _NAMED
+    named = ", ".join(names[:_NAMED])
+    return f"entry {named} cannot be read" + (f", and {more} more" if more > 0 else "")
+
+
+def open_history(place: StatePlace) -> History:
+    """Open the history of a place to record runs in it; what is missing is made.
+
+    Raises:
+        StateError: it cannot be opened.
+    """
+    database = made_database(place)
+    return History(database)
+
+
+def find_history(place: StatePlace) -> History | None:
+    """Open the history of a place to read it; None where no run was ever recorded there.
+
+    Raises:
+        StateError: there is one, and it cannot be opened.
+    """
+    database = open_database(place, create=False)
+    return History(database) if database else None

@@ -1,0 +1,445 @@
+"""The tables of the history. Rows are only ever added; a chain of hashes over `entries` covers the other tables.
+
+`events` is where the journal of a running apply goes, step by step and host by host, in the order of `sequence`; the
+`ended` entry of a run is the one that vouches for it. `seals` came later: entries from before have none there, and a
+database without the table is made whole by the first that records in it. `path_memories`, later still, is no record and
+no part of the chain: a row is what the next verification needs to know of a path, and is replaced by it. Rows of
+`view_references` are added when a person accepts what cameras show, and name the run that says who did.
+
+`verdicts` is what is asked most, and is laid out for it: a row has what one run saw of a whole province, two bytes a
+path (`availability.kept`), in the order of the list in `path_lists` that it names; the `ended` entry vouches for it.
+
+Rows as they come back from the database, read with care. Pure.
+
+Who can write the database's file can put anything in any column. What cannot be read is a damaged row of the record,
+and no defect of this program.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn, TypeGuard, TypeVar, cast
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    type_coerce,
+)
+from sqlalchemy.types import NullType, TypeEngine
+
+from provisioner.base.errors import StateError
+from provisioner.record.entries import BegunContent, EndedContent, EntryKind, Operation, canonical
+
+# An entry names its hosts and a hash or two; a document has every path of a country.
+LARGEST_ENTRY = 16 * 2**20
+LARGEST_DOCUMENT = 256 * 2**20
+
+# What reading a row that was tampered with may raise, wherever it is taken apart.
+DAMAGE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error)
+
+_HINT = "see all that is wrong: provisioner history verify; keep a copy of this database, and take a backup of before"
+_LONGEST_NAME = 63
+_TEXTS = ("run", "step", "at", "operation", "started", "plan", "tool")
+
+
+class DamagedRecordError(StateError):
+    """A row of the record cannot be read."""
+
+    def __init__(self, message: str, *, object: str = "") -> None:  # noqa: A002 (the documents' own word)
+        super().__init__(message, hint=_HINT, object=object)
+
+
+def entry_name(number: object) -> str:
+    """An entry's number for people, whatever stands there."""
+    return str(number) if isinstance(number, int) else "of no number"
+
+
+def entry_content(text: object, number: object) -> BegunContent | EndedContent:
+    """What an entry says.
+
+    Raises:
+        ValueError: it is not as entries are, or not the one of its number.
+    """
+    if not isinstance(text, str) or len(text) > LARGEST_ENTRY:
+        raise ValueError("an entry's content is a text, and no endless one")
+    content = plain_object(text)
+    if content["number"] != number or not isinstance(number, int):
+        raise ValueError("an entry says which it is")
+    of = content["inventory"]
+    if not _are_texts(*(content[name] for name in _TEXTS)) or not isinstance(of, dict):
+        raise ValueError("an entry says what it is of in texts")
+    if not _are_texts(of["commit"], of["digest"], *_items(content["who"])) or not _is_texts(content["limit"]):
+        raise ValueError("an entry says who and what in texts")
+    if not str(content["run"]).isprintable() or len(str(content["run"])) > _LONGEST_NAME:
+        raise ValueError("a run's id is a word")
+    Operation(str(content["operation"]))
+    _moment(content["started"]), _moment(content["at"])
+    if EntryKind(str(content["step"])) is EntryKind.BEGUN:
+        if not _is_texts(content["hosts"]):
+            raise ValueError("hosts are texts")
+    elif not _are_texts(content["outcome"], content["checks"], *([content["document"]] if content["document"] else [])):
+        raise ValueError("an ending says what became of the run in texts")
+    return cast("BegunContent | EndedContent", content)
+
+
+def plain_object(text: str | bytes) -> dict[str, object]:
+    """A JSON object that can be written again.
+
+    Raises:
+        ValueError, RecursionError: it is none: a number that is none, half of a character, nested without end.
+    """
+    value = json.loads(text, parse_constant=_refuse)
+    if not isinstance(value, dict):
+        raise TypeError("it is no object")
+    canonical(value).encode()
+    return value
+
+
+def unpacked(packed: object) -> str:
+    """A packed document's text.
+
+    Raises:
+        ValueError, zlib.error: it is not packed as documents are, or never ends.
+    """
+    if isinstance(packed, memoryview):
+        packed = bytes(packed)
+    if not isinstance(packed, bytes):
+        raise TypeError("a packed document is bytes")
+    machine = zlib.decompressobj()
+    text = machine.decompress(packed, LARGEST_DOCUMENT)
+    if not machine.eof or machine.unused_data:
+        raise ValueError("a packed document ends where its bytes end")
+    return text.decode()
+
+
+def _refuse(_text: str) -> NoReturn:
+    raise ValueError("no number of ours is infinite")
+
+
+def _moment(text: object) -> datetime:
+    moment = datetime.fromisoformat(str(text))
+    if moment.tzinfo is None:
+        raise ValueError("a moment has a zone")
+    return moment
+
+
+def _are_texts(*values: object) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _is_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and _are_texts(*value)
+
+
+def _items(value: object) -> list[object]:
+    if not isinstance(value, Mapping):
+        raise TypeError("it is no object")
+    return [*value.keys(), *value.values()]
+
+
+SCHEMA = 1
+PRUNED_SCHEMA = 2
+"""The version of a database that something left (`history.retention`)."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as the tables have it."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(whole: int) -> datetime:
+    """The moment that the tables mean; what is no whole number raises TypeError."""
+    if not isinstance(whole, int) or isinstance(whole, bool):
+        raise TypeError("a moment is a whole number")
+    return _EPOCH + whole * _MICROSECOND
+
+
+class MomentColumn(TypeDecorator[datetime]):
+    """A moment with its zone, kept as whole microseconds since 1970: exact, ordered, and the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Write one; a moment without a zone raises TypeError."""
+        return None if value is None else microseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Read one, in UTC."""
+        return None if value is None else moment(value)
+
+
+class TextColumn(TypeDecorator[str]):
+    """A text that is one: SQLite keeps anything in any column."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Read one; anything else raises TypeError."""
+        if value is not None and not isinstance(value, str):
+            raise TypeError("a text was expected")
+        if value is not None and not self.is_one(value):
+            raise ValueError("a text was expected that can be shown")
+        return value
+
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Whether a text is an id or a hash: what is shown of rows writes to no terminal."""
+        return text.isprintable()
+
+
+class _LongText(TextColumn):
+    """A text of any length, with anything in it; its readers take it apart."""
+
+    impl = Text
+    cache_ok = True
+
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Any text is."""
+        return isinstance(text, str)
+
+
+class NumberColumn(TypeDecorator[int]):
+    """A whole number that is one."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_result_value(self, value: object, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Read one; anything else raises TypeError."""
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise TypeError("a whole number was expected")
+
+
+class CountColumn(NumberColumn):
+    """A small whole number."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
+        """The type that the database has for it."""
+        return dialect.type_descriptor(Integer())
+
+
+_Value = TypeVar("_Value")
+
+
+def stored(column: ColumnElement[_Value]) -> ColumnElement[object]:
+    """A column as it is stored: what was tampered with is taken for nothing that it should be."""
+    return type_coerce(column, cast("TypeEngine[object]", NullType()))
+
+
+metadata = MetaData()
+
+schema = Table("provisioner_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+migrations = Table("provisioner_migrations", metadata, Column("version_num", String(32), primary_key=True))
+"""Alembic's: the revision of these tables (`history.schema_revision`)."""
+
+entries = Table(
+    "provisioner_entries",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("run", TextColumn(63), nullable=False),
+    Column("step", TextColumn(15), nullable=False),
+    Column("operation", TextColumn(31), nullable=False),
+    Column("at", MomentColumn, nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("previous", TextColumn(71), nullable=False),
+    Column("hash", TextColumn(71), nullable=False),
+    UniqueConstraint("inventory", "run", "step", name="provisioner_entries_once"),
+    UniqueConstraint("inventory", "previous", name="provisioner_entries_one_chain"),
+)
+
+seals = Table(
+    "provisioner_seals",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("seal", _LongText, nullable=False),
+    Column("signature", _LongText, nullable=False),
+)
+
+documents = Table(
+    "provisioner_documents",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("run", TextColumn(63), primary_key=True),
+    Column("packed", LargeBinary, nullable=False),
+)
+
+checks = Table(
+    "provisioner_checks",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("facility", TextColumn(63), primary_key=True),
+    Column("relay", TextColumn(63), primary_key=True),
+    Column("content", TextColumn(71), nullable=False),
+    Column("at", MomentColumn, nullable=False),
+    Column("pulled", CountColumn, nullable=False),
+    Column("checked", CountColumn, nullable=False),
+    Column("proved", CountColumn, nullable=False),
+    Index("provisioner_checks_by_content", "inventory", "facility", "content", "at", "pulled", "proved", "number"),
+    Index("provisioner_checks_by_relay", "inventory", "facility", "relay", "number"),
+)
+
+holdings = Table(
+    "provisioner_holdings",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("host", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("at", MomentColumn, nullable=False),
+    Column("held", TextColumn(71)),
+    Column("exact", Boolean, nullable=False),
+)
+
+held = Table(
+    "provisioner_held",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("digest", TextColumn(71), primary_key=True),
+    Column("facility", TextColumn(63), primary_key=True),
+    Column("content", TextColumn(71), nullable=False),
+)
+
+path_memories = Table(
+    "provisioner_path_memories",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("path", TextColumn(255), primary_key=True),
+    Column("at", MomentColumn, nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("seal", _LongText, nullable=False),
+)
+
+view_references = Table(
+    "provisioner_view_references",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("path", TextColumn(255), nullable=False),
+    Column("at", MomentColumn, nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("seal", _LongText, nullable=False),
+    Index("provisioner_view_references_by_path", "inventory", "path", "number"),
+)
+
+path_lists = Table(
+    "provisioner_path_lists",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("digest", TextColumn(71), primary_key=True),
+    Column("packed", LargeBinary, nullable=False),
+)
+
+verdicts = Table(
+    "provisioner_verdicts",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("province", TextColumn(63), primary_key=True),
+    Column("at", MomentColumn, primary_key=True, autoincrement=False),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("run", TextColumn(63), nullable=False),
+    Column("paths", TextColumn(71), nullable=False),
+    Column("marks", LargeBinary, nullable=False),
+    Column("causes", LargeBinary, nullable=False),
+    Column("seal", _LongText, nullable=False),
+    Index("provisioner_verdicts_by_entry", "inventory", "number"),
+)
+
+month_sums = Table(
+    "provisioner_month_sums",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("province", TextColumn(63), primary_key=True),
+    Column("begin", MomentColumn, primary_key=True, autoincrement=False),
+    Column("until", MomentColumn, nullable=False),
+    Column("since", MomentColumn, nullable=False),
+    Column("rows", NumberColumn, nullable=False),
+    Column("newest", NumberColumn, nullable=False),
+    Column("of", TextColumn(71), nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    Column("seal", _LongText, nullable=False),
+)
+"""What the rows of a province's month in `verdicts` come to. No record: it is made of them again at any time."""
+
+events = Table(
+    "provisioner_events",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("run", TextColumn(63), primary_key=True),
+    Column("sequence", NumberColumn, primary_key=True, autoincrement=False),
+    Column("at", MomentColumn, nullable=False),
+    Column("host", TextColumn(63), nullable=False),
+    Column("step", TextColumn(63), nullable=False),
+    Column("before", _LongText),
+    Column("after", _LongText),
+)
+
+notices = Table(
+    "provisioner_notices",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("receiver", TextColumn(63), primary_key=True),
+    Column("at", MomentColumn, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    Column("seal", _LongText, nullable=False),
+)
+"""What each receiver was told last; no record, and replaced by the next notice that it takes."""
+
+leases = Table(
+    "provisioner_leases",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("name", TextColumn(63), primary_key=True),
+    Column("content", _LongText, nullable=False),
+)
+"""Who says to hold a lease of a server's; that it is held, a lock of the server's says."""
+
+commit_states = Table(
+    "provisioner_commit_states",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("revision", TextColumn(64), primary_key=True),
+    Column("at", MomentColumn, nullable=False),
+    Column("by_itself", Boolean, nullable=False),
+    Column("content", _LongText, nullable=False),
+)
+"""What became of each commit that an agent followed; no record, and replaced by the next word on it.
+
+`by_itself` is of those that were reached, and not with a newer one: the last of them is asked for.
+"""
+
+host_epochs = Table(
+    "provisioner_host_epochs",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("host", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, nullable=False),
+    Column("run", TextColumn(63), nullable=False),
+    Column("at", MomentColumn, nullable=False),
+)
+"""How often a run has begun to change a host, and the last that did: a host takes no run with a lower number."""

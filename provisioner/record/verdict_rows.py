@@ -1,0 +1,297 @@
+"""The verdicts of a run as rows: one a province, packed, named in the run's entry and sealed each by itself.
+
+A run's document as it is stored: one pass makes its hash and its packed text, of which no more is there at a time.
+
+Imports nothing that is not pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from operator import lt
+from typing import Final, NamedTuple
+
+import orjson
+from sqlalchemy import Connection, insert, select
+
+from provisioner.base.text import canonical_json, canonical_parts
+from provisioner.record.availability.verdict_table import ABSENT, Listing, SweptPaths, mark_of
+from provisioner.record.database import has_table
+from provisioner.record.entries import canonical, digest, moment_text
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import RecordKeys, SealVerdict
+from provisioner.record.tables import DAMAGE, microseconds, path_lists, stored, unpacked, verdicts
+
+
+class PackedDocument(NamedTuple):
+    """A document, packed.
+
+    Attributes:
+        digest: the hash of its canonical text, as an entry names it.
+    """
+
+    digest: str
+    packed: bytes
+
+
+def packed_document(document: Mapping[str, object]) -> PackedDocument:
+    """Pack a document, which may have a long list at its top."""
+    hashed, machine, packed = hashlib.sha256(), zlib.compressobj(), bytearray()
+    for part in canonical_parts(document):
+        text = part.encode()
+        hashed.update(text)
+        packed += machine.compress(text)
+    packed += machine.flush()
+    return PackedDocument(f"sha256:{hashed.hexdigest()}", bytes(packed))
+
+
+LONGEST_PLANE: Final = 2**24
+PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
+_WORDS: Final = 256
+_BETWEEN: Final = "\t"
+_NO_HASH: Final = "no hash"
+_HEADS: Final = 1_000
+"""So many are kept at hand: nights differ by the order in which causes were first met."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedProvince:
+    """What a run saw of a province, as it is stored.
+
+    Attributes:
+        listing: the digest of the list of its paths.
+    """
+
+    province: str
+    listing: str
+    marks: bytes
+    causes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSweep:
+    """What a run saw, as it is stored.
+
+    Attributes:
+        lists: the texts of the lists that are not stored yet, by their digests.
+    """
+
+    run: str
+    at: datetime
+    provinces: tuple[PackedProvince, ...] = ()
+    lists: Mapping[str, str] | None = None
+
+    @property
+    def digest(self) -> str:
+        """The hash that the run's entry names; empty where nothing is kept."""
+        return sweep_digest(self.run, self.at, self.provinces) if self.provinces else ""
+
+
+def sweep_digest(run: str, at: datetime, provinces: tuple[PackedProvince, ...]) -> str:
+    """The hash of what a run saw, in whatever order its provinces come."""
+    rows = sorted([p.province, p.listing, _sha(p.marks), _sha(p.causes)] for p in provinces)
+    return digest(canonical([run, moment_text(at), rows]))
+
+
+def seal_message(inventory: str, province: PackedProvince, run: str, number: int, at: int) -> str:
+    """What is sealed of a row: whose it is, of which run and moment, and all that it says."""
+    planes = _sha(province.marks), _sha(province.causes)
+    # The same bytes as `canonical`, of which a year has some twenty thousand to be held against their seals.
+    return canonical_json(
+        ["verdicts", inventory, province.province, number, run, at, province.listing, *planes]
+    ).decode()
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def pack_sweep(
+    connection: Connection, place: StatePlace, run: str, at: datetime, swept: SweptPaths | None
+) -> PackedSweep:
+    """What a run saw as rows, province by province; nothing is written."""
+    if swept is None:
+        return PackedSweep(run, at)
+    by_province: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in sorted(swept.carriers.keys() | swept.verdicts.keys()):
+        by_province[path.partition("/")[0]][path] = swept.carriers.get(path, "")
+    provinces, lists = [], {}
+    for province, carriers in sorted(by_province.items()):
+        listing = carriers if swept.whole else _with_others(connection, place, province, carriers)
+        text = "\n".join(f"{path}{_BETWEEN}{carrier}" for path, carrier in sorted(listing.items()))
+        lists[digest(text)] = text
+        provinces.append(_packed(province, digest(text), sorted(listing), swept))
+    return PackedSweep(run, at, tuple(provinces), _not_stored(connection, place, lists))
+
+
+def _with_others(connection: Connection, place: StatePlace, province: str, own: Mapping[str, str]) -> dict[str, str]:
+    """The paths that a run knew, and those that the latest one before knew beside them."""
+    mine = verdicts.c.inventory == place.inventory, verdicts.c.province == province
+    latest = select(stored(verdicts.c.paths)).where(*mine).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
+    name = connection.scalar(latest.limit(1))
+    before = read_listing(connection, place.inventory, name) if isinstance(name, str) else None
+    others = dict(zip(before.paths, before.carriers, strict=True)) if before else {}
+    return others | dict(own)
+
+
+def _packed(province: str, listing: str, paths: list[str], swept: SweptPaths) -> PackedProvince:
+    words: dict[str, int] = {"": 0}
+    marks, causes = bytearray(), bytearray()
+    for path in paths:
+        kept = swept.verdicts.get(path)
+        marks.append(ABSENT if kept is None else mark_of(kept))
+        causes.append(words.setdefault(kept.cause, len(words)) if kept else 0)
+    head = orjson.dumps(list(words)) + b"\n"
+    return PackedProvince(province, listing, zlib.compress(bytes(marks), 9), zlib.compress(head + bytes(causes), 9))
+
+
+def _not_stored(connection: Connection, place: StatePlace, lists: Mapping[str, str]) -> dict[str, str]:
+    there = select(stored(path_lists.c.digest)).where(path_lists.c.inventory == place.inventory)
+    known = set(connection.scalars(there.where(path_lists.c.digest.in_(sorted(lists)))))
+    return {name: text for name, text in lists.items() if name not in known}
+
+
+def keep_sweep(connection: Connection, place: StatePlace, number: int, sweep: PackedSweep) -> None:
+    """Write the rows of a run's entry."""
+    own = {"inventory": place.inventory}
+    if sweep.lists:
+        packed = [own | {"digest": name, "packed": zlib.compress(t.encode(), 9)} for name, t in sweep.lists.items()]
+        connection.execute(insert(path_lists), packed)
+    rows = []
+    for one in sweep.provinces:
+        seal = place.keys.seal(seal_message(place.inventory, one, sweep.run, number, microseconds(sweep.at)))
+        columns = {"province": one.province, "at": sweep.at, "number": number, "run": sweep.run, "paths": one.listing}
+        rows.append(own | columns | {"marks": one.marks, "causes": one.causes, "seal": seal})
+    if rows:
+        connection.execute(insert(verdicts), rows)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read_listing(connection: Connection, inventory: str, name: str) -> Listing | None:
+    """A list of paths by its digest; None where it is not there as it was stored."""
+    mine = path_lists.c.inventory == inventory, path_lists.c.digest == name
+    try:
+        text = unpacked(connection.scalar(select(stored(path_lists.c.packed)).where(*mine)))
+    except DAMAGE:
+        return None
+    return listing_of(text) if digest(text) == name else None
+
+
+def listing_of(text: str) -> Listing | None:
+    """The list in a text; None where it is none."""
+    paths, between, carriers = zip(*(line.partition(_BETWEEN) for line in text.split("\n")), strict=True)
+    is_one = "" not in between and all(map(lt, paths, paths[1:]))
+    return Listing(paths, carriers) if is_one else None
+
+
+def plane_of(packed: bytes, length: int) -> bytes:
+    """A packed plane's bytes.
+
+    Raises:
+        ValueError, zlib.error: it is none of that length.
+    """
+    plane = inflated(packed, length)
+    if len(plane) != length:
+        raise ValueError("a plane has a byte for each path")
+    return plane
+
+
+def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
+    """The plane of causes, and the words that its bytes are the places of.
+
+    Raises:
+        ValueError, TypeError, zlib.error: it is none of that length.
+    """
+    head, _, plane = inflated(packed, length + LONGEST_PLANE).partition(b"\n")
+    words, places = _words_of(head)
+    if len(plane) != length or plane.translate(None, places):
+        raise ValueError("a plane has a byte for each path")
+    return plane, words
+
+
+@lru_cache(_HEADS)
+def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
+    """The words in the head of a plane of causes, and the bytes that it may have for them."""
+    words = orjson.loads(head)
+    if not isinstance(words, list) or not 0 < len(words) <= _WORDS or not all(isinstance(w, str) for w in words):
+        raise ValueError("causes are words")
+    return tuple(words), bytes(range(len(words)))
+
+
+def inflated(packed: bytes, most: int) -> bytes:
+    """Packed bytes, which are no more than so many.
+
+    Raises:
+        ValueError, zlib.error: they are more, or not packed so.
+    """
+    machine = zlib.decompressobj()
+    plane = machine.decompress(packed, most + 1)
+    if not machine.eof or machine.unused_data:
+        raise ValueError("a plane ends where its bytes end")
+    return plane
+
+
+class PathLists:
+    """Which lists of paths are there as they were stored; each is read once."""
+
+    def __init__(self, connection: Connection, inventory: str) -> None:
+        self._connection, self._inventory = connection, inventory
+        self._whole: dict[str, bool] = {}
+
+    def are_whole(self, names: Iterable[str]) -> bool:
+        """Whether all of some lists are."""
+        for name in names:
+            if name not in self._whole:
+                self._whole[name] = read_listing(self._connection, self._inventory, name) is not None
+        return all(self._whole[name] for name in names)
+
+
+def kept_digest(connection: Connection, inventory: str, number: int, lists: PathLists) -> str:
+    """The hash of what an entry's rows keep, as the entry has to name it; empty where there are none.
+
+    Rows that are not of one run, or whose lists of paths are not there as they were stored, have another hash.
+
+    Raises:
+        TypeError, ValueError: a row of them is not as rows are.
+    """
+    if not has_table(connection, verdicts):
+        return ""
+    names = ("run", "at", "province", "paths", "marks", "causes")
+    query = select(*(verdicts.c[name] for name in names))
+    rows = connection.execute(query.where(verdicts.c.inventory == inventory, verdicts.c.number == number)).all()
+    if not rows:
+        return ""
+    runs = {(row.run, row.at) for row in rows}
+    if len(runs) > 1 or not lists.are_whole({row.paths for row in rows}):
+        return _NO_HASH
+    packed = (PackedProvince(row.province, row.paths, bytes(row.marks), bytes(row.causes)) for row in rows)
+    return sweep_digest(*runs.pop(), tuple(packed))
+
+
+def row_seals(connection: Connection, inventory: str, number: int, keys: RecordKeys) -> frozenset[SealVerdict]:
+    """What the seals of an entry's rows prove.
+
+    Raises:
+        TypeError, ValueError: a row of them is not as rows are.
+    """
+    if not has_table(connection, verdicts):
+        return frozenset()
+    names = ("run", "province", "paths", "marks", "causes", "seal")
+    query = select(stored(verdicts.c.at).label("moment"), *(verdicts.c[name] for name in names))
+    proved = set()
+    for row in connection.execute(query.where(verdicts.c.inventory == inventory, verdicts.c.number == number)):
+        packed = PackedProvince(row.province, row.paths, bytes(row.marks), bytes(row.causes))
+        proved.add(keys.judge_seal(row.seal, seal_message(inventory, packed, row.run, number, row.moment)))
+    return frozenset(proved)

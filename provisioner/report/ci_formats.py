@@ -1,0 +1,323 @@
+"""A verification as JUnit XML, which pipelines show beside their tests: a case a path, a suite a facility. Pure.
+
+What fails there is what makes the command end with 1, by the same `--fail-on`: a path that was checked and is not good
+enough is a failure, one of which nobody knows is an error, and what nobody asked for, is in a maintenance window or is
+let pass is skipped. Only what is up has passed.
+
+Where a problem is for a forge, and what makes it the same one in another run. Pure.
+
+Problems as a Code Quality report, which GitLab shows in a merge request's changes. Pure.
+
+The fields are those that GitLab reads (docs.gitlab.com, "Code Quality report format"): `description`, `check_name`,
+`fingerprint`, `severity` and `location`. It tells reports of two branches apart by the fingerprint.
+
+Problems as a SARIF 2.1.0 log (OASIS), which merge requests show beside the lines that they are about. Pure.
+
+JUnit XML: cases in suites, as pipelines show them beside their tests. Pure.
+
+The elements and attributes are those that GitLab and Jenkins read (Jenkins' xunit `junit-10.xsd`).
+
+Problems as JUnit XML, which pipelines show beside their tests: a case a problem, a suite a file. Pure.
+
+What fails there is what makes `validate` end with 3: an error is a failure, a warning is skipped. An inventory without
+errors is one case that has passed, so that a report that is missing is not taken for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
+
+from provisioner.base.errors import Problem, Severity
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.text import Document, local_iso, local_time, printable
+from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
+from provisioner.report.verify_text import proof_sentence
+from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult, fails, was_asked
+
+
+def path_from(folder: str, file: str) -> str:
+    """A file's path from a folder: where the command was run, which in a pipeline is the top of the checkout."""
+    return posixpath.relpath(PurePosixPath(folder, file), folder)
+
+
+def fingerprint_of(problem: Problem, path: str) -> str:
+    """What makes a problem the same in another run: lines move."""
+    parts = f"{problem.code}\n{path}\n{problem.object}\n{problem.message}"
+    return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+_SEVERITIES: Final = {Severity.ERROR: "critical", Severity.WARNING: "minor"}
+
+
+def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
+    """The report of one run of `validate`; a problem that is in no file is said of the folder itself.
+
+    Args:
+        problems: what was found.
+        folder: the absolute path that files are shown relative to.
+    """
+    report: dict[str, Document] = {}
+    for problem in problems:
+        path = path_from(folder, problem.file) if problem.file else "."
+        said = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+        fingerprint = fingerprint_of(problem, path)
+        # GitLab leaves out what has the fingerprint of another one: a second one on another line would be lost.
+        number = 1
+        while fingerprint in report:
+            number += 1
+            fingerprint = fingerprint_of(problem, f"{path} {number}")
+        report[fingerprint] = {
+            "description": printable(said),
+            "check_name": problem.code,
+            "fingerprint": fingerprint,
+            "severity": _SEVERITIES[problem.severity],
+            "location": {"path": path, "lines": {"begin": max(problem.line, 1)}},
+        }
+    return list(report.values())
+
+
+SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_ROOT: Final = "%SRCROOT%"
+_LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning"}
+
+
+def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> Document:
+    """The log of one run of `validate`.
+
+    Args:
+        problems: what was found.
+        version: the program's version.
+        folder: the absolute path that files are shown relative to: where the command was run, which in a
+            pipeline is the top of the checkout.
+    """
+    codes = sorted({problem.code for problem in problems})
+    run = {
+        "tool": {"driver": {"name": "provisioner", "version": version, "rules": [_rule(code) for code in codes]}},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The folder in which the command was run."}}},
+        "invocations": [{"executionSuccessful": True}],
+        "results": [_result(problem, codes.index(problem.code), folder) for problem in problems],
+    }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(code: str) -> Document:
+    """Describe a code; one that is not in the catalogue is said to be only what it is called."""
+    entry = CATALOGUE.get(code, ProblemEntry(f"{code}.", "Do what the message says."))
+    return {
+        "id": code,
+        "name": "".join(word.capitalize() for word in code.split("-")),
+        "shortDescription": {"text": entry.meaning},
+        "help": {
+            "text": f"{entry.meaning} {entry.mending}",
+            "markdown": f"{entry.meaning}\n\n**To mend it:** {entry.mending}",
+        },
+    }
+
+
+def _result(problem: Problem, index: int, folder: str) -> Document:
+    uri = quote(path_from(folder, problem.file), safe="/") if problem.file else ""
+    result: Document = {
+        "ruleId": problem.code,
+        "ruleIndex": index,
+        "level": _LEVELS[problem.severity],
+        "message": {"text": _plain(f"{problem.message}; {problem.hint}" if problem.hint else problem.message)},
+        "locations": [_location(problem, uri)] if uri else [],
+        "partialFingerprints": {"problem/v1": fingerprint_of(problem, uri)},
+    }
+    if problem.object:
+        result["properties"] = {"object": printable(problem.object)}
+    return result
+
+
+def _location(problem: Problem, uri: str) -> Document:
+    physical: Document = {"artifactLocation": {"uri": uri, "uriBaseId": _ROOT}}
+    if problem.line:
+        physical["region"] = {"startLine": problem.line, "startColumn": max(problem.column, 1)}
+    return {"physicalLocation": physical}
+
+
+def _plain(message: str) -> str:
+    """A message that stays one: brackets before parentheses would be a link of any words to any place (3.11.6)."""
+    return printable(message).replace("](", "] (")
+
+
+@dataclass(frozen=True, slots=True)
+class JUnitOutcome:
+    """What became of a case.
+
+    Attributes:
+        element: `failure`, `error` or `skipped`; empty where it passed.
+        kind: why, in a word.
+        message: why, in a line.
+        text: all that is known, and what to do.
+    """
+
+    element: str = ""
+    kind: str = ""
+    message: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JUnitCase:
+    """A case: its suite, its name in it, and what became of it."""
+
+    suite: str
+    name: str
+    outcome: JUnitOutcome
+
+
+def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: datetime) -> str:
+    """The document: a suite's cases stand together.
+
+    Args:
+        name: of the whole.
+        cases: in the order in which those of a suite are shown.
+        seconds: how long it took.
+        at: when it was over.
+    """
+    suites: dict[str, list[JUnitCase]] = defaultdict(list)
+    for case in cases:
+        suites[case.suite].append(case)
+    head = f'<testsuites name={_quoted(name)} {_counts([case.outcome for case in cases])} time="{seconds:.3f}">'
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', head]
+    for suite, listed in sorted(suites.items()):
+        lines.extend(_suite_lines(suite, listed, local_iso(at)))
+    return "\n".join([*lines, "</testsuites>", ""])
+
+
+def _counts(outcomes: Sequence[JUnitOutcome]) -> str:
+    def of(element: str) -> int:
+        return sum(outcome.element == element for outcome in outcomes)
+
+    kinds = f'failures="{of("failure")}" errors="{of("error")}" skipped="{of("skipped")}"'
+    return f'tests="{len(outcomes)}" {kinds}'
+
+
+def _suite_lines(name: str, cases: Iterable[JUnitCase], at: str) -> Iterator[str]:
+    listed = list(cases)
+    yield f'  <testsuite name={_quoted(name)} {_counts([case.outcome for case in listed])} timestamp="{at}">'
+    for case in listed:
+        start = f"    <testcase classname={_quoted(name)} name={_quoted(case.name)}"
+        outcome = case.outcome
+        if not outcome.element:
+            yield f"{start}/>"
+            continue
+        yield f"{start}>"
+        kind = f" type={_quoted(outcome.kind)}" if outcome.element != "skipped" else ""
+        text = "\n".join(escape(printable(line)) for line in outcome.text.splitlines())
+        yield f"      <{outcome.element} message={_quoted(outcome.message)}{kind}>{text}</{outcome.element}>"
+        yield "    </testcase>"
+    yield "  </testsuite>"
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(printable(text))
+
+
+_STEPS: Final = {
+    Verdict.DOWN: "repair what is named here, then verify again",
+    Verdict.UNKNOWN: "what was not checked may be down: settle why it was not, then verify again",
+    Verdict.QUARANTINED: "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift",
+    Verdict.DEGRADED: "see its incident; where a host drifted, provisioner plan shows what apply would correct",
+}
+
+
+def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> str:
+    """The report.
+
+    Args:
+        result: what was found.
+        fail_on: how bad a path has to be to fail.
+    """
+    cases = [JUnitCase(_suite(path), path.path, outcome_of(path, result, fail_on)) for path in result.paths]
+    cases += [JUnitCase(_held_suite(one), one.id, _held(one)) for one in result.held]
+    if not any(map(was_asked, result.paths)):
+        nothing = "no path was measured, so nothing is proved; see --limit, --sample and --level"
+        cases.append(
+            JUnitCase("verification", "something was measured", JUnitOutcome("error", "nothing", nothing, nothing))
+        )
+    seconds = max(0.0, (result.finished_at - result.started_at).total_seconds())
+    return junit_xml("provisioner verify", cases, seconds=seconds, at=result.finished_at)
+
+
+def outcome_of(path: PathVerdict, result: VerifyResult, fail_on: Verdict) -> JUnitOutcome:
+    """What became of one path."""
+    if path.verdict is Verdict.UP:
+        return JUnitOutcome()
+    kind = path.cause.value or path.verdict.value
+    message, text = f"{path.verdict.value}: {kind}", "\n".join(_text(path, result))
+    if fails(path, fail_on):
+        return JUnitOutcome("error" if path.verdict is Verdict.UNKNOWN else "failure", kind, message, text)
+    if path.maintenance:
+        message = f"maintenance until {local_time(path.maintenance.until)}: without it {path.without_window.value}"
+    elif path.cause is not Cause.NOT_ASKED:
+        message += f", let pass by --fail-on {fail_on.value}"
+    return JUnitOutcome("skipped", kind, message, text)
+
+
+def _text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
+    yield f"path: {path.path} on {path.relay}"
+    if path.layer:
+        yield f"what: {path.layer.value} {path.object}"
+    if path.detail:
+        yield f"evidence: {path.detail}"
+    if path.failed_level:
+        yield f"failed at level {path.failed_level}"
+    if proof := proof_sentence(path, result.finished_at):
+        yield proof
+    if path.verdict in _STEPS and path.cause is not Cause.NOT_ASKED:
+        yield f"next: {_STEPS[path.verdict]}"
+
+
+def _held(one: HeldFacility) -> JUnitOutcome:
+    text = "\n".join(part for part in (one.text, one.hint) if part)
+    return JUnitOutcome("error", "held", f"held, not checked: {one.reason}", text)
+
+
+def _suite(path: PathVerdict) -> str:
+    return f"{path.province}.{path.facility}"
+
+
+def _held_suite(one: HeldFacility) -> str:
+    return f"{one.province}.{one.id}" if one.province else one.id
+
+
+_ELEMENTS: Final = {Severity.ERROR: "failure", Severity.WARNING: "skipped"}
+_WHOLE: Final = "inventory"
+
+
+def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) -> str:
+    """The report of one run of `validate`.
+
+    Args:
+        problems: what was found.
+        folder: the absolute path that files are shown relative to.
+        at: when it was over.
+    """
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    said = f"{errors} errors: `provisioner validate` lists them"
+    whole = JUnitOutcome("failure", "inventory-invalid", said, said) if errors else JUnitOutcome()
+    cases = [JUnitCase(_WHOLE, "the inventory has no error", whole)]
+    seen: Counter[str] = Counter()
+    for problem in problems:
+        place = path_from(folder, problem.file) if problem.file else _WHOLE
+        name = f"{problem.code}: {problem.object or place}"
+        seen[name] += 1
+        # A name twice in a suite is one case for those who read it.
+        unique = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        where = f"{place}:{problem.line}:{problem.column}" if problem.line else place
+        text = "\n".join(part for part in (where, problem.message, problem.hint) if part)
+        outcome = JUnitOutcome(_ELEMENTS[problem.severity], problem.code, problem.message, text)
+        cases.append(JUnitCase(place, unique, outcome))
+    return junit_xml("provisioner validate", cases, seconds=0.0, at=at)

@@ -1,0 +1,458 @@
+"""The text of an official document, in the layout of Decree 30/2020/NĐ-CP. Pure; `docx_file` makes the file.
+
+The figures are those of the decree's Appendix I, parts I (the page) and II (the parts of a document). A4; margins of 20
+to 25 mm above and below, 30 to 35 mm at the left, 15 to 20 mm at the right; Times New Roman in black; the page's number
+in Arabic digits, size 13 to 14, in the middle of the upper margin, and not on the first page. The national name in
+capitals, size 12 to 13, bold; its motto size 13 to 14, bold, with a line of its length below; the issuing body size 12
+to 13, bold, with a line of a third to a half of its length; number size 13; place and date size 13 to 14, italic; kind
+and subject size 13 to 14, bold, a line below the subject; content size 13 to 14, first lines 10 or 12.7 mm in, at least
+6 points between paragraphs, lines of 1 to 1.5; "Nơi nhận" size 12, bold and italic, what is listed below it size 11.
+Annexes have pages of their own, numbered anew. Minutes are like form 1.9 of Appendix III: no place and date above.
+
+Paragraphs and tables of a text document as WordprocessingML (ISO/IEC 29500-1, 17.3 and 17.4). Pure.
+
+They are written out as text and read in one piece: to make a table of a thousand rows cell by cell takes minutes.
+
+An official document as a DOCX file: its pages, their numbers, its properties. Apart: its library takes time. Pure.
+
+Its text is `docx_layout`'s, which says what the figures are of.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+from xml.sax.saxutils import escape
+
+import docx
+from docx.document import Document as DocxFile
+from docx.enum.section import WD_ORIENT, WD_SECTION
+from docx.enum.text import WD_LINE_SPACING
+from docx.oxml import OxmlElement, parse_xml
+from docx.oxml.ns import nsdecls, qn
+from docx.section import Section
+from docx.shared import Mm, Pt
+
+from provisioner.base.spreadsheet import steady_zip
+from provisioner.base.text import printable
+from provisioner.base.vietnamese import clean
+from provisioner.report.documents.official import (
+    DOTS,
+    Annex,
+    Block,
+    DocumentKind,
+    Letterhead,
+    OfficialDocument,
+    OfficialTable,
+    PassageRole,
+    day_in_words,
+)
+
+_TWIPS_PER_MM = 1440 / 25.4
+_BORDER = '<w:{side} w:val="single" w:sz="4" w:space="0" w:color="000000"/>'
+_WHOLE = "<w:trPr><w:cantSplit/></w:trPr>"
+_FIXED = '<w:tblLayout w:type="fixed"/>'
+_SIDES = ("top", "left", "bottom", "right", "insideH", "insideV")
+
+
+class Stand(StrEnum):
+    """Where a paragraph's lines stand."""
+
+    LEFT = "left"
+    CENTRE = "center"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class ParagraphLook:
+    """How a paragraph looks.
+
+    Attributes:
+        points: the size of its letters.
+        first_mm: how far its first line stands to the right.
+        after: the points below it; `before` are those above it.
+        line: the height of its lines, in lines.
+        stays: whether it is on one page with what follows.
+    """
+
+    points: int = 14
+    stand: Stand = Stand.BOTH
+    is_bold: bool = False
+    is_italic: bool = False
+    first_mm: int = 0
+    before: int = 0
+    after: int = 0
+    line: float = 1.0
+    stays: bool = False
+
+
+def twips(millimetres: float) -> int:
+    """Millimetres as twentieths of a point."""
+    return round(millimetres * _TWIPS_PER_MM)
+
+
+def plain(text: str) -> str:
+    """A text as a document may have it: one line, composed, nothing in it that XML cannot hold."""
+    return printable(clean(text))
+
+
+def paragraph(text: str, look: ParagraphLook) -> str:
+    """A paragraph."""
+    style = f"{'<w:b/>' if look.is_bold else ''}{'<w:i/>' if look.is_italic else ''}"
+    size = f'<w:sz w:val="{look.points * 2}"/><w:szCs w:val="{look.points * 2}"/>'
+    run = (
+        f'<w:r><w:rPr>{style}{size}</w:rPr><w:t xml:space="preserve">{escape(plain(text))}</w:t></w:r>' if text else ""
+    )
+    keep = "<w:keepNext/>" if look.stays else ""
+    first = f'<w:ind w:firstLine="{twips(look.first_mm)}"/>' if look.first_mm else ""
+    return (
+        f'<w:p><w:pPr>{keep}{_spacing(look)}{first}<w:jc w:val="{look.stand}"/><w:rPr>{size}</w:rPr></w:pPr>{run}</w:p>'
+    )
+
+
+def _spacing(look: ParagraphLook) -> str:
+    before, after, line = look.before * 20, look.after * 20, round(look.line * 240)
+    return f'<w:spacing w:before="{before}" w:after="{after}" w:line="{line}" w:lineRule="auto"/>'
+
+
+def rule(width_mm: float, within_mm: float, after: int = 0) -> str:
+    """A line of that width in the middle of that space: it is drawn, no text is underlined."""
+    side = max(0, twips((within_mm - width_mm) / 2))
+    border = '<w:pBdr><w:top w:val="single" w:sz="6" w:space="0" w:color="000000"/></w:pBdr>'
+    spacing = f'<w:spacing w:before="60" w:after="{after * 20}" w:line="40" w:lineRule="exact"/>'
+    indent = f'<w:ind w:left="{side}" w:right="{side}"/>'
+    return f'<w:p><w:pPr>{border}{spacing}{indent}<w:jc w:val="center"/><w:rPr><w:sz w:val="2"/></w:rPr></w:pPr></w:p>'
+
+
+def page_number(points: int) -> str:
+    """The number of the page, in the middle of its line."""
+    size = f'<w:rPr><w:sz w:val="{points * 2}"/><w:szCs w:val="{points * 2}"/></w:rPr>'
+    field = f'<w:fldSimple w:instr=" PAGE "><w:r>{size}<w:t>2</w:t></w:r></w:fldSimple>'
+    spacing = '<w:spacing w:before="0" w:after="0" w:line="240" w:lineRule="auto"/>'
+    return f'<w:p><w:pPr>{spacing}<w:jc w:val="center"/></w:pPr>{field}</w:p>'
+
+
+def bare_table(widths_mm: Sequence[int], rows: Iterable[Sequence[str]]) -> str:
+    """A table that is not seen: paragraphs side by side, no row of which is on two pages.
+
+    Args:
+        widths_mm: its columns' widths.
+        rows: its cells, each the paragraphs in it.
+    """
+    margins = '<w:tblCellMar><w:left w:w="0" w:type="dxa"/><w:right w:w="0" w:type="dxa"/></w:tblCellMar>'
+    body = "".join(f"<w:tr>{_WHOLE}{''.join(map(_cell, widths_mm, cells))}</w:tr>" for cells in rows)
+    return _table(widths_mm, _FIXED + margins, body)
+
+
+def ruled_table(
+    widths_mm: Sequence[int], header: Sequence[str], rows: Iterable[Sequence[str]], *, total: Sequence[str] = ()
+) -> str:
+    """A table with lines; its header stands on every page.
+
+    Args:
+        widths_mm: its columns' widths.
+        header: the cells of its first row, each the paragraphs in it.
+        rows: the same of the other rows.
+        total: the same of the last one; none where it is empty.
+    """
+    borders = "".join(_BORDER.format(side=side) for side in _SIDES)
+    margins = '<w:tblCellMar><w:left w:w="57" w:type="dxa"/><w:right w:w="57" w:type="dxa"/></w:tblCellMar>'
+    middle = '<w:vAlign w:val="center"/>'
+
+    def row(cells: Sequence[str], properties: str) -> str:
+        inner = "".join(_cell(width, one, middle) for width, one in zip(widths_mm, cells, strict=True))
+        return f"<w:tr>{properties}{inner}</w:tr>"
+
+    head = row(header, "<w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>")
+    body = "".join(row(cells, _WHOLE) for cells in (*rows, *([total] if total else [])))
+    return _table(widths_mm, f"<w:tblBorders>{borders}</w:tblBorders>{_FIXED}{margins}", head + body)
+
+
+def _table(widths_mm: Sequence[int], properties: str, rows: str) -> str:
+    grid = "".join(f'<w:gridCol w:w="{twips(width)}"/>' for width in widths_mm)
+    width = f'<w:tblW w:w="{twips(sum(widths_mm))}" w:type="dxa"/>'
+    head = f'<w:tblPr>{width}<w:jc w:val="center"/>{properties}</w:tblPr><w:tblGrid>{grid}</w:tblGrid>'
+    return f"<w:tbl>{head}{rows}</w:tbl>"
+
+
+def _cell(width_mm: int, paragraphs: str, more: str = "") -> str:
+    return f'<w:tc><w:tcPr><w:tcW w:w="{twips(width_mm)}" w:type="dxa"/>{more}</w:tcPr>{paragraphs}</w:tc>'
+
+
+SHORT_MM, LONG_MM = 210, 297
+TOP_MM, BOTTOM_MM, LEFT_MM, RIGHT_MM = 20, 20, 30, 15
+"""The page, and its margins."""
+
+_WITHIN: Final = SHORT_MM - LEFT_MM - RIGHT_MM
+_ACROSS: Final = LONG_MM - LEFT_MM - RIGHT_MM
+_HEAD: Final = (65, 100)
+_MOTTO_MM: Final = 61
+"""How long the motto is in its size: the line below it is as long."""
+
+_CENTRE: Final = ParagraphLook(stand=Stand.CENTRE)
+_BODY: Final = ParagraphLook(first_mm=10, after=6, line=1.15)
+_LOOKS: Final = {
+    PassageRole.CONTENT: _BODY,
+    PassageRole.TITLE: replace(_BODY, is_bold=True, stays=True),
+    PassageRole.NOTE: replace(_BODY, is_italic=True, stand=Stand.LEFT),
+    PassageRole.FORM: replace(_BODY, stand=Stand.LEFT),
+    PassageRole.LAST: replace(_BODY, stays=True),
+}
+_CELL: Final = ParagraphLook(points=11, stand=Stand.LEFT, before=1, after=1)
+
+
+def parts_of(document: OfficialDocument) -> Iterator[str]:
+    """The paragraphs and tables of a document, without its annexes."""
+    head = document.letterhead
+    yield bare_table(_HEAD, _head_rows(document))
+    yield paragraph(document.kind.title, replace(_CENTRE, is_bold=True, before=18, stays=True))
+    yield paragraph(document.subject, replace(_CENTRE, is_bold=True, stays=True))
+    yield rule(_third_of(document.subject, _WITHIN), _WITHIN, after=12)
+    if document.kind is DocumentKind.REPORT:
+        yield from _addressees(head.addressees)
+    yield from _blocks(document.blocks)
+    if document.signers:
+        yield bare_table(_halves(), _party_rows(document.signers))
+        yield paragraph("", replace(_CENTRE, points=6))
+        yield bare_table(_halves(), [(_recipients(document), _NOTHING)])
+    else:
+        yield paragraph("", replace(_CENTRE, points=6))
+        yield bare_table(_halves(), [(_recipients(document), _signature(head))])
+
+
+def _head_rows(document: OfficialDocument) -> Iterator[tuple[str, str]]:
+    head = document.letterhead
+    above, issuer = replace(_CENTRE, points=12), replace(_CENTRE, points=12, is_bold=True)
+    parent = head.parent or ("" if head.issuer else DOTS)
+    name = (head.issuer or DOTS).upper()
+    left = (paragraph(parent.upper(), above) if parent else "") + paragraph(name, issuer)
+    right = paragraph("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", replace(_CENTRE, points=13, is_bold=True))
+    right += paragraph("Độc lập - Tự do - Hạnh phúc", replace(_CENTRE, is_bold=True))
+    yield left + rule(_third_of(name, _HEAD[0]), _HEAD[0]), right + rule(_MOTTO_MM, _HEAD[1])
+    number = paragraph(f"Số: {_number(document)}", replace(_CENTRE, points=13, before=4))
+    when = f"{head.place or DOTS}, {day_in_words(head.dated)}"
+    dated = document.kind is DocumentKind.REPORT
+    yield number, paragraph(when if dated else "", replace(_CENTRE, is_italic=True, before=4))
+
+
+def _number(document: OfficialDocument) -> str:
+    number, symbol = document.letterhead.number, f"{document.kind.symbol}-……"
+    if "/" in number:
+        return number
+    return f"{number or '……'}/{symbol}"
+
+
+def _third_of(text: str, within_mm: int) -> float:
+    """The length of the line below a text: a third to a half of the text's, which is about 2.8 mm a letter."""
+    return min(len(text) * 2.8, within_mm) * 0.4
+
+
+def _halves() -> tuple[int, int]:
+    return _WITHIN // 2, _WITHIN - _WITHIN // 2
+
+
+def _addressees(names: Sequence[str]) -> Iterator[str]:
+    if len(names) < 2:  # noqa: PLR2004 (one is in one line with the words)
+        yield paragraph(f"Kính gửi: {names[0] if names else DOTS}", replace(_CENTRE, after=12))
+        return
+    line = replace(_BODY, first_mm=45, after=0)
+    yield paragraph("Kính gửi:", line)
+    for number, name in enumerate(names, start=1):
+        end = "." if number == len(names) else ";"
+        yield paragraph(f"- {name}{end}", replace(line, after=12 if end == "." else 0))
+
+
+def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, OfficialTable):
+            yield _table_docx_layout(block)
+            yield paragraph("", replace(_CENTRE, points=6))
+        else:
+            yield paragraph(block.text, _LOOKS[block.role])
+
+
+def _table_docx_layout(table: OfficialTable) -> str:
+    looks = [replace(_CELL, stand=Stand.CENTRE if column.is_centred else Stand.LEFT) for column in table.columns]
+    bold = [replace(look, is_bold=True) for look in looks]
+    header = [paragraph(column.name, replace(_CELL, stand=Stand.CENTRE, is_bold=True)) for column in table.columns]
+    rows = (_cells(row, looks) for row in table.rows)
+    widths = [column.width_mm for column in table.columns]
+    return ruled_table(widths, header, rows, total=_cells(table.total, bold) if table.total else ())
+
+
+def _cells(row: Sequence[str | int], looks: Sequence[ParagraphLook]) -> list[str]:
+    return [paragraph(str(cell), look) for cell, look in zip(row, looks, strict=True)]
+
+
+# --- signatures and recipients --------------------------------------------------------------------
+
+
+def _signature(head: Letterhead) -> str:
+    bold = replace(_CENTRE, is_bold=True, stays=True)
+    position = [paragraph(line.strip().upper(), bold) for line in (head.position or DOTS).split("/")]
+    return "".join([*position, *([_BLANK] * 4), paragraph(head.signer or DOTS, replace(bold, stays=False))])
+
+
+def _party_rows(signers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The places of the parties, two beside each other."""
+    places = [_party(name) for name in signers]
+    places += [_NOTHING] * (len(places) % 2)
+    yield from zip(places[::2], places[1::2], strict=True)
+
+
+def _party(name: str) -> str:
+    look = replace(_CENTRE, points=13, stays=True)
+    words = paragraph(name.upper(), replace(look, is_bold=True, before=6))
+    return words + paragraph("(Ký, ghi rõ họ tên)", replace(look, is_italic=True)) + _BLANK * 4
+
+
+def _recipients(document: OfficialDocument) -> str:
+    first = "Các bên ký tên" if document.signers else "Như trên"
+    lines = [first, *(document.letterhead.recipients or (DOTS,))]
+    look = ParagraphLook(points=11, stand=Stand.LEFT)
+    title = paragraph("Nơi nhận:", replace(look, points=12, is_bold=True, is_italic=True))
+    listed = (paragraph(f"- {line};", look) for line in lines)
+    return "".join([title, *listed, paragraph("- Lưu: VT, ……", look)])
+
+
+_NOTHING: Final = paragraph("", _CENTRE)
+_BLANK: Final = paragraph("", replace(_CENTRE, stays=True))
+
+
+# --- annexes --------------------------------------------------------------------------------------
+
+
+def annex_parts(document: OfficialDocument, annex: Annex, number: int) -> Iterator[str]:
+    """The paragraphs and tables of an annex; 0 is the number of the only one."""
+    bold = replace(_CENTRE, is_bold=True, stays=True)
+    yield paragraph(f"Phụ lục {_ROMAN[number]}".strip(), bold)
+    yield paragraph(annex.title.upper(), bold)
+    head = document.letterhead
+    kind = document.kind.title.capitalize()
+    issuer = f" của {head.issuer}" if head.issuer else ""
+    with_what = f"(Kèm theo {kind} số {_number(document)} {day_in_words(head.dated)}{issuer})"
+    yield paragraph(with_what, replace(_CENTRE, points=13, is_italic=True, stays=True))
+    yield rule(60, _ACROSS, after=8)
+    yield from _blocks(annex.blocks)
+
+
+_ROMAN: Final = ("", "I", "II", "III", "IV", "V")
+
+
+_FACE: Final = "Times New Roman"
+_FIRST_PLACE: Final = 0x0D0C0000
+_UNWANTED: Final = ("/thumbnail", "/stylesWithEffects", "/customXml")
+"""Parts of the library's empty file that say nothing of this document, by the ends of their kinds."""
+
+
+def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
+    """A document's file: the same document at the same moment is the same bytes.
+
+    Args:
+        document: what is in it.
+        as_of: the moment of what it says, with its zone.
+    """
+    file = docx.Document()
+    _prepare(file)
+    _lay_out(file.sections[0], across=False)
+    _mark(file, 0)
+    texts = ["".join(parts_of(document))]
+    for number, annex in enumerate(document.annexes, start=1):
+        _lay_out(_begin_annex(file), across=True)
+        _mark(file, number)
+        texts.append("".join(annex_parts(document, annex, number if document.annexes[1:] else 0)))
+    _sign(file, document, as_of)
+    out = io.BytesIO()
+    file.save(out)
+    return steady_zip(out.getvalue(), {"word/document.xml": lambda body: _filled(body, texts)})
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def _prepare(file: DocxFile) -> None:
+    """Take away what the library's empty file has of its own, and set the letters."""
+    for relations in (file.part.package.rels, file.part.rels):
+        for name in [name for name, one in relations.items() if one.reltype.endswith(_UNWANTED)]:
+            del relations[name]
+    style = file.styles["Normal"].element
+    style.append(
+        parse_xml(f'<w:pPr {nsdecls("w")}><w:spacing w:before="0" w:after="0" w:line="240" w:lineRule="auto"/></w:pPr>')
+    )
+    faces = " ".join(f'w:{script}="{_FACE}"' for script in ("ascii", "hAnsi", "eastAsia", "cs"))
+    style.append(
+        parse_xml(
+            f'<w:rPr {nsdecls("w")}><w:rFonts {faces}/><w:color w:val="000000"/><w:sz w:val="28"/><w:szCs w:val="28"/>'
+            f'<w:lang w:val="vi-VN"/></w:rPr>'
+        )
+    )
+
+
+def _lay_out(section: Section, *, across: bool) -> None:
+    """Make a section's pages: their size, margins and numbers; those of an annex lie across and are numbered anew."""
+    section.orientation = WD_ORIENT.LANDSCAPE if across else WD_ORIENT.PORTRAIT
+    section.page_width, section.page_height = (Mm(side) for side in _sides(across=across))
+    section.top_margin, section.bottom_margin = Mm(TOP_MM), Mm(BOTTOM_MM)
+    section.left_margin, section.right_margin = Mm(LEFT_MM), Mm(RIGHT_MM)
+    section.header_distance = section.footer_distance = Mm(10)
+    section.different_first_page_header_footer = True
+    for grid in section._sectPr.findall(qn("w:docGrid")):  # noqa: SLF001 (lines of its own height have no public name)
+        section._sectPr.remove(grid)  # noqa: SLF001
+    if across:
+        numbers = OxmlElement("w:pgNumType")
+        numbers.set(qn("w:start"), "1")
+        section._sectPr.find(qn("w:cols")).addprevious(numbers)  # noqa: SLF001
+        return
+    header = section.header
+    header.is_linked_to_previous = False
+    (number,) = parse_xml(f"<w:hdr {nsdecls('w')}>{page_number(14)}</w:hdr>")
+    empty = header.paragraphs[0]._p  # noqa: SLF001
+    empty.getparent().replace(empty, number)
+
+
+def _sides(*, across: bool) -> tuple[int, int]:
+    return (LONG_MM, SHORT_MM) if across else (SHORT_MM, LONG_MM)
+
+
+def _mark(file: DocxFile, number: int) -> None:
+    """Put a paragraph where a text is to stand: to move a table of thousands of rows in a tree takes minutes."""
+    place = OxmlElement("w:p")
+    place.set(qn("w:rsidR"), _place(number))
+    file.element.body.sectPr.addprevious(place)
+
+
+def _place(number: int) -> str:
+    return f"{_FIRST_PLACE + number:08X}"
+
+
+def _filled(body: bytes, texts: Sequence[str]) -> bytes:
+    """The text of the file with every paragraph of `_mark` made the text that is to stand there."""
+    for number, text in enumerate(texts):
+        before, mark, after = body.partition(f'<w:p w:rsidR="{_place(number)}"/>'.encode())
+        if not mark:
+            raise ValueError(f"there is no place for text {number}")
+        body = before + text.encode() + after
+    return body
+
+
+def _begin_annex(file: DocxFile) -> Section:
+    """Begin a new section; the paragraph that ends the one before has no height, and makes no page."""
+    section: Section = file.add_section(WD_SECTION.NEW_PAGE)
+    last = file.paragraphs[-1]
+    last.paragraph_format.line_spacing_rule = WD_LINE_SPACING.EXACTLY
+    last.paragraph_format.line_spacing = Pt(1)
+    return section
+
+
+def _sign(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
+    """Say in the file's own properties what it is and of when; who ran the program stands nowhere."""
+    moment = as_of.astimezone(UTC).replace(tzinfo=None)
+    properties = file.core_properties
+    properties.author, properties.last_modified_by, properties.comments = "provisioner", "", ""
+    properties.title, properties.language = plain(f"{document.kind.title}: {document.subject}")[:255], "vi"
+    properties.created = properties.modified = moment
+    properties.revision = 1

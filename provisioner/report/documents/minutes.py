@@ -1,0 +1,354 @@
+"""The record of a facility's acceptance ("biên bản nghiệm thu"): what was proved, when, and who signs. Pure.
+
+What a document rests on: the moment, the proof, and the inventory it was made from. Pure.
+
+The devices of a facility as minutes list them: what they are and where they look, no address and no login. Pure.
+
+Who takes part in minutes and signs them, and what both kinds of minutes say in the same words. Pure.
+
+The parties are those of letter 1407/BTTTT-CVT, item 2: the DIC leads, the Health department and the carrier take part,
+and the facility is there. No person is named: they write their names themselves.
+
+The minutes of a facility's survey ("biên bản khảo sát", letter 1407/BTTTT-CVT, item 2). Pure.
+
+The minutes in which the parties agree a facility's connection plan ("biên bản thống nhất phương án"). Pure.
+
+They hold what letter 1407/BTTTT-CVT, item 2, has the parties agree, and the digest of the signed content: what is
+recorded afterwards by `sign-off` can be held against the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, SignOff, Survey
+from provisioner.inventory.signed import signed_content
+from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, Shown
+from provisioner.record.lifecycle.pictures import Freshness
+from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.documents.official import (
+    DOTS,
+    LINE_OF_DOTS,
+    Block,
+    DocumentKind,
+    Letterhead,
+    OfficialDocument,
+    OfficialTable,
+    Passage,
+    PassageRole,
+    TableColumn,
+    day_in_words,
+    moment_in_words,
+    place_in_words,
+    short_digest,
+)
+from provisioner.report.documents.plan_sheet import PlanNames, PlanSheet
+from provisioner.report.exports.report import FacilityList
+from provisioner.report.facilities import device_words
+from provisioner.report.labels import day_label, label, up_label
+from provisioner.report.status import FacilityProof, freshness_label, proof_of_facility
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentBasis:
+    """What a document rests on.
+
+    Attributes:
+        as_of: its moment, with its zone.
+        proof: how old the proof is of the facilities that it is about.
+        runs: how many runs are recorded.
+        source: the inventory, and the digest of its files.
+        letterhead: what a person filled in.
+        held: the facilities that are left out, since their files have errors.
+    """
+
+    as_of: datetime
+    proof: Freshness
+    runs: int
+    source: str
+    letterhead: Letterhead
+    held: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The basis in words, as it stands at the end of a document's content."""
+        held = f" Chưa tính, do tệp dữ liệu có lỗi: {', '.join(self.held)}." if self.held else ""
+        return (
+            f"Số liệu tính đến {moment_in_words(self.as_of)} (giờ Việt Nam), theo {self.runs} lần chạy đã ghi nhận;"
+            f" {freshness_label(self.proof)}. Dữ liệu: {self.source}.{held}"
+        )
+
+
+_COLUMNS: Final = (
+    TableColumn("STT", 12, is_centred=True),
+    TableColumn("Mã camera", 25),
+    TableColumn("Khu vực", 38),
+    TableColumn("Vị trí", 40),
+    TableColumn("Thiết bị", 30),
+    TableColumn("Luồng hình", 20, is_centred=True),
+)
+
+
+def camera_table(facility: Facility) -> OfficialTable:
+    """The cameras that are registered."""
+    return OfficialTable(_COLUMNS, [_row(n, facility, camera) for n, camera in enumerate(facility.cameras, start=1)])
+
+
+def _row(number: int, facility: Facility, camera: Camera) -> tuple[str | int, ...]:
+    stream = camera.streams.sub
+    size = f"{stream.width}x{stream.height}"
+    return number, camera.id, label(camera.zone), camera.location or "", device_words(facility, camera), size
+
+
+_FACILITY = "Cơ sở cách ly"
+_HEALTH = "Sở Y tế"
+_CARRIER = "Doanh nghiệp viễn thông"
+
+
+def party_name(party: Party, letterhead: Letterhead, carrier: str = "") -> str:
+    """What a party is called in full."""
+    if party is Party.DIC:
+        return letterhead.dic
+    return _HEALTH if party is Party.HEALTH else f"{_CARRIER} {carrier}".strip()
+
+
+def signers_of(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "") -> tuple[str, ...]:
+    """The words above each signature: the parties in the letter's order, and the facility."""
+    names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
+    return tuple(f"Đại diện {name}" for name in (*names, _FACILITY))
+
+
+def meeting(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "") -> Iterator[Block]:
+    """Who was there, with room for the names."""
+    yield Passage("Thành phần tham dự:")
+    names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
+    for name in names:
+        yield Passage(f"- Ông/Bà {DOTS}, chức vụ {DOTS}, đại diện {name};", PassageRole.FORM)
+    yield Passage(f"- Ông/Bà {DOTS}, chức vụ {DOTS}, đại diện {_FACILITY}.", PassageRole.FORM)
+
+
+def facility_lines(facility: Facility, place: str) -> Iterator[Block]:
+    """What a facility is."""
+    yield Passage(f"- Tên cơ sở: {facility.name} (mã: {facility.id}).")
+    yield Passage(f"- Địa chỉ: {place}.")
+    yield Passage(f"- Loại hình: {label(facility.kind)}; cơ quan quản lý: {label(facility.managing_body)}.")
+    capacity = facility.capacity
+    if capacity:
+        rooms = f", {capacity.rooms} phòng" if capacity.rooms else ""
+        floors = f", {capacity.floors} tầng" if capacity.floors else ""
+        yield Passage(f"- Quy mô: {capacity.people} người{rooms}{floors}.")
+
+
+def closing() -> Iterator[Block]:
+    """The last words of minutes."""
+    yield Passage(
+        "Biên bản được lập thành …… bản có giá trị như nhau, mỗi bên giữ …… bản; các bên đã đọc lại,"
+        " thống nhất nội dung và ký tên dưới đây.",
+        PassageRole.LAST,
+    )
+
+
+def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
+    """The record of a facility's acceptance.
+
+    Raises:
+        ValueError: it is not accepted.
+    """
+    facility, proved = status.facility, proof_of_facility(status, listing.evidence)
+    if not proved.is_accepted or proved.proof is None or facility.plan is None:
+        raise ValueError(f"{facility.id}: {proved.refusal}")
+    carrier = listing.carriers.get(facility.plan.carrier, facility.plan.carrier)
+    return OfficialDocument(
+        kind=DocumentKind.MINUTES,
+        subject=f"Nghiệm thu kết nối camera giám sát tại {facility.name}",
+        letterhead=basis.letterhead,
+        blocks=tuple(_content(proved, facility.plan, listing, basis)),
+        signers=signers_of(tuple(Party), basis.letterhead, carrier),
+    )
+
+
+def _content(
+    proved: FacilityProof, plan: ConnectionPlan, listing: FacilityList, basis: DocumentBasis
+) -> Iterator[Block]:
+    status, letterhead = proved.status, basis.letterhead
+    carrier = listing.carriers.get(plan.carrier, plan.carrier)
+    facility = status.facility
+    place = place_in_words(facility, listing.province_of(facility).name)
+    yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
+    yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
+    yield from meeting(tuple(Party), letterhead, carrier)
+    yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
+    yield from facility_lines(facility, place)
+    yield Passage(f"- Đã đăng ký: {facility.camera_count} camera, {facility.recorder_count} đầu ghi.")
+    yield Passage("2. Căn cứ", PassageRole.TITLE)
+    for duty in status.duties:
+        order = duty.order
+        yield Passage(
+            f"- Văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer}):"
+            f" hoàn thành trước ngày {day_label(duty.before)}."
+        )
+    yield Passage(f"- Phương án kết nối qua doanh nghiệp {carrier}, các bên đã thống nhất:")
+    yield _sign_off_table(plan, letterhead, carrier)
+    yield Passage("3. Kết quả kiểm chứng", PassageRole.TITLE)
+    yield Passage(
+        f"Toàn bộ {facility.camera_count} camera có hình tại trung tâm giám sát (khung hình giải mã được) trong từng"
+        f" lần kiểm chứng dưới đây; hai lần đầu cách nhau ít nhất {ACCEPTANCE_HOURS} giờ:"
+    )
+    if proved.proof:
+        yield _proof_table(proved.proof)
+    in_time = f"; {label(status.timeliness).lower()}" if status.duty else ""
+    yield Passage(f"- Kết nối lần đầu: {day_label(status.standing.connected_at)}{in_time}.")
+    yield Passage(f"- Hiện trạng khi lập biên bản: {_now(status)}.")
+    yield Passage("4. Danh sách camera", PassageRole.TITLE)
+    yield camera_table(facility)
+    yield Passage("5. Kết luận", PassageRole.TITLE)
+    yield Passage("Ý kiến của các bên:", PassageRole.FORM)
+    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
+    content = short_digest(signed_content(facility, plan))
+    yield Passage(f"{basis.sentence} Mã nội dung phương án: {content}.", PassageRole.NOTE)
+    yield from closing()
+
+
+def _now(status: FacilityStatus) -> str:
+    pictures = status.pictures
+    if pictures.look is None:
+        return "chưa rõ"
+    down = f", mất hình từ {day_label(pictures.down_since.at)}" if pictures.down_since else ""
+    return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {moment_in_words(pictures.look.shown.at)})"
+
+
+def _sign_off_table(plan: ConnectionPlan, letterhead: Letterhead, carrier: str) -> OfficialTable:
+    columns = (
+        TableColumn("Bên thống nhất", 65),
+        TableColumn("Ngày", 30, is_centred=True),
+        TableColumn("Văn bản", 70),
+    )
+    return OfficialTable(columns, [_sign_off(one, letterhead, carrier) for one in plan.sign_offs])
+
+
+def _sign_off(one: SignOff, letterhead: Letterhead, carrier: str) -> tuple[str, str, str]:
+    return party_name(one.by, letterhead, carrier), day_label(one.signed_on), one.source
+
+
+def _proof_table(proof: Proof) -> OfficialTable:
+    columns = (TableColumn("Lần kiểm chứng", 60), TableColumn("Thời điểm", 40, is_centred=True), TableColumn("Mã", 65))
+    shown = [("Lần đầu đủ hình", proof.first), ("Đủ hình lần nữa (nghiệm thu)", proof.again), ("Gần nhất", proof.last)]
+    return OfficialTable(columns, [_proved(words, one) for words, one in shown if one])
+
+
+def _proved(words: str, one: Shown) -> tuple[str, str, str]:
+    return words, day_label(one.at), one.run
+
+
+def refuse_survey(status: FacilityStatus) -> str:
+    """Why there are no minutes; empty where there are."""
+    return "" if status.facility.survey else "no survey of it is written down"
+
+
+def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
+    """The minutes of a facility's survey.
+
+    Raises:
+        ValueError: it was not surveyed.
+    """
+    facility = status.facility
+    if facility.survey is None:
+        raise ValueError(f"{facility.id}: {refuse_survey(status)}")
+    return OfficialDocument(
+        kind=DocumentKind.MINUTES,
+        subject=f"Khảo sát hiện trạng hệ thống camera tại {facility.name}",
+        letterhead=basis.letterhead,
+        blocks=tuple(_content_survey_minutes(facility, facility.survey, listing, basis)),
+        signers=signers_of(facility.survey.by, basis.letterhead),
+    )
+
+
+def _content_survey_minutes(
+    facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis
+) -> Iterator[Block]:
+    letterhead = basis.letterhead
+    place = place_in_words(facility, listing.province_of(facility).name)
+    yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(survey.surveyed_on)}.", PassageRole.FORM)
+    yield Passage(f"Địa điểm: {letterhead.place or f'{facility.name}, {place}'}.")
+    yield from meeting(survey.by, letterhead)
+    yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
+    yield from facility_lines(facility, place)
+    yield Passage("2. Kết quả khảo sát", PassageRole.TITLE)
+    yield OfficialTable((TableColumn("Nội dung", 65), TableColumn("Hiện trạng", 100)), tuple(_found(survey)))
+    if facility.cameras:
+        yield Passage("3. Camera đã đăng ký tại thời điểm lập biên bản", PassageRole.TITLE)
+        yield camera_table(facility)
+    yield Passage(f"{'4' if facility.cameras else '3'}. Kết luận", PassageRole.TITLE)
+    yield Passage(f"Kết quả: {label(survey.verdict)}.")
+    if survey.advice:
+        yield Passage(f"Đề xuất: {survey.advice}")
+    yield Passage("Ý kiến của các bên:", PassageRole.FORM)
+    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
+    yield Passage(f"Biên bản được lập từ dữ liệu {basis.source}.", PassageRole.NOTE)
+    yield from closing()
+
+
+def _found(survey: Survey) -> Iterator[tuple[str, str]]:
+    cameras, uplink = survey.cameras, survey.uplink
+    yield "Camera hiện có", str(cameras.present)
+    yield "Camera đáp ứng yêu cầu", str(cameras.fit)
+    yield "Camera cần bổ sung", str(cameras.missing)
+    yield "Khu vực thiếu camera", ", ".join(label(zone) for zone in survey.gaps) or "Không ghi nhận"
+    provider = f" ({uplink.provider})" if uplink.provider else ""
+    yield "Đường truyền", f"{label(uplink.kind)}{provider}"
+    upload = "" if uplink.upload_mbps is None else f"{uplink.upload_mbps:g} Mbps".replace(".", ",")
+    yield "Tốc độ tải lên", upload or DOTS
+    yield "Địa chỉ IP của đường truyền", label(uplink.address) or DOTS
+    yield "Thiết bị định tuyến", uplink.router or DOTS
+    yield "Luồng RTSP của thiết bị", label(survey.rtsp) or DOTS
+    yield "Tài khoản thiết bị", label(survey.logins) or DOTS
+    yield "Vướng mắc", survey.obstacles or "Không ghi nhận"
+
+
+_WIDTH_MM = 165
+
+
+def plan_minutes(
+    facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
+) -> OfficialDocument:
+    """The minutes to be signed.
+
+    Args:
+        facility: whose plan.
+        plan: the plan, or the successor.
+        names: what its province and its carrier are called.
+        sheet: the plan in Vietnamese words.
+        letterhead: what a person knows of the document.
+    """
+    return OfficialDocument(
+        kind=DocumentKind.MINUTES,
+        subject=f"Thống nhất phương án kết nối camera giám sát tại {facility.name}",
+        letterhead=letterhead,
+        blocks=tuple(_content_connection_plan(facility, plan, names, sheet, letterhead)),
+        signers=signers_of(tuple(Party), letterhead, names.carrier),
+    )
+
+
+def _content_connection_plan(
+    facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
+) -> Iterator[Block]:
+    yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
+    yield Passage(f"Địa điểm: {letterhead.place or DOTS}.")
+    yield from meeting(tuple(Party), letterhead, names.carrier)
+    yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
+    yield from facility_lines(facility, place_in_words(facility, names.province))
+    yield Passage("2. Phương án kết nối", PassageRole.TITLE)
+    columns = (TableColumn("Nội dung", 45), TableColumn("Phương án", _WIDTH_MM - 45))
+    # The place stands above, and the digest below.
+    yield OfficialTable(columns, list(sheet.facts[1:-1]))
+    for number, table in enumerate(sheet.tables, start=3):
+        yield Passage(f"{number}. {table.title}", PassageRole.TITLE)
+        width = _WIDTH_MM // len(table.columns)
+        yield OfficialTable([TableColumn(name, width) for name in table.columns], table.rows)
+    yield Passage(f"{len(sheet.tables) + 3}. Ý kiến của các bên", PassageRole.TITLE)
+    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
+    yield Passage(f"Mã nội dung phương án: {signed_content(facility, plan)}. {sheet.note}", PassageRole.NOTE)
+    yield from closing()

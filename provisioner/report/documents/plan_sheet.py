@@ -1,0 +1,164 @@
+"""What DIC, Health and the carrier sign, on one sheet that people can read: as text, and as a page in both languages.
+
+Devices' addresses in their own network and their RTSP paths are part of what is signed, and stand in no sheet: the
+content's digest covers them. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provisioner.base.language import ENGLISH, Language, Translator, translator
+from provisioner.base.text import printable
+from provisioner.inventory.model import Access, Camera, ConnectionPlan, Facility, Party, Recorder, Stream, Zone
+from provisioner.inventory.signed import signed_content
+from provisioner.report.documents.official import place_in_words
+from provisioner.report.labels import label
+from provisioner.report.verify_html import page_template
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNames:
+    """What ids of a plan are called.
+
+    Attributes:
+        province: the province, as its list has it.
+        carrier: the plan's carrier.
+    """
+
+    province: str
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class SheetTable:
+    """A table of a sheet: what it lists, its columns, its rows."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSheet:
+    """A plan in words of one language.
+
+    Attributes:
+        language: which.
+        title: whose plan it is.
+        facts: what is agreed, each with its name.
+        tables: the devices.
+        note: what else the digest covers.
+        parties: who signs, and since when who has.
+    """
+
+    language: Language
+    title: str
+    facts: Sequence[tuple[str, str]]
+    tables: Sequence[SheetTable]
+    note: str
+    parties: Sequence[tuple[str, str]]
+
+
+def plan_sheet(facility: Facility, plan: ConnectionPlan, names: PlanNames, say: Translator = ENGLISH) -> PlanSheet:
+    """A facility's plan, as it stands in its file now."""
+    content = signed_content(facility, plan)
+    signed = {sign_off.by: sign_off for sign_off in plan.sign_offs if sign_off.content == content}
+    return PlanSheet(
+        say.language,
+        say("Connection plan of {name} ({facility})", name=facility.name, facility=facility.id),
+        [
+            (say("Place"), place_in_words(facility, names.province)),
+            (say("Carrier"), names.carrier),
+            (say("Relay"), plan.relay),
+            *([(say("Backup relay"), plan.backup_relay)] if plan.backup_relay else []),
+            (say("Access"), _access(plan.access, say)),
+            (say("Cameras"), str(facility.camera_count)),
+            (say("Content"), content),
+        ],
+        [table for table in (_recorders(facility, say), _cameras(facility, say)) if table.rows],
+        say("The content covers the devices' addresses in their own network and their RTSP paths as well."),
+        [
+            (_party(party, say), say("signed on {day}", day=signed[party].signed_on) if party in signed else "")
+            for party in Party
+        ],
+    )
+
+
+def _access(access: Access, say: Translator) -> str:
+    match access:
+        case Access.PULL_PORTMAP:
+            return say("the relay pulls each device through the site's tunnel")
+        case Access.PULL_NAT_MAP:
+            return say("the relay pulls each device through the site's tunnel, at an address of the device's own")
+        case Access.ROUTED:
+            return say("the relay pulls each device through the carrier's own network, without a tunnel")
+        case Access.PUBLISH:
+            return say("the site's gateway pulls each device and pushes its streams to the relay, encrypted")
+
+
+def _party(party: Party, say: Translator) -> str:
+    match party:
+        case Party.DIC:
+            return say("Department of Information and Communications")
+        case Party.HEALTH:
+            return say("Department of Health")
+        case Party.CARRIER:
+            return say("Carrier")
+
+
+def _recorders(facility: Facility, say: Translator) -> SheetTable:
+    rows = [(one.id, _device(one), str(_channels(facility, one))) for one in facility.recorders]
+    return SheetTable(say("Recorders"), (say("Recorder"), say("Device"), say("Channels in use")), rows)
+
+
+def _channels(facility: Facility, recorder: Recorder) -> int:
+    return sum(camera.recorder == recorder.id for camera in facility.cameras)
+
+
+def _cameras(facility: Facility, say: Translator) -> SheetTable:
+    columns = (say("Camera"), say("Looks at"), say("Where"), say("Device"), say("Always"), say("On demand"))
+    return SheetTable(say("Cameras"), columns, [_camera(camera, say) for camera in facility.cameras])
+
+
+def _camera(camera: Camera, say: Translator) -> tuple[str, ...]:
+    channel = camera.channel if camera.ip_channel is None else camera.ip_channel
+    of = "IP " if camera.ip_channel is not None else ""
+    device = f"{camera.recorder}, {of}{channel}" if camera.recorder else _device(camera)
+    main = _stream(camera.streams.main) if camera.streams.main else "-"
+    return camera.id, _zone(camera.zone, say), camera.location or "", device, _stream(camera.streams.sub), main
+
+
+def _zone(zone: Zone, say: Translator) -> str:
+    return label(zone) if say.language is Language.VI else zone.value
+
+
+def _device(device: Camera | Recorder) -> str:
+    return " ".join(part for part in (device.make.value if device.make else "", device.model) if part)
+
+
+def _stream(stream: Stream) -> str:
+    rate = f" {stream.fps}/s" if stream.fps else ""
+    return f"{stream.width}x{stream.height} {stream.codec.value}{rate}"
+
+
+def sheet_text(sheet: PlanSheet) -> list[str]:
+    """A sheet for a terminal, line by line."""
+    width = max(len(name) for name, _ in sheet.facts)
+    lines = [printable(sheet.title), "", *(printable(f"{name:{width}}  {value}") for name, value in sheet.facts)]
+    for table in sheet.tables:
+        lines += ["", table.title, *_columns([table.columns, *table.rows])]
+    lines += ["", sheet.note, ""]
+    return [*lines, *(printable(f"{party}: {signed or '……………………'}") for party, signed in sheet.parties)]
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [printable("  ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip()) for row in rows]
+
+
+def sheet_page(facility: Facility, plan: ConnectionPlan, names: PlanNames) -> str:
+    """The sheet as one page to print, Vietnamese first, English below; no script, nothing from elsewhere."""
+    sheets = [plan_sheet(facility, plan, names, translator(language)) for language in (Language.VI, Language.EN)]
+    return page_template("plan_sheet.html.j2").render(sheets=sheets)

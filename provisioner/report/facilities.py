@@ -1,0 +1,328 @@
+"""How old keys are, as a table for people and as a document. Pure.
+
+What a device is, in words: make, model, the recorder whose channel it is; no address and no login. Pure.
+
+What every document says of one facility. Pure.
+
+Which packages sites' gateways carry, as text and as a document. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Final
+
+from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.text import VIETNAM, Document, local_iso
+from provisioner.inventory.deadlines import Duty
+from provisioner.inventory.model import Camera, ClaimedConnection, Facility
+from provisioner.inventory.signed import Worth, proofs_of
+from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin, Shown
+from provisioner.record.lifecycle.pictures import Pictures
+from provisioner.record.lifecycle.site_packages import PackageStanding, PackageState
+from provisioner.record.lifecycle.state import Since
+from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.tables import some_of
+
+_KINDS: Final = {
+    KeyKind.GATEWAY: marked("gateway's key"),
+    KeyKind.SHARED: marked("pre-shared key"),
+    KeyKind.RELAY: marked("relay's key"),
+    KeyKind.PUBLISH: marked("publish key"),
+}
+_ORIGINS: Final = {
+    KeyOrigin.SITE: marked("born on the gateway"),
+    KeyOrigin.CONTROLLER: marked("drawn here, handed over"),
+    KeyOrigin.RELAY: marked("born on the relay"),
+}
+_NOT_RECORDED: Final = marked("not recorded")
+_SHOWN: Final = 8
+_DRAWS_ANEW: Final = "provisioner keys init"
+
+
+def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:
+    """A table of keys, and under it what is due, the worst first."""
+    today = now.astimezone(VIETNAM).date()
+    rows = [(say("of"), say("key"), say("origin"), say("age"), say("next due"))]
+    rows += [_row(age, now, today, say) for age in ages]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from _ending(ages, today, say)
+
+
+def _row(age: KeyAge, now: datetime, today: date, say: Translator) -> tuple[str, str, str, str, str]:
+    days, short = age.days(now), f" {age.key[:_SHOWN]}…" if age.key else ""
+    due = age.due.isoformat() if age.due else say(_NOT_RECORDED)
+    if age.changing:
+        due = say("being changed since {day}", day=age.changing.isoformat())
+    elif age.is_due(today):
+        due = say("{day}, overdue", day=due)
+    grown = say(_NOT_RECORDED) if days is None else say.counted(days, "day")
+    return age.owner, f"{say(_KINDS[age.kind])}{short}", say(_ORIGINS[age.origin]), grown, due
+
+
+def _ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[str]:
+    due = [age for age in ages if age.is_due(today) and not age.changing]
+    sites = sorted({age.owner for age in due if age.kind in {KeyKind.GATEWAY, KeyKind.SHARED}})
+    relays = sorted({age.owner for age in due if age.kind is KeyKind.RELAY})
+    if sites:
+        line = marked("{sites} with a key that is overdue: {names}; change it: {command}")
+        command = f"provisioner keys rotate {' '.join(sites[:5])}"
+        yield say(line, sites=say.counted(len(sites), "site"), names=some_of(sites, say), command=command)
+    if pushing := sorted({age.owner for age in due if age.kind is KeyKind.PUBLISH}):
+        line = marked(
+            "{sites} with logins to push that are overdue: {names}; take their keys out of publish_keys in the"
+            " carrier's secrets, then: {command}"
+        )
+        yield say(line, sites=say.counted(len(pushing), "site"), names=some_of(pushing, say), command=_DRAWS_ANEW)
+    if relays:
+        line = marked("{relays} with a key that is overdue: {names}; change it: {command}")
+        command = f"provisioner keys rotate --relay {relays[0]} --port PORT"
+        yield say(line, relays=say.counted(len(relays), "relay"), names=some_of(relays, say), command=command)
+    changing = sorted({age.owner for age in ages if age.changing and age.kind is not KeyKind.RELAY})
+    yield from change_lines(changing, say)
+    if moving := sorted({age.owner for age in ages if age.changing and age.kind is KeyKind.RELAY}):
+        line = marked("{relays} with a change of its own key under way: {names}; who has moved: {command}")
+        command = f"provisioner keys status --relay {moving[0]}"
+        yield say(line, relays=say.counted(len(moving), "relay"), names=some_of(moving, say), command=command)
+    if unknown := sum(age.since is None for age in ages):
+        line = marked("of {keys} it is not recorded since when it is in use")
+        yield say(line, keys=say.counted(unknown, "key"))
+    if not (sites or relays or pushing or changing or moving or unknown):
+        yield say("no key is overdue")
+
+
+def change_lines(changing: Sequence[str], say: Translator = ENGLISH) -> Iterator[str]:
+    """That changes of keys are under way at these sites, and how they go on."""
+    if changing:
+        line = marked("{sites} with a change of keys under way: {names}; go on: provisioner keys rotate --finish")
+        yield say(line, sites=say.counted(len(changing), "site"), names=some_of(changing, say))
+
+
+def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> Document:
+    """The document of `keys status`; what is not recorded is null, never guessed."""
+    today = now.astimezone(VIETNAM).date()
+    kinds = Counter(age.kind for age in ages)
+    return {
+        "schema": "provisioner/keys-status",
+        "version": 1,
+        "as_of": local_iso(now),
+        "rotate_after_days": days,
+        "counts": {kind.value: kinds[kind] for kind in KeyKind},
+        "keys": [
+            {
+                "of": age.owner,
+                "kind": age.kind.value,
+                "origin": age.origin.value,
+                "public_key": age.key or None,
+                "since": local_iso(age.since) if age.since else None,
+                "age_days": age.days(now),
+                "due": age.due.isoformat() if age.due else None,
+                "overdue": age.is_due(today),
+                "changing_since": age.changing.isoformat() if age.changing else None,
+            }
+            for age in ages
+        ],
+    }
+
+
+def device_words(facility: Facility, camera: Camera) -> str:
+    """What a camera is: its make and model, or the recorder whose channel it is."""
+    if camera.recorder is None:
+        return _named(camera.make.value if camera.make else "", camera.model)
+    named = {one.id: _named(one.make.value, one.model) for one in facility.recorders}
+    return f"Đầu ghi {camera.recorder} ({named.get(camera.recorder, '')})"
+
+
+def _named(make: str, model: str | None) -> str:
+    return " ".join(part for part in (make, model) if part)
+
+
+def facility_document(status: FacilityStatus) -> Document:
+    """One facility: what its file says, where it stands, and how its pictures are now."""
+    standing, facility = status.standing, status.facility
+    return {
+        "facility": facility.id,
+        "name": facility.name,
+        "province": facility.province,
+        "managing_body": facility.managing_body.value,
+        "carrier": status.carrier,
+        "operating": facility.operating.value,
+        "opens_on": str(facility.opens_on) if facility.opens_on else None,
+        "state": standing.state.value,
+        "since": since_document(standing.since),
+        "reached": standing.reached.value,
+        "connected": standing.is_connected,
+        "connected_at": since_document(standing.connected_at),
+        **_pictures(status.pictures),
+        "claimed_connection": _claim(status.claimed) if status.claimed else None,
+        "recorders": facility.recorder_count,
+        "surveyed_cameras": _surveyed(facility),
+        "deadline": duty_document(status.duty) if status.duty else None,
+        "timeliness": status.timeliness.value,
+        "blocked": _blocked(status),
+        "sign_offs": _sign_offs(status),
+        "warnings": _warnings(status),
+        "next": status.next,
+    }
+
+
+def since_document(since: Since) -> str | None:
+    """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
+    if isinstance(since, datetime):
+        return local_iso(since)
+    return str(since) if since else None
+
+
+def duty_document(duty: Duty) -> Document:
+    """An order that binds a facility, with the day that holds for it."""
+    return {"order": duty.order.ref, "before": str(duty.before), "deadline": local_iso(duty.deadline)}
+
+
+def _pictures(pictures: Pictures) -> Document:
+    return {
+        "cameras": pictures.cameras,
+        "up_now": pictures.is_up,
+        "cameras_up": pictures.up if pictures.look else None,
+        "cameras_down": pictures.down if pictures.look else None,
+        "cameras_unknown": pictures.unknown,
+        "looked_at": _moment(pictures.look.shown if pictures.look else None),
+        "last_proved": _moment(pictures.last_proved),
+        "down_since": _moment(pictures.down_since),
+    }
+
+
+def _moment(shown: Shown | None) -> str | None:
+    return local_iso(shown.at) if shown else None
+
+
+def _claim(claim: ClaimedConnection) -> Document:
+    return {
+        "connected_on": str(claim.connected_on),
+        "source": claim.source,
+        "carrier": claim.carrier,
+        "cameras": claim.cameras,
+        "note": claim.note,
+    }
+
+
+def _surveyed(facility: Facility) -> Document | None:
+    if facility.survey is None:
+        return None
+    counts = facility.survey.cameras
+    return {"present": counts.present, "fit": counts.fit, "missing": counts.missing}
+
+
+def _sign_offs(status: FacilityStatus) -> Document:
+    """How many parties' agreement to the plan a key of theirs proves, and how many are claimed in the file."""
+    facility = status.facility
+    worths = Counter(proof.worth for proof in proofs_of(facility, facility.plan)) if facility.plan else Counter()
+    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
+
+
+def _warnings(status: FacilityStatus) -> list[Document]:
+    opening = status.opening
+    return [{"code": opening.risk.value, "text": opening.words}] if opening else []
+
+
+def _blocked(status: FacilityStatus) -> Document | None:
+    blocked = status.facility.blocked
+    if blocked is None or not status.is_blocked:
+        return None
+    return {
+        "reason": blocked.reason.value,
+        "owner": blocked.owner.value,
+        "since": str(blocked.since),
+        "next_action": blocked.next_action,
+        "due": str(blocked.due),
+    }
+
+
+_MOST: Final = 5
+
+
+def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
+    """What is to be seen to: packages that are older than the inventory first, then those that nobody knows of."""
+    listed = list(standings)
+    yield from older_lines(listed, say)
+    waiting = [one.facility for one in listed if one.state is PackageState.HANDED_OUT]
+    if waiting:
+        yield say(
+            "{sites}: a package was handed out that is not known to be installed: {names}; once it is: {command}",
+            sites=say.counted(len(waiting), "site"),
+            names=some_of(waiting, say),
+            command=f"provisioner gateway installed {' '.join(waiting[:_MOST])}",
+        )
+    over = [one.facility for one in listed if one.state is PackageState.EXPIRED]
+    if over:
+        yield say(
+            "{sites}: the package that was handed out expired, and is not known to be installed: {names}; the next one"
+            " is: {command}",
+            sites=say.counted(len(over), "site"),
+            names=some_of(over, say),
+            command=f"provisioner site-package {' '.join(over[:_MOST])} --out DIR",
+        )
+    unknown = [one.facility for one in listed if one.state is PackageState.NOT_RECORDED]
+    if unknown:
+        yield say(
+            "{sites}: which package is installed there is not recorded: {names}; the next one is: {command}",
+            sites=say.counted(len(unknown), "site"),
+            names=some_of(unknown, say),
+            command=f"provisioner site-package {' '.join(unknown[:_MOST])} --out DIR",
+        )
+
+
+def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
+    """The sites whose last package is not what is desired now, by the relays that it names and should not."""
+    older: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for one in standings:
+        if one.state is PackageState.OLDER:
+            older[one.former].append(one.facility)
+    for former, names in sorted(older.items()):
+        values = {
+            "sites": say.counted(len(names), "site"),
+            "names": some_of(names, say),
+            "command": f"provisioner site-package {' '.join(names[:_MOST])} --out DIR",
+        }
+        if former:
+            yield say(
+                "{sites} may carry a package that names {relays} as it is not any more: {names}; next: {command}",
+                relays=", ".join(former),
+                **values,
+            )
+        else:
+            yield say(
+                "{sites} may carry a package that is older than the inventory: {names}; next: {command}", **values
+            )
+
+
+def packages_document(standings: Iterable[PackageStanding]) -> list[Document]:
+    """Each site with what is known of its package."""
+    return [
+        {
+            "facility": one.facility,
+            "standing": one.state.value,
+            "former": list(one.former),
+            "wanted": list(one.wanted),
+            "handed_out": _handed(one),
+            "installed_at": local_iso(one.installed.at) if one.installed else None,
+            "command": one.command or None,
+        }
+        for one in standings
+    ]
+
+
+def _handed(one: PackageStanding) -> Document | None:
+    if one.handed is None:
+        return None
+    return {
+        "at": local_iso(one.handed.shown.at),
+        "run": one.handed.shown.run,
+        "by": one.handed.by,
+        "relays": [named.relay for named in one.handed.relays],
+        "takes_down": one.handed.takes_down,
+        "valid_until": one.handed.until.isoformat() if one.handed.until else None,
+    }

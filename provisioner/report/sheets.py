@@ -1,0 +1,86 @@
+"""Pages as a spreadsheet in Vietnamese, ready to print. Pure; apart from `pages`, as its library takes its time.
+
+The pages of a report for people: texts and numbers. Pure; `report.workbook` writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from openpyxl import Workbook
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
+
+from provisioner.base.spreadsheet import HEADER, REMARK, TITLE, CellStyle, cells_of, landscape, saved, steady_zip
+from provisioner.base.text import VIETNAM
+
+SheetRow = Sequence[str | int]
+"""A row's cells: texts, and numbers that can be summed up."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One sheet.
+
+    Attributes:
+        title: its name at the bottom.
+        columns: headers and widths.
+        rows: its cells.
+        total: a last row in bold; none where it is empty.
+    """
+
+    title: str
+    columns: Sequence[tuple[str, int]]
+    rows: Sequence[SheetRow]
+    total: SheetRow = ()
+
+
+_MODIFIED = re.compile(rb"<dcterms:modified\b[^>]*>[^<]*</dcterms:modified>")
+_TOTAL = CellStyle(bold=True, fill="F2F2F2")
+
+
+def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:
+    """A workbook.
+
+    Args:
+        heading: what stands above every page.
+        basis: what the numbers rest on.
+        as_of: the moment of the report, with its zone.
+        pages: its sheets.
+    """
+    # Rows go out as they are appended: a country's list is not held in memory cell by cell.
+    book = Workbook(write_only=True)
+    local = as_of.astimezone(VIETNAM)
+    lines = (heading, f"Thời điểm: {local:%H:%M} ngày {local:%d/%m/%Y} (giờ Việt Nam)", f"Căn cứ: {basis}")
+    for page in pages:
+        _write(book.create_sheet(page.title), page, lines)
+    book.properties.created = as_of.astimezone(UTC).replace(tzinfo=None)
+    # The library writes down when it saved; the same report is the same bytes.
+    return steady_zip(saved(book), {"docProps/core.xml": _unmodified})
+
+
+def _unmodified(properties: bytes) -> bytes:
+    return _MODIFIED.sub(b"", properties)
+
+
+def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
+    header = len(lines) + 2
+    last = get_column_letter(len(page.columns))
+    # What stands before the rows in the file is said before the first of them.
+    for column, (_, width) in enumerate(page.columns, start=1):
+        sheet.column_dimensions[get_column_letter(column)].width = width
+    sheet.freeze_panes = f"A{header + 1}"
+    landscape(sheet, header)
+    for row, line in enumerate(lines, start=1):
+        sheet.append(cells_of(sheet, [line], TITLE if row == 1 else REMARK))
+        sheet.merged_cells.add(f"A{row}:{last}{row}")
+    sheet.append([])
+    sheet.append(cells_of(sheet, [name for name, _ in page.columns], HEADER))
+    for cells in page.rows:
+        sheet.append(cells_of(sheet, cells))
+    sheet.auto_filter.ref = f"A{header}:{last}{header + len(page.rows)}"
+    if page.total:
+        sheet.append(cells_of(sheet, page.total, _TOTAL))

@@ -1,0 +1,224 @@
+"""A verification as one comment on a merge request, or for a chat. Pure; bounded and escaped as `comment` has it.
+
+Templates of pages that stand alone: every value is printable and escaped. Pure.
+
+A verification as one HTML page: no script, nothing from elsewhere, readable on paper and in the dark. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import jinja2
+
+from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.text import local_time, printable
+from provisioner.report.plan_markdown import Comment, cell, code
+from provisioner.report.status import since_words
+from provisioner.report.verify_text import (
+    SEVERITY,
+    Total,
+    picture_word,
+    picture_words,
+    proof_sentence,
+    scope_lines,
+    seconds_of,
+    sentence,
+    settings_under_change,
+    total_of,
+    totals_by,
+    verify_ending,
+    worst_of,
+)
+from provisioner.verify.incidents import in_a_row
+from provisioner.verify.judge import LEVELS
+from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
+
+
+@lru_cache
+def page_template(name: str) -> jinja2.Template:
+    """The template of a page, by its file in this folder."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("provisioner.report", "."),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+    )
+    return environment.get_template(name)
+
+
+MOST_LISTED = 3000
+"""Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""
+
+_DRIFT_LISTED = 20
+_ALWAYS = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facility:
+    """A facility's paths, with the worst verdict among them."""
+
+    name: str
+    province: str
+    worst: Verdict
+    total: Total
+    paths: Sequence[PathVerdict]
+
+
+def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
+    """The page. Every value is printable and escaped; it holds ids and verdicts, never names of people or secrets."""
+    complete = len(result.paths) <= MOST_LISTED
+    total = total_of("", result.paths)
+    return page_template("verify.html.j2").render(
+        result=result,
+        say=say,
+        sentence=sentence(result, say),
+        as_of=local_time(result.finished_at),
+        seconds=seconds_of(result),
+        verdicts=total.verdicts(*_ALWAYS),
+        total=total,
+        share=f"{100 * total.up / total.paths:.1f}".rstrip("0").rstrip(".") if total.paths else "0",
+        incidents=_with_verdicts(result),
+        totals=[
+            (say("Carrier"), totals_by(result.paths, lambda p: p.carrier)),
+            (say("Province"), totals_by(result.paths, lambda p: p.province)),
+        ],
+        hosts=sorted(result.hosts, key=lambda h: (h.outcome == "answered" and h.drift == (), h.host)),
+        drift_listed=_DRIFT_LISTED,
+        facilities=_facilities(result.paths, complete=complete),
+        complete=complete,
+        levels=LEVELS,
+        scope=tuple(scope_lines(result, say)),
+        maintenance=tuple(path for path in result.paths if path.maintenance)[:MOST_LISTED],
+        settings=settings_under_change(result.paths, say),
+        local_time=local_time,
+        since_words=since_words,
+        row_of=lambda incident: in_a_row(result, incident),
+        proof=lambda path: proof_sentence(path, result.finished_at, say),
+        picture_words=picture_words,
+        picture_word=picture_word,
+    )
+
+
+def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict | None, Incident]]:
+    """The incidents, each with the worst verdict of its paths; with None where no path hangs on it."""
+    by_name = {p.path: p for p in result.paths}
+    return [(worst_of(by_name[name] for name in i.paths) if i.paths else None, i) for i in result.incidents]
+
+
+def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facility]:
+    groups: dict[tuple[str, str], list[PathVerdict]] = defaultdict(list)
+    for path in paths:
+        groups[path.province, path.facility].append(path)
+    facilities = []
+    for (province, name), group in groups.items():
+        listed = group if complete else [p for p in group if p.verdict is not Verdict.UP]
+        if listed:
+            facilities.append(_Facility(name, province, worst_of(group), total_of(name, group), listed))
+    return sorted(facilities, key=lambda f: (SEVERITY.index(f.worst), f.province, f.name))
+
+
+_DETAIL: Final = 400
+_INCIDENTS: Final = 40
+_ROWS: Final = 80
+_LISTED: Final = 3
+_SETTINGS: Final = 20
+
+
+def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
+    """A verification as Markdown, of no more bytes than forges take."""
+    page = Comment("provisioner verify --detail", say)
+    page.must(_head(result, say))
+    page.must(_held(result, say))
+    page.must(_under_change(result, say))
+    page.must(_totals(say("carrier"), totals_by(result.paths, lambda path: path.carrier), say))
+    page.must(_totals(say("province"), totals_by(result.paths, lambda path: path.province), say))
+    by_name = {path.path: path for path in result.paths}
+    incidents = [_incident(one, [by_name[name] for name in one.paths], say) for one in result.incidents]
+    page.may(say("**Incidents**, the highest layer first:"), incidents[:_INCIDENTS], len(incidents), "incident")
+    bad = sorted((p for p in result.paths if p.verdict is not Verdict.UP), key=_worst_first)
+    names = (say("path"), say("verdict"), say("cause"), say("failed at level"), say("last proof"))
+    heading = [f"| {' | '.join(names)} |", "|---|---|---|--:|---|"]
+    page.fold(say("Paths that are not up"), heading, [_row(path, result, say) for path in bad], "path")
+    return page.text()
+
+
+def _head(result: VerifyResult, say: Translator) -> Iterator[str]:
+    yield f"### {say('Verification: {sentence}', sentence=sentence(result, say))}"
+    yield ""
+    values = {"at": local_time(result.finished_at), "seconds": seconds_of(result), "engine": code(result.engine)}
+    yield say("As of {at} (took {seconds} s), engine {engine}.", **values)
+    yield ""
+    lines = [*scope_lines(result, say), *verify_ending(result, say)]
+    yield from (f"- {code(line, _DETAIL)}" for line in lines)
+    if lines:
+        yield ""
+
+
+def _held(result: VerifyResult, say: Translator) -> Iterator[str]:
+    if not result.held:
+        return
+    yield say("**Held, not checked:** {facilities} with errors", facilities=say.counted(len(result.held), "facility"))
+    yield ""
+    for one in result.held[:_LISTED]:
+        yield f"- {code(say.restated(one.text), _DETAIL)}"
+    if len(result.held) > _LISTED:
+        more = len(result.held) - _LISTED
+        yield "- " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
+    yield ""
+
+
+def _under_change(result: VerifyResult, say: Translator) -> Iterator[str]:
+    settings = settings_under_change(result.paths, say)
+    if not settings:
+        return
+    yield f"**{say('Settings under change')}**"
+    yield ""
+    yield from (f"- {code(one, _DETAIL)}" for one in settings[:_SETTINGS])
+    if len(settings) > _SETTINGS:
+        yield "- " + say("and {number} more", number=len(settings) - _SETTINGS)
+    yield ""
+
+
+def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
+    if not totals:
+        return
+    others = [v for v in SEVERITY if v is not Verdict.UP and any(total.counts.get(v) for total in totals)]
+    columns = (Verdict.UP, *others)
+    yield f"| {noun} | {say('paths')} | {' | '.join(say.word(verdict) for verdict in columns)} |"
+    yield f"|---|--:|{'--:|' * len(columns)}"
+    ranked = sorted(totals, key=lambda total: (total.up - total.paths, total.name))[:_ROWS]
+    for total in sorted(ranked, key=lambda one: one.name):
+        counts = " | ".join(str(total.counts.get(verdict, 0)) for verdict in columns)
+        yield f"| {cell(total.name, 80)} | {total.paths} | {counts} |"
+    yield ""
+    if len(totals) > _ROWS:
+        yield say("{rows} left out.", rows=say.counted(len(totals) - _ROWS, "more row"))
+        yield ""
+
+
+def _incident(incident: Incident, paths: Sequence[PathVerdict], say: Translator) -> str:
+    verdict = say.word(worst_of(paths)) if paths else say("warning")
+    count = f", {say.counted(len(paths), 'path')}" if paths else ""
+    listed, more = ", ".join(code(path.path, 80) for path in paths[:_LISTED]), len(paths) - _LISTED
+    listed = say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
+    detail = f": {code(say.restated(incident.detail), _DETAIL)}" if incident.detail else ""
+    where = f"{say.word(incident.layer)} {code(incident.object)}"
+    return f"- **{verdict}** {where}: {say.word(incident.cause)}{count}{detail}{f' ({listed})' if paths else ''}"
+
+
+def _worst_first(path: PathVerdict) -> tuple[int, str]:
+    return SEVERITY.index(path.verdict), path.path
+
+
+def _row(path: PathVerdict, result: VerifyResult, say: Translator) -> str:
+    level = str(path.failed_level) if path.failed_level else ""
+    proof = proof_sentence(path, result.finished_at, say)
+    return f"| {cell(path.path, 100)} | {say.word(path.verdict)} | {say.word(path.cause)} | {level} | {proof} |"

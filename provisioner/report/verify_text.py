@@ -1,0 +1,499 @@
+"""A verification as text, for terminals and logs. Pure; colours only when they are asked for.
+
+Totals of a verification by carrier, province and facility. Pure.
+
+Settings under change in a report of a verification: which of the two is so, and what to do next. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import click
+
+from provisioner.base.frozen import HeldFacility
+from provisioner.base.language import ENGLISH, Language, Translator, marked
+from provisioner.base.text import local_time, printable
+from provisioner.plan.guards.policy import named
+from provisioner.report.status import since_words
+from provisioner.report.tables import text_table
+from provisioner.verify.incidents import in_a_row
+from provisioner.verify.result import (
+    COUNTED,
+    NEW,
+    OLD,
+    Cause,
+    DeviceReport,
+    DeviceState,
+    HostReport,
+    Incident,
+    PathVerdict,
+    SettingSeen,
+    Verdict,
+    VerifyResult,
+    waits_line,
+)
+
+# The worst first, as people read a list of problems.
+SEVERITY = (
+    Verdict.DOWN,
+    Verdict.UNKNOWN,
+    Verdict.DEGRADED,
+    Verdict.QUARANTINED,
+    Verdict.MAINTENANCE,
+    Verdict.UP,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The counts of one carrier, province or facility.
+
+    Attributes:
+        counts: paths by verdict; verdicts that no path has may be missing.
+    """
+
+    name: str
+    counts: Mapping[Verdict, int]
+
+    @property
+    def paths(self) -> int:
+        """How many paths there are."""
+        return sum(self.counts.values())
+
+    @property
+    def up(self) -> int:
+        """How many of them are up."""
+        return self.counts.get(Verdict.UP, 0)
+
+    def verdicts(self, *always: Verdict) -> tuple[Verdict, ...]:
+        """The verdicts that have a count to show, and those that are shown always, in the order of documents."""
+        return tuple(verdict for verdict in COUNTED if verdict in always or self.counts.get(verdict))
+
+
+def total_of(name: str, paths: Iterable[PathVerdict]) -> Total:
+    """Count some paths."""
+    return Total(name, Counter(path.verdict for path in paths))
+
+
+def totals_by(paths: Iterable[PathVerdict], key: Callable[[PathVerdict], str]) -> tuple[Total, ...]:
+    """Count paths by their key, in the order of keys."""
+    groups: dict[str, list[PathVerdict]] = defaultdict(list)
+    for path in paths:
+        groups[key(path)].append(path)
+    return tuple(total_of(name, group) for name, group in sorted(groups.items()))
+
+
+def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Iterator[str]:
+    """A line a setting of which either is taken, after a line with their number; none where there are none."""
+    if settings := settings_under_change(paths, say):
+        yield say("settings under change: {count}", count=len(settings))
+        yield from (f"  {one}" for one in settings)
+
+
+def settings_under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> list[str]:
+    """A sentence for each setting of which either is taken, in printable letters."""
+    seen: dict[SettingSeen, set[str]] = defaultdict(set)
+    for path in paths:
+        for one in path.settings:
+            seen[SettingSeen(one.setting, one.object, one.until, "")].add(one.seen)
+    return [
+        printable(f"{_named(one, say)}: {_which(one, states, say)}")
+        for one, states in sorted(seen.items(), key=lambda item: (item[0].object, item[0].setting))
+    ]
+
+
+def _named(one: SettingSeen, say: Translator) -> str:
+    if one.setting == "picture":
+        return say("picture of {object}", object=one.object)
+    return say("login of {object}", object=one.object)
+
+
+def _which(one: SettingSeen, states: set[str], say: Translator) -> str:
+    until = one.until.isoformat()
+    if {OLD, NEW} <= states:
+        return say("the old one on some paths, the new one on others; either is taken until {until}", until=until)
+    if OLD in states:
+        return say("the old one, which is taken until {until}", until=until)
+    if NEW in states:
+        step = f"provisioner camera accept {one.object} --finish"
+        return say("the new one; finish the change: {step}", step=step)
+    return say("no picture tells which; either is taken until {until}", until=until)
+
+
+_COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
+_WIDTH = {Language.EN: 8, Language.VI: 11}
+_LISTED = 5
+_DRIFT_LISTED = 10
+_QUIET = frozenset({DeviceState.AS_AGREED, DeviceState.NOT_COMPARED, DeviceState.NOT_ASKED})
+
+
+def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False, say: Translator = ENGLISH) -> str:
+    """The report: the engine, totals, incidents with their causes, with `detail` every path, and what to do next."""
+    sections = [
+        _head(result, say, color=color),
+        _totals(say("carrier"), totals_by(result.paths, lambda p: p.carrier), say),
+        _totals(say("province"), totals_by(result.paths, lambda p: p.province), say),
+        _incidents(result, say, detail=detail, color=color),
+        _maintenance(result, say, detail=detail),
+        _not_reached(result, say, detail=detail),
+        _held(result.held, say, color=color),
+        _hosts(result.hosts, say),
+        _devices(result.devices, say, detail=detail),
+        under_change(result.paths, say),
+        _pictures(result.paths, say),
+        _to_look_at(result.paths, say),
+        _references(result, say) if detail else (),
+        _accepted(result, say),
+        _paths(result.paths, result.finished_at, say, color=color) if detail else (),
+        [printable(say.restated(waits_line(result.waits)))] if result.waits.total_s else (),
+        map(printable, verify_ending(result, say)),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
+
+
+def sentence(result: VerifyResult, say: Translator = ENGLISH) -> str:
+    """Say in one line how many paths are up, and what the others are."""
+    total = total_of("", result.paths)
+    if not total.paths:
+        return say("no path was checked")
+    if total.up == total.paths:
+        return say.plural("the path is up", "all {n} paths are up", total.paths)
+    others = [f"{total.counts[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and v in total.counts]
+    values = {"up": total.up, "others": ", ".join(others)}
+    return say.plural("{up} of {n} path is up: {others}", "{up} of {n} paths are up: {others}", total.paths, **values)
+
+
+_NEXT_STEPS = {
+    Verdict.DOWN: marked("repair what its incidents name, those of the highest layer first, then verify again"),
+    Verdict.UNKNOWN: marked("what was not checked may be down: settle why it was not, then verify again"),
+    Verdict.QUARANTINED: marked(
+        "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift"
+    ),
+    Verdict.DEGRADED: marked(
+        "see its incidents; where a host drifted, provisioner plan shows what apply would correct"
+    ),
+}
+
+
+def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str, ...]:
+    """The last lines, the worst first, with what to do next; none where all is as it should be."""
+    all_paths = say.counted(len(result.paths), "path")
+    sentences = []
+    for verdict, step in _NEXT_STEPS.items():
+        if paths := [path for path in result.paths if path.verdict is verdict and _is_for_whoever_reads(path)]:
+            what = {"count": len(paths), "paths": all_paths, "verdict": say.word(verdict), "relays": _on(paths, say)}
+            sentences.append(say("{count} of {paths} {verdict} on {relays}; {step}", **what, step=say(step)))
+    if once := [path for path in result.paths if _failed_once(path)]:
+        failing = say("{count} of {paths} failing and not yet confirmed", count=len(once), paths=all_paths)
+        step = say("they failed once; verify again in a minute, or see their incidents")
+        sentences.append(say("{failing} on {relays}; {step}", failing=failing, relays=_on(once, say), step=step))
+    sentences += [line for line in (_maintenance_ending(result, say), _share_ending(result, say)) if line]
+    if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
+        hosts, names = say.counted(len(silent), "host"), say.restated(named(silent))
+        sentences.append(say("{hosts} not read: {names}; nothing is said of what it holds", hosts=hosts, names=names))
+    if drifted := [host.host for host in result.hosts if host.drift]:
+        hosts, names = say.counted(len(drifted), "host"), say.restated(named(drifted))
+        sentences.append(say("{hosts} drifted: {names}; provisioner drift tells how", hosts=hosts, names=names))
+    return tuple(sentences)
+
+
+def _maintenance_ending(result: VerifyResult, say: Translator) -> str:
+    """Say how many paths are in a maintenance window, and what is hidden by none."""
+    inside = [path for path in result.paths if path.maintenance]
+    would_be = Counter(path.without_window for path in inside)
+    failing = ", ".join(f"{would_be[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and would_be[v])
+    paths = say.counted(len(result.paths), "path")
+    share = say("{count} of {paths} in maintenance", count=len(inside), paths=paths)
+    rest = say("without it {failing}", failing=failing) if failing else say("without it all would be up")
+    return say("{share}: {rest}; not counted as up, no alarm raised", share=share, rest=rest) if inside else ""
+
+
+def _share_ending(result: VerifyResult, say: Translator) -> str:
+    """Say what share was measured, where a run was asked to leave something out."""
+    if result.scope.sample is None and result.scope.level is None and result.scope.deadline_s is None:
+        return ""
+    measured = [path for path in result.paths if path.is_measured]
+    up = sum(path.verdict is Verdict.UP for path in measured)
+    passed = sum(path.cause is Cause.NOT_ASKED for path in measured)
+    good = say("{count} up", count=up)
+    if result.scope.level is not None:
+        good = say("{count} good up to level {level}", count=passed + up, level=result.scope.level)
+    paths = say.counted(len(result.paths), "path")
+    share = say("{count} of {paths} measured, {good}", count=len(measured), paths=paths, good=good)
+    left = len(result.paths) - len(measured)
+    return say("{share}; nothing is said of the other {left}", share=share, left=left) if left else share
+
+
+def _failed_once(path: PathVerdict) -> bool:
+    """Whether a path failed, and that was not yet seen again."""
+    return path.verdict is Verdict.UNKNOWN and path.standing is not None
+
+
+def _is_for_whoever_reads(path: PathVerdict) -> bool:
+    """Whether something is to be done about a path's verdict; what nobody asked for has a line of its own."""
+    return path.cause is not Cause.NOT_ASKED and not _failed_once(path)
+
+
+def _on(paths: Iterable[PathVerdict], say: Translator) -> str:
+    """The relays whose paths those are."""
+    return say.restated(named(sorted({path.relay for path in paths})))
+
+
+def seconds_of(result: VerifyResult) -> int:
+    """How long the verification took."""
+    return round((result.finished_at - result.started_at).total_seconds())
+
+
+def _head(result: VerifyResult, say: Translator, *, color: bool) -> Iterator[str]:
+    yield say("engine: {engine}", engine=printable(result.engine))
+    yield say("as of: {at} (took {seconds} s)", at=local_time(result.finished_at), seconds=seconds_of(result))
+    line = sentence(result, say)
+    yield click.style(line, fg="green" if result.all_up else "red", bold=True) if color else line
+    yield from scope_lines(result, say)
+
+
+def scope_lines(result: VerifyResult, say: Translator = ENGLISH) -> Iterator[str]:
+    """Say how far a run was asked to go, where that was not to the end, and whether it knew of earlier ones."""
+    scope = result.scope
+    if sample := scope.sample:
+        cameras = say.counted(sample.of_cameras, "camera")
+        values = {"count": sample.cameras, "cameras": cameras, "week": sample.week, "asked": printable(sample.asked)}
+        yield say("sample: {count} of {cameras}, those of week {week} ({asked})", **values)
+    if scope.level is not None:
+        yield say("up to level {level}: what is above was not asked for", level=scope.level)
+    if scope.deadline_s is not None:
+        yield say("deadline: {seconds} s", seconds=f"{scope.deadline_s:g}")
+    if scope.once:
+        yield say("by one look alone (--once): a failure is down at once, and nothing of before counts")
+    if result.forgot:
+        yield say("without a memory of earlier runs: {why}", why=say.restated(printable(result.forgot)))
+
+
+def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
+    others = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
+    columns = (Verdict.UP, *others)
+    names = [noun, say("paths"), *(say.word(v) for v in columns)]
+    rows = [[t.name, str(t.paths), *(str(t.counts.get(v, 0)) for v in columns)] for t in totals]
+    return text_table(names, rows, numbers=True)
+
+
+def worst_of(paths: Iterable[PathVerdict]) -> Verdict:
+    """The worst verdict among some paths."""
+    return min((p.verdict for p in paths), key=SEVERITY.index, default=Verdict.UNKNOWN)
+
+
+def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bool) -> Iterator[str]:
+    by_name, width = {p.path: p for p in result.paths}, _WIDTH[say.language]
+    if result.incidents:
+        yield say("incidents: {count}", count=len(result.incidents))
+    for incident in result.incidents:
+        count = f", {say.counted(len(incident.paths), 'path')}" if incident.paths else ""
+        what = printable(f"{say.word(incident.layer)} {incident.object}: {say.word(incident.cause)}{count}")
+        verdict = worst_of(by_name[name] for name in incident.paths)
+        word = _word(verdict, say, width, color=color) if incident.paths else say("warning").ljust(width)
+        yield f"  {word}  {what}"
+        lines = (*_since(result, incident, say), *_below(incident, say, detail=detail))
+        yield from (f"{' ' * (width + 4)}{line}" for line in lines)
+
+
+def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterator[str]:
+    """Since when, where it is not new."""
+    if row := in_a_row(result, incident):
+        yield since_words(row.since, row.times, say)
+
+
+def _below(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str]:
+    if incident.detail:
+        yield printable(say.restated(incident.detail))
+    listed = incident.paths if detail else incident.paths[:_LISTED]
+    yield from listed
+    if len(listed) < len(incident.paths):
+        yield _more(len(incident.paths) - len(listed), say)
+
+
+def _more(number: int, say: Translator) -> str:
+    """That a list goes on."""
+    return say("… and {number} more", number=number)
+
+
+def _word(verdict: Verdict, say: Translator, width: int, *, color: bool) -> str:
+    word = say.word(verdict).ljust(width)
+    return click.style(word, fg=_COLOURS.get(verdict, "cyan")) if color else word
+
+
+def _maintenance(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
+    """The windows that paths are in, and what would be said of those paths."""
+    windows: dict[tuple[datetime, datetime, str], list[PathVerdict]] = defaultdict(list)
+    for path in result.paths:
+        if path.maintenance:
+            windows[path.maintenance.begin, path.maintenance.until, path.maintenance.reason].append(path)
+    if windows:
+        yield say("in maintenance: {paths}", paths=say.counted(sum(map(len, windows.values())), "path"))
+    for (_, until, reason), paths in sorted(windows.items()):
+        values = {"until": local_time(until), "reason": say.restated(reason), "paths": say.counted(len(paths), "path")}
+        yield "  " + printable(say("until {until}: {reason}, {paths}", **values))
+        bad = [path for path in paths if path.without_window is not Verdict.UP]
+        for path in bad if detail else bad[:_LISTED]:
+            would_be = say("would be {verdict}", verdict=say.word(path.without_window))
+            yield printable(f"    {path.path} {would_be}{_because(path, say)}")
+        if not detail and len(bad) > _LISTED:
+            yield f"    {_more(len(bad) - _LISTED, say)}"
+
+
+def _because(path: PathVerdict, say: Translator) -> str:
+    return f": {say.word(path.cause)}" if path.cause.value else ""
+
+
+def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
+    """What was not measured, with what was proved of it before."""
+    left = [path for path in result.paths if not path.is_measured and path.last_proof]
+    left.sort(key=lambda path: (path.last_proof.at if path.last_proof else result.finished_at, path.path))
+    if left:
+        paths = say.counted(len(left), "path")
+        yield say("not measured, and proved before: {paths}, those of longest ago first", paths=paths)
+    for path in left if detail else left[:_LISTED]:
+        yield f"  {printable(path.path)}: {proof_sentence(path, result.finished_at, say)}"
+    if not detail and len(left) > _LISTED:
+        yield f"  {_more(len(left) - _LISTED, say)}"
+
+
+def proof_sentence(path: PathVerdict, now: datetime, say: Translator = ENGLISH) -> str:
+    """Say what was last proved of a path, and how long ago; empty where nothing is known."""
+    proof = path.last_proof
+    if proof is None:
+        return ""
+    values = {"level": proof.level, "at": local_time(proof.at), "age": _age(now - proof.at, say)}
+    return say("level {level} was last proved at {at}, {age} ago", **values)
+
+
+def _age(time: timedelta, say: Translator) -> str:
+    minutes = max(0, int(time.total_seconds() // 60))
+    hours, days = minutes // 60, minutes // (24 * 60)
+    if days:
+        return say.counted(days, "day")
+    return say.counted(hours, "hour") if hours else say.counted(minutes, "minute")
+
+
+def _held(held: Sequence[HeldFacility], say: Translator, *, color: bool) -> Iterator[str]:
+    """Who is held, and so was not checked."""
+    if held:
+        line = say("held, not checked: {facilities} with errors", facilities=say.counted(len(held), "facility"))
+        yield click.style(line, fg="red", bold=True) if color else line
+    for one in held:
+        yield printable(f"  {say.restated(one.text)}")
+
+
+def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
+    """Say what is wrong with hosts; those that answered and are as desired are not listed."""
+    for host in hosts:
+        error = printable(say.restated(host.error))
+        if host.outcome != "answered":
+            outcome = say("unreachable") if host.outcome == "unreachable" else say("failed")
+            yield say("host {host}: {what}", host=host.host, what=f"{outcome}: {error}".rstrip(": "))
+        elif host.drift is None:
+            what = say("not compared with the desired state")
+            yield say("host {host}: {what}", host=host.host, what=f"{what}: {error}".rstrip(": "))
+        elif host.drift:
+            yield say("host {host}: drift", host=host.host)
+            yield from (
+                f"  {say.word(c.action)} {say.word(c.resource)} {printable(c.name)}" for c in host.drift[:_DRIFT_LISTED]
+            )
+            if len(host.drift) > _DRIFT_LISTED:
+                yield f"  {_more(len(host.drift) - _DRIFT_LISTED, say)}"
+
+
+def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) -> Iterator[str]:
+    """What devices that were asked told of themselves; those that are as the inventory has them with `detail` alone."""
+    counts = Counter(one.state for one in devices)
+    if devices:
+        states = ", ".join(f"{counts[state]} {say.word(state)}" for state in DeviceState if counts[state])
+        yield say("devices asked about themselves (ONVIF): {states}", states=states)
+    for one in devices if detail else [one for one in devices if one.state not in _QUIET]:
+        said = say("model {model}, serial number {serial}", model=one.model or "-", serial=one.serial or "-")
+        yield printable(f"  {say.word(one.state)}: {one.name}{f', {said}' if one.model or one.serial else ''}")
+        if one.detail:
+            yield printable(f"    {say.restated(one.detail)}")
+
+
+def _pictures(paths: Sequence[PathVerdict], say: Translator) -> Iterator[str]:
+    """How the pictures are that were looked at, and which a person should look at or can alone judge."""
+    reports = [(path.path, path.picture) for path in paths if path.picture is not None]
+    counts = Counter(picture.state for _, picture in reports)
+    if not any(picture.seconds for _, picture in reports):
+        return
+    states = ", ".join(f"{number} {picture_word(state, say)}" for state, number in counts.most_common())
+    yield say("pictures: {states}", states=states)
+    noted = Counter(word for _, picture in reports for word in picture.labels)
+    for word, number in noted.most_common():
+        names = [path for path, picture in reports if word in picture.labels]
+        listed = say.restated(named(names))
+        yield printable(f"  {picture_word(word, say)}: {say.counted(number, 'path')}: {listed}")
+
+
+def _to_look_at(paths: Iterable[PathVerdict], say: Translator) -> Iterator[str]:
+    """What a person should look at: it lasted over several checks, and is no failure for certain."""
+    lasting = [(path, one) for path in paths for one in path.to_look_at]
+    if lasting:
+        yield say("to look at: {count}", count=len(lasting))
+    for path, one in lasting:
+        since = say("since {at}, {checks}", at=local_time(one.since), checks=say.counted(one.checks, "check"))
+        yield printable(f"  {picture_word(one.word, say)}: {path.path}, {since}")
+        if one.detail:
+            yield printable(f"    {say.restated(one.detail)}")
+
+
+def _references(result: VerifyResult, say: Translator) -> Iterator[str]:
+    """Of how many paths a person accepted the picture, and where a move would not be seen."""
+    if not result.references:
+        return
+    paths = say.counted(len(result.paths), "path")
+    yield say("references: {count} of {paths}", count=len(result.references), paths=paths)
+    for path, report in sorted(result.references.items()):
+        age = max(0, (result.finished_at - report.newest).days)
+        blind = "" if report.move_shows else say("; a move cannot be detected here")
+        lights = f" {say('and')} ".join(picture_word(light, say) for light in report.lights)
+        values = {"count": report.count, "lights": lights, "days": say.counted(age, "day"), "blind": blind}
+        yield "  " + printable(f"{path}: {say('{count}, by {lights}, {days} old{blind}', **values)}")
+
+
+def _accepted(result: VerifyResult, say: Translator) -> Iterator[str]:
+    """What came of each path whose picture was to be accepted."""
+    if result.accepted is None:
+        return
+    taken = sum(not one.refused for one in result.accepted)
+    paths = say.counted(len(result.accepted), "path")
+    yield say("accepted: {count} of {paths}", count=taken, paths=paths)
+    for one in result.accepted:
+        notes = "; ".join(map(say.restated, one.notes)) or say("accepted")
+        outcome = say("refused: {why}", why=say.restated(one.refused)) if one.refused else notes
+        yield printable(f"  {one.path}: {outcome}")
+
+
+def _paths(paths: Sequence[PathVerdict], now: datetime, say: Translator, *, color: bool) -> Iterator[str]:
+    width = max((len(p.path) for p in paths), default=0)
+    column = max((8, *(len(say.word(p.verdict)) for p in paths)))
+    for path in paths:
+        proof = proof_sentence(path, now, say)
+        window = say("would be {verdict}", verdict=say.word(path.without_window)) if path.maintenance else ""
+        cause = ": ".join(part for part in (window, say.word(path.cause), say.restated(path.detail)) if part)
+        why = "; ".join(printable(part) for part in (cause, picture_words(path, say), proof) if part)
+        level = say("level {level}", level=path.level)
+        yield f"{_word(path.verdict, say, column, color=color)}  {level}  {path.path.ljust(width)}  {why}".rstrip()
+
+
+def picture_words(path: PathVerdict, say: Translator = ENGLISH) -> str:
+    """What is to be said of a path's picture; empty where it is good, or nobody looked."""
+    picture = path.picture
+    if picture is None or not picture.is_notable:
+        return ""
+    words = ", ".join(picture_word(word, say) for word in (picture.state, *picture.suspects, *picture.labels))
+    return say("picture {words}", words=words)
+
+
+def picture_word(word: str, say: Translator) -> str:
+    """A state, a suspicion or a label of a picture, as people call it."""
+    return say(word)

@@ -1,1 +1,0 @@
-"""A night: verify, record, compare, report, tell; and who is told of what."""

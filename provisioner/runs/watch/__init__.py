@@ -1,1 +1,0 @@
-"""Looks between verifications: one after the other, and where their metrics are read."""

@@ -1,0 +1,198 @@
+"""Which paths are checked, and by whom: `--limit` chooses paths here, not hosts. Pure.
+
+Which paths a host's drift can touch: a drifted peer those of its site, a file of the relay all. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provisioner.base.errors import UsageError
+from provisioner.desired.limit import Limit, refuse_all_shut, refuse_held, refuse_shut
+from provisioner.desired.spec import NEXT, SITE, DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
+from provisioner.hosts.facts import ElementSet, device_value, element_of
+from provisioner.plan.change import Change, Impact, Resource
+
+if TYPE_CHECKING:
+    from provisioner.hosts.facts import HostFacts
+
+
+_EVERYTHING = Limit()
+
+
+@dataclass(frozen=True, slots=True)
+class PathToCheck:
+    """One path to check: the relay that serves it, and the centres that have to read it.
+
+    `shut` are centres that have to read it as well, and cannot be asked: their secrets stayed shut.
+    """
+
+    relay: HostSpec
+    path: MediaPath
+    centres: tuple[HostSpec, ...]
+    shut: tuple[LeftOutHost, ...] = ()
+
+    @property
+    def carrier(self) -> str:
+        """The carrier of the path's relay."""
+        return self.relay.carriers[0]
+
+    @property
+    def remembered_as(self) -> str:
+        """What its memory is called: a path of two relays is one to each of them, with failures of its own."""
+        return f"{self.relay.id}:{self.path.name}" if self.path.beside else self.path.name
+
+    @property
+    def peer_key(self) -> str:
+        """The public key of the site's gateway."""
+        return self._key_of(SITE)
+
+    @property
+    def next_peer_key(self) -> str:
+        """The key that it is changing to; empty where it is changing to none."""
+        return self._key_of(NEXT)
+
+    def _key_of(self, kind: str) -> str:
+        name = f"{kind}{self.path.facility}"
+        return next((p.public_key for p in self.relay.tunnel.peers if p.name == name), "")
+
+
+def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostFacts]) -> tuple[PathToCheck, ...]:
+    """The paths as their relays pull them: where a login is under change, by the one that the relay has.
+
+    Args:
+        targets: the paths.
+        facts: of the hosts that were read.
+    """
+    from provisioner.plan.diff import with_live_logins  # noqa: PLC0415 (what calls hosts is told them before)
+
+    relays = with_live_logins({target.relay.id: target.relay for target in targets}.values(), facts)
+    if not relays:
+        return tuple(targets)
+    paths = {host: {path.name: path for path in spec.paths} for host, spec in relays.items()}
+    return tuple(
+        replace(target, relay=relays[target.relay.id], path=paths[target.relay.id][target.path.name])
+        if target.relay.id in relays
+        else target
+        for target in targets
+    )
+
+
+def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck, ...]:
+    """The paths to check, in the order of names.
+
+    `host` is the relay that serves a path, or a centre that reads it.
+
+    Raises:
+        UsageError: nothing is selected, so that nothing would be proved.
+        SecretsError: all that is selected is of hosts whose secrets stayed shut, or there is no limit and there are
+            such hosts.
+        InventoryError: all that is selected is held.
+    """
+    refuse_shut(state, limit)
+    shut: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
+    for left in state.left_out.values():
+        for carrier in left.carriers if left.kind is HostKind.CENTRE else ():
+            shut[carrier] += (left,)
+    centres: dict[str, list[HostSpec]] = defaultdict(list)
+    for host in sorted(state.hosts.values(), key=lambda h: h.id):
+        if host.kind is HostKind.CENTRE:
+            for carrier in host.carriers:
+                centres[carrier].append(host)
+    every = (_to_check(h, p, centres[h.carriers[0]], shut[h.carriers[0]]) for h, p in state.paths)
+    chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
+    if not chosen:
+        refuse_all_shut(state, limit)
+        refuse_held(state, limit)
+        options = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
+        message = f"{options} selects no path" if options else "the inventory has no path to check"
+        hint = "only facilities that are open and whose plan is agreed have paths; see provisioner validate"
+        raise UsageError(message, hint=hint)
+    return chosen
+
+
+def _to_check(
+    relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], shut: tuple[LeftOutHost, ...]
+) -> PathToCheck:
+    """A path with those of its carrier's centres that may read it."""
+    reading = tuple(centre for centre in centres if centre.may_read(path.name))
+    return PathToCheck(relay, path, reading, tuple(centre for centre in shut if centre.may_read(path.name)))
+
+
+def _takes(limit: Limit, target: PathToCheck) -> bool:
+    named = limit.wanted.get("host", frozenset())
+    if named & {c.id for c in target.centres}:
+        limit = replace(limit, wanted={kind: names for kind, names in limit.wanted.items() if kind != "host"})
+    return limit.takes_path(target.relay, target.path)
+
+
+# The names are a contract: docs/design.md, part 4.
+_RELAY_FILE = "/etc/provisioner/mediamtx.yml"
+
+
+def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
+    """Those of a host's changes that can touch a path.
+
+    A file that differs in its paths or peers touches those: they are changes of their own.
+    """
+    listed = tuple(changes)
+    resources = {change.resource for change in listed}
+    return tuple(c for c in listed if not _is_sum(c, host, resources) and _touches(c, host, target))
+
+
+def _is_sum(change: Change, host: HostSpec, resources: Collection[Resource]) -> bool:
+    """Whether a file differs in nothing but what is listed beside it."""
+    if change.resource is not Resource.FILE:
+        return False
+    if change.name == _RELAY_FILE:
+        # Its settings would cut somebody.
+        return change.impact is Impact.NONE and Resource.PATH in resources
+    return change.name in {host.names.wg_file, host.names.psk_file} and Resource.PEER in resources
+
+
+def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:
+    match change.resource:
+        case Resource.PATH:
+            return change.name == target.path.name
+        case Resource.PEER:
+            return _is_peer_of(change, host, target)
+        case Resource.RULE:
+            return _is_element_of(change.name, target)
+        case _:
+            return True
+
+
+def _is_peer_of(change: Change, host: HostSpec, target: PathToCheck) -> bool:
+    """Whether a peer of a tunnel leads to a path; a stranger may, unless it has the addresses of another site."""
+    kind, _, name = change.name.partition("/")
+    match kind:
+        case "site":
+            return name == target.path.facility
+        case "centre":
+            return name in {centre.id for centre in target.centres} | {centre.id for centre in target.shut}
+        case "relay":
+            return host.kind is not HostKind.CENTRE or name == target.relay.id
+        case _:
+            return change.facility in {"", target.path.facility}
+
+
+def _is_element_of(rule: str, target: PathToCheck) -> bool:
+    """Whether a rule can touch a path: of elements of a set only its own, of anything else all."""
+    if (element := element_of(rule)) is None:
+        return True
+    match element.set:
+        case ElementSet.CAMERAS:
+            source = target.path.source
+            return source is not None and element.value == device_value(source.address, source.port)
+        case ElementSet.ONVIF | ElementSet.PUBLISHERS:
+            # By the one a device is asked about itself, and no picture comes that way; by the other sites come to push.
+            return element.set is ElementSet.PUBLISHERS and target.path.access.is_pushed
+        case ElementSet.CENTRES:
+            return element.value in {str(centre.tunnel.address) for centre in target.centres} or bool(target.shut)
+        case ElementSet.RELAYS:
+            return element.value == str(target.relay.tunnel.address)
+        case ElementSet.MANAGEMENT | ElementSet.MANAGEMENT_V6 | ElementSet.ROUTED:
+            return element.set is not ElementSet.ROUTED or not target.path.access.has_tunnel

@@ -1,0 +1,229 @@
+"""Checks of paths that sites push: nothing of the site can be asked, so all evidence is what comes to the relay. Pure.
+
+One stream that comes proves the site's line, its gateway and its logins. Why another one does not come the relay cannot
+know: the gateway's own log has it. Of whoever is refused MediaMTX says an address, and neither path nor user.
+
+Checks that a path's picture is its own camera's, and the words of a redirect. Pure.
+
+A path that its relay does not pull, since its device refuses the password: a verdict of its own. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from provisioner.base.text import counted, printable
+from provisioner.hosts.facts import ElementSet, SetElement
+from provisioner.plan.diff import quarantined_on
+from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
+from provisioner.verify.evidence import Device, Origins, Sample
+from provisioner.verify.result import Cause, Layer
+
+# MediaMTX's words for whom it calls, or whose address it asks for (measured on 1.20.1).
+_DIALLED = re.compile(r"\b(?:dial|read|write) tcp (?:\S+->)?(\[[^\]\s]+\]|[^\s:\[\]]*):(\d{1,5}): ")
+_LOOKED_UP = re.compile(r"\blookup (\S+?)(?: on \S+)?: ")
+_REFUSED = re.compile(r"^bad status code: 40[13]\b")
+_STRANGE_LETTER = re.compile(r"[^A-Za-z0-9._-]")
+_SHOWN = 80
+_NAMED = 3
+
+
+def origin_check(case: Case) -> Check:
+    """Check that a path that gives a picture gets it from its own device's address and port."""
+    if not case.asks_origin:
+        return PASSED
+    return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
+
+
+def _pulled_check(case: Case) -> Check:
+    if case.origins is None:
+        return _not_told(case)
+    if case.device in case.origins.short:
+        return _redirected(case, f"no connection to {_shown(case.device)} brings it{_seen(case.origins)}")
+    first = case.relay.samples[case.target.path.name][0]
+    if first is None or not first.available:
+        return not_checked(case.target.relay.id, "it came up while the relay was looked at, and was not counted yet")
+    if case.device in case.origins.unsure:
+        return not_checked(case.target.relay.id, f"its picture may be another camera's{_seen(case.origins)}")
+    return PASSED
+
+
+def _on_demand_check(case: Case) -> Check:
+    on_demand = case.relay.pulled(case.target.path.name)
+    if on_demand is None or on_demand.connected is None or not on_demand.pulled:
+        return _not_told(case)
+    if on_demand.connected < on_demand.pulled:
+        return _redirected(case, f"no connection to {_shown(case.device)} brought it")
+    return PASSED
+
+
+def _not_told(case: Case) -> Check:
+    return not_checked(case.target.relay.id, "the relay did not tell where its sources are connected")
+
+
+def _redirected(case: Case, detail: str) -> Check:
+    return failed(case.device_layer, case.device_name, Cause.REDIRECTED, f"the camera redirects: {detail}")
+
+
+def _seen(origins: Origins) -> str:
+    named = ", ".join(map(_shown, origins.strange[:_NAMED]))
+    return f"; the relay pulls a picture from {named} that is no path's of there" if named else ""
+
+
+def redirect_check(case: Case) -> Check | None:
+    """The failure of a path whose relay was sent elsewhere, by the device's own word or the log's last ones; else None.
+
+    The camera chose the words: of them a host and a port are shown, never a login or a path.
+    """
+    said = case.relay.errors.get(case.target.path.name, ())
+    if place := _answered(case) or next(filter(None, (_elsewhere(line, case.device) for line in said)), ""):
+        return failed(case.device_layer, case.device_name, Cause.REDIRECTED, f"the camera redirects to {place}")
+    # One that refuses its password is halted as well, until its paths are out; one that redirects says nothing.
+    refused = _REFUSED.search(next(iter(case.relay.errors.get(case.target.path.name, ())), ""))
+    if case.relay.sources is not None and case.device in case.relay.sources.halted and not refused:
+        detail = f"the camera redirects: it makes the relay connect to {_shown(case.device)} again and again"
+        return failed(case.device_layer, case.device_name, Cause.REDIRECTED, detail)
+    return None
+
+
+def _answered(case: Case) -> str:
+    """Where the device itself sends its relay, if that is not to itself."""
+    place = printable(case.said.redirect if case.said else "", _SHOWN)
+    return "" if place == _shown(case.device) else place
+
+
+def _elsewhere(line: str, device: Device) -> str:
+    if looked_up := _LOOKED_UP.search(line):
+        return _host(looked_up[1])
+    dialled = _DIALLED.search(line)
+    if dialled is None or (dialled[1].strip("[]"), int(dialled[2])) == device:
+        return ""
+    return f"{_host(dialled[1])}:{dialled[2]}"
+
+
+def _shown(place: Device) -> str:
+    address = printable(place[0], _SHOWN)
+    return f"[{address}]:{place[1]}" if ":" in address else f"{address}:{place[1]}"
+
+
+def _host(text: str) -> str:
+    """A host in a stranger's words: an address, or the letters of a name."""
+    bare = text.strip("[]")
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return printable(_STRANGE_LETTER.sub("?", bare.rpartition("@")[2]), _SHOWN)
+    return f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 (IPv6)
+
+
+def quarantine_check(case: Case) -> Check | None:
+    """What is said of a quarantined path instead of asking for its picture; None of any other one.
+
+    Nothing asks its device again, so that nobody knows what would come of it.
+    """
+    facts = case.hosts[case.target.relay.id].facts
+    name = case.target.path.name
+    if facts is None or name not in facts.quarantine:
+        return None
+    one = quarantined_on(case.target.relay, facts)[name]
+    if redirected := redirect_check(case):
+        # It was not the device that refused, but whom it sends its relay to.
+        return redirected
+    return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{one.why}; {one.next_step}")
+
+
+_SHOWN_pushed = 3
+
+
+def push_check(case: Case) -> Check:
+    """Check that the path's site pushes to the relay: one of its streams that comes is proof of that."""
+    relay, site = case.target.relay.id, case.target.path.facility
+    listed = [second for name in _paths_of(case, site) if (second := _second(case, name)) is not None]
+    if not listed:
+        return not_checked(relay, "the relay did not say whether the site pushes")
+    if any(second.available for second in listed):
+        return PASSED
+    if _is_shut(case):
+        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
+    if own := _refused_here(case, site):
+        return _refused(case, Layer.SITE, site, own)
+    if none := _nobody_pushes(case):
+        detail = f"none of the {none} that push to the relay does: its own line, or its address there"
+        return failed(Layer.RELAY, relay, Cause.SITE_SILENT, detail)
+    detail = "nothing of the site comes: its line, its power, or its gateway is off"
+    if strangers := _strangers(case):
+        detail = f"{detail}; refused of late, perhaps it: {strangers}"
+    return failed(Layer.SITE, site, Cause.SITE_SILENT, detail)
+
+
+def pushed_check(case: Case) -> Check:
+    """Check that a path's stream comes from its site, and that inbound bytes grew."""
+    first, second = case.relay.samples.get(case.target.path.name, (None, None))
+    if first is None or second is None:
+        return not_checked(case.target.relay.id, "there are not two samples of the path")
+    return PASSED if second.available and second.online and case.flowed else unpushed(case)
+
+
+def unpushed(case: Case) -> Check:
+    """The failure of a path that its site does not push, or pushes without a picture."""
+    path = case.target.path
+    second = _second(case, path.name)
+    if second is not None and second.available:
+        return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, "its site pushes it, and nothing comes")
+    site = push_check(case)
+    if not site.passed:
+        return site
+    if own := _refused_here(case, path.facility):
+        return _refused(case, Layer.CAMERA, case.camera_name, own)
+    detail = "its site pushes other streams and not this one: the log of its gateway says why"
+    return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, detail)
+
+
+def _second(case: Case, name: str) -> Sample | None:
+    return case.relay.samples.get(name, (None, None))[1]
+
+
+def _paths_of(case: Case, site: str) -> Iterator[str]:
+    return (one.name for one in case.target.relay.paths if one.facility == site and one.access.is_pushed)
+
+
+def _is_shut(case: Case) -> bool:
+    firewall = case.target.relay.firewall
+    networks = firewall.publishers if firewall else ()
+    return any(case.firewall_blocks("input", SetElement(ElementSet.PUBLISHERS, str(one))) for one in networks)
+
+
+def _refused_here(case: Case, site: str) -> str:
+    """The address of a site from which a login was refused of late; empty where none was, or nobody knows its own."""
+    return next((one for one in sorted(_addresses_of(case, site)) if one in case.relay.publishing.refused), "")
+
+
+def _addresses_of(case: Case, site: str) -> set[str]:
+    """From where a site comes, as far as it is known: written down, or seen in its other sessions."""
+    paths, relay = set(_paths_of(case, site)), case.target.relay.relay
+    written = {one for user in relay.users if user.publishes in paths for one in user.addresses} if relay else set()
+    seen = {address for path, address in (case.relay.publishing.comes_from or {}).items() if path in paths}
+    return {one for one in written if "/" not in one} | seen
+
+
+def _refused(case: Case, layer: Layer, name: str, address: str) -> Check:
+    relay, times = case.target.relay.id, case.relay.publishing.refused[address]
+    hint = f"install its newest package, or apply to {relay}"
+    detail = f"{relay} refused logins from {address} of late, {counted(times, 'time')}: {hint}"
+    return failed(layer, name, Cause.PUBLISHER_REFUSED, detail)
+
+
+def _nobody_pushes(case: Case) -> str:
+    """How many sites push to the relay, where there are several and none of them is there; else empty."""
+    sites = {one.facility for one in case.target.relay.paths if one.access.is_pushed}
+    known = case.relay.publishing.comes_from
+    return counted(len(sites), "site") if len(sites) > 1 and known is not None and not known else ""
+
+
+def _strangers(case: Case) -> str:
+    """The addresses from which most was refused: one of them may be this site; empty where nobody was."""
+    refused = case.relay.publishing.refused
+    names = sorted(refused, key=lambda one: (-refused[one], one))[:_SHOWN_pushed]
+    return ", ".join(names)
