@@ -6,16 +6,13 @@ What becomes of packets when two tables stand beside each other is asked of the 
 from __future__ import annotations
 
 import re
-import runpy
 import string
 import subprocess
-import sys
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -28,7 +25,6 @@ from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.inventory.model.base import AnyAddress
 from provisioner.plan.guards.reachability import locked_out, required_sources
 from provisioner.plan.reach.packets import accepts, arriving, parse_ruleset
-from provisioner_host.machine import paths
 from provisioner_host.state import revocable_texts
 from tests import fleets, inventories
 from tests.hostile import GATEWAY, MERGE_REQUEST
@@ -36,7 +32,6 @@ from tests.hostile import GATEWAY, MERGE_REQUEST
 from .test_centre_guard_laws import SOME, guards
 from .test_lockout_laws import either_address, nft_checks
 
-HOST_FOLDER: Final = Path(paths.__file__).parent
 slugs = st.from_regex(r"[a-z0-9]{1,12}(-[a-z0-9]{1,9}){0,5}", fullmatch=True).filter(lambda text: len(text) <= 63)
 """Ids of inventories."""
 alike = st.tuples(slugs, slugs) | slugs.flatmap(
@@ -79,11 +74,9 @@ def test_a_sides_names_are_such_as_kernel_systemd_nft_and_useradd_take(inventory
 @given(slugs)
 def test_host_and_controller_call_everything_alike(inventory: str) -> None:
     side = side_of(inventory)
-    with pytest.MonkeyPatch.context() as patch:
-        module: Any = ModuleType("provisioner_host.machine.paths")
-        module.SIDE = side
-        patch.setitem(sys.modules, "provisioner_host.machine.paths", module)
-        there = runpy.run_path(str(HOST_FOLDER / "paths.py"))
+    there: dict[str, Any] = {"__name__": "paths"}
+    source = with_side(fleets.templates().host_sources["paths.py"], side)
+    exec(compile(source, "paths.py", "exec"), there)  # noqa: S102 (our own text)
     names, theirs = HostNames(side), {n: str(v) if isinstance(v, Path) else v for n, v in there.items()}
     assert {
         "ETC": names.etc, "STATE": names.state, "RUN": names.run, "RECEIPTS": names.receipts, "OURS": names.ours,

@@ -23,7 +23,7 @@ import os, sys
 from contextlib import contextmanager
 from provisioner.cli.main import run
 from provisioner.nodes import upgrade_machine
-from provisioner.nodes.upgrade_rules import NodePackage, DpkgState
+from provisioner.nodes.upgrade import NodePackage, DpkgState
 from tests.nodes.upgrades import NEW, OLD, UNITS, NodeHealth, SimulatedMachine
 
 health, *words = sys.argv[1:]

@@ -49,16 +49,13 @@ _SHIPPED = (
     confined,
     picture_measures,
     picture_look,
-    picture_measures,
     pinned_tls,
     rtsp_reader,
     digest,
     media_units,
-    media_units,
     rtsp_talk,
     early_end,
     batch_decoder,
-    stream_reader,
     stream_reader,
 )
 # Each ffmpeg that decodes one key frame of a large picture, and what runs beside it.

@@ -30,8 +30,7 @@ from provisioner_host.machine import confined, paths, sandbox
 from provisioner_host.machine.files import keyed_digest
 from provisioner_host.machine.shell import Failed
 from provisioner_host.machine.stream_logins import forgotten
-from provisioner_host.onvif import ask, messages
-from provisioner_host.onvif import digest as http_digest
+from provisioner_host.onvif import ask, digest, messages
 from provisioner_host.relay import relay
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def _digest(salt: bytes, login: str) -> bytes:
     return hashlib.sha256(salt + login.encode("utf-8", "surrogateescape")).digest()
 
 
-_SHIPPED = (messages, http_digest, messages, ask)
+_SHIPPED = (digest, messages, ask)
 _AT_ONCE = 64
 _GRACE_S = 3
 # Of one unit's setting: the kernel takes no argument of more than 128 KiB.
@@ -236,8 +235,8 @@ def _login(source: str, device: DeviceToAsk, key: str) -> _Login | None:
     if not at or place.rpartition(":")[0] != device["address"]:
         return None
     user, _, password = written.partition(":")
-    digest = keyed_digest(key, f"{device['address']}:{device['port']} {written}".encode())
-    return _Login(unquote(user), unquote(password), digest.rpartition(":")[2], head)
+    keyed = keyed_digest(key, f"{device['address']}:{device['port']} {written}".encode())
+    return _Login(unquote(user), unquote(password), keyed.rpartition(":")[2], head)
 
 
 def _refused(login: _Login, what: str = "") -> Path:

@@ -352,10 +352,10 @@ _WRITER = """
 import sys
 from pathlib import Path
 from provisioner.base.secret import Secret
-from provisioner.history.place import StatePlace
-from provisioner.history.records import Operation
-from provisioner.history.seal import record_keys
-from provisioner.history.store import open_history
+from provisioner.record.entries import Operation
+from provisioner.record.place import StatePlace
+from provisioner.record.seal import record_keys
+from provisioner.record.store import open_history
 from tests import histories as make
 
 file, url, name, count = sys.argv[1:]

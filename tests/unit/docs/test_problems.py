@@ -16,8 +16,8 @@ from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/problems.md"
-GUARDS = tuple(f"provisioner/plan/guards/{name}.py" for name in ("surroundings", "intents", "rego"))
-PLACES = ("provisioner/inventory", "provisioner/contacts", "provisioner/rego", *GUARDS)
+GUARDS = tuple(f"provisioner/plan/guards/{name}.py" for name in ("reachability", "policy_rules"))
+PLACES = ("provisioner/inventory", "provisioner/importing/contacts", *GUARDS)
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+\Z")
 # Words of the same form that are something else; each with what it is.
 NO_CODES = {

@@ -31,7 +31,7 @@ _CALL = """
 import sys
 from dataclasses import replace
 from ipaddress import IPv4Address
-from provisioner.hosts.ansible.door import AnsibleRunner
+from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.runner import HostCall
 from tests import fleets
 from tests.unit.apply.world import state

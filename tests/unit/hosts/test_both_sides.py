@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+import provisioner_host
 from provisioner.base import host_answer
 from provisioner.base.private_text import address_without_login
 from provisioner.desired import names, spec
@@ -27,7 +28,7 @@ from tests import fleets, inventories
 from tests.lab import direct
 from tests.lab.direct import MARK
 
-HOST_FOLDER = Path(paths.__file__).parent
+HOST_FOLDER = Path(provisioner_host.__file__).parent
 
 TWICE = {
     "the tunnel's interface": (spec.TUNNEL, paths.TUNNEL),
@@ -103,7 +104,7 @@ def test_both_sides_know_alike_what_overrides_units_of_ours() -> None:
 
 def test_the_types_of_what_travels_are_imported_by_the_type_checker_alone() -> None:
     assert "wire.py" not in load_templates().host_sources
-    for module in sorted(HOST_FOLDER.glob("*.py")):
+    for module in sorted(HOST_FOLDER.rglob("*.py")):
         assert not list(_imports_at_run_time(ast.parse(module.read_text(encoding="utf-8")))), module.name
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import provisioner_host
 from provisioner.hosts.condition import Condition, other_firewalls
 from provisioner_host.look import readers
 from provisioner_host.look.rtsp_reader import Login
@@ -21,7 +22,7 @@ from provisioner_host.wire import ReadAnswer
 
 # `nft -j list chains` of nftables 1.1.3 where firewalld 2.3 or ufw 0.36 of Debian 13 were on, and ufw off again.
 LISTED = Path(__file__).parent / "firewalls"
-SOURCES = Path(machine.__file__).parent
+SOURCES = Path(provisioner_host.__file__).parent
 OURS = {"chain": {"family": "inet", "table": "provisioner", "name": "input", "handle": 1}}
 
 
@@ -193,9 +194,11 @@ def _for_types(tree: ast.AST) -> Iterator[ast.AST]:
         yield from (part for name in ("annotation", "returns") if (part := getattr(node, name, None)) is not None)
 
 
-@pytest.mark.parametrize("module", sorted(path.stem for path in SOURCES.glob("*.py") if path.stem != "wire"))
+@pytest.mark.parametrize(
+    "module", sorted(str(path.relative_to(SOURCES)) for path in SOURCES.rglob("*.py") if path.name != "wire.py")
+)
 def test_a_module_of_a_host_is_of_its_oldest_python(module: str) -> None:
-    assert newer_than_3_9((SOURCES / f"{module}.py").read_text()) == []
+    assert newer_than_3_9((SOURCES / module).read_text()) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 _ASK = """
 import json, socket, sys
 sys.path.insert(0, sys.argv[1])
-from provisioner_host import surroundings
+from provisioner_host.observe import machine
 held = []
 for word in sys.argv[2:]:
     kind, address, port = word.split(",")
@@ -31,7 +31,7 @@ for word in sys.argv[2:]:
         one.listen()
     held.append(one)
 wanted = {"tcp": [8554, 9997], "udp": [51820], "led": [53, 443]}
-print(json.dumps([surroundings.way_out(), surroundings.taken(wanted)]))
+print(json.dumps([machine.way_out(), machine.taken(wanted)]))
 """
 
 
