@@ -1,198 +1,128 @@
-"""`scripts/house`: rooms, arrows and floors of the package, counted from its imports and held against pyproject.toml.
+"""`scripts/house`: figures of the package's folders, held against pyproject.toml.
 
-A room is a module or package directly inside the folder that is counted. An arrow says that something in one
-room imports something in another one, wherever the import stands. A room's floor is the longest chain of
-arrows below it. A circle is a set of rooms that reach each other; an arrow is upward where it goes against the
-layers that pyproject.toml has for the folder.
+A room is a module or package directly inside the folder that is counted. An arrow says that a module of one room
+imports one of another, wherever the import stands; a thin arrow rests on a single import. A room's floor is the longest
+chain of arrows below it. Modules are counted at every depth, so that growth inside a room is seen. The change is the
+number of Python files that a commit touches if it touches the folder: the median of the newest commits, moves left out.
+
+Layers and circles are contracts of import-linter.
 """
 
 from __future__ import annotations
 
-import ast
+import statistics
+import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import grimp
+
 ROOT = Path(__file__).parents[1]
+_COMMITS = 40
+_FEWEST_COMMITS = 20
+# A commit that touches more files than this moves them.
+_MOVE = 150
 
 
-@dataclass(frozen=True, order=True)
-class Arrow:
-    """One import from room to room, with the place of the first line that has it."""
-
-    source: str
-    target: str
-    place: str
-
-
-@dataclass(frozen=True)
-class House:
-    """The structure of one folder.
-
-    Attributes:
-        folder: the folder, relative to the checkout, with `/`.
-        rooms: names of the modules and packages in it.
-        arrows: one for each pair of rooms, in order.
-    """
-
-    folder: str
-    rooms: tuple[str, ...]
-    arrows: tuple[Arrow, ...]
-
-    @property
-    def figures(self) -> dict[str, int]:
-        """The counts that pyproject.toml holds."""
-        return {"rooms": len(self.rooms), "arrows": len(self.arrows), "floors": self.floors}
-
-    @property
-    def floors(self) -> int:
-        """The floors of the highest room; rooms of a circle count as one."""
-        below = self._reach
-        circle = {room: frozenset(other for other in below[room] if room in below[other]) | {room} for room in below}
-        targets = {room: {a.target for a in self.arrows if a.source in circle[room]} - circle[room] for room in below}
-
-        @cache
-        def floor(room: str) -> int:
-            return 1 + max((floor(target) for target in targets[room]), default=0)
-
-        return max((floor(room) for room in self.rooms), default=0)
-
-    @property
-    def circles(self) -> tuple[tuple[str, ...], ...]:
-        """Sets of rooms that reach each other."""
-        below = self._reach
-        sets = {frozenset(o for o in below[r] if r in below[o]) | {r} for r in self.rooms if r in below[r]}
-        return tuple(sorted(tuple(sorted(rooms)) for rooms in sets))
-
-    @property
-    def _reach(self) -> dict[str, set[str]]:
-        below: dict[str, set[str]] = {room: set() for room in self.rooms}
-        for arrow in self.arrows:
-            below[arrow.source].add(arrow.target)
-        for middle in self.rooms:
-            for room in self.rooms:
-                if middle in below[room]:
-                    below[room] |= below[middle]
-        return below
-
-
-def house_of(root: Path, folder: str) -> House:
-    """Count a folder of a checkout.
-
-    Args:
-        root: the checkout.
-        folder: the folder below it, with `/`; its first part is the package.
-    """
-    rooms = {path.stem if path.is_file() else path.name for path in _rooms(root / folder)}
-    container = folder.replace("/", ".")
-    first: dict[tuple[str, str], str] = {}
-    for path in sorted((root / folder).rglob("*.py")):
-        source = path.relative_to(root / folder).parts[0].removesuffix(".py")
-        for line, module in _imports(path, root):
-            target = _room(module, container)
-            if target != source and {source, target} <= rooms:
-                first.setdefault((source, target), f"{path.relative_to(root)}:{line}")
-    return House(folder, tuple(sorted(rooms)), tuple(Arrow(*pair, place) for pair, place in sorted(first.items())))
-
-
-def _rooms(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.suffix == ".py" or (path.is_dir() and (path / "__init__.py").is_file()):
-            yield path
+def figures_of(graph: grimp.ImportGraph, container: str) -> dict[str, int]:
+    """Count the rooms, arrows, thin arrows, floors and modules of a dotted package."""
+    rooms = graph.find_children(container)
+    arrows: Counter[tuple[str, str]] = Counter()
+    modules = graph.find_descendants(container)
+    for module in modules:
+        for imported in graph.find_modules_directly_imported_by(module):
+            pair = _room(module, container), _room(imported, container)
+            if pair[0] != pair[1] and set(pair) <= rooms:
+                arrows[pair] += 1
+    packages = sum(1 for module in modules if graph.find_children(module))
+    return {
+        "rooms": len(rooms),
+        "arrows": len(arrows),
+        "thin": sum(1 for count in arrows.values() if count == 1),
+        "floors": _floors(rooms, set(arrows)),
+        "modules": len(modules) - packages,
+    }
 
 
 def _room(module: str, container: str) -> str:
-    """The room of a container that a dotted module is in; empty where it is in none."""
-    if module == container:
-        return "__init__"
-    return module.removeprefix(container + ".").partition(".")[0] if module.startswith(container + ".") else ""
+    name = module.removeprefix(f"{container}.").partition(".")[0]
+    return f"{container}.{name}" if module.startswith(f"{container}.") else ""
 
 
-def _imports(path: Path, root: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                full = root / node.module.replace(".", "/") / alias.name
-                is_module = full.with_suffix(".py").is_file() or (full / "__init__.py").is_file()
-                yield node.lineno, f"{node.module}.{alias.name}" if is_module else node.module
+def _floors(rooms: set[str], arrows: set[tuple[str, str]]) -> int:
+    @cache
+    def floor(room: str) -> int:
+        return 1 + max((floor(target) for source, target in arrows if source == room), default=0)
+
+    return max(map(floor, rooms), default=0)
 
 
-# --- held against pyproject.toml ------------------------------------------------------------------
+def change_of(root: Path, folder: str) -> int | None:
+    """Return the median number of Python files in a commit that touches a folder; `None` without enough history."""
+    command = [
+        "git",
+        "log",
+        f"-n{_COMMITS}",
+        "--no-merges",
+        "--full-diff",
+        "--name-only",
+        "--format=%x00",
+        "--",
+        folder,
+    ]
+    log = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout
+    commits = [[name for name in part.split() if name.endswith(".py")] for part in log.split("\0")[1:]]
+    sizes = [len(names) for names in commits if 0 < len(names) <= _MOVE]
+    return int(statistics.median(sizes)) if len(sizes) >= _FEWEST_COMMITS else None
 
 
-def layers_of(settings: Mapping[str, Any], folder: str) -> list[set[str]]:
-    """Layers that import-linter's contracts name for a folder, the highest first; none where there is no contract."""
-    container = folder.replace("/", ".")
-    for contract in settings["tool"]["importlinter"]["contracts"]:
-        if contract["type"] == "layers" and container in contract["containers"]:
-            return [{name.strip() for name in layer.split("|")} for layer in contract["layers"]]
-    return []
-
-
-def breaches(house: House, layers: list[set[str]], figures: Mapping[str, int]) -> Iterator[str]:
-    """What is wrong with a folder, each a sentence that says what to do.
+def breaches(folder: str, counted: Mapping[str, int], limits: Mapping[str, int]) -> Iterator[str]:
+    """Yield a sentence with the next step for each figure that is not the one in pyproject.toml.
 
     Args:
-        house: the folder as it is.
-        layers: its layers, the highest first; none where it has no contract.
-        figures: the counts that pyproject.toml holds.
+        folder: relative to the checkout, with `/`.
+        counted: the folder's figures, of those that pyproject.toml limits; one without history is absent.
+        limits: the figures in pyproject.toml.
     """
-    for circle in house.circles:
-        yield f"{house.folder}: {', '.join(circle)} import each other in a circle: move what they share below them"
-    yield from _upward(house, layers)
-    for name, limit in figures.items():
-        count = house.figures[name]
+    for name, count in counted.items():
+        limit = limits[name]
         if count > limit:
             yield (
-                f"{house.folder} has {count} {name}, pyproject.toml allows {limit}: put the new module into the room"
-                " whose stage it belongs to (docs/changing.md), or say in the commit why the figure has to grow"
+                f"{folder}: {name} is {count}, pyproject.toml allows {limit}: put the module into the room whose stage"
+                " it belongs to (docs/internals/changing.md), or write the new figure and say in the commit why"
             )
-        elif count < limit:
-            yield f"{house.folder} has {count} {name} and pyproject.toml allows {limit}: write {count} there"
-
-
-def _upward(house: House, layers: list[set[str]]) -> Iterator[str]:
-    if not layers:
-        return
-    height = {room: -place for place, layer in enumerate(layers) for room in layer}
-    for room in house.rooms:
-        if room not in height and not room.startswith("__"):
-            yield (
-                f"{house.folder}/{room} is in no layer: move it into the folder of its stage (docs/changing.md), or"
-                f" give it a place among the layers of {house.folder} in pyproject.toml"
-            )
-    for arrow in house.arrows:
-        source, target = height.get(arrow.source), height.get(arrow.target)
-        if source is not None and target is not None and source <= target:
-            how = "comes before" if source < target else "stands beside"
-            yield (
-                f"{arrow.place}: {house.folder}/{arrow.source} {how} {arrow.target} and may not import it:"
-                " move what both need down, or hand it in as an argument"
-            )
+        elif count < limit and name != "change":
+            yield f"{folder}: {name} fell to {count}, pyproject.toml allows {limit}: write {count} there"
 
 
 def report(root: Path) -> tuple[list[str], list[str]]:
-    """Lines of the table, and the breaches, of every folder that pyproject.toml counts."""
-    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    table = [f"{'folder':<24}  rooms  arrows  floors"]
+    """Return the lines of the table and the breaches for every folder that pyproject.toml names."""
+    settings: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    sys.path.insert(0, str(root / "playbooks"))
+    graph = grimp.build_graph("provisioner", "provisioner_host", cache_dir=None)
+    names = ("rooms", "arrows", "thin", "floors", "modules", "change")
+    table = [f"{'folder':<28}" + "".join(f"{name:>9}" for name in names)]
     wrong: list[str] = []
-    for folder, figures in settings["tool"]["house"].items():
-        house = house_of(root, folder)
-        count = house.figures
-        table.append(f"{folder:<24}  {count['rooms']:>5}  {count['arrows']:>6}  {count['floors']:>6}")
-        wrong += breaches(house, layers_of(settings, folder), figures)
+    for folder, limits in settings["tool"]["house"].items():
+        counted = {
+            name: n
+            for name, n in figures_of(graph, folder.removeprefix("playbooks/").replace("/", ".")).items()
+            if name in limits
+        }
+        if "change" in limits and (change := change_of(root, folder)) is not None:
+            counted["change"] = change
+        table.append(f"{folder:<28}" + "".join(f"{counted.get(name, '-'):>9}" for name in names))
+        wrong += breaches(folder, counted, limits)
     return table, wrong
 
 
 def main() -> int:
-    """Print the table and what is wrong; the exit code is 1 where something is."""
+    """Print the table and the breaches; return 1 if there are any."""
     table, wrong = report(ROOT)
     sys.stdout.write("\n".join(table) + "\n")
     sys.stderr.writelines(f"error: {sentence}\n" for sentence in wrong)
