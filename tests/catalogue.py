@@ -36,80 +36,69 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "provisioner"
 
 RESTATED = (
-    "apply/last_lines.py",
-    "base/certificate_end.py",
-    "base/held.py",
-    "geography/convert.py",
-    "hosts/artefact.py",
-    "hosts/document.py",
+    "base/frozen.py",
+    "base/host_answer.py",
+    "hosts/condition.py",
     "hosts/runner.py",
     "hosts/unreachable.py",
     "inventory/allocate/allocation.py",
-    "inventory/explanation/corrections.py",
     "inventory/explanation/problems.py",
-    "inventory/explanation/sentences.py",
     "inventory/files/layout.py",
-    "inventory/files/strict_yaml.py",
-    "inventory/loader/file_content.py",
-    "inventory/loader/held.py",
-    "inventory/loader/load.py",
-    "inventory/loader/secret_file.py",
+    "inventory/files/yaml.py",
+    "inventory/loader/frozen.py",
     "inventory/loader/secrets.py",
     "inventory/loader/site.py",
     "inventory/makes.py",
-    "base/url.py",
     "inventory/model",
-    "inventory/operations/relay_drain.py",
-    "inventory/operations/relay_keep.py",
-    "inventory/operations/validate.py",
     "inventory/outline.py",
+    "inventory/policy_rules/engine.py",
+    "inventory/policy_rules/file.py",
+    "inventory/policy_rules/judge.py",
     "inventory/rules",
-    "lifecycle",
+    "operations/edit/relay_drain.py",
+    "operations/edit/validate.py",
+    "operations/rollout/result.py",
     "plan/build.py",
     "plan/diff",
-    "plan/guards/approvals.py",
-    "plan/guards/intents.py",
-    "plan/guards/lockout.py",
-    "plan/guards/measures.py",
+    "plan/document.py",
     "plan/guards/policy.py",
-    "plan/guards/programs.py",
-    "plan/guards/rego.py",
-    "plan/guards/surroundings.py",
-    "plan/last_lines.py",
+    "plan/guards/policy_rules.py",
+    "plan/guards/reachability.py",
     "plan/offline.py",
-    "plan/seen.py",
-    "rego/cases.py",
-    "rego/check.py",
-    "rego/door.py",
-    "rego/judge.py",
-    "rego/module.py",
-    "rego/references.py",
-    "rego/verdict.py",
-    "rego/words.py",
-    "runs/meanwhile/words.py",
+    "plan/plan.py",
+    "record/lifecycle",
     "verify/acceptance.py",
-    "hosts/condition.py",
     "verify/delivery.py",
     "verify/devices.py",
     "verify/incidents.py",
     "verify/judge.py",
-    "verify/levels.py",
-    "verify/lossy.py",
     "verify/network.py",
-    "verify/picture/check.py",
-    "verify/picture/rules.py",
-    "verify/pushed.py",
-    "verify/redirect.py",
+    "verify/path_history.py",
+    "verify/picture_check.py",
     "verify/reference.py",
     "verify/rotation.py",
     "verify/run.py",
-    "verify/standing.py",
-    "verify/stopped.py",
+    "verify/sources.py",
     "verify/stream.py",
-    "verify/waits.py",
     "verify/words.py",
 )
 """Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print."""
+
+RESTATED_PARTS = {
+    "base/certificate.py": ("words_of_end",),
+    "base/text.py": ("checked_url",),
+    "hosts/artefact.py": ("_place", "_local", "_checked", "_other_checksum", "_cache", "_download"),
+    "inventory/geography/lookup.py": ("unit_today",),
+    "inventory/loader/load.py": ("load", "valid_inventory", "_FilesPass"),
+    "inventory/policy_rules/references.py": ("_SCHEMA", "_WHY_NOT", "_Scope", "_why_not", "_A_KIND"),
+    "operations/apply/silences.py": (
+        *("changing", "not_silenced", "none_silenced", "not_renewed", "not_ended", "outlasting"),
+        *("IN_DISORDER", "TOO_SLOW", "NO_ADDRESS"),
+    ),
+    "plan/guards/approvals.py": ("ApprovalNeed",),
+    "verify/result.py": ("waits_line",),
+}
+"""Modules of which some definitions alone say such sentences."""
 
 _IN_A_PAGE = re.compile(r"""\bsay(?:\.plural)?\("([^"]*)\"""")
 _LEADING = re.compile(r"^[ ;,:]+|[ :]+$")
@@ -209,11 +198,28 @@ def restated() -> Iterator[Msgid]:
     """The finished sentences, and the nouns that are counted in them."""
     yield from (Msgid(one, "", "(said elsewhere)") for one in ELSEWHERE)
     for path in (path for place in RESTATED for path in _modules(place)):
-        tree, file = _tree(path), str(path.relative_to(PACKAGE))
-        for text in _texts(tree, _docstrings(tree)):
-            sentence = _LEADING.sub("", text)
-            if _is_several_words(sentence) and not is_no_sentence(sentence):
-                yield Msgid(sentence, "", file)
+        yield from _restated(path, _tree(path))
+    for place, names in RESTATED_PARTS.items():
+        (path,) = _modules(place)
+        parts = {_definition(node): node for node in _tree(path).body}
+        for name in names:
+            yield from _restated(path, parts[name])
+
+
+def _definition(node: ast.stmt) -> str:
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            return name
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name
+    return ""
+
+
+def _restated(path: Path, node: ast.AST) -> Iterator[Msgid]:
+    for text in _texts(node, _docstrings(node)):
+        sentence = _LEADING.sub("", text)
+        if _is_several_words(sentence) and not is_no_sentence(sentence):
+            yield Msgid(sentence, "", str(path.relative_to(PACKAGE)))
 
 
 def _is_several_words(text: str) -> bool:
@@ -252,7 +258,9 @@ NOT_SAID = frozenset(
         *("`provisioner keys init` writes this; do not edit it", "`provisioner sign-off` writes this; do not edit it"),
         # faults of a host's answer or of the program, for whoever corrects those
         *("a look has a moment", "a look that failed is a failure", "{answer} is no pair of times"),
-        *("{fields} is no share", "{place} is no view"),
+        *("{fields} is no share", "{place} is no view", "{name} has more than {most} parts", "{name} is no address"),
+        *("{place} is no message of ICMP", "{place}.port is no port", "{said} is none of {kinds}"),
+        *("table {table}, chain {chain}", "{value} sha256:{digest}"),
         # a value's own words; `PUT_TOGETHER` has them with their nouns
         *("{no_reference} by {value}", "it has references by {value} only: accept it in the other light, too"),
         *("{value} {name} on {host} ({reason})", "{value} {name} on {host}", "{actions} to {value}", "rule {name}"),

@@ -123,6 +123,7 @@ def test_what_flowed_since_the_host_was_observed_a_moment_ago_is_told(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, observed_at: float, over_s: float, *, flows: bool
 ) -> None:
     monkeypatch.setattr(gate, "STREAMS", tmp_path / "streams.json")
+    monkeypatch.setattr(streams, "STREAMS", tmp_path / "streams.json")
     monkeypatch.setattr(files, "folder", lambda *_: None)
     clock = iter([observed_at, 101.5, 102.0, 102.2])
     monkeypatch.setattr(time, "time", lambda: next(clock))

@@ -11,7 +11,7 @@ PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 _ASK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from provisioner_host import tunnel
+from provisioner_host.tunnel import tunnel
 print(json.dumps(tunnel.routes_elsewhere(sys.argv[2:])))
 """
 
