@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from provisioner.base.ssh_signature import text
+from provisioner.base.ssh_signature import ssh_text
 
 KINDS = ("ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048")
 NAMESPACE = "plan@provisioner"
@@ -52,7 +52,7 @@ def bare(data: bytes) -> str:
 def ed25519_blob(private: Ed25519PrivateKey) -> bytes:
     """A public key in SSH's wire format."""
     raw = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return text(b"ssh-ed25519") + text(raw)
+    return ssh_text(b"ssh-ed25519") + ssh_text(raw)
 
 
 def by_hand(
@@ -69,24 +69,24 @@ def by_hand(
 ) -> str:
     """A signature in base64, with whatever is wished to be wrong with it; with `touched` it is a token's."""
     hashed = hashlib.new(hash_name.decode(), message).digest()
-    signed = b"SSHSIG" + text(namespace) + text(reserved) + text(hash_name) + text(hashed)
+    signed = b"SSHSIG" + ssh_text(namespace) + ssh_text(reserved) + ssh_text(hash_name) + ssh_text(hashed)
     flags = b""
     if touched is not None:
         flags = bytes([touched, 0, 0, 0, 7])
         signed = hashlib.sha256(b"ssh:").digest() + flags + hashlib.sha256(signed).digest()
-    made = text(scheme) + text(private.sign(signed)) + flags
+    made = ssh_text(scheme) + ssh_text(private.sign(signed)) + flags
     parts = [blob or ed25519_blob(private), namespace, reserved, hash_name, made]
-    data = b"SSHSIG" + version.to_bytes(4, "big") + b"".join(text(part) for part in parts)
+    data = b"SSHSIG" + version.to_bytes(4, "big") + b"".join(ssh_text(part) for part in parts)
     return base64.b64encode(data).decode()
 
 
 def token_blob(private: Ed25519PrivateKey) -> bytes:
     """The same key as if it lived in a security token."""
     raw = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return text(b"sk-ssh-ed25519@openssh.com") + text(raw) + text(b"ssh:")
+    return ssh_text(b"sk-ssh-ed25519@openssh.com") + ssh_text(raw) + ssh_text(b"ssh:")
 
 
 def rsa_line(exponent: bytes, modulus: bytes) -> str:
     """A line with an RSA key of these numbers."""
-    blob = text(b"ssh-rsa") + text(exponent) + text(modulus)
+    blob = ssh_text(b"ssh-rsa") + ssh_text(exponent) + ssh_text(modulus)
     return f"ssh-rsa {base64.b64encode(blob).decode()}"

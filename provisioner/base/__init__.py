@@ -1,1 +1,4 @@
-"""What knows nothing of cameras: errors, texts, files, Git, keys, child processes. Imports no other room."""
+"""General parts that know nothing of cameras.
+
+Errors, texts, files, Git, HTTP, keys, vaults, other processes. Imports no other room.
+"""

@@ -1,9 +1,7 @@
-"""Certificates by which readers know a relay: keys, certificates that a key signs itself, requests to a CA. Pure.
+"""Certificates of relays: keys, self-signed certificates, requests to a CA. Pure.
 
-A key is a text of one line, PKCS 8 in base64, and a certificate DER in base64, as the lock has it. What a server reads
-is one file with both, so that no moment has a key without its certificate.
-
-How soon a certificate ends, in words. Pure.
+A key is one line of text, PKCS 8 in base64. A certificate is DER in base64, as in the lock. A server reads one file
+with both, so that no moment has a key without its certificate.
 """
 
 from __future__ import annotations

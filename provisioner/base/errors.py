@@ -1,4 +1,6 @@
-"""The error tree. Each branch has its own exit code (docs/design.md, part 8).
+"""Errors with their exit codes, and problems with their places. Pure.
+
+Each branch of the tree has its own exit code (docs/design.md, part 8).
 
 An exception means "could not do it"; a result means "did it, the answer is no". Every error carries
 one sentence that names the object and the place, and a hint that says what to do next.
@@ -17,10 +19,6 @@ one sentence that names the object and the place, and a hint that says what to d
     ├─ StateError               13   the history of runs cannot be opened or written
     ├─ NoticeError              14   somebody who was to be told was not reached
     └─ ReportError              15   a report, or standard output, cannot be written
-
-A problem found in the inventory, with its place. Imports nothing of ours.
-
-Which of several exit codes a command ends with (docs/design.md, part 8). Pure.
 """
 
 from __future__ import annotations
@@ -35,6 +33,35 @@ RECEIVERS = "receivers"
 """The object of problems of `receivers.yml`."""
 REGO_RULES = "policy"
 """The folder of Rego rules, with which the objects of problems of theirs begin."""
+INTERRUPTED: Final = 130
+"""The exit code after an interrupt: 128 and the signal's number."""
+
+MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "done; for plan --exit-code and drift: no change",
+        1: "verification: something is degraded, down or unknown; an agreed availability missed; an idle intent;"
+        " a Rego test",
+        2: "wrong usage, or nothing selected",
+        3: "the inventory is invalid: all problems are listed; or a facility is held, and all others were done",
+        4: "rendering failed",
+        5: "a host could not be reached or read, lacks a precondition, or what became of its change is not known",
+        6: "refused by policy, or because the new rules would lock SSH out",
+        7: "apply failed; hosts are at their last-good state, or a fresh plan of what was applied is not empty",
+        8: "stale plan, with what moved",
+        9: "locked by someone else",
+        10: "changes present (plan --exit-code, drift)",
+        11: "rollback failed: a person is needed now",
+        12: "secrets cannot be opened",
+        13: "the history of runs cannot be opened, read or written; nothing was changed",
+        14: "nightly, notify, forge: a receiver, or the forge, was not told",
+        15: "standard output, a report or the metrics (nightly) cannot be written",
+        70: "internal error, a defect of provisioner; the message names the file with the trace",
+        130: "interrupted",
+    }
+)
+"""What each code means, for people."""
+
+_WORST_FIRST: Final = (11, 7, 9, 8, 6, 5, INTERRUPTED, 14, 15, 3, 10, 1, 0)
 
 
 class Severity(StrEnum):
@@ -240,37 +267,6 @@ class ReportError(ProvisionerError):
 
     exit_code = 15
     code = "report-failed"
-
-
-INTERRUPTED: Final = 130
-"""The exit code after an interrupt: 128 and the signal's number."""
-
-MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        0: "done; for plan --exit-code and drift: no change",
-        1: "verification: something is degraded, down or unknown; an agreed availability missed; an idle intent;"
-        " a Rego test",
-        2: "wrong usage, or nothing selected",
-        3: "the inventory is invalid: all problems are listed; or a facility is held, and all others were done",
-        4: "rendering failed",
-        5: "a host could not be reached or read, lacks a precondition, or what became of its change is not known",
-        6: "refused by policy, or because the new rules would lock SSH out",
-        7: "apply failed; hosts are at their last-good state, or a fresh plan of what was applied is not empty",
-        8: "stale plan, with what moved",
-        9: "locked by someone else",
-        10: "changes present (plan --exit-code, drift)",
-        11: "rollback failed: a person is needed now",
-        12: "secrets cannot be opened",
-        13: "the history of runs cannot be opened, read or written; nothing was changed",
-        14: "nightly, notify, forge: a receiver, or the forge, was not told",
-        15: "standard output, a report or the metrics (nightly) cannot be written",
-        70: "internal error, a defect of provisioner; the message names the file with the trace",
-        130: "interrupted",
-    }
-)
-"""What each code means, for people."""
-
-_WORST_FIRST: Final = (11, 7, 9, 8, 6, 5, INTERRUPTED, 14, 15, 3, 10, 1, 0)
 
 
 def worst_of(*codes: int) -> int:

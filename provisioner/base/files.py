@@ -1,12 +1,8 @@
-"""Files that somebody may have proposed: those of a checkout. What a person names must not turn out to be one.
+"""Files and folders of this machine, read and written safely.
 
-Replacing a file: a reader sees the old one or the new one, never half of one.
-
-Files that a person asked for and nobody else may read: none is overwritten unasked.
-
-Folders of the program's own: who else may write to one could put a link or a record of his own into it.
-
-Reading a file that may be anything: no pipe is waited for, no device is read, and nothing without end.
+A reader of a replaced file sees the old one or the new one, never half of one. Reading waits for no pipe, reads no
+device and ends at a bound. A folder of the program's own belongs to the user alone: others could put a link or a
+record into it. A path that a person names must not lead over a file that somebody proposed, that is one of a checkout.
 """
 
 from __future__ import annotations
@@ -21,6 +17,10 @@ from typing import Final
 
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.git import checkout_of
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_BLOCK = 4 * 1024 * 1024
+_MOST_LINKS: Final = 40
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
@@ -128,10 +128,6 @@ def refuse_link(file: Path) -> None:
         raise PermissionError(errno.EPERM, "it is somebody else's")
 
 
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_BLOCK = 4 * 1024 * 1024
-
-
 def open_regular(path: str | Path) -> int:
     """Open a file to be read: its descriptor.
 
@@ -162,9 +158,6 @@ def read_regular(path: str | Path, *, most: int) -> bytes:
     if left <= 0:
         raise OSError(errno.EFBIG, f"it has more than {most // 2**20} MiB", str(path))
     return b"".join(parts)
-
-
-_MOST_LINKS: Final = 40
 
 
 def refuse_proposed_link(path: Path, folder: Path) -> None:

@@ -1,13 +1,12 @@
-"""The one door to Git: reads what a checkout has recorded, and runs nothing that stands in the checkout's files.
+"""The one door to Git: recorded content, and commits of single files.
 
-Whose files are whose: `.git` belongs to the person at the machine. All else was proposed by somebody, and may look
-like a repository itself (`HEAD`, `config`, `objects/` as committed files), whose settings would run programs. So a
-checkout is located here, by its `.git` alone, and Git is told where it is; it looks for none itself.
+`.git` belongs to the person at the machine. All else was proposed by somebody, and may look like a repository itself
+(`HEAD`, `config`, `objects/` as committed files), whose settings would run programs. So a checkout is located here, by
+its `.git` alone, and Git is told where it is; Git searches for none itself.
 
-A commit of single files: exactly their bytes, whatever else is staged or changed, by no filter and no hook.
-
-What filters and attributes a checkout's files name was proposed by somebody; so the commit is put together from its
-parts, and a person whose Git does more than that (hooks, signatures) is asked to commit by hand.
+A commit has exactly the bytes of its files, whatever else is staged or changed. Filters and attributes of a checkout
+are proposed too, so a commit is put together from its parts. If the person's Git does more than that (hooks,
+signatures), the person is asked to commit by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +26,8 @@ _POINTER: Final = "gitdir:"
 _MOST_POINTER: Final = 4096
 _TIMEOUT_S: Final = 60
 _MOST_BYTES: Final = 64 * 1024 * 1024
-_MOST: Final = 64 * 1024
+_MOST_BYTES_SHORT: Final = 64 * 1024
+"""Of an answer that is a line or a few."""
 
 # Settings of the caller's and of the machine are left out altogether. Those of the checkout's own `.git/config` are
 # the person's; what in them runs programs or reaches out has nothing to do with reading.
@@ -62,6 +62,26 @@ _SETTINGS: Final = {
     "submodule.recurse": "false",
 }
 _OPTIONS: Final = ("--no-pager", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects")
+OWN_HOOK: Final = """\
+#!/bin/sh
+# Written by provisioner: what stands under secrets/ and contacts/ is committed encrypted, or not at all.
+git diff --cached --name-only --diff-filter=ACMR -z -- secrets contacts ':(glob)**/secrets/**' ':(glob)**/contacts/**' |
+	tr '\\0' '\\n' | while IFS= read -r file; do
+	case $(git show ":$file" | head -c 15) in
+	'$ANSIBLE_VAULT;'*) ;;
+	*)
+		echo "$file is not encrypted: ansible-vault encrypt --encrypt-vault-id secrets $file" >&2
+		exit 1
+		;;
+	esac
+done
+"""
+"""The hook of a repository that is begun here."""
+_OWN_PLACE: Final = "pre-commit"
+_HOOKS: Final = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
+_UNDER_WAY: Final = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
+_BY_HAND: Final = "commit it yourself: git commit --only FILE"
+_MODE: Final = "100644"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +163,7 @@ def setting_of(checkout: Checkout, name: str) -> str:
         return ""
     # By the checkout's own folder: what the user's settings say of some folders alone (includeIf) counts in them.
     argv = ["git", f"--git-dir={checkout.git_folder}", "config", "--get", name]
-    done = _run(argv, _config_home(), checkout, b"", _MOST)
+    done = _run(argv, _config_home(), checkout, b"", _MOST_BYTES_SHORT)
     return done.output.decode(errors="replace").strip() if done.code == 0 else ""
 
 
@@ -233,28 +253,7 @@ def _trusted(checkout: Checkout) -> Iterator[str]:
     yield from listed[last_empty + 1 :]
 
 
-OWN_HOOK: Final = """\
-#!/bin/sh
-# Written by provisioner: what stands under secrets/ and contacts/ is committed encrypted, or not at all.
-git diff --cached --name-only --diff-filter=ACMR -z -- secrets contacts ':(glob)**/secrets/**' ':(glob)**/contacts/**' |
-	tr '\\0' '\\n' | while IFS= read -r file; do
-	case $(git show ":$file" | head -c 15) in
-	'$ANSIBLE_VAULT;'*) ;;
-	*)
-		echo "$file is not encrypted: ansible-vault encrypt --encrypt-vault-id secrets $file" >&2
-		exit 1
-		;;
-	esac
-done
-"""
-"""The hook of a repository that is begun here."""
-_OWN_PLACE: Final = "pre-commit"
-_HOOKS: Final = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
-_UNDER_WAY: Final = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
-_BY_HAND: Final = "commit it yourself: git commit --only FILE"
-_MODE: Final = "100644"
-_TIMEOUT_S_git_commit: Final = 60
-_MOST_BYTES_git_commit: Final = 64 * 1024
+# --- commits of single files -----------------------------------------------------------------------
 
 
 def committing(path: Path) -> Checkout:
@@ -310,6 +309,26 @@ def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) 
     return made
 
 
+def begin_repository(folder: Path) -> None:
+    """Make a Git repository in a folder, with a hook that keeps secrets in the clear out of it.
+
+    Raises:
+        UsageError: Git cannot be run, or refuses it.
+    """
+    environment = small_environment(os.environ) | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    argv = ["git", "init", "--quiet", "--initial-branch=main", "--template=", str(folder.resolve())]
+    try:
+        done = run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES_SHORT)
+    except OSError:
+        raise UsageError("git cannot be run", hint="install git") from None
+    if done.code != 0:
+        raise UsageError(f"git makes no repository in {folder}", hint="run `git init` there by hand")
+    hooks = folder / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / _OWN_PLACE).write_text(OWN_HOOK, encoding="utf-8")
+    (hooks / _OWN_PLACE).chmod(0o755)
+
+
 def _entry(checkout: Checkout, file: Path, data: bytes) -> str:
     blob = run_git(checkout, "hash-object", "-w", "--no-filters", "--stdin", stdin=data, hint=_BY_HAND)
     return f"{_MODE} {blob.decode().strip()}\t{checkout.relative(file.resolve())}"
@@ -327,26 +346,6 @@ def _git(checkout: Checkout, *arguments: str, index: Path | None = None) -> str:
     if done.code != 0:
         raise UsageError(f"git {arguments[0]} does not work in {checkout.top}", hint=_BY_HAND)
     return done.output.decode().strip()
-
-
-def begin_repository(folder: Path) -> None:
-    """Make a Git repository in a folder, with a hook that keeps secrets in the clear out of it.
-
-    Raises:
-        UsageError: Git cannot be run, or refuses it.
-    """
-    environment = small_environment(os.environ) | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    argv = ["git", "init", "--quiet", "--initial-branch=main", "--template=", str(folder.resolve())]
-    try:
-        done = run_quietly(argv, environment, timeout_s=_TIMEOUT_S_git_commit, most_bytes=_MOST_BYTES_git_commit)
-    except OSError:
-        raise UsageError("git cannot be run", hint="install git") from None
-    if done.code != 0:
-        raise UsageError(f"git makes no repository in {folder}", hint="run `git init` there by hand")
-    hooks = folder / ".git/hooks"
-    hooks.mkdir(exist_ok=True)
-    (hooks / _OWN_PLACE).write_text(OWN_HOOK, encoding="utf-8")
-    (hooks / _OWN_PLACE).chmod(0o755)
 
 
 def _is_hook(checkout: Checkout) -> Callable[[str], bool]:

@@ -1,13 +1,11 @@
-"""The door to Git's remotes: one reference is fetched or pushed, by the person's own settings and credentials.
+"""The door to Git's remotes, and clones that are this program's alone.
 
 Unlike reading a checkout (`provisioner/base/git.py`) this reaches out, so the settings of the user and of the machine
-count: who logs in, and how, stands there or in the environment. A remote is named, never given as an address: where it
-leads is in `.git/config`, which is the person's. No hook runs, and no program that a reference could name.
+count: they, or the environment, say who logs in and how. A remote is named, never given as an address: its address is
+in `.git/config`, which is the person's. No hook runs, and no program that a reference could name.
 
-A clone of Git's that is this program's alone: made without a template, laid out without a checkout.
-
-Nobody works in it, and nothing in it is run: its settings are written here, files come out of its objects by our own
-hand, and what Git would do at a checkout (filters, hooks, submodules) is never asked for.
+A clone has no template and no checkout. Its settings are written here. Its files come out of its objects by this
+program, so that filters, hooks and submodules never run.
 """
 
 from __future__ import annotations
@@ -29,6 +27,8 @@ from provisioner.base.text import printable
 
 _TIMEOUT_S: Final = 120
 _MOST_BYTES: Final = 64 * 1024
+_FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
+_PUSH: Final = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--porcelain")
 _NOTHING: Final = 2
 """What `ls-remote --exit-code` ends with where nothing has such a name."""
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -56,6 +56,17 @@ _SETTINGS: Final = {
 _OWN_SETTINGS: Final = {"http.followRedirects": "false"}
 """Where no setting of a person's counts: the login is the named server's, and goes to no other that it names."""
 _SECRET_IN_URL: Final = re.compile(r"//[^/@\s]+@")
+_INIT_TIMEOUT_S: Final = 30
+_CLONE_HINT: Final = "remove the clone's folder: it is made anew, and nothing is lost"
+_LEFT_BEHIND: Final = (
+    "*.lock",
+    "refs/**/*.lock",
+    "worktrees/*/*.lock",
+    "objects/pack/tmp_*",
+    "objects/pack/.tmp-*",
+    "objects/??/tmp_obj_*",
+)
+"""What a Git that was killed leaves: locks that hold up every later one, and objects that came in part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +122,7 @@ def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
     if done.code == _NOTHING:
         return False
     _refuse_failed(done, checkout, remote)
-    words = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
-    _refuse_failed(_run(checkout, remote, *words, remote, f"+{reference}:{reference}"), checkout, remote)
+    _refuse_failed(_run(checkout, remote, *_FETCH, "--depth=1", remote, f"+{reference}:{reference}"), checkout, remote)
     return True
 
 
@@ -123,8 +133,7 @@ def push_reference(checkout: Checkout, remote: str, commit: str, reference: str)
         NoticeError: the remote was not reached, or refuses.
         UsageError: it is no remote of the checkout, or Git cannot be run.
     """
-    words = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--porcelain")
-    _refuse_failed(_run(checkout, remote, *words, remote, f"+{commit}:{_checked(reference)}"), checkout, remote)
+    _refuse_failed(_run(checkout, remote, *_PUSH, remote, f"+{commit}:{_checked(reference)}"), checkout, remote)
 
 
 def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: str) -> str:
@@ -161,16 +170,7 @@ def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, referenc
     if done.code == _NOTHING:
         return ""
     _refuse_failed(done, checkout, REMOTE)
-    words = (
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        "--no-recurse-submodules",
-    )
-    bring = f"+{source}:{_checked(reference)}"
-    _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
+    _bring(checkout, access, source, _checked(reference))
     named = ask_git(checkout, "rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
     return _made(named, checkout, "see what the branch is at the remote")
 
@@ -186,16 +186,7 @@ def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> 
         ask_git(checkout, "update-ref", "-d", reference)
         return
     _refuse_failed(done, checkout, REMOTE)
-    words = (
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        "--no-recurse-submodules",
-    )
-    bring = f"+{reference}:{reference}"
-    _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
+    _bring(checkout, access, reference, reference)
 
 
 def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, over: bool = False) -> None:
@@ -205,9 +196,13 @@ def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, 
         NoticeError: the remote was not reached, or refuses: somebody else may have been faster.
         UsageError: it is no remote of the checkout, or Git cannot be run.
     """
-    words = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--porcelain")
     bring = f"{'+' if over else ''}{reference}:{_checked(reference)}"
-    _refuse_failed(_run(checkout, REMOTE, *words, REMOTE, bring, access=access), checkout, REMOTE)
+    _refuse_failed(_run(checkout, REMOTE, *_PUSH, REMOTE, bring, access=access), checkout, REMOTE)
+
+
+def _bring(checkout: Checkout, access: RemoteAccess, source: str, target: str) -> None:
+    words = (*_FETCH, "--no-recurse-submodules", REMOTE, f"+{source}:{target}")
+    _refuse_failed(_run(checkout, REMOTE, *words, access=access), checkout, REMOTE)
 
 
 def _made(done: Ended, checkout: Checkout, hint: str) -> str:
@@ -267,19 +262,7 @@ def _checked(reference: str) -> str:
     return reference
 
 
-_TIMEOUT_S_git_clone: Final = 30
-_MOST_BYTES_git_clone: Final = 64 * 1024
-_HINT: Final = "remove the clone's folder: it is made anew, and nothing is lost"
-_ANCESTOR, _NO_ANCESTOR = 0, 1
-_LEFT_BEHIND: Final = (
-    "*.lock",
-    "refs/**/*.lock",
-    "worktrees/*/*.lock",
-    "objects/pack/tmp_*",
-    "objects/pack/.tmp-*",
-    "objects/??/tmp_obj_*",
-)
-"""What a Git that was killed leaves: locks that hold up every later one, and objects that came in part."""
+# --- clones ----------------------------------------------------------------------------------------
 
 
 def open_clone(folder: Path, url: str) -> Checkout:
@@ -291,7 +274,7 @@ def open_clone(folder: Path, url: str) -> Checkout:
     """
     checkout = _opened(folder)
     clear_left_behind(checkout)
-    run_git(checkout, "config", f"remote.{REMOTE}.url", url, hint=_HINT)
+    run_git(checkout, "config", f"remote.{REMOTE}.url", url, hint=_CLONE_HINT)
     return checkout
 
 
@@ -306,7 +289,7 @@ def clear_left_behind(clone: Checkout) -> None:
             for file in clone.git_folder.glob(pattern):
                 file.unlink(missing_ok=True)
     except OSError as error:
-        raise StateError(f"what was left in {clone.git_folder} stays: {error.strerror}", hint=_HINT) from None
+        raise StateError(f"what was left in {clone.git_folder} stays: {error.strerror}", hint=_CLONE_HINT) from None
 
 
 def _opened(folder: Path) -> Checkout:
@@ -320,7 +303,7 @@ def _opened(folder: Path) -> Checkout:
         _make(folder)
         checkout = checkout_of(folder)
     if checkout is None or checkout.top != folder.resolve():
-        raise StateError(f"git made no clone in {folder}", hint=_HINT)
+        raise StateError(f"git made no clone in {folder}", hint=_CLONE_HINT)
     return checkout
 
 
@@ -329,13 +312,13 @@ def _make(folder: Path) -> None:
     environment |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
     argv = ["git", "init", "--quiet", "--template=", "--initial-branch=main", str(folder)]
     try:
-        done = run_quietly(argv, environment, timeout_s=_TIMEOUT_S_git_clone, most_bytes=_MOST_BYTES_git_clone)
+        done = run_quietly(argv, environment, timeout_s=_INIT_TIMEOUT_S, most_bytes=_MOST_BYTES)
     except OSError:
         raise UsageError("git cannot be run", hint="install git") from None
     except (StillRunningError, OutputTooLongError):
-        raise StateError(f"git makes no clone in {folder}", hint=_HINT) from None
+        raise StateError(f"git makes no clone in {folder}", hint=_CLONE_HINT) from None
     if done.code != 0:
-        raise StateError(f"git makes no clone in {folder}", hint=_HINT)
+        raise StateError(f"git makes no clone in {folder}", hint=_CLONE_HINT)
 
 
 def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
@@ -345,7 +328,7 @@ def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
         UsageError: as `ask_git`.
     """
     done = ask_git(clone, "merge-base", "--is-ancestor", older, newer)
-    return done.code == _ANCESTOR
+    return done.code == 0
 
 
 def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first_parent: bool = False) -> list[str]:
@@ -362,7 +345,7 @@ def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first
         UsageError: as `run_git`.
     """
     words = ["rev-list", f"--max-count={most}", *(["--first-parent"] if first_parent else []), newer]
-    listed = run_git(clone, *words, *([f"^{older}"] if older else []), hint=_HINT)
+    listed = run_git(clone, *words, *([f"^{older}"] if older else []), hint=_CLONE_HINT)
     return listed.decode().split()
 
 
@@ -372,7 +355,7 @@ def raw_commit(clone: Checkout, commit: str, most_bytes: int) -> bytes:
     Raises:
         UsageError: it is larger than it may be, or is none.
     """
-    return run_git(clone, "cat-file", "commit", commit, hint=_HINT, most_bytes=most_bytes)
+    return run_git(clone, "cat-file", "commit", commit, hint=_CLONE_HINT, most_bytes=most_bytes)
 
 
 def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
@@ -387,11 +370,11 @@ def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
     remove_tree(clone, folder)
     # Twice: one that was begun and cut off is still locked.
     words = ("--quiet", "--force", "--force", "--detach", "--no-checkout")
-    run_git(clone, "worktree", "add", *words, str(folder), commit, hint=_HINT)
+    run_git(clone, "worktree", "add", *words, str(folder), commit, hint=_CLONE_HINT)
     tree = checkout_of(folder)
     if tree is None or tree.top != folder.resolve():
-        raise StateError(f"git made no checkout in {folder}", hint=_HINT)
-    run_git(tree, "read-tree", commit, hint=_HINT)
+        raise StateError(f"git made no checkout in {folder}", hint=_CLONE_HINT)
+    run_git(tree, "read-tree", commit, hint=_CLONE_HINT)
     return tree
 
 
@@ -405,5 +388,5 @@ def remove_tree(clone: Checkout, folder: Path) -> None:
         if folder.exists():
             shutil.rmtree(folder)
     except OSError as error:
-        raise StateError(f"{folder} cannot be removed: {error.strerror}", hint=_HINT) from None
+        raise StateError(f"{folder} cannot be removed: {error.strerror}", hint=_CLONE_HINT) from None
     ask_git(clone, "worktree", "prune")

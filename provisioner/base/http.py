@@ -1,6 +1,6 @@
-"""A door to HTTP: one request, no redirect, no proxy, no login of a machine's own, a bounded answer.
+"""A door to HTTP: one request, a bounded answer, bounded attempts.
 
-One attempt to reach a server, and how often and how long it is tried: whatever is at the other end, it ends.
+No redirect is followed, no proxy is used, and no login of the machine's own is sent.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ MOST_ATTEMPTS: Final = 4
 _FIRST_PAUSE_S: Final = 2.0
 _LONGER: Final = 3.0
 _SHORTEST_S: Final = 0.1
+_BLOCK: Final = 16 * 1024
+_OK: Final = range(200, 300)
+_REDIRECTS: Final = range(300, 400)
+_TOO_MANY: Final = 429
+_TIME_OUT: Final = 408
+_FIRST_OF_SERVER: Final = 500
+_LOGIN: Final = frozenset({401, 403})
 
 
 class ReachError(Exception):
@@ -77,6 +84,57 @@ class Reached(Generic[T]):
 
     value: T
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLogin:
+    """A name and a password for HTTP's basic authentication, or a mail server's login."""
+
+    username: Secret
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a server is asked.
+
+    Attributes:
+        method: `GET`, `POST`, …
+        url: where to, checked before.
+        body: JSON; empty sends none.
+        headers: beside those that every request has.
+        login: for HTTP's basic authentication.
+        most_bytes: so much of the answer is read; the rest is left.
+    """
+
+    method: str
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    login: ServerLogin | None = None
+    most_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What a server answered: its number, and as much of its body as was to be read."""
+
+    status: int
+    body: bytes
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a person is told to look at.
+
+    Attributes:
+        place: where the address stands: a file, or a variable.
+        login: what the server is to know, and where that stands.
+    """
+
+    place: str
+    login: str
 
 
 def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
@@ -131,66 +189,6 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     raise ReachError(f"it did not answer within {seconds:.0f} s", "see whether the server runs, and what it waits for")
-
-
-_BLOCK: Final = 16 * 1024
-_OK: Final = range(200, 300)
-_REDIRECTS: Final = range(300, 400)
-_TOO_MANY: Final = 429
-_TIME_OUT: Final = 408
-_FIRST_OF_SERVER: Final = 500
-_LOGIN: Final = frozenset({401, 403})
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLogin:
-    """A name and a password for HTTP's basic authentication, or a mail server's login."""
-
-    username: Secret
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a server is asked.
-
-    Attributes:
-        method: `GET`, `POST`, …
-        url: where to, checked before.
-        body: JSON; empty sends none.
-        headers: beside those that every request has.
-        login: for HTTP's basic authentication.
-        most_bytes: so much of the answer is read; the rest is left.
-    """
-
-    method: str
-    url: str
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    login: ServerLogin | None = None
-    most_bytes: int = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """What a server answered: its number, and as much of its body as was to be read."""
-
-    status: int
-    body: bytes
-    is_cut: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What a person is told to look at.
-
-    Attributes:
-        place: where the address stands: a file, or a variable.
-        login: what the server is to know, and where that stands.
-    """
-
-    place: str
-    login: str
 
 
 def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> HttpAnswer:

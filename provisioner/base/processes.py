@@ -1,17 +1,11 @@
-"""The one door to other programs: none gets the caller's folder or environment, and none writes without end.
+"""The one door to other programs, and to forked helpers.
 
-The caller's folder is, as a rule, a checkout that anybody may have proposed files for: Python takes modules from
-it, and a relative entry of PATH takes programs. So every program starts in a folder that is named for it, with
-an environment that is made for it.
+The caller's folder is often a checkout that anybody may have proposed files for: Python takes modules from it, and a
+relative entry of PATH takes programs. So every program starts in a folder that is named for it, with an environment
+that is made for it, and its output is bounded.
 
-Work for several processes at once.
-
-They are forked, and there are none where that is not safe, that is where another thread could hold a lock at that
-moment: a process that is started afresh would look for its modules in the caller's folder first.
-
-Python's cyclic collector, out of the way while very many values are made. Imports nothing of ours.
-
-Where this interpreter takes modules from: never from a folder that depends on where the caller is.
+Helpers are forked, and only if no other thread runs, which could hold a lock at that moment. A process that starts
+afresh would search the caller's folder for its modules first.
 """
 
 from __future__ import annotations
@@ -31,10 +25,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, TypeVar, cast
 
-_MOST: Final = 8
+_MOST_PROCESSES: Final = 8
 
 T = TypeVar("T")
 R = TypeVar("R")
+_WORK: list[Callable[[int], object]] = []
+Running = subprocess.Popen[bytes]
+"""A program that was started and not waited for."""
+StillRunningError = subprocess.TimeoutExpired
+
+_SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_BLOCK: Final = 1 << 16
+_MOST_SAID: Final = 1 << 16
+_FILE_BLOCK: Final = 512
+"""What the shell's `ulimit -f` counts in, by POSIX."""
+_BOUND_FILES: Final = 'ulimit -f "$1" && shift && exec "$@"'
+# What makes an interpreter run more than the program that it was started for.
+_LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
+_LEADS_ELSEWHERE_BEGIN: Final = ("BASH_FUNC_", "GIT_", "PYTHON")
+# `-I` leaves out the caller's folder, PYTHONPATH and the user's own modules. Our package is named by its folder, so
+# that nothing that lies beside it can be imported; a checkout that was installed to be edited is found like that too.
+_RUN_MODULE: Final = """
+import importlib.util, runpy, sys
+folder, module = sys.argv[1:3]
+spec = importlib.util.spec_from_file_location(
+    "provisioner", folder + "/__init__.py", submodule_search_locations=[folder]
+)
+package = importlib.util.module_from_spec(spec)
+sys.modules["provisioner"] = package
+spec.loader.exec_module(package)
+sys.argv[1:3] = []
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
 
 
 class Helpers:
@@ -60,7 +82,7 @@ class Helpers:
         try:
             begun = self._pool.submit(function, *arguments)
         except BrokenProcessPool:
-            return _nothing
+            return lambda: None
 
         def result() -> R | None:
             try:
@@ -73,6 +95,25 @@ class Helpers:
     def end(self) -> None:
         """Wait for what has begun, and begin nothing more."""
         self._pool.shutdown(cancel_futures=True)
+
+
+class OutputTooLongError(Exception):
+    """A program wrote more than anybody asked for, and was ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended.
+
+    Attributes:
+        code: its exit code; negative where a signal ended it.
+        output: its standard output.
+        said: the beginning of its standard error.
+    """
+
+    code: int
+    output: bytes
+    said: bytes = b""
 
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | None]:
@@ -94,15 +135,12 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | 
 def processes() -> int:
     """How many processes can help: as many as there are cores, up to eight; none where there is but one core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST) if cores > 1 else 0
+    return min(cores, _MOST_PROCESSES) if cores > 1 else 0
 
 
 def can_fork() -> bool:
     """Whether a fork is safe."""
     return sys.platform == "linux" and threading.active_count() == 1
-
-
-_WORK: list[Callable[[int], object]] = []
 
 
 def _begin(work: Callable[[int], object] | None) -> None:
@@ -116,10 +154,6 @@ def _begin(work: Callable[[int], object] | None) -> None:
 def inherited(number: int) -> object:
     """Do a piece of the work that this process has inherited."""
     return _WORK[-1](number)
-
-
-def _nothing() -> None:
-    return None
 
 
 @contextmanager
@@ -150,54 +184,6 @@ def leave_relative_folders() -> None:
         return
     relative = {os.path.abspath(entry) for entry in named.split(os.pathsep) if not os.path.isabs(entry)}  # noqa: PTH100, PTH117
     sys.path[:] = [entry for entry in sys.path if entry and entry not in relative]
-
-
-Running = subprocess.Popen[bytes]
-"""A program that was started and not waited for."""
-StillRunningError = subprocess.TimeoutExpired
-
-_SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-_BLOCK: Final = 1 << 16
-_MOST_SAID: Final = 1 << 16
-_FILE_BLOCK: Final = 512
-"""What the shell's `ulimit -f` counts in, by POSIX."""
-_BOUND_FILES: Final = 'ulimit -f "$1" && shift && exec "$@"'
-# What makes an interpreter run more than the program that it was started for.
-_LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
-_LEADS_ELSEWHERE_BEGIN: Final = ("BASH_FUNC_", "GIT_", "PYTHON")
-# `-I` leaves out the caller's folder, PYTHONPATH and the user's own modules. Our package is named by its folder, so
-# that nothing that lies beside it can be imported; a checkout that was installed to be edited is found like that too.
-_RUN_MODULE: Final = """
-import importlib.util, runpy, sys
-folder, module = sys.argv[1:3]
-spec = importlib.util.spec_from_file_location(
-    "provisioner", folder + "/__init__.py", submodule_search_locations=[folder]
-)
-package = importlib.util.module_from_spec(spec)
-sys.modules["provisioner"] = package
-spec.loader.exec_module(package)
-sys.argv[1:3] = []
-runpy.run_module(module, run_name="__main__", alter_sys=True)
-"""
-
-
-class OutputTooLongError(Exception):
-    """A program wrote more than anybody asked for, and was ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a program ended.
-
-    Attributes:
-        code: its exit code; negative where a signal ended it.
-        output: its standard output.
-        said: the beginning of its standard error.
-    """
-
-    code: int
-    output: bytes
-    said: bytes = b""
 
 
 def search_path(caller: Mapping[str, str]) -> str:

@@ -1,14 +1,13 @@
-"""The recovery key: the pair to which hosts seal their tunnels' private keys, and how its private half is written down.
+"""The recovery key: its paper form, and boxes sealed to it.
 
-On paper it is four lines of sixteen letters and figures, in the alphabet of Crockford's base 32, which has no letter
-that looks like another. Each line holds eight bytes of the key and two of a checksum over them and the line's number:
-a typing mistake and two lines that changed places are named by line. A mistake that a checksum misses is noticed all
-the same, as the public half is known.
+On paper the private half is four lines of sixteen letters and figures, in the alphabet of Crockford's base 32, which
+has no letter that looks like another. Each line holds eight bytes of the key and two of a checksum over them and the
+line's number, so that a typing mistake and two swapped lines are named by line. The public half is known, so a mistake
+that a checksum misses is noticed all the same.
 
-A sealed box as hosts make it (`playbooks/provisioner_host/state/keys.py`), opened with the recovery key's private half.
-
-The box is the sender's public key, the sealed key and an HMAC, 32 bytes each, in base64. Both halves of what HKDF gives
-are used once. It is bound to the inventory, the host and the public key of what is sealed.
+Hosts seal their tunnels' private keys (`playbooks/provisioner_host/state/keys.py`). A box is the sender's public key,
+the sealed key and an HMAC, 32 bytes each, in base64. Both halves of HKDF's output are used once. A box is bound to the
+inventory, the host and the public key of the sealed one.
 """
 
 from __future__ import annotations
@@ -26,11 +25,12 @@ from provisioner.base.text import counted
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("OIL", "011")
-_LABEL = re.compile(r"\s*[1-9]\s*[:.)]")
+_LINE_NUMBER = re.compile(r"\s*[1-9]\s*[:.)]")
 _KEY_BYTES, _LINE_BYTES, _CHECK_BYTES = 32, 8, 2
 _GROUP, _BITS = 4, 5
 LINES = _KEY_BYTES // _LINE_BYTES
 LETTERS = (_LINE_BYTES + _CHECK_BYTES) * 8 // _BITS
+_BOX_LABEL = b"provisioner:sealed-key:1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,10 @@ class RecoveryPair:
 
     public_key: str
     private_key: Secret = field(repr=False)
+
+
+class BoxError(ValueError):
+    """A box is damaged, or of another host, inventory or recovery key."""
 
 
 def new_pair() -> RecoveryPair:
@@ -81,7 +85,7 @@ def from_paper(text: str) -> RecoveryPair:
     Raises:
         UsageError: it is no such text; the line is named, and nothing of it repeated.
     """
-    lines = [_LABEL.sub("", line, count=1) for line in text.splitlines()]
+    lines = [_LINE_NUMBER.sub("", line, count=1) for line in text.splitlines()]
     written = [line for line in (re.sub(r"[\s-]", "", line).upper().translate(_READ_AS) for line in lines) if line]
     if len(written) == 1:
         written = [written[0][at : at + LETTERS] for at in range(0, len(written[0]), LETTERS)]
@@ -96,7 +100,7 @@ def line_from_paper(number: int, text: str) -> bytes:
     Raises:
         UsageError: something in it was mistyped.
     """
-    letters = re.sub(r"[\s-]", "", _LABEL.sub("", text, count=1)).upper().translate(_READ_AS)
+    letters = re.sub(r"[\s-]", "", _LINE_NUMBER.sub("", text, count=1)).upper().translate(_READ_AS)
     if len(letters) != LETTERS:
         raise _unlike(f"line {number} has {counted(len(letters), 'sign')} where {LETTERS} were printed")
     if not set(letters) <= set(_ALPHABET):
@@ -126,12 +130,7 @@ def _grouped(data: bytes) -> str:
     return " ".join(letters[at : at + _GROUP] for at in range(0, len(letters), _GROUP))
 
 
-LABEL = b"provisioner:sealed-key:1"
-_PART = 32
-
-
-class BoxError(ValueError):
-    """A box is damaged, or of another host, inventory or recovery key."""
+# --- boxes -----------------------------------------------------------------------------------------
 
 
 def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, public_key: str) -> Secret:
@@ -147,22 +146,22 @@ def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, pub
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 
     data = base64.b64decode(box)
-    sender, hidden, proof = data[:_PART], data[_PART : 2 * _PART], data[2 * _PART :]
+    sender, hidden, proof = data[:_KEY_BYTES], data[_KEY_BYTES : 2 * _KEY_BYTES], data[2 * _KEY_BYTES :]
     own = X25519PrivateKey.from_private_bytes(base64.b64decode(recovery.private_key.reveal()))
     try:
         shared = own.exchange(X25519PublicKey.from_public_bytes(sender))
     except ValueError:
         raise BoxError("its sender is no key") from None
-    context = b"\0".join([LABEL, inventory.encode(), host.encode(), public_key.encode()])
+    context = b"\0".join([_BOX_LABEL, inventory.encode(), host.encode(), public_key.encode()])
     salt = sender + base64.b64decode(recovery.public_key)
-    both = HKDF(SHA256(), length=2 * _PART, salt=salt, info=context).derive(shared)
-    mac = HMAC(both[_PART:], SHA256())
+    both = HKDF(SHA256(), length=2 * _KEY_BYTES, salt=salt, info=context).derive(shared)
+    mac = HMAC(both[_KEY_BYTES:], SHA256())
     mac.update(context + sender + hidden)
     try:
         mac.verify(proof)
     except InvalidSignature:
         raise BoxError("it was changed, or is another one's") from None
-    private = bytes(a ^ b for a, b in zip(hidden, both[:_PART], strict=True))
+    private = bytes(a ^ b for a, b in zip(hidden, both[:_KEY_BYTES], strict=True))
     its_public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     if not hmac.compare_digest(base64.b64encode(its_public).decode(), public_key):
         raise BoxError("the key in it has another public key")

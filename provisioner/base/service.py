@@ -1,13 +1,8 @@
-"""Stages of a command's work as they begin, go on and end: whoever looks on is told, and nothing is decided by it.
+"""A service's surroundings: systemd, settings, pipeline job, stages.
 
-Who looks on is named once for a command (`watched_by`), so that no function has to hand it down. Only the thread that
-named it tells of stages: what is forked, and what runs beside, tells nothing.
-
-What a service tells systemd of itself (sd_notify(3)): that it is ready, what it does, that it lives.
-
-Settings of a service in a file of TOML: every one has a name that is known.
-
-Which system runs a pipeline's job, and what its runner says of the job in the environment. Pure.
+sd_notify(3) tells systemd that a service is ready, what it does, and that it lives. Whoever looks on at stages is named
+once for a command (`watched_by`), so that no function has to hand it down. Only the thread that named it tells of
+stages; forked processes and other threads do not.
 """
 
 from __future__ import annotations
@@ -28,7 +23,8 @@ from provisioner.base.text import Document, did_you_mean, printable
 
 _SOCKET: Final = "NOTIFY_SOCKET"
 _WATCHDOG: Final = "WATCHDOG_USEC"
-_LONGEST: Final = 200
+_LONGEST_STATUS: Final = 200
+_LONGEST_SHOWN: Final = 80
 
 
 class ServiceNotice:
@@ -44,11 +40,11 @@ class ServiceNotice:
 
     def ready(self, status: str) -> None:
         """Say that the service has begun its work."""
-        self._send(f"READY=1\nSTATUS={printable(status, _LONGEST)}")
+        self._send(f"READY=1\nSTATUS={printable(status, _LONGEST_STATUS)}")
 
     def status(self, text: str) -> None:
         """Say what it does, as `systemctl status` shows it."""
-        self._send(f"STATUS={printable(text, _LONGEST)}")
+        self._send(f"STATUS={printable(text, _LONGEST_STATUS)}")
 
     def alive(self) -> None:
         """Say that it lives."""
@@ -64,33 +60,6 @@ class ServiceNotice:
         # Nobody may be listening any more: that is nobody's failure.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
             out.sendto(text.encode(), self._place)
-
-
-_SHOWN: Final = 80
-
-
-def toml_settings(text: str, file: str, known: Collection[str], example: str) -> Document:
-    """The settings of a file by their names; what their values are nobody has looked at.
-
-    Args:
-        text: what the file says.
-        file: its name.
-        known: the names that there are.
-        example: what a hint shows, e.g. `e.g. branch = "main"`.
-
-    Raises:
-        UsageError: it is no TOML, or has another name.
-    """
-    try:
-        values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        message, hint = f"{file}: {printable(str(error), _SHOWN)}", f"write it in TOML, {example}"
-        raise UsageError(message, hint=hint) from None
-    for name in values:
-        if name not in known:
-            hint = did_you_mean(name, sorted(known), f"the settings are: {', '.join(sorted(known))}")
-            raise UsageError(f"{file}: {printable(name, _SHOWN)} is no setting", hint=hint)
-    return values
 
 
 class JobSystem(StrEnum):
@@ -129,11 +98,6 @@ JOB_NAMES: Final[Mapping[JobSystem, JobNames]] = {
     JobSystem.JENKINS: JobNames(("JENKINS_URL",), "JOB_NAME", "BUILD_NUMBER", "BUILD_USER_ID"),
 }
 """By system, in the order in which they are looked for."""
-
-
-def job_system(environment: Mapping[str, str]) -> JobSystem | None:
-    """The system whose job this process is of; None outside of the ones that are known."""
-    return next((one for one, names in JOB_NAMES.items() if any(map(environment.get, names.marks))), None)
 
 
 class Stage(StrEnum):
@@ -175,6 +139,35 @@ class StageWatcher(Protocol):
 
 
 _WATCHER: ContextVar[tuple[StageWatcher, int, int] | None] = ContextVar("stage_watcher", default=None)
+
+
+def toml_settings(text: str, file: str, known: Collection[str], example: str) -> Document:
+    """The settings of a file by their names; what their values are nobody has looked at.
+
+    Args:
+        text: what the file says.
+        file: its name.
+        known: the names that there are.
+        example: what a hint shows, e.g. `e.g. branch = "main"`.
+
+    Raises:
+        UsageError: it is no TOML, or has another name.
+    """
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        message, hint = f"{file}: {printable(str(error), _LONGEST_SHOWN)}", f"write it in TOML, {example}"
+        raise UsageError(message, hint=hint) from None
+    for name in values:
+        if name not in known:
+            hint = did_you_mean(name, sorted(known), f"the settings are: {', '.join(sorted(known))}")
+            raise UsageError(f"{file}: {printable(name, _LONGEST_SHOWN)} is no setting", hint=hint)
+    return values
+
+
+def job_system(environment: Mapping[str, str]) -> JobSystem | None:
+    """The system whose job this process is of; None outside of the ones that are known."""
+    return next((one for one, names in JOB_NAMES.items() if any(map(environment.get, names.marks))), None)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Writing spreadsheets: cells that stay text, numbers that stay numbers, sheets that can be printed. Pure.
+"""Spreadsheets: cells that stay text, printable sheets, steady bytes. Pure.
 
-Zip files whose bytes depend on what is in them alone: spreadsheets and documents made twice are the same. Pure.
+The bytes of a zip file depend on its members alone, so spreadsheets and documents made twice are the same.
 """
 
 from __future__ import annotations
@@ -30,30 +30,6 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 _CHUNK: Final = 8192
 _UNCHANGED: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType({})
-
-
-def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] = _UNCHANGED) -> bytes:
-    """The same members in the same order, without the moments at which they were packed.
-
-    Args:
-        content: a zip file.
-        changes: by a member's name, what becomes of its bytes.
-    """
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as steady:
-        for name in packed.namelist():
-            info = zipfile.ZipInfo(name, _EPOCH)
-            # Else the file says on which system it was made.
-            info.create_system, info.compress_type = 0, zipfile.ZIP_DEFLATED
-            if change := changes.get(name):
-                steady.writestr(info, change(packed.read(name)))
-                continue
-            # A country's sheet is larger than what it is packed into, and never held as a whole.
-            with packed.open(name) as source, steady.open(info, "w") as target:
-                shutil.copyfileobj(source, target, _CHUNK)
-    return out.getvalue()
-
-
 TEXT_FORMAT = "@"
 _FORMULA = re.compile(r"'*[=+\-@]")
 _PHONE = re.compile(r"\+[0-9]+")
@@ -82,11 +58,32 @@ TITLE = CellStyle(bold=True, size=14, border=False)
 PLAIN = CellStyle(border=False)
 REMARK = CellStyle(italic=True, border=False)
 
-
 # By sheet, since a look is places in the lists of fonts and borders of the sheet's own workbook. To look those up for
 # each cell takes ten times as long as all else that is done for it.
 _Looks = dict[tuple[CellStyle, bool], StyleArray]
 _LOOKS: Final[WeakKeyDictionary[object, _Looks]] = WeakKeyDictionary()
+
+
+def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] = _UNCHANGED) -> bytes:
+    """The same members in the same order, without the moments at which they were packed.
+
+    Args:
+        content: a zip file.
+        changes: by a member's name, what becomes of its bytes.
+    """
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as steady:
+        for name in packed.namelist():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            # Else the file says on which system it was made.
+            info.create_system, info.compress_type = 0, zipfile.ZIP_DEFLATED
+            if change := changes.get(name):
+                steady.writestr(info, change(packed.read(name)))
+                continue
+            # A country's sheet is larger than what it is packed into, and never held as a whole.
+            with packed.open(name) as source, steady.open(info, "w") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+    return out.getvalue()
 
 
 def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = BODY) -> None:

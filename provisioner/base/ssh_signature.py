@@ -1,10 +1,10 @@
-"""Signatures as `ssh-keygen -Y sign` makes them (SSHSIG), and the keys that make them. Pure.
+"""Signatures of `ssh-keygen -Y sign` (SSHSIG), and their keys. Pure.
 
 A signature names its key, its namespace and its hash; nothing of that is believed before it is compared. Keys are
 Ed25519, ECDSA on NIST's curves, RSA of 2048 bits or more, and the two kinds that live in a security token, which also
 says that somebody touched it. RSA with SHA-1, certificates and DSA are not known here.
 
-SSH's wire format (RFC 4251, part 5), read strictly: every length is held against what is there. Pure.
+SSH's wire format (RFC 4251, part 5) is read strictly: every length is compared with the bytes that are there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,28 @@ import re
 import struct
 from dataclasses import dataclass
 from typing import Final
+
+ED25519: Final = "ssh-ed25519"
+RSA: Final = "ssh-rsa"
+SK_ED25519: Final = "sk-ssh-ed25519@openssh.com"
+SK_ECDSA: Final = "sk-ecdsa-sha2-nistp256@openssh.com"
+_CURVES: Final = {f"ecdsa-sha2-{curve}": curve for curve in ("nistp256", "nistp384", "nistp521")}
+_POINT_BYTES: Final = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
+KINDS: Final = (ED25519, *_CURVES, RSA, SK_ED25519, SK_ECDSA)
+"""The first word of public keys that are known."""
+
+MAX_BYTES: Final = 8192
+"""More than any key or signature has."""
+_MAGIC: Final = b"SSHSIG"
+_VERSION: Final = 1
+_HASHES: Final = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
+_RSA_BITS: Final = range(2048, 16385)
+_RSA_EXPONENTS: Final = range(3, 2**32)
+_ED25519_KEY, _ED25519_SIGNATURE = 32, 64
+_TOUCHED: Final = 0x01
+_ARMOUR = re.compile(
+    rb"-----BEGIN SSH SIGNATURE-----\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n)+)-----END SSH SIGNATURE-----\r?\n?"
+)
 
 
 class WireError(ValueError):
@@ -65,34 +87,6 @@ class WireReader:
             raise WireError("something follows its end")
 
 
-def text(data: bytes) -> bytes:
-    """Bytes with their length in front."""
-    return struct.pack(">I", len(data)) + data
-
-
-ED25519: Final = "ssh-ed25519"
-RSA: Final = "ssh-rsa"
-SK_ED25519: Final = "sk-ssh-ed25519@openssh.com"
-SK_ECDSA: Final = "sk-ecdsa-sha2-nistp256@openssh.com"
-_CURVES: Final = {f"ecdsa-sha2-{curve}": curve for curve in ("nistp256", "nistp384", "nistp521")}
-_POINT_BYTES: Final = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
-KINDS: Final = (ED25519, *_CURVES, RSA, SK_ED25519, SK_ECDSA)
-"""The first word of public keys that are known."""
-
-MAX_BYTES: Final = 8192
-"""More than any key or signature has."""
-_MAGIC: Final = b"SSHSIG"
-_VERSION: Final = 1
-_HASHES: Final = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
-_RSA_BITS: Final = range(2048, 16385)
-_RSA_EXPONENTS: Final = range(3, 2**32)
-_ED25519_KEY, _ED25519_SIGNATURE = 32, 64
-_TOUCHED: Final = 0x01
-_ARMOUR = re.compile(
-    rb"-----BEGIN SSH SIGNATURE-----\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n)+)-----END SSH SIGNATURE-----\r?\n?"
-)
-
-
 class SignatureFormError(ValueError):
     """A key or a signature cannot be understood; the message is the rest of a sentence that begins with `it`."""
 
@@ -116,7 +110,7 @@ class SshPublicKey:
     @property
     def fingerprint(self) -> str:
         """`SHA256:…`, as `ssh-keygen -l` shows it."""
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+        return _fingerprint(self.blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +132,23 @@ class SshSignature:
     scheme: str
     numbers: tuple[bytes, ...]
     flags: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """The host key that a host shows, and its fingerprint, for a person to compare."""
+
+    host_key: str
+
+    @property
+    def fingerprint(self) -> str:
+        """It."""
+        return fingerprint_of(self.host_key)
+
+
+def ssh_text(data: bytes) -> bytes:
+    """Bytes with their length in front."""
+    return struct.pack(">I", len(data)) + data
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -276,7 +287,7 @@ def is_made_by_its_key(signature: SshSignature, message: bytes) -> bool:
     """
     hashed = _HASHES[signature.hash_name](message).digest()
     fields = (signature.namespace, b"", signature.hash_name, hashed)
-    signed = _MAGIC + b"".join(text(field) for field in fields)
+    signed = _MAGIC + b"".join(ssh_text(field) for field in fields)
     if signature.key.application:
         if not signature.flags[0] & _TOUCHED:
             return False
@@ -318,16 +329,7 @@ def _verify(signature: SshSignature, signed: bytes) -> None:
         ec.EllipticCurvePublicKey.from_encoded_point(curve, key.numbers[0]).verify(der, signed, ec.ECDSA(algorithm))
 
 
-@dataclass(frozen=True, slots=True)
-class ShownKey:
-    """The host key that a host shows, and its fingerprint, for a person to compare."""
-
-    host_key: str
-
-    @property
-    def fingerprint(self) -> str:
-        """It."""
-        return fingerprint_of(self.host_key)
+# --- fingerprints ----------------------------------------------------------------------------------
 
 
 def fingerprint_of(host_key: str) -> str:
@@ -336,4 +338,8 @@ def fingerprint_of(host_key: str) -> str:
         raw = base64.b64decode(host_key.partition(" ")[2], validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=") if raw else ""
+    return _fingerprint(raw) if raw else ""
+
+
+def _fingerprint(blob: bytes) -> str:
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")

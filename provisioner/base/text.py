@@ -1,26 +1,11 @@
-"""JSON texts that are made in parts, of documents with a list that is too long to be there as a whole. Pure.
+"""Texts for people and for documents: numbers, hints, addresses, JSON, times. Pure.
 
-Numbers and names in sentences. Pure.
+Characters that are printable in Unicode's sense are fit to be shown. Others are not: a terminal obeys them (colours,
+its window's title, a cleared screen, a link), they pretend (text from right to left, a line that begins anew), or they
+cannot be written at all (half of a character).
 
-Texts of somebody else's made fit to be shown: no control character, nothing that turns the line around. Pure.
-
-What a terminal obeys (colours, its window's title, a cleared screen, a link), what only pretends (an order of writing
-from right to left, a line that begins anew) and what cannot be written at all (half of a character) are no printable
-characters in Unicode's sense; nothing else is.
-
-Known words that a word is like: what somebody who mistyped one may have meant. Pure.
-
-Nothing is chosen here: a hint asks, and a person answers.
-
-An address or a name with a port, as one text: of an IPv6 address in brackets. Pure.
-
-Addresses that may be called: encrypted but on this machine, and with no login in them. Pure.
-
-JSON in the one form that digests are taken over: sorted keys, no spaces, UTF-8. Imports nothing of ours.
-
-The type of JSON documents that are built as dictionaries.
-
-Vietnam's clock: the one in which orders, days and reports are read. Fixed at +07:00, it has no summer time. Pure.
+Canonical JSON is the one form that digests are taken over: sorted keys, no spaces, UTF-8. Vietnam's clock is the one
+in which orders, days and reports are read: fixed at +07:00, without summer time.
 """
 
 from __future__ import annotations
@@ -40,6 +25,32 @@ import orjson
 
 _HISSING = ("s", "x", "z", "ch", "sh")
 _VOWELS = "aeiou"
+_MOST_LIKE = 3
+_LONGEST_WORD = 100
+_MOST_KNOWN = 20_000
+ALIKE = 0.6
+"""How like two words have to be, from 0 to 1."""
+_LOCALHOST: Final = "localhost"
+Document = dict[str, Any]
+"""A document or a part of one, by key. `Any`: what a document may hold is said by its JSON Schema, which tests hold
+against what is printed; `object` would forbid every look into it."""
+
+_ITEMS_A_PART: Final = 500
+VIETNAM = timezone(timedelta(hours=7), "ICT")
+"""The zone of every day in an inventory and of every time that people read, wherever the program runs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LongList:
+    """A list of a document whose items are made when they are asked for, each time anew.
+
+    It stands at the top of a document alone, and no encoder takes it but those here.
+    """
+
+    make: Callable[[], Iterable[Document]]
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self.make())
 
 
 def counted(number: int, noun: str) -> str:
@@ -84,17 +95,10 @@ def _printable(character: str) -> str:
     return " " if character.isspace() else "?"
 
 
-_MOST = 3
-_LONGEST = 100
-_MANY = 20_000
-ALIKE = 0.6
-"""How like two words have to be, from 0 to 1."""
-
-
-def nearest(word: str, known: Iterable[str], *, most: int = _MOST, alike: float = ALIKE) -> tuple[str, ...]:
+def nearest(word: str, known: Iterable[str], *, most: int = _MOST_LIKE, alike: float = ALIKE) -> tuple[str, ...]:
     """The known words that a word is most like, the nearest first; of very many known ones the first are looked at."""
-    looked_at = dict.fromkeys(islice(known, _MANY))
-    return tuple(get_close_matches(word[:_LONGEST], looked_at, n=most, cutoff=alike))
+    looked_at = dict.fromkeys(islice(known, _MOST_KNOWN))
+    return tuple(get_close_matches(word[:_LONGEST_WORD], looked_at, n=most, cutoff=alike))
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
@@ -119,9 +123,6 @@ def endpoint_text(host: object, port: int) -> str:
     """
     text = str(host)
     return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
-
-
-_LOCALHOST: Final = "localhost"
 
 
 def is_loopback(host: str) -> bool:
@@ -174,27 +175,6 @@ def canonical_json(value: object) -> bytes:
         return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-Document = dict[str, Any]
-"""A document or a part of one, by key. `Any`: what a document may hold is said by its JSON Schema, which tests hold
-against what is printed; `object` would forbid every look into it."""
-
-
-_AT_ONCE: Final = 500
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LongList:
-    """A list of a document whose items are made when they are asked for, each time anew.
-
-    It stands at the top of a document alone, and no encoder takes it but those here.
-    """
-
-    make: Callable[[], Iterable[Document]]
-
-    def __iter__(self) -> Iterator[Document]:
-        return iter(self.make())
-
-
 def indented_parts(document: Mapping[str, object]) -> Iterator[str]:
     """The text of a document for people, as `json.dumps` with an indent of two and letters as they are."""
     yield "{"
@@ -222,7 +202,7 @@ def canonical_parts(document: Mapping[str, object]) -> Iterator[str]:
 def _listed(items: LongList, text: Callable[[object], str], between: str, ends: tuple[str, str]) -> Iterator[str]:
     """A list's text, some hundreds of items a part."""
     each, is_first = iter(items), True
-    while some := list(islice(each, _AT_ONCE)):
+    while some := list(islice(each, _ITEMS_A_PART)):
         yield (ends[0] if is_first else between) + between.join(map(text, some))
         is_first = False
     yield "[]" if is_first else ends[1]
@@ -239,10 +219,6 @@ def _laid_out(value: object) -> str:
 def _further(text: str, by: int) -> str:
     """A text that stands further right, but for its first line; no text in it has an end of a line."""
     return text.replace("\n", "\n" + " " * by)
-
-
-VIETNAM = timezone(timedelta(hours=7), "ICT")
-"""The zone of every day in an inventory and of every time that people read, wherever the program runs."""
 
 
 @lru_cache(maxsize=4096)

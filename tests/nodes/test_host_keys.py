@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
-from provisioner.base.ssh_signature import fingerprint_of
-from provisioner.base.ssh_signature import text as ssh_text
+from provisioner.base.ssh_signature import fingerprint_of, ssh_text
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, HostKeyScans, is_shown_key, key_shown, show_key_call
 from provisioner.hosts.runner import CallOutcome, HostAnswer, OpenRunner

@@ -1,7 +1,8 @@
-"""What people read, in English and in Vietnamese; documents for programs are in neither and never change.
+"""Texts for people, in English and in Vietnamese.
 
-The English sentence is the key (a msgid) and stands where it is said. `vi.po` has the Vietnamese one, reviewed by
-people. A `Translator` is handed to whatever writes for people; English costs nothing, no catalogue is read for it.
+Documents for programs are in neither and never change. The English sentence is the key (a msgid) and stands in the
+code that says it. `vi.po` has the Vietnamese one, reviewed by people. A `Translator` is handed to whatever writes for
+people; English costs nothing, no catalogue is read for it.
 """
 
 from __future__ import annotations

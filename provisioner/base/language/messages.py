@@ -1,22 +1,15 @@
-"""Finished English sentences, said again in another language. Pure.
+"""Sentences in the reader's language: catalogues, placeholders, translators.
 
-A problem, a cause, a reason of a change is one English sentence where it arises, with its values in it; so it stands in
-documents, in saved plans and in the history. What is shown of it is matched with the sentence that it was made of, and
-its values are restated where they are sentences themselves. Of several readings that one counts which leaves the
-fewest words unexplained. A name, a path, a word of a device is in no catalogue, and stays as it is.
+The language is that of the option, then of PROVISIONER_LANGUAGE, then English. `LANG` and `LC_ALL` do not count: they
+are the machine's and not the reader's, nightly runs have none, and a script that reads a text would break on the day
+somebody sets them.
 
-Which language a person reads. Pure.
+`{host}` is a place; any other brace is a brace. A value that is filled in is not searched for places again.
 
-The option, then PROVISIONER_LANGUAGE, then English. `LANG` and `LC_ALL` are not asked: they are the machine's and not
-the reader's, nightly runs have none, and a script that reads a text would break on the day somebody sets them.
-
-`vi.po` as it is read: the only module that knows polib, which is imported when Vietnamese is asked for.
-
-Sentences with named places in braces. Pure.
-
-`{host}` is a place; any other brace is a brace, and what is filled in is never looked into again.
-
-Says sentences in one language; English by itself, any other out of its catalogue.
+A problem, a cause or a reason of a change is one finished English sentence, with its values in it: documents, saved
+plans and the history hold it so. `Restatement` finds the msgid that such a sentence was made from, and restates values
+that are sentences themselves. The reading that leaves the fewest words unexplained counts. A name, a path or a word of
+a device is in no catalogue and stays as it is.
 """
 
 from __future__ import annotations
@@ -34,150 +27,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import plural_of
 
 VARIABLE = "PROVISIONER_LANGUAGE"
-
-
-class Language(StrEnum):
-    """Engineers read English, provinces read Vietnamese."""
-
-    EN = "en"
-    VI = "vi"
-
-
-class UnknownLanguageError(UsageError):
-    """A language that no catalogue is in."""
-
-
-def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
-    """The language that is asked for.
-
-    Args:
-        option: what the command line says; None where it says nothing.
-        environment: the caller's.
-
-    Raises:
-        UnknownLanguageError: there is no such language.
-    """
-    named, where = (option, "--language") if option else (environment.get(VARIABLE, ""), VARIABLE)
-    if not named:
-        return Language.EN
-    try:
-        return Language(named.lower())
-    except ValueError:
-        message = f"{where} is {named[:40]!r}, which is no language here"
-        raise UnknownLanguageError(message, hint=f"write {' or '.join(Language)}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What stands for each English sentence.
-
-    Attributes:
-        sentences: by msgid; by the singular where it has a plural.
-        plurals: the singular of each msgid that is a plural.
-        words: by the name of a list of values and the value; these are never taken for a word in a sentence.
-    """
-
-    sentences: Mapping[str, str]
-    plurals: Mapping[str, str]
-    words: Mapping[tuple[str, str], str]
-
-
-def catalogue_file(language: Language) -> Path:
-    """The file that people edit."""
-    return Path(__file__).with_name(f"{language.value}.po")
-
-
-@lru_cache(maxsize=len(Language))
-def catalogue_of(language: Language) -> Catalogue:
-    """The catalogue of a language that has one. Its plurals are one form: Vietnamese nouns do not change."""
-    from polib import pofile  # noqa: PLC0415 (English does not pay for it)
-
-    sentences: dict[str, str] = {}
-    plurals: dict[str, str] = {}
-    words: dict[tuple[str, str], str] = {}
-    for entry in pofile(str(catalogue_file(language)), encoding="utf-8"):
-        text = entry.msgstr_plural[0] if entry.msgid_plural else entry.msgstr
-        if entry.obsolete or not text:
-            continue
-        if entry.msgctxt:
-            words[entry.msgctxt, entry.msgid] = text
-            continue
-        sentences[entry.msgid] = text
-        if entry.msgid_plural:
-            plurals[entry.msgid_plural] = entry.msgid
-    return Catalogue(sentences, plurals, words)
-
-
 _PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
-
-
-def filled(sentence: str, values: Mapping[str, object]) -> str:
-    """A sentence with its places filled in; a place of which nothing is known stays as it is."""
-    if "{" not in sentence:
-        return sentence
-    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), sentence)
-
-
-def places_of(sentence: str) -> tuple[str, ...]:
-    """The names of a sentence's places, in their order."""
-    return tuple(_PLACE.findall(sentence))
-
-
-def literals_of(sentence: str) -> tuple[str, ...]:
-    """What stands before, between and behind the places of a sentence: one more than there are places."""
-    return tuple(_PLACE.split(sentence)[::2])
-
-
-def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:
-    """What a sentence's places hold where `text` is that sentence: nothing where it is not, two readings at most.
-
-    In the one each place but the last holds as little as it can, in the other each but the first. Of several beside
-    each other the first one holds all. Each reading takes no longer than the text is long.
-    """
-    names, literals = places_of(sentence), literals_of(sentence)
-    first = _read(text, literals)
-    if first is None:
-        return
-    yield from _agreeing(names, first)
-    backwards = _read(text[::-1], [literal[::-1] for literal in literals[::-1]])
-    if backwards and "" not in literals[1:-1]:
-        last = tuple(value[::-1] for value in backwards[::-1])
-        if last != first:
-            yield from _agreeing(names, last)
-
-
-def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
-    """The values between literals, each as short as it can be."""
-    first, *others = literals
-    if not others:
-        return () if text == first else None
-    last = others.pop()
-    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
-        return None
-    rest = text[len(first) : len(text) - len(last)]
-    values: list[str] = []
-    beside = 0
-    for literal in others:
-        if not literal:
-            beside += 1
-            continue
-        value, there, rest = rest.partition(literal)
-        if not there:
-            return None
-        values += [value, *[""] * beside]
-        beside = 0
-    return (*values, rest, *[""] * beside)
-
-
-def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The values by name; a name that stands twice has to hold the same twice."""
-    known: dict[str, str] = {}
-    for name, value in zip(names, values, strict=True):
-        if known.setdefault(name, value) != value:
-            return
-    yield known
-
-
 _LONGEST = 2_000
 """A text that is longer is no sentence."""
 _DEEPEST = 6
@@ -196,6 +46,32 @@ _VERB = "{are}"
 _ASIDE = re.compile(r"([^(]+) \((.+)\)", re.DOTALL)
 _AROUND_WORDS = ".,:;!?()'\"…"
 _WHOLE_WORDS = re.compile(r"(?:^|(?<=\s))[^\s{}]+(?=\s|$)")
+
+
+class Language(StrEnum):
+    """Engineers read English, provinces read Vietnamese."""
+
+    EN = "en"
+    VI = "vi"
+
+
+class UnknownLanguageError(UsageError):
+    """A language that no catalogue is in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What stands for each English sentence.
+
+    Attributes:
+        sentences: by msgid; by the singular where it has a plural.
+        plurals: the singular of each msgid that is a plural.
+        words: by the name of a list of values and the value; these are never taken for a word in a sentence.
+    """
+
+    sentences: Mapping[str, str]
+    plurals: Mapping[str, str]
+    words: Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True, order=True)
@@ -344,12 +220,6 @@ class _Reader:
                 yield _Reading(0, len(text), f"{subject} {said.text}")
 
 
-def _unknown(text: str) -> _Reading:
-    """A text as it is: what has a digit or a sign in it is an id, an address or a key, and needs no sentence."""
-    words = (word.strip(_AROUND_WORDS) for word in text.split())
-    return _Reading(sum(map(str.isalpha, words)), len(text), text)
-
-
 class Translator:
     """One language. What it has no translation of is said in English: a sentence is never lost.
 
@@ -404,12 +274,131 @@ class _Catalogued(Translator):
         return self._restatement.of(text)
 
 
+ENGLISH = Translator()
+
+
+def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
+    """The language that is asked for.
+
+    Args:
+        option: what the command line says; None where it says nothing.
+        environment: the caller's.
+
+    Raises:
+        UnknownLanguageError: there is no such language.
+    """
+    named, where = (option, "--language") if option else (environment.get(VARIABLE, ""), VARIABLE)
+    if not named:
+        return Language.EN
+    try:
+        return Language(named.lower())
+    except ValueError:
+        message = f"{where} is {named[:40]!r}, which is no language here"
+        raise UnknownLanguageError(message, hint=f"write {' or '.join(Language)}") from None
+
+
+def catalogue_file(language: Language) -> Path:
+    """The file that people edit."""
+    return Path(__file__).with_name(f"{language.value}.po")
+
+
+@lru_cache(maxsize=len(Language))
+def catalogue_of(language: Language) -> Catalogue:
+    """The catalogue of a language that has one. Its plurals are one form: Vietnamese nouns do not change."""
+    from polib import pofile  # noqa: PLC0415 (English does not pay for it)
+
+    sentences: dict[str, str] = {}
+    plurals: dict[str, str] = {}
+    words: dict[tuple[str, str], str] = {}
+    for entry in pofile(str(catalogue_file(language)), encoding="utf-8"):
+        text = entry.msgstr_plural[0] if entry.msgid_plural else entry.msgstr
+        if entry.obsolete or not text:
+            continue
+        if entry.msgctxt:
+            words[entry.msgctxt, entry.msgid] = text
+            continue
+        sentences[entry.msgid] = text
+        if entry.msgid_plural:
+            plurals[entry.msgid_plural] = entry.msgid
+    return Catalogue(sentences, plurals, words)
+
+
+def filled(sentence: str, values: Mapping[str, object]) -> str:
+    """A sentence with its places filled in; a place of which nothing is known stays as it is."""
+    if "{" not in sentence:
+        return sentence
+    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), sentence)
+
+
+def places_of(sentence: str) -> tuple[str, ...]:
+    """The names of a sentence's places, in their order."""
+    return tuple(_PLACE.findall(sentence))
+
+
+def literals_of(sentence: str) -> tuple[str, ...]:
+    """What stands before, between and behind the places of a sentence: one more than there are places."""
+    return tuple(_PLACE.split(sentence)[::2])
+
+
+def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:
+    """What a sentence's places hold where `text` is that sentence: nothing where it is not, two readings at most.
+
+    In the one each place but the last holds as little as it can, in the other each but the first. Of several beside
+    each other the first one holds all. Each reading takes no longer than the text is long.
+    """
+    names, literals = places_of(sentence), literals_of(sentence)
+    first = _read(text, literals)
+    if first is None:
+        return
+    yield from _agreeing(names, first)
+    backwards = _read(text[::-1], [literal[::-1] for literal in literals[::-1]])
+    if backwards and "" not in literals[1:-1]:
+        last = tuple(value[::-1] for value in backwards[::-1])
+        if last != first:
+            yield from _agreeing(names, last)
+
+
+def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
+    """The values between literals, each as short as it can be."""
+    first, *others = literals
+    if not others:
+        return () if text == first else None
+    last = others.pop()
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return None
+    rest = text[len(first) : len(text) - len(last)]
+    values: list[str] = []
+    beside = 0
+    for literal in others:
+        if not literal:
+            beside += 1
+            continue
+        value, there, rest = rest.partition(literal)
+        if not there:
+            return None
+        values += [value, *[""] * beside]
+        beside = 0
+    return (*values, rest, *[""] * beside)
+
+
+def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The values by name; a name that stands twice has to hold the same twice."""
+    known: dict[str, str] = {}
+    for name, value in zip(names, values, strict=True):
+        if known.setdefault(name, value) != value:
+            return
+    yield known
+
+
+def _unknown(text: str) -> _Reading:
+    """A text as it is: what has a digit or a sign in it is an id, an address or a key, and needs no sentence."""
+    words = (word.strip(_AROUND_WORDS) for word in text.split())
+    return _Reading(sum(map(str.isalpha, words)), len(text), text)
+
+
 def marked(msgid: str) -> str:
     """A sentence that stands apart from where it is said, finished or not: it marks it for the catalogue."""
     return msgid
-
-
-ENGLISH = Translator()
 
 
 @lru_cache(maxsize=len(Language))

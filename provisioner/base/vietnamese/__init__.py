@@ -1,4 +1,4 @@
-"""Vietnamese text: what is kept, what is compared, and what is not Unicode at all. Pure; knows nothing else of ours.
+"""Vietnamese text: cleaned, compared, and read from wrong encodings. Pure.
 
 It stands outside `geography` because importing spreadsheets folds headers and the inventory folds zones
 with the same function: two functions would disagree one day.

@@ -1,17 +1,12 @@
-"""Text that was written in one encoding and read in another: which one it looks like, and what it would say.
+"""Vietnamese spelling: cleaned text, comparison keys, text in wrong encodings. Pure.
 
 Spreadsheets of provinces still hold text for the fonts of the 1990s (TCVN3, VNI, VISCII), where a
 Latin letter or a sign stands for a Vietnamese one, and CSV files that were opened in the wrong encoding.
-Nothing here changes a text: a person confirms what a program can only suppose.
+Nothing here changes such a text: a person confirms what a program can only suppose.
 
 Characters alone do not tell: `é` is Vietnamese and is VNI. So a text is read in each of the encodings,
-and a reading counts if it turns words that cannot be Vietnamese syllables into words that can.
-
-Two forms of a text: the one that is kept and shown, and the key by which texts are compared.
-
-The spelling of a Vietnamese syllable: which letters may follow which, and with which tones.
-
-It tells text from text in the wrong encoding: `Bắc` is a syllable, `B¾c` and `Baéc` are not.
+and a reading counts if it turns words that cannot be Vietnamese syllables into words that can:
+`Bắc` is a syllable, `B¾c` and `Baéc` are not.
 """
 
 from __future__ import annotations
@@ -22,6 +17,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
+
+# --- the form that is kept, and the key that is compared --------------------------------------------
 
 _D = str.maketrans({"đ": "d", "ð": "d", "ɖ": "d"})
 """Letters that look like đ and that no decomposition takes apart; ð is what Ð (U+00D0) becomes in lower case."""
@@ -72,6 +69,8 @@ def _visible(text: str) -> str:
     return text if text.isprintable() else text.translate(_INVISIBLE)
 
 
+# --- syllables -------------------------------------------------------------------------------------
+
 _ONSETS = "ngh|ng|nh|gh|gi|kh|ph|qu|th|tr|ch|b|c|d|đ|g|h|k|l|m|n|p|r|s|t|v|x"
 _OPEN = (
     "a ai ao au ay âu ây e eo ê êu i ia iêu iu o oa oai oao oay oe oeo oi ô ôi ơ ơi u ua uây uê ui uôi uơ uy uya uyu"
@@ -92,12 +91,14 @@ _STOPPED = (
 _HIGHLAND = "ak ăk âk ek êk ik ok ôk uk"
 """Rimes of names from the Central Highlands (Đắk, Đăk); the tone is written or not."""
 
+_STOPPED_RIMES = frozenset(_STOPPED.split())
 _TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
 _STOPPED_TONES = frozenset("\u0301\u0323")
 _HATTED = frozenset("ăâêôơư")
 _EITHER = frozenset({"oa", "oe", "uy"})
 """Rimes whose tone people write on either letter: hòa and hoà."""
 
+_TRIPLE = 3
 _FRONT = tuple("eêiy")
 
 
@@ -171,8 +172,14 @@ def _places(rime: str) -> set[int]:
     return {1 if len(rime) == _TRIPLE else 0}
 
 
-_TRIPLE = 3
-_STOPPED_RIMES = frozenset(_STOPPED.split())
+# --- texts in another encoding ---------------------------------------------------------------------
+
+_PROOF = 3
+_WORD = re.compile(r"[^\x00-\x40\x5b-\x60\x7b-\x7f]+")
+"""Runs of letters and of what is not ASCII: any sign may be a letter."""
+
+_UNITS = frozenset({"m²", "km²", "cm²", "mm²", "m³", "µm", "n°", "nº"})
+"""Words with a sign that are a syllable in some encoding: `m²` would be `mỗ` in VISCII."""
 
 
 class LegacyEncoding(StrEnum):
@@ -236,9 +243,6 @@ def _score(words: list[str], read: Callable[[str], str]) -> int:
     proved = any(new and not old and (new.onset or len(word) >= _PROOF) for old, new, word in pairs)
     before, after = (sum(bool(pair[side]) for pair in pairs) for side in (0, 1))
     return after if proved and after > before and after * 2 > len(pairs) else 0
-
-
-_PROOF = 3
 
 
 def _read(text: str, encoding: LegacyEncoding) -> str:
@@ -365,8 +369,3 @@ _READERS: dict[LegacyEncoding, Callable[[str], str]] = {
     LegacyEncoding.VISCII: _by_letter({c: _VISCII_80[b - 0x80] for c, b in _WINDOWS_1252.items()}),
     LegacyEncoding.WINDOWS_1258: _windows_1258,
 }
-_WORD = re.compile(r"[^\x00-\x40\x5b-\x60\x7b-\x7f]+")
-"""Runs of letters and of what is not ASCII: any sign may be a letter."""
-
-_UNITS = frozenset({"m²", "km²", "cm²", "mm²", "m³", "µm", "n°", "nº"})
-"""Words with a sign that are a syllable in some encoding: `m²` would be `mỗ` in VISCII."""

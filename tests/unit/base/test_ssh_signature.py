@@ -17,7 +17,7 @@ from provisioner.base.ssh_signature import (
     is_made_by_its_key,
     public_key_of,
     signature_of,
-    text,
+    ssh_text,
     unarmoured,
 )
 from tests import signatures as make
@@ -150,12 +150,12 @@ def test_a_signature_made_for_or_by_anything_else_is_none(encoded: str) -> None:
 
 @MERGE_REQUEST
 def test_nothing_is_put_where_the_signature_does_not_reach() -> None:
-    namespace, made = text(make.NAMESPACE.encode()), text(b"ssh-ed25519") + text(b"?" * 64)
+    namespace, made = ssh_text(make.NAMESPACE.encode()), ssh_text(b"ssh-ed25519") + ssh_text(b"?" * 64)
     data = base64.b64decode(GOOD)
-    reserved = data.replace(namespace + text(b""), namespace + text(b"x"))
-    head, signature = data[: -len(text(made))], data[-len(made) :]
-    follows = head + text(signature + b"x")
-    assert head + text(signature) == data
+    reserved = data.replace(namespace + ssh_text(b""), namespace + ssh_text(b"x"))
+    head, signature = data[: -len(ssh_text(made))], data[-len(made) :]
+    follows = head + ssh_text(signature + b"x")
+    assert head + ssh_text(signature) == data
     assert [holds(base64.b64encode(other).decode()) for other in (data, reserved, follows)] == [True, False, False]
 
 
@@ -164,7 +164,7 @@ def test_an_rsa_signature_with_sha1_is_none() -> None:
     encoded = unarmoured(make.armoured(MESSAGE, "office", "rsa-2048"))
     data = base64.b64decode(encoded)
     for scheme in (b"rsa-sha2-512", b"rsa-sha2-256"):
-        data = data.replace(text(scheme), text(b"ssh-rsa"))
+        data = data.replace(ssh_text(scheme), ssh_text(b"ssh-rsa"))
     assert not holds(base64.b64encode(data).decode())
 
 
