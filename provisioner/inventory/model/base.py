@@ -1,9 +1,7 @@
-"""The forms that values in an inventory's files have: ids, names, days, ports, secrets.
+"""Forms of values in an inventory's files: ids, days, addresses, secrets.
 
-The forms of addresses that may be of either family, and of the host names that may stand in their place.
-
-An address is one value however it is written: `2001:DB8:0::1` is `2001:db8::1`. What would be two values under one
-name, or would mean something on one machine alone, is refused: an IPv4 address in the clothes of IPv6, and a zone.
+An address is one value however it is written: `2001:DB8:0::1` is `2001:db8::1`. Two forms are refused: an IPv4 address
+in IPv6's form, which would be two values under one name, and a zone, which means something on one machine alone.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, Literal
@@ -33,6 +32,7 @@ from pydantic_core import PydanticCustomError
 from provisioner.base.secret import Secret
 
 _SHORTEST_KEY = 4 + 11 + 4 + 32
+_MOST_REMEMBERED = 4096
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
 """Ids and path segments: MediaMTX allows more in a path name, but a frozen id has to survive URLs and file names."""
@@ -84,6 +84,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 _WRITTEN_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAYS: dict[str, date] = {}
 
 
 def _day(value: object) -> date:
@@ -94,14 +95,10 @@ def _day(value: object) -> date:
         return known
     if isinstance(value, str) and _WRITTEN_DAY.fullmatch(value):
         day = date.fromisoformat(value)
-        if len(_DAYS) < _DAYS_KEPT:
+        if len(_DAYS) < _MOST_REMEMBERED:
             _DAYS[value] = day
         return day
     raise ValueError("a day is written YYYY-MM-DD")
-
-
-_DAYS: dict[str, date] = {}
-_DAYS_KEPT = 4096
 
 
 Day = Annotated[
@@ -111,42 +108,35 @@ Day = Annotated[
 ]
 
 
-def _known_address(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """The address that a text was found to be before: sites are alike, and to read one takes longer than all else.
+def _remembering() -> Callable[[object, ValidatorFunctionWrapHandler], object]:
+    """A validator that remembers what texts were found to be: sites are alike, and reading takes longer than all else.
 
-    What is no address is never known: it gets its own error every time.
+    A text that is not valid is never remembered: it gets its own error every time.
     """
-    if not isinstance(value, str):
-        return validate(value)
-    if (address := _ADDRESSES.get(value)) is None:
-        address = validate(value)
-        if len(_ADDRESSES) < _ADDRESSES_KEPT:
-            _ADDRESSES[value] = address
-    return address
+    known: dict[str, object] = {}
+
+    def remembered(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+        if not isinstance(value, str):
+            return validate(value)
+        if (found := known.get(value)) is None:
+            found = validate(value)
+            if len(known) < _MOST_REMEMBERED:
+                known[value] = found
+        return found
+
+    return remembered
 
 
-_ADDRESSES: dict[str, IPv4Address] = {}
-_ADDRESSES_KEPT = 4096
-
-LanAddress = Annotated[IPv4Address, WrapValidator(_known_address)]
+LanAddress = Annotated[IPv4Address, WrapValidator(_remembering())]
 """An address in a site's LAN; the same few in every site."""
 
-
-def _known_network(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """As `_known_address`, of networks."""
-    if not isinstance(value, str):
-        return validate(value)
-    if (network := _NETWORKS.get(value)) is None:
-        network = validate(value)
-        if len(_NETWORKS) < _ADDRESSES_KEPT:
-            _NETWORKS[value] = network
-    return network
-
-
-_NETWORKS: dict[str, IPv4Network] = {}
-
-LanNetwork = Annotated[IPv4Network, WrapValidator(_known_network)]
+LanNetwork = Annotated[IPv4Network, WrapValidator(_remembering())]
 """A site's LAN; the same few everywhere."""
+
+
+_NUMBER = "(0|[1-9][0-9]{0,2})"
+_ADDRESS = re.compile(r"\.".join([_NUMBER] * 4))
+_BYTE = 255
 
 
 def _quick_address(value: object, validate: ValidatorFunctionWrapHandler) -> object:
@@ -156,11 +146,6 @@ def _quick_address(value: object, validate: ValidatorFunctionWrapHandler) -> obj
         if max(numbers) <= _BYTE:
             return IPv4Address(int.from_bytes(numbers, "big"))
     return validate(value)
-
-
-_NUMBER = "(0|[1-9][0-9]{0,2})"
-_ADDRESS = re.compile(r"\.".join([_NUMBER] * 4))
-_BYTE = 255
 
 
 TunnelAddress = Annotated[IPv4Address, WrapValidator(_quick_address)]
@@ -197,6 +182,8 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, defer_build=True)
 
+
+# --- addresses of either family, and host names ------------------------------------------------------
 
 AnyAddress = IPv4Address | IPv6Address
 AnyNetwork = IPv4Network | IPv6Network

@@ -1,6 +1,7 @@
-"""`facilities/<province>/<facility>.yml`: one quarantine facility, one file.
+"""Facilities with their connections, and maintenance windows.
 
-`maintenance.yml`: when work was announced, and on what, so that its outages raise no alarm.
+`facilities/<province>/<facility>.yml` is one quarantine facility, one file. `maintenance.yml` says when work was
+announced, and on what, so that its outages raise no alarm.
 """
 
 from __future__ import annotations
@@ -183,11 +184,6 @@ class Facility(Model):
         return len(self.recorders)
 
 
-def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
-    """A media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
-    return f"{facility.province}/{facility.id}/{camera.id}/{stream}"
-
-
 class MaintenanceWindow(Model):
     """A time in which work is done on something: its paths are measured and shown, and raise no alarm."""
 
@@ -222,3 +218,8 @@ class Maintenance(Model):
 
     version: Version
     windows: tuple[MaintenanceWindow, ...] = ()
+
+
+def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
+    """A media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
+    return f"{facility.province}/{facility.id}/{camera.id}/{stream}"

@@ -1,6 +1,6 @@
-"""`carriers/<carrier>.yml` and `centres/<centre>.yml`: the managed hosts and whose they are.
+"""Managed hosts, and the lock that records what was assigned to whom.
 
-`allocations.lock.yml`: what was assigned to whom, for ever.
+`carriers/<carrier>.yml` and `centres/<centre>.yml` name the hosts; entries of `allocations.lock.yml` are for ever.
 """
 
 from __future__ import annotations
@@ -145,13 +145,15 @@ class Relay(Model):
         return self.endpoint_address if isinstance(place, HostName) else place
 
 
+_WIDEST_ROUTED = 8
+
+
 def _not_everything(network: IPv4Network) -> IPv4Network:
     if network.prefixlen < _WIDEST_ROUTED:
         raise ValueError(f"a network in which sites are reached without a tunnel is of /{_WIDEST_ROUTED} or smaller")
     return network
 
 
-_WIDEST_ROUTED = 8
 RoutedNetwork = Annotated[IPv4Network, AfterValidator(_not_everything)]
 
 
@@ -285,6 +287,8 @@ class Centre(Model):
         """The jump host through which SSH goes to it, with all that it is known by."""
         return self.jump.known_by(None) if self.jump else None
 
+
+# --- the lock --------------------------------------------------------------------------------------
 
 SHORTEST_PREFIX: Final = 24
 LONGEST_PREFIX: Final = 29

@@ -1,9 +1,7 @@
-"""A loaded inventory.
+"""A loaded inventory, and facilities in brief.
 
-A facility in brief, for what looks at all of a country's and asks few of them for more.
-
-At hand is what every look at all of them asks for: how many cameras there are, what was signed and when, and since
-when each step was taken. Of the rest nothing is lost: who asks for it gets it, out of the facility's file.
+A facility in brief has at hand what every look at all facilities asks for: how many cameras there are, what was signed
+and when, and since when each step was taken. The rest is read from the facility's file when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -25,6 +23,9 @@ from provisioner.inventory.policy_rules.file import RegoFile
 
 _LOCK = "allocations"
 _READ_LOCK = "read_lock"
+_OF_CAMERAS = frozenset({"recorders", "cameras"})
+_REMARKS = frozenset({"blocked", "claimed_connection"})
+_SIGN_OFFS = "sign_offs"
 
 
 class InProvince(Protocol):
@@ -197,9 +198,7 @@ class Inventory(Frame):
         return tuple(c for _, f in sorted(self.facilities.items()) for c in f.connections)
 
 
-_OF_CAMERAS = frozenset({"recorders", "cameras"})
-_REMARKS = frozenset({"blocked", "claimed_connection"})
-_SIGN_OFFS = "sign_offs"
+# --- facilities in brief -----------------------------------------------------------------------------
 
 
 class Remarks(Model):

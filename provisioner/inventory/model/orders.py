@@ -1,6 +1,7 @@
-"""`instructions.yml` and `designations.yml`: what was ordered, by when, and which carrier serves whom.
+"""Orders, designations of carriers, and reach intents.
 
-`intents.yml`: who has to reach what, and who must not, whatever else a plan changes.
+`instructions.yml` and `designations.yml`: what was ordered, by when, and which carrier serves whom. `intents.yml`: who
+has to reach what, and who must not, whatever else a plan changes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic import Field, StringConstraints, model_validator
 from provisioner.inventory.model.base import Day, Model, Slug, Text, Version
 from provisioner.inventory.model.policy import ProvinceScheme
 
+_ID = "[a-z0-9]+(-[a-z0-9]+)*"
 DISTRICTS_ENDED = date(2025, 7, 1)
 """The first day without districts: since then a province is made of communes, wards and special zones."""
 
@@ -91,7 +93,7 @@ class Designations(Model):
     designations: tuple[Designation, ...]
 
 
-_ID = "[a-z0-9]+(-[a-z0-9]+)*"
+# --- intents -----------------------------------------------------------------------------------------
 
 
 class Service(StrEnum):

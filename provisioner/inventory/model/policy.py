@@ -1,7 +1,4 @@
-"""`inventory.yml`: how much one plan may do, when nothing may be done, and what went over to another name.
-
-`inventory.yml`: what holds for the whole inventory.
-"""
+"""`inventory.yml`: policy, limits, renamed ids, settings."""
 
 from __future__ import annotations
 

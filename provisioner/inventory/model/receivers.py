@@ -1,8 +1,8 @@
-"""`signers.yml`: by which keys DIC, Health and the carriers sign plans. Offices, never persons.
+"""Receivers of notices, and keys that sign or approve plans.
 
-`receivers.yml`: who is told of the nights, in whose name, and how; what opens their doors stands in `secrets/`.
-
-No e-mail address stands here: the addresses of a receiver are in `secrets/receivers.yml`, those of offices as well.
+`receivers.yml`: who is told of the nights, in whose name, and how; their secrets and addresses are in
+`secrets/receivers.yml`. `signers.yml`: the keys by which DIC, Health and the carriers sign plans, and by which people
+approve them. Both files name offices and posts, never persons, and hold no e-mail address.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ class VaultedReceivers(Model):
 
     receivers: dict[Slug, ReceiverSecrets] = {}
 
+
+# --- keys --------------------------------------------------------------------------------------------
 
 _KINDS = r"ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
 SignerKey = Annotated[str, StringConstraints(pattern=rf"^({_KINDS}) [A-Za-z0-9+/]+={{0,2}}$", max_length=4096)]
