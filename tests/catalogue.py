@@ -89,7 +89,7 @@ RESTATED_PARTS = {
     "base/text.py": ("checked_url",),
     "hosts/artefact.py": ("_place", "_local", "_checked", "_other_checksum", "_cache", "_download"),
     "inventory/geography/lookup.py": ("unit_today",),
-    "inventory/loader/load.py": ("load", "valid_inventory", "_FilesPass"),
+    "inventory/loader/load.py": ("valid_inventory", "_FilesPass", "_refuse_without_settings"),
     "inventory/policy_rules/references.py": ("_SCHEMA", "_WHY_NOT", "_Scope", "_why_not", "_A_KIND"),
     "operations/apply/silences.py": (
         *("changing", "not_silenced", "none_silenced", "not_renewed", "not_ended", "outlasting"),

@@ -1,1 +1,1 @@
-"""Inventory."""
+"""The inventory: model, files, rules and loading. Imports `base`."""

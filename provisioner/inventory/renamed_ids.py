@@ -1,12 +1,10 @@
-"""Ids that became others (`moved` in inventory.yml): what goes over to the new name. Pure.
+"""Renamed ids (`moved` in inventory.yml), and next free ids. Pure.
 
 A site's address, its ports, its pre-shared key and its cameras' logins belong to the site, whatever it is
 called: they go over to the new id, and leave no tombstone. Paths are another matter. MediaMTX knows no
 renaming: under a new name a path is a new path, and who reads the old one is cut. So relays serve both
 names for as long as the entry is there, each with a source of its own; that costs a second session with
 each camera, and is what cuts nobody.
-
-Ids of what is new: the number after the highest one in use. Pure.
 """
 
 from __future__ import annotations
@@ -20,30 +18,6 @@ from provisioner.inventory.model import Allocations, CarrierSecrets, Move, Secre
 DEVICE_DIGITS: Final = 2
 """Digits that cameras and recorders are numbered with, at least."""
 _FACILITY_DIGITS: Final = 3
-
-
-def facility_prefix(province: str) -> str:
-    """`kcl`, and the first letters of a province's slug."""
-    return "kcl-" + "".join(word[0] for word in province.split("-"))
-
-
-def next_facility(province: str, used: Iterable[str]) -> str:
-    """The id of a province's next facility.
-
-    Args:
-        province: its slug.
-        used: the ids that are or were in use.
-    """
-    return next_free(facility_prefix(province), _FACILITY_DIGITS, used)
-
-
-def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:
-    """`prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
-    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,9}})")
-    numbers = [int(match[1]) for name in used if (match := pattern.fullmatch(name))]
-    return f"{prefix}-{max(numbers, default=0) + 1:0{digits}}"
-
-
 T = TypeVar("T")
 _FACILITY, _DEVICE = 2, 3
 
@@ -199,3 +173,28 @@ def _renamed(values: Mapping[str, T], moves: Sequence[Move], there: Collection[s
 def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collection[str]) -> dict[str, str]:
     """Which file holds a facility's logins, by the facility's new id."""
     return _renamed(owners, moves, there)
+
+
+# --- the next free id ------------------------------------------------------------------------------
+
+
+def facility_prefix(province: str) -> str:
+    """`kcl`, and the first letters of a province's slug."""
+    return "kcl-" + "".join(word[0] for word in province.split("-"))
+
+
+def next_facility(province: str, used: Iterable[str]) -> str:
+    """The id of a province's next facility.
+
+    Args:
+        province: its slug.
+        used: the ids that are or were in use.
+    """
+    return next_free(facility_prefix(province), _FACILITY_DIGITS, used)
+
+
+def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:
+    """`prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
+    pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,9}})")
+    numbers = [int(match[1]) for name in used if (match := pattern.fullmatch(name))]
+    return f"{prefix}-{max(numbers, default=0) + 1:0{digits}}"

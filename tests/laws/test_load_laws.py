@@ -23,7 +23,7 @@ from provisioner.cli.main import run
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import File, layout_of
 from provisioner.inventory.loader import load as loading
-from provisioner.inventory.loader import parallel as side_by_side
+from provisioner.inventory.loader import parallel
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import Site, read_site, validated_text
@@ -242,7 +242,7 @@ def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatc
         read.append(file.relative)
         return read_site(file, today)
 
-    monkeypatch.setattr(side_by_side, "read_site", note)
+    monkeypatch.setattr(parallel, "read_site", note)
     assert everything_of(load(root, today=make.TODAY, cache=cache)) == first
     assert read == []
     write(root, [(NAMES[1], "closed")], {})
@@ -349,7 +349,7 @@ def test_whatever_stands_in_a_file_validate_answers(
 
 @contextmanager
 def forked(*, safe: bool = True) -> Iterator[None]:
-    with mock.patch.object(side_by_side, "can_fork", return_value=safe):
+    with mock.patch.object(parallel, "can_fork", return_value=safe):
         yield
 
 
@@ -361,7 +361,7 @@ def many(root: Path, count: int) -> list[File]:
 @pytest.mark.parametrize("safe", [True, False])
 def test_several_processes_read_what_one_reads(tmp_path: Path, *, safe: bool) -> None:
     files = many(tmp_path, 150)
-    with forked(safe=safe), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
+    with forked(safe=safe), parallel.sites_of(files, make.TODAY, workers=2) as collect:
         sites = collect()
     assert sites == {file.relative: read_site(file, make.TODAY) for file in files}
 
@@ -373,7 +373,7 @@ def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pyte
     cache = Cache(tmp_path / "cache", "code")
     alone = everything_of(load(root, today=make.TODAY))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(side_by_side, "MANY", 10)
+    monkeypatch.setattr(parallel, "MANY", 10)
     assert everything_of(load(root, today=make.TODAY, cache=cache)) == alone
     read: list[str] = []
 
@@ -381,8 +381,8 @@ def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pyte
         read.append(file.relative)
         return read_site(file, today)
 
-    monkeypatch.setattr(side_by_side, "read_site", note)
-    monkeypatch.setattr(side_by_side, "MANY", 1000)
+    monkeypatch.setattr(parallel, "read_site", note)
+    monkeypatch.setattr(parallel, "MANY", 1000)
     with mock.patch.object(loading, "text_of", side_effect=AssertionError):
         assert everything_of(load(root, today=make.TODAY, cache=cache)) == alone
     assert 0 < len(read) < 40, "only files with faults are read again"
@@ -397,8 +397,8 @@ def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypa
             os._exit(9)
         return read_site(file, today)
 
-    monkeypatch.setattr(side_by_side, "read_site", dies)
-    with forked(), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
+    monkeypatch.setattr(parallel, "read_site", dies)
+    with forked(), parallel.sites_of(files, make.TODAY, workers=2) as collect:
         assert collect() == expected
 
 
@@ -406,7 +406,7 @@ def test_what_no_process_could_be_given_is_read_here(tmp_path: Path) -> None:
     files = many(tmp_path, 150)
     with (
         mock.patch("concurrent.futures.ProcessPoolExecutor.submit", side_effect=BrokenProcessPool),
-        side_by_side.sites_of(files, make.TODAY, workers=2) as collect,
+        parallel.sites_of(files, make.TODAY, workers=2) as collect,
     ):
         assert collect() == {file.relative: read_site(file, make.TODAY) for file in files}
 
@@ -415,12 +415,12 @@ def test_few_files_need_no_process_and_many_do(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     files = many(tmp_path, 20)
     # Whether a process may fork hangs on the threads that tests before have left.
-    monkeypatch.setattr(side_by_side, "can_fork", lambda: True)
+    monkeypatch.setattr(parallel, "can_fork", lambda: True)
     with mock.patch("concurrent.futures.ProcessPoolExecutor", side_effect=AssertionError) as pool:
-        with side_by_side.sites_of(files, make.TODAY) as collect:
+        with parallel.sites_of(files, make.TODAY) as collect:
             assert len(collect()) == len(files)
-        monkeypatch.setattr(side_by_side, "MANY", 10)
-        with pytest.raises(AssertionError), side_by_side.sites_of(files, make.TODAY):
+        monkeypatch.setattr(parallel, "MANY", 10)
+        with pytest.raises(AssertionError), parallel.sites_of(files, make.TODAY):
             pass
     assert pool.call_args.args == (3,)
 

@@ -22,7 +22,7 @@ from provisioner.cli.main import run
 from provisioner.importing.contacts.fields import read_phone
 from provisioner.importing.forms import values
 from provisioner.importing.grid import Cell
-from provisioner.inventory.explanation import problems as corrections
+from provisioner.inventory.explanation.problems import for_address, for_choice, for_day, for_number, for_truth
 from provisioner.inventory.loader.load import check, load
 from provisioner.plan.saved.file import read_saved
 from tests import inventories as make
@@ -68,13 +68,13 @@ NESTED = ["[" * 5_000, "[" * 40 + "]" * 40, "{a: " * 40 + "}" * 40, '"\\ud800"',
 @given(st.sampled_from(["", "count", "survey_on"]), odd)
 def test_every_correction_is_a_sentence(field: str, text: str) -> None:
     for said in (
-        corrections.for_number(field, text, whole=True),
-        corrections.for_number(field, text, whole=False),
-        corrections.for_day(field, text),
-        corrections.for_address(field, text, network=False),
-        corrections.for_address(field, text, network=True),
-        corrections.for_truth(field, text),
-        corrections.for_choice(field, text, ["one", "two"]),
+        for_number(field, text, whole=True),
+        for_number(field, text, whole=False),
+        for_day(field, text),
+        for_address(field, text, network=False),
+        for_address(field, text, network=True),
+        for_truth(field, text),
+        for_choice(field, text, ["one", "two"]),
     ):
         assert said
 

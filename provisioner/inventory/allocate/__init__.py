@@ -1,7 +1,7 @@
-"""Tunnel addresses, ports and prefixes of sites: first free, recorded once, never moved, never anybody else's.
+"""Tunnel addresses, ports and prefixes of sites: recorded once, never moved. Pure.
 
-Pure. What is recorded already stays as it is; what is new is served in the order of ids, so that the
-order of files and list items decides nothing; what is gone leaves a tombstone.
+What is recorded already stays as it is. New entries take the first free place, in the order of ids, so that the
+order of files and list items decides nothing. What is gone leaves a tombstone, and is never given to anybody else.
 """
 
 from __future__ import annotations

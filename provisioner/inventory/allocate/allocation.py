@@ -1,11 +1,4 @@
-"""The lock of an inventory, completed: tunnel addresses, and the ports or prefixes of sites. Pure.
-
-Who gets a tunnel address, and which devices a port. Pure.
-
-What of the address pools is taken, and what is free next: single addresses, and sites' prefixes. Pure.
-
-What is gone, and leaves its address or its port to nobody. Pure.
-"""
+"""The lock completed: tunnel addresses, sites' ports and prefixes, tombstones. Pure."""
 
 from __future__ import annotations
 
@@ -33,6 +26,16 @@ from provisioner.inventory.model import (
     device_of,
 )
 from provisioner.inventory.renamed_ids import moved_lock
+
+_BITS = 32
+CENTRES: Final = "centres"
+"""The pool of centres, as tombstones name it; that of a carrier is `carriers/<id>`."""
+_LAST_PORT: Final = 65535
+_ADD_CAPACITY: Final = "add capacity in inventory.yml; addresses that were in use are not given out again"
+_PREFIX_IS_FULL: Final = (
+    "agree pull_portmap for this facility, which has thousands of ports, or split it; numbers that were in use are not"
+    " given out again"
+)
 
 
 class SiteNeeds(NamedTuple):
@@ -200,9 +203,6 @@ class Taken:
         return any(_block(address, length) in blocks for length, blocks in self._prefixes.items())
 
 
-_BITS = 32
-
-
 def _block(address: IPv4Address, length: int) -> int:
     """Which network of a length an address lies in, counted from 0.0.0.0."""
     return int(address) >> (_BITS - length)
@@ -226,10 +226,6 @@ def _networks(network: IPv4Network, length: int) -> Iterator[int]:
 def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
     """A pool's addresses in order; those that end in .0 are left out, as old routers drop them."""
     return (address for address in network.hosts() if int(address) & 0xFF)
-
-
-CENTRES: Final = "centres"
-"""The pool of centres, as tombstones name it; that of a carrier is `carriers/<id>`."""
 
 
 def tombstones_of(inventory: Inventory, held: Collection[str] = ()) -> tuple[Tombstone, ...]:
@@ -284,14 +280,6 @@ def tombstone_order(stone: Tombstone) -> tuple[str, int, int, int, str]:
     """The place of a tombstone in the lock."""
     address = stone.tunnel_address or (stone.prefix.network_address if stone.prefix else 0)
     return stone.pool, int(address), stone.port or 0, stone.number or 0, stone.object
-
-
-_LAST_PORT: Final = 65535
-_ADD_CAPACITY: Final = "add capacity in inventory.yml; addresses that were in use are not given out again"
-_PREFIX_IS_FULL: Final = (
-    "agree pull_portmap for this facility, which has thousands of ports, or split it; numbers that were in use are not"
-    " given out again"
-)
 
 
 def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:

@@ -1,1 +1,1 @@
-"""From pydantic's errors to problems with a place and a correction. Imports `files`, `model`."""
+"""From pydantic's errors to problems with a correction. Imports `files`, `model`."""

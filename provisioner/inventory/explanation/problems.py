@@ -1,16 +1,8 @@
-"""From pydantic's errors to problems: which object, what is wrong, where it stands, what to do next.
+"""From pydantic's errors to problems with a place and a correction. Pure.
 
-What to write instead of a value that another reader of YAML, or another country, would have taken.
-
-YAML 1.1 makes numbers of `010` (8) and `1:30` (90) and truth values of `no` and `on`; Vietnamese writes
-the day before the month and a comma in a fraction. Here such a value is a text, and a field that wants
-something else refuses it: each correction names the field and what to write into it. Pure.
-
-Fields are named by their last key; an item of a list has none.
-
-The type that a path into a file leads to, by the models: what a value there has to be.
-
-Sentences that name a rule behind a refusal; each says what to do next.
+A correction names the field, by its last key, and what to write into it. Many values are texts that another reader of
+YAML, or another country, would have taken for something else. YAML 1.1 makes numbers of `010` (8) and `1:30` (90) and
+truth values of `no` and `on`; Vietnamese writes the day before the month and a comma in a fraction.
 """
 
 from __future__ import annotations
@@ -40,12 +32,133 @@ if TYPE_CHECKING:
 
     from provisioner.inventory.files.positions import SourceFile
 
-
 _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
 _ALIKE = 0.7
 _LONGEST = 64
 """No number, day or address that can be corrected is longer; of thousands of digits Python makes no number at all."""
+_OUTER = re.compile(r"\[?(?P<plain>[0-9A-Fa-f:.]+)(?:%[^/\]]*)?\]?(?::[0-9]+)?(?P<length>/[0-9]{1,3})?")
+"""An IPv6 address as URLs, ssh or a machine's own programs have it: in brackets, with a port, with a zone."""
+ZONE_RULE = (
+    "order 4403/CV-BCĐ of 2021-05-30 allows corridors, lobbies, yards, gates and the outside of shared baths and"
+    " toilets, never the inside of rooms, toilets or baths: move the camera or leave it out"
+)
+
+UNSAFE_USER_HINT = (
+    "only letters, digits, '_', '.', ':' and '-' are allowed: the name reaches Ansible, where a template such as"
+    " {{ lookup('pipe', …) }} would run a command on the controller"
+)
+
+_ROOM_WORDS = frozenset(
+    {
+        *("phong", "trong_phong", "phong_o", "phong_ngu", "phong_cach_ly", "phong_benh"),
+        *("phong_tam", "nha_tam", "nha_ve_sinh", "trong_nha_ve_sinh", "nha_tam_ve_sinh", "wc", "toilet", "toilets"),
+        *("bath", "baths", "bathroom", "shower", "restroom", "room", "rooms", "bedroom", "in_room", "inside_room"),
+    }
+)
+
+PATTERN_HINTS = {
+    r"^[a-z0-9]+(-[a-z0-9]+)*$": "an id is lower-case letters, digits and single hyphens, e.g. kcl-bg-001",
+    r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$": "a WireGuard public key is the 44 characters that `wg pubkey` prints",
+    r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$": "letters, digits, '_', '.', ':' and '-' only",
+    r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$": (
+        "type and key without host name or comment, as `ssh-keyscan` prints them: ssh-ed25519 AAAA…"
+    ),
+    r"^[0-9a-f]{64}$": "a SHA-256 checksum is 64 hexadecimal digits, as `sha256sum` prints it",
+    r"^1\.(20\.[1-9]\d*|21\.\d+)$": "versions 1.20.1 and later of 1.20 and 1.21 are supported, e.g. 1.21.0",
+    r"^(release|https?://\S+|file:\S+)$": "write release, an https:// address, or file: and a path",
+    r"^/[\x21-\x7e]*$": "an RTSP path begins with '/' and holds no spaces or accents",
+    r"^[a-z][a-z0-9._-]{0,14}$": "an interface's name on the gateway, e.g. br-lan",
+    r"^[^\x00-\x1f\x7f]+$": "write one line of text",
+    r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$": (
+        "write how the paths begin: <province>/<facility>, or <province>/<facility>/<device>"
+    ),
+    (
+        r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+        r" [A-Za-z0-9+/]+={0,2}$"
+    ): ("an SSH public key without its comment, which usually names a person: the first two words of the .pub file"),
+    r"^https?://[\x21-\x7e]+$": "write https://HOST[:PORT]/PATH, e.g. https://noc.example.com/hooks/provisioner",
+    r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$": "the name or address of a server, e.g. mail.example.com",
+    r"^[A-Za-z0-9+/]+={0,2}$": "`provisioner sign-off` writes this; do not edit it",
+    r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
+}
+MAX_PROBLEMS = 100
+"""More than this in one file is one mistake made over and over."""
+
+_SINGULAR = {
+    "cameras": "camera",
+    "recorders": "recorder",
+    "relays": "relay",
+    "designations": "designation",
+    "instructions": "instruction",
+    "tombstones": "tombstone",
+    "contacts": "contact",
+    "receivers": "receiver",
+}
+_EXAMPLE = "`provisioner schema` prints what each kind of file may hold"
+_NUMBERS = frozenset({"int_type", "float_type"})
+_CHOICES = frozenset({"enum", "literal_error"})
+_BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})
+_ADDRESSES: Mapping[object, str] = {
+    IPv4Address: "an IPv4 address",
+    IPv4Network: "an IPv4 network",
+    AnyAddress: "an address (IPv4 or IPv6)",
+    AnyNetwork: "a network (IPv4 or IPv6)",
+    HostPlace: "an address (IPv4 or IPv6) or a host name in full",
+}
+_GENERAL_HINTS = {
+    "string_type": "write a text here",
+    "int_type": "write a whole number without quotes",
+    "float_type": "write a number without quotes",
+    "bool_type": "write true or false",
+    "enum": "write one value here",
+    "value_error": _EXAMPLE,
+    "model_type": "write keys and values here",
+    "dict_type": "write keys and values here",
+    "tuple_type": "write a list here: each item begins with '- '",
+    "too_short": "name at least one",
+}
+
+_EXPECTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "enum": "one of the known values",
+    "literal_error": "an allowed value",
+    "too_short": "long enough",
+    "string_too_long": "short enough",
+    "string_pattern_mismatch": "of the right form",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """A parsed file to explain errors of.
+
+    Attributes:
+        source: the file.
+        owner: the object it describes, e.g. `facility/kcl-bg-001`.
+        value: the plain value that was validated.
+        schema: the type it was validated against.
+        secret: whether no value and no unknown key may appear in a message.
+    """
+
+    source: SourceFile
+    owner: str
+    value: object
+    schema: object
+    secret: bool = False
+
+    def written(self, path: KeyPath) -> str:
+        """A value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
+        return written_at(self.source.data, path)
+
+
+# --- corrections -----------------------------------------------------------------------------------
 
 
 def ask(field: str, what: str) -> str:
@@ -149,10 +262,6 @@ def for_address(field: str, value: object, *, network: bool) -> str:
     return f"write {field or 'it'} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
 
 
-_OUTER = re.compile(r"\[?(?P<plain>[0-9A-Fa-f:.]+)(?:%[^/\]]*)?\]?(?::[0-9]+)?(?P<length>/[0-9]{1,3})?")
-"""An IPv6 address as URLs, ssh or a machine's own programs have it: in brackets, with a port, with a zone."""
-
-
 def for_either_address(field: str, value: object, *, network: bool, name: bool) -> str:
     """Say how to write an address or network of either family; `name` is whether a host name may stand there."""
     text = str(value).strip()
@@ -180,6 +289,9 @@ def _plain_network(text: str) -> IPv4Network | IPv6Network:
 
 def _write(field: str, value: object) -> str:
     return f"write {field}: {value}" if field else f"write {value}"
+
+
+# --- types that paths lead to ----------------------------------------------------------------------
 
 
 def schema_at(schema: object, path: KeyPath) -> object:
@@ -222,92 +334,12 @@ def choices_of(schema: object) -> str:
     return ""
 
 
-ZONE_RULE = (
-    "order 4403/CV-BCĐ of 2021-05-30 allows corridors, lobbies, yards, gates and the outside of shared baths and"
-    " toilets, never the inside of rooms, toilets or baths: move the camera or leave it out"
-)
-
-UNSAFE_USER_HINT = (
-    "only letters, digits, '_', '.', ':' and '-' are allowed: the name reaches Ansible, where a template such as"
-    " {{ lookup('pipe', …) }} would run a command on the controller"
-)
-
-_ROOM_WORDS = frozenset(
-    {
-        *("phong", "trong_phong", "phong_o", "phong_ngu", "phong_cach_ly", "phong_benh"),
-        *("phong_tam", "nha_tam", "nha_ve_sinh", "trong_nha_ve_sinh", "nha_tam_ve_sinh", "wc", "toilet", "toilets"),
-        *("bath", "baths", "bathroom", "shower", "restroom", "room", "rooms", "bedroom", "in_room", "inside_room"),
-    }
-)
-
-PATTERN_HINTS = {
-    r"^[a-z0-9]+(-[a-z0-9]+)*$": "an id is lower-case letters, digits and single hyphens, e.g. kcl-bg-001",
-    r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$": "a WireGuard public key is the 44 characters that `wg pubkey` prints",
-    r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$": "letters, digits, '_', '.', ':' and '-' only",
-    r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$": (
-        "type and key without host name or comment, as `ssh-keyscan` prints them: ssh-ed25519 AAAA…"
-    ),
-    r"^[0-9a-f]{64}$": "a SHA-256 checksum is 64 hexadecimal digits, as `sha256sum` prints it",
-    r"^1\.(20\.[1-9]\d*|21\.\d+)$": "versions 1.20.1 and later of 1.20 and 1.21 are supported, e.g. 1.21.0",
-    r"^(release|https?://\S+|file:\S+)$": "write release, an https:// address, or file: and a path",
-    r"^/[\x21-\x7e]*$": "an RTSP path begins with '/' and holds no spaces or accents",
-    r"^[a-z][a-z0-9._-]{0,14}$": "an interface's name on the gateway, e.g. br-lan",
-    r"^[^\x00-\x1f\x7f]+$": "write one line of text",
-    r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$": (
-        "write how the paths begin: <province>/<facility>, or <province>/<facility>/<device>"
-    ),
-    (
-        r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
-        r" [A-Za-z0-9+/]+={0,2}$"
-    ): ("an SSH public key without its comment, which usually names a person: the first two words of the .pub file"),
-    r"^https?://[\x21-\x7e]+$": "write https://HOST[:PORT]/PATH, e.g. https://noc.example.com/hooks/provisioner",
-    r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$": "the name or address of a server, e.g. mail.example.com",
-    r"^[A-Za-z0-9+/]+={0,2}$": "`provisioner sign-off` writes this; do not edit it",
-    r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
-}
-
-
 def is_inside_a_room(zone: str) -> bool:
     """Tell whether a zone's name says the inside of a room, toilet or bath, in Vietnamese or English."""
     return fold(zone).replace("-", "_") in _ROOM_WORDS
 
 
-MAX_PROBLEMS = 100
-"""More than this in one file is one mistake made over and over."""
-
-_SINGULAR = {
-    "cameras": "camera",
-    "recorders": "recorder",
-    "relays": "relay",
-    "designations": "designation",
-    "instructions": "instruction",
-    "tombstones": "tombstone",
-    "contacts": "contact",
-    "receivers": "receiver",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedFile:
-    """A parsed file to explain errors of.
-
-    Attributes:
-        source: the file.
-        owner: the object it describes, e.g. `facility/kcl-bg-001`.
-        value: the plain value that was validated.
-        schema: the type it was validated against.
-        secret: whether no value and no unknown key may appear in a message.
-    """
-
-    source: SourceFile
-    owner: str
-    value: object
-    schema: object
-    secret: bool = False
-
-    def written(self, path: KeyPath) -> str:
-        """A value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
-        return written_at(self.source.data, path)
+# --- problems --------------------------------------------------------------------------------------
 
 
 def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
@@ -488,46 +520,6 @@ def _address_hint(field: str, value: object, schema: object) -> str:
     if schema in (IPv4Address, IPv4Network):
         return for_address(field, value, network=schema is IPv4Network)
     return for_either_address(field, value, network=schema == AnyNetwork, name=schema == HostPlace)
-
-
-_EXAMPLE = "`provisioner schema` prints what each kind of file may hold"
-_NUMBERS = frozenset({"int_type", "float_type"})
-_CHOICES = frozenset({"enum", "literal_error"})
-_BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})
-_ADDRESSES: Mapping[object, str] = {
-    IPv4Address: "an IPv4 address",
-    IPv4Network: "an IPv4 network",
-    AnyAddress: "an address (IPv4 or IPv6)",
-    AnyNetwork: "a network (IPv4 or IPv6)",
-    HostPlace: "an address (IPv4 or IPv6) or a host name in full",
-}
-_GENERAL_HINTS = {
-    "string_type": "write a text here",
-    "int_type": "write a whole number without quotes",
-    "float_type": "write a number without quotes",
-    "bool_type": "write true or false",
-    "enum": "write one value here",
-    "value_error": _EXAMPLE,
-    "model_type": "write keys and values here",
-    "dict_type": "write keys and values here",
-    "tuple_type": "write a list here: each item begins with '- '",
-    "too_short": "name at least one",
-}
-
-_EXPECTED = {
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "model_type": "a mapping",
-    "dict_type": "a mapping",
-    "tuple_type": "a list",
-    "enum": "one of the known values",
-    "literal_error": "an allowed value",
-    "too_short": "long enough",
-    "string_too_long": "short enough",
-    "string_pattern_mismatch": "of the right form",
-}
 
 
 def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:

@@ -1,1 +1,1 @@
-"""YAML read and edited with places kept. Imports `model`."""
+"""YAML files of an inventory: read, located, edited. Imports `model`."""

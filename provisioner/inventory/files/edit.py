@@ -1,20 +1,14 @@
-"""The smallest edit of a YAML file that makes it say something else: comments, order and style of the rest stay.
+"""Edits of YAML files that leave comments, order and style alone.
 
 Text is cut and put in at the places that libyaml finds. The result is parsed again and compared with
 what was wanted: an edit that would say anything else is never returned.
 
-Writing YAML that our loader, and any other, reads back as it was: block mappings, JSON's quoted texts.
-
-`allocations.lock.yml` as text: the same value is always the same bytes, so that Git shows what changed.
-
-Removals from a YAML file, and new names of keys: comments, order and style of the rest stay.
-
-As in `edit`, the result is parsed again and held against what was wanted.
+A whole new file is block mappings with texts quoted as in JSON, so that every reader of YAML reads it back as it was.
+`allocations.lock.yml` is the same bytes for the same value, so that Git shows what changed.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +25,58 @@ from provisioner.inventory.model import Allocations
 
 # JSON leaves these as they are, but YAML takes some for line breaks and refuses the others.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_HEADER = """\
+# Recorded addresses, ports, public keys and hashes. Written by `provisioner allocate` and
+# `provisioner keys init` alone; review the change in Git, do not edit by hand.
+"""
+
+_ADOPTED = "# `adopted` is written by `provisioner hosts adopt`, too: hosts that are to be taken over, and from whom.\n"
+
+_NEXT_CERTIFICATES = "# `next_certificate` is written by `provisioner certificate renew`: what relays show next.\n"
+_NEXT_KEYS = "# `next_key` is written by `provisioner keys rotate --relay`: keys that follow relays' own ones.\n"
+MISSING = object()
+_FOREIGN = "\r\n"
+_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
+"""An IPv4 address or network: with three dots it is a number to nobody."""
+_Rewrite = Callable[[str, yaml.CollectionNode, "str | int"], str]
+
+
+class EditError(ValueError):
+    """A file cannot be edited; the message says why."""
+
+
+class Flow(dict[str, object]):
+    """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A node of the file and how it is written.
+
+    Attributes:
+        key_end: where the key's colon ends; None for list items and the file itself.
+        key_column: the column of the key, or of the list's dash.
+        flow: whether it stands inside braces or brackets.
+    """
+
+    node: yaml.Node
+    key_end: int | None
+    key_column: int
+    flow: bool
+
+    def child(self, part: str | int) -> _Place | None:
+        flow = self.flow or bool(getattr(self.node, "flow_style", False))
+        column = self.node.start_mark.column
+        if isinstance(self.node, yaml.MappingNode):
+            for key, value in self.node.value:
+                if key.value == part:
+                    return _Place(value, key.end_mark.index + 1, column, flow)
+        elif isinstance(self.node, yaml.SequenceNode) and isinstance(part, int) and part < len(self.node.value):
+            return _Place(self.node.value[part], None, column, flow)
+        return None
+
+
+# --- whole files -----------------------------------------------------------------------------------
 
 
 def render_mapping(mapping: Mapping[str, object]) -> str:
@@ -62,19 +108,6 @@ def scalar(value: object) -> str:
     return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
-_HEADER = """\
-# Recorded addresses, ports, public keys and hashes. Written by `provisioner allocate` and
-# `provisioner keys init` alone; review the change in Git, do not edit by hand.
-"""
-
-
-_ADOPTED = "# `adopted` is written by `provisioner hosts adopt`, too: hosts that are to be taken over, and from whom.\n"
-
-
-_NEXT_CERTIFICATES = "# `next_certificate` is written by `provisioner certificate renew`: what relays show next.\n"
-_NEXT_KEYS = "# `next_key` is written by `provisioner keys rotate --relay`: keys that follow relays' own ones.\n"
-
-
 def render_lock(allocations: Allocations) -> str:
     """The lock's text; entries are in the order of their names."""
     document = allocations.model_dump(mode="json", exclude_none=True)
@@ -102,12 +135,7 @@ def write_lock(root: Path, allocations: Allocations) -> Path:
     return path
 
 
-class EditError(ValueError):
-    """A file cannot be edited; the message says why."""
-
-
-class Flow(dict[str, object]):
-    """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
+# --- values set ------------------------------------------------------------------------------------
 
 
 def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -122,11 +150,8 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
     Raises:
         EditError: the file has faults, or a place cannot be reached.
     """
-    document = parse(data, max_bytes=max_bytes)
-    if document.faults:
-        raise EditError(document.faults[0].message)
+    expected = _parsed(data, max_bytes)
     text = before = text_of(data)
-    expected = copy.deepcopy(document.value)
     for path, value in changes.items():
         if not path:
             raise EditError("the whole file is not a place")
@@ -136,7 +161,18 @@ def edited(data: bytes, changes: Mapping[KeyPath, object], *, max_bytes: int = M
         expected = _with(expected, path, value)
     if text == before:
         return data
-    result = bytes_like(data, text)
+    return _confirmed(bytes_like(data, text), expected, max_bytes)
+
+
+def _parsed(data: bytes, max_bytes: int) -> object:
+    document = parse(data, max_bytes=max_bytes)
+    if document.faults:
+        raise EditError(document.faults[0].message)
+    return document.value
+
+
+def _confirmed(result: bytes, expected: object, max_bytes: int) -> bytes:
+    """A new text of a file that says what was wanted."""
     after = parse(result, max_bytes=max_bytes)
     if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
@@ -170,12 +206,6 @@ def value_at(value: object, path: KeyPath) -> object:
     return value
 
 
-MISSING = object()
-_FOREIGN = "\r\n"
-_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
-"""An IPv4 address or network: with three dots it is a number to nobody."""
-
-
 def _with(value: object, path: KeyPath, new: object) -> object:
     if not path:
         return _plain(new)
@@ -199,33 +229,6 @@ def _plain(value: object) -> object:
     return value
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A node of the file and how it is written.
-
-    Attributes:
-        key_end: where the key's colon ends; None for list items and the file itself.
-        key_column: the column of the key, or of the list's dash.
-        flow: whether it stands inside braces or brackets.
-    """
-
-    node: yaml.Node
-    key_end: int | None
-    key_column: int
-    flow: bool
-
-    def child(self, part: str | int) -> _Place | None:
-        flow = self.flow or bool(getattr(self.node, "flow_style", False))
-        column = self.node.start_mark.column
-        if isinstance(self.node, yaml.MappingNode):
-            for key, value in self.node.value:
-                if key.value == part:
-                    return _Place(value, key.end_mark.index + 1, column, flow)
-        elif isinstance(self.node, yaml.SequenceNode) and isinstance(part, int) and part < len(self.node.value):
-            return _Place(self.node.value[part], None, column, flow)
-        return None
-
-
 def _set(text: str, path: KeyPath, value: object) -> str:
     node = yaml.compose(text, Loader=yaml.CSafeLoader)
     if node is None:
@@ -241,19 +244,9 @@ def _set(text: str, path: KeyPath, value: object) -> str:
     return _replace(text, place, value)
 
 
-def _end(text: str, node: yaml.Node) -> int:
-    """Where a node's own text ends: a block's mark stands behind the comments that follow it."""
-    if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
-        return len(text[: node.end_mark.index].rstrip("\n"))
-    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
-        return node.end_mark.index
-    last = node.value[-1]
-    return _end(text, last[1] if isinstance(last, tuple) else last)
-
-
 def _replace(text: str, place: _Place, value: object) -> str:
     node = place.node
-    start, end = node.start_mark.index, _end(text, node)
+    start, end = node.start_mark.index, _end(node, text)
     is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
     if place.flow or not _needs_block(value):
         if is_block and place.key_end is not None:  # what is said behind the key stays
@@ -269,10 +262,23 @@ def _replace(text: str, place: _Place, value: object) -> str:
     return f"{text[:start].rstrip()}\n{_block(value, indent)}{text[end:]}"
 
 
+def _end(node: yaml.Node, text: str = "") -> int:
+    """Where a node's own text ends: a block's mark stands behind the comments that follow it.
+
+    With the file's text, a block scalar ends before its last line breaks.
+    """
+    if text and isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
+        return len(text[: node.end_mark.index].rstrip("\n"))
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
+        return int(node.end_mark.index)
+    last = node.value[-1]
+    return _end(last[1] if isinstance(last, tuple) else last, text)
+
+
 def _add(text: str, place: _Place, part: str | int, value: object) -> str:
     parent = place.node
     if isinstance(parent, yaml.MappingNode) and isinstance(part, str):
-        entry = f"{_key(part)}:"
+        entry = f"{_scalar(part)}:"
     elif isinstance(parent, yaml.SequenceNode) and part == len(parent.value):
         entry = "-"
     else:
@@ -281,7 +287,7 @@ def _add(text: str, place: _Place, part: str | int, value: object) -> str:
         return _add_inline(text, parent, entry, value)
     column = parent.start_mark.column
     # A comment behind the last value stays on its line.
-    tail = text.find("\n", _end(text, parent))
+    tail = text.find("\n", _end(parent, text))
     tail = len(text) if tail < 0 else tail
     if _needs_block(value) and entry != "-":
         new = f"{' ' * column}{entry}\n{_block(value, column + 2)}"
@@ -315,7 +321,7 @@ def _needs_block(value: object) -> bool:
 
 def _inline(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)}: {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
+        return "{ " + ", ".join(f"{_scalar(k)}: {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_inline(item) for item in value) + "]"
     return _scalar(value)
@@ -328,18 +334,14 @@ def _block(value: object, indent: int) -> str:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if _needs_block(item):
-                lines += [f"{pad}{_key(key)}:", _block(item, indent + 2)]
+                lines += [f"{pad}{_scalar(key)}:", _block(item, indent + 2)]
             else:
-                lines.append(f"{pad}{_key(key)}: {_inline(item)}")
+                lines.append(f"{pad}{_scalar(key)}: {_inline(item)}")
     elif isinstance(value, Sequence):
         for item in value:
             text = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline(item)
             lines.append(f"{pad}- {text}")
     return "\n".join(lines)
-
-
-def _key(key: str) -> str:
-    return _scalar(key)
 
 
 def _scalar(value: object) -> str:
@@ -358,6 +360,9 @@ def _reads_plain(text: str) -> bool:
 
 def _is_day(text: str) -> bool:
     return len(text) == 10 and text[4] == text[7] == "-" and text.replace("-", "").isdigit() and text.isascii()  # noqa: PLR2004 (YYYY-MM-DD)
+
+
+# --- entries removed and renamed -------------------------------------------------------------------
 
 
 def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -411,26 +416,17 @@ def _drop(parent: object, part: str | int) -> None:
         del parent[part]
 
 
-_Rewrite = Callable[[str, yaml.CollectionNode, "str | int"], str]
-
-
 def _changed(
     data: bytes, path: KeyPath, max_bytes: int, rewrite: _Rewrite, change: Callable[[object, str | int], object]
 ) -> bytes:
-    document = parse(data, max_bytes=max_bytes)
-    if document.faults:
-        raise EditError(document.faults[0].message)
+    expected = _parsed(data, max_bytes)
     text = text_of(data)
-    if value_at(document.value, path) is MISSING:
+    if value_at(expected, path) is MISSING:
         return data
     parent = _collection(yaml.compose(text, Loader=yaml.CSafeLoader), path[:-1])
     result = bytes_like(data, rewrite(text, parent, path[-1]))
-    expected = copy.deepcopy(document.value)
     change(value_at(expected, path[:-1]), path[-1])
-    after = parse(result, max_bytes=max_bytes)
-    if after.faults or after.value != expected:
-        raise EditError("the edit would say something else than what was asked")
-    return result
+    return _confirmed(result, expected, max_bytes)
 
 
 def _collection(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode:
@@ -461,7 +457,7 @@ def _cut(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
         dash = len(text[:start].rstrip())  # it stands on a line of its own
         start = text.rfind("\n", 0, dash) + 1
         before = text[start:dash].strip()
-    end = _end_of_line(text, _end_removal(last))
+    end = _end_of_line(text, _end(last))
     if isinstance(parent, yaml.MappingNode) and before == "-" and index == 0:
         return _cut_first(text, parent, end)
     if before != ("" if isinstance(parent, yaml.MappingNode) else "-"):
@@ -517,7 +513,7 @@ def _emptied(text: str, parent: yaml.CollectionNode) -> str:
     before = text[:start].rstrip()
     if not before.endswith((":", "-")):
         raise EditError("what stands before it is a comment: remove it by hand")
-    return f"{before} {empty}{text[_last_of_line(text, _end_removal(parent)) :]}"
+    return f"{before} {empty}{text[_last_of_line(text, _end(parent)) :]}"
 
 
 def _cut_inline(text: str, parent: yaml.CollectionNode, index: int) -> str:
@@ -527,14 +523,6 @@ def _cut_inline(text: str, parent: yaml.CollectionNode, index: int) -> str:
     if index + 1 < len(starts):
         return text[: starts[index]] + text[starts[index + 1] :]
     return text[: ends[index - 1]] + text[ends[index] :]
-
-
-def _end_removal(node: yaml.Node) -> int:
-    """Where a node's own text ends: a block's mark stands behind the comments that follow it."""
-    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
-        return int(node.end_mark.index)
-    last = node.value[-1]
-    return _end_removal(last[1] if isinstance(last, tuple) else last)
 
 
 def _last_of_line(text: str, index: int) -> int:

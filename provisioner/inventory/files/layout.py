@@ -1,9 +1,7 @@
-"""Which file of an inventory's folder says what (docs/design.md, part 3).
+"""Files of an inventory's folder, and places of values in one.
 
-Where one value of a file stands, without marking the whole of it.
-
-A problem names one place, and places asked for are mostly near a file's head: reading stops there. Only
-where many places of one file are wanted it is read as a whole, once.
+The files are those of docs/design.md, part 3. A problem names one place, and most places are near a file's head:
+reading stops there. Only if many places of one file are wanted, the file is read as a whole, once.
 """
 
 from __future__ import annotations
@@ -51,93 +49,6 @@ _SINGLE_LOOKUPS = 4
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STARTS = (MappingStartEvent, SequenceStartEvent)
 _ENDS = (MappingEndEvent, SequenceEndEvent)
-
-
-class PlacesIn:
-    """The places of one file's values, found on demand."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._asked = 0
-
-    def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """The place of a value (or of its key), or of the closest thing around it that exists."""
-        self._asked += 1
-        if self._asked <= _SINGLE_LOOKUPS:
-            return locate(self._data, path, key=key)
-        return self._all.nearest(path, key=key)
-
-    @cached_property
-    def _all(self) -> Marks:
-        document = parse(self._data, marks=True, max_bytes=len(self._data))
-        return Marks(document.values, document.keys)
-
-
-def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
-    """The place of a value (or of its key), or of the closest thing around it; reads no further than that."""
-    return mark_of(_nearest(data, path, key=key))
-
-
-def written_at(data: bytes, path: KeyPath) -> str:
-    """The scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
-    return str(getattr(_nearest(data, path, key=False), "value", ""))
-
-
-def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
-    """The event of a value, or of what is closest around it; None where there is nothing at all."""
-    nearest: Event | None = None
-    next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
-    with suppress(YAMLError):  # the file ends there; what was found is the nearest
-        for event in _events(next_event, path, key=key):
-            nearest = event
-    return nearest
-
-
-def _events(next_event: NextEvent, path: KeyPath, *, key: bool) -> Iterator[Event | None]:
-    """The document's event, then that of each value on the way."""
-    next_event()
-    if type(next_event()) is not DocumentStartEvent:
-        return
-    event = next_event()
-    yield event
-    for position, part in enumerate(path, start=1):
-        if type(event) is not (MappingStartEvent if isinstance(part, str) else SequenceStartEvent):
-            return
-        pair = _entry(next_event, part) if isinstance(part, str) else _item(next_event, part)
-        if pair is None:
-            return
-        at_key, event = pair
-        yield at_key if key and position == len(path) else event
-
-
-def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None] | None:
-    """A key and its value, or None at the mapping's end."""
-    while type(event := next_event()) is not MappingEndEvent:
-        if type(event) is ScalarEvent and event.value == name:
-            return event, next_event()
-        _skip(event, next_event)
-        _skip(next_event(), next_event)
-    return None
-
-
-def _item(next_event: NextEvent, index: int) -> tuple[Event | None, Event | None] | None:
-    """An item, which has no key of its own, or None at the sequence's end."""
-    position = 0
-    while type(event := next_event()) is not SequenceEndEvent:
-        if position == index:
-            return event, event
-        _skip(event, next_event)
-        position += 1
-    return None
-
-
-def _skip(event: Event | None, next_event: NextEvent) -> None:
-    open_levels = int(isinstance(event, _STARTS))
-    while open_levels:
-        event = next_event()
-        open_levels += isinstance(event, _STARTS) - isinstance(event, _ENDS)
-
-
 LOCK_NAME = "allocations.lock.yml"
 VAULT_MARK = b"$ANSIBLE_VAULT;"
 """How an encrypted file begins; `provisioner.base.vault` reads the rest, and needs libraries that this does not."""
@@ -171,6 +82,26 @@ _LAYOUT_HINT = (
     " receivers.yml, carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml,"
     " policy/<rules>.rego and policy/<rules>_test.rego, and encrypted ones under secrets/ and contacts/"
 )
+
+
+class PlacesIn:
+    """The places of one file's values, found on demand."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._asked = 0
+
+    def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
+        """The place of a value (or of its key), or of the closest thing around it that exists."""
+        self._asked += 1
+        if self._asked <= _SINGLE_LOOKUPS:
+            return locate(self._data, path, key=key)
+        return self._all.nearest(path, key=key)
+
+    @cached_property
+    def _all(self) -> Marks:
+        document = parse(self._data, marks=True, max_bytes=len(self._data))
+        return Marks(document.values, document.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +172,85 @@ class Layout:
     problems: tuple[Problem, ...]
 
 
+class _Fault(Enum):
+    """Why a folder is not read."""
+
+    DEEP = auto()
+    UNREADABLE = auto()
+    LINK = auto()
+
+
+# --- places in a file ------------------------------------------------------------------------------
+
+
+def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
+    """The place of a value (or of its key), or of the closest thing around it; reads no further than that."""
+    return mark_of(_nearest(data, path, key=key))
+
+
+def written_at(data: bytes, path: KeyPath) -> str:
+    """The scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
+    return str(getattr(_nearest(data, path, key=False), "value", ""))
+
+
+def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
+    """The event of a value, or of what is closest around it; None where there is nothing at all."""
+    nearest: Event | None = None
+    next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
+    with suppress(YAMLError):  # the file ends there; what was found is the nearest
+        for event in _events(next_event, path, key=key):
+            nearest = event
+    return nearest
+
+
+def _events(next_event: NextEvent, path: KeyPath, *, key: bool) -> Iterator[Event | None]:
+    """The document's event, then that of each value on the way."""
+    next_event()
+    if type(next_event()) is not DocumentStartEvent:
+        return
+    event = next_event()
+    yield event
+    for position, part in enumerate(path, start=1):
+        if type(event) is not (MappingStartEvent if isinstance(part, str) else SequenceStartEvent):
+            return
+        pair = _entry(next_event, part) if isinstance(part, str) else _item(next_event, part)
+        if pair is None:
+            return
+        at_key, event = pair
+        yield at_key if key and position == len(path) else event
+
+
+def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None] | None:
+    """A key and its value, or None at the mapping's end."""
+    while type(event := next_event()) is not MappingEndEvent:
+        if type(event) is ScalarEvent and event.value == name:
+            return event, next_event()
+        _skip(event, next_event)
+        _skip(next_event(), next_event)
+    return None
+
+
+def _item(next_event: NextEvent, index: int) -> tuple[Event | None, Event | None] | None:
+    """An item, which has no key of its own, or None at the sequence's end."""
+    position = 0
+    while type(event := next_event()) is not SequenceEndEvent:
+        if position == index:
+            return event, event
+        _skip(event, next_event)
+        position += 1
+    return None
+
+
+def _skip(event: Event | None, next_event: NextEvent) -> None:
+    open_levels = int(isinstance(event, _STARTS))
+    while open_levels:
+        event = next_event()
+        open_levels += isinstance(event, _STARTS) - isinstance(event, _ENDS)
+
+
+# --- files of a folder -----------------------------------------------------------------------------
+
+
 def layout_of(root: Path) -> Layout:
     """Look through an inventory's folder, not at what is hidden; contacts/ only has to be encrypted."""
     files: list[File] = []
@@ -304,14 +314,6 @@ def _files_below(root: Path, top: str) -> Iterator[File]:
         yield from (file for file in files if isinstance(file, File))
 
 
-class _Fault(Enum):
-    """Why a folder is not read."""
-
-    DEEP = auto()
-    UNREADABLE = auto()
-    LINK = auto()
-
-
 def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | _Fault]]:
     """Each folder with its files of YAML and Rego, or why it is not read; then what lies below."""
     if len(folder) > _DEEPEST:
@@ -347,13 +349,6 @@ def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:
         return False  # a link to itself is a file that nobody can read
 
 
-def _is_regular(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
-
-
 def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File | Problem:
     """Tell what a file is: one that the inventory has, or one that nobody reads."""
     relative = "/".join((*folder, entry.name))
@@ -363,6 +358,13 @@ def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File 
     if not owner or not relative.isprintable() or not _is_regular(entry):
         return _unexpected(File(root, relative, _meant((*folder, entry.name)), None))
     return File(root, relative, owner, model)
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _meant(parts: tuple[str, ...]) -> str:

@@ -1,11 +1,8 @@
-"""Git's older states of an inventory, laid out in a folder of their own. Reads only; contacts/ is left alone.
+"""Git's older states of an inventory, and the age of its keys.
 
-A commit's trees are what somebody wrote: Git checks them out with care, and lists them as they are. So names are
-held to what an inventory's may be, sizes and numbers are bounded, and nothing in them is followed.
-
-Since when public keys stand in an inventory's files, by the commits of its Git. Reads only.
-
-A commit's time is what its committer's clock said; nobody else recorded it.
+Reads only; contacts/ is left alone. A commit's trees are what somebody wrote: Git checks them out with care, and lists
+them as they are. So names are held to what an inventory's may be, sizes and numbers are bounded, and nothing in them
+is followed. A commit's time is what its committer's clock said; nobody else recorded it.
 """
 
 from __future__ import annotations
@@ -24,11 +21,76 @@ from typing import Final, NamedTuple
 from provisioner.base.errors import UsageError
 from provisioner.base.git import Checkout, ask_git, checkout_of, run_git
 
-_MOST_BYTES: Final = 256 * 1024 * 1024
+_MOST_BYTES_OF_LOG: Final = 256 * 1024 * 1024
 _COMMIT: Final = re.compile(rb"\x00([0-9]{1,12}) ([0-9a-f ]*)")
 _KEY: Final = re.compile(rb"^\+.*\bpublic_key:\s*[\"']?([A-Za-z0-9+/]{43}=)")
 _PLACES: Final = ("facilities", "allocations.lock.yml")
 _OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_FILE: Final = "100"
+_CONTACTS: Final = "contacts"
+_READ: Final = (".yml", ".yaml", ".rego")
+_APPROVAL: Final = ".json"
+_LONGEST_NAME: Final = 255
+_MOST_DEEP: Final = 8
+_MOST_FILES: Final = 200_000
+_MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
+_OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHA1_DIGITS: Final = 40
+_NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. origin/main"
+_LOOK: Final = "look at that revision with Git itself: no inventory is like that"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """An older state of an inventory, laid out in a folder of its own.
+
+    Attributes:
+        name: as it was asked for, e.g. `origin/main`.
+        commit: its commit.
+        root: where it lies for now.
+    """
+
+    name: str
+    commit: str
+    root: Path
+
+
+class _Blob(NamedTuple):
+    path: str
+    object: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What Git has recorded of an older state of an inventory's folder, not laid out.
+
+    Attributes:
+        name: as it was asked for.
+        commit: its commit.
+        objects: Git's name of each file's content, by path.
+    """
+
+    name: str
+    commit: str
+    objects: Mapping[str, str]
+    _checkout: Checkout
+    _blobs: Mapping[str, _Blob]
+
+    @contextmanager
+    def laid_out(self, paths: Collection[str]) -> Iterator[Path]:
+        """Lay some of its files out, for as long as they are needed.
+
+        Raises:
+            UsageError: as `revision`.
+        """
+        with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
+            _lay_out(Path(folder), [self._blobs[path] for path in sorted(paths)], self._checkout, self.name)
+            yield Path(folder)
+
+
+# --- ages of keys ----------------------------------------------------------------------------------
 
 
 def keys_since(root: Path) -> Mapping[str, datetime]:
@@ -71,40 +133,13 @@ def keys_since(root: Path) -> Mapping[str, datetime]:
 def _asked(checkout: Checkout, *arguments: str) -> bytes:
     """What Git answers; nothing where it does not, as in a checkout without a commit."""
     try:
-        done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES)
+        done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES_OF_LOG)
     except UsageError:
         return b""
     return done.output if done.code == 0 else b""
 
 
-_FILE: Final = "100"
-_CONTACTS: Final = "contacts"
-_READ: Final = (".yml", ".yaml", ".rego")
-_APPROVAL: Final = ".json"
-_LONGEST_NAME: Final = 255
-_MOST_DEEP: Final = 8
-_MOST_FILES: Final = 200_000
-_MOST_BYTES_revision: Final = 512 * 1024 * 1024
-_MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
-_OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_SHA1_DIGITS: Final = 40
-_NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. origin/main"
-_LOOK: Final = "look at that revision with Git itself: no inventory is like that"
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """An older state of an inventory, laid out in a folder of its own.
-
-    Attributes:
-        name: as it was asked for, e.g. `origin/main`.
-        commit: its commit.
-        root: where it lies for now.
-    """
-
-    name: str
-    commit: str
-    root: Path
+# --- older states ----------------------------------------------------------------------------------
 
 
 def commit_of(root: Path) -> str:
@@ -157,34 +192,6 @@ def lay_out_whole(root: Path, name: str) -> None:
     _lay_out(root, _blobs(checkout, root, name, name[:12], (*_READ, _APPROVAL)), checkout, name[:12])
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """What Git has recorded of an older state of an inventory's folder, not laid out.
-
-    Attributes:
-        name: as it was asked for.
-        commit: its commit.
-        objects: Git's name of each file's content, by path.
-    """
-
-    name: str
-    commit: str
-    objects: Mapping[str, str]
-    _checkout: Checkout
-    _blobs: Mapping[str, _Blob]
-
-    @contextmanager
-    def laid_out(self, paths: Collection[str]) -> Iterator[Path]:
-        """Lay some of its files out, for as long as they are needed.
-
-        Raises:
-            UsageError: as `revision`.
-        """
-        with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
-            _lay_out(Path(folder), [self._blobs[path] for path in sorted(paths)], self._checkout, self.name)
-            yield Path(folder)
-
-
 def tree_of(root: Path, name: str) -> Tree:
     """What Git has recorded of an older state of an inventory's folder.
 
@@ -202,12 +209,6 @@ def object_name(data: bytes, like: str) -> str:
     made = hashlib.sha1(usedforsecurity=False) if len(like) == _SHA1_DIGITS else hashlib.sha256()
     made.update(b"blob %d\0" % len(data) + data)
     return made.hexdigest()
-
-
-class _Blob(NamedTuple):
-    path: str
-    object: str
-    size: int
 
 
 def _checkout(root: Path) -> Checkout:
@@ -276,8 +277,8 @@ def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
     for blob in blobs:
         if blob.size > _MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
             raise UsageError(f"{name} holds {_shown(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
-    if sum(blob.size for blob in blobs) > _MOST_BYTES_revision:
-        raise UsageError(f"{name} holds more than {_MOST_BYTES_revision // 2**20} MiB", hint=_LOOK)
+    if sum(blob.size for blob in blobs) > _MOST_BYTES:
+        raise UsageError(f"{name} holds more than {_MOST_BYTES // 2**20} MiB", hint=_LOOK)
 
 
 def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str) -> None:

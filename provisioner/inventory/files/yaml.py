@@ -1,27 +1,16 @@
-"""Strict YAML over libyaml's event stream: plain values, and the place of each one on demand.
+"""Strict YAML over libyaml: plain values, and places on demand.
 
 The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
-merge keys, duplicate keys and second documents are faults with a place; `yaml_scalars` says what stays
-a text. No input ends in a traceback, and none takes longer than its length explains.
+merge keys, duplicate keys and second documents are faults with a place. A number with a leading zero (`08`),
+a sexagesimal (`1:30`) and `no`, `yes`, `on`, `off` stay texts. No input ends in a traceback, and none takes
+longer than its length explains.
 
-What a plain scalar means: YAML 1.2's core schema, less the forms that have bitten people.
-
-A number with a leading zero (`08`), a sexagesimal (`1:30`) and `no`, `yes`, `on`, `off` stay texts.
-
-The quickest way through a file that is written plainly, a key or an item a line: no events, no places.
-
-Most files of an inventory are. What is read here is a part of YAML in which a line means by itself what it means in
-YAML: block mappings and sequences, collections in brackets that end on their line, scalars that are plain or in quotes
-without escapes, comments. Whatever else there is, this gives up, and libyaml's events are read. What is accepted is
-read alike; a law holds the two against each other.
-
-The quick way through a file that has nothing wrong with it: libyaml's events, no places, no explanations.
-
-A file that is written plainly does without the events, too (`yaml_lines`).
-
-Anything that strict YAML refuses, and anything unusual, makes it give up: `strict_yaml` reads the file
-again, slowly, and says what is wrong and where. Both read what they accept alike; a law test holds
-them against each other. Of the time that this takes, four fifths are the making of the events.
+A file is read by the quickest of three readers that can. `read_lines` knows files in which a line means by itself what
+it means in YAML: block mappings and sequences, collections in brackets that end on their line, scalars that are plain
+or in quotes without escapes, comments. Most files of an inventory are like that. `read_quickly` takes libyaml's events,
+without places and explanations; making the events is four fifths of its time. Both give up on anything unusual: then
+the file is read again, slowly, for its faults and places. All three read what they accept alike; a law holds them
+against each other.
 """
 
 from __future__ import annotations
@@ -57,26 +46,6 @@ _INT = re.compile(rf"[-+]?{_WHOLE}\Z")
 _FLOAT = re.compile(rf"[-+]?(?:{_WHOLE}(?:\.[0-9]{{0,17}})?|\.[0-9]{{1,17}})(?:[eE][-+]?[0-9]{{1,2}})?\Z")
 _BASED = re.compile(r"0(x[0-9a-fA-F]{1,15}|o[0-7]{1,15})\Z")
 _REMEMBERED = 16_384
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def resolve(text: str) -> Scalar:
-    """The value of a scalar that stands without quotes; an inventory says the same few over and over."""
-    if text in _NULLS:
-        return None
-    if text in _BOOLS:
-        return _BOOLS[text]
-    return _number(text) if text[0] in "0123456789+-." else text
-
-
-def _number(text: str) -> str | int | float:
-    if _INT.match(text):
-        return int(text)
-    if _BASED.match(text):
-        return int(text, 0)
-    return float(text) if _FLOAT.match(text) else text
-
-
 Line = tuple[int, str]
 """How far a line is indented, and the rest of it."""
 NOT_PLAIN: Final = object()
@@ -100,10 +69,84 @@ _PAIR: Final = rf" *{_KEY}: +(?:{_QUOTED}|{_INNER}) *"
 _SCALARS: Final = re.compile(rf"\{{{_PAIR}(?:,{_PAIR})*\}} *")
 """A mapping of scalars on one line, which most collections in brackets are."""
 _PAIRS: Final = re.compile(rf" *({_KEY}): +(?:({_INNER})|({_QUOTED})) *")
+_LONGEST_KEY: Final = 127
+
+NextEvent = Callable[[], Event | None]
+"""libyaml's next event; None behind the end of the stream."""
+GAVE_UP: Final = object()
+"""What `read_quickly` returns where the careful reader has to look: None is a value."""
+MAX_BYTES = 4 * 1024 * 1024
+"""The largest text that is read where nobody says another limit."""
+MAX_DEPTH = 32
+"""A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+"""What ends a line, and a comment, for YAML alone: behind it a key hides from whoever reviews the file."""
+MAX_FAULTS = 100
+"""More than this in one file is one mistake made over and over, or not YAML at all."""
+
+_TEMPLATE_HINT = (
+    "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write the"
+    " value itself, in quotes if it holds braces"
+)
 
 
 class _NotPlain(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
     """Something that is not read here."""
+
+
+class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
+    """Something that the quick way does not judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFault:
+    """Something that strict YAML refuses, with its place (1-based)."""
+
+    code: str
+    message: str
+    hint: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file: its value, what is wrong with it, and (if asked for) the place of each value and key."""
+
+    value: object
+    faults: tuple[YamlFault, ...]
+    values: dict[KeyPath, Mark]
+    keys: dict[KeyPath, Mark]
+
+
+class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
+    """Nothing more can be read from this file."""
+
+    def __init__(self, fault: YamlFault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def resolve(text: str) -> Scalar:
+    """The value of a scalar that stands without quotes; an inventory says the same few over and over."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLS:
+        return _BOOLS[text]
+    return _number(text) if text[0] in "0123456789+-." else text
+
+
+def _number(text: str) -> str | int | float:
+    if _INT.match(text):
+        return int(text)
+    if _BASED.match(text):
+        return int(text, 0)
+    return float(text) if _FLOAT.match(text) else text
+
+
+# --- line by line ----------------------------------------------------------------------------------
 
 
 def read_lines(text: str) -> object:
@@ -114,13 +157,13 @@ def read_lines(text: str) -> object:
     if not lines or lines[0][0] or lines[0][1].startswith("- "):
         return NOT_PLAIN
     try:
-        value, end = _mapping(lines, 0, 0, _DEEPEST)
+        value, end = _line_mapping(lines, 0, 0, _DEEPEST)
     except _NotPlain:
         return NOT_PLAIN
     return value if end == len(lines) else NOT_PLAIN
 
 
-def _mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple[dict[str, object], int]:
+def _line_mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple[dict[str, object], int]:
     entries: dict[str, object] = {}
     count = len(lines)
     while at < count:
@@ -168,13 +211,13 @@ def _below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object
         raise _NotPlain
     deep, text = lines[at]
     if text.startswith("- ") and deep >= indent:
-        return _sequence(lines, at, deep, levels - 1)
+        return _line_sequence(lines, at, deep, levels - 1)
     if deep <= indent:
         raise _NotPlain  # nothing at all
-    return _mapping(lines, at, deep, levels - 1)
+    return _line_mapping(lines, at, deep, levels - 1)
 
 
-def _sequence(lines: list[Line], at: int, indent: int, levels: int) -> tuple[list[object], int]:
+def _line_sequence(lines: list[Line], at: int, indent: int, levels: int) -> tuple[list[object], int]:
     items: list[object] = []
     while at < len(lines):
         deep, text = lines[at]
@@ -188,7 +231,7 @@ def _sequence(lines: list[Line], at: int, indent: int, levels: int) -> tuple[lis
         if _SIMPLE_KEY.match(inner):
             deep += len(text) - len(inner)
             lines[at] = deep, inner
-            item, at = _mapping(lines, at, deep, levels - 1)
+            item, at = _line_mapping(lines, at, deep, levels - 1)
             items.append(item)
             continue
         items.append(_item(inner, levels))
@@ -216,7 +259,7 @@ def _flow(text: str, levels: int) -> object:
         if len(entries) != len(pairs):
             raise _NotPlain
         return entries
-    value, end = _collection(text, 0, levels)
+    value, end = _flow_collection(text, 0, levels)
     rest = text[end:].lstrip(" ")
     if rest and not (rest.startswith("#") and text[end] == " "):
         raise _NotPlain
@@ -232,7 +275,7 @@ def _pairs(text: str) -> tuple[tuple[str, object], ...]:
     return tuple((key, resolve(plain.rstrip(" ")) if plain else quoted[1:-1]) for key, plain, quoted in listed)
 
 
-def _collection(text: str, at: int, levels: int) -> tuple[object, int]:
+def _flow_collection(text: str, at: int, levels: int) -> tuple[object, int]:
     if not levels:
         raise _NotPlain
     return _flow_mapping(text, at + 1, levels - 1) if text[at] == "{" else _flow_sequence(text, at + 1, levels - 1)
@@ -288,7 +331,7 @@ def _flow_value(text: str, at: int, levels: int) -> tuple[object, int]:
         return quoted[1:-1], match.end()
     if sign not in {"{", "["}:
         raise _NotPlain
-    return _collection(text, match.start(1), levels)
+    return _flow_collection(text, match.start(1), levels)
 
 
 def _after(text: str, at: int, closing: str) -> tuple[int, bool]:
@@ -299,17 +342,7 @@ def _after(text: str, at: int, closing: str) -> tuple[int, bool]:
     return match.end(1), match[1] == closing
 
 
-_LONGEST_KEY: Final = 127
-
-
-NextEvent = Callable[[], Event | None]
-"""libyaml's next event; None behind the end of the stream."""
-GAVE_UP: Final = object()
-"""What `read_quickly` returns where `strict_yaml` has to look: None is a value."""
-
-
-class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
-    """Something that the quick way does not judge."""
+# --- event by event --------------------------------------------------------------------------------
 
 
 def read_quickly(data: bytes, max_depth: int) -> object:
@@ -339,10 +372,10 @@ def _document(next_event: NextEvent, max_depth: int) -> object:
     first = next_event()
     if type(first) is not MappingStartEvent or first.anchor is not None or first.tag is not None:
         raise _GiveUp
-    return _mapping_yaml_quick(next_event, max_depth - 1)
+    return _event_mapping(next_event, max_depth - 1)
 
 
-def _mapping_yaml_quick(next_event: NextEvent, levels: int) -> dict[str, object]:
+def _event_mapping(next_event: NextEvent, levels: int) -> dict[str, object]:
     entries: dict[str, object] = {}
     while True:
         event = next_event()
@@ -357,10 +390,18 @@ def _mapping_yaml_quick(next_event: NextEvent, levels: int) -> dict[str, object]
         if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
             entries[key] = event.value if event.style else resolve(event.value)
         else:
-            entries[key] = _collection_yaml_quick(event, next_event, levels)
+            entries[key] = _event_collection(event, next_event, levels)
 
 
-def _sequence_yaml_quick(next_event: NextEvent, levels: int) -> list[object]:
+def _event_collection(event: Event | None, next_event: NextEvent, levels: int) -> object:
+    if type(event) is not MappingStartEvent and type(event) is not SequenceStartEvent:
+        raise _GiveUp  # an alias, or a scalar with an anchor or a tag
+    if event.anchor is not None or event.tag is not None or not levels:
+        raise _GiveUp
+    return (_event_mapping if type(event) is MappingStartEvent else _event_sequence)(next_event, levels - 1)
+
+
+def _event_sequence(next_event: NextEvent, levels: int) -> list[object]:
     items: list[object] = []
     while True:
         event = next_event()
@@ -369,52 +410,10 @@ def _sequence_yaml_quick(next_event: NextEvent, levels: int) -> list[object]:
         elif type(event) is SequenceEndEvent:
             return items
         else:
-            items.append(_collection_yaml_quick(event, next_event, levels))
+            items.append(_event_collection(event, next_event, levels))
 
 
-def _collection_yaml_quick(event: Event | None, next_event: NextEvent, levels: int) -> object:
-    if type(event) is not MappingStartEvent and type(event) is not SequenceStartEvent:
-        raise _GiveUp  # an alias, or a scalar with an anchor or a tag
-    if event.anchor is not None or event.tag is not None or not levels:
-        raise _GiveUp
-    return (_mapping_yaml_quick if type(event) is MappingStartEvent else _sequence_yaml_quick)(next_event, levels - 1)
-
-
-MAX_BYTES = 4 * 1024 * 1024
-"""The largest text that is read where nobody says another limit."""
-MAX_DEPTH = 32
-"""A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
-"""What ends a line, and a comment, for YAML alone: behind it a key hides from whoever reviews the file."""
-MAX_FAULTS = 100
-"""More than this in one file is one mistake made over and over, or not YAML at all."""
-
-_TEMPLATE_HINT = (
-    "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write the"
-    " value itself, in quotes if it holds braces"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class YamlFault:
-    """Something that strict YAML refuses, with its place (1-based)."""
-
-    code: str
-    message: str
-    hint: str
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A parsed file: its value, what is wrong with it, and (if asked for) the place of each value and key."""
-
-    value: object
-    faults: tuple[YamlFault, ...]
-    values: dict[KeyPath, Mark]
-    keys: dict[KeyPath, Mark]
+# --- with faults and places ------------------------------------------------------------------------
 
 
 def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Document:
@@ -445,14 +444,6 @@ def _read_carefully(data: bytes, *, marks: bool) -> Document:
     except yaml.reader.ReaderError as error:
         reader.faults.append(_character_fault(data, error))
     return Document(value, tuple(reader.faults), reader.values, reader.keys)
-
-
-class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
-    """Nothing more can be read from this file."""
-
-    def __init__(self, fault: YamlFault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 def _decoded(data: bytes, max_bytes: int) -> bytes:

@@ -1,7 +1,7 @@
-"""The provinces of 2021 and of 2025: 63 and 34 units, which old one went into which new one, and their names.
+"""The provinces of 2021 (63 units) and of 2025 (34 units).
 
-A code or a name never stands alone: seven codes name another province in the other scheme, and the
-same name means other territory. The type of a unit (city or province) changes and is in no slug.
+Each old unit went into one new one. A code or a name never stands alone: seven codes name another province in the other
+scheme, and the same name means other territory. The type of a unit (city or province) changes and is in no slug.
 """
 
 from __future__ import annotations

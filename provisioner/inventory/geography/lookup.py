@@ -1,8 +1,6 @@
-"""From what people write to a province: by code, slug or name, never by likeness.
+"""Provinces by code, slug or name, and from one list to another.
 
-What to write instead of a name or code that is not known: for a person to choose, never chosen here.
-
-From the provinces of 2021 to those of 2025 and back.
+A province is never taken by likeness: similar names are suggested in a hint, for a person to choose.
 """
 
 from __future__ import annotations
@@ -25,8 +23,8 @@ from provisioner.inventory.geography.province import (
     shown,
 )
 
-_MOST = 3
-_LONGEST = 100
+_MOST_SUGGESTED = 3
+_LONGEST_READ = 100
 
 
 def hint_for_code(code: str, scheme: str) -> str:
@@ -39,7 +37,7 @@ def hint_for_code(code: str, scheme: str) -> str:
 
 def hint_for_name(text: str, scheme: str) -> str:
     """The hint for an unknown name: the encoding that it seems to be in, or what it resembles."""
-    legacy = _legacy(text[:_LONGEST], scheme)
+    legacy = _legacy(text[:_LONGEST_READ], scheme)
     if legacy:
         return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
     close = [str(province) for province in similar(text, scheme)]
@@ -63,11 +61,11 @@ def _legacy(text: str, scheme: str) -> Legacy | None:
 
 def similar(text: str, scheme: str) -> tuple[Province, ...]:
     """The provinces that a text contains as words, then those that are written like it; three at most."""
-    return tuple(dict.fromkeys((*_contained(text, scheme), *_close(text, scheme))))[:_MOST]
+    return tuple(dict.fromkeys((*_contained(text, scheme), *_close(text, scheme))))[:_MOST_SUGGESTED]
 
 
 def _contained(text: str, scheme: str) -> Iterator[Province]:
-    words = f"-{fold(text[:_LONGEST])}-"
+    words = f"-{fold(text[:_LONGEST_READ])}-"
     for province in provinces(scheme):
         if any(f"-{fold(name)}-" in words for name in (province.name, *province.aliases)):
             yield province
@@ -75,7 +73,7 @@ def _contained(text: str, scheme: str) -> Iterator[Province]:
 
 def _close(text: str, scheme: str) -> Iterator[Province]:
     names = {fold(name): province for province in provinces(scheme) for name in (province.name, *province.aliases)}
-    for key in nearest(fold(text[:_LONGEST]), names, most=_MOST, alike=0.75):
+    for key in nearest(fold(text[:_LONGEST_READ]), names, most=_MOST_SUGGESTED, alike=0.75):
         yield names[key]
 
 

@@ -1,12 +1,7 @@
-"""Codes, slugs, names and area codes of the provinces: official facts, in the order of codes.
+"""The two official lists of provinces, and names that match exactly.
 
-What goes wrong when a province is looked up. A command ends with 2; an importer reports the row.
-
-Messages and hints are whole: whoever catches one has nothing to add but the place.
-
-A province as a value, and the two lists of them.
-
-Under which written names a province is found: exact keys, nothing by likeness.
+A name, an alias or a slug is found by an exact key, nothing by likeness. An error's message and hint are whole: whoever
+catches one adds the place alone. A command ends with 2; an importer reports the row.
 """
 
 from __future__ import annotations
@@ -148,6 +143,18 @@ ALIASES: dict[str, tuple[str, ...]] = {
 Spaces, hyphens, dots, case and marks need no alias (`provisioner.base.vietnamese.fold`), nor do the words for
 province and city.
 """
+SCHEMES: Final = ("gso-2021", "gso-2025")
+"""The lists of the General Statistics Office, older first."""
+
+_SINCE_2021 = date(2008, 8, 1)  # resolution 15/2008/QH12: Hà Tây went into Hà Nội, and 63 were left
+_SINCE_2025 = date(2025, 7, 1)
+_UNTIL_2021 = date(2025, 6, 30)
+_HUE_SINCE = date(2025, 1, 1)  # resolution 175/2024/QH15: Thừa Thiên Huế became the city of Huế, as a whole
+_HUE_UNTIL = date(2024, 12, 31)
+_TYPES_BEFORE = ("", "tinh", "thanhpho", "tp")
+_DOUBT = re.compile("[?\uff1f\ufffd]")
+"""Who writes a question mark is not sure; the replacement character stands for a letter that is lost."""
+_TYPES_BEHIND = ("province", "city")
 
 
 class ProvinceError(UsageError):
@@ -178,16 +185,6 @@ class ContradictoryProvinceError(ProvinceError):
     """A name and a code that stand together are of two provinces; the message shows both readings."""
 
     code = "province-contradiction"
-
-
-SCHEMES: Final = ("gso-2021", "gso-2025")
-"""The lists of the General Statistics Office, older first."""
-
-_SINCE_2021 = date(2008, 8, 1)  # resolution 15/2008/QH12: Hà Tây went into Hà Nội, and 63 were left
-_SINCE_2025 = date(2025, 7, 1)
-_UNTIL_2021 = date(2025, 6, 30)
-_HUE_SINCE = date(2025, 1, 1)  # resolution 175/2024/QH15: Thừa Thiên Huế became the city of Huế, as a whole
-_HUE_UNTIL = date(2024, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,12 +258,6 @@ def collisions() -> tuple[str, ...]:
 def shown(text: str, length: int = 60) -> str:
     """A text for a message: one line, quoted, not longer than somebody wants to read."""
     return repr(text if len(text) <= length else text[:length] + "…")
-
-
-_TYPES_BEFORE = ("", "tinh", "thanhpho", "tp")
-_DOUBT = re.compile("[?\uff1f\ufffd]")
-"""Who writes a question mark is not sure; the replacement character stands for a letter that is lost."""
-_TYPES_BEHIND = ("province", "city")
 
 
 def match(text: str, scheme: str) -> Province | None:

@@ -1,1 +1,1 @@
-"""From files to a checked inventory, by way of the cache. Imports all of `inventory`."""
+"""From files to a checked inventory. Imports all of `inventory`."""

@@ -1,6 +1,6 @@
 """Which errors of secrets hold which facilities, and the secrets of all others: complete by themselves.
 
-Apart from `held`, which needs none of the libraries behind the vault.
+Apart from `frozen`, which needs none of the libraries behind the vault.
 """
 
 from __future__ import annotations

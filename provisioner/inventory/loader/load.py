@@ -1,8 +1,7 @@
-"""From an inventory's files to typed values, with every problem that the files have and its place.
+"""Files of an inventory as typed values, with all their problems.
 
-What can be read of an inventory, whatever problems it has.
-
-`inventory.yml` by itself: what asks for no facility need not read ten thousand of them.
+`load` reads everything, whatever problems there are. `load_settings` reads `inventory.yml` alone: a command that asks
+for no facility need not read ten thousand of them.
 """
 
 from __future__ import annotations
@@ -60,6 +59,7 @@ _CARRIERS_ID = "secrets-"
 """How the vault ids of carriers begin, as `provisioner.base.vault` has it."""
 
 M = TypeVar("M", bound=Model)
+_SETTINGS: Final = "inventory.yml"
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,7 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
     Raises:
         InventoryError: the folder holds no inventory.yml.
     """
-    if not (root / "inventory.yml").is_file():
-        hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
-        raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
+    _refuse_without_settings(root)
     with without_collector():
         return _FilesPass(root, today, KnownSites(cache, root)).load()
 
@@ -188,6 +186,50 @@ def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), c
         InventoryError: with every problem.
     """
     return valid_inventory(load(root, today=today, cache=cache), root, tolerate=tolerate)
+
+
+def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tuple[Loaded, Inventory]:
+    """Load an inventory as far as it can be understood: its other problems are another command's.
+
+    Args:
+        root: the inventory's folder.
+        today: the day for which its files are judged.
+        cache: what earlier runs read.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    loaded = load(root, today=today, cache=cache)
+    if loaded.partial is None:
+        raise InventoryError(
+            f"the inventory {root} cannot be understood",
+            problems=tuple(problem for problem in loaded.problems if problem.severity is Severity.ERROR),
+            hint="run: provisioner validate",
+        )
+    return loaded, loaded.partial
+
+
+def load_settings(root: Path) -> Settings:
+    """Load what holds for the whole inventory; its other files may be as they are.
+
+    Args:
+        root: the inventory's folder.
+
+    Raises:
+        InventoryError: there is none, or it cannot be understood.
+    """
+    file = File(root, _SETTINGS, "inventory", Settings)
+    _refuse_without_settings(root)
+    if leads_out(str(root), (_SETTINGS,)):
+        raise InventoryError(f"{file.shown} is a link out of the inventory", hint="put the file itself there")
+    try:
+        content = read(file, bytes_of(file))
+    except OSError as error:
+        raise InventoryError(f"{file.shown} cannot be read: {error.strerror}", hint="give yourself the file") from None
+    if not isinstance(content.model, Settings) or content.problems:
+        hint = "correct the places listed"
+        raise InventoryError(f"{file.shown} cannot be understood", problems=content.problems, hint=hint)
+    return content.model
 
 
 def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Inventory:
@@ -481,6 +523,12 @@ class _FilesPass:
         return dict(sorted(values.items()))
 
 
+def _refuse_without_settings(root: Path) -> None:
+    if not (root / _SETTINGS).is_file():
+        hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
+        raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
+
+
 def _text_in(data: bytes) -> str | None:
     try:
         return data.decode()
@@ -507,52 +555,3 @@ def _digest(file: File) -> str:
         return hashlib.sha256(bytes_of(file)).hexdigest()
     except OSError:
         return ""
-
-
-def load_partial(root: Path, *, today: date, cache: Cache | None = None) -> tuple[Loaded, Inventory]:
-    """Load an inventory as far as it can be understood: its other problems are another command's.
-
-    Args:
-        root: the inventory's folder.
-        today: the day for which its files are judged.
-        cache: what earlier runs read.
-
-    Raises:
-        InventoryError: nothing can be read of it.
-    """
-    loaded = load(root, today=today, cache=cache)
-    if loaded.partial is None:
-        raise InventoryError(
-            f"the inventory {root} cannot be understood",
-            problems=tuple(problem for problem in loaded.problems if problem.severity is Severity.ERROR),
-            hint="run: provisioner validate",
-        )
-    return loaded, loaded.partial
-
-
-_NAME: Final = "inventory.yml"
-
-
-def load_settings(root: Path) -> Settings:
-    """Load what holds for the whole inventory; its other files may be as they are.
-
-    Args:
-        root: the inventory's folder.
-
-    Raises:
-        InventoryError: there is none, or it cannot be understood.
-    """
-    file = File(root, _NAME, "inventory", Settings)
-    if not file.path.is_file():
-        hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
-        raise InventoryError(f"{root} holds no {_NAME}", hint=hint)
-    if leads_out(str(root), (_NAME,)):
-        raise InventoryError(f"{file.shown} is a link out of the inventory", hint="put the file itself there")
-    try:
-        content = read(file, bytes_of(file))
-    except OSError as error:
-        raise InventoryError(f"{file.shown} cannot be read: {error.strerror}", hint="give yourself the file") from None
-    if not isinstance(content.model, Settings) or content.problems:
-        hint = "correct the places listed"
-        raise InventoryError(f"{file.shown} cannot be understood", problems=content.problems, hint=hint)
-    return content.model

@@ -1,10 +1,7 @@
-"""The encrypted half of an inventory: camera logins, and what `keys init` made (docs/design.md, part 3).
+"""The encrypted half of an inventory: logins, and keys of `keys init`.
 
-A problem here has a place, and never a value or an unknown key: either may be a mistyped password.
-
-One opened file under secrets/: what it says, or what is wrong with it and whose that is.
-
-A problem here has a place, and never a value or an unknown key: either may be a mistyped password.
+A problem here has a place, and never a value or an unknown key: either may be a mistyped password
+(docs/design.md, part 3).
 """
 
 from __future__ import annotations
@@ -73,6 +70,16 @@ from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_sec
 
 _OF_A_KEY: Final = 2
 """So many steps lead to what pydantic says of a facility's id: the id, and that it is meant."""
+_SHARED = ""
+"""The name under which logins stand that are no carrier's own."""
+_Opened = tuple[bytes | KnownFile]
+_MANY = 8
+"""From so many files on, other processes help."""
+_OF_SOME: Final = frozenset(
+    {"certificate_keys", "hubs", "next_certificate_keys", "next_psks", "publish_keys", "viewers"}
+)
+"""What only some carriers have: it is in no other one's file."""
+_HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 
 
 class CameraLogins(RootModel[dict[Slug, dict[Slug, Credentials]]]):
@@ -80,6 +87,41 @@ class CameraLogins(RootModel[dict[Slug, dict[Slug, Credentials]]]):
 
     Logins by facility, then by device.
     """
+
+
+_SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
+
+
+@dataclass(frozen=True)
+class LoadedSecrets:
+    """What the encrypted files say.
+
+    Attributes:
+        secrets: all that could be read.
+        problems: what is wrong with single files, sorted by place.
+        places: where it stands.
+        owners: which file holds a facility's logins, e.g. `secrets/cameras/bac-giang`; by carrier, where the file
+            is a carrier's own, and otherwise under no name.
+        broken: files that could not be understood, those that stayed shut, and facilities (`facility/ID`) whose logins
+            could not be understood.
+        carriers: the carrier whose vault id a file is under, by file; a shared id is not in it.
+    """
+
+    secrets: Secrets
+    problems: tuple[Problem, ...]
+    places: Places
+    owners: dict[str, dict[str, str]]
+    broken: frozenset[str]
+    carriers: dict[str, str]
+
+
+class OpeningTask(NamedTuple):
+    """A file to be opened and judged in another process; its password never leaves memory."""
+
+    file: File
+    digest: str
+    size: int
+    password: bytes
 
 
 def understood(file: File, source: SourceFile, *, explained: bool = True) -> tuple[BaseModel | None, list[Problem]]:
@@ -127,9 +169,6 @@ def kind_of(file: File) -> tuple[str, str]:
     return kind, below[-1] if below else ""
 
 
-_SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
-
-
 def _inner(schema: object) -> object:
     return dict[Slug, dict[Slug, Credentials]] if schema is CameraLogins else schema
 
@@ -138,41 +177,6 @@ def _faults(file: File, faults: Iterable[YamlFault]) -> Iterator[Problem]:
     for fault in faults:
         message = f"{file.owner}: {'a key stands twice' if fault.code == 'key-duplicate' else fault.message}"
         yield Problem(file.shown, fault.line, fault.column, fault.code, message, fault.hint, file.owner)
-
-
-_SHARED = ""
-"""The name under which logins stand that are no carrier's own."""
-_Opened = tuple[bytes | KnownFile]
-_MANY = 8
-"""From so many files on, other processes help."""
-_OF_SOME: Final = frozenset(
-    {"certificate_keys", "hubs", "next_certificate_keys", "next_psks", "publish_keys", "viewers"}
-)
-"""What only some carriers have: it is in no other one's file."""
-_HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
-
-
-@dataclass(frozen=True)
-class LoadedSecrets:
-    """What the encrypted files say.
-
-    Attributes:
-        secrets: all that could be read.
-        problems: what is wrong with single files, sorted by place.
-        places: where it stands.
-        owners: which file holds a facility's logins, e.g. `secrets/cameras/bac-giang`; by carrier, where the file
-            is a carrier's own, and otherwise under no name.
-        broken: files that could not be understood, those that stayed shut, and facilities (`facility/ID`) whose logins
-            could not be understood.
-        carriers: the carrier whose vault id a file is under, by file; a shared id is not in it.
-    """
-
-    secrets: Secrets
-    problems: tuple[Problem, ...]
-    places: Places
-    owners: dict[str, dict[str, str]]
-    broken: frozenset[str]
-    carriers: dict[str, str]
 
 
 def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
@@ -586,15 +590,6 @@ class NamesPass(_SecretsPass):
             self.taken[file.relative] = data.partition(b"\n")[0], known
             return None
         return OpeningTask(file, digest, len(data), password)
-
-
-class OpeningTask(NamedTuple):
-    """A file to be opened and judged in another process; its password never leaves memory."""
-
-    file: File
-    digest: str
-    size: int
-    password: bytes
 
 
 def judged_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, str]) -> list[Known | None]:

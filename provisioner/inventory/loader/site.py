@@ -1,6 +1,6 @@
-"""What one file of an inventory says, and everything that is wrong with it: pure, from its bytes.
+"""One file of an inventory: its content and its problems.
 
-What one facility's file says and what is wrong with it, as far as it is needed without its cameras.
+A facility's file has an outline and a brief form beside it, for what needs no cameras.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES
 
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
+_WITHOUT: Final = frozenset({"recorders", "cameras"})
+_PLANS: Final = ("plan", "successor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,35 @@ class OnDisk:
             return Position(self.shown, 0, 0)
         mark = locate(data, path, key=key)
         return Position(self.shown, mark.line, mark.column)
+
+
+class Site(NamedTuple):
+    """What one facility's file says, in outline, and its problems.
+
+    Attributes:
+        digest: the SHA-256 of its bytes; empty where it cannot be read.
+        outline: what the rest of the inventory needs to know; None where the file cannot be understood.
+        faults: why it cannot be understood, or that it stands in the wrong place.
+        problems: what the rules on single files find wrong.
+        since: the first day on which the rules find the same, and `before` the first day after those.
+        text: what it says, as JSON; empty where it is not understood, or was not read anew.
+        content: the SHA-256 of what it says; comments and the order of keys do not count.
+        brief: what it says in brief, as JSON, like `text`.
+    """
+
+    digest: str
+    outline: Outline | None
+    faults: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
+    since: date
+    before: date
+    text: str = ""
+    content: str = ""
+    brief: str = ""
+
+    def holds_on(self, today: date) -> bool:
+        """Tell whether the rules find the same on a day."""
+        return self.since <= today < self.before
 
 
 def bytes_of(file: File) -> bytes:
@@ -212,35 +243,6 @@ def validated_text(model: type[M], text: str) -> M:
     return model.model_validate_json(text)
 
 
-class Site(NamedTuple):
-    """What one facility's file says, in outline, and its problems.
-
-    Attributes:
-        digest: the SHA-256 of its bytes; empty where it cannot be read.
-        outline: what the rest of the inventory needs to know; None where the file cannot be understood.
-        faults: why it cannot be understood, or that it stands in the wrong place.
-        problems: what the rules on single files find wrong.
-        since: the first day on which the rules find the same, and `before` the first day after those.
-        text: what it says, as JSON; empty where it is not understood, or was not read anew.
-        content: the SHA-256 of what it says; comments and the order of keys do not count.
-        brief: what it says in brief, as JSON, like `text`.
-    """
-
-    digest: str
-    outline: Outline | None
-    faults: tuple[Problem, ...]
-    problems: tuple[Problem, ...]
-    since: date
-    before: date
-    text: str = ""
-    content: str = ""
-    brief: str = ""
-
-    def holds_on(self, today: date) -> bool:
-        """Tell whether the rules find the same on a day."""
-        return self.since <= today < self.before
-
-
 def read_site(file: File, today: date) -> Site:
     """Read one facility's file and judge it by the rules on single files; never raises for what a file is."""
     try:
@@ -277,10 +279,6 @@ def brief_of(value: object) -> str:
             offs = [{k: v for k, v in one.items() if k != "signature"} for one in below.get("sign_offs", ())]
             brief[key] = below | {"sign_offs": offs}
     return as_json(brief)
-
-
-_WITHOUT: Final = frozenset({"recorders", "cameras"})
-_PLANS: Final = ("plan", "successor")
 
 
 def unreadable(file: File, error: OSError) -> Problem:

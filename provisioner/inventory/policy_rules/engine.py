@@ -1,14 +1,9 @@
-"""The one door to regopy: a question goes into a process of its own, and answers come back, or a failure. Never less.
+"""The one door to regopy, and the verdict of its answers.
 
 Rules are anybody's who may propose an edit, and the library is a large program in C++ that ends a process where
 memory is short. So each file of rules is asked about in a process of its own: an empty folder, an environment that
-says nothing, bounded time and memory, which are watched from here.
-
-What a query of rules came to. Pure.
-
-What rules said of a plan, from what their evaluation came to. Pure.
-
-Whatever is no clear answer is a refusal: an error, a value of another form, nothing at all.
+says nothing, bounded time and memory, which are watched from here. Whatever is no clear answer is a refusal: an error,
+a value of another form, nothing at all.
 """
 
 from __future__ import annotations
@@ -30,6 +25,19 @@ from provisioner.base.text import counted, printable
 from provisioner.inventory.policy_rules.evaluator import QUESTION, Written, WrittenAnswer
 from provisioner.inventory.policy_rules.file import DENY, RegoRule
 
+_LONGEST: Final = 400
+_MOST_FINDINGS: Final = 50
+_FIELDS: Final = frozenset({"message", "hint"})
+_MEND: Final = "mend the rule, and try it: provisioner policy test; a plan that was not judged is not applied"
+_MESSAGES: Final = 'a rule\'s message is a text, or {"message": text, "hint": text}'
+_MOMENT_S: Final = 0.01
+_MOST_ANSWERED: Final = 16 * 1024 * 1024
+_LONGEST_ERROR: Final = 300
+_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
+
+MOST_SECONDS: Final = 300
+"""How long all files of an inventory may take together."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegoAnswer:
@@ -46,11 +54,6 @@ class RegoAnswer:
     error: str = ""
     is_defined: bool = False
     never: bool = False
-
-
-_LONGEST: Final = 400
-_MOST: Final = 50
-_FIELDS: Final = frozenset({"message", "hint"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,80 +113,6 @@ class RegoVerdict:
         )
 
 
-def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswer]) -> RegoVerdict:
-    """What one file's rules said.
-
-    Args:
-        file: their file.
-        rules: those that judge.
-        answers: what each came to.
-    """
-    denied: list[RegoFinding] = []
-    warned: list[RegoFinding] = []
-    failed: list[RegoFinding] = []
-    for rule, answer in zip(rules, answers, strict=True):
-        line = rule.head.line
-        if not (answer.is_defined and isinstance(answer.value, list)):
-            failed.append(RegoFinding(file, line, f"{rule.name} {_no_answer(answer)}", _MEND))
-            continue
-        findings = list(_findings(file, line, answer.value))
-        if any(one is None for one in findings):
-            failed.append(RegoFinding(file, line, f"{rule.name} says what is no message", _MESSAGES))
-        said = [one for one in findings if one is not None]
-        (denied if rule.name == DENY else warned).extend(_few(said))
-    return RegoVerdict(1, len(rules), tuple(denied), tuple(warned), tuple(failed))
-
-
-def failed_verdict(file: str, rules: Sequence[RegoRule], why: str) -> RegoVerdict:
-    """The verdict of a file whose evaluation did not come to its end."""
-    return RegoVerdict(1, len(rules), failed=(RegoFinding(file, 0, f"its rules came to no answer: {why}", _MEND),))
-
-
-_MEND: Final = "mend the rule, and try it: provisioner policy test; a plan that was not judged is not applied"
-_MESSAGES: Final = 'a rule\'s message is a text, or {"message": text, "hint": text}'
-
-
-def _no_answer(answer: RegoAnswer) -> str:
-    if answer.error:
-        return f"came to no answer: {answer.error}"
-    return "came to no answer" if not answer.is_defined else "came to what is no set of messages"
-
-
-def _findings(file: str, line: int, values: Sequence[object]) -> Iterator[RegoFinding | None]:
-    for value in values:
-        if isinstance(value, str) and value.strip():
-            yield RegoFinding(file, line, printable(value, _LONGEST))
-        elif isinstance(value, Mapping) and _is_message(value):
-            yield RegoFinding(
-                file, line, printable(value["message"], _LONGEST), printable(value.get("hint", ""), _LONGEST)
-            )
-        else:
-            yield None
-
-
-def _is_message(value: Mapping[str, object]) -> bool:
-    texts = all(isinstance(one, str) for one in value.values())
-    return texts and set(value) <= _FIELDS and bool(str(value.get("message", "")).strip())
-
-
-def _few(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
-    """The first of very many, and how many there are more."""
-    ordered = sorted(findings)
-    if len(ordered) <= _MOST:
-        return ordered
-    more = f"and {counted(len(ordered) - _MOST, 'more message')} of this rule"
-    return [*ordered[:_MOST], RegoFinding(ordered[0].file, ordered[0].line, more)]
-
-
-_MOMENT_S: Final = 0.01
-_MOST_ANSWERED: Final = 16 * 1024 * 1024
-_LONGEST_door: Final = 300
-_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
-
-MOST_SECONDS: Final = 300
-"""How long all files of an inventory may take together."""
-
-
 @dataclass(frozen=True, slots=True)
 class RegoBounds:
     """How long an evaluation may take, in seconds, and how much memory, in MiB."""
@@ -234,6 +163,70 @@ class RegoTextFaultError(Exception):
         self.text = text
         self.offset = offset
         self.message = message
+
+
+def verdict_of(file: str, rules: Sequence[RegoRule], answers: Sequence[RegoAnswer]) -> RegoVerdict:
+    """What one file's rules said.
+
+    Args:
+        file: their file.
+        rules: those that judge.
+        answers: what each came to.
+    """
+    denied: list[RegoFinding] = []
+    warned: list[RegoFinding] = []
+    failed: list[RegoFinding] = []
+    for rule, answer in zip(rules, answers, strict=True):
+        line = rule.head.line
+        if not (answer.is_defined and isinstance(answer.value, list)):
+            failed.append(RegoFinding(file, line, f"{rule.name} {_no_answer(answer)}", _MEND))
+            continue
+        findings = list(_findings(file, line, answer.value))
+        if any(one is None for one in findings):
+            failed.append(RegoFinding(file, line, f"{rule.name} says what is no message", _MESSAGES))
+        said = [one for one in findings if one is not None]
+        (denied if rule.name == DENY else warned).extend(_few(said))
+    return RegoVerdict(1, len(rules), tuple(denied), tuple(warned), tuple(failed))
+
+
+def failed_verdict(file: str, rules: Sequence[RegoRule], why: str) -> RegoVerdict:
+    """The verdict of a file whose evaluation did not come to its end."""
+    return RegoVerdict(1, len(rules), failed=(RegoFinding(file, 0, f"its rules came to no answer: {why}", _MEND),))
+
+
+def _no_answer(answer: RegoAnswer) -> str:
+    if answer.error:
+        return f"came to no answer: {answer.error}"
+    return "came to no answer" if not answer.is_defined else "came to what is no set of messages"
+
+
+def _findings(file: str, line: int, values: Sequence[object]) -> Iterator[RegoFinding | None]:
+    for value in values:
+        if isinstance(value, str) and value.strip():
+            yield RegoFinding(file, line, printable(value, _LONGEST))
+        elif isinstance(value, Mapping) and _is_message(value):
+            yield RegoFinding(
+                file,
+                line,
+                printable(value["message"], _LONGEST),
+                printable(value.get("hint", ""), _LONGEST),
+            )
+        else:
+            yield None
+
+
+def _is_message(value: Mapping[str, object]) -> bool:
+    texts = all(isinstance(one, str) for one in value.values())
+    return texts and set(value) <= _FIELDS and bool(str(value.get("message", "")).strip())
+
+
+def _few(findings: Sequence[RegoFinding]) -> list[RegoFinding]:
+    """The first of very many, and how many there are more."""
+    ordered = sorted(findings)
+    if len(ordered) <= _MOST_FINDINGS:
+        return ordered
+    more = f"and {counted(len(ordered) - _MOST_FINDINGS, 'more message')} of this rule"
+    return [*ordered[:_MOST_FINDINGS], RegoFinding(ordered[0].file, ordered[0].line, more)]
 
 
 def is_installed() -> bool:
@@ -311,12 +304,12 @@ def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
     try:
         answered: Written = json.loads(written) if len(written) <= _MOST_ANSWERED else {}
         if "unloaded" in answered:
-            why = printable(str(answered["unloaded"]), _LONGEST_door)
+            why = printable(str(answered["unloaded"]), _LONGEST_ERROR)
             raise RegoUnloadedError(f"regopy is there and cannot be loaded: {why}")
         if "fault" in answered:
             fault = answered["fault"]
             raise RegoTextFaultError(
-                int(fault["text"]), int(fault["offset"]), printable(str(fault["message"]), _LONGEST_door)
+                int(fault["text"]), int(fault["offset"]), printable(str(fault["message"]), _LONGEST_ERROR)
             )
         answers = tuple(_answer(one) for one in answered["answers"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -327,5 +320,5 @@ def answers_in(written: bytes, asked: int) -> tuple[RegoAnswer, ...]:
 
 
 def _answer(one: WrittenAnswer) -> RegoAnswer:
-    error = printable(str(one.get("error", "")), _LONGEST_door)
+    error = printable(str(one.get("error", "")), _LONGEST_ERROR)
     return RegoAnswer(one.get("value"), error, "value" in one and not error, one.get("never") is True)

@@ -1,4 +1,4 @@
-"""The process in which rules are evaluated: it reads one question, answers it, and ends. See `door`.
+"""The process in which rules are evaluated: it reads one question, answers it, and ends. See `engine`.
 
 It is started alone in an empty folder, with an environment that says nothing; here it gives up what it does not need.
 What the library prints is thrown away: rules may print what they like.

@@ -1,11 +1,7 @@
-"""A Rego file taken apart into its rules, in the form that ours have. Pure.
+"""Files of Rego rules, taken apart into words and rules. Pure.
 
-That form is narrower than Rego, so that a slip of the pen is seen before it lets a plan pass: one package, no other
-file's rules, every name declared.
-
-The words of a Rego text, each with its place. Pure.
-
-A file of Rego rules, as the inventory has it. Pure.
+The form of our rules is narrower than Rego, so that a slip of the pen is seen before it lets a plan pass: one package,
+no other file's rules, every name declared.
 """
 
 from __future__ import annotations
@@ -31,6 +27,44 @@ _CLOSES: Final = {"(": ")", "[": "]", "{": "}"}
 _SHOWN: Final = 20
 _NO_WORDS: Final = frozenset({"space", "line", "comment"})
 _DEEPEST: Final = 40
+DENY: Final = "deny"
+WARN: Final = "warn"
+JUDGING: Final = (DENY, WARN)
+"""The rules that judge a plan."""
+TEST: Final = "test_"
+"""How the name of a rule begins that tests others."""
+PACKAGE: Final = "provisioner"
+"""The package of every file is this one's part of the file's own name."""
+_PLACED: Final = re.compile(r"(deny|warn|plan)_at_[0-9]+")
+KEYWORDS: Final = frozenset(
+    [
+        "as",
+        "contains",
+        "data",
+        "default",
+        "else",
+        "every",
+        "false",
+        "if",
+        "import",
+        "in",
+        "input",
+        "not",
+        "null",
+        "package",
+        "some",
+        "true",
+        "with",
+    ]
+)
+_FORM: Final = "the form that rules have: provisioner policy --help"
+FOLDER: Final = REGO_RULES
+ENDING: Final = ".rego"
+MOST_FILES: Final = 40
+"""Rules and tests together."""
+MOST_BYTES: Final = 64 * 1024
+_TEST: Final = "_test"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 class RegoWordKind(StrEnum):
@@ -86,120 +120,6 @@ class RegoTextError(Exception):
         self.message = message
         self.line = line
         self.column = column
-
-
-def words_of(text: str) -> tuple[RegoWord, ...]:
-    """The words of a text, without its comments.
-
-    Raises:
-        RegoTextError: something in it is no word, or a bracket has no other.
-    """
-    return tuple(_words(text))
-
-
-def _words(text: str) -> Iterator[RegoWord]:
-    brackets = _Brackets()
-    position, line, start, end, begins = 0, 1, 0, -1, True
-    while position < len(text):
-        column = position - start + 1
-        match = _PATTERN.match(text, position)
-        if match is None:
-            raise RegoTextError(f"{_shown(text[position])} is not understood", line, column)
-        kind, word, position = str(match.lastgroup), match.group(), match.end()
-        _refuse_unprintable(word, line, column)
-        if kind not in _NO_WORDS:
-            made = RegoWord(_kind(kind), word, match.start(), line, column, 0, begins, match.start() == end)
-            yield brackets.placed(made)
-            begins, end = False, position
-        if "\n" in word:
-            line, start = line + word.count("\n"), match.start() + word.rindex("\n") + 1
-            begins = begins or kind == "line"
-    brackets.close()
-
-
-class _Brackets:
-    """The brackets that are open at a place of a text."""
-
-    def __init__(self) -> None:
-        self._opened: list[RegoWord] = []
-
-    def placed(self, word: RegoWord) -> RegoWord:
-        """A word with its depth.
-
-        Raises:
-            RegoTextError: it closes what is not open, or opens too much.
-        """
-        if word.text in _CLOSES.values():
-            if not self._opened or _CLOSES[self._opened[-1].text] != word.text:
-                raise RegoTextError(f"nothing opens this {word.text}", word.line, word.column)
-            self._opened.pop()
-        made = replace(word, depth=len(self._opened))
-        if word.text in _CLOSES:
-            self._opened.append(made)
-            if len(self._opened) > _DEEPEST:
-                raise RegoTextError(f"it is more than {_DEEPEST} brackets deep", word.line, word.column)
-        return made
-
-    def close(self) -> None:
-        """See that nothing is open.
-
-        Raises:
-            RegoTextError: something is.
-        """
-        if self._opened:
-            last = self._opened[-1]
-            raise RegoTextError(f"nothing closes this {last.text}", last.line, last.column)
-
-
-def _kind(group: str) -> RegoWordKind:
-    return RegoWordKind.TEXT if group == "raw" else RegoWordKind(group)
-
-
-def _refuse_unprintable(word: str, line: int, column: int) -> None:
-    """Refuse characters that are not what they look like: whoever reads the text has to see what is evaluated.
-
-    Raises:
-        RegoTextError: there is one.
-    """
-    for number, character in enumerate(word):
-        if not character.isprintable() and character not in "\n\t":
-            raise RegoTextError(f"{_shown(character)} cannot be seen", line, column + number)
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else f"U+{ord(character):04X}"[:_SHOWN]
-
-
-DENY: Final = "deny"
-WARN: Final = "warn"
-JUDGING: Final = (DENY, WARN)
-"""The rules that judge a plan."""
-TEST: Final = "test_"
-"""How the name of a rule begins that tests others."""
-PACKAGE: Final = "provisioner"
-"""The package of every file is this one's part of the file's own name."""
-_PLACED: Final = re.compile(r"(deny|warn|plan)_at_[0-9]+")
-KEYWORDS: Final = frozenset(
-    [
-        "as",
-        "contains",
-        "data",
-        "default",
-        "else",
-        "every",
-        "false",
-        "if",
-        "import",
-        "in",
-        "input",
-        "not",
-        "null",
-        "package",
-        "some",
-        "true",
-        "with",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +223,126 @@ class RegoModule:
         return _renamed(self.text, rule) + nothing
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class RegoFile:
+    """A file of rules or of tests.
+
+    Attributes:
+        path: where it is in the inventory, e.g. `policy/elections.rego`.
+        text: what stands in it.
+    """
+
+    path: str
+    text: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the rules that it holds or tests."""
+        return self._stem.removesuffix(_TEST)
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it holds tests."""
+        return self._stem.endswith(_TEST)
+
+    @property
+    def _stem(self) -> str:
+        return self.path.removeprefix(f"{FOLDER}/").removesuffix(ENDING)
+
+    @property
+    def module(self) -> RegoModule:
+        """The file taken apart."""
+        return parsed_module(self.name, self.text, is_test=self.is_test)
+
+    @property
+    def mark(self) -> str:
+        """What hosts remember of it: its name, and the digest of what stands in it."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()
+        return f"{self.path.removeprefix(f'{FOLDER}/')} sha256:{digest}"
+
+
+def words_of(text: str) -> tuple[RegoWord, ...]:
+    """The words of a text, without its comments.
+
+    Raises:
+        RegoTextError: something in it is no word, or a bracket has no other.
+    """
+    return tuple(_words(text))
+
+
+def _words(text: str) -> Iterator[RegoWord]:
+    brackets = _Brackets()
+    position, line, start, end, begins = 0, 1, 0, -1, True
+    while position < len(text):
+        column = position - start + 1
+        match = _PATTERN.match(text, position)
+        if match is None:
+            raise RegoTextError(f"{_shown(text[position])} is not understood", line, column)
+        kind, word, position = str(match.lastgroup), match.group(), match.end()
+        _refuse_unprintable(word, line, column)
+        if kind not in _NO_WORDS:
+            made = RegoWord(_kind(kind), word, match.start(), line, column, 0, begins, match.start() == end)
+            yield brackets.placed(made)
+            begins, end = False, position
+        if "\n" in word:
+            line, start = line + word.count("\n"), match.start() + word.rindex("\n") + 1
+            begins = begins or kind == "line"
+    brackets.close()
+
+
+class _Brackets:
+    """The brackets that are open at a place of a text."""
+
+    def __init__(self) -> None:
+        self._opened: list[RegoWord] = []
+
+    def placed(self, word: RegoWord) -> RegoWord:
+        """A word with its depth.
+
+        Raises:
+            RegoTextError: it closes what is not open, or opens too much.
+        """
+        if word.text in _CLOSES.values():
+            if not self._opened or _CLOSES[self._opened[-1].text] != word.text:
+                raise RegoTextError(f"nothing opens this {word.text}", word.line, word.column)
+            self._opened.pop()
+        made = replace(word, depth=len(self._opened))
+        if word.text in _CLOSES:
+            self._opened.append(made)
+            if len(self._opened) > _DEEPEST:
+                raise RegoTextError(f"it is more than {_DEEPEST} brackets deep", word.line, word.column)
+        return made
+
+    def close(self) -> None:
+        """See that nothing is open.
+
+        Raises:
+            RegoTextError: something is.
+        """
+        if self._opened:
+            last = self._opened[-1]
+            raise RegoTextError(f"nothing closes this {last.text}", last.line, last.column)
+
+
+def _kind(group: str) -> RegoWordKind:
+    return RegoWordKind.TEXT if group == "raw" else RegoWordKind(group)
+
+
+def _refuse_unprintable(word: str, line: int, column: int) -> None:
+    """Refuse characters that are not what they look like: whoever reads the text has to see what is evaluated.
+
+    Raises:
+        RegoTextError: there is one.
+    """
+    for number, character in enumerate(word):
+        if not character.isprintable() and character not in "\n\t":
+            raise RegoTextError(f"{_shown(character)} cannot be seen", line, column + number)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else f"U+{ord(character):04X}"[:_SHOWN]
+
+
 def parsed_module(name: str, text: str, *, is_test: bool = False) -> RegoModule:
     """A file's text taken apart.
 
@@ -339,9 +379,6 @@ def _renamed(text: str, rule: RegoRule) -> str:
 
 def _name_by_place(rule: RegoRule) -> str:
     return f"{rule.name}_at_{rule.head.line}"
-
-
-_FORM: Final = "the form that rules have: provisioner policy --help"
 
 
 def fault_at(word: RegoWord, message: str, hint: str, code: str = "rego-form") -> RegoFault:
@@ -433,53 +470,6 @@ def _of_name(module: RegoModule, rule: RegoRule, seen: set[str]) -> Iterator[Reg
     elif rule.name in seen or rule.is_default or [w.text for w in rule.words[1:2]] != ["if"]:
         hint = "write `test_NAME if { … }`, each name once"
         yield fault_at(rule.head, f"{rule.name} is there twice, or is more than its conditions", hint)
-
-
-FOLDER: Final = REGO_RULES
-ENDING: Final = ".rego"
-MOST_FILES: Final = 40
-"""Rules and tests together."""
-MOST_BYTES: Final = 64 * 1024
-_TEST: Final = "_test"
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class RegoFile:
-    """A file of rules or of tests.
-
-    Attributes:
-        path: where it is in the inventory, e.g. `policy/elections.rego`.
-        text: what stands in it.
-    """
-
-    path: str
-    text: str = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """The name of the rules that it holds or tests."""
-        return self._stem.removesuffix(_TEST)
-
-    @property
-    def is_test(self) -> bool:
-        """Whether it holds tests."""
-        return self._stem.endswith(_TEST)
-
-    @property
-    def _stem(self) -> str:
-        return self.path.removeprefix(f"{FOLDER}/").removesuffix(ENDING)
-
-    @property
-    def module(self) -> RegoModule:
-        """The file taken apart."""
-        return parsed_module(self.name, self.text, is_test=self.is_test)
-
-    @property
-    def mark(self) -> str:
-        """What hosts remember of it: its name, and the digest of what stands in it."""
-        digest = hashlib.sha256(self.text.encode()).hexdigest()
-        return f"{self.path.removeprefix(f'{FOLDER}/')} sha256:{digest}"
 
 
 def is_rego_name(name: str) -> bool:

@@ -1,12 +1,8 @@
-"""Files of rules looked over: what keeps them from judging, before there is a plan.
+"""Rego rules checked, asked about a plan, and tested.
 
-Tests of rules, each with the plan that it is about. Pure.
-
-A test says its plan by `with input as`. regopy 1.5.2 ends by a segmentation fault on many such texts; so the plan is
-worked out first, as a rule of its own, and the test is evaluated on it without these words. That comes to the same
-where a test is about one plan, which is why it has to be.
-
-Rules asked about a plan, and about their tests: each file in a process of its own.
+Each file is evaluated in a process of its own. A test says its plan by `with input as`. regopy 1.5.2 ends by a
+segmentation fault on many such texts; so the plan is worked out first, as a rule of its own, and the test is evaluated
+on it without these words. That comes to the same if a test is about one plan, which is why it has to be.
 """
 
 from __future__ import annotations
@@ -52,6 +48,40 @@ from provisioner.inventory.policy_rules.references import InputFields, reference
 
 _ENDS: Final = frozenset({";", "with"})
 _ONE: Final = "a test is about one plan: write a test for each"
+NOT_INSTALLED: Final = "rego-not-installed"
+_MOST_FAULTS: Final = 50
+_SCHEMA: Final = Path(__file__).with_name("document.json")
+_NOTHING: Final = {"create": 0, "update": 0, "delete": 0, "viewers": 0, "impact": "none"}
+EMPTY: Final[dict[str, object]] = {
+    "schema": "provisioner/policy-input",
+    "version": 1,
+    "now": {
+        "at": "2021-05-20T12:00:00+07:00",
+        "date": "2021-05-20",
+        "year": 2021,
+        "month": 5,
+        "day": 20,
+        "hour": 12,
+        "minute": 0,
+        "weekday": "thursday",
+    },
+    "inventory": "none",
+    "offline": True,
+    "summary": _NOTHING,
+    "hosts": [],
+    "carriers": [],
+    "provinces": [],
+    "facilities": [],
+    "changes": [],
+}
+"""What rules see of a plan in which nothing changes."""
+_EVALUATOR: Final = (
+    "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34 or later; until then"
+    " nothing is planned or applied"
+)
+_LIBRARIES: Final = (
+    "install what it names (on Debian: apt-get install libatomic1 libstdc++6); until then nothing is planned or applied"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +126,47 @@ class _Replacement:
     @property
     def end(self) -> int:
         return self.words[-1].offset + len(self.words[-1].text)
+
+
+@dataclass(frozen=True, slots=True)
+class RegoJudgement:
+    """What the rules of an inventory said of a plan, or why they cannot judge any.
+
+    Attributes:
+        verdict: what they said.
+        problems: why they say nothing of any plan; there is no verdict then.
+    """
+
+    verdict: RegoVerdict
+    problems: tuple[Problem, ...] = ()
+
+
+class RegoTestEnd(StrEnum):
+    """How a test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNTESTED = "untested"
+    """Of a rule: no test fails without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegoTest:
+    """A test, or a rule that none needs.
+
+    Attributes:
+        file: where it stands.
+        line: the same.
+        name: what it is called.
+        end: how it ended.
+        detail: why it failed, where there is something to be said.
+    """
+
+    file: str
+    line: int
+    name: str
+    end: RegoTestEnd
+    detail: str = ""
 
 
 def cases_of(module: RegoModule) -> RegoCases:
@@ -161,42 +232,6 @@ def _faults(rule: RegoRule, replaced: Sequence[_Replacement], *, is_test: bool) 
         if rule.words[number + 1].text == ":=" and word.text in own:
             hint = "make it a rule of the file of tests"
             yield fault_at(word, f"the plan of {rule.name} is made of its own {word.text}", hint)
-
-
-NOT_INSTALLED: Final = "rego-not-installed"
-_MOST_FAULTS: Final = 50
-_SCHEMA: Final = Path(__file__).with_name("document.json")
-_NOTHING: Final = {"create": 0, "update": 0, "delete": 0, "viewers": 0, "impact": "none"}
-EMPTY: Final[dict[str, object]] = {
-    "schema": "provisioner/policy-input",
-    "version": 1,
-    "now": {
-        "at": "2021-05-20T12:00:00+07:00",
-        "date": "2021-05-20",
-        "year": 2021,
-        "month": 5,
-        "day": 20,
-        "hour": 12,
-        "minute": 0,
-        "weekday": "thursday",
-    },
-    "inventory": "none",
-    "offline": True,
-    "summary": _NOTHING,
-    "hosts": [],
-    "carriers": [],
-    "provinces": [],
-    "facilities": [],
-    "changes": [],
-}
-"""What rules see of a plan in which nothing changes."""
-_EVALUATOR: Final = (
-    "install it beside provisioner: pip install 'regopy>=1.5.2,<1.6', which needs glibc 2.34 or later; until then"
-    " nothing is planned or applied"
-)
-_LIBRARIES: Final = (
-    "install what it names (on Debian: apt-get install libatomic1 libstdc++6); until then nothing is planned or applied"
-)
 
 
 @cache
@@ -315,19 +350,6 @@ def problem_of(root: Path, file: RegoFile, fault: RegoFault, severity: Severity 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RegoJudgement:
-    """What the rules of an inventory said of a plan, or why they cannot judge any.
-
-    Attributes:
-        verdict: what they said.
-        problems: why they say nothing of any plan; there is no verdict then.
-    """
-
-    verdict: RegoVerdict
-    problems: tuple[Problem, ...] = ()
-
-
 def judge(files: Sequence[RegoFile], root: Path, document: Mapping[str, object]) -> RegoJudgement:
     """Ask all rules about a plan.
 
@@ -365,34 +387,6 @@ def _judged(file: RegoFile, root: Path, document: Mapping[str, object], end: flo
     if never is not None:
         return problem_of(root, file, never_fault(never))
     return verdict_of(file.path, tuple(named.values()), answers)
-
-
-class RegoTestEnd(StrEnum):
-    """How a test ended."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    UNTESTED = "untested"
-    """Of a rule: no test fails without it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegoTest:
-    """A test, or a rule that none needs.
-
-    Attributes:
-        file: where it stands.
-        line: the same.
-        name: what it is called.
-        end: how it ended.
-        detail: why it failed, where there is something to be said.
-    """
-
-    file: str
-    line: int
-    name: str
-    end: RegoTestEnd
-    detail: str = ""
 
 
 def run_tests(files: Sequence[RegoFile]) -> tuple[RegoTest, ...]:

@@ -1,12 +1,9 @@
-"""What the names in rules stand for, and which of them stand for nothing. Pure.
+"""Names in Rego rules that stand for nothing, or are forbidden. Pure.
 
 In Rego what is not there is no error: a condition with a slip of the pen in it never holds, and the rule never
-refuses anything. So each name has to be declared, each field has to be one of the document, and what a field is
-compared with has to be something that it may be.
-
-The functions that rules may call: what comes to the same for the same plan, and reaches nothing. Pure.
-
-What rules may refer to: the fields of the document that they see, by its JSON FieldSchema. Pure.
+refuses anything. So each name has to be declared, each field has to be one of the document (by its JSON Schema), and
+what a field is compared with has to be something that it may be. Rules may call only functions that come to the same
+for the same plan, and reach nothing outside.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ from provisioner.inventory.policy_rules.file import (
     fault_at,
 )
 
-_LISTED: Final = """
+_FUNCTIONS: Final = """
 abs array.concat array.flatten array.reverse array.slice ceil concat contains count endswith floor format_int
 glob.match indexof intersection is_array is_boolean is_null is_number is_object is_set is_string lower max min
 numbers.range object.filter object.get object.keys object.remove object.subset object.union product regex.is_valid
@@ -36,10 +33,33 @@ regex.match round sort split sprintf startswith strings.any_prefix_match strings
 strings.reverse substring sum time.add_date time.clock time.date time.diff time.format time.parse_rfc3339_ns
 time.weekday to_number trim trim_left trim_prefix trim_right trim_space trim_suffix type_name union upper
 """
-ALLOWED: Final = frozenset(_LISTED.split())
-
-
+ALLOWED: Final = frozenset(_FUNCTIONS.split())
+"""The functions that rules may call."""
 FieldSchema = Document
+_COMPARES: Final = frozenset({"==", "!=", "<", ">", "<=", ">=", "="})
+_ENDS: Final = frozenset({";", "}", ")", "]", "|", ","})
+_LITERALS: Final = {"integer": RegoWordKind.NUMBER, "string": RegoWordKind.TEXT}
+_OWN_FIELDS: Final = frozenset({"message", "hint"})
+"""What a rule's own answer may have."""
+_REFERENCE: Final = "rego-reference"
+_MOST_LISTED: Final = 12
+_MOST_FAULTS: Final = 50
+_SCHEMA: Final = "see provisioner schema policy-input"
+_WHY_NOT: Final = {
+    "http.": "it asks other machines",
+    "net.": "it asks other machines",
+    "providers.": "it asks other machines",
+    "opa.": "it gives the environment away",
+    "rand.": "it comes to something else each time",
+    "uuid.": "it comes to something else each time",
+    "time.now_ns": "the moment is input.now, so that tests can say which one",
+    "trace": "nobody would read it",
+    "print": "nobody would read it",
+    "io.jwt.": "plans hold no tokens",
+    "crypto.": "plans hold no secrets",
+}
+_Types = dict[str, FieldSchema | None]
+_A_KIND: Final = {"integer": "a number", "string": "a text", "boolean": "true or false", "array": "a list"}
 
 
 @dataclass(frozen=True)
@@ -96,31 +116,6 @@ class InputFields:
         return dict(self.schema["$defs"][reference.rpartition("/")[2]])
 
 
-_COMPARES: Final = frozenset({"==", "!=", "<", ">", "<=", ">=", "="})
-_ENDS: Final = frozenset({";", "}", ")", "]", "|", ","})
-_LITERALS: Final = {"integer": RegoWordKind.NUMBER, "string": RegoWordKind.TEXT}
-_OWN_FIELDS: Final = frozenset({"message", "hint"})
-"""What a rule's own answer may have."""
-_REFERENCE: Final = "rego-reference"
-_LISTED_references: Final = 12
-_MOST: Final = 50
-_SCHEMA: Final = "see provisioner schema policy-input"
-_WHY_NOT: Final = {
-    "http.": "it asks other machines",
-    "net.": "it asks other machines",
-    "providers.": "it asks other machines",
-    "opa.": "it gives the environment away",
-    "rand.": "it comes to something else each time",
-    "uuid.": "it comes to something else each time",
-    "time.now_ns": "the moment is input.now, so that tests can say which one",
-    "trace": "nobody would read it",
-    "print": "nobody would read it",
-    "io.jwt.": "plans hold no tokens",
-    "crypto.": "plans hold no secrets",
-}
-_Types = dict[str, FieldSchema | None]
-
-
 @dataclass(frozen=True, slots=True)
 class _Chain:
     """A name with what is taken of it, e.g. `input.changes[_].impact`.
@@ -161,7 +156,7 @@ def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule
         known=fields.all_names | _OWN_FIELDS | _keys(module) | (_keys(tested) if tested else frozenset()),
     )
     faults = (fault for rule in module.rules for fault in scope.faults(rule))
-    return list(dict.fromkeys(islice(faults, _MOST)))
+    return list(dict.fromkeys(islice(faults, _MOST_FAULTS)))
 
 
 def _keys(module: RegoModule) -> frozenset[str]:
@@ -304,7 +299,7 @@ class _Scope:
     def _no_field(step: str, word: RegoWord, names: Sequence[str] | frozenset[str]) -> RegoFault:
         listed = sorted(names)
         close = asked(nearest(step, listed))
-        hint = close or (f"there are {', '.join(listed)}" if len(listed) <= _LISTED_references else _SCHEMA)
+        hint = close or (f"there are {', '.join(listed)}" if len(listed) <= _MOST_LISTED else _SCHEMA)
         return fault_at(word, f"the plan has no {step[:60]} there, so that this never holds", hint, _REFERENCE)
 
     def _of_comparison(self, chain: _Chain, node: FieldSchema, words: Sequence[RegoWord]) -> Iterator[RegoFault]:
@@ -346,9 +341,6 @@ class _Scope:
 def _why_not(function: str) -> str:
     """Why rules may not call a function, the rest of a sentence."""
     return next((why for name, why in _WHY_NOT.items() if function.startswith(name)), "no rule has needed it yet")
-
-
-_A_KIND: Final = {"integer": "a number", "string": "a text", "boolean": "true or false", "array": "a list"}
 
 
 def _is_step(words: Sequence[RegoWord], number: int) -> bool:

@@ -1,8 +1,8 @@
-"""What one file's model cannot say: pure rules, all of them run, all problems at once.
+"""Rules of the inventory beyond the model of one file. Pure.
 
-There are two kinds. A rule on one facility's file (`SITE_RULES`) sees that file alone, cameras and all;
-what it finds is kept between runs, so that only files that changed are judged again. A rule across files
-(`RULES`) sees every facility in outline, and the rest of the inventory; it runs each time.
+All rules run, for all problems at once. There are two kinds. A rule on one facility's file (`SITE_RULES`) sees that
+file alone, cameras and all; its result is kept between runs, so that only files that changed are judged again. A rule
+across files (`RULES`) sees every facility in outline, and the rest of the inventory; it runs each time.
 """
 
 from __future__ import annotations
@@ -41,28 +41,18 @@ __all__ = [
     "missing_keys",
 ]
 
-SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES_PLANS, *logins.RULES_ACCEPTS, *texts.SITE_RULES)
+SITE_RULES: tuple[SiteRule, ...] = (*sites.SITE_RULES, *plans.SITE_RULES, *logins.SITE_RULES, *texts.SITE_RULES)
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *orders.RULES,
-    *orders.RULES_ORDERS,
     *hosts.RULES,
-    *lock.RULES_TUNNEL_PORTS,
     *networks.RULES,
-    *networks.RULES_OUTER_ADDRESSES,
-    *hosts.RULES_JUMP_HOSTS,
     *lock.RULES,
     *plans.RULES,
-    *orders.RULES_MAINTENANCE,
-    *orders.RULES_INTENTS,
-    *receivers.RULES_VIEWERS,
-    *sites.RULES_PUBLISHERS,
     *receivers.RULES,
+    *sites.RULES,
     *texts.RULES,
-    *approvals.RULES_SIGNATURES,
     *approvals.RULES,
-    missing_allocations,
-    missing_keys,
 )
 
 

@@ -1,7 +1,4 @@
-"""Rules on signatures: which keys may sign, and whether each signature of a plan is by one that may.
-
-Rules on who approves plans: each key is one and of one person, and whoever a rule asks for is there.
-"""
+"""Rules on signing keys, signatures of plans and approvers of plans."""
 
 from __future__ import annotations
 
@@ -19,129 +16,8 @@ from provisioner.inventory.model.receivers import CarrierKey, ProvinceKey, Signi
 from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import SignOffProof, Worth
 
-
-def _listed(view: View) -> Iterator[tuple[KeyPath, Approver]]:
-    keys = view.inventory.signing_keys
-    for index, one in enumerate(keys.approvers if keys else ()):
-        yield ("approvers", index), one
-
-
-def approvers_have_keys_of_their_own(view: View) -> Iterator[Problem]:
-    """An approver's key is one, is nobody else's, holds for a day at least, and is for carriers that there are."""
-    first: dict[bytes, tuple[str, KeyPath]] = {}
-    for path, one in _listed(view):
-        if one.until and one.until < one.since:
-            message = f"the key of {one.id} ends on {one.until}, before it begins"
-            yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
-        for place, carrier in enumerate(one.carriers):
-            if not view.knows(f"carrier/{carrier}"):
-                message, hint = f"there is no carrier {carrier}", "correct the id, or write the carrier's file"
-                yield view.problem("signers", (*path, "carriers", place), "carrier-unknown", message, hint)
-        try:
-            key = public_key_of(one.key)
-        except SignatureFormError as error:
-            hint = "write the first two words of the person's .pub file"
-            yield view.problem("signers", (*path, "key"), "signer-key-unusable", f"the key {error}", hint)
-            continue
-        other, place_of_other = first.setdefault(key.blob, (one.id, path))
-        if other != one.id:
-            where = view.where("signers", *place_of_other)
-            message = f"{one.id} and {other} have one key: the other is at {where}"
-            hint = "let each person make a key of its own: two approvals by one key are one"
-            yield view.problem("signers", (*path, "key"), "approver-key-shared", message, hint)
-
-
-def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
-    """A rule asks for no more people than could approve: a plan that nobody can have approved is applied by nobody."""
-    policy = view.inventory.settings.policy.approvals
-    if policy is None or "signers" in view.broken:
-        return
-    valid = [one for _, one in _listed(view) if is_between(view.today, one.since, one.until)]
-    for index, rule in enumerate(policy.rules):
-        for carrier in sorted(view.inventory.carriers):
-            people = {
-                one.id
-                for one in valid
-                if (rule.role is None or rule.role in one.roles) and (not one.carriers or carrier in one.carriers)
-            }
-            if len(people) < rule.people:
-                role = f" as {rule.role}" if rule.role else ""
-                has = ", ".join(sorted(people)) or "nobody"
-                asked = f"policy.approvals asks for {rule.people} of those who approve{role}"
-                message = f"{asked}, and for hosts of {carrier} there is: {has}"
-                hint = "add approvers to signers.yml, or ask for fewer; until then such plans are applied by nobody"
-                path: KeyPath = ("policy", "approvals", "rules", index)
-                yield view.problem("inventory", path, "approvers-lacking", message, hint, severity=Severity.WARNING)
-
-
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    approvers_have_keys_of_their_own,
-    whoever_is_asked_for_is_there,
-)
-
-
 _NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 _LISTS = {Party.DIC: "dic", Party.HEALTH: "health", Party.CARRIER: "carriers"}
-
-
-def _keys(view: View, party: Party) -> tuple[SigningKey, ...]:
-    keys = view.inventory.signing_keys
-    return getattr(keys, _LISTS[party]) if keys else ()
-
-
-def _listed_signatures(view: View) -> Iterator[tuple[Party, KeyPath, SigningKey]]:
-    for party, name in _LISTS.items():
-        for index, key in enumerate(_keys(view, party)):
-            yield party, (name, index), key
-
-
-def _fingerprint(key: SigningKey) -> str:
-    """A key's fingerprint, or nothing where it is none: no signature has that."""
-    try:
-        return public_key_of(key.key).fingerprint
-    except SignatureFormError:
-        return ""
-
-
-# --- signers.yml ----------------------------------------------------------------------------------
-
-
-def keys_are_of_known_parties(view: View) -> Iterator[Problem]:
-    """A key is one, is of a province or carrier that there is, and holds for at least a day."""
-    for _, path, key in _listed_signatures(view):
-        try:
-            public_key_of(key.key)
-        except SignatureFormError as error:
-            hint = "write the first two words of the office's .pub file"
-            yield view.problem("signers", (*path, "key"), "signer-key-unusable", f"the key {error}", hint)
-        if key.until and key.until < key.since:
-            message = f"the key of {key.office} ends on {key.until}, before it begins"
-            yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
-        if isinstance(key, CarrierKey) and not view.knows(f"carrier/{key.carrier}"):
-            message, hint = f"there is no carrier {key.carrier}", "correct the id, or write the carrier's file"
-            yield view.problem("signers", (*path, "carrier"), "carrier-unknown", message, hint)
-        if isinstance(key, ProvinceKey):
-            try:
-                by_slug(key.province, view.inventory.scheme_of(key.province_scheme))
-            except ProvinceError as error:
-                yield view.problem("signers", (*path, "province"), "province-unknown", str(error), "correct the slug")
-
-
-def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
-    """Three parties sign because they are three: whoever holds one key cannot be two of them."""
-    first: dict[str, tuple[Party, KeyPath]] = {}
-    for party, path, key in _listed_signatures(view):
-        fingerprint = _fingerprint(key)
-        other, place = first.setdefault(fingerprint, (party, path)) if fingerprint else (party, path)
-        if other is not party:
-            message = (
-                f"{_NAMES[party]} and {_NAMES[other]} have one key: the other is at {view.where('signers', *place)}"
-            )
-            hint = "let each office make a key of its own"
-            yield view.problem("signers", (*path, "key"), "signer-key-shared", message, hint)
-
-
-# --- signatures of plans --------------------------------------------------------------------------
 
 
 class KeyRing:
@@ -196,6 +72,109 @@ class KeyRing:
         if isinstance(key, ProvinceKey):
             return self._frame.is_in(facility, key.province, key.province_scheme)
         return isinstance(key, CarrierKey) and key.carrier == carrier
+
+
+def approvers_have_keys_of_their_own(view: View) -> Iterator[Problem]:
+    """An approver's key is one, is nobody else's, holds for a day at least, and is for carriers that there are."""
+    first: dict[bytes, tuple[str, KeyPath]] = {}
+    for path, one in _approvers(view):
+        if one.until and one.until < one.since:
+            message = f"the key of {one.id} ends on {one.until}, before it begins"
+            yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
+        for place, carrier in enumerate(one.carriers):
+            if not view.knows(f"carrier/{carrier}"):
+                message, hint = f"there is no carrier {carrier}", "correct the id, or write the carrier's file"
+                yield view.problem("signers", (*path, "carriers", place), "carrier-unknown", message, hint)
+        try:
+            key = public_key_of(one.key)
+        except SignatureFormError as error:
+            hint = "write the first two words of the person's .pub file"
+            yield view.problem("signers", (*path, "key"), "signer-key-unusable", f"the key {error}", hint)
+            continue
+        other, place_of_other = first.setdefault(key.blob, (one.id, path))
+        if other != one.id:
+            where = view.where("signers", *place_of_other)
+            message = f"{one.id} and {other} have one key: the other is at {where}"
+            hint = "let each person make a key of its own: two approvals by one key are one"
+            yield view.problem("signers", (*path, "key"), "approver-key-shared", message, hint)
+
+
+def _approvers(view: View) -> Iterator[tuple[KeyPath, Approver]]:
+    keys = view.inventory.signing_keys
+    for index, one in enumerate(keys.approvers if keys else ()):
+        yield ("approvers", index), one
+
+
+def whoever_is_asked_for_is_there(view: View) -> Iterator[Problem]:
+    """A rule asks for no more people than could approve: a plan that nobody can have approved is applied by nobody."""
+    policy = view.inventory.settings.policy.approvals
+    if policy is None or "signers" in view.broken:
+        return
+    valid = [one for _, one in _approvers(view) if is_between(view.today, one.since, one.until)]
+    for index, rule in enumerate(policy.rules):
+        for carrier in sorted(view.inventory.carriers):
+            people = {
+                one.id
+                for one in valid
+                if (rule.role is None or rule.role in one.roles) and (not one.carriers or carrier in one.carriers)
+            }
+            if len(people) < rule.people:
+                role = f" as {rule.role}" if rule.role else ""
+                has = ", ".join(sorted(people)) or "nobody"
+                asked = f"policy.approvals asks for {rule.people} of those who approve{role}"
+                message = f"{asked}, and for hosts of {carrier} there is: {has}"
+                hint = "add approvers to signers.yml, or ask for fewer; until then such plans are applied by nobody"
+                path: KeyPath = ("policy", "approvals", "rules", index)
+                yield view.problem("inventory", path, "approvers-lacking", message, hint, severity=Severity.WARNING)
+
+
+def keys_are_of_known_parties(view: View) -> Iterator[Problem]:
+    """A key is one, is of a province or carrier that there is, and holds for at least a day."""
+    for _, path, key in _signing_keys(view):
+        try:
+            public_key_of(key.key)
+        except SignatureFormError as error:
+            hint = "write the first two words of the office's .pub file"
+            yield view.problem("signers", (*path, "key"), "signer-key-unusable", f"the key {error}", hint)
+        if key.until and key.until < key.since:
+            message = f"the key of {key.office} ends on {key.until}, before it begins"
+            yield view.problem("signers", (*path, "until"), "signer-period", message, "correct one of the two days")
+        if isinstance(key, CarrierKey) and not view.knows(f"carrier/{key.carrier}"):
+            message, hint = f"there is no carrier {key.carrier}", "correct the id, or write the carrier's file"
+            yield view.problem("signers", (*path, "carrier"), "carrier-unknown", message, hint)
+        if isinstance(key, ProvinceKey):
+            try:
+                by_slug(key.province, view.inventory.scheme_of(key.province_scheme))
+            except ProvinceError as error:
+                yield view.problem("signers", (*path, "province"), "province-unknown", str(error), "correct the slug")
+
+
+def _signing_keys(view: View) -> Iterator[tuple[Party, KeyPath, SigningKey]]:
+    for party, name in _LISTS.items():
+        for index, key in enumerate(getattr(view.inventory.signing_keys, name, ())):
+            yield party, (name, index), key
+
+
+def no_key_is_of_two_parties(view: View) -> Iterator[Problem]:
+    """Three parties sign because they are three: whoever holds one key cannot be two of them."""
+    first: dict[str, tuple[Party, KeyPath]] = {}
+    for party, path, key in _signing_keys(view):
+        fingerprint = _fingerprint(key)
+        other, place = first.setdefault(fingerprint, (party, path)) if fingerprint else (party, path)
+        if other is not party:
+            message = (
+                f"{_NAMES[party]} and {_NAMES[other]} have one key: the other is at {view.where('signers', *place)}"
+            )
+            hint = "let each office make a key of its own"
+            yield view.problem("signers", (*path, "key"), "signer-key-shared", message, hint)
+
+
+def _fingerprint(key: SigningKey) -> str:
+    """A key's fingerprint, or nothing where it is none: no signature has that."""
+    try:
+        return public_key_of(key.key).fingerprint
+    except SignatureFormError:
+        return ""
 
 
 def signatures_are_of_the_parties(view: View) -> Iterator[Problem]:
@@ -269,11 +248,13 @@ def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
                 yield view.problem(owner, path, "sign-off-withdrawn", message, hint)
 
 
-RULES_SIGNATURES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     keys_are_of_known_parties,
     no_key_is_of_two_parties,
     signatures_are_of_the_parties,
     parties_with_a_key_sign_by_it,
     withdrawals_are_of_known_facilities,
     withdrawn_agreements_stay_withdrawn,
+    approvers_have_keys_of_their_own,
+    whoever_is_asked_for_is_there,
 )

@@ -1,6 +1,6 @@
-"""Rules on relays and centres: one namespace of hosts, references that exist, capacity, keys of their own.
+"""Rules on relays, centres and their jump hosts.
 
-Rules on jump hosts: what they reach lets them in, and they are nobody that this inventory manages behind itself.
+Relays and centres share one namespace. A jump host must be let in by the hosts behind it, and is never one of them.
 """
 
 from __future__ import annotations
@@ -18,20 +18,34 @@ from provisioner.base.text import counted, endpoint_text
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import CentreAllocation, JumpHost, Operating, ReaderTls, RelayAllocation, Ssh
 from provisioner.inventory.model.base import AnyNetwork, HostName, HostPlace
-from provisioner.inventory.rules.lock import HOST_KEYS_MISSING
+from provisioner.inventory.rules.lock import HOST_KEYS_MISSING, RUN_KEYS
 from provisioner.inventory.rules.networks import pools_of
 from provisioner.inventory.rules.view import OwnerPath, View
 
-_RUN_KEYS: Final = "run `provisioner keys init` and commit allocations.lock.yml"
+_OF_MEDIAMTX: Final = {8554: "the relay's RTSP", 9997: "MediaMTX's Control API"}
+_RTSPS: Final = 8322
+"""As `desired.spec` has them, which stands above this."""
 
 
-def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, HostPlace]]:
-    """Each relay and centre: id, place, address."""
-    for carrier in view.inventory.carriers.values():
-        for index, relay in enumerate(carrier.relays):
-            yield relay.id, (f"carrier/{carrier.id}", ("relays", index)), relay.address
-    for centre in view.inventory.centres.values():
-        yield centre.id, (f"centre/{centre.id}", ()), centre.address
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """A jump host as it is written, what is called through it, and from where SSH is let in there.
+
+    Attributes:
+        owner: the file.
+        path: where in it the jump host stands.
+        jump: the jump host.
+        hosts: the hosts behind it, with their addresses.
+        networks: the management networks of these hosts.
+        named: whose networks they are, for people.
+    """
+
+    owner: str
+    path: KeyPath
+    jump: JumpHost
+    hosts: tuple[tuple[str, HostPlace], ...]
+    networks: tuple[AnyNetwork, ...]
+    named: str
 
 
 def host_ids_are_unique(view: View) -> Iterator[Problem]:
@@ -43,6 +57,15 @@ def host_ids_are_unique(view: View) -> Iterator[Problem]:
             message = f"the host id {name} is used twice; first in {first}"
             yield view.problem(owner, (*path, "id"), "host-id-duplicate", message, "give one of the hosts another id")
         places.setdefault(name, (owner, path))
+
+
+def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, HostPlace]]:
+    """Each relay and centre: id, place, address."""
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            yield relay.id, (f"carrier/{carrier.id}", ("relays", index)), relay.address
+    for centre in view.inventory.centres.values():
+        yield centre.id, (f"centre/{centre.id}", ()), centre.address
 
 
 def host_addresses_are_unique(view: View) -> Iterator[Problem]:
@@ -85,9 +108,13 @@ def ssh_has_a_port_of_its_own(view: View) -> Iterator[Problem]:
                 yield view.problem(f"carrier/{carrier.id}", path, "ssh-port-taken", message, hint)
 
 
-_OF_MEDIAMTX: Final = {8554: "the relay's RTSP", 9997: "MediaMTX's Control API"}
-_RTSPS: Final = 8322
-"""As `desired.spec` has them, which stands above this."""
+def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
+    """A host shows a key that is written down, or a certificate of somebody whose key is; so does a jump host."""
+    for (owner, path), name, ssh in _logins(view):
+        if ssh.host_key is None and ssh.host_ca is None:
+            message = f"nothing says by which SSH host key {name} is known"
+            hint = "write ssh.host_key, as its ssh_host_*_key.pub has it, or host_ca, the key of who signs hosts' keys"
+            yield view.problem(owner, (*path, "ssh"), "ssh-host-key-unknown", message, hint)
 
 
 def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
@@ -105,15 +132,6 @@ def _logins(view: View) -> Iterator[tuple[OwnerPath, str, Ssh]]:
         yield (f"centre/{centre.id}", ()), centre.id, centre.ssh
         if centre.jump is not None:
             yield (f"centre/{centre.id}", ("jump",)), f"the jump host of {centre.id}", centre.jump.ssh
-
-
-def hosts_are_known_by_a_key(view: View) -> Iterator[Problem]:
-    """A host shows a key that is written down, or a certificate of somebody whose key is; so does a jump host."""
-    for (owner, path), name, ssh in _logins(view):
-        if ssh.host_key is None and ssh.host_ca is None:
-            message = f"nothing says by which SSH host key {name} is known"
-            hint = "write ssh.host_key, as its ssh_host_*_key.pub has it, or host_ca, the key of who signs hosts' keys"
-            yield view.problem(owner, (*path, "ssh"), "ssh-host-key-unknown", message, hint)
 
 
 def centres_exist(view: View) -> Iterator[Problem]:
@@ -207,7 +225,7 @@ def certificates_last(view: View) -> Iterator[Problem]:
         for index, relay in enumerate(carrier.relays):
             entry = lock.relays.get(relay.id)
             if carrier.certificates and entry and not entry.certificates:
-                message, hint = f"relay {relay.id}: no certificate is recorded that it could show readers", _RUN_KEYS
+                message, hint = f"relay {relay.id}: no certificate is recorded that it could show readers", RUN_KEYS
                 place = ("relays", index)
                 yield view.problem(f"carrier/{carrier.id}", place, HOST_KEYS_MISSING, message, hint)
             elif carrier.certificates and entry:
@@ -324,62 +342,6 @@ def next_keys_follow_one(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("gateway", "next_key"), "next-key-first", message, hint)
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    host_ids_are_unique,
-    host_addresses_are_unique,
-    wireguard_endpoints_are_unique,
-    ssh_has_a_port_of_its_own,
-    hosts_are_known_by_a_key,
-    centres_exist,
-    centres_are_managed_from_somewhere,
-    plans_name_a_relay_of_their_carrier,
-    backups_are_other_relays_of_the_carrier,
-    relays_hold_their_paths,
-    drains_lead_to_a_relay,
-    certificates_last,
-    public_keys_are_unique,
-    next_keys_follow_one,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Road:
-    """A jump host as it is written, what is called through it, and from where SSH is let in there.
-
-    Attributes:
-        owner: the file.
-        path: where in it the jump host stands.
-        jump: the jump host.
-        hosts: the hosts behind it, with their addresses.
-        networks: the management networks of these hosts.
-        named: whose networks they are, for people.
-    """
-
-    owner: str
-    path: KeyPath
-    jump: JumpHost
-    hosts: tuple[tuple[str, HostPlace], ...]
-    networks: tuple[AnyNetwork, ...]
-    named: str
-
-
-def _roads(view: View) -> Iterator[_Road]:
-    for carrier in view.inventory.carriers.values():
-        owner, networks, named = f"carrier/{carrier.id}", carrier.management_networks, carrier.id
-        if carrier.jump is not None:
-            behind = tuple((relay.id, relay.address) for relay in carrier.relays if relay.jump is None)
-            yield _Road(owner, ("jump",), carrier.jump, behind, networks, named)
-        for index, relay in enumerate(carrier.relays):
-            if relay.jump is not None:
-                here = ((relay.id, relay.address),)
-                yield _Road(owner, ("relays", index, "jump"), relay.jump, here, networks, named)
-    for centre in view.inventory.centres.values():
-        if centre.jump is not None:
-            networks = view.inventory.ssh_sources(centre.id)
-            behind = ((centre.id, centre.address),)
-            yield _Road(f"centre/{centre.id}", ("jump",), centre.jump, behind, networks, centre.id)
-
-
 def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
     """Hosts see SSH come from their jump host: rules that let that in nowhere would lock the controller out."""
     # Of a centre, a carrier that cannot be read may be the one whose networks let it in.
@@ -407,6 +369,23 @@ def jump_hosts_may_come_in(view: View) -> Iterator[Problem]:
         yield view.problem(road.owner, (*road.path, key), "jump-outside-management", message, hint)
 
 
+def _roads(view: View) -> Iterator[_Road]:
+    for carrier in view.inventory.carriers.values():
+        owner, networks, named = f"carrier/{carrier.id}", carrier.management_networks, carrier.id
+        if carrier.jump is not None:
+            behind = tuple((relay.id, relay.address) for relay in carrier.relays if relay.jump is None)
+            yield _Road(owner, ("jump",), carrier.jump, behind, networks, named)
+        for index, relay in enumerate(carrier.relays):
+            if relay.jump is not None:
+                here = ((relay.id, relay.address),)
+                yield _Road(owner, ("relays", index, "jump"), relay.jump, here, networks, named)
+    for centre in view.inventory.centres.values():
+        if centre.jump is not None:
+            networks = view.inventory.ssh_sources(centre.id)
+            behind = ((centre.id, centre.address),)
+            yield _Road(f"centre/{centre.id}", ("jump",), centre.jump, behind, networks, centre.id)
+
+
 def jump_hosts_stand_before_their_hosts(view: View) -> Iterator[Problem]:
     """A host cannot be the way to itself, and what is reached through a tunnel is no way to the tunnel's end."""
     pools = pools_of(view)
@@ -427,7 +406,21 @@ def _addresses(jump: JumpHost) -> Iterable[HostPlace]:
     return dict.fromkeys(place for place in (jump.address, jump.seen_as) if place is not None)
 
 
-RULES_JUMP_HOSTS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    host_ids_are_unique,
+    host_addresses_are_unique,
+    wireguard_endpoints_are_unique,
+    ssh_has_a_port_of_its_own,
+    hosts_are_known_by_a_key,
+    centres_exist,
+    centres_are_managed_from_somewhere,
+    plans_name_a_relay_of_their_carrier,
+    backups_are_other_relays_of_the_carrier,
+    relays_hold_their_paths,
+    drains_lead_to_a_relay,
+    certificates_last,
+    public_keys_are_unique,
+    next_keys_follow_one,
     jump_hosts_may_come_in,
     jump_hosts_stand_before_their_hosts,
 )

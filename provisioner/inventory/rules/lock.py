@@ -1,7 +1,4 @@
-"""Rules on the lock: what is recorded is consistent, and everything that needs an entry has one.
-
-Rules on the UDP ports at which relays take WireGuard, and on which of them gateways dial.
-"""
+"""Rules on the lock's entries, and on the relays' WireGuard ports."""
 
 from __future__ import annotations
 
@@ -28,12 +25,30 @@ ALLOCATION_MISSING = "allocation-missing"
 HOST_KEYS_MISSING = "host-keys-missing"
 GATEWAY_KEY_MISSING = "gateway-key-missing"
 
-_RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
-_RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"
+RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
+RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"
 _NEVER_EDIT = "take the file back from Git: `provisioner allocate` alone writes it"
 
 Entry = tuple[tuple[str, ...], IPv4Address, IPv4Network | None]
 """An entry's path in the lock, its address, and the pool that it has to be of."""
+_NEEDED_BY_THE_HOST: Final = {
+    68: "by it the host hears of its own address (DHCP)",
+    546: "by it the host hears of its own address (DHCPv6)",
+}
+_OF_MEDIAMTX: Final = {
+    8322: "it is the number of the relay's encrypted RTSP",
+    8554: "it is the number of the relay's RTSP",
+    9997: "it is the number of MediaMTX's Control API",
+}
+
+
+def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
+    """A recorded address lies in its pool: a pool cannot be moved under addresses that are in use."""
+    for path, address, pool in _entries(view):
+        if pool is not None and address not in pool:
+            message = f"{path[0][:-1]} {path[1]}: {address} lies outside the pool {pool}"
+            hint = "set the pool back in inventory.yml: addresses that are in use do not move"
+            yield view.problem("allocations", (*path, "tunnel_address"), "allocation-outside-pool", message, hint)
 
 
 def _entries(view: View) -> Iterator[Entry]:
@@ -50,21 +65,12 @@ def _entries(view: View) -> Iterator[Entry]:
             yield ("sites", name, "successor"), site.successor.tunnel_address, pool
 
 
-def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
-    """A recorded address lies in its pool: a pool cannot be moved under addresses that are in use."""
-    for path, address, pool in _entries(view):
-        if pool is not None and address not in pool:
-            message = f"{path[0][:-1]} {path[1]}: {address} lies outside the pool {pool}"
-            hint = "set the pool back in inventory.yml: addresses that are in use do not move"
-            yield view.problem("allocations", (*path, "tunnel_address"), "allocation-outside-pool", message, hint)
-
-
 def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
     """One tunnel address belongs to one peer, and one that was in use is not given out again."""
     lock = view.inventory.allocations
     owners = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
     for path, address, _ in _entries(view):
-        name = f"{path[0][:-1]} {path[1]}"
+        name = _owner_of(path)
         if address in owners:
             code = "allocation-reused" if owners[address].startswith("the removed") else "allocation-duplicate"
             message = f"{name}: {address} belongs to {owners[address]}"
@@ -171,15 +177,15 @@ def missing_allocations(view: View) -> Iterator[Problem]:
         second = site.successor.carrier if site and site.successor else None
         if site is None or site.carrier != carrier:
             message = f"no tunnel address of {carrier} is recorded"
-            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+            yield view.problem(owner, (), ALLOCATION_MISSING, message, RUN_ALLOCATE)
         elif later and second != later:
             message = f"no tunnel address of the next carrier {later} is recorded"
-            yield view.problem(owner, ("successor",), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+            yield view.problem(owner, ("successor",), ALLOCATION_MISSING, message, RUN_ALLOCATE)
         elif second and not later:
             message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
             yield _of_site(view, facility.id, message)
         elif message := _lacking_devices(facility, site):
-            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+            yield view.problem(owner, (), ALLOCATION_MISSING, message, RUN_ALLOCATE)
         elif message := _surplus_devices(facility, site):
             yield _of_site(view, facility.id, message)
     yield from _left_over(view)
@@ -221,14 +227,14 @@ def _prefixed(site: SiteAllocation) -> frozenset[str]:
 def _of_site(view: View, site: str, message: str) -> Problem:
     """A problem of one site's entry in the lock: it is about that facility alone."""
     path = ("sites", site)
-    return view.problem("allocations", path, ALLOCATION_MISSING, message, _RUN_ALLOCATE, concerns=(site,))
+    return view.problem("allocations", path, ALLOCATION_MISSING, message, RUN_ALLOCATE, concerns=(site,))
 
 
 def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
     for name in sorted(names - set(recorded)):
         owner, path = _place(view, kind, name)
         message = f"{_named(kind, name)}no tunnel address is recorded"
-        yield view.problem(owner, path, ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        yield view.problem(owner, path, ALLOCATION_MISSING, message, RUN_ALLOCATE)
 
 
 def _named(kind: str, name: str) -> str:
@@ -259,7 +265,7 @@ def _left_over(view: View) -> Iterator[Problem]:
         if kind == "sites":
             yield _of_site(view, name, message)
         else:
-            yield view.problem("allocations", (kind, name), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+            yield view.problem("allocations", (kind, name), ALLOCATION_MISSING, message, RUN_ALLOCATE)
 
 
 def missing_keys(view: View) -> Iterator[Problem]:
@@ -271,7 +277,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
             if name in known and (lacking := _lacking(host, is_hub=kind == "centre" and view.is_hub(name))):
                 owner, path = _place(view, kind, name)
                 message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
-                yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
+                yield view.problem(owner, path, HOST_KEYS_MISSING, message, RUN_KEYS)
     for owner, facility in view.facilities():
         tunnelled = any(plan.access.has_tunnel for plan in facility.carried_plans)
         if tunnelled and facility.public_key is None:
@@ -306,7 +312,7 @@ def sealed_keys(view: View) -> Iterator[Problem]:
         else:
             continue
         path = ("relays", name)
-        yield view.problem("allocations", path, "sealed-key-missing", message, _RUN_KEYS, severity=Severity.WARNING)
+        yield view.problem("allocations", path, "sealed-key-missing", message, RUN_KEYS, severity=Severity.WARNING)
 
 
 def _lacking(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[str]:
@@ -316,28 +322,6 @@ def _lacking(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[
     if is_hub or isinstance(host, RelayAllocation):
         parts += [("API password hash", host.api_hash), ("probe password hash", host.probe_hash)]
     return [name for name, value in parts if value is None]
-
-
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    addresses_are_of_their_pools,
-    addresses_are_recorded_once,
-    ports_are_recorded_once,
-    prefixes_are_of_their_pools,
-    prefixes_are_recorded_once,
-    numbers_are_recorded_once,
-    sealed_keys,
-)
-
-
-_NEEDED_BY_THE_HOST: Final = {
-    68: "by it the host hears of its own address (DHCP)",
-    546: "by it the host hears of its own address (DHCPv6)",
-}
-_OF_MEDIAMTX: Final = {
-    8322: "it is the number of the relay's encrypted RTSP",
-    8554: "it is the number of the relay's RTSP",
-    9997: "it is the number of MediaMTX's Control API",
-}
 
 
 def further_ports_are_free(view: View) -> Iterator[Problem]:
@@ -406,8 +390,17 @@ def gateways_dial_what_is_offered(view: View) -> Iterator[Problem]:
                 yield view.problem(owner, ("gateway", "relay_port"), "relay-port-not-offered", message, hint)
 
 
-RULES_TUNNEL_PORTS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     further_ports_are_free,
     gateways_dial_what_is_offered,
     next_keys_have_ports,
+    addresses_are_of_their_pools,
+    addresses_are_recorded_once,
+    ports_are_recorded_once,
+    prefixes_are_of_their_pools,
+    prefixes_are_recorded_once,
+    numbers_are_recorded_once,
+    sealed_keys,
+    missing_allocations,
+    missing_keys,
 )

@@ -1,9 +1,9 @@
-"""Rules on secrets: what is rendered has its logins and keys, and no login is a factory's.
+"""Rules on secrets, and on logins and pictures under change.
 
-Messages name devices and places, never a value. The rules see facilities as far as secrets are about them, so that
-nobody has to build a country's; and a login may stand in for one that was judged by an earlier run (`STANDS_IN`).
+Messages name devices and places, never a value. The rules see facilities as far as secrets are about them, so that a
+country's facilities need not be built. A login may stand in for one that an earlier run judged (`STANDS_IN`).
 
-Rules on settings under change: either is taken for a while, and the while has an end.
+While a setting is under change, the old and the new one are both taken, until a day that the file names.
 """
 
 from __future__ import annotations
@@ -56,13 +56,14 @@ _SHORTEST_SOUGHT = 4
 
 _RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
 
-
 LOGIN_BEFORE: Final = FormerCredentials.model_construct(username="known", password=Secret("-"))
 """A login of before a change, of which no more is known than that it is there."""
 STANDS_IN: Final = Credentials.model_construct(username="known", password=Secret("-"))
 """A login that is known to be no factory's; it is too short to be sought in paths."""
 FACTORY_STANDS_IN: Final = Credentials.model_construct(username="-", password=Secret("-"))
 """One that is known to be a factory's."""
+_LONGEST_CHANGE: Final = timedelta(days=92)
+"""Who takes either for longer than a quarter agreed to neither."""
 
 
 class LoginSite(NamedTuple):
@@ -91,35 +92,6 @@ class LoginSite(NamedTuple):
     public_key: str | None = None
     changes_key: bool = False
     pushes_to: tuple[str, ...] = ()
-
-
-def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
-    """Facilities as far as secrets are about them, in the order of ids."""
-    return {f.id: _login_site(f) for f in sorted(facilities, key=lambda facility: facility.id)}
-
-
-def _login_site(facility: Facility | Outline) -> LoginSite:
-    if isinstance(facility, Facility):
-        devices, paths = devices_of(facility), rtsp_paths_of(facility)
-        plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
-        changing, gateway = changing_logins_of(facility), facility.gateway
-        keys = (gateway.public_key, gateway.next_key is not None) if gateway else (None, False)
-    else:
-        devices, paths = facility.devices, facility.rtsp_paths
-        plans = facility.carried_plans
-        changing = facility.changing_logins
-        keys = (facility.public_key, facility.next_key is not None)
-    holders = _holders(carrier_of(facility), next_carrier_of(facility))
-    tunnelled, pushed = [p for p in plans if p.access.has_tunnel], [p for p in plans if p.access.is_pushed]
-    served, tunnels, pushes = (tuple(plan.carrier for plan in of) for of in (plans, tunnelled, pushed))
-    of_site = (facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing)
-    return LoginSite(*of_site, *keys, pushes)
-
-
-@cache
-def _holders(carrier: str | None, next_one: str | None) -> frozenset[str]:
-    """One set for all facilities that are alike: a country has a few carriers."""
-    return frozenset(filter(None, (carrier, next_one)))
 
 
 @dataclass(frozen=True)
@@ -167,6 +139,35 @@ class SecretsView:
         return {
             name: tuple(site for site in self.sites.values() if name in site.holders) for name in self.frame.carriers
         }
+
+
+def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
+    """Facilities as far as secrets are about them, in the order of ids."""
+    return {f.id: _login_site(f) for f in sorted(facilities, key=lambda facility: facility.id)}
+
+
+def _login_site(facility: Facility | Outline) -> LoginSite:
+    if isinstance(facility, Facility):
+        devices, paths = devices_of(facility), rtsp_paths_of(facility)
+        plans: Sequence[ConnectionPlan | PlanOutline] = facility.carried_plans
+        changing, gateway = changing_logins_of(facility), facility.gateway
+        keys = (gateway.public_key, gateway.next_key is not None) if gateway else (None, False)
+    else:
+        devices, paths = facility.devices, facility.rtsp_paths
+        plans = facility.carried_plans
+        changing = facility.changing_logins
+        keys = (facility.public_key, facility.next_key is not None)
+    holders = _holders(carrier_of(facility), next_carrier_of(facility))
+    tunnelled, pushed = [p for p in plans if p.access.has_tunnel], [p for p in plans if p.access.is_pushed]
+    served, tunnels, pushes = (tuple(plan.carrier for plan in of) for of in (plans, tunnelled, pushed))
+    of_site = (facility.id, facility.province, facility.operating, served, tunnels, holders, devices, paths, changing)
+    return LoginSite(*of_site, *keys, pushes)
+
+
+@cache
+def _holders(carrier: str | None, next_one: str | None) -> frozenset[str]:
+    """One set for all facilities that are alike: a country has a few carriers."""
+    return frozenset(filter(None, (carrier, next_one)))
 
 
 def check_secrets(view: SecretsView) -> tuple[Problem, ...]:
@@ -217,14 +218,6 @@ def _may_read(view: SecretsView, site: LoginSite, owner: str, province: str, car
     return any(device not in view.secrets.logins(name, site.id) for name in readers for device in site.devices)
 
 
-def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credentials], str]]:
-    """Each facility that has logins, with those, and the file that they are in."""
-    for whose, owners in view.owners.items():
-        cameras = view.secrets.carrier_cameras.get(whose, {}) if whose else view.secrets.cameras
-        for facility, logins in cameras.items():
-            yield facility, logins, owners[facility]
-
-
 def is_factory(login: Credentials) -> bool:
     """Tell whether a password is one that makes ship with, or repeats the user's name."""
     plain = login.password.reveal().casefold()
@@ -252,6 +245,14 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
             hint = "change it on the device, then here"
             path = (facility, device, "password")
             yield view.problem(owner, path, "password-factory", message, hint, facility=facility)
+
+
+def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credentials], str]]:
+    """Each facility that has logins, with those, and the file that they are in."""
+    for whose, owners in view.owners.items():
+        cameras = view.secrets.carrier_cameras.get(whose, {}) if whose else view.secrets.cameras
+        for facility, logins in cameras.items():
+            yield facility, logins, owners[facility]
 
 
 def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
@@ -415,21 +416,6 @@ def _readers_lack(view: SecretsView, carrier: Carrier, known: CarrierSecrets) ->
             yield f"password for viewer {viewer.id}"
 
 
-RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (
-    logins_are_complete,
-    logins_are_changed,
-    paths_repeat_no_login,
-    logins_are_used,
-    changes_have_both_logins,
-    host_keys_are_the_carriers,
-    keys_are_made,
-)
-
-
-LONGEST: Final = timedelta(days=92)
-"""Who takes either for longer than a quarter agreed to neither."""
-
-
 def changes_are_finished(site: SiteView) -> Iterator[Problem]:
     """Once its day is over, the new setting is the only one, and nothing says what the old one was."""
     for path, device, what, until in _changes(site):
@@ -442,8 +428,8 @@ def changes_are_finished(site: SiteView) -> Iterator[Problem]:
 def changes_are_short(site: SiteView) -> Iterator[Problem]:
     """A day that is far away is a slip of the pen, or no change."""
     for path, device, what, until in _changes(site):
-        if until > date.max - LONGEST or site.days.is_to_come(until - LONGEST):
-            message = f"either {what} of {device} is taken until {until}, for longer than {LONGEST.days} days"
+        if until > date.max - _LONGEST_CHANGE or site.days.is_to_come(until - _LONGEST_CHANGE):
+            message = f"either {what} of {device} is taken until {until}, for longer than {_LONGEST_CHANGE.days} days"
             hint = f"name an earlier day: provisioner camera accept {site.facility.id}/{device} --until DATE"
             yield site.problem((*path, "until"), "accept-too-long", message, hint, severity=Severity.WARNING)
 
@@ -462,4 +448,13 @@ def _changes(site: SiteView) -> Iterator[tuple[KeyPath, str, str, date]]:
                 yield path, camera.id, "picture", stream.accept.until
 
 
-RULES_ACCEPTS: tuple[SiteRule, ...] = (changes_are_finished, changes_are_short)
+SITE_RULES: tuple[SiteRule, ...] = (changes_are_finished, changes_are_short)
+RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (
+    logins_are_complete,
+    logins_are_changed,
+    paths_repeat_no_login,
+    logins_are_used,
+    changes_have_both_logins,
+    host_keys_are_the_carriers,
+    keys_are_made,
+)

@@ -1,11 +1,7 @@
-"""Rules on networks: tunnel pools keep clear of each other and of everything that is reached another way.
+"""Rules on tunnel pools, LANs, management networks and hosts' outer addresses.
 
-Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is normal, not a problem, but where a relay
-reaches them without a tunnel.
-
-Rules on where hosts are called and sent to, outside of the tunnel: addresses of either family, and names.
-
-What a name leads to is asked by nobody here: no plan may change because the DNS did.
+Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is normal, except if one relay reaches them
+without a tunnel. Names are not resolved: no plan may change because the DNS did.
 """
 
 from __future__ import annotations
@@ -29,6 +25,16 @@ _EVERYBODY = {4: 0, 6: 3}
 """By family, the length at which a network holds all that there is: all of IPv6 that is given out is a /3."""
 _SMALLEST_POOL = 30
 _FOUR, _SIX = 4, 6
+_Managed = tuple[str, KeyPath, str, HostPlace, JumpHost | None, tuple[AnyNetwork, ...]]
+"""A host: its file, where it stands there, what it is called, its address, its jump host, from where SSH may come."""
+
+
+class _RoutedLan(NamedTuple):
+    """The LAN of a site without a tunnel, whose it is, and the owner of its file."""
+
+    lan: IPv4Network
+    facility: str
+    owner: str
 
 
 def pools_of(view: View) -> list[tuple[str, KeyPath, IPv4Network]]:
@@ -141,14 +147,6 @@ def routed_lans_are_the_carriers(view: View) -> Iterator[Problem]:
         yield from _routed_overlaps(view, relay, sorted(listed_lans))
 
 
-class _RoutedLan(NamedTuple):
-    """The LAN of a site without a tunnel, whose it is, and the owner of its file."""
-
-    lan: IPv4Network
-    facility: str
-    owner: str
-
-
 def _routed_overlaps(view: View, relay: str, spans: Sequence[_RoutedLan]) -> Iterator[Problem]:
     # In this order networks come right after the one that holds them all.
     inside: list[_RoutedLan] = []
@@ -236,22 +234,6 @@ def management_of(view: View) -> Iterator[tuple[str, tuple[AnyNetwork, ...]]]:
         yield f"centre/{centre.id}", centre.management_networks
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    pools_are_complete,
-    pools_do_not_overlap,
-    pools_keep_clear_of_carriers,
-    lans_keep_clear_of_pools,
-    routed_networks_keep_clear,
-    routed_lans_are_the_carriers,
-    lans_keep_clear_of_endpoints,
-    management_is_narrow,
-    management_is_not_nearly_everybody,
-)
-
-
-_SIX_outer_addresses = 6
-
-
 def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
     """A host's outer address inside a pool would send the tunnel's own packets into the tunnel."""
     pools = pools_of(view)
@@ -277,11 +259,7 @@ def _around(place: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]])
 def hosts_are_called_at_addresses_of_hosts(view: View) -> Iterator[Problem]:
     """SSH goes to one host's address, from this machine: an IPv6 address of a link means nothing beyond that link."""
     for owner, path, what, address in _called(view):
-        if (
-            isinstance(address, HostName)
-            or address.version != _SIX_outer_addresses
-            or not (kind := _of_no_host(address))
-        ):
+        if isinstance(address, HostName) or address.version != _SIX or not (kind := _of_no_host(address)):
             continue
         message = f"{what} is called at {address}, {kind}"
         hint = "write an address of that host that this machine reaches, e.g. a global or a unique local one (fd00::/8)"
@@ -387,10 +365,6 @@ def hosts_let_in_the_family_that_they_are_called_in(view: View) -> Iterator[Prob
             yield view.problem(owner, (*path, "address"), "jump-of-other-family", message, hint)
 
 
-_Managed = tuple[str, KeyPath, str, HostPlace, JumpHost | None, tuple[AnyNetwork, ...]]
-"""A host: its file, where it stands there, what it is called, its address, its jump host, from where SSH may come."""
-
-
 def _managed(view: View) -> Iterator[_Managed]:
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
@@ -401,7 +375,16 @@ def _managed(view: View) -> Iterator[_Managed]:
         yield f"centre/{centre.id}", (), f"centre {centre.id}", centre.address, centre.jump, networks
 
 
-RULES_OUTER_ADDRESSES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    pools_are_complete,
+    pools_do_not_overlap,
+    pools_keep_clear_of_carriers,
+    lans_keep_clear_of_pools,
+    routed_networks_keep_clear,
+    routed_lans_are_the_carriers,
+    lans_keep_clear_of_endpoints,
+    management_is_narrow,
+    management_is_not_nearly_everybody,
     hosts_stand_outside_pools,
     hosts_are_called_at_addresses_of_hosts,
     endpoints_are_where_sites_can_send,

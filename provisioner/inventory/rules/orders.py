@@ -1,13 +1,7 @@
-"""Rules on designations and instructions: who is allowed to carry what, and since when.
+"""Rules on provinces, designations, instructions, reach intents and maintenance windows.
 
-Rules on provinces: every slug is of the list that is said beside it, or of the inventory's.
-
-A facility's slug is part of its paths and frozen when it is registered. When the inventory moves on to
-a newer list of provinces, what was written by the older one stays, and says so.
-
-Rules on intents: each has a name of its own, and is about something that is there.
-
-Rules on maintenance windows: they end, name what is there, and are no way to be quiet for good.
+A facility's province is part of its paths and frozen when it is registered. If the inventory moves on to a newer list
+of provinces, an entry that was written by the older list stays, and names that list.
 """
 
 from __future__ import annotations
@@ -43,6 +37,13 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.view import View
+
+_OF_HOSTS = frozenset({Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER})
+_OF_SITES = frozenset({Service.CAMERAS, Service.ONVIF, Service.OTHER})
+_SITES = ("sites", "site", "province")
+_LONGEST_WINDOW: Final = timedelta(days=7)
+"""A longer window is no work that is being done."""
+_SINGULAR = {"facilities": "facility", "hosts": "host", "carriers": "carrier"}
 
 
 def provinces_are_known(view: View) -> Iterator[Problem]:
@@ -113,13 +114,6 @@ def province_name(view: View, facility: InProvince) -> str:
     if isinstance(province, ProvinceError) or province.slug == facility.province:
         return facility.province
     return f"{province.slug} (formerly {facility.province})"
-
-
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    provinces_are_known,
-    facilities_have_a_province_today,
-    bodies_are_there_today,
-)
 
 
 def designated_carriers_exist(view: View) -> Iterator[Problem]:
@@ -243,28 +237,13 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
                 yield view.problem("instructions", path, "facility-unknown", message, "correct the id", concerns=gone)
 
 
-RULES_ORDERS: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    designated_carriers_exist,
-    designations_are_periods,
-    carriers_are_designated,
-    instructions_are_distinct,
-    instructions_refer_to_known_things,
-)
-
-
-_OWNER = "intents"
-_OF_HOSTS = frozenset({Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER})
-_OF_SITES = frozenset({Service.CAMERAS, Service.ONVIF, Service.OTHER})
-_SITES = ("sites", "site", "province")
-
-
 def intents_have_their_own_ids(view: View) -> Iterator[Problem]:
     """A refusal names an intent by its id."""
     times = Counter(intent.id for intent in view.inventory.intents)
     for index, intent in enumerate(view.inventory.intents):
         if times[intent.id] > 1:
             message, hint = f"intent {intent.id} is there {times[intent.id]} times", "give each intent an id of its own"
-            yield view.problem(_OWNER, ("intents", index, "id"), "intent-twice", message, hint)
+            yield view.problem("intents", ("intents", index, "id"), "intent-twice", message, hint)
 
 
 def intents_name_what_is_there(view: View) -> Iterator[Problem]:
@@ -274,11 +253,11 @@ def intents_name_what_is_there(view: View) -> Iterator[Problem]:
         for key, places in (("from", intent.traffic.sources), ("to", intent.traffic.targets)):
             for number, place in enumerate(places):
                 kind, slash, of = place.partition("/")
-                if slash and not _is_there(view, kind, of):
+                if slash and not _is_place_there(view, kind, of):
                     message = f"intent {intent.id}: {kind} {of} does not exist"
                     hint = did_you_mean(of, sorted(_known(view, kind)), "correct the id, or leave it out")
                     path = ("intents", index, word, key, number)
-                    yield view.problem(_OWNER, path, "intent-name-unknown", message, hint)
+                    yield view.problem("intents", path, "intent-name-unknown", message, hint)
 
 
 def _known(view: View, kind: str) -> set[str]:
@@ -293,7 +272,7 @@ def _known(view: View, kind: str) -> set[str]:
     return known[kind]
 
 
-def _is_there(view: View, kind: str, of: str) -> bool:
+def _is_place_there(view: View, kind: str, of: str) -> bool:
     if of in _known(view, kind):
         return True
     # What could not be read may have it.
@@ -314,20 +293,7 @@ def intents_ask_for_what_may_be_there(view: View) -> Iterator[Problem]:
                 message = f"intent {intent.id}: {', '.join(traffic.targets)} has no service {service.value}"
                 hint = f"services there are {', '.join(sorted(one.value for one in offered))}"
                 path = ("intents", index, word, "services", number)
-                yield view.problem(_OWNER, path, "intent-service-unknown", message, hint)
-
-
-RULES_INTENTS: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    intents_have_their_own_ids,
-    intents_name_what_is_there,
-    intents_ask_for_what_may_be_there,
-)
-
-
-LONGEST: Final = timedelta(days=7)
-"""A longer window is no work that is being done."""
-
-_OWNER_maintenance = "maintenance"
+                yield view.problem("intents", path, "intent-service-unknown", message, hint)
 
 
 def windows_have_an_end(view: View) -> Iterator[Problem]:
@@ -337,7 +303,7 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
             message = f"{_named(index)} ends at {local_time(window.until)}, which is not after its beginning"
             path = ("windows", index, "until")
             yield view.problem(
-                _OWNER_maintenance, path, "maintenance-in-disorder", message, "correct one of the two moments"
+                "maintenance", path, "maintenance-in-disorder", message, "correct one of the two moments"
             )
 
 
@@ -347,7 +313,7 @@ def windows_are_about_something(view: View) -> Iterator[Problem]:
         if not window.names and not window.everything:
             message = f"{_named(index)} names nothing, so that it is about nothing"
             hint = "write facilities, hosts or carriers with their ids, or `everything: true`"
-            yield view.problem(_OWNER_maintenance, ("windows", index), "maintenance-of-nothing", message, hint)
+            yield view.problem("maintenance", ("windows", index), "maintenance-of-nothing", message, hint)
 
 
 def windows_name_what_is_there(view: View) -> Iterator[Problem]:
@@ -360,18 +326,15 @@ def windows_name_what_is_there(view: View) -> Iterator[Problem]:
             continue
         for kind in ("facilities", "hosts", "carriers"):
             for place, name in enumerate(getattr(window, kind)):
-                if not _is_there_maintenance(view, kind, name):
+                if not _is_target_there(view, kind, name):
                     message = f"{_named(index)}: {_SINGULAR[kind]} {name} does not exist"
                     path = ("windows", index, kind, place)
                     hint = "correct the id, or leave it out"
                     code = "maintenance-name-unknown"
-                    yield view.problem(_OWNER_maintenance, path, code, message, hint, severity=Severity.WARNING)
+                    yield view.problem("maintenance", path, code, message, hint, severity=Severity.WARNING)
 
 
-_SINGULAR = {"facilities": "facility", "hosts": "host", "carriers": "carrier"}
-
-
-def _is_there_maintenance(view: View, kind: str, name: str) -> bool:
+def _is_target_there(view: View, kind: str, name: str) -> bool:
     inventory = view.inventory
     if kind == "facilities":
         return name in view.outlines or f"facility/{name}" in view.broken
@@ -385,13 +348,12 @@ def _is_there_maintenance(view: View, kind: str, name: str) -> bool:
 def windows_are_short(view: View) -> Iterator[Problem]:
     """Who is in maintenance for weeks is out of order."""
     for index, window in enumerate(view.inventory.maintenance):
-        if window.until - window.begin > LONGEST and not window.is_over(start_of(view.today)):
-            message = f"{_named(index)} is longer than {LONGEST.days} days: its paths raise no alarm for all that time"
+        if window.until - window.begin > _LONGEST_WINDOW and not window.is_over(start_of(view.today)):
+            days = _LONGEST_WINDOW.days
+            message = f"{_named(index)} is longer than {days} days: its paths raise no alarm for all that time"
             hint = "announce the days on which somebody works; suspend or close a facility that is out of service"
             path = ("windows", index, "until")
-            yield view.problem(
-                _OWNER_maintenance, path, "maintenance-too-long", message, hint, severity=Severity.WARNING
-            )
+            yield view.problem("maintenance", path, "maintenance-too-long", message, hint, severity=Severity.WARNING)
 
 
 def windows_are_removed(view: View) -> Iterator[Problem]:
@@ -400,7 +362,7 @@ def windows_are_removed(view: View) -> Iterator[Problem]:
         if window.begin < window.until and window.is_over(start_of(view.today)):
             message = f"{_named(index)} was over at {local_time(window.until)}"
             path, hint = ("windows", index, "until"), "remove the entry; Git remembers it"
-            yield view.problem(_OWNER_maintenance, path, "maintenance-over", message, hint, severity=Severity.WARNING)
+            yield view.problem("maintenance", path, "maintenance-over", message, hint, severity=Severity.WARNING)
 
 
 def windows_do_not_overlap(view: View) -> Iterator[Problem]:
@@ -410,9 +372,7 @@ def windows_do_not_overlap(view: View) -> Iterator[Problem]:
             message = f"{_named(second)} overlaps with number {first + 1} over {shared}"
             hint = "make one window of the two, or correct their moments"
             path = ("windows", second, "from")
-            yield view.problem(
-                _OWNER_maintenance, path, "maintenance-overlaps", message, hint, severity=Severity.WARNING
-            )
+            yield view.problem("maintenance", path, "maintenance-overlaps", message, hint, severity=Severity.WARNING)
 
 
 def _shared(one: MaintenanceWindow, other: MaintenanceWindow) -> str:
@@ -425,11 +385,22 @@ def _named(index: int) -> str:
     return f"window number {index + 1}"
 
 
-RULES_MAINTENANCE: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    provinces_are_known,
+    facilities_have_a_province_today,
+    bodies_are_there_today,
+    designated_carriers_exist,
+    designations_are_periods,
+    carriers_are_designated,
+    instructions_are_distinct,
+    instructions_refer_to_known_things,
     windows_have_an_end,
     windows_are_about_something,
     windows_name_what_is_there,
     windows_are_short,
     windows_are_removed,
     windows_do_not_overlap,
+    intents_have_their_own_ids,
+    intents_name_what_is_there,
+    intents_ask_for_what_may_be_there,
 )

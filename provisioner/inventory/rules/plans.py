@@ -1,7 +1,4 @@
-"""Rules on the way to a connection: survey, agreed plan with three sign-offs, what an agreed plan needs, dates.
-
-Rules on what holds a plan back: freeze windows, protected objects, ids that became others.
-"""
+"""Rules on plans: freezes, protected objects, renamed ids, surveys and sign-offs."""
 
 from __future__ import annotations
 
@@ -14,12 +11,18 @@ from provisioner.base.text import counted
 from provisioner.inventory.model import ConnectionPlan, Facility, GatewaySystem, Move, Operating, Party, SignOff
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.renamed_ids import old_names
-from provisioner.inventory.rules.lock import ALLOCATION_MISSING
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING, RUN_ALLOCATE
 from provisioner.inventory.rules.sites import SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import Worth, missing_parties
 
-_RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
+Fault = tuple[str, str, str]
+"""A key of the entry, what is wrong, what to do."""
+
+_GONE: Fault = ("to", "does not exist", "write the id that it has now, or remove the entry")
+_STILL: Fault = ("from", "is still there", "rename it, or remove the entry")
+_UNREAD: Fault = ("from", "has a file still, which cannot be read", "correct that file, rename it, or remove the entry")
+_NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 
 def windows_have_an_end(view: View) -> Iterator[Problem]:
@@ -29,16 +32,6 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
             message = f"the freeze ends at {window.until:%Y-%m-%dT%H:%M}, which is not after its beginning"
             path = ("policy", "freeze", index, "until")
             yield view.problem("inventory", path, "freeze-in-disorder", message, "correct one of the two moments")
-
-
-# --- protected objects ----------------------------------------------------------------------------
-
-
-def _protected(view: View) -> dict[str, bool]:
-    """What could be protected, and whether it is."""
-    protected = {f"facility/{name}": facility.protected for name, facility in view.outlines.items()}
-    protected |= {f"relay/{name}": relay.protected for name, (_, relay) in view.inventory.relays.items()}
-    return protected | {f"centre/{name}": centre.protected for name, centre in view.inventory.centres.items()}
 
 
 def protected_objects_stay(view: View) -> Iterator[Problem]:
@@ -60,6 +53,13 @@ def protected_objects_stay(view: View) -> Iterator[Problem]:
         yield view.problem("allocations", ("protected", index), "protected-removed", message, hint, concerns=named)
 
 
+def _protected(view: View) -> dict[str, bool]:
+    """What could be protected, and whether it is."""
+    protected = {f"facility/{name}": facility.protected for name, facility in view.outlines.items()}
+    protected |= {f"relay/{name}": relay.protected for name, (_, relay) in view.inventory.relays.items()}
+    return protected | {f"centre/{name}": centre.protected for name, centre in view.inventory.centres.items()}
+
+
 def protections_are_recorded(view: View) -> Iterator[Problem]:
     """The lock knows what is protected: a block that is deleted cannot say it."""
     marks = set(view.inventory.allocations.protected)
@@ -71,10 +71,7 @@ def protections_are_recorded(view: View) -> Iterator[Problem]:
         if not is_protected:
             message = f"{label} is not protected any more, and the lock says that it is"
         concerns = (label.partition(" ")[2],) if name.startswith("facility/") else ()
-        yield view.problem("allocations", (), ALLOCATION_MISSING, message, _RUN_ALLOCATE, concerns=concerns)
-
-
-# --- ids that became others -----------------------------------------------------------------------
+        yield view.problem("allocations", (), ALLOCATION_MISSING, message, RUN_ALLOCATE, concerns=concerns)
 
 
 def _parts(prefix: str) -> list[str]:
@@ -102,14 +99,6 @@ def moves_are_sound(view: View) -> Iterator[Problem]:
 
 def _facilities(move: Move) -> tuple[str, ...]:
     return tuple(sorted({_parts(move.old)[1], _parts(move.new)[1]}))
-
-
-Fault = tuple[str, str, str]
-"""A key of the entry, what is wrong, what to do."""
-
-_GONE: Fault = ("to", "does not exist", "write the id that it has now, or remove the entry")
-_STILL: Fault = ("from", "is still there", "rename it, or remove the entry")
-_UNREAD: Fault = ("from", "has a file still, which cannot be read", "correct that file, rename it, or remove the entry")
 
 
 def _shape(move: Move) -> Fault | None:
@@ -184,19 +173,6 @@ def _more_paths(moves: tuple[Move, ...], facility: Outline) -> int:
     own = f"{facility.province}/{facility.id}"
     whole = len(old_names(moves, own)) * facility.paths
     return whole + sum(2 for move in moves if move.new.startswith(f"{own}/"))
-
-
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    windows_have_an_end,
-    protected_objects_stay,
-    protections_are_recorded,
-    moves_are_sound,
-    moves_end,
-    relays_hold_both_names,
-)
-
-
-_NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 
 def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
@@ -425,7 +401,7 @@ def pushing_sites_are_not_asked(site: SiteView) -> Iterator[Problem]:
         yield site.problem(path, "publish-not-asked", message, hint, severity=Severity.WARNING)
 
 
-RULES_PLANS: tuple[SiteRule, ...] = (
+SITE_RULES: tuple[SiteRule, ...] = (
     agreed_plans_are_complete,
     gateways_have_an_interface,
     plans_are_signed,
@@ -437,4 +413,12 @@ RULES_PLANS: tuple[SiteRule, ...] = (
     successors_are_over_another_relay,
     pushing_sites_can_push,
     pushing_sites_are_not_asked,
+)
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    windows_have_an_end,
+    protected_objects_stay,
+    protections_are_recorded,
+    moves_are_sound,
+    moves_end,
+    relays_hold_both_names,
 )

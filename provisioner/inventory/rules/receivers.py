@@ -1,7 +1,4 @@
-"""Rules on who reads what: a login is one reader's, and what it is given is there and is its centre's to give.
-
-Rules on receivers: each names what is there, has what its kind needs, and nothing that another kind needs.
-"""
+"""Rules on readers at centres, and on receivers of notices."""
 
 from __future__ import annotations
 
@@ -24,6 +21,12 @@ _NEEDS: Final = {
     ReceiverKind.SMTP: ("server", "port"),
 }
 """The keys that a kind of receiver has, and no other kind."""
+_Given = tuple[Centre, KeyPath, tuple[str, ...]]
+"""A centre, the place in its file, and what may be read by it."""
+_WIDEST: Final = 8
+"""A network of more than sixteen million addresses is nobody's own."""
+_OF_HUB: Final = (8554, 8322, 9997)
+"""As `desired.spec` has them, which stands above this."""
 
 
 class ReceiverFault(NamedTuple):
@@ -147,20 +150,6 @@ def secret_faults_of(receiver: Receiver, has: Iterable[str]) -> Iterator[tuple[s
         yield "its login is half a login", "username: … and password: …"
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (receivers_are_in_order, receivers_have_names_of_their_own)
-
-
-_Given = tuple[Centre, KeyPath, tuple[str, ...]]
-"""A centre, the place in its file, and what may be read by it."""
-
-
-def _given(view: View) -> Iterator[_Given]:
-    for centre in view.inventory.centres.values():
-        yield centre, ("reads",), centre.reads
-        for index, viewer in enumerate(centre.viewers):
-            yield centre, ("viewers", index, "reads"), viewer.reads
-
-
 def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
     """A viewer is one user of MediaMTX on every relay that it reads from, whichever centre it reads at."""
     first: dict[str, tuple[str, KeyPath]] = {}
@@ -193,6 +182,13 @@ def prefixes_are_of_what_is_there(view: View) -> Iterator[Problem]:
             if is_read(prefix, others):
                 message, hint = f"{prefix} may be read by another line already", "leave one of the two out"
                 yield view.problem(owner, place, "read-prefix-twice", message, hint, severity=Severity.WARNING)
+
+
+def _given(view: View) -> Iterator[_Given]:
+    for centre in view.inventory.centres.values():
+        yield centre, ("reads",), centre.reads
+        for index, viewer in enumerate(centre.viewers):
+            yield centre, ("viewers", index, "reads"), viewer.reads
 
 
 @cache
@@ -279,16 +275,13 @@ def hubs_can_serve(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("ssh", "port"), "ssh-port-taken", message, hint)
 
 
-_WIDEST: Final = 8
-"""A network of more than sixteen million addresses is nobody's own."""
-_OF_HUB: Final = (8554, 8322, 9997)
-"""As `desired.spec` has them, which stands above this."""
-
-RULES_VIEWERS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     viewers_have_their_own_ids,
     prefixes_are_of_what_is_there,
     viewers_read_what_their_centre_reads,
     facilities_are_read_by_a_centre,
     viewers_come_from_somewhere,
     hubs_can_serve,
+    receivers_are_in_order,
+    receivers_have_names_of_their_own,
 )

@@ -1,15 +1,11 @@
-"""Rules inside one facility: its devices' names, addresses, channels and RTSP paths.
+"""Rules on one facility's devices, and on sites that push.
 
-A country has ten thousand facilities, nearly all in order: a rule first asks, by the cheapest question that
-there is, whether it has anything to say.
+The result of a rule on one facility's file is kept between runs under the file's bytes, so the rule sees nothing but
+that file (`SiteView`). The day is the exception: a rule may ask whether a day is to come or has passed, and the answer
+holds for a known span of days, as does the result.
 
-What a rule on one facility's file sees: that file, and the day only through questions.
-
-What such a rule finds is kept between runs under the file's bytes, so it must not see anything else. The
-day is the exception that keeps the rule: whoever asks whether a day is to come or has passed gets an
-answer that holds for a known span of days, and so does what the rule found.
-
-Rules on sites that push: their carrier lets them, their relay can be found by them, and they come from there.
+A country has ten thousand facilities, nearly all in order: a rule first asks the cheapest question that shows whether
+it has a problem to report.
 """
 
 from __future__ import annotations
@@ -340,20 +336,6 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
                 yield site.problem(path, "rtsp-path-missing", message, hint)
 
 
-RULES: tuple[SiteRule, ...] = (
-    device_ids_are_unique,
-    recorders_exist,
-    channels_are_unique,
-    channels_exist,
-    recorders_bear_the_load,
-    uplinks_bear_the_load,
-    devices_stand_in_the_lan,
-    device_addresses_are_unique,
-    asked_ports_are_their_own,
-    streams_have_paths,
-)
-
-
 def carriers_let_sites_push(view: View) -> Iterator[Problem]:
     """A port of relays is opened to the internet where a carrier's file says so, and by no facility's."""
     for owner, key, facility, plan in view.plans():
@@ -392,7 +374,19 @@ def sites_push_from_where_they_may(view: View) -> Iterator[Problem]:
                     yield view.problem(owner, path, "public-address-outside", message, hint)
 
 
-RULES_PUBLISHERS: tuple[Callable[[View], Iterator[Problem]], ...] = (
+SITE_RULES: tuple[SiteRule, ...] = (
+    device_ids_are_unique,
+    recorders_exist,
+    channels_are_unique,
+    channels_exist,
+    recorders_bear_the_load,
+    uplinks_bear_the_load,
+    devices_stand_in_the_lan,
+    device_addresses_are_unique,
+    asked_ports_are_their_own,
+    streams_have_paths,
+)
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     carriers_let_sites_push,
     relays_are_found_by_sites_that_push,
     sites_push_from_where_they_may,

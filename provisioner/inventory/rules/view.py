@@ -1,8 +1,7 @@
-"""What a rule across files sees: the inventory in outline, where its objects stand, the day, what is not known.
+"""The view of rules across files, and problems without their consequences.
 
-Problems that follow from another one: who corrects that one is rid of them, so they are not listed beside it.
-
-Only an error hides others, so that no inventory becomes valid by it; what is still wrong afterwards is said then.
+A problem that follows from another one is not listed beside it. Only an error hides others, so that no inventory
+becomes valid by it; problems that remain after the correction are reported then.
 """
 
 from __future__ import annotations
@@ -42,26 +41,6 @@ ANYWHERE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("designations", "carrier-unknown"): frozenset({"carrier-not-designated"}),
 }
 """What an error of such an object hides in other files: they name what it should have said."""
-
-
-def without_consequences(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Problems without those that only follow from another of them."""
-    listed = tuple(problems)
-    errors = [problem for problem in listed if problem.severity is Severity.ERROR]
-    codes: dict[str, set[str]] = {}
-    for problem in errors:
-        # An object whose file is called otherwise has no place: what is said of it stands nowhere.
-        for file in {problem.file, ""} if problem.code.endswith("-file-misplaced") else {problem.file}:
-            codes.setdefault(file, set()).add(problem.code)
-    everywhere = _hidden(ANYWHERE, {(problem.object.partition("/")[0], problem.code) for problem in errors})
-    hidden = {file: _hidden(IN_ONE_FILE, roots) for file, roots in codes.items()}
-    return tuple(p for p in listed if p.code not in everywhere and p.code not in hidden.get(p.file, ()))
-
-
-def _hidden(table: Mapping[_Root, frozenset[str]], roots: Collection[_Root]) -> frozenset[str]:
-    return frozenset().union(*(table[root] for root in roots if root in table))
-
-
 OwnerPath = tuple[str, KeyPath]
 """An owner and a path in its file."""
 
@@ -181,3 +160,21 @@ class View:
         kind, _, name = owner.partition("/")
         listing = self.inventory.carriers if kind == "carrier" else self.inventory.centres
         return name in listing or owner in self.broken
+
+
+def without_consequences(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems without those that only follow from another of them."""
+    listed = tuple(problems)
+    errors = [problem for problem in listed if problem.severity is Severity.ERROR]
+    codes: dict[str, set[str]] = {}
+    for problem in errors:
+        # An object whose file is called otherwise has no place: what is said of it stands nowhere.
+        for file in {problem.file, ""} if problem.code.endswith("-file-misplaced") else {problem.file}:
+            codes.setdefault(file, set()).add(problem.code)
+    everywhere = _hidden(ANYWHERE, {(problem.object.partition("/")[0], problem.code) for problem in errors})
+    hidden = {file: _hidden(IN_ONE_FILE, roots) for file, roots in codes.items()}
+    return tuple(p for p in listed if p.code not in everywhere and p.code not in hidden.get(p.file, ()))
+
+
+def _hidden(table: Mapping[_Root, frozenset[str]], roots: Collection[_Root]) -> frozenset[str]:
+    return frozenset().union(*(table[root] for root in roots if root in table))
