@@ -1,8 +1,7 @@
-"""Findings in a spreadsheet, each with its cell. No finding holds a person's data or what may be a password.
+"""A sheet as cells, its findings, and bounds of reading.
 
-A sheet as cells in rows and columns, whatever file it came from.
-
-How much is read of a file: more than any province has, less than what would hold a machine up.
+The bounds are more than any province has, and less than what would hold a machine up. No finding holds a person's data
+or what may be a password.
 """
 
 from __future__ import annotations
@@ -12,6 +11,31 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 from openpyxl.utils import get_column_letter
+
+_EXACT = 2**53
+MAX_FILE_BYTES = 20 * 1024 * 1024
+MAX_UNPACKED_BYTES = 48 * 1024 * 1024
+"""Of all XML parts of a workbook together: a zip of a few kilobytes can unpack to gigabytes."""
+MAX_PART_BYTES = 24 * 1024 * 1024
+"""Of one sheet, or of the texts that sheets share."""
+MAX_OTHER_BYTES = 2 * 1024 * 1024
+"""Of any other part: a list of a million names takes longer to read than a sheet of the same size."""
+MAX_ELEMENTS = 1_500_000
+"""XML elements of a file's sheets; a filled cell has three."""
+MAX_RARE_ELEMENTS = 100_000
+"""Elements that are neither rows nor cells: rules, links, merged ranges, coloured letters."""
+MAX_PARTS = 2_000
+MAX_SHEETS = 40
+MAX_ROWS = 10_000
+"""Of one sheet. The whole country had some 15,000 cameras in 2021; a province has a few hundred."""
+MAX_COLUMNS = 200
+MAX_CELLS = 200_000
+"""Of one file, empty ones not counted."""
+MAX_MERGED = 20_000
+MAX_TEXT = 2_000
+"""Characters of one cell; whatever is longer is no value of an inventory."""
+HEADER_ROWS = 20
+"""How far down the header of a sheet's first table is looked for."""
 
 
 class CellState(Enum):
@@ -55,9 +79,6 @@ class Cell:
         return "" if self.value is None else str(self.value)
 
 
-_EXACT = 2**53
-
-
 @dataclass(frozen=True, slots=True)
 class MergedRange:
     """A range of cells that show the value of the first one; 1-based, both ends are in it."""
@@ -97,36 +118,6 @@ class Grid:
         return self.rows.get(row, {}).get(column) or Cell(row, column)
 
 
-def letter(column: int) -> str:
-    """A column's letters as Excel shows them: 1 is A."""
-    return get_column_letter(column) if column else ""
-
-
-MAX_FILE_BYTES = 20 * 1024 * 1024
-MAX_UNPACKED_BYTES = 48 * 1024 * 1024
-"""Of all XML parts of a workbook together: a zip of a few kilobytes can unpack to gigabytes."""
-MAX_PART_BYTES = 24 * 1024 * 1024
-"""Of one sheet, or of the texts that sheets share."""
-MAX_OTHER_BYTES = 2 * 1024 * 1024
-"""Of any other part: a list of a million names takes longer to read than a sheet of the same size."""
-MAX_ELEMENTS = 1_500_000
-"""XML elements of a file's sheets; a filled cell has three."""
-MAX_RARE_ELEMENTS = 100_000
-"""Elements that are neither rows nor cells: rules, links, merged ranges, coloured letters."""
-MAX_PARTS = 2_000
-MAX_SHEETS = 40
-MAX_ROWS = 10_000
-"""Of one sheet. The whole country had some 15,000 cameras in 2021; a province has a few hundred."""
-MAX_COLUMNS = 200
-MAX_CELLS = 200_000
-"""Of one file, empty ones not counted."""
-MAX_MERGED = 20_000
-MAX_TEXT = 2_000
-"""Characters of one cell; whatever is longer is no value of an inventory."""
-HEADER_ROWS = 20
-"""How far down the header of a sheet's first table is looked for."""
-
-
 class FindingLevel(StrEnum):
     """How much a finding matters: an error keeps its row out, a warning and a note do not."""
 
@@ -148,25 +139,6 @@ class Remark:
     code: str
     level: FindingLevel = FindingLevel.ERROR
     fills: tuple[tuple[str, str], ...] = ()
-
-
-def error(code: str, /, **fills: object) -> Remark:
-    """A remark that keeps its row out."""
-    return Remark(code, FindingLevel.ERROR, _texts(fills))
-
-
-def warning(code: str, /, **fills: object) -> Remark:
-    """A remark that somebody should look at."""
-    return Remark(code, FindingLevel.WARNING, _texts(fills))
-
-
-def note(code: str, /, **fills: object) -> Remark:
-    """A remark that says what was done."""
-    return Remark(code, FindingLevel.NOTE, _texts(fills))
-
-
-def _texts(fills: dict[str, object]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, str(value)) for name, value in fills.items())
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -230,6 +202,30 @@ class FileRefusedError(ValueError):
         self.remark = remark
         self.number = number
         self.sheet = sheet
+
+
+def letter(column: int) -> str:
+    """A column's letters as Excel shows them: 1 is A."""
+    return get_column_letter(column) if column else ""
+
+
+def error(code: str, /, **fills: object) -> Remark:
+    """A remark that keeps its row out."""
+    return Remark(code, FindingLevel.ERROR, _texts(fills))
+
+
+def warning(code: str, /, **fills: object) -> Remark:
+    """A remark that somebody should look at."""
+    return Remark(code, FindingLevel.WARNING, _texts(fills))
+
+
+def note(code: str, /, **fills: object) -> Remark:
+    """A remark that says what was done."""
+    return Remark(code, FindingLevel.NOTE, _texts(fills))
+
+
+def _texts(fills: dict[str, object]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(value)) for name, value in fills.items())
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -1,8 +1,8 @@
-"""The workbook that provinces fill in: four sheets with their lists, an example that is not read, and a guide. Pure.
+"""The workbook that provinces fill in, and the writing of proposals.
 
-What a template is filled with: the inventory of a province as rows. Reading them back changes nothing. Pure.
-
-The writer of a proposal. Every file is replaced whole; an error says what was written before it.
+The workbook has four sheets with their lists, an example that is not read, and a guide. It may be filled with a
+province's inventory; reading that back changes nothing. A proposal replaces every file whole; an error says what was
+written before it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from provisioner.importing.contacts.store import (
     valid_contacts,
     write_contacts,
 )
-from provisioner.importing.forms import choices as words
+from provisioner.importing.forms import choices
 from provisioner.importing.forms.choices import Choice, DeviceKind
 from provisioner.importing.forms.columns import (
     EXAMPLE_MARK,
@@ -54,6 +54,22 @@ TemplateRow = Mapping[str, str]
 """A row: texts by the keys of their columns."""
 
 _GROUP = 3
+_KEY_ROW, _HEADER_ROW, _EXAMPLE_ROW = 3, 4, 5
+_FIRST_ROW = 6
+_LAST_LISTED_ROW = 2_000
+_LIST_SHEET = "Danh mục"
+_GUIDE_SHEET = "Hướng dẫn"
+_NARROW, _WIDE = 13, 34
+_TEXTS = frozenset(
+    {
+        *("name", "facility_name", "street", "full_name", "title", "email"),
+        *("location", "obstacles", "advice", "block_next"),
+    }
+)
+_HEADER_HEIGHT = 48
+_LINE_HEIGHT = 15
+_MOST_ON_A_PAGE = 20
+_REQUIRED = " *"
 
 
 @dataclass(frozen=True)
@@ -96,6 +112,80 @@ class TemplateContent:
         return named | own | where | capacity
 
 
+@dataclass(frozen=True)
+class FacilityFiles:
+    """The facility files of an inventory."""
+
+    root: Path
+    inventory: Inventory
+
+    def path(self, province: str, facility: str) -> Path:
+        """A facility's file."""
+        return self.root / "facilities" / province / f"{facility}.yml"
+
+    def read(self, facility: str) -> bytes:
+        """What a known facility's file says.
+
+        Raises:
+            InventoryError: it cannot be read.
+        """
+        path = self.path(self.inventory.facilities[facility].province, facility)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise InventoryError(f"{path} cannot be read: {error.strerror}", hint="correct its permissions") from error
+
+
+@dataclass(frozen=True)
+class ContactFiles:
+    """The folder of contacts as an import opens it.
+
+    Attributes:
+        folder: where they are; made when the first contact is written.
+        passwords: what opens them.
+        state: the inventory's state folder, with the access log.
+        purpose: what for, for that log.
+        requester: on whose behalf; the user of this machine otherwise.
+    """
+
+    folder: Path
+    passwords: VaultPasswords
+    state: Path
+    purpose: str
+    requester: str | None
+
+    def open(
+        self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
+    ) -> dict[str, tuple[Contact, ...]]:
+        """The contacts of provinces; the access is recorded before anything is shown.
+
+        Args:
+            provinces: their slugs.
+            now: when, in Vietnam's time.
+            to_write: whether each province has to have a password of its own.
+            action: what the access log calls it.
+
+        Raises:
+            SecretsError: one cannot be opened.
+            InventoryError: one cannot be understood.
+            PolicyError: the access cannot be recorded.
+        """
+        contacts: dict[str, tuple[Contact, ...]] = {}
+        for province in sorted(provinces):
+            if to_write:
+                own_password(self.passwords, province)
+            loaded = valid_contacts(self.folder, self.passwords, [province]) if self.folder.is_dir() else None
+            file = loaded.files.get(province) if loaded else None
+            contacts[province] = file.contacts if file else ()
+        requester = self.requester or system_user()
+        records = sum(map(len, contacts.values()))
+        record(self.state, AccessRecord(now, action, self.purpose, requester, provinces, records))
+        return contacts
+
+
+# --- the workbook ----------------------------------------------------------------------------------
+
+
 def _survey(facility: Facility) -> dict[str, object]:
     survey, blocked = facility.survey, facility.blocked
     if survey is None:
@@ -104,7 +194,7 @@ def _survey(facility: Facility) -> dict[str, object]:
         "facility_id": facility.id,
         "facility_name": facility.name,
         "surveyed_on": survey.surveyed_on,
-        "by": "; ".join(words.PARTIES.label(party) for party in survey.by),
+        "by": "; ".join(choices.PARTIES.label(party) for party in survey.by),
         "uplink_kind": survey.uplink.kind,
         "uplink_provider": survey.uplink.provider,
         "upload_mbps": survey.uplink.upload_mbps,
@@ -112,7 +202,7 @@ def _survey(facility: Facility) -> dict[str, object]:
         "router": survey.uplink.router,
         "lan": facility.gateway.lan if facility.gateway else None,
         **survey.cameras.model_dump(),
-        "gaps": "; ".join(words.ZONES.label(zone) for zone in survey.gaps),
+        "gaps": "; ".join(choices.ZONES.label(zone) for zone in survey.gaps),
         **{key: getattr(survey, key) for key in ("rtsp", "logins", "verdict", "obstacles", "advice")},
     }
     if blocked:
@@ -162,7 +252,7 @@ def _texts(kind: FormKind, row: Mapping[str, object]) -> TemplateRow:
     return {key: _text(columns[key].choice, value) for key, value in row.items() if value not in (None, "")}
 
 
-def _text(choice: words.Choice | None, value: object) -> str:
+def _text(choice: Choice | None, value: object) -> str:
     if choice is not None and isinstance(value, str) and value in choice.words:
         return choice.label(value)
     if isinstance(value, date):
@@ -174,24 +264,6 @@ def decimal_text(value: float) -> str:
     """A number with a comma; three digits behind it would be read as grouped thousands, so there are four."""
     whole, _, rest = f"{value:f}".rstrip("0").rstrip(".").partition(".")
     return f"{whole},{rest}{'0' if len(rest) == _GROUP else ''}" if rest else whole
-
-
-_KEY_ROW, _HEADER_ROW, _EXAMPLE_ROW = 3, 4, 5
-_FIRST_ROW = 6
-_LAST_LISTED_ROW = 2_000
-_LIST_SHEET = "Danh mục"
-_GUIDE_SHEET = "Hướng dẫn"
-_NARROW, _WIDE = 13, 34
-_TEXTS = frozenset(
-    {
-        *("name", "facility_name", "street", "full_name", "title", "email"),
-        *("location", "obstacles", "advice", "block_next"),
-    }
-)
-_HEADER_HEIGHT = 48
-_LINE_HEIGHT = 15
-_MOST_ON_A_PAGE = 20
-_REQUIRED = " *"
 
 
 def filled_template(scheme: str, content: TemplateContent | None = None) -> bytes:
@@ -307,75 +379,7 @@ def _labels(choice: Choice | None) -> str:
     return "; ".join(choice.labels) if choice else ""
 
 
-@dataclass(frozen=True)
-class FacilityFiles:
-    """The facility files of an inventory."""
-
-    root: Path
-    inventory: Inventory
-
-    def path(self, province: str, facility: str) -> Path:
-        """A facility's file."""
-        return self.root / "facilities" / province / f"{facility}.yml"
-
-    def read(self, facility: str) -> bytes:
-        """What a known facility's file says.
-
-        Raises:
-            InventoryError: it cannot be read.
-        """
-        path = self.path(self.inventory.facilities[facility].province, facility)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise InventoryError(f"{path} cannot be read: {error.strerror}", hint="correct its permissions") from error
-
-
-@dataclass(frozen=True)
-class ContactFiles:
-    """The folder of contacts as an import opens it.
-
-    Attributes:
-        folder: where they are; made when the first contact is written.
-        passwords: what opens them.
-        state: the inventory's state folder, with the access log.
-        purpose: what for, for that log.
-        requester: on whose behalf; the user of this machine otherwise.
-    """
-
-    folder: Path
-    passwords: VaultPasswords
-    state: Path
-    purpose: str
-    requester: str | None
-
-    def open(
-        self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
-    ) -> dict[str, tuple[Contact, ...]]:
-        """The contacts of provinces; the access is recorded before anything is shown.
-
-        Args:
-            provinces: their slugs.
-            now: when, in Vietnam's time.
-            to_write: whether each province has to have a password of its own.
-            action: what the access log calls it.
-
-        Raises:
-            SecretsError: one cannot be opened.
-            InventoryError: one cannot be understood.
-            PolicyError: the access cannot be recorded.
-        """
-        contacts: dict[str, tuple[Contact, ...]] = {}
-        for province in sorted(provinces):
-            if to_write:
-                own_password(self.passwords, province)
-            loaded = valid_contacts(self.folder, self.passwords, [province]) if self.folder.is_dir() else None
-            file = loaded.files.get(province) if loaded else None
-            contacts[province] = file.contacts if file else ()
-        requester = self.requester or system_user()
-        records = sum(map(len, contacts.values()))
-        record(self.state, AccessRecord(now, action, self.purpose, requester, provinces, records))
-        return contacts
+# --- the proposal ----------------------------------------------------------------------------------
 
 
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:

@@ -19,7 +19,7 @@ from provisioner.base.vietnamese import fold
 from provisioner.importing.contacts import fields
 from provisioner.importing.contacts.erasure import find, search_term
 from provisioner.importing.contacts.fields import (
-    CATALOGUE,
+    FIELD_SENTENCES,
     FieldReading,
     read_email,
     read_line,
@@ -75,7 +75,9 @@ def test_nothing_of_a_cell_is_shown_by_what_a_reader_gives(before: str, after: s
         for reading in (read(f"{before}Kanarí{after}"), read(f"300777001{after}"), read(f"kanari@example.com{after}")):
             assert not re.search("kanar|300777001", repr(reading), re.IGNORECASE)
             for problem in reading.problems:
-                assert all(problem.wording(language) is CATALOGUE[language][problem.code] for language in Language)
+                assert all(
+                    problem.wording(language) is FIELD_SENTENCES[language][problem.code] for language in Language
+                )
 
 
 def _grouped(digits: str, separator: str) -> str:
@@ -186,14 +188,14 @@ def test_a_contact_shows_nothing_of_a_person_whatever_is_done_with_it(person: Co
 
 
 def test_the_catalogue_says_the_same_things_in_both_languages() -> None:
-    assert set(CATALOGUE[Language.EN]) == set(CATALOGUE[Language.VI])
+    assert set(FIELD_SENTENCES[Language.EN]) == set(FIELD_SENTENCES[Language.VI])
     for language in Language:
-        for code, wording in CATALOGUE[language].items():
+        for code, wording in FIELD_SENTENCES[language].items():
             assert wording.message, code
             assert wording.hint, code
 
 
 def test_every_code_of_a_reader_is_in_the_catalogue() -> None:
     source = Path(fields.__file__).read_text(encoding="utf-8")
-    unused = {code for code in CATALOGUE[Language.EN] if source.count(f'"{code}"') == len(CATALOGUE)}
+    unused = {code for code in FIELD_SENTENCES[Language.EN] if source.count(f'"{code}"') == len(FIELD_SENTENCES)}
     assert unused == {"phone-form", "email-form", "text-form"}  # those are reported by `check`

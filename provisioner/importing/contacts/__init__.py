@@ -1,1 +1,1 @@
-"""Personal data, encrypted, for `contacts` and the import alone. Imports `inventory`."""
+"""Personal data, encrypted, for `cli.contacts` and imports. Imports `inventory`."""

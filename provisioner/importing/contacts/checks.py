@@ -1,6 +1,6 @@
-"""The rules of contacts: pure, all problems at once, and none of them shows a person's data.
+"""Rules of contacts, and the consolidated list for the ministry. Pure.
 
-The consolidated list for the ministry, in Vietnamese, as a spreadsheet. Pure: values in, bytes out.
+All problems are found at once; none of them shows a person's data. The list is a spreadsheet in Vietnamese.
 """
 
 from __future__ import annotations
@@ -44,6 +44,16 @@ _COLUMNS = (
 )
 _LAST = get_column_letter(len(_COLUMNS))
 _HEADING = CellStyle(bold=True, border=False)
+_READERS: dict[str, Callable[[object], FieldReading]] = {
+    "full_name": read_name,
+    "title": read_line,
+    "phone": read_phone,
+    "email": read_email,
+    "note": read_line,
+    "source": read_line,
+}
+_FORMS = {"phone": "phone-form", "email": "email-form"}
+_WORDS = {"full_name": "full name", "title": "title", "phone": "phone", "email": "e-mail"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,34 @@ class ListRequest:
     as_of: datetime
     requester: str
     purpose: str
+
+
+@dataclass(frozen=True)
+class ContactsView:
+    """What the rules judge.
+
+    Attributes:
+        files: contacts by province.
+        facilities: every facility of the inventory, by id.
+        provinces: the provinces to be judged.
+        places: where contacts stand.
+        broken: provinces whose contacts could not be understood: nothing is known about them.
+        today: the day in Vietnam.
+        folder: the folder of contacts.
+        unread: facilities whose files could not be understood: a contact of one is not of nobody.
+    """
+
+    files: Mapping[str, ContactsFile]
+    facilities: Mapping[str, Facility]
+    provinces: frozenset[str]
+    places: Places
+    broken: frozenset[str]
+    today: date
+    folder: Path
+    unread: Collection[str] = frozenset()
+
+
+# --- the list --------------------------------------------------------------------------------------
 
 
 def consolidated_list(
@@ -142,41 +180,7 @@ def _lay_out(sheet: Worksheet, header: int, last: int, mark: str) -> None:
     sheet.oddFooter = footer
 
 
-_READERS: dict[str, Callable[[object], FieldReading]] = {
-    "full_name": read_name,
-    "title": read_line,
-    "phone": read_phone,
-    "email": read_email,
-    "note": read_line,
-    "source": read_line,
-}
-_FORMS = {"phone": "phone-form", "email": "email-form"}
-_WORDS = {"full_name": "full name", "title": "title", "phone": "phone", "email": "e-mail"}
-
-
-@dataclass(frozen=True)
-class ContactsView:
-    """What the rules judge.
-
-    Attributes:
-        files: contacts by province.
-        facilities: every facility of the inventory, by id.
-        provinces: the provinces to be judged.
-        places: where contacts stand.
-        broken: provinces whose contacts could not be understood: nothing is known about them.
-        today: the day in Vietnam.
-        folder: the folder of contacts.
-        unread: facilities whose files could not be understood: a contact of one is not of nobody.
-    """
-
-    files: Mapping[str, ContactsFile]
-    facilities: Mapping[str, Facility]
-    provinces: frozenset[str]
-    places: Places
-    broken: frozenset[str]
-    today: date
-    folder: Path
-    unread: Collection[str] = frozenset()
+# --- the rules -------------------------------------------------------------------------------------
 
 
 def check_contacts(view: ContactsView) -> tuple[Problem, ...]:

@@ -1,6 +1,7 @@
-"""The search for the records of one person, by phone, e-mail or name. Pure.
+"""A person's records: searched, and erased with the old password.
 
-The erasure of a person: the records of today, and the password that opens the records of yesterday.
+A person is searched by phone, e-mail or name. Erasing removes the records of today, and the password that opens the
+records of yesterday.
 """
 
 from __future__ import annotations
@@ -61,6 +62,32 @@ class SearchTerm:
         if self.phone:
             return self.phone.reveal()[-_LAST_DIGITS:] in re.sub(r"[^0-9]", "", text)
         return self.email in text.casefold() if self.email else f"-{self.name}-" in f"-{fold(text)}-"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom an erasure is about: what is known of the person, and at which facilities."""
+
+    terms: tuple[SearchTerm, ...]
+    facilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What an erasure would do, or has done.
+
+    Attributes:
+        contacts: the records of the person.
+        renewals: the passwords that are renewed, one a province.
+        related: how many other records share a phone, an e-mail or a name with the person.
+    """
+
+    contacts: tuple[LocatedContact, ...]
+    renewals: tuple[Renewal, ...]
+    related: int
+
+
+# --- search ----------------------------------------------------------------------------------------
 
 
 def search_term(text: str) -> SearchTerm:
@@ -145,27 +172,7 @@ def _phone_of(contact: Contact) -> Secret | None:
     return read_phone(contact.phone.reveal()).value or contact.phone if contact.phone else None
 
 
-@dataclass(frozen=True)
-class Person:
-    """Whom an erasure is about: what is known of the person, and at which facilities."""
-
-    terms: tuple[SearchTerm, ...]
-    facilities: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Erasure:
-    """What an erasure would do, or has done.
-
-    Attributes:
-        contacts: the records of the person.
-        renewals: the passwords that are renewed, one a province.
-        related: how many other records share a phone, an e-mail or a name with the person.
-    """
-
-    contacts: tuple[LocatedContact, ...]
-    renewals: tuple[Renewal, ...]
-    related: int
+# --- erasure ---------------------------------------------------------------------------------------
 
 
 def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:

@@ -1,12 +1,7 @@
-"""What is said of a field that cannot be read, in English and in Vietnamese. No message holds a value.
+"""Readers of personal fields: e-mail addresses, names, phone numbers. Pure.
 
-What the reader of a field returns: a value, problems, or both. Neither shows a person's data by accident.
-
-The reader of e-mail addresses as provinces write them. Nothing is asked of the network.
-
-The readers of names, titles and notes.
-
-The reader of phone numbers as provinces write them.
+A reading is a value, problems, or both; neither shows a person's data by accident, and no message holds a value.
+Fields are read as provinces write them; nothing is asked of the network.
 
 The library for phone numbers is lenient: it drops letters without a word, takes `9.04E+08` for a number,
 and joins what it should not. So the form is judged here before a number is made of it.
@@ -28,6 +23,43 @@ from provisioner.base.errors import Severity
 from provisioner.base.language import Language
 from provisioner.base.secret import Secret
 from provisioner.base.vietnamese import clean, read_legacy
+
+_LONGEST_EMAIL = 320
+_NAMED = re.compile(r"[^<>@]*<([^<>]+)>")
+MAX_LENGTH = 300
+"""The longest text that a field may have, in characters."""
+
+# What no line of text has: controls, halves of surrogates, private use, and what is no character at all.
+_FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})
+_REGION = "VN"
+_COUNTRY = 84
+_LONGEST_PHONE = 80
+_MOST_DIGITS = 15
+"""E.164's limit, country code included."""
+
+_LEAST_DIGITS = 8
+
+_SCIENTIFIC = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
+_DECIMAL_ZERO = re.compile(r"([0-9]{9,})[.,]0")
+_BETWEEN_NUMBERS = re.compile(r"[/;|&\n\r]|\b(?:và|hoặc|hay|or|and)\b", re.IGNORECASE)
+_GROUPS = re.compile(r"[,\u2010-\u2015-]| {2,}")
+_EXTENSION = re.compile(
+    r"(?:máy\s*lẻ|máy\s*nhánh|số\s*lẻ|số\s*nhánh|nhánh|lẻ|extension|ext|x|#)[\s.:]*[0-9]{1,6}\s*\)?\s*$", re.IGNORECASE
+)
+_LETTER_O = re.compile(r"(?<=[0-9 .+])[oOоО]+|[oOоО]+(?=[0-9])")  # noqa: RUF001 (the Cyrillic one looks the same)
+_FORM = re.compile(r"[0-9+(). \u2010-\u2015,-]+")
+
+_NEW_PREFIXES = (
+    {"120": "70", "121": "79", "122": "77", "126": "76", "128": "78"}  # MobiFone
+    | {"123": "83", "124": "84", "125": "85", "127": "81", "129": "82"}  # VinaPhone
+    | {f"16{last}": f"3{last}" for last in range(2, 10)}  # Viettel
+    | {"186": "56", "188": "58", "199": "59"}  # Vietnamobile, Gmobile
+)
+"""Mobile prefixes of 11-digit numbers and what they became in 2018 (the ministry's numbering plan)."""
+
+_OLD_MOBILE = re.compile(rf"(?:\+?84|0084|0)?({'|'.join(_NEW_PREFIXES)})([0-9]{{7}})")
+_PERSONAL = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+_SERVICES = frozenset({PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
 
 
 class Wording(NamedTuple):
@@ -157,7 +189,7 @@ _VI: dict[str, Wording] = {
     ),
 }
 
-CATALOGUE: dict[Language, dict[str, Wording]] = {Language.EN: _EN, Language.VI: _VI}
+FIELD_SENTENCES: dict[Language, dict[str, Wording]] = {Language.EN: _EN, Language.VI: _VI}
 """Every code in every language."""
 
 
@@ -177,7 +209,7 @@ class FieldProblem:
 
     def wording(self, language: Language = Language.EN) -> Wording:
         """Message and hint in a language."""
-        return CATALOGUE[language][self.code]
+        return FIELD_SENTENCES[language][self.code]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +244,7 @@ def visible(text: str) -> str:
     return "".join(characters).strip()
 
 
-_MOST_CHARACTERS = 320
-_NAMED = re.compile(r"[^<>@]*<([^<>]+)>")
+# --- e-mail addresses ------------------------------------------------------------------------------
 
 
 def read_email(value: object) -> FieldReading:
@@ -232,7 +263,7 @@ def read_email(value: object) -> FieldReading:
     text = _bare(visible(unicodedata.normalize("NFKC", value)))
     if not any(c.isalnum() for c in text):
         return refused("email-empty")
-    wrong = _wrong_form(text)
+    wrong = _email_fault(text)
     if wrong:
         return wrong
     address = _normal(text)
@@ -247,7 +278,7 @@ def _bare(text: str) -> str:
     return text.removeprefix("mailto:").strip(" ;,")
 
 
-def _wrong_form(text: str) -> FieldReading | None:
+def _email_fault(text: str) -> FieldReading | None:
     """The error of a text that is not one address alone, with what may have been meant."""
     if text.count("@") != 1:
         return refused("email-several" if "@" in text else "email-no-at")
@@ -262,7 +293,7 @@ def _wrong_form(text: str) -> FieldReading | None:
 
 
 def _normal(text: str) -> str | None:
-    if len(text) > _MOST_CHARACTERS:
+    if len(text) > _LONGEST_EMAIL:
         return None
     try:
         return validate_email(text, check_deliverability=False).normalized
@@ -275,11 +306,7 @@ def _is_reserved(text: str) -> bool:
     return any(domain == name or domain.endswith(f".{name}") for name in SPECIAL_USE_DOMAIN_NAMES)
 
 
-MAX_LENGTH = 300
-"""The longest text that a field may have, in characters."""
-
-# What no line of text has: controls, halves of surrogates, private use, and what is no character at all.
-_FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})
+# --- lines and names -------------------------------------------------------------------------------
 
 
 def read_line(value: object) -> FieldReading:
@@ -310,35 +337,7 @@ def read_name(value: object) -> FieldReading:
     return reading
 
 
-_REGION = "VN"
-_COUNTRY = 84
-_MOST_CHARACTERS_phones = 80
-_MOST_DIGITS = 15
-"""E.164's limit, country code included."""
-
-_LEAST_DIGITS = 8
-
-_SCIENTIFIC = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
-_DECIMAL_ZERO = re.compile(r"([0-9]{9,})[.,]0")
-_BETWEEN_NUMBERS = re.compile(r"[/;|&\n\r]|\b(?:và|hoặc|hay|or|and)\b", re.IGNORECASE)
-_GROUPS = re.compile(r"[,\u2010-\u2015-]| {2,}")
-_EXTENSION = re.compile(
-    r"(?:máy\s*lẻ|máy\s*nhánh|số\s*lẻ|số\s*nhánh|nhánh|lẻ|extension|ext|x|#)[\s.:]*[0-9]{1,6}\s*\)?\s*$", re.IGNORECASE
-)
-_LETTER_O = re.compile(r"(?<=[0-9 .+])[oOоО]+|[oOоО]+(?=[0-9])")  # noqa: RUF001 (the Cyrillic one looks the same)
-_FORM = re.compile(r"[0-9+(). \u2010-\u2015,-]+")
-
-_NEW_PREFIXES = (
-    {"120": "70", "121": "79", "122": "77", "126": "76", "128": "78"}  # MobiFone
-    | {"123": "83", "124": "84", "125": "85", "127": "81", "129": "82"}  # VinaPhone
-    | {f"16{last}": f"3{last}" for last in range(2, 10)}  # Viettel
-    | {"186": "56", "188": "58", "199": "59"}  # Vietnamobile, Gmobile
-)
-"""Mobile prefixes of 11-digit numbers and what they became in 2018 (the ministry's numbering plan)."""
-
-_OLD_MOBILE = re.compile(rf"(?:\+?84|0084|0)?({'|'.join(_NEW_PREFIXES)})([0-9]{{7}})")
-_PERSONAL = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
-_SERVICES = frozenset({PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
+# --- phone numbers ---------------------------------------------------------------------------------
 
 
 def read_phone(value: object) -> FieldReading:
@@ -355,9 +354,9 @@ def read_phone(value: object) -> FieldReading:
         return refused("phone-not-text")
     if not any(c.isalnum() for c in text):
         return refused("phone-empty")
-    if len(text) > _MOST_CHARACTERS_phones:
+    if len(text) > _LONGEST_PHONE:
         return refused("phone-long")
-    wrong = _wrong_form_phones(text)
+    wrong = _phone_fault(text)
     if wrong:
         return wrong
     number = _valid(text)
@@ -379,7 +378,7 @@ def _as_text(value: object) -> str | None:
     return decimal[1] if decimal else text
 
 
-def _wrong_form_phones(text: str) -> FieldReading | None:
+def _phone_fault(text: str) -> FieldReading | None:
     """The error of a text that is not one number alone; the order is from the most telling one on."""
     if _SCIENTIFIC.fullmatch(text):
         return refused("phone-scientific")

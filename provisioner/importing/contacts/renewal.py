@@ -1,4 +1,7 @@
-"""A new password for a province's contacts, and the end of the old one: what opens old commits is gone.
+"""A new password for a province's contacts, and the old one's end.
+
+Erasing a person is vain if an old commit can be opened: Git still has earlier versions of the file. So the password
+that opens them is destroyed.
 
 The order makes every moment safe. The new password is on the disk before a file needs it; the old one is
 destroyed after the last file that needed it is replaced; each step is flushed before the next begins.
@@ -10,8 +13,6 @@ destroyed after the last file that needed it is replaced; each step is flushed b
 
 After a crash FILE.renewed is there, and it shows which password opens the contacts: `finish` goes on
 from 3, or takes 1 back.
-
-The versions of a file that Git still has. Erasing a person is vain if an old commit can be opened.
 """
 
 from __future__ import annotations
@@ -33,6 +34,26 @@ from provisioner.importing.contacts.store import file_of, pending, provinces_in,
 
 _MOST_BYTES: Final = 1024 * 1024 * 1024
 """Of all commits' trees together; a province's contacts alone take a thousandth of it."""
+_RANDOM_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """A province's contacts and the password that is to change.
+
+    Attributes:
+        province: whose contacts.
+        file: the encrypted file.
+        source: the old password's file; None where the caller keeps the password elsewhere.
+        new_password_file: the file of a password made by the caller; None where one is drawn.
+        earlier: how many versions Git has here; None where that is not known.
+    """
+
+    province: str
+    file: Path
+    source: Path | None
+    new_password_file: Path | None
+    earlier: int | None
 
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
@@ -70,28 +91,6 @@ def _git(checkout: Checkout, *arguments: str) -> bytes | None:
     except UsageError:
         return None
     return done.output if done.code == 0 else None
-
-
-_RANDOM_BYTES = 32
-
-
-@dataclass(frozen=True)
-class Renewal:
-    """A province's contacts and the password that is to change.
-
-    Attributes:
-        province: whose contacts.
-        file: the encrypted file.
-        source: the old password's file; None where the caller keeps the password elsewhere.
-        new_password_file: the file of a password made by the caller; None where one is drawn.
-        earlier: how many versions Git has here; None where that is not known.
-    """
-
-    province: str
-    file: Path
-    source: Path | None
-    new_password_file: Path | None
-    earlier: int | None
 
 
 def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password_file: Path | None) -> Renewal:

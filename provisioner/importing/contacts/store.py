@@ -1,8 +1,6 @@
-"""The files `contacts/<province>.yml`, read and written; what is on a disk is always encrypted.
+"""The files `contacts/<province>.yml`, always encrypted on a disk (docs/contacts.md).
 
-`contacts/<province>.yml` as typed, frozen values (docs/contacts.md).
-
-Which password opens a province's contacts: its own, and no other province's.
+A province's contacts open with its own password, and no other province's.
 """
 
 from __future__ import annotations
@@ -38,18 +36,14 @@ PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
 
 REQUIRED_FIELDS = ("full_name", "title", "phone", "email")
 """What clause 1 of letter 1407/BTTTT-CVT asks for each representative."""
-
-
-def _masked(value: object) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if isinstance(value, str) and value:
-        return Secret(value)
-    raise ValueError("this is no text, or an empty one: put it in quotes (a number in YAML loses its zero or plus)")
-
-
-Personal = Annotated[Secret, PlainValidator(_masked)]
-"""A text about a person: masked in memory."""
+_RENEWED = ".renewed"
+ENVIRONMENT = "PROVISIONER_CONTACTS"
+_MAX_BYTES = 64 * 1024 * 1024
+"""A province's contacts, encrypted: those of a thousand facilities take two MiB."""
+_HEADER = """\
+# Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
+# person here leaves what older commits say: `provisioner contacts erase` removes that as well.
+"""
 
 
 class Role(StrEnum):
@@ -70,6 +64,18 @@ ROLE_LABELS = {
     Role.CARRIER: "Doanh nghiệp viễn thông",
 }
 """The roles as lists for the provinces and the ministry name them."""
+
+
+def _masked(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str) and value:
+        return Secret(value)
+    raise ValueError("this is no text, or an empty one: put it in quotes (a number in YAML loses its zero or plus)")
+
+
+Personal = Annotated[Secret, PlainValidator(_masked)]
+"""A text about a person: masked in memory."""
 
 
 class Contact(Model):
@@ -127,9 +133,6 @@ def revealed(value: Secret | None) -> str:
     return value.reveal() if value else ""
 
 
-_RENEWED = ".renewed"
-
-
 def vault_id(province: str) -> str:
     """The vault id of a province's contacts, e.g. `contacts-bac-giang`."""
     return f"{CONTACTS_ID}-{province}"
@@ -181,15 +184,6 @@ def pending(path: Path) -> Path:
 def _nothing_set(what: str, province: str) -> SecretsError:
     hint = f"add {vault_id(province)}@FILE to ANSIBLE_VAULT_IDENTITY_LIST, FILE its password's file or program"
     return SecretsError(f"{what}: no password is set for the vault id {vault_id(province)}", hint=hint, object=province)
-
-
-ENVIRONMENT = "PROVISIONER_CONTACTS"
-_MAX_BYTES = 64 * 1024 * 1024
-"""A province's contacts, encrypted: those of a thousand facilities take two MiB."""
-_HEADER = """\
-# Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
-# person here leaves what older commits say: `provisioner contacts erase` removes that as well.
-"""
 
 
 @dataclass(frozen=True)

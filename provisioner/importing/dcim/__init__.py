@@ -1,1 +1,1 @@
-"""NetBox and Nautobot. Imports `tables`."""
+"""Imports from NetBox and Nautobot. Imports `tables`."""

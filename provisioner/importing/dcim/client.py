@@ -1,11 +1,8 @@
-"""The door to a NetBox or a Nautobot: its lists, page by page. Whatever it answers is bounded, and of known types.
+"""The door to a NetBox or a Nautobot, read and told.
 
-Pages are asked for by number: the address that an answer names for the next one is not called, so that the token goes
-nowhere but to the server that the mapping names.
-
-All that an import reads of a server, as the files of an import are read.
-
-What a server is told of facilities: custom fields of its sites, where they are other than they should be. Pure.
+Its lists are read page by page, as files of an import are. Answers are bounded, and of known types. Pages are asked for
+by number: the address that an answer names for the next one is not called, so that the token goes nowhere but to the
+server that the mapping names. A server is told custom fields of its sites that differ from the facilities' state.
 """
 
 from __future__ import annotations
@@ -134,29 +131,6 @@ class DcimClient:
         return try_often(attempt, self.patience).value
 
 
-def _id_of(one: Document) -> str:
-    known = one.get("id")
-    name = str(known) if isinstance(known, str) or type(known) is int else ""
-    if not _ID.fullmatch(name):
-        raise FileRefusedError(error("dcim-odd"))
-    return name
-
-
-def read_server(client: DcimClient) -> InputFiles:
-    """Read what the mapping chooses; a list that cannot be read is a finding, and the other one is read."""
-    server = client.server
-    sheets: list[SheetTables] = []
-    for number, (kind, chosen) in enumerate(client.mapping.mappings.items(), start=1):
-        position = CellPosition(server, number, LISTS[client.mapping.kind][kind])
-        try:
-            sheets.append(SheetTables([table_of(position, kind, chosen, client.objects(kind, chosen))]))
-        except FileRefusedError as refused:
-            sheets.append(SheetTables(findings=[Finding(position, refused.remark)]))
-    records, findings = read_records(sheets)
-    tables = tuple(table for sheet in sheets for table in sheet.tables)
-    return InputFiles((server,), tables, tuple(records), tuple(findings))
-
-
 @dataclass(frozen=True, slots=True)
 class ToTell:
     """What a server has to be told.
@@ -172,6 +146,21 @@ class ToTell:
     same: int
     missing: tuple[str, ...]
     doubled: tuple[str, ...]
+
+
+def read_server(client: DcimClient) -> InputFiles:
+    """Read what the mapping chooses; a list that cannot be read is a finding, and the other one is read."""
+    server = client.server
+    sheets: list[SheetTables] = []
+    for number, (kind, chosen) in enumerate(client.mapping.mappings.items(), start=1):
+        position = CellPosition(server, number, LISTS[client.mapping.kind][kind])
+        try:
+            sheets.append(SheetTables([table_of(position, kind, chosen, client.objects(kind, chosen))]))
+        except FileRefusedError as refused:
+            sheets.append(SheetTables(findings=[Finding(position, refused.remark)]))
+    records, findings = read_records(sheets)
+    tables = tuple(table for sheet in sheets for table in sheet.tables)
+    return InputFiles((server,), tables, tuple(records), tuple(findings))
 
 
 def to_tell(objects: Iterable[DcimObject], mapping: StatusMapping, facilities: Iterable[Document]) -> ToTell:
@@ -208,3 +197,11 @@ def _differing(site: DcimObject, mapping: StatusMapping, facility: Document) -> 
     fields = present if isinstance(present, dict) else {}
     wanted = {custom: facility[ours] for custom, ours in mapping.fields.items()}
     return {name: value for name, value in wanted.items() if name not in fields or fields[name] != value}
+
+
+def _id_of(one: Document) -> str:
+    known = one.get("id")
+    name = str(known) if isinstance(known, str) or type(known) is int else ""
+    if not _ID.fullmatch(name):
+        raise FileRefusedError(error("dcim-odd"))
+    return name

@@ -1,6 +1,6 @@
-"""The mapping: which server, and where in its objects the values of our columns stand.
+"""The mapping from a server's objects to rows of our sheets.
 
-From a server's objects to rows: each object is a row, its cells where the mapping says. Pure.
+The mapping says which server, and where in its objects the values of our columns stand. Each object is a row.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ ToldField = Literal[
 ]
 """What may be told of a facility: fields of the `status` document, none of them of a person."""
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+_ADDRESSES: Final = frozenset({"address"})
+_HUGE: Final = 2**53
+_CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class DcimKind(StrEnum):
@@ -141,40 +144,6 @@ class DcimMapping(_MappingPart):
         return {kind: mapping for kind, mapping in listed.items() if mapping is not None}
 
 
-def form_of(kind: FormKind) -> Form:
-    """The columns of a kind of rows."""
-    return _FORMS[kind]
-
-
-def read_mapping(path: Path) -> DcimMapping:
-    """Read a mapping file.
-
-    Raises:
-        UsageError: it cannot be read.
-        InventoryError: it is not in order; every problem has its place.
-    """
-    try:
-        data = read_regular(path, most=_MOST_BYTES)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name the file of the mapping") from None
-    source = SourceFile(str(path), data, PlacesIn)
-    document = parse(data, max_bytes=_MOST_BYTES)
-    if document.faults:
-        fault = document.faults[0]
-        raise InventoryError(f"{path}:{fault.line}:{fault.column}: {fault.message}", hint=fault.hint)
-    try:
-        return validated(DcimMapping, document.value)
-    except ValidationError as error:
-        problems = problems_of(error, ParsedFile(source, _NAME, document.value, DcimMapping))
-        hint = "correct the places listed"
-        raise InventoryError(f"{path} is not in order", problems=tuple(problems), hint=hint) from None
-
-
-_ADDRESSES: Final = frozenset({"address"})
-_HUGE: Final = 2**53
-_CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-
-
 @dataclass(frozen=True)
 class DcimObject:
     """One object of a server.
@@ -202,6 +171,35 @@ class ObjectTable(Table):
         """The field of an object; the object where the mapping has no such column."""
         position = super().at(row, key)
         return replace(position, sheet=self.objects[row - 1]) if 0 < row <= len(self.objects) else position
+
+
+def form_of(kind: FormKind) -> Form:
+    """The columns of a kind of rows."""
+    return _FORMS[kind]
+
+
+def read_mapping(path: Path) -> DcimMapping:
+    """Read a mapping file.
+
+    Raises:
+        UsageError: it cannot be read.
+        InventoryError: it is not in order; every problem has its place.
+    """
+    try:
+        data = read_regular(path, most=_MOST_BYTES)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name the file of the mapping") from None
+    source = SourceFile(str(path), data, PlacesIn)
+    document = parse(data, max_bytes=_MOST_BYTES)
+    if document.faults:
+        fault = document.faults[0]
+        raise InventoryError(f"{path}:{fault.line}:{fault.column}: {fault.message}", hint=fault.hint)
+    try:
+        return validated(DcimMapping, document.value)
+    except ValidationError as error:
+        problems = problems_of(error, ParsedFile(source, _NAME, document.value, DcimMapping))
+        hint = "correct the places listed"
+        raise InventoryError(f"{path} is not in order", problems=tuple(problems), hint=hint) from None
 
 
 def table_of(

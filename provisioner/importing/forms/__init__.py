@@ -1,1 +1,1 @@
-"""The four sheets and what their cells mean. Imports `importing.grid`."""
+"""The four sheets: columns, words, cells. Imports `importing.grid`."""

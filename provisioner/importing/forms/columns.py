@@ -1,12 +1,8 @@
-"""What a column of a sheet is, and the columns that several sheets share.
-
-What a report may show of a cell, and which columns ask for passwords.
+"""Columns of sheets: shared ones, privacy of cells, template texts. Pure.
 
 A sheet's cells hold anything; `provisioner.base.private_text` says what may not be taken over. A report lands
 in logs and in merge requests, so a cell's value is shown only where its form can hold neither a password nor a
 person; row and column find it in any case.
-
-The texts of the template: its version, titles, how to fill it in, and an invented example row for each sheet.
 """
 
 from __future__ import annotations
@@ -30,6 +26,130 @@ _SAFE_ADDRESS = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{0,3}){1,4}(?:/[0-9]{1,2})?")
 _SAFE_DAY = re.compile(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}")
 _SAFE_ID = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,4})?-[0-9]{1,4}", re.IGNORECASE)
 _MOST_SHOWN = 60
+PROVINCE = "Tỉnh|Tỉnh/TP|Tỉnh thành|Tỉnh, TP|Tỉnh, thành phố|Thành phố|Tên tỉnh|Địa phương"
+FACILITY_NAMES = (
+    "Cơ sở|Tên cơ sở cách ly|Cơ sở cách ly|Tên khu cách ly|Khu cách ly|Tên khu cách ly tập trung"
+    "|Khu cách ly tập trung|Tên đơn vị|Đơn vị|Tên cơ sở cách ly tập trung|Cơ sở cách ly tập trung|facility"
+)
+FACILITY_IDS = "Mã CS|Mã khu cách ly|Mã KCL|Mã cơ sở cách ly"
+VERSION = 1
+VERSION_MARK = "provisioner/import/"
+"""What stands before the version in a sheet's hidden row."""
+
+EXAMPLE_MARK = "Ví dụ"
+"""What stands in the first column of the template's example row."""
+GUIDE = (
+    "1. Mỗi dòng một cơ sở, một đầu mối, một lần khảo sát, một camera hoặc một đầu ghi. Không gộp ô, không ẩn dòng.",
+    "2. Mã cơ sở, mã camera, mã đầu ghi để trống nếu là mới: hệ thống cấp mã và báo lại. Mã đã cấp không bao giờ đổi.",
+    "3. Ô để trống nghĩa là không thay đổi điều đã có; xóa nội dung đã có thì báo đơn vị vận hành.",
+    "4. Ngày ghi ngày/tháng/năm, ví dụ 07/05/2021. Số điện thoại ghi đủ số 0 ở đầu, mỗi ô một số.",
+    "5. KHÔNG ghi mật khẩu vào tệp này dưới bất kỳ hình thức nào. Tài khoản thiết bị gửi theo kênh riêng.",
+    "6. Tên, số điện thoại, thư điện tử của người chỉ ghi ở trang Đầu mối; dữ liệu ở trang này được mã hóa khi lưu.",
+    "7. Camera chỉ quan sát khu vực chung (công văn 4403/CV-BCĐ); không lắp trong phòng ở, nhà tắm, nhà vệ sinh.",
+    "8. Đầu ghi ghi thành một dòng ở trang Camera (Loại thiết bị: Đầu ghi); mỗi kênh của nó là một dòng Kênh đầu ghi.",
+    "9. Dòng Ví dụ không được đọc; có thể để nguyên hoặc xóa.",
+    "10. Ghi đủ Quận/Huyện, Xã/Phường và Địa chỉ để không nhầm các cơ sở trùng tên. Chưa chắc chắn thì hỏi lại trước.",
+    "11. Khi hệ thống hỏi về một dòng thì trả lời ở cột Mã cơ sở: ghi mã của cơ sở đã có, hoặc chữ “mới”.",
+)
+
+
+class FormKind(StrEnum):
+    """What a table's rows describe."""
+
+    FACILITIES = "facilities"
+    CONTACTS = "contacts"
+    SURVEYS = "surveys"
+    CAMERAS = "cameras"
+
+
+class ColumnOptions(TypedDict, total=False):
+    """What a shared column may have of its own: attributes of `Column`, by their names."""
+
+    own: bool
+    required: bool
+    stored: bool
+    asked: bool
+    tells: bool
+    advice: str
+
+
+_LEFT_OUT: ColumnOptions = {"stored": False, "asked": False}
+_TELLING: ColumnOptions = {"stored": False, "asked": False, "tells": True}
+TITLES: Mapping[FormKind, str] = {
+    FormKind.FACILITIES: "DANH SÁCH CƠ SỞ CÁCH LY TẬP TRUNG",
+    FormKind.CONTACTS: "ĐẦU MỐI LIÊN HỆ CỦA CÁC CƠ SỞ CÁCH LY",
+    FormKind.SURVEYS: "KẾT QUẢ KHẢO SÁT HIỆN TRẠNG CAMERA",
+    FormKind.CAMERAS: "DANH SÁCH CAMERA VÀ ĐẦU GHI",
+}
+EXAMPLES: Mapping[FormKind, Mapping[str, str]] = {
+    FormKind.FACILITIES: {
+        "province": "Hà Nội",
+        "district": "Quận Ví Dụ",
+        "ward": "Phường Ví Dụ",
+        "name": "Trường THPT Ví Dụ",
+        "kind": "Trường học",
+        "managing_body": "UBND tỉnh",
+        "street": "Số 1, đường Ví Dụ",
+        "people": "200",
+        "rooms": "40",
+        "floors": "3",
+        "operating": "Đang hoạt động",
+        "opened_on": "07/05/2021",
+    },
+    FormKind.CONTACTS: {
+        "facility_name": "Trường THPT Ví Dụ",
+        "full_name": "Nguyễn Văn Ví Dụ",
+        "title": "Hiệu trưởng",
+        "phone": "0300 000 001",
+        "email": "lien-he-01@example.com",
+        "role": "Đại diện cơ sở",
+        "valid_from": "07/05/2021",
+        "source": "Công văn số 01 ngày 07/05/2021",
+    },
+    FormKind.SURVEYS: {
+        "facility_name": "Trường THPT Ví Dụ",
+        "surveyed_on": "08/05/2021",
+        "by": "Sở TT&TT; Doanh nghiệp viễn thông",
+        "uplink_kind": "Cáp quang",
+        "uplink_provider": "VNPT",
+        "upload_mbps": "40",
+        "uplink_address": "Động",
+        "router": "MikroTik hEX",
+        "lan": "192.168.1.0/24",
+        "rtsp": "Đã bật",
+        "logins": "Đã nhận",
+        "present": "6",
+        "fit": "4",
+        "missing": "2",
+        "gaps": "Khu lấy mẫu; Cổng",
+        "verdict": "Cần bổ sung camera",
+        "advice": "Bổ sung 2 camera",
+        "block_reason": "Chờ kinh phí",
+        "block_owner": "UBND tỉnh",
+        "block_next": "Phê duyệt kinh phí mua camera",
+        "block_due": "15/05/2021",
+    },
+    FormKind.CAMERAS: {
+        "facility_name": "Trường THPT Ví Dụ",
+        "location": "Hành lang tầng 2, đầu phía đông",
+        "zone": "Hành lang",
+        "device": "Camera IP",
+        "make": "Hikvision",
+        "model": "DS-2CD1021-I",
+        "address": "192.168.1.31",
+        "port": "554",
+        "sub_size": "640x360",
+        "sub_fps": "15",
+        "sub_codec": "H.264",
+        "sub_kbps": "512",
+        "main_size": "1920x1080",
+        "main_fps": "25",
+        "main_codec": "H.265",
+        "main_kbps": "2048",
+        "audio": "Không",
+    },
+}
+"""Invented, and read by nobody; the tests hold that each one would be read without an error."""
 
 
 def is_password_header(header: str) -> bool:
@@ -70,26 +190,6 @@ def masked(text: str) -> str:
     digits = [c for c in text if c.isdigit()]
     others = sum(c.isalpha() for c in text)
     return "…" + "".join(digits[-3:]) if len(digits) >= 8 and not others else ""  # noqa: PLR2004 (a phone number's least)
-
-
-class FormKind(StrEnum):
-    """What a table's rows describe."""
-
-    FACILITIES = "facilities"
-    CONTACTS = "contacts"
-    SURVEYS = "surveys"
-    CAMERAS = "cameras"
-
-
-class ColumnOptions(TypedDict, total=False):
-    """What a shared column may have of its own: attributes of `Column`, by their names."""
-
-    own: bool
-    required: bool
-    stored: bool
-    asked: bool
-    tells: bool
-    advice: str
 
 
 def _nothing(_: str) -> str:
@@ -188,16 +288,6 @@ def _header_keys(header: str) -> tuple[str, ...]:
 
 
 NUMBER = Column("number", "STT", "TT|Số TT|Số thứ tự|No", show=_nothing, advice="Số thứ tự; không dùng khi nhập")
-PROVINCE = "Tỉnh|Tỉnh/TP|Tỉnh thành|Tỉnh, TP|Tỉnh, thành phố|Thành phố|Tên tỉnh|Địa phương"
-FACILITY_NAMES = (
-    "Cơ sở|Tên cơ sở cách ly|Cơ sở cách ly|Tên khu cách ly|Khu cách ly|Tên khu cách ly tập trung"
-    "|Khu cách ly tập trung|Tên đơn vị|Đơn vị|Tên cơ sở cách ly tập trung|Cơ sở cách ly tập trung|facility"
-)
-FACILITY_IDS = "Mã CS|Mã khu cách ly|Mã KCL|Mã cơ sở cách ly"
-
-
-def _facility_id(advice: str) -> Column:
-    return Column("facility_id", "Mã cơ sở", FACILITY_IDS, values.site_identifier, safe_id, advice=advice)
 
 
 def shared() -> tuple[Column, ...]:
@@ -210,8 +300,8 @@ def shared() -> tuple[Column, ...]:
     )
 
 
-_LEFT_OUT: ColumnOptions = {"stored": False, "asked": False}
-_TELLING: ColumnOptions = {"stored": False, "asked": False, "tells": True}
+def _facility_id(advice: str) -> Column:
+    return Column("facility_id", "Mã cơ sở", FACILITY_IDS, values.site_identifier, safe_id, advice=advice)
 
 
 def district(**options: Unpack[ColumnOptions]) -> Column:
@@ -236,102 +326,3 @@ PLACES = (district(**_LEFT_OUT), ward(**_LEFT_OUT), street(**_LEFT_OUT))
 """Where a facility is, on sheets of other things: known, and kept from the sheet of facilities alone."""
 PLACES_OF_SITES = (district(**_TELLING), ward(**_TELLING), street(**_LEFT_OUT))
 """The same where nothing else can be meant: district and ward tell sites of one name apart."""
-
-
-VERSION = 1
-VERSION_MARK = "provisioner/import/"
-"""What stands before the version in a sheet's hidden row."""
-
-EXAMPLE_MARK = "Ví dụ"
-"""What stands in the first column of the template's example row."""
-
-TITLES: Mapping[FormKind, str] = {
-    FormKind.FACILITIES: "DANH SÁCH CƠ SỞ CÁCH LY TẬP TRUNG",
-    FormKind.CONTACTS: "ĐẦU MỐI LIÊN HỆ CỦA CÁC CƠ SỞ CÁCH LY",
-    FormKind.SURVEYS: "KẾT QUẢ KHẢO SÁT HIỆN TRẠNG CAMERA",
-    FormKind.CAMERAS: "DANH SÁCH CAMERA VÀ ĐẦU GHI",
-}
-
-GUIDE = (
-    "1. Mỗi dòng một cơ sở, một đầu mối, một lần khảo sát, một camera hoặc một đầu ghi. Không gộp ô, không ẩn dòng.",
-    "2. Mã cơ sở, mã camera, mã đầu ghi để trống nếu là mới: hệ thống cấp mã và báo lại. Mã đã cấp không bao giờ đổi.",
-    "3. Ô để trống nghĩa là không thay đổi điều đã có; xóa nội dung đã có thì báo đơn vị vận hành.",
-    "4. Ngày ghi ngày/tháng/năm, ví dụ 07/05/2021. Số điện thoại ghi đủ số 0 ở đầu, mỗi ô một số.",
-    "5. KHÔNG ghi mật khẩu vào tệp này dưới bất kỳ hình thức nào. Tài khoản thiết bị gửi theo kênh riêng.",
-    "6. Tên, số điện thoại, thư điện tử của người chỉ ghi ở trang Đầu mối; dữ liệu ở trang này được mã hóa khi lưu.",
-    "7. Camera chỉ quan sát khu vực chung (công văn 4403/CV-BCĐ); không lắp trong phòng ở, nhà tắm, nhà vệ sinh.",
-    "8. Đầu ghi ghi thành một dòng ở trang Camera (Loại thiết bị: Đầu ghi); mỗi kênh của nó là một dòng Kênh đầu ghi.",
-    "9. Dòng Ví dụ không được đọc; có thể để nguyên hoặc xóa.",
-    "10. Ghi đủ Quận/Huyện, Xã/Phường và Địa chỉ để không nhầm các cơ sở trùng tên. Chưa chắc chắn thì hỏi lại trước.",
-    "11. Khi hệ thống hỏi về một dòng thì trả lời ở cột Mã cơ sở: ghi mã của cơ sở đã có, hoặc chữ “mới”.",
-)
-
-EXAMPLES: Mapping[FormKind, Mapping[str, str]] = {
-    FormKind.FACILITIES: {
-        "province": "Hà Nội",
-        "district": "Quận Ví Dụ",
-        "ward": "Phường Ví Dụ",
-        "name": "Trường THPT Ví Dụ",
-        "kind": "Trường học",
-        "managing_body": "UBND tỉnh",
-        "street": "Số 1, đường Ví Dụ",
-        "people": "200",
-        "rooms": "40",
-        "floors": "3",
-        "operating": "Đang hoạt động",
-        "opened_on": "07/05/2021",
-    },
-    FormKind.CONTACTS: {
-        "facility_name": "Trường THPT Ví Dụ",
-        "full_name": "Nguyễn Văn Ví Dụ",
-        "title": "Hiệu trưởng",
-        "phone": "0300 000 001",
-        "email": "lien-he-01@example.com",
-        "role": "Đại diện cơ sở",
-        "valid_from": "07/05/2021",
-        "source": "Công văn số 01 ngày 07/05/2021",
-    },
-    FormKind.SURVEYS: {
-        "facility_name": "Trường THPT Ví Dụ",
-        "surveyed_on": "08/05/2021",
-        "by": "Sở TT&TT; Doanh nghiệp viễn thông",
-        "uplink_kind": "Cáp quang",
-        "uplink_provider": "VNPT",
-        "upload_mbps": "40",
-        "uplink_address": "Động",
-        "router": "MikroTik hEX",
-        "lan": "192.168.1.0/24",
-        "rtsp": "Đã bật",
-        "logins": "Đã nhận",
-        "present": "6",
-        "fit": "4",
-        "missing": "2",
-        "gaps": "Khu lấy mẫu; Cổng",
-        "verdict": "Cần bổ sung camera",
-        "advice": "Bổ sung 2 camera",
-        "block_reason": "Chờ kinh phí",
-        "block_owner": "UBND tỉnh",
-        "block_next": "Phê duyệt kinh phí mua camera",
-        "block_due": "15/05/2021",
-    },
-    FormKind.CAMERAS: {
-        "facility_name": "Trường THPT Ví Dụ",
-        "location": "Hành lang tầng 2, đầu phía đông",
-        "zone": "Hành lang",
-        "device": "Camera IP",
-        "make": "Hikvision",
-        "model": "DS-2CD1021-I",
-        "address": "192.168.1.31",
-        "port": "554",
-        "sub_size": "640x360",
-        "sub_fps": "15",
-        "sub_codec": "H.264",
-        "sub_kbps": "512",
-        "main_size": "1920x1080",
-        "main_fps": "25",
-        "main_codec": "H.265",
-        "main_kbps": "2048",
-        "audio": "Không",
-    },
-}
-"""Invented, and read by nobody; the tests hold that each one would be read without an error."""

@@ -1,12 +1,6 @@
-"""The sheet of surveys.
+"""The four sheets: facilities, contacts, surveys, cameras. Pure.
 
-The sheet of cameras and recorders.
-
-The sheet of contacts. Its cells are read by the readers of `contacts`: they hold personal data.
-
-The sheet of facilities.
-
-The four sheets together, and which of them a header is of.
+Cells of contacts hold personal data: the readers of `contacts` read them.
 """
 
 from __future__ import annotations
@@ -14,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provisioner.importing.contacts.fields import read_email, read_line, read_name, read_phone
-from provisioner.importing.forms import choices as words
-from provisioner.importing.forms import values
+from provisioner.importing.forms import choices, values
 from provisioner.importing.forms.columns import (
     FACILITY_IDS,
     FACILITY_NAMES,
@@ -56,7 +49,7 @@ def _stream(name: str, title: str) -> Iterator[Column]:
     )
     yield number(f"{key}fps", f"Khung hình/giây{suffix}", 120, f"FPS{suffix}|Số khung hình/giây{suffix}", asked=asked)
     yield chosen(
-        f"{key}codec", f"Chuẩn nén{suffix}", words.CODECS, f"Codec{suffix}|Chuẩn nén hình ảnh{suffix}", asked=asked
+        f"{key}codec", f"Chuẩn nén{suffix}", choices.CODECS, f"Codec{suffix}|Chuẩn nén hình ảnh{suffix}", asked=asked
     )
     yield number(
         f"{key}kbps", f"Bitrate{suffix} (kbps)", 100_000, f"Bitrate{suffix}|Tốc độ bit{suffix}", least=16, asked=asked
@@ -96,20 +89,20 @@ CAMERAS = Form(
             "zone",
             "Khu vực",
             "Khu vực (chọn)|Khu vực lắp đặt|Khu vực (chọn theo 4403)|Loại khu vực",
-            values.zone(words.ZONES),
+            values.zone(choices.ZONES),
             safe_words,
-            words.ZONES,
+            choices.ZONES,
             required=True,
             advice="Theo công văn 4403/CV-BCĐ; không lắp trong phòng ở, nhà tắm, nhà vệ sinh",
         ),
         chosen(
             "device",
             "Loại thiết bị",
-            words.DEVICES,
+            choices.DEVICES,
             "Thiết bị",
             advice="Camera IP có địa chỉ riêng; kênh đầu ghi thì ghi mã đầu ghi và kênh số; đầu ghi ghi thành một dòng",
         ),
-        chosen("make", "Hãng", words.MAKES, "Hãng sản xuất|Hãng SX|Nhãn hiệu"),
+        chosen("make", "Hãng", choices.MAKES, "Hãng sản xuất|Hãng SX|Nhãn hiệu"),
         Column("model", "Model", "Kiểu|Mẫu|Mã sản phẩm|Chủng loại"),
         Column("serial", "Số sê-ri", "Serial|Số serial|S/N", stored=False, asked=False),
         Column("recorder_id", "Mã đầu ghi", "Đầu ghi|Mã NVR", values.identifier, safe_id),
@@ -135,9 +128,9 @@ CAMERAS = Form(
         number("ip_channels", "Số kênh IP của đầu ghi", 256, "Số kênh IP", least=0),
         *_stream("sub", "phụ"),
         *_stream("main", "chính"),
-        chosen("stream", "Luồng (chính/phụ)", words.STREAMS, "Luồng|Stream", asked=False),
+        chosen("stream", "Luồng (chính/phụ)", choices.STREAMS, "Luồng|Stream", asked=False),
         *_stream("", ""),
-        Column("audio", "Có âm thanh", "Âm thanh|Thu âm thanh", values.yes_no, safe_words, words.YES_NO),
+        Column("audio", "Có âm thanh", "Âm thanh|Thu âm thanh", values.yes_no, safe_words, choices.YES_NO),
         Column("note", "Ghi chú", "Note", stored=False, asked=False),
         *PLACES_OF_SITES,
     ),
@@ -198,7 +191,7 @@ CONTACTS = Form(
             own=True,
             required=True,
         ),
-        chosen("role", "Vai trò", words.ROLES, "Nhiệm vụ", advice="Để trống là Đại diện cơ sở"),
+        chosen("role", "Vai trò", choices.ROLES, "Nhiệm vụ", advice="Để trống là Đại diện cơ sở"),
         day("valid_from", "Từ ngày", "Ngày bắt đầu|Hiệu lực từ", advice="Để trống là ngày nhập"),
         day("valid_to", "Đến ngày", "Ngày kết thúc|Hiệu lực đến"),
         Column("source", "Văn bản cử đầu mối", "Văn bản|Căn cứ|Văn bản cử", _personal_line),
@@ -239,11 +232,11 @@ FACILITIES = Form(
         district(advice="Chỉ ghi nếu địa chỉ có từ trước 01/07/2025; từ đó không còn cấp huyện, để trống"),
         ward(),
         Column("name", "Tên cơ sở", f"{FACILITY_NAMES}|facility_name", values.certain, own=True, required=True),
-        chosen("kind", "Loại cơ sở", words.KINDS, "Loại hình|Loại hình cơ sở|Loại", required=True),
+        chosen("kind", "Loại cơ sở", choices.KINDS, "Loại hình|Loại hình cơ sở|Loại", required=True),
         chosen(
             "managing_body",
             "Cơ quan quản lý",
-            words.BODIES,
+            choices.BODIES,
             "Đơn vị quản lý|Cấp quản lý|Đơn vị chủ quản|Cơ quan chủ quản",
             required=True,
         ),
@@ -254,7 +247,7 @@ FACILITIES = Form(
         chosen(
             "operating",
             "Tình trạng hoạt động",
-            words.OPERATING,
+            choices.OPERATING,
             "Tình trạng|Trạng thái|Hiện trạng hoạt động",
             required=True,
         ),
@@ -285,14 +278,14 @@ SURVEYS = Form(
             "by",
             "Đơn vị khảo sát",
             "Người khảo sát|Đơn vị tham gia khảo sát|Thành phần khảo sát|Bên khảo sát",
-            values.some_of(words.PARTIES),
+            values.some_of(choices.PARTIES),
             required=True,
-            advice=f"Một hoặc nhiều: {'; '.join(words.PARTIES.labels)}. Không ghi tên người",
+            advice=f"Một hoặc nhiều: {'; '.join(choices.PARTIES.labels)}. Không ghi tên người",
         ),
         chosen(
             "uplink_kind",
             "Loại đường truyền",
-            words.UPLINKS,
+            choices.UPLINKS,
             "Đường truyền|Loại đường truyền Internet|Loại hình Internet",
             required=True,
         ),
@@ -312,7 +305,7 @@ SURVEYS = Form(
         chosen(
             "uplink_address",
             "Loại địa chỉ IP (tĩnh/động/CGNAT)",
-            words.UPLINK_ADDRESSES,
+            choices.UPLINK_ADDRESSES,
             "IP tĩnh/động/CGNAT|IP tĩnh/động|Loại địa chỉ IP|Loại IP",
         ),
         Column("router", "Modem/Router (hãng, model)", "Modem/Router|Modem|Router|Thiết bị mạng|Modem, router"),
@@ -324,11 +317,11 @@ SURVEYS = Form(
             safe_number,
             advice="Ví dụ 192.168.1.0/24",
         ),
-        chosen("rtsp", "Bật RTSP/ONVIF?", words.RTSP, "RTSP/ONVIF|RTSP|Bật RTSP|ONVIF|Hỗ trợ RTSP/ONVIF"),
+        chosen("rtsp", "Bật RTSP/ONVIF?", choices.RTSP, "RTSP/ONVIF|RTSP|Bật RTSP|ONVIF|Hỗ trợ RTSP/ONVIF"),
         chosen(
             "logins",
             "Đã nhận tài khoản thiết bị?",
-            words.LOGINS,
+            choices.LOGINS,
             "Tài khoản thiết bị|Tài khoản camera|Bàn giao tài khoản",
             advice="Chỉ ghi đã nhận hay chưa; mật khẩu gửi riêng, không ghi vào tệp này",
         ),
@@ -355,11 +348,11 @@ SURVEYS = Form(
             "gaps",
             "Khu vực còn thiếu camera",
             "Khu vực thiếu|Khu vực chưa có camera|Khu vực thiếu camera",
-            values.some_of(words.ZONES),
+            values.some_of(choices.ZONES),
             safe_words,
             advice="Một hoặc nhiều khu vực như ở trang Camera, cách nhau bằng dấu chấm phẩy",
         ),
-        chosen("verdict", "Đánh giá", words.VERDICTS, "Kết luận|Kết quả|Kết quả đánh giá", required=True),
+        chosen("verdict", "Đánh giá", choices.VERDICTS, "Kết luận|Kết quả|Kết quả đánh giá", required=True),
         Column("obstacles", "Mô tả vướng mắc", "Khó khăn, vướng mắc|Nội dung vướng mắc|Khó khăn"),
         Column("advice", "Kiến nghị", "Đề xuất|Kiến nghị, đề xuất|Đề xuất, kiến nghị"),
         Column(
@@ -368,10 +361,10 @@ SURVEYS = Form(
             "Vướng mắc (chọn)|Vướng mắc|Lý do vướng mắc|Lý do chưa kết nối|Vướng mắc chính",
             values.obstacle,
             safe_words,
-            words.OBSTACLES,
+            choices.OBSTACLES,
             advice="Nếu chọn vướng mắc thì ghi cả đơn vị xử lý, việc cần làm và hạn xử lý",
         ),
-        chosen("block_owner", "Đơn vị xử lý", words.OWNERS, "Đơn vị chịu trách nhiệm|Đơn vị chủ trì xử lý"),
+        chosen("block_owner", "Đơn vị xử lý", choices.OWNERS, "Đơn vị chịu trách nhiệm|Đơn vị chủ trì xử lý"),
         day("block_since", "Vướng mắc từ ngày", "Ngày phát sinh", advice="Để trống là ngày khảo sát"),
         Column("block_next", "Việc cần làm", "Biện pháp xử lý|Hướng xử lý|Phương án xử lý"),
         day("block_due", "Hạn xử lý", "Thời hạn xử lý|Thời hạn"),

@@ -1,10 +1,7 @@
-"""From a cell to a value of the model: what people write, and what Excel makes of it. Nothing here raises.
+"""From a cell to a value of the model. Pure.
 
-Marks by which people say that they are not sure: a question mark, `chưa rõ`, `...`; and those that say "nothing".
-
-Days as people and as Excel write them.
-
-Addresses, LANs, picture sizes and RTSP paths, as people and as Excel write them.
+Values come as people write them, and as Excel changes them: numbers, days, addresses, picture sizes, and marks of doubt
+(`?`, `chưa rõ`, `...`) or of nothing. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -54,6 +51,62 @@ _WHOLE = re.compile(
 _WITHIN = re.compile(r"[?\uff1f\ufffd]|(?<!\w)x{3,}(?!\w)|(?:(?<!\.)\.{2,}|\u2026)\s*\)?$", re.IGNORECASE)
 _LONGEST_NOTHING = 20
 _NOTHING = frozenset({"khong", "khong-co", "khong-co-duong", "khong-co-so-nha"})
+NEW_SITE = "mới"
+"""What stands for an id where a person says that a site is a new one; no id has marks."""
+_NEW_SITES = frozenset({"moi", "new", "cosomoi"})
+
+CellValue = str | int | float | bool | list[str] | tuple[int, int]
+"""A value as the inventory's files have it: days and addresses are texts, a picture's size is width and height."""
+_UNITS = re.compile(
+    r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
+    re.IGNORECASE,
+)
+_GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3}){1,4}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
+_RANGE = re.compile(r"[0-9]+\s*(?:-|\u2013|đến|tới|~|/)\s*[0-9]+")
+_QUOTED = re.compile(r"'+[=+\-@]")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
+_LONGEST_ID = 63
+_IN_ROOM = re.compile(
+    r"(?:trong-|ben-trong-)?(?:phong-(?:o|ngu|cach-ly|benh|tam)|nha-tam|nha-ve-sinh|toilet|wc)(?:-|$)"
+)
+_WRITTEN_DAY = re.compile(
+    r"(?:ngày\s*)?([0-9]{1,2})\s*(?:[-/.]|tháng)\s*([0-9]{1,2})\s*(?:[-/.]|năm)\s*([0-9]{2}|[0-9]{4})"
+)
+_ISO_DAY = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
+_CLOCK = re.compile(r"[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:\.0+)?$")
+_SERIAL = re.compile("[0-9]{5}")
+_EXCEL_BEGINS = date(1899, 12, 30)
+_FIRST_SERIAL, _LAST_SERIAL = 36_526, 73_050  # 2000-01-01 and 2099-12-31
+_FIRST_YEAR, _LAST_YEAR = 2000, 2099
+_MONTHS = 12
+_SHORT_YEAR = 2
+_RTSP_PATH = re.compile(r"/[\x21-\x7e]*")
+_SIZE = re.compile(r"([0-9]{2,4})\s*[x\u00d7*]\s*([0-9]{2,4})(?:\s*p(?:ixels?|x)?)?", re.IGNORECASE)
+_SIZES = {  # names that mean one size; 2K, 4MP and 5MP are several
+    **dict.fromkeys(("1080p", "fullhd", "fhd", "2mp"), (1920, 1080)),
+    **dict.fromkeys(("720p", "hd", "1mp"), (1280, 720)),
+    **dict.fromkeys(("4k", "uhd", "8mp", "2160p"), (3840, 2160)),
+    "d1": (704, 576),
+    "cif": (352, 288),
+    "vga": (640, 480),
+}
+_LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 16, 7680, 4320
+
+
+@dataclass(frozen=True, slots=True)
+class CellReading:
+    """A cell as it was understood.
+
+    Attributes:
+        value: None where an error stands against it, or nothing is meant.
+        remarks: one error, or any number of others.
+    """
+
+    value: CellValue | None
+    remarks: tuple[Remark, ...] = ()
+
+
+CellReader = Callable[[Cell], CellReading]
 
 
 @lru_cache(maxsize=_CACHED)
@@ -72,43 +125,6 @@ def is_nothing(text: str) -> bool:
         return False
     written = clean(text)
     return bool(written) and (not written.strip("-\u2013\u2014/_ ") or fold(written) in _NOTHING)
-
-
-NEW_SITE = "mới"
-"""What stands for an id where a person says that a site is a new one; no id has marks."""
-_NEW_SITES = frozenset({"moi", "new", "cosomoi"})
-
-CellValue = str | int | float | bool | list[str] | tuple[int, int]
-"""A value as the inventory's files have it: days and addresses are texts, a picture's size is width and height."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellReading:
-    """A cell as it was understood.
-
-    Attributes:
-        value: None where an error stands against it, or nothing is meant.
-        remarks: one error, or any number of others.
-    """
-
-    value: CellValue | None
-    remarks: tuple[Remark, ...] = ()
-
-
-CellReader = Callable[[Cell], CellReading]
-
-_UNITS = re.compile(
-    r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
-    re.IGNORECASE,
-)
-_GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3}){1,4}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
-_RANGE = re.compile(r"[0-9]+\s*(?:-|\u2013|đến|tới|~|/)\s*[0-9]+")
-_QUOTED = re.compile(r"'+[=+\-@]")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
-_LONGEST_ID = 63
-_IN_ROOM = re.compile(
-    r"(?:trong-|ben-trong-)?(?:phong-(?:o|ngu|cach-ly|benh|tam)|nha-tam|nha-ve-sinh|toilet|wc)(?:-|$)"
-)
 
 
 def unquoted(text: str) -> str:
@@ -299,19 +315,6 @@ def _word(cell: Cell) -> str:
     return unquoted(cell.text)
 
 
-_WRITTEN_DAY = re.compile(
-    r"(?:ngày\s*)?([0-9]{1,2})\s*(?:[-/.]|tháng)\s*([0-9]{1,2})\s*(?:[-/.]|năm)\s*([0-9]{2}|[0-9]{4})"
-)
-_ISO_DAY = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
-_CLOCK = re.compile(r"[ T][0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?:\.0+)?$")
-_SERIAL = re.compile("[0-9]{5}")
-_EXCEL_BEGINS = date(1899, 12, 30)
-_FIRST_SERIAL, _LAST_SERIAL = 36_526, 73_050  # 2000-01-01 and 2099-12-31
-_FIRST_YEAR, _LAST_YEAR = 2000, 2099
-_MONTHS = 12
-_SHORT_YEAR = 2
-
-
 def read_day(cell: Cell) -> CellReading:
     """Read a day: day before month, as Vietnam writes; a number is what Excel counts days by."""
     value = cell.value
@@ -353,19 +356,6 @@ def _from_serial(number: float) -> CellReading:
         return CellReading(None, (error("day-form"),))
     day = _EXCEL_BEGINS + timedelta(days=int(number))
     return CellReading(day.isoformat(), (warning("day-serial", day=f"{day:%d/%m/%Y}"),))
-
-
-_RTSP_PATH = re.compile(r"/[\x21-\x7e]*")
-_SIZE = re.compile(r"([0-9]{2,4})\s*[x\u00d7*]\s*([0-9]{2,4})(?:\s*p(?:ixels?|x)?)?", re.IGNORECASE)
-_SIZES = {  # names that mean one size; 2K, 4MP and 5MP are several
-    **dict.fromkeys(("1080p", "fullhd", "fhd", "2mp"), (1920, 1080)),
-    **dict.fromkeys(("720p", "hd", "1mp"), (1280, 720)),
-    **dict.fromkeys(("4k", "uhd", "8mp", "2160p"), (3840, 2160)),
-    "d1": (704, 576),
-    "cif": (352, 288),
-    "vga": (640, 480),
-}
-_LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 16, 7680, 4320
 
 
 def address(cell: Cell) -> CellReading:

@@ -1,8 +1,7 @@
-"""Answers that are given beside the sheets; each is put into its row as if it stood in the column Mã cơ sở. Pure.
+"""Questions that only a person can answer, and the answers. Pure.
 
-Questions that only a person can answer: is a row a site that is there, under another name, or a site of its own?
-
-The answer stands in the row's column Mã cơ sở: the id of the site that is there, or `mới` for a site of its own.
+The question: is a row a site that is there, under another name, or a site of its own? The answer is given beside the
+sheets, and counts as if it stood in the row's column Mã cơ sở: the id of the site, or `mới` for a site of its own.
 """
 
 from __future__ import annotations
@@ -36,59 +35,6 @@ class Answer:
     sheet: str
     row: int
     site: str
-
-
-def read_answer(text: str) -> Answer:
-    """An answer as it is typed: `12=kcl-bg-001`, `Cơ sở!12=new`.
-
-    Raises:
-        UsageError: it is none.
-    """
-    match = _ANSWER.fullmatch(text.strip())
-    reading = site_identifier(Cell(1, 1, match["site"])) if match else None
-    if match is None or reading is None or not isinstance(reading.value, str):
-        raise UsageError("--answer is ROW=ID or ROW=new", hint="write it like 12=kcl-bg-001, or Cơ sở!12=new")
-    return Answer(text, match["sheet"] or "", int(match["row"]), reading.value)
-
-
-def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Record]:
-    """The rows, with answers in them.
-
-    Raises:
-        UsageError: an answer is about no row of a list of facilities, or about several; or a row has two.
-    """
-    rows = list(records)
-    by_row: dict[int, Answer] = {}
-    for answer in answers:
-        first = by_row.setdefault(_row_of(rows, answer), answer)
-        if first.site != answer.site:
-            message = f"--answer {answer.text}: row {answer.row} has another answer as well: {first.text}"
-            raise UsageError(message, hint="give each row one answer")
-    return [_with_id(record, by_row[place].site) if place in by_row else record for place, record in enumerate(rows)]
-
-
-def _row_of(rows: list[Record], answer: Answer) -> int:
-    """The place among the rows of the one that an answer is about."""
-    fitting = [
-        number
-        for number, record in enumerate(rows)
-        if record.kind is FormKind.FACILITIES
-        and record.number == answer.row
-        and answer.sheet in {"", record.position.sheet, record.position.file, _file_and_sheet(record)}
-    ]
-    if len(fitting) != 1:
-        several = "several sheets have such a row" if fitting else "no list of facilities has such a row"
-        sheets = ", ".join(sorted({_file_and_sheet(record) for record in rows if record.kind is FormKind.FACILITIES}))
-        raise UsageError(f"--answer {answer.text}: {several}", hint=f"name one of {sheets}: SHEET!ROW=ID")
-    return fitting[0]
-
-
-def _file_and_sheet(record: Record) -> str:
-    return ":".join(filter(None, (record.position.file, record.position.sheet)))
-
-
-def _with_id(record: Record, site: str) -> Record:
-    return replace(record, values={**record.values, "facility_id": site}, filled=record.filled | {"facility_id"})
 
 
 class QuestionKind(StrEnum):
@@ -162,3 +108,56 @@ class Question:
     def holds_a_row(self) -> bool:
         """Whether a row waits for the answer."""
         return self.kind is not QuestionKind.MISSING
+
+
+def read_answer(text: str) -> Answer:
+    """An answer as it is typed: `12=kcl-bg-001`, `Cơ sở!12=new`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = _ANSWER.fullmatch(text.strip())
+    reading = site_identifier(Cell(1, 1, match["site"])) if match else None
+    if match is None or reading is None or not isinstance(reading.value, str):
+        raise UsageError("--answer is ROW=ID or ROW=new", hint="write it like 12=kcl-bg-001, or Cơ sở!12=new")
+    return Answer(text, match["sheet"] or "", int(match["row"]), reading.value)
+
+
+def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Record]:
+    """The rows, with answers in them.
+
+    Raises:
+        UsageError: an answer is about no row of a list of facilities, or about several; or a row has two.
+    """
+    rows = list(records)
+    by_row: dict[int, Answer] = {}
+    for answer in answers:
+        first = by_row.setdefault(_row_of(rows, answer), answer)
+        if first.site != answer.site:
+            message = f"--answer {answer.text}: row {answer.row} has another answer as well: {first.text}"
+            raise UsageError(message, hint="give each row one answer")
+    return [_with_id(record, by_row[place].site) if place in by_row else record for place, record in enumerate(rows)]
+
+
+def _row_of(rows: list[Record], answer: Answer) -> int:
+    """The place among the rows of the one that an answer is about."""
+    fitting = [
+        number
+        for number, record in enumerate(rows)
+        if record.kind is FormKind.FACILITIES
+        and record.number == answer.row
+        and answer.sheet in {"", record.position.sheet, record.position.file, _file_and_sheet(record)}
+    ]
+    if len(fitting) != 1:
+        several = "several sheets have such a row" if fitting else "no list of facilities has such a row"
+        sheets = ", ".join(sorted({_file_and_sheet(record) for record in rows if record.kind is FormKind.FACILITIES}))
+        raise UsageError(f"--answer {answer.text}: {several}", hint=f"name one of {sheets}: SHEET!ROW=ID")
+    return fitting[0]
+
+
+def _file_and_sheet(record: Record) -> str:
+    return ":".join(filter(None, (record.position.file, record.position.sheet)))
+
+
+def _with_id(record: Record, site: str) -> Record:
+    return replace(record, values={**record.values, "facility_id": site}, filled=record.filled | {"facility_id"})

@@ -1,13 +1,9 @@
-"""Sites in an index: which one an identity is, and which ones it may be. Pure, and bounded in its work.
+"""Sites that a row may mean: an index, names alike, provinces. Pure.
 
-Names that may be one: abbreviations, another order, a letter too many, lost marks. Pure, and bounded in its work.
-
-A name is parted into what kind of place it is (`trung học cơ sở`), numbers and letters that count (`số 2`, `khu A`),
-and the words that are its own. Kinds and counts have to be the same: school 1 is never a misspelt school 2.
-
-The sites of an inventory, by id, name and province of today. Pure; worked out once, where it is asked for.
-
-The province that a row names. What is said of an unknown one does not repeat the cell's text.
+The work is bounded. Names may be alike by abbreviations, another order, a letter too many or lost marks. A name is
+parted into what kind of place it is (`trung học cơ sở`), numbers and letters that count (`số 2`, `khu A`), and the
+words that are its own. Kinds and counts have to be the same: school 1 is never a misspelt school 2. The finding of an
+unknown province does not repeat the cell's text.
 """
 
 from __future__ import annotations
@@ -97,6 +93,10 @@ _SILENT = frozenset(
 _LONGEST_PHRASE = 6
 _COUNT = re.compile(r"[0-9]+|[a-xz]|i{2,3}|iv|vi{1,3}|ix|xi{1,3}")
 """A number, a letter that counts (not the y of `y tế`), or a Roman number."""
+_MOST_COMPARED = 50
+"""Of one name, and of one likeness: no province has as many that are near each other."""
+_MOST_NEIGHBOURS = 20
+"""Of one word in one ward, and of one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,21 @@ class PartedName:
     kinds: tuple[str, ...]
     counts: tuple[str, ...]
     own: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Likely:
+    """A site that an identity may be.
+
+    Attributes:
+        key: its key in the index.
+        reasons: why.
+        strong: whether its name says so; otherwise it counts only where no row of the sheets is that site.
+    """
+
+    key: str
+    reasons: tuple[Why, ...]
+    strong: bool
 
 
 @lru_cache(maxsize=_CACHED)
@@ -169,27 +184,6 @@ def holds_the_other(one: PartedName, other: PartedName) -> bool:
         return False
     words, others = set(one.own), set(other.own)
     return bool(words & others) and (words <= others or others <= words)
-
-
-_MOST_COMPARED = 50
-"""Of one name, and of one likeness: no province has as many that are near each other."""
-_MOST_NEIGHBOURS = 20
-"""Of one word in one ward, and of one address."""
-
-
-@dataclass(frozen=True)
-class Likely:
-    """A site that an identity may be.
-
-    Attributes:
-        key: its key in the index.
-        reasons: why.
-        strong: whether its name says so; otherwise it counts only where no row of the sheets is that site.
-    """
-
-    key: str
-    reasons: tuple[Why, ...]
-    strong: bool
 
 
 @dataclass

@@ -1,6 +1,6 @@
-"""From wanted values to the smallest edit of a facility's file. Pure: bytes in, bytes out.
+"""Wanted values, and the smallest edit that makes them true. Pure.
 
-What rows want a facility's file to say, value by value, before it is held against what the file says.
+Rows want a facility's file to say something, value by value; the edit compares that with what the file says.
 """
 
 from __future__ import annotations
@@ -34,6 +34,22 @@ from provisioner.inventory.model.connection import CameraCount
 
 FieldPath = tuple[str, ...]
 """The keys that lead to a value in a facility's file; other than a `KeyPath` it names cameras and recorders by ids."""
+_LISTS = frozenset({"cameras", "recorders"})
+_DEFAULTS = {"port": 554, "codec": "h264", "audio": False, "channel": 1}
+"""What the model takes where nothing is written: writing it out would change a file and say nothing new."""
+_MODELS: tuple[type[Model], ...] = (
+    *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
+    *(Recorder, Camera, Streams, Stream),
+)
+"""Whose order of keys new mappings take."""
+_FREE_TEXTS = frozenset(
+    {
+        *("name", "street", "ward", "district", "model", "location", "provider", "router"),
+        *("obstacles", "advice", "next_action", "rtsp_path"),
+    }
+)
+"""Keys whose values a report does not repeat: people write anything there."""
+_LONGEST_LINE = 100
 
 
 @dataclass(frozen=True)
@@ -101,24 +117,6 @@ class FacilityDraft:
                 # The row itself is kept out as well.
                 self.say(record, error("required-missing", column=header))
         return not missing
-
-
-_LISTS = frozenset({"cameras", "recorders"})
-_DEFAULTS = {"port": 554, "codec": "h264", "audio": False, "channel": 1}
-"""What the model takes where nothing is written: writing it out would change a file and say nothing new."""
-_MODELS: tuple[type[Model], ...] = (
-    *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
-    *(Recorder, Camera, Streams, Stream),
-)
-"""Whose order of keys new mappings take."""
-_FREE_TEXTS = frozenset(
-    {
-        *("name", "street", "ward", "district", "model", "location", "provider", "router"),
-        *("obstacles", "advice", "next_action", "rtsp_path"),
-    }
-)
-"""Keys whose values a report does not repeat: people write anything there."""
-_LONGEST_LINE = 100
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""A proposal: the edits of facility files and the contacts that sheets ask for, with every finding. Pure.
-
-The result of an import: what was read, what it asks for, what was written. Pure.
-"""
+"""A proposal with its findings, and an import's result. Pure."""
 
 from __future__ import annotations
 

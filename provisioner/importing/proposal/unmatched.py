@@ -1,8 +1,8 @@
-"""Rows that name no facility which is there: which are known by what they say, which are new, which are asked about.
+"""Rows that name no known facility, and facilities that no row names.
 
-What becomes of a row does not depend on where it stands: of rows that may be one site each is asked about.
-
-Sites of the inventory that a list of their province does not have: closed, or under another name? A person says.
+Some of the rows are known by what they say, some are new, some are asked about. A row's outcome does not depend on its
+place: of rows that may be one site each is asked about. A site that its province's list lacks is closed, or has another
+name: a person says.
 """
 
 from __future__ import annotations
@@ -17,30 +17,6 @@ from provisioner.importing.proposal.answers import Candidate, Question, Question
 from provisioner.importing.proposal.candidates import InventorySites, Likely, SiteIndex
 from provisioner.importing.proposal.identity import Identity
 from provisioner.importing.tables.records import Record, RowPlace
-
-
-def unlisted_sites(
-    sites: InventorySites, listed: Collection[str], lists: Mapping[str, CellPosition], whole: Collection[str]
-) -> Iterator[Question]:
-    """The questions about sites that no row is about.
-
-    A list is taken for a province's whole one where somebody says so, or where it has half of its sites.
-
-    Args:
-        sites: what there is.
-        listed: facilities that rows are about, or may be about.
-        lists: the sheet in which each province first stands.
-        whole: provinces whose whole list the sheets are.
-    """
-    for province, position in lists.items():
-        there = sites.not_closed(province)
-        missing = [facility for facility in there if facility not in listed]
-        if province in whole or 2 * (len(there) - len(missing)) >= len(there):
-            for facility in missing:
-                name, address = sites.identity(facility).shown
-                sheet = replace(position, row=0, column=0, header="")
-                yield Question(QuestionKind.MISSING, sheet, ", ".join(filter(None, (name, address))), facility)
-
 
 _MOST_CANDIDATES = 5
 _ROW = "row "
@@ -74,6 +50,29 @@ class Unplaced:
     def key(self) -> str:
         """Its key in an index of rows."""
         return self.facility or f"{_ROW}{self.place}"
+
+
+def unlisted_sites(
+    sites: InventorySites, listed: Collection[str], lists: Mapping[str, CellPosition], whole: Collection[str]
+) -> Iterator[Question]:
+    """The questions about sites that no row is about.
+
+    A list is taken for a province's whole one where somebody says so, or where it has half of its sites.
+
+    Args:
+        sites: what there is.
+        listed: facilities that rows are about, or may be about.
+        lists: the sheet in which each province first stands.
+        whole: provinces whose whole list the sheets are.
+    """
+    for province, position in lists.items():
+        there = sites.not_closed(province)
+        missing = [facility for facility in there if facility not in listed]
+        if province in whole or 2 * (len(there) - len(missing)) >= len(there):
+            for facility in missing:
+                name, address = sites.identity(facility).shown
+                sheet = replace(position, row=0, column=0, header="")
+                yield Question(QuestionKind.MISSING, sheet, ", ".join(filter(None, (name, address))), facility)
 
 
 @dataclass

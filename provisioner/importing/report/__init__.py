@@ -1,1 +1,1 @@
-"""What an import found. Imports `proposal`."""
+"""Reports of an import. Imports `proposal`."""

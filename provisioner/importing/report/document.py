@@ -1,6 +1,6 @@
-"""The report of an import as one JSON document, `provisioner/import` version 1. Pure.
+"""The report of an import, as JSON and as a spreadsheet. Pure.
 
-The findings as a spreadsheet that goes back to the province. Pure; holds what the report holds, and no more.
+The document is `provisioner/import` version 1. The spreadsheet goes back to the province and holds no more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ from provisioner.importing.proposal.answers import Question
 from provisioner.importing.proposal.proposal import ImportResult
 from provisioner.importing.report.messages import LEVELS, wording
 from provisioner.importing.report.text import QUESTION, because, in_order_of_weight, question_text
+
+_HEADERS = {
+    Language.VI: ("STT", "Mức độ", "Tệp", "Trang", "Ô", "Cột", "Giá trị", "Vấn đề", "Cách sửa", "Mã"),
+    Language.EN: ("No", "Level", "File", "Sheet", "Cell", "Column", "Value", "Problem", "How to mend it", "Code"),
+}
+_TITLES = {Language.VI: "Kết quả kiểm tra", Language.EN: "Findings"}
+_LINE_HEIGHT = 15
+_WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 
 
 def import_document(result: ImportResult, language: Language) -> dict[str, object]:
@@ -109,15 +117,6 @@ def _problem(finding: Finding, language: Language) -> dict[str, object]:
     }
 
 
-_HEADERS = {
-    Language.VI: ("STT", "Mức độ", "Tệp", "Trang", "Ô", "Cột", "Giá trị", "Vấn đề", "Cách sửa", "Mã"),
-    Language.EN: ("No", "Level", "File", "Sheet", "Cell", "Column", "Value", "Problem", "How to mend it", "Code"),
-}
-_TITLES = {Language.VI: "Kết quả kiểm tra", Language.EN: "Findings"}
-_LINE_HEIGHT = 15
-_WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
-
-
 def report_sheet(result: ImportResult, language: Language) -> bytes:
     """The findings as an XLSX file."""
     book = Workbook()
@@ -142,18 +141,18 @@ def report_sheet(result: ImportResult, language: Language) -> bytes:
 def _rows(result: ImportResult, language: Language) -> Iterator[tuple[str, ...]]:
     """The rows below the header: errors, warnings, questions, then every note."""
     weighty, notes = in_order_of_weight(result.proposal.findings)
-    yield from (_finding(finding, language) for finding in weighty)
-    yield from (_question_spreadsheet(question, language) for question in result.proposal.questions)
-    yield from (_finding(finding, language) for listed in notes.values() for finding in listed)
+    yield from (_finding_row(finding, language) for finding in weighty)
+    yield from (_question_row(question, language) for question in result.proposal.questions)
+    yield from (_finding_row(finding, language) for listed in notes.values() for finding in listed)
 
 
-def _finding(finding: Finding, language: Language) -> tuple[str, ...]:
+def _finding_row(finding: Finding, language: Language) -> tuple[str, ...]:
     position, words = finding.position, wording(finding.remark, language)
     place_texts = (position.file, position.sheet, position.cell, position.header, finding.value)
     return (LEVELS[language][finding.remark.level], *place_texts, words.message, words.hint, finding.remark.code)
 
 
-def _question_spreadsheet(question: Question, language: Language) -> tuple[str, ...]:
+def _question_row(question: Question, language: Language) -> tuple[str, ...]:
     position, words = question.position, question_text(question, language)
     message = " ".join(
         (words.message, *(f"[{number}] {line}" for number, line in enumerate(words.candidates, start=1)))

@@ -1,8 +1,6 @@
-"""The messages of findings in Vietnamese. No sentence repeats a cell.
+"""Sentences of findings, in English and in Vietnamese. Pure.
 
-The messages of findings in English. No sentence repeats a cell.
-
-The sentences of findings, in English and in Vietnamese.
+No sentence repeats a cell.
 """
 
 from __future__ import annotations
@@ -10,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provisioner.base.language import Language
-from provisioner.importing.contacts.fields import CATALOGUE as OF_CONTACTS
-from provisioner.importing.contacts.fields import Wording
+from provisioner.importing.contacts.fields import FIELD_SENTENCES, Wording
 from provisioner.importing.grid import FindingLevel, Remark
 
-_TEXT = "format the column as Text, then type the value again"
+_AS_TEXT_EN = "format the column as Text, then type the value again"
 
 ENGLISH: dict[str, Wording] = {
     # the file
@@ -131,10 +128,10 @@ ENGLISH: dict[str, Wording] = {
     "personal-in-text": Wording(
         "the text holds a phone number or an e-mail address", "move it to the sheet Đầu mối, where it is kept encrypted"
     ),
-    "id-number": Wording("a number stands where an id is expected", _TEXT),
+    "id-number": Wording("a number stands where an id is expected", _AS_TEXT_EN),
     "id-form": Wording("an id has letters without accents, digits and hyphens", "write it like kcl-bg-001"),
     "number-form": Wording("this is no number", "write digits alone"),
-    "number-day": Wording("Excel made a date of this number", _TEXT),
+    "number-day": Wording("Excel made a date of this number", _AS_TEXT_EN),
     "number-several": Wording("these are several numbers, or from … to", "write one number"),
     "number-not-whole": Wording("this is no whole number", "if a point was meant to group thousands, leave it out"),
     "number-ambiguous": Wording(
@@ -149,7 +146,7 @@ ENGLISH: dict[str, Wording] = {
     "day-unreal": Wording("there is no such day, or it is out of the question", "correct it"),
     "day-serial": Wording("a number stands for the date; read as {day}", "nothing, if that is right"),
     "address-form": Wording("this is no IPv4 address", "write four numbers, e.g. 192.168.1.64"),
-    "address-number": Wording("Excel made a number of the address", _TEXT),
+    "address-number": Wording("Excel made a number of the address", _AS_TEXT_EN),
     "address-port": Wording("address and port stand in one cell", "write the port into the column Cổng RTSP"),
     "address-zeros": Wording("a number of the address begins with a zero", "leave the zeros out"),
     "address-public": Wording("the address is not one of a LAN", "write the camera's address inside the site"),
@@ -252,7 +249,7 @@ ENGLISH: dict[str, Wording] = {
 }
 
 
-_TEXT_messages_vi = "Định dạng cột là Text rồi gõ lại"
+_AS_TEXT_VI = "Định dạng cột là Text rồi gõ lại"
 
 VIETNAMESE: dict[str, Wording] = {
     # the file
@@ -358,10 +355,10 @@ VIETNAMESE: dict[str, Wording] = {
     "personal-in-text": Wording(
         "Nội dung có số điện thoại hoặc thư điện tử", "Chuyển sang trang Đầu mối, nơi dữ liệu được mã hóa"
     ),
-    "id-number": Wording("Ô là số, không phải mã", _TEXT_messages_vi),
+    "id-number": Wording("Ô là số, không phải mã", _AS_TEXT_VI),
     "id-form": Wording("Mã chỉ gồm chữ không dấu, chữ số và dấu gạch nối", "Ghi như kcl-bg-001"),
     "number-form": Wording("Không phải là số", "Chỉ ghi chữ số"),
-    "number-day": Wording("Excel đã đổi số thành ngày tháng", _TEXT_messages_vi),
+    "number-day": Wording("Excel đã đổi số thành ngày tháng", _AS_TEXT_VI),
     "number-several": Wording("Có nhiều số, hoặc ghi từ … đến", "Chỉ ghi một số"),
     "number-not-whole": Wording("Không phải số nguyên", "Nếu dấu chấm để phân cách hàng nghìn thì bỏ đi"),
     "number-ambiguous": Wording(
@@ -375,7 +372,7 @@ VIETNAMESE: dict[str, Wording] = {
     "day-unreal": Wording("Không có ngày này, hoặc ngày không hợp lý", "Sửa lại"),
     "day-serial": Wording("Ngày đang ở dạng số; đọc là {day}", "Không cần sửa nếu đúng"),
     "address-form": Wording("Không phải địa chỉ IPv4", "Ghi đủ bốn số, ví dụ 192.168.1.64"),
-    "address-number": Wording("Excel đã đổi địa chỉ thành số", _TEXT_messages_vi),
+    "address-number": Wording("Excel đã đổi địa chỉ thành số", _AS_TEXT_VI),
     "address-port": Wording("Địa chỉ và cổng ghi chung một ô", "Ghi cổng vào cột Cổng RTSP"),
     "address-zeros": Wording("Trong địa chỉ có số bắt đầu bằng 0", "Bỏ các số 0 ở đầu"),
     "address-public": Wording("Không phải địa chỉ mạng LAN", "Ghi địa chỉ của camera trong mạng nội bộ"),
@@ -492,8 +489,8 @@ OF_RULES: dict[str, Wording] = {
 
 
 CATALOGUE: Mapping[Language, Mapping[str, Wording]] = {
-    Language.EN: {**OF_CONTACTS[Language.EN], **ENGLISH},
-    Language.VI: {**OF_CONTACTS[Language.VI], **VIETNAMESE},
+    Language.EN: {**FIELD_SENTENCES[Language.EN], **ENGLISH},
+    Language.VI: {**FIELD_SENTENCES[Language.VI], **VIETNAMESE},
 }
 LEVELS: Mapping[Language, Mapping[FindingLevel, str]] = {
     Language.EN: {FindingLevel.ERROR: "error", FindingLevel.WARNING: "warning", FindingLevel.NOTE: "note"},

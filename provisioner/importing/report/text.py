@@ -1,6 +1,6 @@
-"""The report of an import as lines of text, in Vietnamese or English. Pure.
+"""The report of an import as text, with its questions. Pure.
 
-The sentences of questions, in English and in Vietnamese. Names and addresses in them are those of sites.
+In Vietnamese or English. Names and addresses in questions are those of sites.
 """
 
 from __future__ import annotations
@@ -88,6 +88,60 @@ _REASONS: Mapping[Language, Mapping[Why, str]] = {
     },
 }
 _ROW: Mapping[Language, str] = {Language.EN: "row {row}", Language.VI: "dòng {row}"}
+_MOST_CHANGES = 8
+_MOST_NOTES = 3
+"""Of one code."""
+
+_PHRASES: dict[Language, dict[str, str]] = {
+    Language.EN: {
+        "hint": "hint",
+        "answer": "answer",
+        "read": "{file}: {tables} (rows)",
+        "table": "{sheet} {rows}",
+        "changes": "would change:",
+        "changed": "changed:",
+        "new": "new",
+        "more": "and {count} more",
+        "people": "contacts of {province}: {new} new, {changed} changed, {same} as they are",
+        "people_closed": "contacts of {province}: rows {new}, not compared",
+        "sums": "errors: {errors}, warnings: {warnings}, questions: {questions}, notes: {notes}",
+        "notes_more": "{count} more notes of this kind ({code}); all of them: --output json, or --report OUT.xlsx",
+        "open": "open questions: {questions}; rows that wait for an answer, and were not written: {waiting}",
+        "open_dry": "open questions: {questions}; rows that wait for an answer, and are not written: {waiting}",
+        "open_none": "open questions: {questions}; no row waits for an answer",
+        "nothing": "nothing to change",
+        "dry": "nothing was written; add --write to write it",
+        "mend": "nothing was written; mend the errors, or write the rest with --write --partial",
+        "written": "files written: {files}",
+        "partly": "files written: {files}, without the rows that have errors; mend them and import again",
+        "commit": "commit {file}",
+        "none": "nothing was written",
+    },
+    Language.VI: {
+        "hint": "cách sửa",
+        "answer": "trả lời",
+        "read": "{file}: {tables} (số dòng)",
+        "table": "{sheet} {rows}",
+        "changes": "sẽ thay đổi:",
+        "changed": "đã thay đổi:",
+        "new": "mới",
+        "more": "và {count} mục khác",
+        "people": "đầu mối {province}: {new} mới, {changed} thay đổi, {same} không đổi",
+        "people_closed": "đầu mối {province}: {new} dòng, chưa so sánh",
+        "sums": "{errors} lỗi, {warnings} cảnh báo, {questions} câu hỏi, {notes} ghi chú",
+        "notes_more": "còn {count} ghi chú cùng loại ({code}); xem tất cả: --output json hoặc --report OUT.xlsx",
+        "open": "còn {questions} câu hỏi; {waiting} dòng chưa ghi vì chờ trả lời",
+        "open_dry": "còn {questions} câu hỏi; {waiting} dòng không được ghi vì chờ trả lời",
+        "open_none": "còn {questions} câu hỏi; không có dòng nào phải chờ trả lời",
+        "nothing": "không có gì thay đổi",
+        "dry": "chưa ghi gì; thêm --write để ghi",
+        "mend": "chưa ghi gì; sửa các lỗi, hoặc ghi phần còn lại bằng --write --partial",
+        "written": "đã ghi {files} tệp",
+        "partly": "đã ghi {files} tệp, trừ các dòng có lỗi; sửa rồi nhập lại",
+        "commit": "commit {file}",
+        "none": "chưa ghi gì",
+    },
+}
 
 
 class QuestionText(NamedTuple):
@@ -147,62 +201,6 @@ def _is_bare(question: Question) -> bool:
     """Whether the same name and nothing beside it is all that is known of the row and of a candidate."""
     candidates = question.candidates
     return question.bare and any(not c.row and not c.address and Why.SAME_NAME in c.reasons for c in candidates)
-
-
-_MOST_CHANGES = 8
-_MOST_NOTES = 3
-"""Of one code."""
-
-_PHRASES: dict[Language, dict[str, str]] = {
-    Language.EN: {
-        "hint": "hint",
-        "answer": "answer",
-        "read": "{file}: {tables} (rows)",
-        "table": "{sheet} {rows}",
-        "changes": "would change:",
-        "changed": "changed:",
-        "new": "new",
-        "more": "and {count} more",
-        "people": "contacts of {province}: {new} new, {changed} changed, {same} as they are",
-        "people_closed": "contacts of {province}: rows {new}, not compared",
-        "sums": "errors: {errors}, warnings: {warnings}, questions: {questions}, notes: {notes}",
-        "notes_more": "{count} more notes of this kind ({code}); all of them: --output json, or --report OUT.xlsx",
-        "open": "open questions: {questions}; rows that wait for an answer, and were not written: {waiting}",
-        "open_dry": "open questions: {questions}; rows that wait for an answer, and are not written: {waiting}",
-        "open_none": "open questions: {questions}; no row waits for an answer",
-        "nothing": "nothing to change",
-        "dry": "nothing was written; add --write to write it",
-        "mend": "nothing was written; mend the errors, or write the rest with --write --partial",
-        "written": "files written: {files}",
-        "partly": "files written: {files}, without the rows that have errors; mend them and import again",
-        "commit": "commit {file}",
-        "none": "nothing was written",
-    },
-    Language.VI: {
-        "hint": "cách sửa",
-        "answer": "trả lời",
-        "read": "{file}: {tables} (số dòng)",
-        "table": "{sheet} {rows}",
-        "changes": "sẽ thay đổi:",
-        "changed": "đã thay đổi:",
-        "new": "mới",
-        "more": "và {count} mục khác",
-        "people": "đầu mối {province}: {new} mới, {changed} thay đổi, {same} không đổi",
-        "people_closed": "đầu mối {province}: {new} dòng, chưa so sánh",
-        "sums": "{errors} lỗi, {warnings} cảnh báo, {questions} câu hỏi, {notes} ghi chú",
-        "notes_more": "còn {count} ghi chú cùng loại ({code}); xem tất cả: --output json hoặc --report OUT.xlsx",
-        "open": "còn {questions} câu hỏi; {waiting} dòng chưa ghi vì chờ trả lời",
-        "open_dry": "còn {questions} câu hỏi; {waiting} dòng không được ghi vì chờ trả lời",
-        "open_none": "còn {questions} câu hỏi; không có dòng nào phải chờ trả lời",
-        "nothing": "không có gì thay đổi",
-        "dry": "chưa ghi gì; thêm --write để ghi",
-        "mend": "chưa ghi gì; sửa các lỗi, hoặc ghi phần còn lại bằng --write --partial",
-        "written": "đã ghi {files} tệp",
-        "partly": "đã ghi {files} tệp, trừ các dòng có lỗi; sửa rồi nhập lại",
-        "commit": "commit {file}",
-        "none": "chưa ghi gì",
-    },
-}
 
 
 def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[tuple[FindingLevel, str, str]]:

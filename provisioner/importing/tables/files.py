@@ -1,8 +1,7 @@
-"""The reader of CSV as Excel writes it: any Unicode encoding, and whichever separator the table is written with.
+"""Files of an import: their bytes, grids and tables.
 
-From a file's bytes to grids. Whatever is no spreadsheet is refused by name; nothing raises anything else.
-
-The files of an import, read: everything that can be said of them without an inventory.
+CSV comes as Excel writes it: any Unicode encoding, and whichever separator the table is written with. Whatever is no
+spreadsheet is refused by name; nothing raises anything else. No inventory is needed here.
 """
 
 from __future__ import annotations
@@ -38,6 +37,26 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MARKUP = re.compile(r"\s*<(!doctype|html|head|meta|table|\?xml|workbook)\b", re.IGNORECASE)
 _SAMPLE_ROWS = 2 * grid.HEADER_ROWS
 _SAMPLE_CHARACTERS = 20_000
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""The container of .xls, and of workbooks that are closed with a password."""
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The files of an import, as far as they were understood.
+
+    Attributes:
+        files: as the user typed them.
+        tables: every table in them.
+        records: every row of them.
+        findings: what is wrong so far.
+    """
+
+    files: tuple[str, ...]
+    tables: tuple[Table, ...]
+    records: tuple[Record, ...]
+    findings: tuple[Finding, ...]
 
 
 def read_delimited(data: bytes) -> Grid:
@@ -121,11 +140,6 @@ def _refuse_size(row: int, column: int, cells: int) -> None:
         raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
 
 
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""The container of .xls, and of workbooks that are closed with a password."""
-
-
 def read_file(path: Path) -> bytes:
     """Read a file that is an ordinary one and not too large.
 
@@ -163,23 +177,6 @@ def grids_of(data: bytes) -> tuple[Grid, ...]:
         closed = "EncryptedPackage".encode("utf-16-le") in data
         raise FileRefusedError(error("file-encrypted" if closed else "file-xls"))
     return (read_delimited(data),)
-
-
-@dataclass(frozen=True)
-class InputFiles:
-    """The files of an import, as far as they were understood.
-
-    Attributes:
-        files: as the user typed them.
-        tables: every table in them.
-        records: every row of them.
-        findings: what is wrong so far.
-    """
-
-    files: tuple[str, ...]
-    tables: tuple[Table, ...]
-    records: tuple[Record, ...]
-    findings: tuple[Finding, ...]
 
 
 def read_input_files(paths: Iterable[Path]) -> InputFiles:

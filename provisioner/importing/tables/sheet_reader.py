@@ -1,10 +1,7 @@
-"""From a grid to the tables of its sheet: merged and repeated cells are filled in, what is no data is left out.
+"""From a grid to the tables of its sheet. Pure.
 
-A grid in which merged cells show what they show in Excel: the value of the range's first cell.
-
-The headers of a sheet's tables: rows in which at least three cells are known headers of one of the four sheets.
-
-A table of a sheet: rows of cells by the keys of their columns.
+A header is a row in which at least three cells are known headers of one of the four sheets. Merged cells show what they
+show in Excel: the value of the range's first cell. Repeated cells are filled in, and what is no data is left out.
 """
 
 from __future__ import annotations
@@ -42,6 +39,20 @@ from provisioner.importing.grid import (
     note,
     warning,
 )
+
+LEAST_HEADERS = 3
+_LONGEST_HEADER = 120
+_FIRST_CELLS = 4
+"""A header is recognised by its first cells: no table begins with many columns that nobody knows."""
+
+_BEGINNINGS = frozenset({"number", "facility_id", "facility_name", "name", "full_name", "camera_id"})
+_SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
+_DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
+_DITTO_SIGNS = frozenset({'"', "''", "\u2033", "\u3003", "\u201d", "\u201c", "-\u2033-", '-"-'})
+_TOTAL = re.compile(r"(?:tổng(?:\s+(?:cộng|số).{0,40})?|cộng|tong cong)\s*:?", re.IGNORECASE)
+"""With its marks: without them a sum (cộng) and a gate (cổng) are one word."""
+_SECTION = re.compile(r"[IVX]{1,5}\.?|[A-ZĐ]\.?")
+_COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
 
 class FilledGrid:
@@ -95,14 +106,6 @@ class FilledGrid:
         return self.below(row, column) or self.grid.at(row, column)
 
 
-LEAST_HEADERS = 3
-_LONGEST_HEADER = 120
-_FIRST_CELLS = 4
-"""A header is recognised by its first cells: no table begins with many columns that nobody knows."""
-
-_BEGINNINGS = frozenset({"number", "facility_id", "facility_name", "name", "full_name", "camera_id"})
-
-
 @dataclass(frozen=True)
 class Header:
     """The header of one table.
@@ -120,6 +123,47 @@ class Header:
     last_row: int
     columns: Mapping[int, Column]
     texts: Mapping[int, Cell]
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row of data: its cells by the keys of their columns, empty ones left out."""
+
+    number: int
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a sheet.
+
+    Attributes:
+        position: the sheet.
+        form: what it describes.
+        header_row: the last row of its header.
+        places: the number of each key's column.
+        rows: its data.
+    """
+
+    position: CellPosition
+    form: Form
+    header_row: int
+    places: Mapping[str, int]
+    rows: tuple[TableRow, ...]
+
+    def at(self, row: int, key: str = "") -> CellPosition:
+        """The place of a row's cell; of the row where the table has no such column."""
+        place = self.places.get(key, 0)
+        header = self.form.by_key[key].header if key in self.form.by_key else ""
+        return replace(self.position, row=row, column=place, header=header)
+
+
+@dataclass
+class SheetTables:
+    """The tables of one sheet, with what is wrong in it."""
+
+    tables: list[Table] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
@@ -154,6 +198,15 @@ def encoding_of_header(filled: FilledGrid) -> str | None:
     return None
 
 
+def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
+    """Tell whether a row is a header; below a table most of its texts have to be headers: words in data may be, too."""
+    if not any(any(_columns(cell.text)) for cell in islice(_texts(filled, row), _FIRST_CELLS)):
+        return False
+    matches = [_columns(cell.text) for cell in _texts(filled, row)]
+    least = max(LEAST_HEADERS, (len(matches) + 1) // 2 if mostly else 0)
+    return any(_count(matches, number) >= least for number in range(len(FORMS)))
+
+
 @lru_cache(maxsize=8192)
 def _columns(text: str) -> tuple[Column | None, ...]:
     """The column that a text is the header of, in each of the forms."""
@@ -167,15 +220,6 @@ def _texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
         cell = filled.cell(row, column)
         if isinstance(cell.value, str) and 0 < len(cell.value.strip()) <= _LONGEST_HEADER:
             yield cell
-
-
-def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
-    """Tell whether a row is a header; below a table most of its texts have to be headers: words in data may be, too."""
-    if not any(any(_columns(cell.text)) for cell in islice(_texts(filled, row), _FIRST_CELLS)):
-        return False
-    matches = [_columns(cell.text) for cell in _texts(filled, row)]
-    least = max(LEAST_HEADERS, (len(matches) + 1) // 2 if mostly else 0)
-    return any(_count(matches, number) >= least for number in range(len(FORMS)))
 
 
 def _count(matches: list[tuple[Column | None, ...]], number: int) -> int:
@@ -236,56 +280,6 @@ def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
     title = word_key(filled.grid.name)
     named = [form for form in fitting if title in form.title_keys]
     return max(named or fitting, key=lambda f: len(keys[f.kind] - WITHOUT_MEANING), default=None)
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row of data: its cells by the keys of their columns, empty ones left out."""
-
-    number: int
-    cells: Mapping[str, Cell]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a sheet.
-
-    Attributes:
-        position: the sheet.
-        form: what it describes.
-        header_row: the last row of its header.
-        places: the number of each key's column.
-        rows: its data.
-    """
-
-    position: CellPosition
-    form: Form
-    header_row: int
-    places: Mapping[str, int]
-    rows: tuple[TableRow, ...]
-
-    def at(self, row: int, key: str = "") -> CellPosition:
-        """The place of a row's cell; of the row where the table has no such column."""
-        place = self.places.get(key, 0)
-        header = self.form.by_key[key].header if key in self.form.by_key else ""
-        return replace(self.position, row=row, column=place, header=header)
-
-
-@dataclass
-class SheetTables:
-    """The tables of one sheet, with what is wrong in it."""
-
-    tables: list[Table] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-
-_SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
-_DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
-_DITTO_SIGNS = frozenset({'"', "''", "\u2033", "\u3003", "\u201d", "\u201c", "-\u2033-", '-"-'})
-_TOTAL = re.compile(r"(?:tổng(?:\s+(?:cộng|số).{0,40})?|cộng|tong cong)\s*:?", re.IGNORECASE)
-"""With its marks: without them a sum (cộng) and a gate (cổng) are one word."""
-_SECTION = re.compile(r"[IVX]{1,5}\.?|[A-ZĐ]\.?")
-_COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
 
 def read_sheet(grid: Grid, position: CellPosition, *, alone: bool) -> SheetTables:

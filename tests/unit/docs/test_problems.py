@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.language import Language
-from provisioner.importing.contacts.fields import CATALOGUE as CELLS
+from provisioner.importing.contacts.fields import FIELD_SENTENCES
 from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]
@@ -61,7 +61,7 @@ def page() -> str:
     parts = [HEAD]
     for title, entries in SECTIONS.items():
         parts.append(section(title, ((code, entry.meaning, entry.mending) for code, entry in entries.items())))
-    fields = ((code, said.message, said.hint) for code, said in CELLS[Language.EN].items())
+    fields = ((code, said.message, said.hint) for code, said in FIELD_SENTENCES[Language.EN].items())
     return "\n".join([*parts, section("Single fields of contacts", fields)])
 
 
@@ -99,7 +99,7 @@ def literals() -> Iterator[tuple[str, bool]]:
 
 
 def test_every_code_in_the_code_is_in_the_catalogue_and_the_other_way_round() -> None:
-    known = set(CATALOGUE) | set(CELLS[Language.EN])
+    known = set(CATALOGUE) | set(FIELD_SENTENCES[Language.EN])
     texts = list(literals())
     whole = {text for text, complete in texts if complete} - set(NO_CODES)
     ends = {text for text, complete in texts if not complete}
@@ -111,7 +111,7 @@ def test_every_code_in_the_code_is_in_the_catalogue_and_the_other_way_round() ->
 
 def test_no_code_stands_in_two_sections() -> None:
     assert sum(map(len, SECTIONS.values())) == len(CATALOGUE)
-    assert set(CATALOGUE).isdisjoint(CELLS[Language.EN])
+    assert set(CATALOGUE).isdisjoint(FIELD_SENTENCES[Language.EN])
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from provisioner.importing import grid as limits
+from provisioner.importing import grid
 from provisioner.importing.grid import FileRefusedError
 from provisioner.importing.tables.files import grids_of, read_file, read_input_files, sheets_of
 from tests.unit.importing import sheets as made
@@ -88,12 +88,12 @@ ENTITIES = (
         (with_part(SHEET, ENTITIES.encode() + b"<worksheet>&i;</worksheet>"), "file-damaged"),
         (with_part("xl/workbook.xml", ENTITIES.encode() + b"<workbook>&i;</workbook>"), "file-damaged"),
         (with_sheet_xml('r="A1"', 'r="1A"'), "file-damaged"),
-        (with_sheet_xml('<row r="1"', f'<row r="{limits.MAX_ROWS + 1}"'), "file-too-many-rows"),
+        (with_sheet_xml('<row r="1"', f'<row r="{grid.MAX_ROWS + 1}"'), "file-too-many-rows"),
         (with_sheet_xml('r="B1"', 'r="XFD1"'), "file-too-many-columns"),
-        (with_part("xl/theme/theme1.xml", b" " * (limits.MAX_OTHER_BYTES + 1)), "file-too-large"),
-        (zipped({f"xl/{n}": b"" for n in range(limits.MAX_PARTS)} | {"[Content_Types].xml": b""}), "file-too-large"),
-        (b"a;b\n" * (limits.MAX_ROWS + 1), "file-too-many-rows"),
-        (b";".join([b"a"] * (limits.MAX_COLUMNS + 1)), "file-too-many-columns"),
+        (with_part("xl/theme/theme1.xml", b" " * (grid.MAX_OTHER_BYTES + 1)), "file-too-large"),
+        (zipped({f"xl/{n}": b"" for n in range(grid.MAX_PARTS)} | {"[Content_Types].xml": b""}), "file-too-large"),
+        (b"a;b\n" * (grid.MAX_ROWS + 1), "file-too-many-rows"),
+        (b";".join([b"a"] * (grid.MAX_COLUMNS + 1)), "file-too-many-columns"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -187,8 +187,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 @pytest.mark.parametrize("endless", ["<c/>", "<c><v/></c>", '<row r="1"/>', "<x/>"])
 def test_a_sheet_without_end_is_not_read_to_its_end(endless: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_ELEMENTS", 2_000)
-    monkeypatch.setattr(limits, "MAX_RARE_ELEMENTS", 1_000)
+    monkeypatch.setattr(grid, "MAX_ELEMENTS", 2_000)
+    monkeypatch.setattr(grid, "MAX_RARE_ELEMENTS", 1_000)
     assert (
         refusal(with_sheet_xml("<sheetData>", f'<sheetData><row r="1">{endless * 2_000}</row>'))
         == "file-too-many-cells"
@@ -196,7 +196,7 @@ def test_a_sheet_without_end_is_not_read_to_its_end(endless: str, monkeypatch: p
 
 
 def test_a_cell_count_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_CELLS", 5)
+    monkeypatch.setattr(grid, "MAX_CELLS", 5)
     assert refusal(GOOD) == "file-too-many-cells"
 
 

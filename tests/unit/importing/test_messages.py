@@ -7,8 +7,7 @@ import string
 from pathlib import Path
 
 from provisioner.base.language import Language
-from provisioner.importing.contacts.fields import CATALOGUE as OF_CONTACTS
-from provisioner.importing.contacts.fields import Wording
+from provisioner.importing.contacts.fields import FIELD_SENTENCES, Wording
 from provisioner.importing.grid import FindingLevel, Remark, error
 from provisioner.importing.report.messages import ENGLISH, LEVELS, OF_RULES, VIETNAMESE, wording
 
@@ -39,7 +38,7 @@ def test_every_sentence_is_of_a_code_that_is_used() -> None:
 
 
 def test_no_code_of_the_contacts_has_other_words_here() -> None:
-    assert set(ENGLISH) & set(OF_CONTACTS[Language.EN]) == set()
+    assert set(ENGLISH) & set(FIELD_SENTENCES[Language.EN]) == set()
 
 
 def test_the_rules_of_the_inventory_are_told_in_both_languages() -> None:
