@@ -1,1 +1,1 @@
-"""What was done and seen: entries, verdicts, availability, path states. Imports `inventory`, `base`."""
+"""The record: entries, verdicts, availability, path states. Imports `inventory`, `base`."""

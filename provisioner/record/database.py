@@ -1,8 +1,7 @@
-"""The only door to the database: how it is opened, how one process at a time writes, what its errors become.
+"""The only door to the database: opening, migrating, writing entries.
 
-Which revision of its tables a database has, and how one of before is brought to ours (Alembic).
-
-One entry more at the end of the chain, sealed; and entries as others keep them.
+One process at a time writes. An older revision of the tables is brought to ours by Alembic. A new entry goes to the end
+of the chain and is sealed.
 """
 
 from __future__ import annotations
@@ -43,12 +42,29 @@ from provisioner.record.tables import (
 )
 
 REVISION: Final = "2"
-"""The revision of `history.tables`; each one has a module in `history/migrations/versions`."""
+"""The revision of `record.tables`; each one has a module in `record/migrations/versions`."""
 KNOWN: Final = frozenset({"1", REVISION})
 BEFORE: Final = ""
 """Of a database that was made before revisions were counted."""
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 """Where the steps are."""
+_WAIT_S = 30
+_SHOWN = 20
+_TO_WRITE = "provisioner_to_write"
+_SQLITE, _POSTGRESQL = "sqlite", "postgresql"
+_URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+_LOGIN = re.compile(r"[^\s\"']*@")
+_DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is appended: of which run, which of its entries, when, and what it says."""
+
+    run: Run
+    step: EntryKind
+    at: datetime
+    content: BegunContent | EndedContent
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -83,15 +99,6 @@ def _migrate(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS))
     command.upgrade(config, "head")
-
-
-_WAIT_S = 30
-_SHOWN = 20
-_TO_WRITE = "provisioner_to_write"
-_SQLITE, _POSTGRESQL = "sqlite", "postgresql"
-_URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
-_LOGIN = re.compile(r"[^\s\"']*@")
-_DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
 
 
 class Database:
@@ -333,14 +340,7 @@ def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is appended: of which run, which of its entries, when, and what it says."""
-
-    run: Run
-    step: EntryKind
-    at: datetime
-    content: BegunContent | EndedContent
+# --- the newest entry ------------------------------------------------------------------------------
 
 
 def append(connection: Connection, place: StatePlace, entry: Entry) -> Head:

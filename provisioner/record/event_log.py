@@ -1,7 +1,8 @@
-"""The event log: the steps of runs as rows of the database, each durable before the next step begins.
+"""The event log: steps of runs as rows of the database.
 
-A rollout writes to the `Journal` of `apply.journal`; that of a real run is `runs.journal.RunLog`, which keeps its steps
-here, beside the run's two entries in the history.
+Each step is durable before the next one begins. A rollout writes to the `Journal` of `operations.rollout.dispatcher`;
+that of a real run is `operations.apply.journal.RunLog`, which keeps its steps here, beside the run's two entries in the
+history.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""The evidence of runs, read out of the tables. The database counts: a year of nights is a million checks.
+"""Evidence of runs, ages of keys and packages, from the tables.
 
-When the vault's keys of sites were drawn, by the runs that say so; what cannot be read says nothing.
-
-Which packages of sites were handed out and installed, by the runs that say so; read with care.
+The database counts: a year of nights is a million checks. An entry that cannot be read says nothing.
 """
 
 from __future__ import annotations
@@ -51,6 +49,38 @@ from provisioner.record.tables import (
     stored,
     unpacked,
 )
+
+_LATER = checks.alias("later")
+_Value = TypeVar("_Value")
+PRE_SHARED: Final = "drawn"
+TO_PUSH: Final = "drawn_to_push"
+_SHOWN: Final = 63
+_BY: Final = "user"
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What the checks of all contents come to.
+
+    Attributes:
+        proofs: when each content was first, once more, and last proved whole, and by which runs.
+        declined: the first check after the last whole one in which a path that was checked was not up.
+        latest: the latest check of each content.
+    """
+
+    proofs: Mapping[Content, Proof]
+    declined: Mapping[Content, Shown]
+    latest: Mapping[Content, LastCheck]
+
+    def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
+        """The latest check of each facility on each of its relays."""
+        by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
+        for (facility, _), check in sorted(self.latest.items(), key=lambda one: one[1].shown):
+            by_facility[facility][check.relay] = check
+        return {name: tuple(by_relay[relay] for relay in sorted(by_relay)) for name, by_relay in by_facility.items()}
+
+
+# --- facilities ------------------------------------------------------------------------------------
 
 
 def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> Evidence:
@@ -102,31 +132,6 @@ def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Ve
         yield Verification(Shown(recorded.finished, recorded.run.id), recorded.run.started, recorded.run.limit)
         if not recorded.run.limit:
             return
-
-
-# --- facilities -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """What the checks of all contents come to.
-
-    Attributes:
-        proofs: when each content was first, once more, and last proved whole, and by which runs.
-        declined: the first check after the last whole one in which a path that was checked was not up.
-        latest: the latest check of each content.
-    """
-
-    proofs: Mapping[Content, Proof]
-    declined: Mapping[Content, Shown]
-    latest: Mapping[Content, LastCheck]
-
-    def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
-        """The latest check of each facility on each of its relays."""
-        by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
-        for (facility, _), check in sorted(self.latest.items(), key=lambda one: one[1].shown):
-            by_facility[facility][check.relay] = check
-        return {name: tuple(by_relay[relay] for relay in sorted(by_relay)) for name, by_relay in by_facility.items()}
 
 
 def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
@@ -182,10 +187,6 @@ def _spans(inventory: str) -> Subquery:
     return select(*by, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*by).subquery()
 
 
-_LATER = checks.alias("later")
-_Value = TypeVar("_Value")
-
-
 def _plain(table: FromClause) -> ColumnElement[int]:
     """The moments of a table as the whole numbers that they are."""
     return type_coerce(table.c.at, BigInteger)
@@ -218,8 +219,7 @@ def _whole(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.pulled > 0, table.c.proved == table.c.pulled)
 
 
-PRE_SHARED: Final = "drawn"
-TO_PUSH: Final = "drawn_to_push"
+# --- keys and packages -----------------------------------------------------------------------------
 
 
 def keys_drawn(connection: Connection, inventory: str, what: str) -> dict[str, datetime]:
@@ -252,10 +252,6 @@ def _moment(word: object) -> datetime:
     if when.tzinfo is None:
         raise ValueError("a moment has a zone")
     return when.astimezone(UTC)
-
-
-_SHOWN: Final = 63
-_BY: Final = "user"
 
 
 def package_records(connection: Connection, inventory: str) -> tuple[dict[str, PackageRecord], tuple[str, ...]]:

@@ -1,25 +1,18 @@
-"""Entries that others hold, held against the record: what is there and not here was cut off, or set back. Pure.
+"""Newest entries kept outside the database, compared with the record.
 
-A holder's word alone decides nothing. An entry whose seal is by the vault's key was written by who has that key, so a
-record that does not have it lost it; one whose seal is false was made up where it was found.
+A record that lost an entry that somebody holds was cut off, or set back. A holder's word alone decides nothing: an
+entry with a seal by the vault's key was written by who has that key, and one with a false seal was made up there.
 
-Up to which moment what is kept of runs has left, by the entries that say so.
+This machine keeps its own newest entry in a file. A user who can write the folder can write this file, too: it shows
+what was done to the database alone, by those who keep a server, by hand, or by a backup that was put back. Heads on
+hosts and Git notes show more. A note is on the inventory's commit, on wish, in this repository alone, and never pushed;
+whoever fetches `refs/notes/provisioner` holds what the record was.
 
-Of an entry that is not by the vault's key, the walk along the chain says so; one with a false seal says nothing here.
-
-The newest entry that this machine wrote, in a file of its own: a record that lost it has been cut, or set back.
-
-Who can write the folder can write this file, too. It shows what was done to the database alone: a server's by those
-who keep it, a row deleted by hand, a file that was put back from a backup. Heads on hosts and Git notes show more.
-
-The newest entry as a Git note on the inventory's commit: on wish, in this repository alone, never pushed.
-
-Whoever fetches `refs/notes/provisioner` holds what the record was. The note is handed to Git over standard input.
+Entries may also leave on purpose (`latest_cut`), if another entry says so.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +34,54 @@ from provisioner.record.seal import Head, RecordKeys, SealVerdict
 from provisioner.record.tables import DAMAGE, entries, entry_content, stored
 
 _Entry = tuple[int, str, str, str, str]
+_LARGEST_FILE = 4096
+_NUMBERS = 2**63
+VARIABLE = "PROVISIONER_RECORD_NOTE"
+REF = "refs/notes/provisioner"
+_LARGEST_NOTE = 2**20
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_NO = frozenset({"", "0", "no", "false"})
+_PERSON: Final = ("-c", "user.name=provisioner", "-c", "user.email=provisioner")
+_RESTORED = (
+    "if the record was put back from a backup, that is the reason: name the entries that went with it by"
+    " --lost FIRST-LAST; if nobody did that, keep a copy of the database and of what holds the entry, and ask who could"
+    " write it"
+)
+_FORGED = "look at who changed it there: the record is not doubted by it"
+_EITHER = f"the entry is not keyed, so its holder may have made it up; {_RESTORED}"
+_RUN_SHOWN = 63
+_STRIPPED = "somebody took the seals out of the database: keep a copy of it, and ask who could write it"
+UNKNOWN_RUN_HINT = (
+    "either the run was recorded elsewhere (all have to record in one place: PROVISIONER_STATE), or the record was cut"
+    " or set back, or that host's own files were changed: see provisioner history, and the run's receipt on the host"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldHead:
+    """An entry that somebody holds.
+
+    Attributes:
+        holder: who, in words for people, e.g. `relay-vnpt-1 (manifest)`.
+        head: the entry.
+        host: the host's id; empty where it is none.
+    """
+
+    holder: str
+    head: Head
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFault:
+    """An entry that somebody holds and the record does not have as it is held."""
+
+    held: HeldHead
+    message: str
+    hint: str
+
+
+# --- entries that left on purpose ------------------------------------------------------------------
 
 
 def latest_cut(connection: Connection, inventory: str, keys: RecordKeys) -> Cut:
@@ -70,8 +111,7 @@ def _is_whole(connection: Connection, inventory: str, keys: RecordKeys, entry: _
     return sealed is not SealVerdict.FALSE and linked(previous, text) == name
 
 
-_LARGEST = 4096
-_NUMBERS = 2**63
+# --- this machine's newest entry -------------------------------------------------------------------
 
 
 def remembered(place: StatePlace) -> Head | None:
@@ -80,7 +120,7 @@ def remembered(place: StatePlace) -> Head | None:
         return None
     try:
         with place.remembered.open("rb") as stream:
-            return head_in(stream.read(_LARGEST).decode(), place.inventory)
+            return head_in(stream.read(_LARGEST_FILE).decode(), place.inventory)
     except (OSError, ValueError):
         return None
 
@@ -89,7 +129,7 @@ def remember(place: StatePlace, head: Head) -> None:
     """Remember an entry; where that fails nothing else does."""
     if place.remembered is None:
         return
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         _make_folder(place.remembered.parent)
         replace_file(place.remembered, f"{head_text(head, place.inventory)}\n".encode())
 
@@ -121,12 +161,7 @@ def head_in(text: str, inventory: str) -> Head | None:
     return Head(run, number, name, seal) if texts and is_number else None
 
 
-VARIABLE = "PROVISIONER_RECORD_NOTE"
-REF = "refs/notes/provisioner"
-_LARGEST_git_notes = 2**20
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_NO = frozenset({"", "0", "no", "false"})
-_PERSON: Final = ("-c", "user.name=provisioner", "-c", "user.email=provisioner")
+# --- Git notes -------------------------------------------------------------------------------------
 
 
 def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit: str, head: Head | None) -> str:
@@ -185,7 +220,7 @@ def _blobs(root: Path, names: list[str]) -> Iterator[tuple[str, str]]:
         return
     checked = _git(root, "cat-file", "--batch-check", stdin=_lines(names)).decode("ascii", "replace")
     described = [line.split() for line in checked.splitlines()]
-    small = [line[0] for line in described if line[1:2] == ["blob"] and int(line[2]) <= _LARGEST_git_notes]
+    small = [line[0] for line in described if line[1:2] == ["blob"] and int(line[2]) <= _LARGEST_NOTE]
     output, position = _git(root, "cat-file", "--batch", stdin=_lines(small)), 0
     for name in small:
         end = output.index(b"\n", position)
@@ -216,39 +251,7 @@ def _git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     return done.output
 
 
-@dataclass(frozen=True, slots=True)
-class HeldHead:
-    """An entry that somebody holds.
-
-    Attributes:
-        holder: who, in words for people, e.g. `relay-vnpt-1 (manifest)`.
-        head: the entry.
-        host: the host's id; empty where it is none.
-    """
-
-    holder: str
-    head: Head
-    host: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HeadFault:
-    """An entry that somebody holds and the record does not have as it is held."""
-
-    held: HeldHead
-    message: str
-    hint: str
-
-
-_RESTORED = (
-    "if the record was put back from a backup, that is the reason: name the entries that went with it by"
-    " --lost FIRST-LAST; if nobody did that, keep a copy of the database and of what holds the entry, and ask who could"
-    " write it"
-)
-_FORGED = "look at who changed it there: the record is not doubted by it"
-_EITHER = f"the entry is not keyed, so its holder may have made it up; {_RESTORED}"
-_RUN_SHOWN = 63
-_STRIPPED = "somebody took the seals out of the database: keep a copy of it, and ask who could write it"
+# --- heads that others hold ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,9 +308,3 @@ def unknown_runs(confirmed: Mapping[str, str], runs: frozenset[str]) -> Iterator
     for host, run in sorted(confirmed.items()):
         if run and run not in runs:
             yield host, f"{host} says that run {run} was confirmed there last, and the record has no such run"
-
-
-UNKNOWN_RUN_HINT = (
-    "either the run was recorded elsewhere (all have to record in one place: PROVISIONER_STATE), or the record was cut"
-    " or set back, or that host's own files were changed: see provisioner history, and the run's receipt on the host"
-)

@@ -1,13 +1,12 @@
-"""Leases: one night at a time, and one agent, for an inventory, over all machines that share its history.
+"""Leases of a night and an agent, and epochs of hosts.
 
-In a folder it is a lock of the kernel's on a file, on a database server one of a connection's: each is gone with the
-process that had it, however that ended. What stands beside says who has it; where that is not cleared, somebody ended
-without a word.
+One night at a time, and one agent, for an inventory, over all machines that share its history. In a folder a lease is a
+lock of the kernel's on a file, on a database server one of a connection's: each is gone with the process that had it,
+however that ended. The text beside it says who has it; if that is not cleared, somebody ended without a word.
 
-The epoch of a host: a number that each run takes before it changes the host, and that the host remembers.
-
-A host takes no run with a lower number than the last, and none with the same number but that run itself: whoever was
-taken over from, on a controller that hangs, or by a message that comes late, changes nothing there any more.
+An epoch is a number that each run takes before it changes the host, and that the host remembers. A host takes no run
+with a lower number than the last, and none with the same number but that run itself: whoever was taken over from, on a
+controller that hangs, or by a message that comes late, changes nothing there any more.
 """
 
 from __future__ import annotations
@@ -32,41 +31,6 @@ from provisioner.base.text import printable
 from provisioner.record.database import Database, made_database
 from provisioner.record.place import StatePlace
 from provisioner.record.tables import host_epochs, leases, stored
-
-
-def take_epochs(
-    connection: Connection, inventory: str, run: str, seen: Mapping[str, int], at: datetime
-) -> dict[str, int]:
-    """Take the next epoch of each host for a run; one that it has, and that nobody took another one after, stays.
-
-    Args:
-        connection: a transaction that no other writer of the inventory overlaps.
-        inventory: whose hosts.
-        run: the run that is about to change them.
-        seen: by host, the epoch that was seen on it: 0 where none was. A record that was lost, or that another
-            controller does not share, knows of none.
-        at: now.
-    """
-    query = select(host_epochs.c.host, host_epochs.c.number, host_epochs.c.run)
-    there = {
-        host: (number, last)
-        for host, number, last in connection.execute(query.where(host_epochs.c.inventory == inventory))
-        if host in seen
-    }
-    taken: dict[str, int] = {}
-    for host, floor in seen.items():
-        number, last = there.get(host, (0, ""))
-        taken[host] = number if last == run and number >= floor else max(number, floor) + 1
-    new = [host for host in taken if host not in there]
-    moved = [host for host in taken if host in there and there[host] != (taken[host], run)]
-    rows = {host: {"number": taken[host], "run": run, "at": at} for host in taken}
-    if new:
-        connection.execute(insert(host_epochs), [{"inventory": inventory, "host": host} | rows[host] for host in new])
-    if moved:
-        of_host = host_epochs.c.inventory == inventory, host_epochs.c.host == bindparam("of_host")
-        connection.execute(update(host_epochs).where(*of_host), [{"of_host": host} | rows[host] for host in moved])
-    return taken
-
 
 NIGHTLY: Final = "nightly"
 AGENT: Final = "agent"
@@ -109,6 +73,43 @@ class HeldLease:
     is_held: Callable[[], bool] = field(default=lambda: True, compare=False)
 
 
+def take_epochs(
+    connection: Connection, inventory: str, run: str, seen: Mapping[str, int], at: datetime
+) -> dict[str, int]:
+    """Take the next epoch of each host for a run; one that it has, and that nobody took another one after, stays.
+
+    Args:
+        connection: a transaction that no other writer of the inventory overlaps.
+        inventory: whose hosts.
+        run: the run that is about to change them.
+        seen: by host, the epoch that was seen on it: 0 where none was. A record that was lost, or that another
+            controller does not share, knows of none.
+        at: now.
+    """
+    query = select(host_epochs.c.host, host_epochs.c.number, host_epochs.c.run)
+    there = {
+        host: (number, last)
+        for host, number, last in connection.execute(query.where(host_epochs.c.inventory == inventory))
+        if host in seen
+    }
+    taken: dict[str, int] = {}
+    for host, floor in seen.items():
+        number, last = there.get(host, (0, ""))
+        taken[host] = number if last == run and number >= floor else max(number, floor) + 1
+    new = [host for host in taken if host not in there]
+    moved = [host for host in taken if host in there and there[host] != (taken[host], run)]
+    rows = {host: {"number": taken[host], "run": run, "at": at} for host in taken}
+    if new:
+        connection.execute(insert(host_epochs), [{"inventory": inventory, "host": host} | rows[host] for host in new])
+    if moved:
+        of_host = host_epochs.c.inventory == inventory, host_epochs.c.host == bindparam("of_host")
+        connection.execute(update(host_epochs).where(*of_host), [{"of_host": host} | rows[host] for host in moved])
+    return taken
+
+
+# --- leases ----------------------------------------------------------------------------------------
+
+
 @contextmanager
 def night_lease(place: StatePlace, holder: LeaseHolder) -> Iterator[HeldLease]:
     """Hold the lease of an inventory's night.
@@ -144,13 +145,6 @@ def _lease(place: StatePlace, name: str, holder: LeaseHolder) -> Iterator[HeldLe
         yield lease
 
 
-def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
-    by = holder.text if holder else "somebody who has not said who"
-    hint = "wait until that one is over, or end its process: what a process had is free once it is gone"
-    what = f"a night of the inventory {inventory} is run" if name == NIGHTLY else f"the inventory {inventory} is led"
-    return LockedError(f"{what} already, by {by}", hint=hint, object=inventory)
-
-
 # --- a file ---------------------------------------------------------------------------------------
 
 
@@ -175,6 +169,13 @@ def _in_folder(file: Path, inventory: str, name: str, holder: LeaseHolder) -> It
             yield HeldLease(before)
         finally:
             _write(stream.fileno(), b"")
+
+
+def _refused(inventory: str, name: str, holder: LeaseHolder | None) -> LockedError:
+    by = holder.text if holder else "somebody who has not said who"
+    hint = "wait until that one is over, or end its process: what a process had is free once it is gone"
+    what = f"a night of the inventory {inventory} is run" if name == NIGHTLY else f"the inventory {inventory} is led"
+    return LockedError(f"{what} already, by {by}", hint=hint, object=inventory)
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -1,12 +1,11 @@
-"""Sums of whole months beside the verdicts: a year of a province is a dozen rows then, and not one a night.
+"""Sums of whole months beside the verdicts, kept up and used.
 
-A row of sums says of which verdicts it is the sum, by a hash over all that is counted of them. It is taken for their
-sum where that is the hash of what lies there at that moment, and else passed over: whoever changes, adds or takes away
-a verdict changes the hash. So sums are no record; they are made of the verdicts again where they are missing.
+A year of a province is a dozen rows then, and not one a night. A span is read by the sums of its months, and by the
+verdicts of the days around them.
 
-Sums of months kept up: those that are missing, or are not of what lies there, are made by whoever records.
-
-A span by the sums of its months, and by the verdicts of the days around them.
+A row of sums names its verdicts by a hash over all that is counted of them. It counts only if that hash fits the
+verdicts that are there at that moment: whoever changes, adds or takes away a verdict changes the hash. So sums are no
+record; whoever records a verification makes them again if they are missing.
 """
 
 from __future__ import annotations
@@ -53,6 +52,15 @@ from provisioner.record.verdict_rows import LONGEST_PLANE, PROVINCE, inflated, r
 COLUMNS: Final = ("province", "begin", "until", "since", "rows", "newest", "of", "packed", "seal")
 _COUNTED: Final = ("province", "at", "number", "run", "paths", "seal", "marks")
 _AN_INSTANT: Final = timedelta(microseconds=1)
+AT_ONCE: Final = 200
+"""So many are made by one who records, the newest first: of years that nobody summed each night takes a part."""
+
+_Key = tuple[str, int]
+_SHOWN: Final = 63
+_ANEW: Final = "the next verification that is recorded makes them anew"
+_EVER: Final = Span(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+_MOST_BESIDE: Final = 0.5
+"""A province of which more than this share of verdicts would be read one by one is read as if nothing were summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,41 +90,6 @@ class MonthSums:
         content = hashlib.sha256(self.packed).hexdigest()
         whole = ["month-sums", inventory, self.province, *times, self.rows, self.newest, self.of, content]
         return canonical_json(whole).decode()
-
-
-def sums_of_row(*row: object) -> MonthSums:
-    """The sums in a row as it is stored, by `COLUMNS`.
-
-    Raises:
-        TypeError, ValueError: it is not as such rows are.
-    """
-    province, begin, until, since, rows, newest, of, packed, seal = row
-    if not (isinstance(province, str) and isinstance(of, str) and isinstance(seal, str)):
-        raise TypeError("texts were expected")
-    if not (isinstance(begin, int) and isinstance(until, int) and isinstance(since, int)):
-        raise TypeError("moments were expected")
-    if not (isinstance(rows, int) and isinstance(newest, int)):
-        raise TypeError("whole numbers were expected")
-    return MonthSums(
-        province, Span(moment(begin), moment(until)), moment(since), rows, newest, of, row_bytes(packed), seal
-    )
-
-
-def stored_sums(connection: Connection, inventory: str, within: Span | None = None) -> Iterator[MonthSums | None]:
-    """The rows of sums of months that begin within a time, or all; None for one that is not as such rows are."""
-    query = select(*(stored(month_sums.c[name]) for name in COLUMNS)).where(month_sums.c.inventory == inventory)
-    if within is not None:
-        query = query.where(month_sums.c.begin >= within.begin, month_sums.c.begin < within.until)
-    for row in connection.execute(query):
-        try:
-            one = sums_of_row(*row)
-        except (TypeError, ValueError, OverflowError):
-            yield None
-        else:
-            yield one
-
-
-# --- what the verdicts say ------------------------------------------------------------------------
 
 
 class CountedRows:
@@ -167,6 +140,69 @@ class CountedRows:
 
 
 NO_ROWS: Final = CountedRows(())
+
+
+@dataclass(frozen=True, slots=True)
+class SummedProvince:
+    """A province by the sums of its months.
+
+    Attributes:
+        paths: how many paths each of its cells has.
+        times: for how long they were what.
+    """
+
+    paths: Mapping[Cell, int]
+    times: CellTimes
+
+
+@dataclass(frozen=True, slots=True)
+class SummedSpan:
+    """What is known of a span by sums of months.
+
+    Attributes:
+        provinces: those that could be answered so.
+        others: those that have to be read verdict by verdict.
+        newest: the newest entry that any verdict of the span belongs to.
+    """
+
+    provinces: Mapping[str, SummedProvince]
+    others: tuple[str, ...]
+    newest: int
+
+
+def sums_of_row(*row: object) -> MonthSums:
+    """The sums in a row as it is stored, by `COLUMNS`.
+
+    Raises:
+        TypeError, ValueError: it is not as such rows are.
+    """
+    province, begin, until, since, rows, newest, of, packed, seal = row
+    if not (isinstance(province, str) and isinstance(of, str) and isinstance(seal, str)):
+        raise TypeError("texts were expected")
+    if not (isinstance(begin, int) and isinstance(until, int) and isinstance(since, int)):
+        raise TypeError("moments were expected")
+    if not (isinstance(rows, int) and isinstance(newest, int)):
+        raise TypeError("whole numbers were expected")
+    return MonthSums(
+        province, Span(moment(begin), moment(until)), moment(since), rows, newest, of, row_bytes(packed), seal
+    )
+
+
+def stored_sums(connection: Connection, inventory: str, within: Span | None = None) -> Iterator[MonthSums | None]:
+    """The rows of sums of months that begin within a time, or all; None for one that is not as such rows are."""
+    query = select(*(stored(month_sums.c[name]) for name in COLUMNS)).where(month_sums.c.inventory == inventory)
+    if within is not None:
+        query = query.where(month_sums.c.begin >= within.begin, month_sums.c.begin < within.until)
+    for row in connection.execute(query):
+        try:
+            one = sums_of_row(*row)
+        except (TypeError, ValueError, OverflowError):
+            yield None
+        else:
+            yield one
+
+
+# --- what the verdicts say -------------------------------------------------------------------------
 
 
 def counted_rows(
@@ -254,10 +290,7 @@ def made_sums(
     return replace(one, seal=place.keys.seal(one.message(place.inventory)))
 
 
-AT_ONCE: Final = 200
-"""So many are made by one who records, the newest first: of years that nobody summed each night takes a part."""
-
-_Key = tuple[str, int]
+# --- sums kept up ----------------------------------------------------------------------------------
 
 
 def keep_month_sums(place: StatePlace, longest: timedelta, now: datetime, at_once: int = AT_ONCE) -> int:
@@ -371,39 +404,7 @@ class _Asked:
         return made_sums(self._connection, self._place, province, month, self._longest)
 
 
-_SHOWN: Final = 63
-_ANEW: Final = "the next verification that is recorded makes them anew"
-_EVER: Final = Span(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
-_MOST_BESIDE: Final = 0.5
-"""A province of which more than this share of verdicts would be read one by one is read as if nothing were summed."""
-
-
-@dataclass(frozen=True, slots=True)
-class SummedProvince:
-    """A province by the sums of its months.
-
-    Attributes:
-        paths: how many paths each of its cells has.
-        times: for how long they were what.
-    """
-
-    paths: Mapping[Cell, int]
-    times: CellTimes
-
-
-@dataclass(frozen=True, slots=True)
-class SummedSpan:
-    """What is known of a span by sums of months.
-
-    Attributes:
-        provinces: those that could be answered so.
-        others: those that have to be read verdict by verdict.
-        newest: the newest entry that any verdict of the span belongs to.
-    """
-
-    provinces: Mapping[str, SummedProvince]
-    others: tuple[str, ...]
-    newest: int
+# --- spans -----------------------------------------------------------------------------------------
 
 
 def read_summed(

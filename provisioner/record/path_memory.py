@@ -1,27 +1,26 @@
-"""What is remembered of paths between verifications: one row a path, replaced when the path was looked at again.
+"""Memories of paths, and references that people accepted.
 
-Beside the chain and no part of it: nothing of it says what a run did. Each row has a seal of its own where the vault is
-open, so that a row that somebody else wrote, or one of another path, is not taken for a memory.
+Both are beside the chain and no part of it. Each row has a seal of its own if the vault is open, so that a row that
+somebody else wrote, or one of another path, is not believed.
 
-The references that people accepted, by path: rows are only added, and what a path's newest row says holds.
-
-Each row names the run that took it, which the chain vouches for and which says who it was, and has a seal of its own
-where the vault is open: a reference that nobody accepted would hide that a camera was moved.
+A path's memory is one row, replaced when the path was looked at again. References are rows that are only added, and a
+path's newest row holds. Each names the run that took it, which the chain vouches for and which says who it was: a
+reference that nobody accepted would hide that a camera was moved.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Insert, Result, Select, delete, func, insert, select
+from sqlalchemy import Connection, Insert, Result, delete, func, insert, select
 
 from provisioner.base.text import Document, canonical_json
 from provisioner.record.database import Database, has_table, made_database, open_database
@@ -30,7 +29,7 @@ from provisioner.record.place import StatePlace
 from provisioner.record.tables import path_memories, stored, view_references
 
 LARGEST: Final = 64 * 1024
-"""A memory of more letters is none of ours."""
+"""A memory, or references, of more letters are none of ours."""
 FORGOTTEN_AFTER: Final = timedelta(days=400)
 """A path that nobody looked at for so long is forgotten."""
 
@@ -53,6 +52,24 @@ class ReadMemories:
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+
+
+class _Made(NamedTuple):
+    """A memory's text and its seal."""
+
+    content: str
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReferences:
+    """What was accepted of paths, by their names; `unread` are those whose newest row this program did not write."""
+
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+
+
+# --- memories --------------------------------------------------------------------------------------
 
 
 def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | None:
@@ -88,7 +105,7 @@ def each_memory(place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str
 def _each(database: Database, place: StatePlace, paths: Collection[str]) -> Iterator[tuple[str, Document | None]]:
     with closing(database), database.reading() as connection:
         for path, row in _rows(connection, place.inventory, paths):
-            yield path, _document(place, path, row)
+            yield path, _memory(place, path, row)
 
 
 def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at: datetime) -> None:
@@ -110,14 +127,14 @@ def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at
         with database.reading() as connection:
             for path, row in _rows(connection, place.inventory, paths):
                 before[path] = _known_by(row)
-                made[path] = _made(place, path, change(path, _document(place, path, row)))
+                made[path] = _made(place, path, change(path, _memory(place, path, row)))
         for path in paths:
             if path not in made:
                 made[path] = _made(place, path, change(path, None))
         with database.writing() as connection:
             for path, row in _rows(connection, place.inventory, paths):
                 if _known_by(row) != before.get(path):
-                    made[path] = _made(place, path, change(path, _document(place, path, row)))
+                    made[path] = _made(place, path, change(path, _memory(place, path, row)))
             upsert, each = _upsert(connection), iter(made.items())
             while some := list(islice(each, _PART)):
                 connection.execute(upsert, [_row(place, path, of_path, at) for path, of_path in some])
@@ -125,16 +142,9 @@ def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at
             connection.execute(delete(path_memories).where(*old))
 
 
-class _Made(NamedTuple):
-    """A memory's text and its seal."""
-
-    content: str
-    seal: str
-
-
 def _made(place: StatePlace, path: str, document: Document) -> _Made:
     text = canonical_json(document).decode()
-    return _Made(text, place.keys.seal(_message(place.inventory, path, text)))
+    return _Made(text, place.keys.seal(_memory_message(place.inventory, path, text)))
 
 
 def _known_by(row: Row) -> bytes:
@@ -159,14 +169,12 @@ def _upsert(connection: Connection) -> Insert:
     return in_file.on_conflict_do_update(index_elements=_KEY, set_={n: in_file.excluded[n] for n in _CHANGED})
 
 
-# --- rows -----------------------------------------------------------------------------------------
-
-
 def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> Iterator[tuple[str, Row]]:
     """The rows of paths as they are stored, each as it is read: nothing is taken for what it should be."""
     if not has_table(connection, path_memories):
         return
-    of_inventory = _select().where(path_memories.c.inventory == inventory)
+    columns = (stored(path_memories.c.path), stored(path_memories.c.content), stored(path_memories.c.seal))
+    of_inventory = select(*columns).where(path_memories.c.inventory == inventory)
     if len(paths) > _MOST_NAMED:
         yield from _of(connection.execute(of_inventory), paths)
         return
@@ -180,44 +188,17 @@ def _of(rows: Result[object, object, object], paths: Collection[str]) -> Iterato
     return ((path, (content, seal)) for path, content, seal in rows if isinstance(path, str) and path in wanted)
 
 
-def _select() -> Select[object, object, object]:
-    return select(stored(path_memories.c.path), stored(path_memories.c.content), stored(path_memories.c.seal))
-
-
-def _document(place: StatePlace, path: str, row: Row | None) -> Document | None:
+def _memory(place: StatePlace, path: str, row: Row | None) -> Document | None:
     """What a row remembers; None where there is none, or none of this program's of this path."""
-    if row is None:
-        return None
-    content, seal = row
-    if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
-        return None
-    try:
-        document = orjson.loads(content) if _is_own(place, path, content, seal) else None
-    except ValueError:  # no JSON, or half of a character, which no text of ours has
-        return None
-    return document if isinstance(document, dict) else None
+    return _document(place, *row, partial(_memory_message, place.inventory, path)) if row else None
 
 
-def _is_own(place: StatePlace, path: str, content: str, seal: str) -> bool:
-    return place.keys.vouch_for(seal, _message(place.inventory, path, content))
-
-
-def _message(inventory: str, path: str, text: str) -> str:
+def _memory_message(inventory: str, path: str, text: str) -> str:
     """What is sealed: neither an inventory's id nor a path has the character that ends a line."""
     return f"memory\n{inventory}\n{path}\n{text}"
 
 
-LARGEST_VIEW_REFERENCES: Final = 64 * 1024
-"""References of more letters are none of ours."""
-_NAMED: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class ReadReferences:
-    """What was accepted of paths, by their names; `unread` are those whose newest row this program did not write."""
-
-    documents: Mapping[str, Document] = field(default_factory=dict)
-    unread: tuple[str, ...] = ()
+# --- references -----------------------------------------------------------------------------------
 
 
 def read_references(place: StatePlace, paths: Collection[str]) -> ReadReferences:
@@ -253,7 +234,7 @@ def add_references(place: StatePlace, accepted: Mapping[str, Document], at: date
         rows = []
         for number, (path, document) in enumerate(sorted(accepted.items()), highest + 1):
             text = canonical(document)
-            seal = place.keys.seal(_message_view_references(place.inventory, number, path, text))
+            seal = place.keys.seal(_reference_message(place.inventory, number, path, text))
             rows.append({"inventory": place.inventory, "number": number, "path": path, "at": at})
             rows[-1] |= {"content": text, "seal": seal}
         if rows:
@@ -264,7 +245,7 @@ def _read(connection: Connection, place: StatePlace, wanted: frozenset[str]) -> 
     table = view_references
     own = table.c.inventory == place.inventory
     newest = select(func.max(table.c.number)).where(own).group_by(table.c.path)
-    if len(wanted) <= _NAMED:
+    if len(wanted) <= _PART:
         newest = newest.where(table.c.path.in_(sorted(wanted)))
     columns = (stored(table.c.number), stored(table.c.path), stored(table.c.content), stored(table.c.seal))
     documents: dict[str, Document] = {}
@@ -272,7 +253,9 @@ def _read(connection: Connection, place: StatePlace, wanted: frozenset[str]) -> 
     for number, path, content, seal in connection.execute(select(*columns).where(own, table.c.number.in_(newest))):
         if not isinstance(path, str) or path not in wanted:
             continue
-        document = _document_view_references(place, number, path, content, seal)
+        document = None
+        if isinstance(number, int):
+            document = _document(place, content, seal, partial(_reference_message, place.inventory, number, path))
         if document is None:
             unread.append(path)
         else:
@@ -280,24 +263,26 @@ def _read(connection: Connection, place: StatePlace, wanted: frozenset[str]) -> 
     return ReadReferences(documents, tuple(sorted(unread)))
 
 
-def _document_view_references(
-    place: StatePlace, number: object, path: str, content: object, seal: object
-) -> Document | None:
-    """What a row says; None where it is no row of this program's, of this path and this place."""
-    if (
-        not (isinstance(content, str) and isinstance(seal, str) and isinstance(number, int))
-        or len(content) > LARGEST_VIEW_REFERENCES
-    ):
+def _reference_message(inventory: str, number: int, path: str, text: str) -> str:
+    return canonical(["references", inventory, number, path, text])
+
+
+# --- both -----------------------------------------------------------------------------------------
+
+
+def _document(place: StatePlace, content: object, seal: object, message: Callable[[str], str]) -> Document | None:
+    """What a row says; None where it is no row of this program's.
+
+    Args:
+        place: has the keys.
+        content: the row's, as it is stored.
+        seal: the same.
+        message: makes the sealed text of the content.
+    """
+    if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
         return None
-    message = _message_view_references(place.inventory, number, path, content)
     try:
-        if not place.keys.vouch_for(seal, message):
-            return None
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = orjson.loads(content) if place.keys.vouch_for(seal, message(content)) else None
+    except ValueError:  # no JSON, or half of a character, which no text of ours has
         return None
     return document if isinstance(document, dict) else None
-
-
-def _message_view_references(inventory: str, number: int, path: str, text: str) -> str:
-    return canonical(["references", inventory, number, path, text])

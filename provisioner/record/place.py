@@ -1,6 +1,7 @@
-"""Where the program keeps its state: a folder, or a database that several machines share.
+"""The place of the state, and who runs the program.
 
-Who runs the program, for the record: the user of this machine, and the pipeline's job where there is one.
+The state is in a folder, or in a database that several machines share. The record names the user of this machine, and
+the pipeline's job if there is one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from provisioner.record.seal import NO_KEYS, RecordKeys
 VARIABLE = "PROVISIONER_STATE"
 FILE = "state.db"
 _HEAD = "head.json"
+_LONGEST = 120
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,6 @@ def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace
     return StatePlace(inventory, folder / FILE, remembered=folder / _HEAD)
 
 
-_LENGTH = 120
-
-
 def who(environment: Mapping[str, str]) -> dict[str, str]:
     """The user, the machine, and the job as `system:project#number`, empty outside a pipeline."""
     return {"user": _user(), "machine": _clean(platform.node()), "job": _job(environment)}
@@ -92,7 +91,7 @@ def _job(environment: Mapping[str, str]) -> str:
 
 
 def _clean(text: str) -> str:
-    return "".join(c for c in text if c.isprintable())[:_LENGTH]
+    return "".join(c for c in text if c.isprintable())[:_LONGEST]
 
 
 def who_text(who: Mapping[str, str]) -> str:

@@ -1,12 +1,9 @@
-"""What became of each commit that an agent followed: one row a commit, for all agents that share a history.
+"""Notices sent to receivers, and states of followed commits.
 
-Beside the chain and no part of it: what was done to hosts stands in the record of runs. A row that cannot be
-understood is nothing, and then the commit is judged anew.
-
-What each receiver of notices was told last: one row a receiver, replaced when it has taken the next notice.
-
-Beside the chain and no part of it, as memories of paths are. A row that this program did not write is nothing: then a
-receiver is told all of it again, which is better than nothing.
+One row a receiver, replaced when it has taken the next notice, and one row a commit, for all agents that share a
+history. Both are beside the chain and no part of it: the record of runs says what was done to hosts. A row that this
+program did not write, or that cannot be understood, does not count: a receiver is told all of it again, and a commit is
+judged anew.
 """
 
 from __future__ import annotations
@@ -30,6 +27,14 @@ from provisioner.record.tables import commit_states, notices, stored
 
 LARGEST: Final = 64 * 1024 * 1024
 """What a receiver was told of a whole country that is down takes less."""
+MOST: Final = 300
+"""So many commits are read, the newest words first, and beside them what counts however many came after."""
+_MOST_FAILED: Final = 50
+_FAILED: Final = canonical({"state": "failed"}).strip("{}")
+"""As it stands in a row's content, where no reason can say it: a quote in a text is written with a backslash."""
+REACHED: Final = "reached"
+_LONGEST_TEXT: Final = 1000
+_TEXTS: Final = ("state", "cause", "reason", "rules", "signer", "run", "within", "proof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,73 +43,6 @@ class ReadNotices:
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
-
-
-def read_notices(place: StatePlace, receivers: Collection[str]) -> ReadNotices:
-    """What receivers were told last; nothing is made, and there is nothing where no history is.
-
-    Raises:
-        StateError: there is a history, and it cannot be read.
-    """
-    database = open_database(place, create=False)
-    if database is None:
-        return ReadNotices()
-    with closing(database), database.reading() as connection:
-        rows = _rows(connection, place) if has_table(connection, notices) else {}
-    documents = {name: _document(place, name, *rows[name]) for name in receivers if name in rows}
-    unread = tuple(sorted(name for name, document in documents.items() if document is None))
-    return ReadNotices({name: one for name, one in documents.items() if one is not None}, unread)
-
-
-def keep_notice(place: StatePlace, receiver: str, document: Document, at: datetime) -> None:
-    """Replace what a receiver was told.
-
-    Raises:
-        StateError: it cannot be written; then it is told the same again.
-    """
-    database = made_database(place)
-    packed = zlib.compress(canonical(document).encode())
-    seal = place.keys.seal(_message(place.inventory, receiver, packed))
-    row = {"inventory": place.inventory, "receiver": receiver, "at": at, "packed": packed, "seal": seal}
-    own = notices.c.inventory == place.inventory, notices.c.receiver == receiver
-    with closing(database), database.writing() as connection:
-        connection.execute(delete(notices).where(*own))
-        connection.execute(insert(notices).values(**row))
-
-
-def _rows(connection: Connection, place: StatePlace) -> dict[str, tuple[object, object]]:
-    columns = stored(notices.c.receiver), stored(notices.c.packed), stored(notices.c.seal)
-    query = select(*columns).where(notices.c.inventory == place.inventory)
-    return {name: (packed, seal) for name, packed, seal in connection.execute(query) if isinstance(name, str)}
-
-
-def _document(place: StatePlace, receiver: str, packed: object, seal: object) -> Document | None:
-    """What a row says; None where it is no row of this program's."""
-    if not (isinstance(packed, bytes) and isinstance(seal, str)):
-        return None
-    try:
-        message = _message(place.inventory, receiver, packed)
-        if not place.keys.vouch_for(seal, message):
-            return None
-        opened = zlib.decompressobj()
-        document = json.loads(opened.decompress(packed, LARGEST))
-    except (zlib.error, ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def _message(inventory: str, receiver: str, packed: bytes) -> str:
-    return canonical(["notice", inventory, receiver, hashlib.sha256(packed).hexdigest()])
-
-
-MOST: Final = 300
-"""So many commits are read, the newest words first, and beside them what counts however many came after."""
-_MOST_FAILED: Final = 50
-_FAILED: Final = canonical({"state": "failed"}).strip("{}")
-"""As it stands in a row's content, where no reason can say it: a quote in a text is written with a backslash."""
-REACHED: Final = "reached"
-_LONGEST: Final = 1000
-_TEXTS: Final = ("state", "cause", "reason", "rules", "signer", "run", "within", "proof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +85,69 @@ class CommitRow:
         return texts | {"commit": self.commit, "stuck": list(self.stuck), "held": list(self.held)}
 
 
+# --- notices ---------------------------------------------------------------------------------------
+
+
+def read_notices(place: StatePlace, receivers: Collection[str]) -> ReadNotices:
+    """What receivers were told last; nothing is made, and there is nothing where no history is.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    database = open_database(place, create=False)
+    if database is None:
+        return ReadNotices()
+    with closing(database), database.reading() as connection:
+        rows = _notice_rows(connection, place) if has_table(connection, notices) else {}
+    documents = {name: _notice_document(place, name, *rows[name]) for name in receivers if name in rows}
+    unread = tuple(sorted(name for name, document in documents.items() if document is None))
+    return ReadNotices({name: one for name, one in documents.items() if one is not None}, unread)
+
+
+def keep_notice(place: StatePlace, receiver: str, document: Document, at: datetime) -> None:
+    """Replace what a receiver was told.
+
+    Raises:
+        StateError: it cannot be written; then it is told the same again.
+    """
+    database = made_database(place)
+    packed = zlib.compress(canonical(document).encode())
+    seal = place.keys.seal(_seal_message(place.inventory, receiver, packed))
+    row = {"inventory": place.inventory, "receiver": receiver, "at": at, "packed": packed, "seal": seal}
+    own = notices.c.inventory == place.inventory, notices.c.receiver == receiver
+    with closing(database), database.writing() as connection:
+        connection.execute(delete(notices).where(*own))
+        connection.execute(insert(notices).values(**row))
+
+
+def _notice_rows(connection: Connection, place: StatePlace) -> dict[str, tuple[object, object]]:
+    columns = stored(notices.c.receiver), stored(notices.c.packed), stored(notices.c.seal)
+    query = select(*columns).where(notices.c.inventory == place.inventory)
+    return {name: (packed, seal) for name, packed, seal in connection.execute(query) if isinstance(name, str)}
+
+
+def _notice_document(place: StatePlace, receiver: str, packed: object, seal: object) -> Document | None:
+    """What a row says; None where it is no row of this program's."""
+    if not (isinstance(packed, bytes) and isinstance(seal, str)):
+        return None
+    try:
+        message = _seal_message(place.inventory, receiver, packed)
+        if not place.keys.vouch_for(seal, message):
+            return None
+        opened = zlib.decompressobj()
+        document = json.loads(opened.decompress(packed, LARGEST))
+    except (zlib.error, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _seal_message(inventory: str, receiver: str, packed: bytes) -> str:
+    return canonical(["notice", inventory, receiver, hashlib.sha256(packed).hexdigest()])
+
+
+# --- states of commits -----------------------------------------------------------------------------
+
+
 def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
     """What became of commits, the newest word first; nothing is made, and nothing is there where no history is.
 
@@ -162,12 +163,12 @@ def read_commit_states(place: StatePlace) -> tuple[CommitRow, ...]:
         table = commit_states.c
         columns = stored(table.revision), table.at, stored(table.content)
         query = select(*columns).where(table.inventory == place.inventory).order_by(table.at.desc(), table.revision)
-        newest = [_row(*row) for row in connection.execute(query.limit(MOST))]
+        newest = [_commit_row(*row) for row in connection.execute(query.limit(MOST))]
         # However many came after it that were refused: what was reached is what all others are held against.
-        reached = [_row(*row) for row in connection.execute(query.where(table.by_itself).limit(1))]
+        reached = [_commit_row(*row) for row in connection.execute(query.where(table.by_itself).limit(1))]
         # And what failed is not to be tried again.
         has_failed = table.content.contains(_FAILED, autoescape=True)
-        failed = [_row(*row) for row in connection.execute(query.where(has_failed).limit(_MOST_FAILED))]
+        failed = [_commit_row(*row) for row in connection.execute(query.where(has_failed).limit(_MOST_FAILED))]
     rows = {row.commit: row for row in (*newest, *reached, *failed) if row is not None}
     return tuple(rows.values())
 
@@ -187,10 +188,10 @@ def keep_commit_states(place: StatePlace, rows: Collection[CommitRow]) -> None:
     database = made_database(place)
     with closing(database), database.writing() as connection:
         for row in rows:
-            _replace(connection, place.inventory, row)
+            _replace_commit(connection, place.inventory, row)
 
 
-def _replace(connection: Connection, inventory: str, row: CommitRow) -> None:
+def _replace_commit(connection: Connection, inventory: str, row: CommitRow) -> None:
     own = commit_states.c.inventory == inventory, commit_states.c.revision == row.commit
     connection.execute(delete(commit_states).where(*own))
     content = canonical(row.document | {"due": list(row.due)})
@@ -198,7 +199,7 @@ def _replace(connection: Connection, inventory: str, row: CommitRow) -> None:
     connection.execute(insert(commit_states).values(inventory=inventory, content=content, **values))
 
 
-def _row(commit: object, at: datetime | None, content: object) -> CommitRow | None:
+def _commit_row(commit: object, at: datetime | None, content: object) -> CommitRow | None:
     """A row; None for one that this program did not write."""
     try:
         document = json.loads(content) if isinstance(content, str) else None
@@ -206,7 +207,7 @@ def _row(commit: object, at: datetime | None, content: object) -> CommitRow | No
         return None
     if not isinstance(document, Mapping) or not isinstance(commit, str) or at is None:
         return None
-    texts = {name: printable(str(document.get(name, "")), _LONGEST) for name in _TEXTS}
+    texts = {name: printable(str(document.get(name, "")), _LONGEST_TEXT) for name in _TEXTS}
     stuck, held, due = (_names(document, name) for name in ("stuck", "held", "due"))
     return CommitRow(printable(commit, 64), at=at, **texts, stuck=stuck, held=held, due=due)
 

@@ -1,6 +1,6 @@
-"""The looks of runs as their rows have them, read with care: what cannot be read is named, and hides no other.
+"""Looks at paths and holdings of hosts, from the tables.
 
-What runs have shown hosts to hold, read out of the tables: now, ever, and no more.
+What cannot be read is named, and hides no other.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ from provisioner.record.verdict_rows import PackedProvince, causes_of, plane_of,
 
 _Sight = tuple[str, str | None, bool]
 _EMPTY: Mapping[str, str] = MappingProxyType({})
+_COLUMNS: Final = ("province", "at", "number", "run", "paths", "marks", "causes", "seal")
+_SHOWN: Final = 63
+_POSSIBLE: Final = bytes(sorted(MARKS | {ABSENT}))
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,29 @@ class _Span:
     exact: bool
     first: Shown
     last: Shown
+
+
+@dataclass
+class ReadLooks:
+    """The looks that were asked for, by province.
+
+    Attributes:
+        damaged: the records that could not be read; from its moment on nobody knows what such a one saw.
+        unproved: how many are not proved by the vault's key, which is open.
+    """
+
+    tables: dict[str, LookTable] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+    unproved: int = 0
+
+    def by_path(self, of: Callable[[LookTable], Mapping[str, _T]]) -> ByPath[_T]:
+        """What is said of each path of each province."""
+        said: dict[str, _T] = {}
+        carriers: dict[str, str] = {}
+        for table in self.tables.values():
+            said |= of(table)
+            carriers |= zip(table.paths, table.carriers, strict=True)
+        return ByPath(said, sorted(self.damaged), self.unproved, carriers)
 
 
 class HoldingsQuery:
@@ -176,35 +203,6 @@ class HoldingsQuery:
         )
         row = self._connection.execute(query).first()
         return Shown(moment(row.moment), row.run) if row else self.words[host].shown
-
-
-_COLUMNS: Final = ("province", "at", "number", "run", "paths", "marks", "causes", "seal")
-_SHOWN: Final = 63
-_POSSIBLE: Final = bytes(sorted(MARKS | {ABSENT}))
-_T = TypeVar("_T")
-
-
-@dataclass
-class ReadLooks:
-    """The looks that were asked for, by province.
-
-    Attributes:
-        damaged: the records that could not be read; from its moment on nobody knows what such a one saw.
-        unproved: how many are not proved by the vault's key, which is open.
-    """
-
-    tables: dict[str, LookTable] = field(default_factory=dict)
-    damaged: list[str] = field(default_factory=list)
-    unproved: int = 0
-
-    def by_path(self, of: Callable[[LookTable], Mapping[str, _T]]) -> ByPath[_T]:
-        """What is said of each path of each province."""
-        said: dict[str, _T] = {}
-        carriers: dict[str, str] = {}
-        for table in self.tables.values():
-            said |= of(table)
-            carriers |= zip(table.paths, table.carriers, strict=True)
-        return ByPath(said, sorted(self.damaged), self.unproved, carriers)
 
 
 def read_looks(

@@ -118,7 +118,7 @@ class History:
         return self._remembered(head, lost)
 
     def take_epochs(self, run: str, seen: Mapping[str, int], at: datetime) -> dict[str, int]:
-        """Take the epochs of hosts for a run that is about to change them (`history.epochs`).
+        """Take the epochs of hosts for a run that is about to change them (`record.leases`).
 
         Raises:
             StateError: they cannot be taken; then nothing may be changed.

@@ -1,4 +1,6 @@
-"""The tables of the history. Rows are only ever added; a chain of hashes over `entries` covers the other tables.
+"""The tables of the history, and careful reading of their rows.
+
+Rows are only ever added; a chain of hashes over `entries` covers the other tables.
 
 `events` is where the journal of a running apply goes, step by step and host by host, in the order of `sequence`; the
 `ended` entry of a run is the one that vouches for it. `seals` came later: entries from before have none there, and a
@@ -7,12 +9,11 @@ no part of the chain: a row is what the next verification needs to know of a pat
 `view_references` are added when a person accepts what cameras show, and name the run that says who did.
 
 `verdicts` is what is asked most, and is laid out for it: a row has what one run saw of a whole province, two bytes a
-path (`availability.kept`), in the order of the list in `path_lists` that it names; the `ended` entry vouches for it.
+path (`availability.verdict_table`), in the order of the list in `path_lists` that it names; the `ended` entry vouches
+for it.
 
-Rows as they come back from the database, read with care. Pure.
-
-Who can write the database's file can put anything in any column. What cannot be read is a damaged row of the record,
-and no defect of this program.
+Who can write the database's file can put anything in any column. A row that cannot be read is a damaged row of the
+record, and no defect of this program.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ DAMAGE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, R
 _HINT = "see all that is wrong: provisioner history verify; keep a copy of this database, and take a backup of before"
 _LONGEST_NAME = 63
 _TEXTS = ("run", "step", "at", "operation", "started", "plan", "tool")
+SCHEMA = 1
+PRUNED_SCHEMA = 2
+"""The version of a database that something left (`record.retention`)."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class DamagedRecordError(StateError):
@@ -62,6 +68,9 @@ class DamagedRecordError(StateError):
 
     def __init__(self, message: str, *, object: str = "") -> None:  # noqa: A002 (the documents' own word)
         super().__init__(message, hint=_HINT, object=object)
+
+
+# --- reading ---------------------------------------------------------------------------------------
 
 
 def entry_name(number: object) -> str:
@@ -152,11 +161,7 @@ def _items(value: object) -> list[object]:
     return [*value.keys(), *value.values()]
 
 
-SCHEMA = 1
-PRUNED_SCHEMA = 2
-"""The version of a database that something left (`history.retention`)."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+# --- columns ---------------------------------------------------------------------------------------
 
 
 def microseconds(moment: datetime) -> int:
@@ -249,12 +254,15 @@ def stored(column: ColumnElement[_Value]) -> ColumnElement[object]:
     return type_coerce(column, cast("TypeEngine[object]", NullType()))
 
 
+# --- tables ----------------------------------------------------------------------------------------
+
+
 metadata = MetaData()
 
 schema = Table("provisioner_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 migrations = Table("provisioner_migrations", metadata, Column("version_num", String(32), primary_key=True))
-"""Alembic's: the revision of these tables (`history.schema_revision`)."""
+"""Alembic's: the revision of these tables (`record.database`)."""
 
 entries = Table(
     "provisioner_entries",

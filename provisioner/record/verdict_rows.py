@@ -1,8 +1,7 @@
-"""The verdicts of a run as rows: one a province, packed, named in the run's entry and sealed each by itself.
+"""A run's document and verdicts as rows, packed and sealed.
 
-A run's document as it is stored: one pass makes its hash and its packed text, of which no more is there at a time.
-
-Imports nothing that is not pure.
+Verdicts are one row a province, named in the run's entry and sealed each by itself. One pass over a document makes its
+hash and its packed text, so that the whole text is never in memory.
 """
 
 from __future__ import annotations
@@ -29,6 +28,14 @@ from provisioner.record.place import StatePlace
 from provisioner.record.seal import RecordKeys, SealVerdict
 from provisioner.record.tables import DAMAGE, microseconds, path_lists, stored, unpacked, verdicts
 
+LONGEST_PLANE: Final = 2**24
+PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
+_WORDS: Final = 256
+_BETWEEN: Final = "\t"
+_NO_HASH: Final = "no hash"
+_HEADS: Final = 1_000
+"""So many are kept at hand: nights differ by the order in which causes were first met."""
+
 
 class PackedDocument(NamedTuple):
     """A document, packed.
@@ -39,26 +46,6 @@ class PackedDocument(NamedTuple):
 
     digest: str
     packed: bytes
-
-
-def packed_document(document: Mapping[str, object]) -> PackedDocument:
-    """Pack a document, which may have a long list at its top."""
-    hashed, machine, packed = hashlib.sha256(), zlib.compressobj(), bytearray()
-    for part in canonical_parts(document):
-        text = part.encode()
-        hashed.update(text)
-        packed += machine.compress(text)
-    packed += machine.flush()
-    return PackedDocument(f"sha256:{hashed.hexdigest()}", bytes(packed))
-
-
-LONGEST_PLANE: Final = 2**24
-PROVINCE: Final = re.compile(r"[a-z0-9-]{1,63}")
-_WORDS: Final = 256
-_BETWEEN: Final = "\t"
-_NO_HASH: Final = "no hash"
-_HEADS: Final = 1_000
-"""So many are kept at hand: nights differ by the order in which causes were first met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +79,17 @@ class PackedSweep:
     def digest(self) -> str:
         """The hash that the run's entry names; empty where nothing is kept."""
         return sweep_digest(self.run, self.at, self.provinces) if self.provinces else ""
+
+
+def packed_document(document: Mapping[str, object]) -> PackedDocument:
+    """Pack a document, which may have a long list at its top."""
+    hashed, machine, packed = hashlib.sha256(), zlib.compressobj(), bytearray()
+    for part in canonical_parts(document):
+        text = part.encode()
+        hashed.update(text)
+        packed += machine.compress(text)
+    packed += machine.flush()
+    return PackedDocument(f"sha256:{hashed.hexdigest()}", bytes(packed))
 
 
 def sweep_digest(run: str, at: datetime, provinces: tuple[PackedProvince, ...]) -> str:

@@ -1,9 +1,7 @@
-"""How long paths were up, degraded, down, in maintenance, and not measured, within a span of time. Pure.
+"""Time up, degraded, down or not measured, as agreed shares. Pure.
 
 All is counted in whole microseconds, so that sums are exact: those of the parts of a span are those of the span, and
-those of a facility's paths are those of the facility.
-
-Shares of time of cameras, facilities, carriers and provinces, held against what is agreed. Pure.
+those of a facility's paths are those of the facility. Shares are of cameras, facilities, carriers and provinces.
 """
 
 from __future__ import annotations
@@ -28,6 +26,7 @@ _SECOND: Final = 1_000_000
 
 _UP, _DEGRADED, _DOWN, _MAINTENANCE, _UNKNOWN, _NOT = range(6)
 _KINDS: Final = {"up": _UP, "degraded": _DEGRADED, "down": _DOWN, "quarantined": _DOWN, "unknown": _UNKNOWN}
+_IS_OTHER: Final = bytes(kind != _UP for kind in range(256))
 
 
 def _kind(mark: int) -> int:
@@ -43,12 +42,7 @@ _KIND_OF: Final = bytes(_kind(mark) for mark in range((HIGHEST_LEVEL + 1) << 4))
 _UP_ALONE: Final = bytes([_UP])
 _NOT_ALONE: Final = bytes([_NOT])
 _SEEN: Final = bytes(kind != _NOT for kind in range(256))
-_IS_OTHER: Final = bytes(kind != _UP for kind in range(256))
-
-
-def micro(moment: datetime) -> int:
-    """A moment in whole microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
+_CAMERA: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +128,117 @@ class Measured:
 
 
 NOTHING_MEASURED: Final = Measured()
+
+
+class GroupedBy(StrEnum):
+    """What a row is about."""
+
+    CAMERA = "camera"
+    FACILITY = "facility"
+    CARRIER = "carrier"
+    PROVINCE = "province"
+    ALL = "all"
+
+
+class Kept(StrEnum):
+    """Whether what is agreed was kept.
+
+    Attributes:
+        NOT_AGREED: nothing is agreed.
+        MET: it was.
+        MISSED: it was not.
+        UNMEASURED: nobody knows: no time outside of maintenance was measured.
+    """
+
+    NOT_AGREED = "not agreed"
+    MET = "met"
+    MISSED = "missed"
+    UNMEASURED = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedLevels:
+    """The agreed levels in percent: a facility's own, else its carrier's, else the general one."""
+
+    percent: float | None = None
+    carriers: Mapping[str, float] = field(default_factory=dict)
+    facilities: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, by: GroupedBy, facility: str, carriers: Collection[str]) -> float | None:
+        """The level of a row: of what has several levels only the general one holds.
+
+        Args:
+            by: what the row is about.
+            facility: the one that it is about, or whose camera it is about.
+            carriers: those of its paths.
+        """
+        if by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and facility in self.facilities:
+            return self.facilities[facility]
+        if by is not GroupedBy.PROVINCE and by is not GroupedBy.ALL and len(carriers) == 1:
+            return self.carriers.get(next(iter(carriers)), self.percent)
+        return self.percent
+
+
+NOTHING_AGREED: Final = AgreedLevels()
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """How long the paths of something were what.
+
+    Attributes:
+        name: a camera's path without its stream, or the id of what it is about.
+        paths: how many there are.
+        agreed: the agreed level in percent; None where there is none.
+        before: the same of the span before; None where nobody asked.
+    """
+
+    name: str
+    paths: int
+    measured: Measured
+    agreed: float | None = None
+    before: Measured | None = None
+
+    @property
+    def kept(self) -> Kept:
+        """Whether what is agreed was kept."""
+        if self.agreed is None:
+            return Kept.NOT_AGREED
+        one = self.measured
+        counted = one.up + one.degraded + one.down
+        if not counted:
+            return Kept.UNMEASURED
+        share = Fraction(one.up + one.degraded, counted) * 100
+        return Kept.MET if share >= Fraction(str(self.agreed)) else Kept.MISSED
+
+    @property
+    def change(self) -> float | None:
+        """By how much the available share rose since the span before; None where one of both is not known."""
+        now, before = self.measured.available, self.before.available if self.before else None
+        return None if now is None or before is None else now - before
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTimes:
+    """How long the paths of a group were what together.
+
+    Attributes:
+        paths: how many there are.
+        carriers: the carriers that they had last.
+    """
+
+    paths: int = 0
+    measured: Measured = NOTHING_MEASURED
+    carriers: frozenset[str] = frozenset()
+
+
+NO_PATHS: Final = GroupTimes()
+_ORDER: Final = {Kept.MISSED: 0, Kept.UNMEASURED: 1, Kept.MET: 2, Kept.NOT_AGREED: 2}
+
+
+def micro(moment: datetime) -> int:
+    """A moment in whole microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def total_of(parts: Iterable[Measured]) -> Measured:
@@ -306,114 +411,6 @@ class _Sums:
         return list(map(Measured, *known, unmeasured, self._outages))
 
 
-_CAMERA: Final = 3
-
-
-class GroupedBy(StrEnum):
-    """What a row is about."""
-
-    CAMERA = "camera"
-    FACILITY = "facility"
-    CARRIER = "carrier"
-    PROVINCE = "province"
-    ALL = "all"
-
-
-class Kept(StrEnum):
-    """Whether what is agreed was kept.
-
-    Attributes:
-        NOT_AGREED: nothing is agreed.
-        MET: it was.
-        MISSED: it was not.
-        UNMEASURED: nobody knows: no time outside of maintenance was measured.
-    """
-
-    NOT_AGREED = "not agreed"
-    MET = "met"
-    MISSED = "missed"
-    UNMEASURED = "not measured"
-
-
-@dataclass(frozen=True, slots=True)
-class AgreedLevels:
-    """The agreed levels in percent: a facility's own, else its carrier's, else the general one."""
-
-    percent: float | None = None
-    carriers: Mapping[str, float] = field(default_factory=dict)
-    facilities: Mapping[str, float] = field(default_factory=dict)
-
-    def of(self, by: GroupedBy, facility: str, carriers: Collection[str]) -> float | None:
-        """The level of a row: of what has several levels only the general one holds.
-
-        Args:
-            by: what the row is about.
-            facility: the one that it is about, or whose camera it is about.
-            carriers: those of its paths.
-        """
-        if by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and facility in self.facilities:
-            return self.facilities[facility]
-        if by is not GroupedBy.PROVINCE and by is not GroupedBy.ALL and len(carriers) == 1:
-            return self.carriers.get(next(iter(carriers)), self.percent)
-        return self.percent
-
-
-NOTHING_AGREED: Final = AgreedLevels()
-
-
-@dataclass(frozen=True, slots=True)
-class ShareRow:
-    """How long the paths of something were what.
-
-    Attributes:
-        name: a camera's path without its stream, or the id of what it is about.
-        paths: how many there are.
-        agreed: the agreed level in percent; None where there is none.
-        before: the same of the span before; None where nobody asked.
-    """
-
-    name: str
-    paths: int
-    measured: Measured
-    agreed: float | None = None
-    before: Measured | None = None
-
-    @property
-    def kept(self) -> Kept:
-        """Whether what is agreed was kept."""
-        if self.agreed is None:
-            return Kept.NOT_AGREED
-        one = self.measured
-        counted = one.up + one.degraded + one.down
-        if not counted:
-            return Kept.UNMEASURED
-        share = Fraction(one.up + one.degraded, counted) * 100
-        return Kept.MET if share >= Fraction(str(self.agreed)) else Kept.MISSED
-
-    @property
-    def change(self) -> float | None:
-        """By how much the available share rose since the span before; None where one of both is not known."""
-        now, before = self.measured.available, self.before.available if self.before else None
-        return None if now is None or before is None else now - before
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTimes:
-    """How long the paths of a group were what together.
-
-    Attributes:
-        paths: how many there are.
-        carriers: the carriers that they had last.
-    """
-
-    paths: int = 0
-    measured: Measured = NOTHING_MEASURED
-    carriers: frozenset[str] = frozenset()
-
-
-NO_PATHS: Final = GroupTimes()
-
-
 def together(groups: Collection[GroupTimes]) -> GroupTimes:
     """What several groups come to, none of whose paths is in two of them."""
     return GroupTimes(
@@ -509,9 +506,6 @@ def share_rows(
         for name, group in groups.items()
     )
     return tuple(sorted(rows, key=_worst))
-
-
-_ORDER: Final = {Kept.MISSED: 0, Kept.UNMEASURED: 1, Kept.MET: 2, Kept.NOT_AGREED: 2}
 
 
 def _worst(row: ShareRow) -> tuple[int, float, float, str]:

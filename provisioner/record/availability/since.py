@@ -1,6 +1,6 @@
-"""Since when a path is what it is, and how many looks in a row saw it so. Pure.
+"""Since when a path has its state, and its last nights. Pure.
 
-What was seen of paths day by day, by Vietnam's calendar: the strip of a path's last nights. Pure.
+A night is a day of Vietnam's calendar.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def _state(mark: int) -> int:
 
 _STATE_OF: Final = bytes(_state(mark) for mark in range(256))
 _UP: Final = (0, 1)
+_WORST_FIRST: Final = ("down", "quarantined", "degraded", "up", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,26 @@ class PathSince:
     last_up: datetime | None = None
     unknown_since: datetime | None = None
     maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenNight:
+    """What was seen of a path within one day: the worst that a look of it could tell.
+
+    Attributes:
+        looks: how many looks there were.
+    """
+
+    day: date
+    verdict: str
+    cause: str
+    level: int
+    maintenance: bool
+    looks: int
+
+
+Strip = tuple[SeenNight | None, ...]
+"""Day after day, None where nobody looked."""
 
 
 def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathSince]:
@@ -116,30 +137,6 @@ def _moment(table: LookTable, sweep: int) -> datetime:
     return _EPOCH + table.moments[sweep] * timedelta(microseconds=1)
 
 
-_EPOCH_nights: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_WORST_FIRST: Final = ("down", "quarantined", "degraded", "up", "unknown")
-
-
-@dataclass(frozen=True, slots=True)
-class SeenNight:
-    """What was seen of a path within one day: the worst that a look of it could tell.
-
-    Attributes:
-        looks: how many looks there were.
-    """
-
-    day: date
-    verdict: str
-    cause: str
-    level: int
-    maintenance: bool
-    looks: int
-
-
-Strip = tuple[SeenNight | None, ...]
-"""Day after day, None where nobody looked."""
-
-
 def nights(table: LookTable, last: date, number: int) -> Mapping[str, Strip]:
     """The last days of each path, the earliest first.
 
@@ -163,7 +160,7 @@ def nights(table: LookTable, last: date, number: int) -> Mapping[str, Strip]:
 
 
 def _day(at: int) -> date:
-    return (_EPOCH_nights + timedelta(microseconds=at)).astimezone(VIETNAM).date()
+    return (_EPOCH + timedelta(microseconds=at)).astimezone(VIETNAM).date()
 
 
 def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> SeenNight | None:

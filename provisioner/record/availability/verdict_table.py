@@ -1,13 +1,12 @@
-"""The looks of many nights at the paths of a place, in columns: one a path, each as long as there were sweeps. Pure.
+"""Looks of many nights at paths, in columns. Pure.
 
-A sweep is what one run saw of a province: a byte a path in two planes (`kept`). Most sweeps have the same paths, so
-that their planes are joined as they are.
+A sweep is what one run saw of a province: a byte a path in two planes. A path's column is as long as there were sweeps.
+Most sweeps have the same paths, so that their planes are joined as they are.
 
-What is kept of a look at a path, for years: two bytes. Pure.
-
-The first byte, the mark, has the verdict in its three lowest bits, whether a maintenance window was open in the fourth,
-and the level in the upper four; the second is the place of the cause in a list of words that is kept beside them, so
-that a cause that is renamed later does not change the past. A path that nobody looked at has the mark `ABSENT`.
+A look at a path is kept for years in two bytes. The first byte, the mark, has the verdict in its three lowest bits,
+whether a maintenance window was open in the fourth, and the level in the upper four. The second is the place of the
+cause in a list of words that is kept beside them, so that a cause that is renamed later does not change the past. A
+path that nobody looked at has the mark `ABSENT`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ ABSENT: Final = 0xFF
 HIGHEST_LEVEL: Final = 15
 
 _MAINTENANCE: Final = 0b1000
-_PLACES: Final = {verdict: place for place, verdict in enumerate(VERDICTS)}
 MARKS: Final = frozenset(
     place | flag | level << 4
     for place in range(len(VERDICTS))
@@ -34,6 +32,14 @@ MARKS: Final = frozenset(
     for level in range(HIGHEST_LEVEL + 1)
 )
 """Every mark that a look can have."""
+_PLACES: Final = {verdict: place for place, verdict in enumerate(VERDICTS)}
+_NOTHING: Final = bytes([ABSENT])
+_ALL_BYTES: Final = 256
+_OWN_WORDS: Final = _ALL_BYTES - 1
+OTHER: Final = "another cause"
+"""What stands for causes beyond those that a byte can tell apart; there never were so many."""
+_T = TypeVar("_T")
+Move = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +76,6 @@ class SweptPaths:
 
 UNREAD: Final = KeptVerdict("unknown", "record damaged")
 """What stands for a look whose record is damaged: nobody knows what it saw."""
-
-
-def mark_of(kept: KeptVerdict) -> int:
-    """The mark of a look.
-
-    Raises:
-        ValueError: its verdict or its level is none.
-    """
-    if kept.verdict not in _PLACES or not 0 <= kept.level <= HIGHEST_LEVEL:
-        raise ValueError("a look has a verdict and a level")
-    return _PLACES[kept.verdict] | (_MAINTENANCE if kept.maintenance else 0) | kept.level << 4
-
-
-def kept_of(mark: int, cause: str) -> KeptVerdict:
-    """The look of a mark.
-
-    Raises:
-        ValueError: no look has that mark.
-    """
-    if mark not in MARKS:
-        raise ValueError("no look has this mark")
-    return KeptVerdict(VERDICTS[mark & 0b111], cause, mark >> 4, bool(mark & _MAINTENANCE))
-
-
-_NOTHING: Final = bytes([ABSENT])
-_ALL_BYTES: Final = 256
-_OWN_WORDS: Final = _ALL_BYTES - 1
-OTHER: Final = "another cause"
-"""What stands for causes beyond those that a byte can tell apart; there never were so many."""
-_T = TypeVar("_T")
 
 
 class ByPath(Mapping[str, _T], Generic[_T]):
@@ -211,6 +187,28 @@ class LookTable:
 EMPTY: Final = LookTable((), (), (), b"", b"")
 
 
+def mark_of(kept: KeptVerdict) -> int:
+    """The mark of a look.
+
+    Raises:
+        ValueError: its verdict or its level is none.
+    """
+    if kept.verdict not in _PLACES or not 0 <= kept.level <= HIGHEST_LEVEL:
+        raise ValueError("a look has a verdict and a level")
+    return _PLACES[kept.verdict] | (_MAINTENANCE if kept.maintenance else 0) | kept.level << 4
+
+
+def kept_of(mark: int, cause: str) -> KeptVerdict:
+    """The look of a mark.
+
+    Raises:
+        ValueError: no look has that mark.
+    """
+    if mark not in MARKS:
+        raise ValueError("no look has this mark")
+    return KeptVerdict(VERDICTS[mark & 0b111], cause, mark >> 4, bool(mark & _MAINTENANCE))
+
+
 def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = True) -> LookTable:
     """The looks at the paths of one province that begin with a prefix, in whatever order the sweeps come."""
     ordered = sorted(sweeps, key=lambda sweep: (sweep.at, sweep.order))
@@ -245,9 +243,6 @@ def _latest(listings: Mapping[int, Listing], cuts: Mapping[int, range]) -> tuple
         carriers |= zip(listing.paths[part], listing.carriers[part], strict=True)
     paths = tuple(sorted(carriers))
     return paths, tuple(carriers[path] for path in paths)
-
-
-Move = tuple[slice, slice]
 
 
 def _moves(listing: Listing, cut: range, paths: Sequence[str]) -> tuple[Move, ...]:

@@ -1,1 +1,1 @@
-"""Where each facility stands. Imports `inventory`."""
+"""The state of each facility, and its next step. Imports `inventory`."""

@@ -1,9 +1,8 @@
-"""What apply and verification have shown so far, as values; the history makes them. Pure.
+"""Evidence of apply and verification, and ages of keys. Pure.
 
-What is shown of a facility is shown of its signed content (`inventory.signed`): a hash over carrier, relay, access
-mode, recorders and cameras. A camera that is added later has shown nothing, and the facility has not, either.
-
-How old the keys of sites and relays are, as far as anybody recorded it, and when the next ones are due. Pure.
+The history makes these values. Evidence of a facility is about its signed content (`inventory.signed`): a hash over
+carrier, relay, access mode, recorders and cameras. A camera that is added later has shown nothing, and the facility has
+not, either. Keys are as old as somebody recorded.
 """
 
 from __future__ import annotations
@@ -19,6 +18,17 @@ from typing import TypeVar
 
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.model import Facility, Inventory
+
+ACCEPTANCE_HOURS = 24
+"""A facility is accepted when it is up again at least so long after it was first up: a day and a night, since cameras
+and lines fail by the hour of the day (infrared light, evening traffic, what is switched off at night)."""
+
+ACCEPTANCE = timedelta(hours=ACCEPTANCE_HOURS)
+
+T = TypeVar("T")
+
+Content = tuple[str, str]
+"""A facility's id and the hash of its signed content."""
 
 
 class KeyKind(StrEnum):
@@ -74,62 +84,6 @@ class KeyAge:
     def is_due(self, today: date) -> bool:
         """Whether the next one is due."""
         return self.due is not None and self.due <= today
-
-
-def key_ages(
-    inventory: Inventory,
-    since: Mapping[str, datetime],
-    psks_since: Mapping[str, datetime],
-    pushing_since: Mapping[str, datetime] = MappingProxyType({}),
-) -> tuple[KeyAge, ...]:
-    """Every key by which sites and relays know one another, in the order of owners; sites before relays.
-
-    Args:
-        inventory: what is desired.
-        since: when public keys came into its files.
-        psks_since: by facility, when its pre-shared key was drawn.
-        pushing_since: by facility, when the key of the logins was drawn by which it pushes.
-    """
-    days = timedelta(days=inventory.settings.policy.key_days)
-    sites = {
-        connection.facility.id: connection.facility
-        for connection in inventory.connections
-        if connection.plan.access.has_tunnel
-    }
-    ages = [age for _, facility in sorted(sites.items()) for age in _of_site(facility, since, psks_since)]
-    pushing = {connection.facility.id for connection in inventory.connections if connection.plan.access.is_pushed}
-    ages += [
-        KeyAge(name, KeyKind.PUBLISH, KeyOrigin.CONTROLLER, "", pushing_since.get(name)) for name in sorted(pushing)
-    ]
-    for name in sorted(inventory.relays):
-        known = inventory.allocations.relays.get(name)
-        if known and known.public_key:
-            at = since.get(known.public_key)
-            changing = known.next_key.since if known.next_key else None
-            ages.append(KeyAge(name, KeyKind.RELAY, KeyOrigin.RELAY, known.public_key, at, changing=changing))
-    return tuple(replace(age, due=(age.since + days).astimezone(VIETNAM).date()) if age.since else age for age in ages)
-
-
-def _of_site(facility: Facility, since: Mapping[str, datetime], psks_since: Mapping[str, datetime]) -> Iterator[KeyAge]:
-    gateway = facility.gateway
-    key = (gateway.public_key or "") if gateway else ""
-    changing = gateway.next_key.since if gateway and gateway.next_key else None
-    if key:
-        yield KeyAge(facility.id, KeyKind.GATEWAY, KeyOrigin.SITE, key, since.get(key), changing=changing)
-    drawn = psks_since.get(facility.id)
-    yield KeyAge(facility.id, KeyKind.SHARED, KeyOrigin.CONTROLLER, "", drawn, changing=changing)
-
-
-ACCEPTANCE_HOURS = 24
-"""A facility is accepted when it is up again at least so long after it was first up: a day and a night, since cameras
-and lines fail by the hour of the day (infrared light, evening traffic, what is switched off at night)."""
-
-ACCEPTANCE = timedelta(hours=ACCEPTANCE_HOURS)
-
-T = TypeVar("T")
-
-Content = tuple[str, str]
-"""A facility's id and the hash of its signed content."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -256,12 +210,56 @@ class Evidence:
         return _by_facility(self.declined)
 
 
+NO_EVIDENCE = Evidence()
+
+
+def key_ages(
+    inventory: Inventory,
+    since: Mapping[str, datetime],
+    psks_since: Mapping[str, datetime],
+    pushing_since: Mapping[str, datetime] = MappingProxyType({}),
+) -> tuple[KeyAge, ...]:
+    """Every key by which sites and relays know one another, in the order of owners; sites before relays.
+
+    Args:
+        inventory: what is desired.
+        since: when public keys came into its files.
+        psks_since: by facility, when its pre-shared key was drawn.
+        pushing_since: by facility, when the key of the logins was drawn by which it pushes.
+    """
+    days = timedelta(days=inventory.settings.policy.key_days)
+    sites = {
+        connection.facility.id: connection.facility
+        for connection in inventory.connections
+        if connection.plan.access.has_tunnel
+    }
+    ages = [age for _, facility in sorted(sites.items()) for age in _of_site(facility, since, psks_since)]
+    pushing = {connection.facility.id for connection in inventory.connections if connection.plan.access.is_pushed}
+    ages += [
+        KeyAge(name, KeyKind.PUBLISH, KeyOrigin.CONTROLLER, "", pushing_since.get(name)) for name in sorted(pushing)
+    ]
+    for name in sorted(inventory.relays):
+        known = inventory.allocations.relays.get(name)
+        if known and known.public_key:
+            at = since.get(known.public_key)
+            changing = known.next_key.since if known.next_key else None
+            ages.append(KeyAge(name, KeyKind.RELAY, KeyOrigin.RELAY, known.public_key, at, changing=changing))
+    return tuple(replace(age, due=(age.since + days).astimezone(VIETNAM).date()) if age.since else age for age in ages)
+
+
+def _of_site(facility: Facility, since: Mapping[str, datetime], psks_since: Mapping[str, datetime]) -> Iterator[KeyAge]:
+    gateway = facility.gateway
+    key = (gateway.public_key or "") if gateway else ""
+    changing = gateway.next_key.since if gateway and gateway.next_key else None
+    if key:
+        yield KeyAge(facility.id, KeyKind.GATEWAY, KeyOrigin.SITE, key, since.get(key), changing=changing)
+    drawn = psks_since.get(facility.id)
+    yield KeyAge(facility.id, KeyKind.SHARED, KeyOrigin.CONTROLLER, "", drawn, changing=changing)
+
+
 def _by_facility(by_content: Mapping[Content, T]) -> dict[str, tuple[T, ...]]:
     """What was shown of each content, by the facility that had it."""
     listed: dict[str, list[T]] = defaultdict(list)
     for (facility, _), shown in by_content.items():
         listed[facility].append(shown)
     return {facility: tuple(of) for facility, of in listed.items()}
-
-
-NO_EVIDENCE = Evidence()

@@ -1,9 +1,7 @@
-"""Where one facility stands: derived from its file and from what was shown. Pure.
+"""The state of one facility, from its file and the evidence. Pure.
 
 Up to `plan_agreed` the facility's file says it; `provisioned`, `connected` and `accepted` are shown by apply and
 verification, of the content that is signed now. Nothing here decides what hosts carry.
-
-The states of a facility, and the words for them.
 """
 
 from __future__ import annotations
@@ -188,6 +186,12 @@ def _steps(facility: Facility, evidence: Evidence) -> dict[FacilityState, Since]
     return steps
 
 
+def _left_on(facility: Facility, evidence: Evidence) -> tuple[str, ...]:
+    words = evidence.words
+    hosts = _hosts_to_see(facility, evidence)
+    return tuple(host for host in hosts if host not in words or words[host].may_hold(facility.id))
+
+
 # --- closing --------------------------------------------------------------------------------------
 
 
@@ -198,12 +202,6 @@ def _hosts_to_see(facility: Facility, evidence: Evidence) -> list[str]:
     """
     plans = [plan for plan in (facility.plan, facility.successor) if plan and plan.agreed]
     return sorted(evidence.holders.get(facility.id, frozenset()) | {relay for _, relay in relays_of(plans)})
-
-
-def _left_on(facility: Facility, evidence: Evidence) -> tuple[str, ...]:
-    words = evidence.words
-    hosts = _hosts_to_see(facility, evidence)
-    return tuple(host for host in hosts if host not in words or words[host].may_hold(facility.id))
 
 
 def _gone_since(facility: Facility, evidence: Evidence) -> Since:

@@ -1,10 +1,7 @@
-"""What has to happen for a facility to come one step further, in one sentence. Pure.
+"""Every facility's standing, next step, opening and drain. Pure.
 
-Relays that are being emptied: how far each is, by the files and by what relays were seen to hold. Pure.
-
-What has to be said before a site opens: its cameras are to be connected before people come. Pure.
-
-Every facility: where it stands, and how it stands against the order that governs it. Pure.
+A standing is compared with the order that governs the facility. A site's cameras are to be connected before people
+come. A relay that is being emptied is judged by the files, and by what relays were seen to hold.
 """
 
 from __future__ import annotations
@@ -30,6 +27,28 @@ from provisioner.inventory.signed import signed_content
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.record.lifecycle.pictures import Pictures, pictures_of
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState, Standing, standing_of
+
+LEAD_DAYS = 14
+"""So many days before its opening a site that is not connected is a warning: survey, agreement, installing a gateway
+and a day and a night of proof took provinces one to two weeks."""
+PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
+
+_VERDICTS = {
+    SurveyVerdict.READY: "propose a plan: provisioner facility plan, with the cameras and their streams",
+    SurveyVerdict.NEEDS_CAMERAS: "the cameras that are missing have to be put up",
+    SurveyVerdict.NEEDS_REPAIR: "what is broken has to be repaired",
+    SurveyVerdict.NEEDS_REPLACEMENT: "devices that will not do have to be replaced",
+    SurveyVerdict.NEEDS_UPLINK: "the site needs a line that carries its cameras",
+    SurveyVerdict.NOT_POSSIBLE: "the survey says that it cannot be connected: find another way, or write blocked",
+}
+
+_SIMPLE = {
+    FacilityState.REGISTERED: "the province names a representative (contacts list): then provisioner facility contact",
+    FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then provisioner facility survey",
+    FacilityState.SUSPENDED: "before people come again: provisioner facility reopen, with --opens-on",
+    FacilityState.CLOSED: "nothing: no host holds anything of it",
+}
+_AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +83,6 @@ class DrainStanding:
         return " ".join(("provisioner", *words))
 
 
-def drain_standings(inventory: Inventory, evidence: Evidence) -> tuple[DrainStanding, ...]:
-    """Every relay that is being emptied, in the order of ids."""
-    relays = {name: relay.drain_to for name, (_, relay) in inventory.relays.items() if relay.drain_to}
-    return tuple(_standing(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
-
-
-def _standing(inventory: Inventory, evidence: Evidence, relay: str, to: str) -> DrainStanding:
-    plans = [(f, f.plan, f.successor) for f in inventory.facilities.values() if f.operating is not Operating.CLOSED]
-    remaining = sorted(f.id for f, plan, _ in plans if plan and plan.relay == relay)
-    both = sorted(f.id for f, _, later in plans if f.id in remaining and later and later.relay == to and later.agreed)
-    word = evidence.words.get(relay)
-    return DrainStanding(relay, to, tuple(remaining), tuple(both), _others(word.held if word else (), remaining))
-
-
-def _others(held: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(held or ()) - set(remaining)))
-
-
-LEAD_DAYS = 14
-"""So many days before its opening a site that is not connected is a warning: survey, agreement, installing a gateway
-and a day and a night of proof took provinces one to two weeks."""
-
-
 class OpeningRisk(StrEnum):
     """What is wrong with an opening."""
 
@@ -118,6 +114,75 @@ class OpeningWarning:
         return f"{opens}, " + ("connected, not up now" if self.connected else "not connected")
 
 
+@dataclass(frozen=True)
+class FacilityStatus:
+    """One facility's status.
+
+    Attributes:
+        pictures: whether its pictures come now.
+        duties: the orders that bind it; none where nobody is in it, nor is to come, and it was never connected.
+        duty: the one with the earliest deadline.
+        opening: what is wrong with its opening.
+        evidence: all that was shown.
+    """
+
+    standing: Standing
+    pictures: Pictures
+    duties: tuple[Duty, ...]
+    duty: Duty | None
+    timeliness: Timeliness
+    opening: OpeningWarning | None
+    evidence: Evidence = field(repr=False, compare=False)
+
+    @cached_property
+    def next(self) -> str:
+        """What has to happen."""
+        return _next(self.standing, self.pictures, self.evidence)
+
+    @property
+    def facility(self) -> Facility:
+        """Whose status."""
+        return self.standing.facility
+
+    @property
+    def carrier(self) -> str:
+        """The carrier of its plan, empty where it has none."""
+        return self.facility.plan.carrier if self.facility.plan else ""
+
+    @property
+    def claimed(self) -> ClaimedConnection | None:
+        """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
+        claimed = self.facility.claimed_connection
+        if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
+            return None
+        return claimed
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something that is written down keeps it from being connected."""
+        if self.facility.blocked is None or self.facility.operating is Operating.CLOSED:
+            return False
+        return not self.standing.is_connected
+
+
+def drain_standings(inventory: Inventory, evidence: Evidence) -> tuple[DrainStanding, ...]:
+    """Every relay that is being emptied, in the order of ids."""
+    relays = {name: relay.drain_to for name, (_, relay) in inventory.relays.items() if relay.drain_to}
+    return tuple(_standing(inventory, evidence, relay, to) for relay, to in sorted(relays.items()))
+
+
+def _standing(inventory: Inventory, evidence: Evidence, relay: str, to: str) -> DrainStanding:
+    plans = [(f, f.plan, f.successor) for f in inventory.facilities.values() if f.operating is not Operating.CLOSED]
+    remaining = sorted(f.id for f, plan, _ in plans if plan and plan.relay == relay)
+    both = sorted(f.id for f, _, later in plans if f.id in remaining and later and later.relay == to and later.agreed)
+    word = evidence.words.get(relay)
+    return DrainStanding(relay, to, tuple(remaining), tuple(both), _others(word.held if word else (), remaining))
+
+
+def _others(held: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(held or ()) - set(remaining)))
+
+
 def opening_warning(standing: Standing, pictures: Pictures, now: datetime) -> OpeningWarning | None:
     """The warning of a facility that is prepared for people."""
     facility = standing.facility
@@ -136,27 +201,6 @@ def _risk(days: int, pictures: Pictures, *, connected: bool) -> OpeningRisk | No
     if not connected:
         return OpeningRisk.NOT_CONNECTED
     return OpeningRisk.NOT_UP if pictures.is_up is False else None
-
-
-PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
-
-_VERDICTS = {
-    SurveyVerdict.READY: "propose a plan: provisioner facility plan, with the cameras and their streams",
-    SurveyVerdict.NEEDS_CAMERAS: "the cameras that are missing have to be put up",
-    SurveyVerdict.NEEDS_REPAIR: "what is broken has to be repaired",
-    SurveyVerdict.NEEDS_REPLACEMENT: "devices that will not do have to be replaced",
-    SurveyVerdict.NEEDS_UPLINK: "the site needs a line that carries its cameras",
-    SurveyVerdict.NOT_POSSIBLE: "the survey says that it cannot be connected: find another way, or write blocked",
-}
-
-
-_SIMPLE = {
-    FacilityState.REGISTERED: "the province names a representative (contacts list): then provisioner facility contact",
-    FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then provisioner facility survey",
-    FacilityState.SUSPENDED: "before people come again: provisioner facility reopen, with --opens-on",
-    FacilityState.CLOSED: "nothing: no host holds anything of it",
-}
-_AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 
 def next_step(standing: Standing, evidence: Evidence) -> str:
@@ -241,57 +285,6 @@ def _of_successor(facility: Facility, evidence: Evidence) -> str:
     steps = ConnectionProgress(facility, facility.successor, evidence).steps
     furthest = max(steps, key=list(FacilityState).index).words
     return f"the successor ({facility.successor.carrier} over {facility.successor.relay}) is {furthest}"
-
-
-@dataclass(frozen=True)
-class FacilityStatus:
-    """One facility's status.
-
-    Attributes:
-        pictures: whether its pictures come now.
-        duties: the orders that bind it; none where nobody is in it, nor is to come, and it was never connected.
-        duty: the one with the earliest deadline.
-        opening: what is wrong with its opening.
-        evidence: all that was shown.
-    """
-
-    standing: Standing
-    pictures: Pictures
-    duties: tuple[Duty, ...]
-    duty: Duty | None
-    timeliness: Timeliness
-    opening: OpeningWarning | None
-    evidence: Evidence = field(repr=False, compare=False)
-
-    @cached_property
-    def next(self) -> str:
-        """What has to happen."""
-        return _next(self.standing, self.pictures, self.evidence)
-
-    @property
-    def facility(self) -> Facility:
-        """Whose status."""
-        return self.standing.facility
-
-    @property
-    def carrier(self) -> str:
-        """The carrier of its plan, empty where it has none."""
-        return self.facility.plan.carrier if self.facility.plan else ""
-
-    @property
-    def claimed(self) -> ClaimedConnection | None:
-        """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
-        claimed = self.facility.claimed_connection
-        if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
-            return None
-        return claimed
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether something that is written down keeps it from being connected."""
-        if self.facility.blocked is None or self.facility.operating is Operating.CLOSED:
-            return False
-        return not self.standing.is_connected
 
 
 def statuses(

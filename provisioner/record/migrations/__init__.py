@@ -1,1 +1,1 @@
-"""The database's migrations."""
+"""Migrations of the record's database."""

@@ -17,8 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import make_url, text
 
 from provisioner.base.errors import StateError
-from provisioner.record import database as schema_revision
-from provisioner.record.database import KNOWN, REVISION, Database, open_database, revision_of
+from provisioner.record.database import KNOWN, MIGRATIONS, REVISION, Database, open_database, revision_of
 from provisioner.record.entries import Operation
 from provisioner.record.place import StatePlace
 from provisioner.record.sent import read_notices
@@ -65,7 +64,7 @@ def differences(place: StatePlace) -> list[object]:
 
 def test_what_is_known_here_is_what_there_are_steps_to() -> None:
     config = Config()
-    config.set_main_option("script_location", str(schema_revision.MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     steps = ScriptDirectory.from_config(config)
     assert {step.revision for step in steps.walk_revisions()} == KNOWN
     assert steps.get_heads() == [REVISION]

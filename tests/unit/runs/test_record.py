@@ -585,9 +585,9 @@ def test_a_damaged_entry_is_named_and_the_others_are_shown(controller: Recording
 def test_a_packed_document_that_never_ends_fills_no_memory(
     controller: RecordingController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provisioner.record import tables as rows  # noqa: PLC0415
+    from provisioner.record import tables  # noqa: PLC0415
 
-    monkeypatch.setattr(rows, "LARGEST_DOCUMENT", 2**20)
+    monkeypatch.setattr(tables, "LARGEST_DOCUMENT", 2**20)
     with controller.tampered() as connection:
         bomb = zlib.compress(b" " * 2**22)
         connection.execute("UPDATE provisioner_documents SET packed = ?", (bomb,))
