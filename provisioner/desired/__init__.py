@@ -1,1 +1,1 @@
-"""Desired."""
+"""Desired state of hosts and sites, and its files. Imports `inventory`, `base`."""

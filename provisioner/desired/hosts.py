@@ -1,10 +1,7 @@
-"""What a relay should hold: its tunnel, its firewall, its media paths and who may read them. Pure.
+"""The desired state of relays, centres and hubs. Pure.
 
-What rules have to know of the two families of addresses: networks apart, and whether IPv6 is spoken. Pure.
-
-What a hub should hold besides what a centre does: every path of its carriers, on demand, and who reads it. Pure.
-
-What a monitoring centre should hold: a tunnel to each relay of its carriers, its guard, readers' secrets. Pure.
+A relay has a tunnel, a firewall, media paths and their readers. A centre has a tunnel to each relay of its carriers, a
+guard and readers' secrets. A hub has, besides that, every path of its carriers, on demand, and its own readers.
 """
 
 from __future__ import annotations
@@ -87,6 +84,9 @@ def speaks_ipv6(networks: Iterable[AnyNetwork], places: Iterable[HostPlace | Non
     """
     reached = (place is not None and not isinstance(place, IPv4Address) for place in places)
     return any(reached) or any(isinstance(network, IPv6Network) for network in networks)
+
+
+# --- hubs ------------------------------------------------------------------------------------------
 
 
 def hub_service(
@@ -205,6 +205,9 @@ def relay_certificate(
     return encryption_of(carrier.certificates, key, entry.certificates, relay.id)
 
 
+# --- centres ---------------------------------------------------------------------------------------
+
+
 def centre_host(
     inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection] = ()
 ) -> HostSpec:
@@ -295,6 +298,9 @@ def _sent_to(relay: Relay) -> AnyAddress:
         message = f"{relay.id}: {relay.wireguard_endpoint} is a name, and centres send WireGuard to an address"
         raise InventoryError(message, hint="write that address under endpoint_address", object=relay.id)
     return relay.centre_endpoint
+
+
+# --- relays ----------------------------------------------------------------------------------------
 
 
 def relay_host(

@@ -1,14 +1,8 @@
-"""`--limit`: which hosts and paths a command is about. Pure.
+"""Hosts and paths that a command is about: limits, logins, keys. Pure.
 
-The hosts that a limit takes, and what is refused where it takes none. Pure.
-
-Hosts that are left out, since files with their secrets stayed shut: which, and what would have to be opened. Pure.
-
-Only what a shut file may hold counts as shut: a secret that is missing from files that were opened is an error.
-
-Where and as whom SSH logs in to hosts, by the inventory alone. Pure.
-
-The hosts whose keys are to be made, before there is a desired state. Pure.
+A `--limit` takes hosts, facilities and paths; one that takes none is refused. Hosts are left out if files with their
+secrets stayed shut. Only what a shut file may hold counts as shut: a secret that is missing from files that were opened
+is an error.
 """
 
 from __future__ import annotations
@@ -44,7 +38,6 @@ from provisioner.inventory.renamed_ids import old_names
 
 if TYPE_CHECKING:
     from provisioner.desired.spec import MediaPath
-
 
 KINDS = ("carrier", "province", "facility", "host")
 _PLURAL = {"carrier": "carriers", "province": "provinces", "facility": "facilities", "host": "hosts"}
@@ -98,19 +91,8 @@ class Limit:
             if kind in names
         )
 
-    def takes_path(self, host: HostSpec, path: MediaPath) -> bool:
-        """Whether a path is chosen."""
-        return self.takes(
-            {
-                "carrier": host.carriers,
-                "province": (path.province,),
-                "facility": (path.facility,),
-                "host": (host.id,),
-            }
-        )
-
-    def takes_left_out_path(self, host: LeftOutHost, path: LeftOutPath) -> bool:
-        """Whether a path is chosen of which only the name is known."""
+    def takes_path(self, host: HostSpec | LeftOutHost, path: MediaPath | LeftOutPath) -> bool:
+        """Whether a path is chosen; of one that was left out the name is enough."""
         return self.takes(
             {
                 "carrier": host.carriers,
@@ -138,6 +120,21 @@ class Limit:
     def by_site(self) -> bool:
         """Whether the limit cuts through hosts."""
         return bool({"province", "facility"} & set(self.wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class HostLogin:
+    """How one host is logged in to.
+
+    Attributes:
+        place: `user@address:port`.
+        host_key: what it has to show, as `known_by` says it.
+        jump: the host through which it is called, with that one's host key; empty where it is called directly.
+    """
+
+    place: str
+    host_key: str
+    jump: str = ""
 
 
 def names_of_held(held: Iterable[HeldFacility]) -> frozenset[str]:
@@ -215,7 +212,7 @@ def _takes_left_out(limit: Limit, host: LeftOutHost) -> bool:
         return False
     if not limit.takes({"host": (host.id,)}):
         return False
-    return not limit.by_site or any(limit.takes_left_out_path(host, path) for path in host.paths)
+    return not limit.by_site or any(limit.takes_path(host, path) for path in host.paths)
 
 
 def refuse_shut(state: DesiredState, limit: Limit) -> None:
@@ -264,6 +261,9 @@ def _closed(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsError:
         hint=f"{hint}, or leave it out: {limits}" if limits else hint,
         object=shut[0].id,
     )
+
+
+# --- hosts that are left out -----------------------------------------------------------------------
 
 
 def left_out_relay(
@@ -328,19 +328,7 @@ def _streams(camera: Camera) -> Iterator[StreamName]:
         yield StreamName.MAIN
 
 
-@dataclass(frozen=True, slots=True)
-class HostLogin:
-    """How one host is logged in to.
-
-    Attributes:
-        place: `user@address:port`.
-        host_key: what it has to show, as `known_by` says it.
-        jump: the host through which it is called, with that one's host key; empty where it is called directly.
-    """
-
-    place: str
-    host_key: str
-    jump: str = ""
+# --- logins and keys -------------------------------------------------------------------------------
 
 
 def host_logins(inventory: Inventory) -> dict[str, HostLogin]:

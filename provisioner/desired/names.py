@@ -1,8 +1,8 @@
-"""What things of ours are called on a host: as ever, or on a shared centre by whose side they are of. Pure.
+"""Names on hosts, and the names of a rollout's waves. Pure.
 
-The names are a contract: docs/design.md, part 4. The host's own program has the same ones (`paths.py` there).
-
-The waves of a rollout by name, in their order. It imports nothing, as commands name them before they begin.
+Names on a host are as ever, or on a shared centre by whose side they are of. They are a contract: docs/design.md,
+part 4. The host's own program has the same ones (`paths.py` there). This imports nothing, as commands name waves before
+they begin.
 """
 
 from __future__ import annotations
@@ -19,25 +19,9 @@ _BEGINNING: Final = 3
 _TUNNELS_OF_SIDES: Final = "wgp-"
 SECOND_TUNNEL: Final = "wg-prov-next"
 """The interface with the key that follows a relay's own one."""
-
-
-def side_of(inventory: str) -> str:
-    """What an inventory's side of a shared centre is called: its id, or where that is long a name made of it.
-
-    Ids of ten letters at most stay as they are, and what is made has eleven: so no made one is anybody's id.
-
-    Args:
-        inventory: the inventory's id, a slug.
-    """
-    if len(inventory) < _LONGEST_SIDE:
-        return inventory
-    made = base64.b32encode(hashlib.sha256(inventory.encode()).digest()).decode().lower()
-    return inventory[:_BEGINNING] + made[: _LONGEST_SIDE - _BEGINNING]
-
-
-def is_of_a_side(interface: str) -> bool:
-    """Whether an interface is the tunnel of some side of a shared centre."""
-    return interface.startswith(_TUNNELS_OF_SIDES)
+CANARY: Final = "canary"
+LATER: Final = ("10%", "50%", "rest")
+NAMES: Final = (CANARY, *LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +139,20 @@ ALONE: Final = HostNames()
 """The names on a host that one inventory has for itself, as relays always are."""
 
 
-CANARY: Final = "canary"
-LATER: Final = ("10%", "50%", "rest")
-NAMES: Final = (CANARY, *LATER)
+def side_of(inventory: str) -> str:
+    """What an inventory's side of a shared centre is called: its id, or where that is long a name made of it.
+
+    Ids of ten letters at most stay as they are, and what is made has eleven: so no made one is anybody's id.
+
+    Args:
+        inventory: the inventory's id, a slug.
+    """
+    if len(inventory) < _LONGEST_SIDE:
+        return inventory
+    made = base64.b32encode(hashlib.sha256(inventory.encode()).digest()).decode().lower()
+    return inventory[:_BEGINNING] + made[: _LONGEST_SIDE - _BEGINNING]
+
+
+def is_of_a_side(interface: str) -> bool:
+    """Whether an interface is the tunnel of some side of a shared centre."""
+    return interface.startswith(_TUNNELS_OF_SIDES)

@@ -1,6 +1,6 @@
-"""The media paths of a facility at a relay: one a stream of a camera, and one more under each old name. Pure.
+"""Media paths of a facility, and its devices that ONVIF asks. Pure.
 
-The devices of a facility that are asked about themselves by ONVIF, as one relay reaches them. Pure.
+There is one path a stream of a camera, and one more under each old name, as one relay has them.
 """
 
 from __future__ import annotations

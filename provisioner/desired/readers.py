@@ -1,11 +1,10 @@
-"""Where readers at a centre have each path: the relays that carry it, the one that always pulls first. Pure.
+"""Users of a host's MediaMTX: centres, viewers, sites that push. Pure.
 
-Who a host's MediaMTX knows: what users are called, and the two that are each host's own. Pure.
+A reader at a centre has each path at the relays that carry it, the one that always pulls first.
 
-Sites that push their streams: by which login each does, where, and how the relay is known there. Pure.
-
-Each path has a user of its own, who may push that path and do nothing else. His password is made of the site's key in
-the vault and of the path: so a camera more needs no new secret, and who learns one password learns no other one.
+Each pushed path has a user of its own, who may push that path and do nothing else. His password is made of the site's
+key in the vault and of the path: so a camera more needs no new secret, and who learns one password learns no other
+one.
 """
 
 from __future__ import annotations
@@ -46,6 +45,66 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.model.base import HostPlace
 
+_LONGEST = 80
+_PURPOSE = b"provisioner/publish/1\0"
+
+
+class ReadAt(NamedTuple):
+    """Where a path can be read: a relay, and the path's URL there without a login."""
+
+    relay: str
+    url: str
+
+
+class ReadPath(NamedTuple):
+    """A path as readers have it.
+
+    Attributes:
+        path: its name, which is the same at every relay.
+        province: the province, as in the path.
+        facility: the facility.
+        carrier: the carrier of the first relay.
+        at: where it is read: the first one always pulls it; at a backup relay it comes once somebody reads.
+    """
+
+    path: str
+    province: str
+    facility: str
+    carrier: str
+    at: tuple[ReadAt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingList:
+    """What a reader at a centre has to know.
+
+    Attributes:
+        centre: the centre's id.
+        user: as whom it logs in at every relay.
+        readings: each path, and where it is read.
+        held: facilities with errors of their own, of which nothing is said.
+    """
+
+    centre: str
+    user: str
+    readings: tuple[ReadPath, ...]
+    held: tuple[HeldFacility, ...]
+
+
+class PushPlace(NamedTuple):
+    """Where a site pushes, beside the login: a relay, its endpoint, and the certificate that it has to show.
+
+    `following` is the certificate that it may show as well, as it is to be the next one; empty where there is none.
+    """
+
+    relay: str
+    endpoint: tuple[HostPlace, int]
+    fingerprint: str
+    following: str = ""
+
+
+# --- users -----------------------------------------------------------------------------------------
+
 
 def centre_user(centre: str) -> str:
     """The user as whom a centre reads at every relay."""
@@ -78,32 +137,7 @@ def own_users(entry: RelayAllocation | CentreAllocation, host: str, address: IPv
     return User("api", api, ("127.0.0.1",), "api"), User("probe", probe, (str(address),), "read")
 
 
-_LONGEST = 80
-
-
-class ReadAt(NamedTuple):
-    """Where a path can be read: a relay, and the path's URL there without a login."""
-
-    relay: str
-    url: str
-
-
-class ReadPath(NamedTuple):
-    """A path as readers have it.
-
-    Attributes:
-        path: its name, which is the same at every relay.
-        province: the province, as in the path.
-        facility: the facility.
-        carrier: the carrier of the first relay.
-        at: where it is read: the first one always pulls it; at a backup relay it comes once somebody reads.
-    """
-
-    path: str
-    province: str
-    facility: str
-    carrier: str
-    at: tuple[ReadAt, ...]
+# --- readers at centres ----------------------------------------------------------------------------
 
 
 def readings(
@@ -153,23 +187,6 @@ def _base(tls: ReaderTls | None, address: IPv4Address) -> str:
     return f"{scheme}://{endpoint_text(address, port)}"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingList:
-    """What a reader at a centre has to know.
-
-    Attributes:
-        centre: the centre's id.
-        user: as whom it logs in at every relay.
-        readings: each path, and where it is read.
-        held: facilities with errors of their own, of which nothing is said.
-    """
-
-    centre: str
-    user: str
-    readings: tuple[ReadPath, ...]
-    held: tuple[HeldFacility, ...]
-
-
 def reading_list(
     inventory: Inventory, held: Mapping[str, HeldFacility], who: tuple[str, str], limit: Limit
 ) -> ReadingList:
@@ -215,7 +232,7 @@ def _reader(inventory: Inventory, centre: str, viewer: str) -> tuple[Centre, Vie
     return inventory.centres[centre], None
 
 
-_PURPOSE = b"provisioner/publish/1\0"
+# --- sites that push -------------------------------------------------------------------------------
 
 
 def publish_password(key: Secret, path: str) -> Secret:
@@ -262,18 +279,6 @@ def site_key(secrets: CarrierSecrets, facility: str) -> Secret:
         SecretsError: the vault has none.
     """
     return secret_of(secrets.publish_keys, facility, "publish key")
-
-
-class PushPlace(NamedTuple):
-    """Where a site pushes, beside the login: a relay, its endpoint, and the certificate that it has to show.
-
-    `following` is the certificate that it may show as well, as it is to be the next one; empty where there is none.
-    """
-
-    relay: str
-    endpoint: tuple[HostPlace, int]
-    fingerprint: str
-    following: str = ""
 
 
 def push_places(inventory: Inventory, facility: Facility) -> tuple[PushPlace, ...]:

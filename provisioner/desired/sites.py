@@ -1,6 +1,7 @@
-"""What a site's gateway should hold. It comes before the gateway's own key: the package makes that key.
+"""The desired state of a site's gateway, with its keys. Pure.
 
-By which keys a gateway is known: the present pair, and the one that follows while its key is changed. Pure.
+It comes before the gateway's own key: the package makes that key. A gateway is known by the present pair of keys, and
+by the one that follows while its key is changed.
 """
 
 from __future__ import annotations
@@ -35,6 +36,16 @@ from provisioner.inventory.model import (
 from provisioner.inventory.model.base import HostPlace
 
 _PSK = "pre-shared key"
+
+
+class LinkEnds(NamedTuple):
+    """Both ends of a site's tunnel to one relay, as its package names them beside the secrets."""
+
+    relay: str
+    public_key: str
+    endpoint: tuple[HostPlace, int]
+    relay_address: IPv4Address
+    address: IPv4Address
 
 
 def present_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
@@ -119,16 +130,6 @@ def had_tunnel(inventory: Inventory, facility: Facility) -> bool:
     routed = any(plan.access is Access.ROUTED for plan in facility.carried_plans)
     name = f"site/{facility.id}"
     return routed and any(s.object == name and s.tunnel_address for s in inventory.allocations.tombstones)
-
-
-class LinkEnds(NamedTuple):
-    """Both ends of a site's tunnel to one relay, as its package names them beside the secrets."""
-
-    relay: str
-    public_key: str
-    endpoint: tuple[HostPlace, int]
-    relay_address: IPv4Address
-    address: IPv4Address
 
 
 def link_ends(inventory: Inventory, facility: Facility) -> tuple[LinkEnds, ...]:

@@ -1,6 +1,6 @@
-"""The types of the desired state: one `HostSpec` a managed host, one `SiteSpec` a gateway.
+"""Types of the desired state, and systemd units by name. Pure.
 
-The systemd units of a host, by name. Pure.
+There is one `HostSpec` a managed host, and one `SiteSpec` a gateway.
 """
 
 from __future__ import annotations
@@ -36,6 +36,17 @@ API_PORT = 9997
 # ends keeps a camera's segments from being too large for the gateway's side of the tunnel.
 TUNNEL_MTU = 1380
 KEEPALIVE_S = 25
+ANYWHERE: Final = IPv4Network("0.0.0.0/0")
+"""From where sites push where nobody says from which networks."""
+UNIT_MEDIAMTX = "provisioner-mediamtx.service"
+
+UNIT_NFT = ALONE.unit_nft
+
+UNIT_QUARANTINE = "provisioner-quarantine.service"
+
+UNIT_REVERT = ALONE.unit_revert
+
+UNIT_WG = ALONE.unit_wg
 
 
 class HostKind(StrEnum):
@@ -142,10 +153,6 @@ class MediaPath(NamedTuple):
             )
         # Of two rates of one picture nobody sees which it is to be: the lower one is enough.
         return self._replace(fps=_lower(self.fps, old.fps), least_kbps=_lower(self.least_kbps, old.least_kbps))
-
-
-def _lower(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else min(one, other)
 
 
 class AskedDevice(NamedTuple):
@@ -308,13 +315,6 @@ class ReaderEncryption:
     warn_days: int
 
 
-def reader_ports(tls: ReaderEncryption | None) -> tuple[int, ...]:
-    """The ports at which readers may come."""
-    if tls is None:
-        return (RTSP_PORT,)
-    return (RTSPS_PORT,) if tls.strict else (RTSP_PORT, RTSPS_PORT)
-
-
 @dataclass(frozen=True, slots=True)
 class RelayService:
     """What MediaMTX on a relay does; `asked` are the devices that a verification asks about themselves.
@@ -345,10 +345,6 @@ class RelayService:
     def own_port(self) -> int:
         """The port at which the relay's own probe reads: the one without encryption, where there is one."""
         return reader_ports(self.tls)[0]
-
-
-ANYWHERE: Final = IPv4Network("0.0.0.0/0")
-"""From where sites push where nobody says from which networks."""
 
 
 class HubPath(NamedTuple):
@@ -605,19 +601,15 @@ class DesiredState:
         return tuple((h, p) for h in self.hosts.values() for p in h.paths)
 
 
-UNIT_MEDIAMTX = "provisioner-mediamtx.service"
+def _lower(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else min(one, other)
 
 
-UNIT_NFT = ALONE.unit_nft
-
-
-UNIT_QUARANTINE = "provisioner-quarantine.service"
-
-
-UNIT_REVERT = ALONE.unit_revert
-
-
-UNIT_WG = ALONE.unit_wg
+def reader_ports(tls: ReaderEncryption | None) -> tuple[int, ...]:
+    """The ports at which readers may come."""
+    if tls is None:
+        return (RTSP_PORT,)
+    return (RTSPS_PORT,) if tls.strict else (RTSP_PORT, RTSPS_PORT)
 
 
 def units_of(spec: HostSpec) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Access modes: how a site's pictures come to its relay. One module a mode, and one row of `ACCESS`. Pure.
+"""Access modes: how a site's pictures come to its relay. Pure.
 
-What the lock records for a mode is a row of `inventory.allocate.NEEDS`, what lies in its site package one of
-`render.site.PACKAGES`, and what a device that does not answer says one of `verify.network.UNANSWERED`.
+Each mode is one row of `ACCESS`. What the lock records for a mode is a row of `inventory.allocate.NEEDS`, what lies in
+its site package one of `render.site.PACKAGES`, and what a device that does not answer says one of
+`verify.network.UNANSWERED`.
 """
 
 from __future__ import annotations

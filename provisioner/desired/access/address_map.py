@@ -1,12 +1,11 @@
-"""`pull_nat_map`: one overlay address a device, out of a prefix that is the site's alone; the device keeps its ports.
+"""Access through a tunnel: a port or an address a device. Pure.
 
-The gateway leads each address to its device and lets the relay come to that device's ports alone. A device has the same
-number in both prefixes while a province changes its carrier.
+`pull_nat_map` gives each device an overlay address, out of a prefix that is the site's alone; the device keeps its
+ports. The gateway leads each address to its device and lets the relay come to that device's ports alone. A device has
+the same number in both prefixes while a province changes its carrier.
 
-`pull_portmap`: one tunnel address a site, and a port of it for each device.
-
-Any router will do that has WireGuard and port forwarding. The ports are the same at both addresses while a
-province changes its carrier.
+`pull_portmap` gives a site one tunnel address, and each device a port of it. Any router will do that has WireGuard and
+port forwarding. The ports are the same at both addresses while a province changes its carrier.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from ipaddress import IPv4Address, IPv4Network
 from provisioner.desired.access.mode import LinkedSite, device_place, device_places
 from provisioner.desired.required import recorded
 from provisioner.inventory.model import Facility, SiteAllocation
+
+_PREFIX = "the prefix of its devices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class AddressMaps:
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
         """The devices, each with the address by which a relay knows it, and its own address and port."""
-        return [(m.device, _by_each(m.overlay), m.address, port) for m in self.entries for port in m.ports]
+        return [(m.device, ", ".join(map(str, m.overlay)), m.address, port) for m in self.entries for port in m.ports]
 
 
 class NatMapAccess:
@@ -108,9 +109,6 @@ class NatMapAccess:
         return AddressMaps(tuple(one for _, one in sorted(maps, key=lambda pair: pair[0])), known)
 
 
-_PREFIX = "the prefix of its devices"
-
-
 def _prefix(site: LinkedSite) -> IPv4Network:
     return recorded(site.prefix, _PREFIX, site.facility.id, "allocate")
 
@@ -122,10 +120,6 @@ def _overlay(site: LinkedSite, device: str) -> IPv4Address:
 def _number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
     number = allocation.device_numbers.get(device)
     return recorded(number, f"the number of {device}", facility.id, "allocate")
-
-
-def _by_each(addresses: Sequence[IPv4Address]) -> str:
-    return ", ".join(map(str, addresses))
 
 
 @dataclass(frozen=True, slots=True)

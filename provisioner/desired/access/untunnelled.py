@@ -1,12 +1,12 @@
-"""`routed`: no tunnel. The carrier's own network leads from the relay to each device, at the device's own address.
+"""Access without a tunnel: routed devices, or pushed streams. Pure.
 
-There is no gateway of ours, no peer and no package that makes one: what the site's router has to let through is on a
-sheet. Sites of one relay have LANs apart then, which the rules see to.
+`routed`: the carrier's own network leads from the relay to each device, at the device's own address. There is no
+gateway of ours, no peer and no package that makes one: a sheet says what the site's router has to let through. Sites of
+one relay have LANs apart then, which the rules see to.
 
-`publish`: no tunnel. The site's gateway pulls its devices and pushes each stream to the relay, encrypted.
-
-For sites out of which no tunnel leads: a router without WireGuard, UDP that is shut. The relay reaches nothing of the
-site then, knows no device's login, and takes a stream from whoever has that path's password.
+`publish`: the site's gateway pulls its devices and pushes each stream to the relay, encrypted. This is for sites out of
+which no tunnel leads: a router without WireGuard, UDP that is shut. The relay reaches nothing of the site then, knows
+no device's login, and takes a stream from whoever has that path's password.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PulledPlaces:
     @property
     def template_values(self) -> Mapping[str, object]:
         """What the sheet asks for, by name."""
-        return {"places": [(device, address, port) for device, _, address, port in self.listed]}
+        return _on_sheet(self.listed)
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
@@ -75,7 +75,7 @@ class OwnPlaces:
     @property
     def template_values(self) -> Mapping[str, object]:
         """What the sheet asks for, by name."""
-        return {"places": [(device, address, port) for device, _, address, port in self.listed]}
+        return _on_sheet(self.listed)
 
     @property
     def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
@@ -109,3 +109,7 @@ class RoutedAccess:
     def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> OwnPlaces:  # noqa: ARG002 (likewise)
         """The devices where they are."""
         return OwnPlaces(tuple(device_places(facility).items()))
+
+
+def _on_sheet(listed: Sequence[tuple[str, str, IPv4Address, int]]) -> Mapping[str, object]:
+    return {"places": [(device, address, port) for device, _, address, port in listed]}

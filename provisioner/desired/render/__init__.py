@@ -1,1 +1,1 @@
-"""From the desired state to the files of a host. Imports `desired.spec`, `base`."""
+"""From the desired state to files. Imports `desired.spec`, `base`."""

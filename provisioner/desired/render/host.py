@@ -1,10 +1,6 @@
-"""HostSpec and templates to files, byte for byte as they lie on the host. Pure and deterministic.
+"""A host's files from its spec and templates, byte for byte. Pure.
 
-A template and its values to a file's bytes; each value passes a quoting filter. Pure.
-
-Media paths and users as MediaMTX's file has them. Pure.
-
-Files as they lie on a host, and where. Pure.
+Each value of a template passes a quoting filter. Paths and users are written as MediaMTX's file has them.
 """
 
 from __future__ import annotations
@@ -40,6 +36,58 @@ from provisioner.desired.spec import (
     User,
 )
 from provisioner.inventory.model import MediamtxArtefact
+
+_PULLED: Final[dict[str, object]] = {"rtspTransport": "tcp"}
+# The start timeout is above readTimeout, else a camera that hangs leaves no line in the log.
+_ON_DEMAND: Final[dict[str, object]] = {
+    **_PULLED,
+    "sourceOnDemand": True,
+    "sourceOnDemandStartTimeout": "15s",
+    "sourceOnDemandCloseAfter": "10s",
+}
+# Whoever has a path's password cannot cut the picture that is there to put another one in its place. A gateway whose
+# line broke comes back once its dead connection has timed out, after readTimeout.
+_PUSHED: Final[dict[str, object]] = {"source": "publisher", "overridePublisher": False}
+_REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
+_ANY_PATH: Final[dict[str, str]] = {"action": "read", "path": ""}
+
+ETC = ALONE.etc
+LIB = "/usr/local/lib/provisioner"
+HOST_PROGRAM = ALONE.host_program
+MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
+READERS_FILE = f"{ETC}/readers.pem"
+"""The key and the certificates that a relay shows readers: one file, so that no moment has one without the other."""
+NFT_FILE = ALONE.nft_file
+WG_FILE = ALONE.wg_file
+PSK_FILE = ALONE.psk_file
+TUNNEL_FILE = ALONE.tunnel_file
+TRUST_FILE = ALONE.trust_file
+POLICY_FILE = ALONE.policy_file
+SENTINEL_PREFIX = "cfg/"
+RELAY_USER = "mediamtx"
+PROBE_USER = ALONE.probe_user
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (our rules say who comes there)
+"""All of a host's own addresses, of IPv4, as MediaMTX is told where to listen."""
+ADMITTED = 0x08000000
+"""The bit of a packet's mark by which the tables of a shared centre tell each other: SSH that one of them knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """A file as it lies on a host.
+
+    Attributes:
+        path: absolute on a managed host, relative in a site package.
+        mode: permission bits.
+        secret: whether the content holds a secret; such a file is never printed.
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    secret: bool = False
 
 
 def fill(templates: Templates, name: str, values: Mapping[str, object]) -> bytes:
@@ -85,25 +133,14 @@ def _environment(texts: tuple[tuple[str, str], ...]) -> jinja2.Environment:
     return environment
 
 
+# --- paths and users -------------------------------------------------------------------------------
+
+
 def path_settings(path: MediaPath) -> dict[str, object]:
     """A media path's settings as MediaMTX takes them."""
     if path.source is None:
         return _PUSHED
     return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
-
-
-_PULLED: Final[dict[str, object]] = {"rtspTransport": "tcp"}
-# The start timeout is above readTimeout, else a camera that hangs leaves no line in the log.
-_ON_DEMAND: Final[dict[str, object]] = {
-    **_PULLED,
-    "sourceOnDemand": True,
-    "sourceOnDemandStartTimeout": "15s",
-    "sourceOnDemandCloseAfter": "10s",
-}
-# Whoever has a path's password cannot cut the picture that is there to put another one in its place. A gateway whose
-# line broke comes back once its dead connection has timed out, after readTimeout.
-_PUSHED: Final[dict[str, object]] = {"source": "publisher", "overridePublisher": False}
-_REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
 
 
 def path_lines(paths: Iterable[MediaPath]) -> str:
@@ -183,54 +220,13 @@ def _permissions(user: User) -> list[dict[str, str]]:
     return [{"action": "read", "path": path} for path in map(read_pattern, user.reads)] or [_ANY_PATH]
 
 
-_ANY_PATH: Final[dict[str, str]] = {"action": "read", "path": ""}
-
-
-ETC = ALONE.etc
-LIB = "/usr/local/lib/provisioner"
-HOST_PROGRAM = ALONE.host_program
-MEDIAMTX_FILE = f"{ETC}/mediamtx.yml"
-READERS_FILE = f"{ETC}/readers.pem"
-"""The key and the certificates that a relay shows readers: one file, so that no moment has one without the other."""
-NFT_FILE = ALONE.nft_file
-WG_FILE = ALONE.wg_file
-PSK_FILE = ALONE.psk_file
-TUNNEL_FILE = ALONE.tunnel_file
-TRUST_FILE = ALONE.trust_file
-POLICY_FILE = ALONE.policy_file
-SENTINEL_PREFIX = "cfg/"
-RELAY_USER = "mediamtx"
-PROBE_USER = ALONE.probe_user
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedFile:
-    """A file as it lies on a host.
-
-    Attributes:
-        path: absolute on a managed host, relative in a site package.
-        mode: permission bits.
-        secret: whether the content holds a secret; such a file is never printed.
-    """
-
-    path: str
-    content: bytes = field(repr=False)
-    mode: int = 0o644
-    owner: str = "root"
-    group: str = "root"
-    secret: bool = False
+# --- files -----------------------------------------------------------------------------------------
 
 
 def program_path(artefact: MediamtxArtefact) -> str:
     """Where a relay's MediaMTX lies: by version and checksum, so that an upgrade never overwrites."""
     sums = "".join(artefact.sha256[arch][:6] for arch in sorted(artefact.sha256))
     return f"{LIB}/mediamtx-{artefact.version}-{sums}"
-
-
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (our rules say who comes there)
-"""All of a host's own addresses, of IPv4, as MediaMTX is told where to listen."""
-ADMITTED = 0x08000000
-"""The bit of a packet's mark by which the tables of a shared centre tell each other: SSH that one of them knows."""
 
 
 def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:

@@ -1,13 +1,8 @@
-"""A package's sheet as a PDF: two pages of A4, one a language, in a font that has Vietnamese letters. Pure.
+"""A package's sheet with codes to scan, and as a PDF. Pure.
 
-It reads the page that the templates make, so that both say the same. What it knows of HTML is what they use; anything
-else is an error. The same page is the same bytes.
-
-Codes to scan (QR) of a sheet: as a drawing in a page, and as rows of modules. Pure.
-
-A package's sheet as it is handed out: with its codes to scan, and as a PDF beside it. Pure.
-
-Apart: what draws takes as long to import as all the rest.
+The PDF is two pages of A4, one a language, in a font that has Vietnamese letters. It reads the page that the templates
+make, so that both say the same. It knows the HTML that they use; anything else is an error. The same page is the same
+bytes. Drawing takes as long to import as all the rest, so this module is apart.
 """
 
 from __future__ import annotations
@@ -37,23 +32,6 @@ from provisioner.desired.render.host import RenderedFile
 
 _QUIET = 2
 """How many modules around a code are light: beside a sheet's text that is enough."""
-
-
-@lru_cache(maxsize=16)
-def _code(text: str) -> segno.QRCode:
-    return segno.make_qr(text, error="m")
-
-
-def code_svg(text: str) -> str:
-    """A code as an element of a page."""
-    return _code(text).svg_inline(omitsize=True, border=_QUIET, svgclass=None, lineclass=None)
-
-
-def code_rows(text: str) -> list[list[bool]]:
-    """A code's modules by rows, whether each is dark."""
-    return [[bool(module) for module in row] for row in _code(text).matrix_iter(border=_QUIET)]
-
-
 _SIDE: Final = 14 * mm
 _TOP: Final = 12 * mm
 _WIDTH: Final = A4[0] - 2 * _SIDE
@@ -68,6 +46,28 @@ _BOX: Final = '<font face="ZapfDingbats">\u274f</font> '
 _INLINE: Final = {"strong": f'<font face="{_BOLD}">', "code": f'<font face="{_MONO}">', "span": _BOX}
 _BLOCKS: Final = frozenset({"h1", "h2", "p", "li", "th", "td"})
 _AROUND: Final = frozenset({"html", "head", "body", "meta", "title", "style"})
+_FIGURE = re.compile(r'(<figure class="qr" data-text="([^"]*)">)')
+
+
+# --- codes -----------------------------------------------------------------------------------------
+
+
+def code_svg(text: str) -> str:
+    """A code as an element of a page."""
+    return _qr(text).svg_inline(omitsize=True, border=_QUIET, svgclass=None, lineclass=None)
+
+
+@lru_cache(maxsize=16)
+def _qr(text: str) -> segno.QRCode:
+    return segno.make_qr(text, error="m")
+
+
+def code_rows(text: str) -> list[list[bool]]:
+    """A code's modules by rows, whether each is dark."""
+    return [[bool(module) for module in row] for row in _qr(text).matrix_iter(border=_QUIET)]
+
+
+# --- the PDF ---------------------------------------------------------------------------------------
 
 
 def sheet_pdf(page: str) -> bytes:
@@ -156,7 +156,7 @@ class _Sheet(HTMLParser):
         self._numbers: int | None = None
         self._devices: list[Flowable] | None = None
         self._rows: list[list[Flowable]] = []
-        self._code = ""
+        self._qr = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -184,7 +184,7 @@ class _Sheet(HTMLParser):
             case "tr":
                 self._rows.append([])
             case "figure":
-                self._code = attributes["data-text"]
+                self._qr = attributes["data-text"]
             case _:
                 raise RenderError(f"a sheet has <{tag}>, which the printed one does not know", object="setup.html")
 
@@ -200,7 +200,7 @@ class _Sheet(HTMLParser):
             case "table":
                 self._add(_table(self._rows))
             case "figure":
-                self._code = ""
+                self._qr = ""
             case _ if tag in _BLOCKS:
                 self._end_block(tag)
 
@@ -227,8 +227,8 @@ class _Sheet(HTMLParser):
         elif tag == "li":
             self._numbers = (self._numbers or 0) + 1
             self._add(Paragraph(text, _style(tag, self._size), bulletText=f"{self._numbers}."))
-        elif self._code:
-            self._add(_beside(_Code(self._code), Paragraph(text, _style(tag, self._size))))
+        elif self._qr:
+            self._add(_beside(_Code(self._qr), Paragraph(text, _style(tag, self._size))))
         elif self._kind == "until":
             self._add(_framed(Paragraph(text, _style(tag, self._size))))
         else:
@@ -284,9 +284,6 @@ def _padding(points: float) -> list[_Look]:
     return [(name, (0, 0), (-1, -1), least.get(name, points)) for name in names]
 
 
-_CODE = re.compile(r'(<figure class="qr" data-text="([^"]*)">)')
-
-
 def printed_sheet(sheet: RenderedFile) -> list[RenderedFile]:
     """A sheet with its codes drawn, and the same as a PDF.
 
@@ -298,7 +295,7 @@ def printed_sheet(sheet: RenderedFile) -> list[RenderedFile]:
     """
     text = sheet.content.decode()
     pdf = sheet_pdf(text)
-    page = _CODE.sub(lambda figure: figure[1] + code_svg(unescape(figure[2])), text)
+    page = _FIGURE.sub(lambda figure: figure[1] + code_svg(unescape(figure[2])), text)
     return [
         RenderedFile(sheet.path, page.encode(), sheet.mode, secret=sheet.secret),
         RenderedFile(f"{sheet.path.removesuffix('.html')}.pdf", pdf, sheet.mode, secret=sheet.secret),

@@ -1,8 +1,7 @@
-"""A site package: what a technician installs on a site's gateway. Pure; it holds the site's pre-shared key.
+"""A site package: files that a technician installs on a gateway. Pure.
 
-Which files a site package has: by access mode, by what its gateway runs, and by what it is for. Pure.
-
-How long a site package may be installed: the days that its programs compare with the clock of the gateway. Pure.
+Which files it has depends on the access mode, on what the gateway runs, and on its purpose. It holds the site's
+pre-shared key. Its programs compare the days in which it may be installed with the clock of the gateway.
 """
 
 from __future__ import annotations
@@ -19,6 +18,27 @@ from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, SiteSpec
 from provisioner.inventory.model import Access, GatewaySystem
 from provisioner.inventory.model.base import HostName
+
+ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
+"""Whose usual file is left out then: who imported it would have the next pre-shared keys with the present key."""
+USUAL_DAYS: Final = 30
+"""How long a package may be installed where nobody says otherwise: a month of appointments at a site."""
+MOST_DAYS: Final = 365
+_MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
+    {
+        Access.PULL_PORTMAP: "port map",
+        Access.PULL_NAT_MAP: "address map",
+        Access.ROUTED: "network",
+        Access.PUBLISH: "streams",
+    }
+)
+"""What a package calls the way in which its gateway leads to devices."""
+SUMS: Final = "SHA256SUMS"
+"""The checksums of a package's other files, as sha256sum reads them."""
+MANIFEST: Final = "manifest.yml"
+"""Whose package it is, for which gateway, and until when."""
+_MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})
+"""What `uname -m` says of each architecture."""
 
 
 class PackageFile(NamedTuple):
@@ -91,10 +111,6 @@ KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProx
     }
 )
 """What a package has while its gateway's key is changed."""
-
-ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
-"""Whose usual file is left out then: who imported it would have the next pre-shared keys with the present key."""
-
 SHEET_OF_CHANGE: Final = PackageFile("setup.html", "site/change-key.html.j2", 0o644)
 TAKE_DOWN_SHEET: Final = PackageFile("take-down.html", "site/take-down.html.j2", 0o644)
 TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
@@ -107,20 +123,6 @@ TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxy
     }
 )
 """What takes a gateway out of service, beside the sheet."""
-
-
-def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:
-    """What a technician has in hand; of a routed site that is all."""
-    if not access.has_tunnel:
-        name = f"setup-{access}"
-    else:
-        name = "setup-wireguard" if system is GatewaySystem.WIREGUARD else "setup"
-    return PackageFile("setup.html", f"site/{name}.html.j2", 0o644)
-
-
-USUAL_DAYS: Final = 30
-"""How long a package may be installed where nobody says otherwise: a month of appointments at a site."""
-MOST_DAYS: Final = 365
 
 
 class Validity(NamedTuple):
@@ -152,41 +154,6 @@ class Validity(NamedTuple):
     def until_number(self) -> int:
         """The last day, as the number YYYYMMDD."""
         return _number(self.until)
-
-
-def valid_for(made_on: date, days: int) -> Validity:
-    """The validity of a package that is made on a day, for so many days after it."""
-    return Validity(made_on, made_on + timedelta(days=days))
-
-
-def _number(day: date) -> int:
-    return day.year * 10_000 + day.month * 100 + day.day
-
-
-_MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
-    {
-        Access.PULL_PORTMAP: "port map",
-        Access.PULL_NAT_MAP: "address map",
-        Access.ROUTED: "network",
-        Access.PUBLISH: "streams",
-    }
-)
-"""What a package calls the way in which its gateway leads to devices."""
-
-
-class _None(dict[object, tuple[object, ...]]):
-    """A mapping in which nothing is found."""
-
-    def __missing__(self, key: object) -> tuple[object, ...]:
-        return ()
-
-
-_NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
-"""What the templates of routers ask for, of which each mode fills in its own."""
-SUMS: Final = "SHA256SUMS"
-"""The checksums of a package's other files, as sha256sum reads them."""
-MANIFEST: Final = "manifest.yml"
-"""Whose package it is, for which gateway, and until when."""
 
 
 class SitePackage(NamedTuple):
@@ -223,6 +190,35 @@ class SitePackage(NamedTuple):
             return "run install.sh in it"
         (script,) = (file.path for file in self.files if file.path.endswith(".rsc"))
         return f"import {script} of it"
+
+
+class _None(dict[object, tuple[object, ...]]):
+    """A mapping in which nothing is found."""
+
+    def __missing__(self, key: object) -> tuple[object, ...]:
+        return ()
+
+
+_NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
+"""What the templates of routers ask for, of which each mode fills in its own."""
+
+
+def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:
+    """What a technician has in hand; of a routed site that is all."""
+    if not access.has_tunnel:
+        name = f"setup-{access}"
+    else:
+        name = "setup-wireguard" if system is GatewaySystem.WIREGUARD else "setup"
+    return PackageFile("setup.html", f"site/{name}.html.j2", 0o644)
+
+
+def valid_for(made_on: date, days: int) -> Validity:
+    """The validity of a package that is made on a day, for so many days after it."""
+    return Validity(made_on, made_on + timedelta(days=days))
+
+
+def _number(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day
 
 
 def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:
@@ -322,10 +318,6 @@ def render_site(
 def _push_ends(spec: SiteSpec) -> tuple[PushEnd, ...]:
     """Where the site pushes, each relay once."""
     return spec.pushed[0].ends if spec.pushed else ()
-
-
-_MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})
-"""What `uname -m` says of each architecture."""
 
 
 def _pushing_values(spec: SiteSpec, ends: Sequence[PushEnd]) -> Mapping[str, object]:

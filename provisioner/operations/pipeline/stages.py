@@ -358,7 +358,7 @@ def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
         InventoryError, SecretsError, UsageError: as `verify_inventory`.
     """
     limit = session.read_limit(limit)
-    shut = [p.name for h in session.left_out(limit) for p in h.paths if limit.takes_left_out_path(h, p)]
+    shut = [p.name for h in session.left_out(limit) for p in h.paths if limit.takes_path(h, p)]
     targets = select(session.state, limit)
     names = (*(target.path.name for target in targets), *shut)
     return PathsToVerify(names, (*(target.remembered_as for target in targets), *shut))
@@ -415,7 +415,7 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
         watch=WATCH,
         orders=replace(orders, windows=windows_of(session)),
     )
-    left_out = [(h, [p.name for p in h.paths if limit.takes_left_out_path(h, p)]) for h in session.left_out(limit)]
+    left_out = [(h, [p.name for p in h.paths if limit.takes_path(h, p)]) for h in session.left_out(limit)]
     shut = with_shut(result, left_out)
     proved = replace(shut, paths=tuple(_with_last_proof(path, orders.memories) for path in shut.paths))
     return _with_held(session, limit, proved, read)
