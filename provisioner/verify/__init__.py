@@ -1,1 +1,1 @@
-"""From evidence to verdicts. Imports `plan`, `hosts`, `desired`, `record`."""
+"""Verdicts on paths, from evidence. Imports `plan`, `hosts`, `desired`, `record`."""

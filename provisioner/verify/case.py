@@ -9,8 +9,8 @@ from datetime import datetime
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.facts import SetElement
 from provisioner.plan.change import Change, pending
-from provisioner.verify.devices import FarEnd, Said
-from provisioner.verify.evidence import Device, HostEvidence, Origins, Read, RelayEvidence, device_of
+from provisioner.verify.devices import Device, FarEnd, Said
+from provisioner.verify.evidence import HostEvidence, Origins, Read, RelayEvidence, device_of
 from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.paths import PathToCheck, touching
 from provisioner.verify.reference import References

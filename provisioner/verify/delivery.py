@@ -1,16 +1,13 @@
-"""Checks that a stream arrives in full: at the relay from its site, and at the centre from its relay. Pure.
+"""Checks that a stream arrives in full and to its end. Pure.
 
 A line that is too narrow shows in two ways: pictures come late, so that in ten seconds fewer than ten seconds of a
-stream arrive, or its camera leaves some out. What only one reader lacks may be that reader's own fault, e.g. a busy
-processor; so a shortage counts where something else bears it out: what the relay itself received, what waits in a
-connection, what MediaMTX threw away. Between two hosts TCP loses nothing: what was handed over and does not wait has
+stream arrive, or its camera leaves some out. If only one reader lacks something, that reader may be slow itself, e.g.
+with a busy processor. So a shortage counts if something else confirms it: what the relay itself received, what waits in
+a connection, what MediaMTX threw away. Between two hosts TCP loses nothing: what was handed over and does not wait has
 arrived.
 
-Whether a source stopped while it was looked at: its pictures came in full, and then none came any more. Pure.
-
 A line that is too slow goes on bringing pictures, late or in part. A camera that hangs sends none, while its connection
-stands and its relay waits: that is silence, and no cause lies on the way from there to a reader. What a reader saw end
-counts only where the relay itself received nothing meanwhile: a reader may be slow by itself.
+stands and its relay waits. The end that a reader saw counts only if the relay itself received nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -35,8 +32,32 @@ _END_STEPS = 5
 _STOOD_STILL_S = 3.0
 # Who waited for a key frame in vain waited longer than that for a camera that has one every ten seconds.
 _LONG_S = 8.0
-# Where so many streams of other devices stood still, too, it is their line.
+# If so large a part of a site's other streams suffers alike, the line of the site is the cause.
 _OF_SITE = 1 / 3
+
+# A look of less says nothing: one key picture more or less is a third of it.
+_SHORTEST_S = 2.5
+# What a reader's start, a burst and a busy host may take of a look; of a long one a share.
+_SLACK_S, _SLACK_SHARE = 1.0, 0.15
+# So little is enough for a stream to be short if its site's line is known to be too slow.
+_LITTLE_S = 0.3
+# A path whose relay received that much more than its reader saw was read by a slow reader.
+_SLOW_READER = 0.6
+# From one picture to the next: longer than this many usual steps, some were left out.
+_GAP = 1.5
+# Packets that come before one that was lost or is late: of a line that bears the load none, of a host that is so busy
+# that it drops packets itself two in a hundred, of a line with 40 % of what it needs every second one (measured).
+_DISORDERED = 0.03
+# What had to be sent again, at the sender's: up to four in a hundred on a line where nothing is lost (measured).
+_AGAIN = 0.15
+# So much of a stream waits in a connection that is too slow; a key picture on its way is less.
+_WAITING_S = 0.5
+_WAITING_BYTES = 8 * 1024
+# Packets that MediaMTX threw away: none on a line that bears the load.
+_DISCARDED = 0.01
+_UNREAD = 0.5
+
+_LINE = "the line between them does not bear what is watched"
 
 
 def stopped_check(case: Case) -> Check | None:
@@ -82,29 +103,6 @@ def _is_of_site(case: Case) -> bool:
     return bool(still) and len(still) >= _OF_SITE * len(there)
 
 
-# A look of less says nothing: one key picture more or less is a third of it.
-_SHORTEST_S = 2.5
-# What a reader's start, a burst and a busy host may take of a look; of a long one a share.
-_SLACK_S, _SLACK_SHARE = 1.0, 0.15
-# Where a third of a site's streams are short, its line is known to be too slow, and less is enough to be one of them.
-_LITTLE_S, _OF_SITE_delivery = 0.3, 1 / 3
-# A path whose relay received that much more than its reader saw was read by a slow reader.
-_SLOW_READER = 0.6
-# From one picture to the next: longer than this many usual steps, some were left out.
-_GAP = 1.5
-# Packets that come before one that was lost or is late: of a line that bears the load none, of a host that is so busy
-# that it drops packets itself two in a hundred, of a line with 40 % of what it needs every second one (measured).
-_DISORDERED = 0.03
-# What had to be sent again, at the sender's: up to four in a hundred on a line where nothing is lost (measured).
-_AGAIN = 0.15
-# So much of a stream waits in a connection that is too slow; a key picture on its way is less.
-_WAITING_S = 0.5
-_WAITING_BYTES = 8 * 1024
-# Packets that MediaMTX threw away: none on a line that bears the load.
-_DISCARDED = 0.01
-_UNREAD = 0.5
-
-
 def came_s(seen: Seen, fps: int | None = None) -> float:
     """How many seconds of a stream came: late pictures and those that were left out are missing.
 
@@ -144,7 +142,7 @@ def _short_check(case: Case) -> Check:
         name: other for name in beside if name != case.target.path.name and (other := _seen(case.relay.reads.get(name)))
     }
     lacking = [name for name, other in others.items() if _lacks_here(case, name, other)]
-    if not is_short(seen, case.path_as_seen.fps) and len(lacking) < max(1, _OF_SITE_delivery * len(others)):
+    if not is_short(seen, case.path_as_seen.fps) and len(lacking) < max(1, _OF_SITE * len(others)):
         return PASSED
     part = _part(seen)
     if others and not lacking:
@@ -216,19 +214,16 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     return PASSED
 
 
-_LINE = "the line between them does not bear what is watched"
+def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
+    """Whether a centre's own readers are too slow: what has come waits there, or there is no room for more."""
+    unread = {one.own_port: one.waiting for one in _arrivals(case, centre)}
+    return any(_is_unread(one) or unread.get(one.port, 0) > _waiting_bytes(seen) for one in sessions)
 
 
 def _arrivals(case: Case, centre: HostSpec) -> list[Arrival]:
     """What came to a centre over its connections to a path's relay."""
     host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
     return [one for one in (host.centre.incoming if host and host.centre else ()) if one.address == relay]
-
-
-def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
-    """Whether a centre's own readers are too slow: what has come waits there, or there is no room for more."""
-    unread = {one.own_port: one.waiting for one in _arrivals(case, centre)}
-    return any(_is_unread(one) or unread.get(one.port, 0) > _waiting_bytes(seen) for one in sessions)
 
 
 def _is_unread(session: Delivery) -> bool:

@@ -1,15 +1,15 @@
-"""Devices' accounts of themselves (ONVIF) held against the inventory: whose picture it is, as the device has it. Pure.
+"""Devices: how hosts reach them, and their accounts of themselves. Pure.
 
-- A serial number or a model that is another one is a fact, and no suspicion: the device was replaced, or two were
-  swapped. Its paths are `degraded`: a picture comes, and not the one that was agreed.
+How an account (ONVIF) is held against the inventory:
+
+- Another serial number or model is a fact, and no suspicion: the device was replaced, or two were swapped. Its paths
+  are `degraded`: a picture comes, and not the one that was agreed.
 - A clock that is off by more than 30 s, in UTC or as people see it in the picture, a media profile that is missing or
-  set otherwise, and a device that tells nothing though a picture of it comes are findings: they degrade no path.
-- Not to answer is never `down`: the picture counts. Who was not asked has no report that says anything good.
+  set otherwise, and a device that gives a picture and no account are findings: they degrade no path.
+- A device that does not answer is never `down` for that: the picture counts. Of a device that was not asked the report
+  says nothing good.
 
-What a host learnt when it looked closer at what does not flow, as typed values. Pure.
-
-Devices that took a connection were asked for their picture, gateways and relays for small and large packets, and the
-packets of the probe were followed through the host's own rules. A field that is missing says nothing.
+A field that is missing in a host's answer says nothing.
 """
 
 from __future__ import annotations
@@ -50,6 +50,19 @@ _LARGEST_CODE = 255
 _MOST = 1_000
 _KINDS = frozenset({"nothing", "closed", "rtsp", "http", "tls", "other"})
 _MEDIA = frozenset({"video", "audio", "application", "text"})
+
+_MOST_OFF_S: Final = 30.0
+# Vietnam's, without summer time: what a picture's clock has to show, beside UTC.
+_ZONE_S: Final = 7 * 3600
+_SECONDS_SAID, _MINUTES_SAID = 120, 7200
+_NOT_ASKED: Final = DeviceAccount(NOT_ASKED)
+# Relays cut what devices say (`LONGEST_WORD` of `onvif.messages`).
+_LONGEST_WORD: Final = 100
+
+Accounts = Mapping[str, Mapping[str, DeviceAccount]]
+"""By relay and device, what was told."""
+
+NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +164,16 @@ NOTHING_CLOSER = Closer()
 """Nothing was learnt, or nothing was to be."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A device that was to be asked: at which relay, of which carrier, with one of its paths."""
+
+    relay: str
+    carrier: str
+    device: AskedDevice
+    target: PathToCheck
+
+
 def closer_in(answer: Fields, devices: Iterable[Fields]) -> Closer:
     """A host's closer look, from the part of its answer that has it and what it says of each device.
 
@@ -160,15 +183,15 @@ def closer_in(answer: Fields, devices: Iterable[Fields]) -> Closer:
     listed = list(devices)
     look = answer.below_or_none("closer")
     return Closer(
-        icmp={device_of(d): _icmp(d.below("icmp")) for d in listed if d.has("icmp")},
-        said={device_of(d): _said(d.below("said")) for d in listed if d.has("said")},
+        icmp={device_in(d): _icmp(d.below("icmp")) for d in listed if d.has("icmp")},
+        said={device_in(d): _said(d.below("said")) for d in listed if d.has("said")},
         gateways=dict(map(_gateway, look.each("gateways"))) if look else {},
         drops=tuple(map(_drop, _few(look, "drops"))) if look and look.has("drops") else (),
         chains=tuple(map(_chain, _few(answer, "chains"))) if answer.has("chains") else (),
     )
 
 
-def device_of(fields: Fields) -> Device:
+def device_in(fields: Fields) -> Device:
     """The address and port of something that has both.
 
     Raises:
@@ -201,17 +224,6 @@ def _address(fields: Fields, name: str) -> str:
         raise UnreadableError(f"{fields.place_of(name)} is no address") from None
 
 
-def _either_address(fields: Fields, name: str) -> str:
-    """Of either family: the tunnel's own packets may go over IPv6."""
-    try:
-        address = ip_address(fields.text(name))
-    except ValueError:
-        address = None
-    if address is None or getattr(address, "scope_id", None):
-        raise UnreadableError(f"{fields.place_of(name)} is no address")
-    return str(address)
-
-
 def _said(said: Fields) -> Said:
     kind = said.text("kind")
     if kind not in _KINDS:
@@ -236,31 +248,20 @@ def _drop(drop: Fields) -> Drop:
     )
 
 
+def _either_address(fields: Fields, name: str) -> str:
+    """Of either family: the tunnel's own packets may go over IPv6."""
+    try:
+        address = ip_address(fields.text(name))
+    except ValueError:
+        address = None
+    if address is None or getattr(address, "scope_id", None):
+        raise UnreadableError(f"{fields.place_of(name)} is no address")
+    return str(address)
+
+
 def _chain(chain: Fields) -> BaseChain:
     table = chain.sentence("family"), chain.sentence("table")
     return BaseChain(table, chain.sentence("chain"), chain.sentence("hook"), chain.sentence("policy", ""))
-
-
-_MOST_OFF_S: Final = 30.0
-# Vietnam's, without summer time: what a picture's clock has to show, beside UTC.
-_ZONE_S: Final = 7 * 3600
-_SECONDS_SAID, _MINUTES_SAID = 120, 7200
-_NOT_ASKED: Final = DeviceAccount(NOT_ASKED)
-# Relays cut what devices say (`onvif_soap.LONGEST_WORD`).
-_LONGEST_WORD: Final = 100
-
-Accounts = Mapping[str, Mapping[str, DeviceAccount]]
-"""By relay and device, what was told."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A device that was to be asked: at which relay, of which carrier, with one of its paths."""
-
-    relay: str
-    carrier: str
-    device: AskedDevice
-    target: PathToCheck
 
 
 def device_reports(
@@ -480,9 +481,6 @@ def _span(off_s: int) -> str:
 
 
 # --- what it means for paths ----------------------------------------------------------------------
-
-
-NO_REPORTS: Final[Mapping[tuple[str, str], DeviceReport]] = MappingProxyType({})
 
 
 def by_device(reports: Iterable[DeviceReport]) -> Mapping[tuple[str, str], DeviceReport]:

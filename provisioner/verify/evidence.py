@@ -1,16 +1,12 @@
-"""What hosts say about paths, as typed values. Pure; a document that cannot be read is no evidence.
+"""Evidence about paths, parsed strictly from hosts' answers. Pure.
 
-Nor is one that says what cannot be: fewer bytes than none, a handshake in a year to come. What it says of paths that
-nobody asked that host about is evidence of nothing, as each path is judged by what its own relay and centres say of it.
+A document is no evidence if it cannot be read or states something impossible, such as a handshake in a year to come.
+A path is judged by its own relay and centres only.
 
-What a relay says of sites that push to it: whose streams come, from where, and who was refused. Pure.
-
-Where a relay's pictures come from: MediaMTX follows a camera's redirect to anywhere, so its connections count. Pure.
-
-A source has one connection. A device with fewer connections than paths that give a picture redirects one of them. A
-place with more connections that bring a picture than paths that are there is where somebody was redirected to. Whose
-path that is, the first count says, unless a connection that brings no picture stands in for the missing one: then no
-device that has such a connection, or may have one, is known to be where its pictures come from.
+Connections count because MediaMTX follows a camera's redirect to any address. Each source has one connection. A device
+with fewer connections than paths that give a picture redirects one of them. A place with more connections that bring a
+picture than paths receives the redirected one. If an idle connection may stand in for the missing one, the origin of
+the pictures of that device is not known.
 """
 
 from __future__ import annotations
@@ -24,13 +20,21 @@ from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.condition import Disk, clock_in, disks_in
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.verify import devices as looked_closer
 from provisioner.verify import words
-from provisioner.verify.devices import NOTHING_CLOSER, Closer, closer_in
-from provisioner.verify.devices import device_of as device_of_of_evidence
+from provisioner.verify.devices import NOTHING_CLOSER, Closer, Device, closer_in, device_in
 from provisioner.verify.picture_measures import Picture, picture_in
 from provisioner.verify.result import DeviceAccount, accounts_in
 from provisioner.verify.transport import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_of
+
+# ffmpeg's names of what the inventory names otherwise.
+_CODECS = {"hevc": "h265"}
+# A clock may have jumped; but not by a year.
+_YEAR_S = 366 * 86_400.0
+_MOST_LINES = 50
+_UNAUTHORIZED = 401
+
+NOWHERE: Device = ("", 0)
+"""Where a relay finds the device of a path that its site pushes: nothing is ever heard of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +51,6 @@ class Publishing:
 
 
 NOBODY_SEEN = Publishing()
-
-
-def publishing_in(relay: Fields) -> Publishing:
-    """What a relay's answer says of sites that push.
-
-    Raises:
-        UnreadableError: it cannot be read.
-    """
-    if not relay.has("publishing"):
-        return NOBODY_SEEN
-    said = relay.below("publishing")
-    listed = said.each("sessions") if said.has("sessions") else None
-    return Publishing(
-        None if listed is None else {one.sentence("path"): one.sentence("address") for one in listed},
-        {address: said.below("refused").amount(address) for address in said.below("refused").values},
-    )
-
-
-Device = looked_closer.Device
-
-# ffmpeg's names of what the inventory names otherwise.
-_CODECS = {"hevc": "h265"}
-# A clock may have jumped; but not by a year.
-_YEAR_S = 366 * 86_400.0
-_MOST_LINES = 50
-_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +222,47 @@ class HostEvidence:
     disks: tuple[Disk, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What the count says of one relay.
+
+    Attributes:
+        short: devices with fewer connections than paths that give a picture.
+        strange: places that a picture is pulled from which belongs to no path of theirs.
+        unsure: devices of which it cannot be said whether their pictures come from there.
+    """
+
+    short: frozenset[Device]
+    strange: tuple[Device, ...]
+    unsure: frozenset[Device]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A path as two samples show it; `waits` of one that has no picture and tries to get one."""
+
+    device: Device
+    flows: bool
+    there: bool
+    waits: bool
+
+
+def publishing_in(relay: Fields) -> Publishing:
+    """What a relay's answer says of sites that push.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    if not relay.has("publishing"):
+        return NOBODY_SEEN
+    said = relay.below("publishing")
+    listed = said.each("sessions") if said.has("sessions") else None
+    return Publishing(
+        None if listed is None else {one.sentence("path"): one.sentence("address") for one in listed},
+        {address: said.below("refused").amount(address) for address in said.below("refused").values},
+    )
+
+
 def parse_evidence(answer: HostAnswer) -> HostEvidence:
     """A host's evidence from its answer; a document that cannot be read makes the host a failed one."""
     if answer.outcome is not CallOutcome.ANSWERED:
@@ -280,7 +299,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         unit=relay.sentence("unit"),
         api_error=relay.sentence("api_error"),
         tunnel=_tunnel(relay.below("tunnel")),
-        devices={device_of_of_evidence(device): device.sentence("outcome") for device in relay.each("devices")},
+        devices={device_in(device): device.sentence("outcome") for device in relay.each("devices")},
         samples={name: _samples(path) for name, path in paths.items()},
         reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
         errors=_errors(relay.below("errors")),
@@ -310,11 +329,11 @@ def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:
 
 
 def _sources(sources: Fields) -> Sources:
-    connections = {device_of_of_evidence(one): one for one in sources.each("connections")}
+    connections = {device_in(one): one for one in sources.each("connections")}
     return Sources(
         connections={place: one.amount("count") for place, one in connections.items()},
         flowing={place: one.amount("flowing") for place, one in connections.items()},
-        halted=frozenset(device_of_of_evidence(one) for one in sources.each("halted")),
+        halted=frozenset(device_in(one) for one in sources.each("halted")),
     )
 
 
@@ -325,7 +344,7 @@ def _centre(centre: Fields) -> CentreEvidence:
     }
     incoming = arrivals_in(centre, "incoming") if centre.has("incoming") else ()
     ways = list(centre.each("ways")) if centre.has("ways") else []
-    outcomes = {device_of_of_evidence(way): way.sentence("outcome") for way in ways}
+    outcomes = {device_in(way): way.sentence("outcome") for way in ways}
     return CentreEvidence(_tunnel(centre.below("tunnel")), reads, incoming, outcomes, closer_in(centre, ways))
 
 
@@ -395,35 +414,6 @@ def _read(read: Fields) -> Read:
         looked="picture" in read.values,
         picture=picture_in(read.below("picture")) if read.has("picture") else None,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """What the count says of one relay.
-
-    Attributes:
-        short: devices with fewer connections than paths that give a picture.
-        strange: places that a picture is pulled from which belongs to no path of theirs.
-        unsure: devices of which it cannot be said whether their pictures come from there.
-    """
-
-    short: frozenset[Device]
-    strange: tuple[Device, ...]
-    unsure: frozenset[Device]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A path as two samples show it; `waits` of one that has no picture and tries to get one."""
-
-    device: Device
-    flows: bool
-    there: bool
-    waits: bool
-
-
-NOWHERE: Device = ("", 0)
-"""Where a relay finds the device of a path that its site pushes: nothing is ever heard of it."""
 
 
 def device_of(path: MediaPath) -> Device:

@@ -1,12 +1,7 @@
-"""Which verdicts are about one thing: both streams of a camera, a recorder's channels, all devices of a site. Pure.
+"""Incidents: one fault, reported once, with all its paths. Pure.
 
-Whoever reads a verdict is to see the same object in it as in its incident, and one incident a cause and a device.
-
-Verdicts to incidents: what is broken once is reported once, with all the paths that suffer. Pure.
-
-What is one thing is put together before (`wholes`): then all of its paths name the same object.
-
-Since when what is broken has been so, by the verifications that are kept, this one included. Pure.
+Verdicts on one thing (both streams of a camera, a recorder's channels, all devices of a site) are given the same object
+first, so that a verdict and its incident name the same.
 """
 
 from __future__ import annotations
@@ -44,6 +39,60 @@ _TELLING = (
     *(Cause.NO_SUCH_STREAM, Cause.SILENT),
 )
 _VAGUE = frozenset({Cause.SILENT, Cause.UNKNOWN})
+
+NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
+"""What raises none."""
+_DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
+_PLACES = {cause.value: place for place, cause in enumerate(Cause)}
+_CAUSES = {
+    Condition.DISK_FULL: Cause.DISK_FULL,
+    Condition.CLOCK_OFF: Cause.CLOCK_OFF,
+    Condition.ANOTHER_FIREWALL: Cause.ANOTHER_FIREWALL,
+    Condition.CERTIFICATE_ENDS: Cause.CERTIFICATE_ENDS,
+}
+
+REMEMBERED: Final = timedelta(days=40)
+"""So far back it is looked: what is older is that old at least."""
+
+
+class FailingPath(Protocol):
+    """A path that is not up, as whoever looks at a verification has it."""
+
+    @property
+    def verdict(self) -> str:
+        """What was said of it."""
+
+    @property
+    def layer(self) -> str | None:
+        """The layer of what is broken."""
+
+    @property
+    def object(self) -> str:
+        """What is broken."""
+
+    @property
+    def cause(self) -> str:
+        """Why."""
+
+    @property
+    def detail(self) -> str:
+        """The evidence in words."""
+
+
+_P = TypeVar("_P", bound=FailingPath)
+
+
+@dataclass(frozen=True, slots=True)
+class InARow:
+    """How long something has been broken.
+
+    Attributes:
+        since: the first verification in a row that saw it so.
+        times: how many did, this one included.
+    """
+
+    since: datetime
+    times: int
 
 
 def as_wholes(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
@@ -141,45 +190,6 @@ def _within(groups: Groups, paths: set[str], layers: Collection[Layer]) -> dict[
     return by_cause
 
 
-NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
-"""What raises none."""
-_DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
-_PLACES = {cause.value: place for place, cause in enumerate(Cause)}
-_CAUSES = {
-    Condition.DISK_FULL: Cause.DISK_FULL,
-    Condition.CLOCK_OFF: Cause.CLOCK_OFF,
-    Condition.ANOTHER_FIREWALL: Cause.ANOTHER_FIREWALL,
-    Condition.CERTIFICATE_ENDS: Cause.CERTIFICATE_ENDS,
-}
-
-
-class FailingPath(Protocol):
-    """A path that is not up, as whoever looks at a verification has it."""
-
-    @property
-    def verdict(self) -> str:
-        """What was said of it."""
-
-    @property
-    def layer(self) -> str | None:
-        """The layer of what is broken."""
-
-    @property
-    def object(self) -> str:
-        """What is broken."""
-
-    @property
-    def cause(self) -> str:
-        """Why."""
-
-    @property
-    def detail(self) -> str:
-        """The evidence in words."""
-
-
-_P = TypeVar("_P", bound=FailingPath)
-
-
 def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, str]]:
     """Each failing path with the cause that its incident has; the worse come first, and speak for the others.
 
@@ -246,25 +256,6 @@ def of_devices(devices: Iterable[DeviceReport]) -> tuple[Incident, ...]:
     return tuple(Incident(layer, name, cause, (), detail) for (layer, name, cause), detail in faults.items())
 
 
-REMEMBERED: Final = timedelta(days=40)
-"""So far back it is looked: what is older is that old at least."""
-
-_DOWN_in_a_row = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
-
-
-@dataclass(frozen=True, slots=True)
-class InARow:
-    """How long something has been broken.
-
-    Attributes:
-        since: the first verification in a row that saw it so.
-        times: how many did, this one included.
-    """
-
-    since: datetime
-    times: int
-
-
 def in_a_row(result: VerifyResult, incident: Incident) -> InARow | None:
     """How long an incident has been: as its path of longest; None where no earlier verification saw it so."""
     wanted = frozenset(incident.paths)
@@ -280,4 +271,4 @@ def _of(path: PathVerdict, result: VerifyResult) -> InARow | None:
 
 
 def _is_alike(now: Verdict, before: str) -> bool:
-    return now.value == before or (now in _DOWN_in_a_row and before in {verdict.value for verdict in _DOWN_in_a_row})
+    return now.value == before or (now in _DOWN and before in {verdict.value for verdict in _DOWN})

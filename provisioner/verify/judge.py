@@ -1,4 +1,4 @@
-"""Evidence to verdicts. Pure: what was not checked is `unknown`, never `up`.
+"""Verdicts from one look's evidence; unchecked is `unknown`, never `up`. Pure.
 
 The rules (docs/design.md, part 7):
 
@@ -13,17 +13,15 @@ The rules (docs/design.md, part 7):
 - Degraded (drift): nothing failed and all was checked, but a host under the path is not as desired.
 - Unknown (not asked for): nothing failed up to the level that was asked for, and there are higher ones.
 
-That is one look by itself. What looks come to, one after the other and by what is remembered, is in `standing`.
+Those are the rules for one look by itself; `path_history` has the rules for several looks and for what is remembered.
 
-Which levels there are, and which are about what, stands in the table of `levels`; nothing here knows a number.
-
-The levels of verification, in one table (docs/design.md, part 7): a new level is a row here and its check. Pure.
+A new level is a row in `LEVELS` and its check: no rule here names a level by its number.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -35,17 +33,22 @@ from typing import NamedTuple
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.change import Change
 from provisioner.verify.case import Case, Check, Shortfall
-from provisioner.verify.evidence import Device, HostEvidence, device_of, origins_of
+from provisioner.verify.devices import Device
+from provisioner.verify.evidence import HostEvidence, device_of, origins_of
 from provisioner.verify.incidents import as_wholes
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State, picture_check, report_of
 from provisioner.verify.reference import References, SiteReferences, references_beside, references_by_site
-from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
+from provisioner.verify.result import IMPERFECT, NEW, OLD, Cause, Layer, PathVerdict, SettingSeen, Verdict
 from provisioner.verify.sources import quarantine_check
 from provisioner.verify.stream import centre_check, read_check, relay_check
-from provisioner.verify.unchecked import settings_seen
+
+_NO_EVIDENCE = "no evidence"
+_NO_MEMORIES: Memories = MappingProxyType({})
+_NO_REFERENCES: Mapping[str, References] = MappingProxyType({})
+_NO_SITES: SiteReferences = MappingProxyType({})
 
 
 class Subject(Enum):
@@ -155,12 +158,6 @@ HIGHEST = LEVELS[-1]
 
 GATE_LEVELS = tuple(level for level in reversed(LEVELS) if level.at_the_gate)
 """What the path gate judges by, the highest first: that says more of what a viewer gets."""
-
-
-_NO_EVIDENCE = "no evidence"
-_NO_MEMORIES: Memories = MappingProxyType({})
-_NO_REFERENCES: Mapping[str, References] = MappingProxyType({})
-_NO_SITES: SiteReferences = MappingProxyType({})
 
 
 class _CheckedLevel(NamedTuple):
@@ -317,10 +314,23 @@ def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantin
     if quarantine is not None:
         verdict, shortfall = Verdict.QUARANTINED, quarantine.finding
     judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
-    judged = replace(judged, picture=report_of(case), settings=settings_seen(case))
+    judged = replace(judged, picture=report_of(case), settings=tuple(_settings_seen(case)))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_asked(judged, f"good up to level {levels[-1].number}; the levels above were not asked for")
     return judged
+
+
+def _settings_seen(case: Case) -> Iterator[SettingSeen]:
+    """The settings of a path that are under change; nothing is seen of one by which no picture came."""
+    path, frame = case.target.path, case.frame
+    if (change := path.login_change) is not None:
+        came = bool(frame or case.flowed)
+        seen = NEW if change.done else OLD
+        yield SettingSeen("login", f"{path.facility}/{path.device}", change.until, seen if came else "")
+    if (former := path.former) is not None:
+        is_new, is_old = frame == (path.codec, path.width, path.height), frame == former[1:4]
+        seen = "" if is_new == is_old else NEW if is_new else OLD
+        yield SettingSeen("picture", f"{path.facility}/{path.camera}", former.until, seen)
 
 
 def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:

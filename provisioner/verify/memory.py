@@ -1,12 +1,10 @@
-"""What is remembered of a path from one verification to the next: its *memory*, a small value with its document. Pure.
+"""A path's memory, and the verdicts that are kept for years. Pure.
 
 A memory makes verdicts more careful and causes more stable. It proves nothing about now: no rule takes it for evidence
-that a path is up. Everything in it is bounded, so that a path that is looked at for years has one small row.
+that a path is up. Everything in it is bounded, so that a path has one small row, even after years.
 
-To remember more of a path: a field with its default here, its line in `memory_document` and in `_memory`, and where it
-comes from in `PathLook` (`verify.result`) and `after`. A document of before lacks the field: it gets the default.
-
-What is kept of a verification for years: of each path its verdict, cause and level. Pure.
+To remember more of a path: a field with its default here, its line in `memory_document` and in `_memory`, and its
+source in `PathLook` (`verify.result`) and `after`. An older document lacks the field: it gets the default.
 """
 
 from __future__ import annotations
@@ -26,34 +24,6 @@ from provisioner.verify.result import INFERRED, Cause, Layer, PathLook, PathVerd
 
 _WORTH: Final = ("quarantined", "down", "unknown", "degraded", "up")
 """Of two looks at one path the later word here counts: where one saw nothing come, what nobody knows may have."""
-
-
-def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:
-    """What a verification saw of each path; of those that it did not get to it says nothing.
-
-    Args:
-        result: what it found.
-        whole: whether no limit, sample or level left anything out.
-    """
-    looks = sorted((path for path in result.paths if _is_look(path)), key=_worth)
-    # A path that two relays have is as good as the better of them: its readers have that one.
-    verdicts = {path.path: _kept(path) for path in looks}
-    return SweptPaths(verdicts, {path.path: path.carrier for path in result.paths}, whole)
-
-
-def _is_look(path: PathVerdict) -> bool:
-    """Whether the run can say anything: what nobody asked for, or had no time for, leaves the last look standing."""
-    is_left_out = path.cause is Cause.NOT_CHECKED and path.checked_at is None
-    return path.cause is not Cause.NOT_ASKED and not is_left_out
-
-
-def _worth(path: PathVerdict) -> tuple[str, int, int]:
-    return path.path, _WORTH.index(path.without_window.value), path.level
-
-
-def _kept(path: PathVerdict) -> KeptVerdict:
-    return KeptVerdict(path.without_window.value, path.cause.value, path.level, path.maintenance is not None)
-
 
 VERSION: Final = 1
 MOST_PAST: Final = 24
@@ -176,6 +146,33 @@ NOTHING: Final = PathMemory()
 
 Memories = Mapping[str, PathMemory]
 """Memories by the path's name."""
+
+
+def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:
+    """What a verification saw of each path; of those that it did not get to it says nothing.
+
+    Args:
+        result: what it found.
+        whole: whether no limit, sample or level left anything out.
+    """
+    looks = sorted((path for path in result.paths if _is_look(path)), key=_worth)
+    # A path that two relays have is as good as the better of them: its readers have that one.
+    verdicts = {path.path: _kept(path) for path in looks}
+    return SweptPaths(verdicts, {path.path: path.carrier for path in result.paths}, whole)
+
+
+def _is_look(path: PathVerdict) -> bool:
+    """Whether the run can say anything: what nobody asked for, or had no time for, leaves the last look standing."""
+    is_left_out = path.cause is Cause.NOT_CHECKED and path.checked_at is None
+    return path.cause is not Cause.NOT_ASKED and not is_left_out
+
+
+def _worth(path: PathVerdict) -> tuple[str, int, int]:
+    return path.path, _WORTH.index(path.without_window.value), path.level
+
+
+def _kept(path: PathVerdict) -> KeptVerdict:
+    return KeptVerdict(path.without_window.value, path.cause.value, path.level, path.maintenance is not None)
 
 
 # --- one look more --------------------------------------------------------------------------------

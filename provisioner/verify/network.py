@@ -1,15 +1,13 @@
-"""Checks of the host, the tunnel and the camera's port. Pure.
+"""Checks of a host, its tunnels, cameras' ports and lossy lines. Pure.
 
-What a silence means rests on facts of WireGuard and of our gateways (docs/design.md, part 7): a gateway
-refuses tunnel input to unmapped ports (an older one drops it), answers "no route" for a camera that is not on its
-LAN and "no network" where the LAN is gone, and passes a camera's own refusal on. A live peer that gets packets and
-has none to send answers within 10 s.
+The meaning of a silence rests on facts of WireGuard and of our gateways (docs/design.md, part 7). A gateway refuses
+tunnel input to unmapped ports (an older one drops it), answers "no route" for a camera that is not on its LAN and "no
+network" if the LAN is gone, and passes a camera's own refusal on. A live peer that gets packets and has none to send
+answers within 10 s.
 
-Whether a line loses packets: from a site to its relay, and from a relay to a centre. Pure.
-
-TCP sends again what was lost, so that a stream may come in full over a line that loses every third packet, in one look,
-and not in the next. The kernel of whoever receives counts packets that came before one that was lost: they tell of
-the line, whatever one stream was like. What a line loses is one failure for all that comes over it.
+TCP sends lost packets again, so that a stream may come in full over a line that loses every third packet, in one look,
+and not in the next. The receiving kernel counts packets that came before a lost one: this measures the line, whatever
+one stream was like. The loss of a line is one failure for all that comes over it.
 """
 
 from __future__ import annotations
@@ -25,8 +23,8 @@ from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import ElementSet, SetElement, device_value
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
-from provisioner.verify.devices import Drop
-from provisioner.verify.evidence import Device, LivePeer
+from provisioner.verify.devices import Device, Drop
+from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.sources import push_check
 from provisioner.verify.transport import Arrival
@@ -40,42 +38,7 @@ _FEWEST, _FEWEST_EACH = 100, 20
 # Of one device whose own cable loses packets the connections are fewer.
 _MOST_OF_THEM = 2 / 3
 
-
-def site_line_check(case: Case) -> Check | None:
-    """The failure of a site's line that loses packets; None where it does not, or nobody counted."""
-    sources = case.relay.deliveries.sources if case.relay.deliveries else ()
-    share = _lost_share(one for one in sources if one.address == case.device[0])
-    if share is None:
-        return None
-    relay = case.target.relay
-    detail = f"{share:.0%} of what comes over the site's line to {relay.id} comes after a lost packet: {_HINT}"
-    return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
-
-
-def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
-    """The failure of a line between a relay and a centre that loses packets; None where it does not."""
-    host, relay = case.hosts.get(centre.id), case.target.relay
-    incoming = host.centre.incoming if host and host.centre else ()
-    share = _lost_share(one for one in incoming if one.address == str(relay.tunnel.address))
-    if share is None:
-        return None
-    detail = f"{share:.0%} of what comes from {relay.id} to {centre.id} comes after a lost packet: {_HINT}"
-    return failed(Layer.RELAY, relay.id, Cause.STARVED, detail)
-
-
 _HINT = "the line loses packets, or does not bear what is watched"
-
-
-def _lost_share(arrivals: Iterable[Arrival]) -> float | None:
-    """The share of packets that came before a lost one, of a line where most connections have some; else None."""
-    counted = [one for one in arrivals if one.segments >= _FEWEST_EACH]
-    total = sum(one.segments for one in counted)
-    losing = [one for one in counted if one.disordered >= _LOSES_EACH * one.segments]
-    share = sum(one.disordered for one in counted) / total if total else 0.0
-    if total < _FEWEST or share < _LOSES or len(losing) < _MOST_OF_THEM * len(counted):
-        return None
-    return share
-
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 _HANDSHAKE_S = 180
@@ -149,6 +112,39 @@ UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
     }
 )
 """What it means that a device does not answer, by its access mode; of a site that pushes nobody asks one."""
+
+
+def site_line_check(case: Case) -> Check | None:
+    """The failure of a site's line that loses packets; None where it does not, or nobody counted."""
+    sources = case.relay.deliveries.sources if case.relay.deliveries else ()
+    share = _lost_share(one for one in sources if one.address == case.device[0])
+    if share is None:
+        return None
+    relay = case.target.relay
+    detail = f"{share:.0%} of what comes over the site's line to {relay.id} comes after a lost packet: {_HINT}"
+    return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
+
+
+def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
+    """The failure of a line between a relay and a centre that loses packets; None where it does not."""
+    host, relay = case.hosts.get(centre.id), case.target.relay
+    incoming = host.centre.incoming if host and host.centre else ()
+    share = _lost_share(one for one in incoming if one.address == str(relay.tunnel.address))
+    if share is None:
+        return None
+    detail = f"{share:.0%} of what comes from {relay.id} to {centre.id} comes after a lost packet: {_HINT}"
+    return failed(Layer.RELAY, relay.id, Cause.STARVED, detail)
+
+
+def _lost_share(arrivals: Iterable[Arrival]) -> float | None:
+    """The share of packets that came before a lost one, of a line where most connections have some; else None."""
+    counted = [one for one in arrivals if one.segments >= _FEWEST_EACH]
+    total = sum(one.segments for one in counted)
+    losing = [one for one in counted if one.disordered >= _LOSES_EACH * one.segments]
+    share = sum(one.disordered for one in counted) / total if total else 0.0
+    if total < _FEWEST or share < _LOSES or len(losing) < _MOST_OF_THEM * len(counted):
+        return None
+    return share
 
 
 def host_check(case: Case) -> Check:
@@ -343,20 +339,6 @@ def _says_itself(case: Case, code: int) -> bool:
     return icmp is not None and icmp.code == code and _is_own(case, case.device)
 
 
-def _no_way_check(case: Case, where: str) -> Check:
-    """Judge a device of a site without a tunnel to which no way is known, though the site is reached."""
-    site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
-    if icmp is not None and icmp.code in _PROHIBITED:
-        if _is_own(case, case.device):
-            return _blocked(case, where)
-        detail = f"{icmp.sender} forbids the way to {where}: a rule of the carrier's network or of the site's router"
-        return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
-    if icmp is not None and icmp.code == _NO_HOST and not _is_own(case, case.device):
-        detail = f"{icmp.sender} does not find the device of {where} on its network: power, cable, or another address"
-        return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
-    return _carrier_network(case)
-
-
 def _no_route_check(case: Case, where: str) -> Check:
     if not case.target.path.access.has_tunnel:
         return _no_way_check(case, where)
@@ -372,17 +354,23 @@ def _no_route_check(case: Case, where: str) -> Check:
     return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
 
 
+def _no_way_check(case: Case, where: str) -> Check:
+    """Judge a device of a site without a tunnel to which no way is known, though the site is reached."""
+    site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
+    if icmp is not None and icmp.code in _PROHIBITED:
+        if _is_own(case, case.device):
+            return _blocked(case, where)
+        detail = f"{icmp.sender} forbids the way to {where}: a rule of the carrier's network or of the site's router"
+        return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
+    if icmp is not None and icmp.code == _NO_HOST and not _is_own(case, case.device):
+        detail = f"{icmp.sender} does not find the device of {where} on its network: power, cable, or another address"
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
+    return _carrier_network(case)
+
+
 def _site_network(case: Case) -> Check:
     detail = "the gateway answers and reaches none of its cameras: its LAN port, the switch, or the power there"
     return failed(Layer.SITE, case.target.path.facility, Cause.SITE_NETWORK_DOWN, detail)
-
-
-def _not_forwarded(case: Case) -> Check:
-    detail = (
-        "the gateway answers and maps its devices, and none of them does: it forwards nothing (net.ipv4.ip_forward), or"
-        " its rules for it are not those of the site package"
-    )
-    return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
 
 
 def _site_is_dark(case: Case) -> bool:
@@ -428,6 +416,14 @@ def _behind_gateway(case: Case, where: str) -> Check:
         detail = f"{where} answers no connection, though the gateway maps it and finds the device: its own firewall,"
         return failed(case.device_layer, case.device_name, Cause.CAMERA_SHUT, f"{detail} or it hangs")
     return _unanswered(case, where)
+
+
+def _not_forwarded(case: Case) -> Check:
+    detail = (
+        "the gateway answers and maps its devices, and none of them does: it forwards nothing (net.ipv4.ip_forward), or"
+        " its rules for it are not those of the site package"
+    )
+    return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
 
 
 def _unanswered(case: Case, where: str) -> Check:

@@ -1,21 +1,18 @@
-"""What looks at a path come to, one after the other and by what is remembered of it. Pure.
+"""The verdict on a path, from several looks and its memory. Pure.
 
-A verdict of `judge` is one look by itself. Here it becomes what is said of the path:
+A verdict of `judge` is one look by itself. Here it becomes the verdict on the path:
 
 - The last look that showed anything counts. One that is not good is never overruled by an earlier good one, nor by a
-  memory; nothing but a look at all levels makes a path `up`.
+  memory; only a look at all levels makes a path `up`.
 - Down needs two failures at least a minute apart with nothing good between them: two looks of this run, or one of
-  this run and one that is remembered, which is not older than some hours. A single failure is `unknown` with its cause:
-  the path is not up, and nobody is sent out for a camera that was just starting.
-- A cause stays while the failure stands, until another is known better, the level that it stood for passes, or two
+  this run and one that is remembered and at most some hours old. A single failure is `unknown` with its cause: the path
+  is not up, and no technician is sent out for a camera that was just starting.
+- A cause stays while the failure lasts, until another is known better, the level that it stood for passes, or two
   looks in a row agree on another: a silence does not hide what a camera said an hour ago.
-- Flapping: what is up now, and went down and came back again and again, is `degraded`.
+- Flapping: a path that is up now, and went down and came back again and again, is `degraded`.
 
-Where one look is all that is asked for (`--once`), it says what it says, and nothing of before counts.
-
-Maintenance windows over paths: what is announced is measured and shown, and raises no alarm. Pure.
-
-How far a verification goes, what it knows from before, and the time that it has. Pure: all of it is handed in.
+With `--once` one look decides, and nothing from before counts. A path in a maintenance window is measured and shown,
+and raises no alarm. Time, windows and memories are handed in with the orders of a run.
 """
 
 from __future__ import annotations
@@ -53,6 +50,14 @@ from provisioner.verify.result import (
 )
 from provisioner.verify.rotation import Share, content_of
 
+APART: Final = timedelta(seconds=60)
+"""Two failures at least so far apart are no moment's weakness."""
+FLAPPING_CHANGES: Final = 4
+FLAPPING_WINDOW: Final = timedelta(hours=48)
+"""So many changes between up and down within so long are flapping: two nights with an outage each."""
+
+_GOOD_OR_BAD = frozenset({Verdict.UP, Verdict.DOWN})
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -87,40 +92,11 @@ class Window:
         return self.everything or named or not over.isdisjoint(self.hosts)
 
 
-def window_over(target: PathToCheck, windows: Sequence[Window], moment: datetime) -> Window | None:
-    """The window that a path is in at a moment, the one that ends last where there are several."""
-    around = (window for window in windows if window.holds(moment) and window.is_about(target))
-    return max(around, key=lambda window: window.until, default=None)
-
-
-def window_meanwhile(target: PathToCheck, windows: Sequence[Window], begun: datetime, until: datetime) -> Window | None:
-    """The window that a path was in at some moment of a time, the one that ends last where there are several."""
-    around = (one for one in windows if one.begin <= until and begun < one.until and one.is_about(target))
-    return max(around, key=lambda window: window.until, default=None)
-
-
 def _is_cut(cut: HostCut, target: PathToCheck) -> bool:
     """Whether a host's change cuts a path: on its way to its relay, or from there to a centre."""
     if cut.host == target.relay.id:
         return cut.takes(target.path.facility, target.path.name)
     return cut.takes_reading(target.relay.id)
-
-
-def in_window(verdict: PathVerdict, window: Window | None) -> PathVerdict:
-    """A verdict on a path that is in a window, with what it would be; without one, the verdict itself."""
-    if window is None:
-        return verdict
-    shown = InMaintenance(window.begin, window.until, window.reason, verdict.verdict)
-    return replace(verdict, verdict=Verdict.MAINTENANCE, maintenance=shown)
-
-
-def _say_nothing(_sentence: str) -> None:
-    """Say nothing."""
-
-
-def _no_changes(_since: datetime) -> tuple[Window, ...]:
-    """Know of no change of a host."""
-    return ()
 
 
 class Onlooker(Protocol):
@@ -152,6 +128,15 @@ class Timepiece:
 
     now: Callable[[], datetime]
     pause: Callable[[float], None]
+
+
+def _say_nothing(_sentence: str) -> None:
+    """Say nothing."""
+
+
+def _no_changes(_since: datetime) -> tuple[Window, ...]:
+    """Know of no change of a host."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +181,24 @@ EVERYTHING = Orders()
 """All levels of all paths, however long it takes, without a memory."""
 
 
-APART: Final = timedelta(seconds=60)
-"""Two failures at least so far apart are no moment's weakness."""
-FLAPPING_CHANGES: Final = 4
-FLAPPING_WINDOW: Final = timedelta(hours=48)
-"""So many changes between up and down within so long are flapping: two nights with an outage each."""
+def window_over(target: PathToCheck, windows: Sequence[Window], moment: datetime) -> Window | None:
+    """The window that a path is in at a moment, the one that ends last where there are several."""
+    around = (window for window in windows if window.holds(moment) and window.is_about(target))
+    return max(around, key=lambda window: window.until, default=None)
 
-_GOOD_OR_BAD = frozenset({Verdict.UP, Verdict.DOWN})
+
+def window_meanwhile(target: PathToCheck, windows: Sequence[Window], begun: datetime, until: datetime) -> Window | None:
+    """The window that a path was in at some moment of a time, the one that ends last where there are several."""
+    around = (one for one in windows if one.begin <= until and begun < one.until and one.is_about(target))
+    return max(around, key=lambda window: window.until, default=None)
+
+
+def in_window(verdict: PathVerdict, window: Window | None) -> PathVerdict:
+    """A verdict on a path that is in a window, with what it would be; without one, the verdict itself."""
+    if window is None:
+        return verdict
+    shown = InMaintenance(window.begin, window.until, window.reason, verdict.verdict)
+    return replace(verdict, verdict=Verdict.MAINTENANCE, maintenance=shown)
 
 
 def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> PathLook | None:

@@ -1,6 +1,6 @@
-"""Which paths are checked, and by whom: `--limit` chooses paths here, not hosts. Pure.
+"""Paths to check, and the drift of hosts that touches them. Pure.
 
-Which paths a host's drift can touch: a drifted peer those of its site, a file of the relay all. Pure.
+`--limit` chooses paths here, not hosts. A drifted peer touches the paths of its site, a file of the relay all paths.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 
 _EVERYTHING = Limit()
+
+# The names are a contract: docs/design.md, part 4.
+_RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +130,6 @@ def _takes(limit: Limit, target: PathToCheck) -> bool:
     if named & {c.id for c in target.centres}:
         limit = replace(limit, wanted={kind: names for kind, names in limit.wanted.items() if kind != "host"})
     return limit.takes_path(target.relay, target.path)
-
-
-# The names are a contract: docs/design.md, part 4.
-_RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 
 
 def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:

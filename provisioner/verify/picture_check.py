@@ -1,11 +1,9 @@
-"""From the measures of a look to what is wrong with a picture, and what a person should look at. Pure.
+"""The check of a picture by its measures, and its report. Pure.
 
 Each threshold stands here by its name with its reason. They come from synthetic pictures (drawn and photographed
-scenes by day, in fog, under infrared light, by lamps and nearly without light, encoded as cameras do); where none of
-the healthy and none of the faulty ones is near, they lie between the two. What is not a fault for certain is a
+scenes by day, in fog, under infrared light, by lamps and nearly without light, encoded as cameras do). If none of the
+healthy and none of the faulty ones is near, a threshold lies between the two. A fault that is not certain is a
 suspicion: it changes no verdict.
-
-The check of level 6, and what is told of a picture beside the verdict. Pure.
 """
 
 from __future__ import annotations
@@ -90,6 +88,17 @@ VIETNAM: Final = timedelta(hours=7)
 NIGHT: Final = Hours(time(17, 30), time(6, 30))
 """When it may be dark in Vietnam, all the year, dusk and dawn included."""
 
+NOT_DECIDABLE: Final = "freeze not decidable"
+"""The label of a camera that is too quiet to tell a frozen picture from one of an empty room."""
+
+NOT_LOOKED = "not due"
+NOT_MEASURED = "not measured"
+
+_ALMOST_S = 0.5
+
+# Where no time is known it is night: a dark picture is no suspicion then.
+_NO_TIME = datetime(2021, 1, 1, 17, tzinfo=UTC)
+
 
 class Suspect(StrEnum):
     """What a person should look at, once it lasts."""
@@ -105,10 +114,6 @@ class State(StrEnum):
     GOOD = "good"
     DARK = "dark: cannot judge"
     FAULTY = "faulty"
-
-
-NOT_DECIDABLE: Final = "freeze not decidable"
-"""The label of a camera that is too quiet to tell a frozen picture from one of an empty room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,13 +341,6 @@ def low_bits(picture: Picture, agreed: Agreed) -> Fault | None:
     return Fault(Cause.RATE_TOO_LOW, f"{comes:.0f} kbit/s come, {agreed.least_kbps} were agreed as the least")
 
 
-NOT_LOOKED = "not due"
-NOT_MEASURED = "not measured"
-
-_KBIT_check = 125.0
-_ALMOST_S = 0.5
-
-
 def picture_check(case: Case) -> Check:
     """Check what a look measured: that it is a picture of something, whole, and comes as was agreed.
 
@@ -408,7 +406,7 @@ def report_of(case: Case) -> PictureReport:
         keys=() if judgement.state is State.DARK else packets.keys,
         noise=judgement.noise,
         fps=round(1 / packets.step_s, 1) if packets.step_s > 0 else None,
-        kbps=round(packets.bytes / _KBIT_check / packets.span_s) if packets.span_s > 0 else None,
+        kbps=round(packets.bytes / _KBIT / packets.span_s) if packets.span_s > 0 else None,
         view=view,
         seen=seen,
         undecided=compared.not_decidable,
@@ -459,7 +457,3 @@ def _damaged(case: Case) -> int:
 def _read(case: Case) -> Read | None:
     read = case.read
     return read if read is not None and read.run and read.frame is not None else None
-
-
-# Where no time is known it is night: a dark picture is no suspicion then.
-_NO_TIME = datetime(2021, 1, 1, 17, tzinfo=UTC)

@@ -1,6 +1,6 @@
-"""What a look at a stream measured, as typed values. Pure; a document that cannot be read is no evidence.
+"""Measures of a look at a stream, as typed values. Pure.
 
-What a camera looks at, in measures that no picture can be made of again. Pure.
+No picture can be made again of the measures of a view. A document that cannot be read is no evidence.
 """
 
 from __future__ import annotations
@@ -15,6 +15,15 @@ from provisioner.base.host_answer import Fields, UnreadableError
 # Strengths are steps of half an octave: 7 is an edge of four levels of grey a pixel.
 AN_EDGE: Final = 7
 FEWEST_EDGES: Final = 8
+
+GRID_CELLS: Final = 512
+"""So many hexadecimal digits a grid of edges has: 16 lines of 32."""
+
+_MOST_LISTED = 32
+_HIGHEST_LEVEL = 255
+_GRID = re.compile(rf"[0-9a-f]{{{GRID_CELLS}}}")
+_STRENGTHS = re.compile(rf"[0-9a-f]{{{GRID_CELLS // 4}}}")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +59,6 @@ class PictureView:
 @lru_cache(maxsize=4096)
 def _numbers(digits: str) -> tuple[int, ...]:
     return tuple(int(digit, 16) for digit in digits)
-
-
-GRID_CELLS: Final = 512
-"""So many hexadecimal digits a grid of edges has: 16 lines of 32."""
-
-_MOST_LISTED = 32
-_HIGHEST_LEVEL = 255
-_GRID = re.compile(rf"[0-9a-f]{{{GRID_CELLS}}}")
-_STRENGTHS = re.compile(rf"[0-9a-f]{{{GRID_CELLS // 4}}}")
-_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)

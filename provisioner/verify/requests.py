@@ -1,8 +1,6 @@
-"""What each host is asked: one `probe` a host, relays and centres in the same round. Pure.
+"""The request to each host of a verification. Pure.
 
-Which path gets which look in a verification, and how much of a stream is decoded for it. Pure.
-
-Hours of a day, as an inventory writes them. Pure.
+Relays and centres are asked in the same round, with one `probe` a host.
 """
 
 from __future__ import annotations
@@ -41,33 +39,14 @@ LONGEST_S: Final = 60.0
 _PIXELS_A_SECOND: Final = 6_000_000
 _USUAL_FPS: Final = 25
 
-
-def looks_at(
-    targets: Iterable[PathToCheck], looks: Looks, at: datetime, memories: Memories
-) -> dict[str, wire.LookToTake]:
-    """The look that each path gets, by its name; none where none is asked for."""
-    if looks is Looks.OFF:
-        return {}
-    full = looks is Looks.FULL
-    due = looks is Looks.DUE
-
-    def is_full(target: PathToCheck) -> bool:
-        return full or (due and full_look_due(target, memories.get(target.remembered_as, NOTHING), at) is not None)
-
-    return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
-
-
-def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
-    """One look at a path."""
-    small = path.width * path.height * (path.fps or _USUAL_FPS) <= _PIXELS_A_SECOND
-    if full:
-        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": small, "skips": not small}
-    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": small, "skips": not small}
-
-
-def longest_s(look: wire.LookToTake) -> float:
-    """How long a look takes at most."""
-    return max(look["seconds"], look["most_s"])
+# Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
+_FIXED_S = 120.0
+_PER_PATH_S = 4.0
+_LONGEST_S = 1800.0
+# A relay is there for those who watch: so much of its processors readers of a visit may take, and no more.
+CPU_SHARE: Final = 0.5
+# A site's line is planned for the streams that are always pulled; main streams come on top while they are read.
+_AT_ONE_SITE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +61,6 @@ class Hours:
         if self.begin <= self.end:
             return self.begin <= moment < self.end
         return moment >= self.begin or moment < self.end
-
-
-def hours_of(text: str) -> Hours:
-    """Hours from `22:00-05:00`.
-
-    Raises:
-        ValueError: they are none.
-    """
-    begin, _, end = text.partition("-")
-    return Hours(time.fromisoformat(begin), time.fromisoformat(end))
-
-
-# Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
-_FIXED_S = 120.0
-_PER_PATH_S = 4.0
-_LONGEST_S = 1800.0
-# A relay is there for those who watch: so much of its processors readers of a visit may take, and no more.
-CPU_SHARE: Final = 0.5
-# A site's line is planned for the streams that are always pulled; main streams come on top while they are read.
-_AT_ONE_SITE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +114,44 @@ class ProbeLimits:
         return max(1, min(self.max_readers, _AT_ONE_SITE * sites))
 
 
+def looks_at(
+    targets: Iterable[PathToCheck], looks: Looks, at: datetime, memories: Memories
+) -> dict[str, wire.LookToTake]:
+    """The look that each path gets, by its name; none where none is asked for."""
+    if looks is Looks.OFF:
+        return {}
+    full = looks is Looks.FULL
+    due = looks is Looks.DUE
+
+    def is_full(target: PathToCheck) -> bool:
+        return full or (due and full_look_due(target, memories.get(target.remembered_as, NOTHING), at) is not None)
+
+    return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
+
+
+def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
+    """One look at a path."""
+    small = path.width * path.height * (path.fps or _USUAL_FPS) <= _PIXELS_A_SECOND
+    if full:
+        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": small, "skips": not small}
+    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": small, "skips": not small}
+
+
+def longest_s(look: wire.LookToTake) -> float:
+    """How long a look takes at most."""
+    return max(look["seconds"], look["most_s"])
+
+
+def hours_of(text: str) -> Hours:
+    """Hours from `22:00-05:00`.
+
+    Raises:
+        ValueError: they are none.
+    """
+    begin, _, end = text.partition("-")
+    return Hours(time.fromisoformat(begin), time.fromisoformat(end))
+
+
 def probe_calls(
     wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
 ) -> tuple[HostCall, ...]:
@@ -188,22 +185,6 @@ def probe_calls(
         # The proof of which host it is and the question go over one connection: it is the same call.
         calls.append(HostCall(spec, request, observe[host].files, shares=True))
     return tuple(calls)
-
-
-def _at_centre(wanted: Sequence[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
-    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them.
-
-    Where it alone looks, to prove that all is well, one program looks at many streams.
-    """
-    looks: dict[str, wire.LookToTake] = {}
-    for path in (one.path for one in wanted if one.path.name in limits.looks):
-        looks[path.name] = {**limits.looks[path.name], "every": False}
-    for one in (one for one in wanted if limits.is_once(one)):
-        alone: wire.LookToTake = {**limits.looks[one.path.name], "swift": True}
-        if limits.early:
-            alone["early"] = {"fps": one.path.fps, "least_kbps": one.path.least_kbps}
-        looks[one.path.name] = alone
-    return looks
 
 
 def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:
@@ -312,3 +293,19 @@ def _relay_to_read(centre: HostSpec, wanted: list[PathToCheck], limits: ProbeLim
         }
     looking = _at_centre(wanted, limits)
     return {**asked, "looks": looking} if looking else asked
+
+
+def _at_centre(wanted: Sequence[PathToCheck], limits: ProbeLimits) -> dict[str, wire.LookToTake]:
+    """A centre counts what arrives: of pictures it needs no more than a key frame, where the relay looks at them.
+
+    Where it alone looks, to prove that all is well, one program looks at many streams.
+    """
+    looks: dict[str, wire.LookToTake] = {}
+    for path in (one.path for one in wanted if one.path.name in limits.looks):
+        looks[path.name] = {**limits.looks[path.name], "every": False}
+    for one in (one for one in wanted if limits.is_once(one)):
+        alone: wire.LookToTake = {**limits.looks[one.path.name], "swift": True}
+        if limits.early:
+            alone["early"] = {"fps": one.path.fps, "least_kbps": one.path.least_kbps}
+        looks[one.path.name] = alone
+    return looks

@@ -1,8 +1,6 @@
 """The result of a verification (docs/design.md, part 7). Pure.
 
-Where the time of a verification went. Pure; parts of a visit overlap, so that they add up to more than the whole.
-
-What devices told a relay of themselves by ONVIF, as evidence: parsed strictly, judged elsewhere. Pure.
+Parts of a visit overlap, so that their times add up to more than the whole.
 """
 
 from __future__ import annotations
@@ -37,6 +35,16 @@ PARTS: Mapping[str, str] = MappingProxyType(
 _MOST_PARTS = 50
 # Shorter ones are not worth a reader's time.
 _SHOWN_S = 0.1
+
+TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
+REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
+_OUTCOMES = frozenset({TOLD, SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN})
+_MOST_NAMES = 8
+# The years 1970 to 2200, and no picture is larger.
+_LATEST, _LARGEST = 7_258_118_400, 65_535
+
+OLD: Final = "old"
+NEW: Final = "new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,58 +83,6 @@ class Waits:
         return max(answered, key=lambda wait: wait.answered_s or 0.0, default=None)
 
 
-def together(rounds: Iterable[Waits]) -> Waits:
-    """The waits of several rounds in one; what is said of a host is of the round in which it was first asked."""
-    every = list(rounds)
-    hosts = {host: wait for one in reversed(every) for host, wait in one.hosts.items()}
-    return Waits(sum(one.before_s for one in every), sum(one.asked_s for one in every), hosts)
-
-
-def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
-    """A host's part, out of its answer; what it says of its time is worth nothing where it cannot be read."""
-    try:
-        answer = fields_of(document)
-        visit = _seconds(answer, "seconds") if answer.has("seconds") else None
-        return HostWait(host, answered_s, visit, _parts(answer))
-    except UnreadableError:
-        return HostWait(host, answered_s)
-
-
-def _parts(answer: Fields) -> dict[str, float]:
-    if not answer.has("spans"):
-        return {}
-    spans: Sequence[Fields] = list(answer.each("spans"))[:_MOST_PARTS]
-    seconds = {span.text("what"): _seconds(span, "seconds") for span in spans}
-    return {what: seconds[what] for what in PARTS if what in seconds}
-
-
-def _seconds(fields: Fields, name: str) -> float:
-    return max(0.0, fields.measure(name))
-
-
-def waits_line(waits: Waits) -> str:
-    """The whole in one line, for the host that all others waited for; what it did side by side, the longest first."""
-    head = f"took {waits.total_s:.1f} s: {waits.before_s:.1f} s until hosts were asked"
-    last = waits.last
-    if last is None or last.answered_s is None:
-        return f"{head}, {waits.asked_s:.1f} s for answers that did not come"
-    if last.visit_s is None:
-        return f"{head}, {last.answered_s:.1f} s for {last.host}, the last to answer"
-    way = max(0.0, last.answered_s - last.visit_s)
-    head = f"{head}, {way:.1f} s on the way to {last.host}, {last.visit_s:.1f} s there"
-    parts = sorted(last.parts.items(), key=lambda part: -part[1])
-    named = ", ".join(f"{PARTS[what]} {seconds:.1f} s" for what, seconds in parts if seconds >= _SHOWN_S)
-    return f"{head} ({named})" if named else head
-
-
-TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
-REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
-_OUTCOMES = frozenset({TOLD, SILENT, NO_ANSWER, REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN})
-_MOST_NAMES = 8
-# The years 1970 to 2200, and no picture is larger.
-_LATEST, _LARGEST = 7_258_118_400, 65_535
-
-
 @dataclass(frozen=True, slots=True)
 class DeviceClock:
     """A device's clock as it was told between two moments of the relay's, in seconds since 1970.
@@ -162,52 +118,6 @@ class DeviceAccount:
     firmware: str = ""
     clock: DeviceClock | None = None
     profile: MediaProfileThere | None = None
-
-
-def accounts_in(relay: Fields) -> Mapping[str, DeviceAccount]:
-    """The accounts in a relay's answer, by the devices' names; none where nobody was asked.
-
-    Raises:
-        UnreadableError: they cannot be read.
-    """
-    return {name: _account(one) for name, one in relay.named("onvif")} if relay.has("onvif") else {}
-
-
-def _account(one: Fields) -> DeviceAccount:
-    outcome = one.text("outcome")
-    if outcome not in _OUTCOMES:
-        raise UnreadableError(f"{one.place_of('outcome')} is none that is known")
-    model, serial, firmware = (one.sentence(name, "").strip() for name in ("model", "serial", "firmware"))
-    clock, profile = one.below_or_none("clock"), one.below_or_none("profile")
-    return DeviceAccount(
-        outcome=outcome,
-        detail=one.sentence("detail", ""),
-        model=model,
-        serial=serial,
-        firmware=firmware,
-        clock=_clock(clock) if clock else None,
-        profile=_profile(profile) if profile else None,
-    )
-
-
-def _clock(clock: Fields) -> DeviceClock:
-    utc, shown = (_moment(clock, name) for name in ("utc", "shown"))
-    before, after = clock.measure("before"), clock.measure("after")
-    if not 0 <= before <= after <= _LATEST:
-        raise UnreadableError(f"{clock.place} is no span of time")
-    return DeviceClock(before, after, utc, shown)
-
-
-def _moment(clock: Fields, name: str) -> int | None:
-    moment = clock.number_or_none(name)
-    if moment is not None and not 0 <= moment <= _LATEST:
-        raise UnreadableError(f"{clock.place_of(name)} is in no year of this program's")
-    return moment
-
-
-def _profile(profile: Fields) -> MediaProfileThere:
-    width, height = (min(profile.amount(side), _LARGEST) for side in ("width", "height"))
-    return MediaProfileThere(profile.flag("there"), (width, height), profile.sentences("names", _MOST_NAMES))
 
 
 class Verdict(StrEnum):
@@ -308,7 +218,6 @@ IMPERFECT = frozenset(
     }
 )
 """A picture comes, and it is not what was agreed."""
-
 
 INFERRED = frozenset(
     {
@@ -498,10 +407,6 @@ class PictureReport:
         return f"picture {', '.join((self.state, *self.suspects, *self.labels))}"
 
 
-OLD: Final = "old"
-NEW: Final = "new"
-
-
 @dataclass(frozen=True, slots=True)
 class SettingSeen:
     """A setting under change, of which either is taken (`accept` in a facility's file).
@@ -524,7 +429,7 @@ class PathVerdict:
     """What is said of one path.
 
     Attributes:
-        level: the highest level passed with all lower ones of `verify.levels` passed; 0 is none. The first one
+        level: the highest level passed with all lower ones of `judge.LEVELS` passed; 0 is none. The first one
             is about the host, so that a good picture over a drifted host has level 0, is `degraded`, and shows
             in `passed` how far it really came.
         passed: every level that passed.
@@ -730,6 +635,106 @@ class VerifyResult:
 # From the mildest: each fails together with those after it. What was not checked may be down.
 _FAILURES = (Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.QUARANTINED, Verdict.DOWN)
 
+COUNTED = (
+    Verdict.UP,
+    Verdict.DEGRADED,
+    Verdict.DOWN,
+    Verdict.UNKNOWN,
+    Verdict.MAINTENANCE,
+    Verdict.QUARANTINED,
+)
+"""The verdicts in the order in which documents count them."""
+
+
+def together(rounds: Iterable[Waits]) -> Waits:
+    """The waits of several rounds in one; what is said of a host is of the round in which it was first asked."""
+    every = list(rounds)
+    hosts = {host: wait for one in reversed(every) for host, wait in one.hosts.items()}
+    return Waits(sum(one.before_s for one in every), sum(one.asked_s for one in every), hosts)
+
+
+def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
+    """A host's part, out of its answer; what it says of its time is worth nothing where it cannot be read."""
+    try:
+        answer = fields_of(document)
+        visit = _seconds(answer, "seconds") if answer.has("seconds") else None
+        return HostWait(host, answered_s, visit, _parts(answer))
+    except UnreadableError:
+        return HostWait(host, answered_s)
+
+
+def _parts(answer: Fields) -> dict[str, float]:
+    if not answer.has("spans"):
+        return {}
+    spans: Sequence[Fields] = list(answer.each("spans"))[:_MOST_PARTS]
+    seconds = {span.text("what"): _seconds(span, "seconds") for span in spans}
+    return {what: seconds[what] for what in PARTS if what in seconds}
+
+
+def _seconds(fields: Fields, name: str) -> float:
+    return max(0.0, fields.measure(name))
+
+
+def waits_line(waits: Waits) -> str:
+    """The whole in one line, for the host that all others waited for; what it did side by side, the longest first."""
+    head = f"took {waits.total_s:.1f} s: {waits.before_s:.1f} s until hosts were asked"
+    last = waits.last
+    if last is None or last.answered_s is None:
+        return f"{head}, {waits.asked_s:.1f} s for answers that did not come"
+    if last.visit_s is None:
+        return f"{head}, {last.answered_s:.1f} s for {last.host}, the last to answer"
+    way = max(0.0, last.answered_s - last.visit_s)
+    head = f"{head}, {way:.1f} s on the way to {last.host}, {last.visit_s:.1f} s there"
+    parts = sorted(last.parts.items(), key=lambda part: -part[1])
+    named = ", ".join(f"{PARTS[what]} {seconds:.1f} s" for what, seconds in parts if seconds >= _SHOWN_S)
+    return f"{head} ({named})" if named else head
+
+
+def accounts_in(relay: Fields) -> Mapping[str, DeviceAccount]:
+    """The accounts in a relay's answer, by the devices' names; none where nobody was asked.
+
+    Raises:
+        UnreadableError: they cannot be read.
+    """
+    return {name: _account(one) for name, one in relay.named("onvif")} if relay.has("onvif") else {}
+
+
+def _account(one: Fields) -> DeviceAccount:
+    outcome = one.text("outcome")
+    if outcome not in _OUTCOMES:
+        raise UnreadableError(f"{one.place_of('outcome')} is none that is known")
+    model, serial, firmware = (one.sentence(name, "").strip() for name in ("model", "serial", "firmware"))
+    clock, profile = one.below_or_none("clock"), one.below_or_none("profile")
+    return DeviceAccount(
+        outcome=outcome,
+        detail=one.sentence("detail", ""),
+        model=model,
+        serial=serial,
+        firmware=firmware,
+        clock=_clock(clock) if clock else None,
+        profile=_profile(profile) if profile else None,
+    )
+
+
+def _clock(clock: Fields) -> DeviceClock:
+    utc, shown = (_moment(clock, name) for name in ("utc", "shown"))
+    before, after = clock.measure("before"), clock.measure("after")
+    if not 0 <= before <= after <= _LATEST:
+        raise UnreadableError(f"{clock.place} is no span of time")
+    return DeviceClock(before, after, utc, shown)
+
+
+def _moment(clock: Fields, name: str) -> int | None:
+    moment = clock.number_or_none(name)
+    if moment is not None and not 0 <= moment <= _LATEST:
+        raise UnreadableError(f"{clock.place_of(name)} is in no year of this program's")
+    return moment
+
+
+def _profile(profile: Fields) -> MediaProfileThere:
+    width, height = (min(profile.amount(side), _LARGEST) for side in ("width", "height"))
+    return MediaProfileThere(profile.flag("there"), (width, height), profile.sentences("names", _MOST_NAMES))
+
 
 def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
     """The exit code: 1 if a path is as bad as `fail_on` or worse, or if no path was measured, else 0.
@@ -748,17 +753,6 @@ def was_asked(path: PathVerdict) -> bool:
 def fails(path: PathVerdict, fail_on: Verdict) -> bool:
     """Whether a path is as bad as `fail_on` or worse."""
     return path.verdict in _FAILURES[_FAILURES.index(fail_on) :] and path.cause is not Cause.NOT_ASKED
-
-
-COUNTED = (
-    Verdict.UP,
-    Verdict.DEGRADED,
-    Verdict.DOWN,
-    Verdict.UNKNOWN,
-    Verdict.MAINTENANCE,
-    Verdict.QUARANTINED,
-)
-"""The verdicts in the order in which documents count them."""
 
 
 def summary_of(paths: Iterable[PathVerdict]) -> dict[str, int]:

@@ -1,12 +1,10 @@
-"""Verify paths: one visit to every host at the same time, then the verdicts. The effect stage of verification.
+"""A verification: one visit to all hosts at once, then verdicts.
 
-What failed for the first time is looked at once more, a minute later: the only way to tell a camera that was just
-starting from one that is down (`verify.standing`).
+A path that failed for the first time is looked at once more, a minute later: this alone tells a camera that was just
+starting from one that is down (`path_history`).
 
-The answers of a visit, taken as they come: a relay is judged once it and the centres that read it have answered.
-
-What a host tells of a thousand paths and of its own files is let go of as soon as they are judged: a country's answers
-are never there together. Kept is what is asked of a host afterwards.
+A relay is judged once it and the centres that read it have answered. Then its evidence is dropped, so that a country's
+answers are never in memory together.
 """
 
 from __future__ import annotations
@@ -83,6 +81,17 @@ if TYPE_CHECKING:
 Compare = Callable[[HostFacts], Iterable[Change]]
 """What differs from the desired state on a host, from its facts."""
 
+# For the way there and back, and for the facts, which are read before the reads are counted.
+_MARGIN_S = 120.0
+_USUAL_LIMITS = ProbeLimits()
+# Of a deadline: what the way there and back and the facts may take, at most; the rest is the probe's.
+_OVERHEAD_S = 20.0
+_OVERHEAD_SHARE = 0.25
+# A second look that has less time than this tells nothing.
+_SHORTEST_LOOK_S: Final = 10.0
+# Below this level nothing is read; up to it what is always pulled is not, as no picture of it is asked for.
+_LOWEST_READ: Final = 4
+
 
 @dataclass(frozen=True, slots=True)
 class HeardHost:
@@ -107,6 +116,19 @@ class HeardHost:
     refused: frozenset[str] = frozenset()
 
 
+class JudgesRelay(Protocol):
+    """Who judges the paths of one relay."""
+
+    def __call__(
+        self,
+        targets: Sequence[PathToCheck],
+        evidence: Mapping[str, HostEvidence],
+        drift: Mapping[str, Sequence[Change]],
+    ) -> Judged:
+        """The verdicts on a relay's paths, by what it and their centres say."""
+        ...
+
+
 def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardHost:
     """What is kept of what a host says."""
     facts, relay = evidence.facts, evidence.relay
@@ -119,19 +141,6 @@ def heard_of(evidence: HostEvidence, drift: tuple[Change, ...] | None) -> HeardH
         return heard
     refused = frozenset(name for name, read in relay.reads.items() if read.is_refused)
     return replace(heard, accounts=relay.accounts, read=frozenset(relay.reads), refused=refused)
-
-
-class JudgesRelay(Protocol):
-    """Who judges the paths of one relay."""
-
-    def __call__(
-        self,
-        targets: Sequence[PathToCheck],
-        evidence: Mapping[str, HostEvidence],
-        drift: Mapping[str, Sequence[Change]],
-    ) -> Judged:
-        """The verdicts on a relay's paths, by what it and their centres say."""
-        ...
 
 
 class VisitAnswers:
@@ -202,24 +211,12 @@ class VisitAnswers:
                 self._evidence.pop(host, None)
 
 
-# For the way there and back, and for the facts, which are read before the reads are counted.
-_MARGIN_S = 120.0
-_USUAL_LIMITS = ProbeLimits()
-# Of a deadline: what the way there and back and the facts may take, at most; the rest is the probe's.
-_OVERHEAD_S = 20.0
-_OVERHEAD_SHARE = 0.25
-# A second look that has less time than this tells nothing.
-_SHORTEST_LOOK_S: Final = 10.0
-# Below this level nothing is read; up to it what is always pulled is not, as no picture of it is asked for.
-_LOWEST_READ: Final = 4
-
-
 def verify(
     targets: Sequence[PathToCheck],
     runner: HostRunner,
     *,
     observe: Mapping[str, ObserveCall],
-    compare: Callable[[HostFacts], Iterable[Change]],
+    compare: Compare,
     watch: Timepiece,
     limits: ProbeLimits = _USUAL_LIMITS,
     orders: Orders = EVERYTHING,
@@ -227,7 +224,7 @@ def verify(
     """Check paths on their relays and from their centres.
 
     Args:
-        targets: the paths, at least one (`wanted.select` refuses an empty set).
+        targets: the paths, at least one (`paths.select` refuses an empty set).
         runner: carries the calls.
         observe: by host id, how a host's own facts are read.
         compare: what differs from the desired state on a host, from its facts.
@@ -350,7 +347,7 @@ class _Looking:
 
     runner: HostRunner
     observe: Mapping[str, ObserveCall]
-    compare: Callable[[HostFacts], Iterable[Change]]
+    compare: Compare
     watch: Timepiece
     limits: ProbeLimits
     orders: Orders

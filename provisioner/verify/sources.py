@@ -1,11 +1,8 @@
-"""Checks of paths that sites push: nothing of the site can be asked, so all evidence is what comes to the relay. Pure.
+"""Checks of a picture's source: redirects, quarantine, sites that push. Pure.
 
-One stream that comes proves the site's line, its gateway and its logins. Why another one does not come the relay cannot
-know: the gateway's own log has it. Of whoever is refused MediaMTX says an address, and neither path nor user.
-
-Checks that a path's picture is its own camera's, and the words of a redirect. Pure.
-
-A path that its relay does not pull, since its device refuses the password: a verdict of its own. Pure.
+A site that pushes cannot be asked: all evidence is what comes to the relay. One stream that comes proves the site's
+line, its gateway and its logins. Only the gateway's log says why another one does not come. Of a refused login MediaMTX
+names the address, and neither path nor user.
 """
 
 from __future__ import annotations
@@ -18,7 +15,8 @@ from provisioner.base.text import counted, printable
 from provisioner.hosts.facts import ElementSet, SetElement
 from provisioner.plan.diff import quarantined_on
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
-from provisioner.verify.evidence import Device, Origins, Sample
+from provisioner.verify.devices import Device
+from provisioner.verify.evidence import Origins, Sample
 from provisioner.verify.result import Cause, Layer
 
 # MediaMTX's words for whom it calls, or whose address it asks for (measured on 1.20.1).
@@ -134,9 +132,6 @@ def quarantine_check(case: Case) -> Check | None:
     return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{one.why}; {one.next_step}")
 
 
-_SHOWN_pushed = 3
-
-
 def push_check(case: Case) -> Check:
     """Check that the path's site pushes to the relay: one of its streams that comes is proof of that."""
     relay, site = case.target.relay.id, case.target.path.facility
@@ -225,5 +220,5 @@ def _nobody_pushes(case: Case) -> str:
 def _strangers(case: Case) -> str:
     """The addresses from which most was refused: one of them may be this site; empty where nobody was."""
     refused = case.relay.publishing.refused
-    names = sorted(refused, key=lambda one: (-refused[one], one))[:_SHOWN_pushed]
+    names = sorted(refused, key=lambda one: (-refused[one], one))[:_NAMED]
     return ", ".join(names)

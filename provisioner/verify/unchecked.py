@@ -1,14 +1,12 @@
-"""Paths of facilities that are held: live, not checked, unknown. Pure.
+"""Live paths without a check, named and `unknown`. Pure.
 
-Paths of relays whose secrets stayed shut: named, and unknown. Pure.
-
-Settings under change, of which either is taken until a day: which of the two a path was seen by. Pure.
+They are of frozen facilities, or of hosts whose secrets stayed shut.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
@@ -17,16 +15,13 @@ from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.diff import held_on
-from provisioner.verify.case import Case
 from provisioner.verify.result import (
-    NEW,
-    OLD,
     Cause,
     HostReport,
     Incident,
     Layer,
     PathVerdict,
-    SettingSeen,
+    Trouble,
     Verdict,
     VerifyResult,
 )
@@ -49,7 +44,7 @@ def with_held(
         held: the held facilities that were chosen.
     """
     verdicts = [
-        _verdict(spec, name, spec.held_names[facility])
+        _of_frozen(spec, name, spec.held_names[facility])
         for spec, facts in relays
         for name, facility in facts.held.paths.items()
         if name in chosen.get(spec.id, ()) and facility in spec.held_names
@@ -72,22 +67,28 @@ def with_held(
     )
 
 
-def _verdict(spec: HostSpec, name: str, held: HeldFacility) -> PathVerdict:
+def _of_frozen(spec: HostSpec, name: str, held: HeldFacility) -> PathVerdict:
     province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (held.province, "", "", "")
+    why = Trouble(Cause.HELD, Layer.SITE, held.id, held.text)
+    return _unknown(spec, name, (province, held.id, camera), why)
+
+
+def _unknown(host: HostSpec | LeftOutHost, name: str, camera: tuple[str, str, str], why: Trouble) -> PathVerdict:
+    """The verdict on a path of a camera, which is named by its province, its facility and itself."""
     return PathVerdict(
         path=name,
-        carrier=spec.carriers[0],
-        province=province,
-        facility=held.id,
-        camera=camera,
-        relay=spec.id,
+        carrier=host.carriers[0],
+        province=camera[0],
+        facility=camera[1],
+        camera=camera[2],
+        relay=host.id,
         verdict=Verdict.UNKNOWN,
         level=0,
-        cause=Cause.HELD,
+        cause=why.cause,
         checked_at=None,
-        layer=Layer.SITE,
-        object=held.id,
-        detail=held.text,
+        layer=why.layer,
+        object=why.object,
+        detail=why.detail,
     )
 
 
@@ -98,7 +99,7 @@ def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequen
         result: what came of the hosts that were asked.
         left_out: each host that was to be asked and was left out, with the names of the paths that were chosen.
     """
-    verdicts = [_verdict_shut(host, name) for host, names in left_out for name in sorted(names)]
+    verdicts = [_of_shut(host, name) for host, names in left_out for name in sorted(names)]
     incidents = tuple(
         Incident(Layer.HOST, host.id, Cause.NOT_CHECKED, tuple(sorted(names)), host.reason)
         for host, names in left_out
@@ -113,37 +114,7 @@ def with_shut(result: VerifyResult, left_out: Sequence[tuple[LeftOutHost, Sequen
     )
 
 
-def _verdict_shut(host: LeftOutHost, name: str) -> PathVerdict:
+def _of_shut(host: LeftOutHost, name: str) -> PathVerdict:
     path = next(path for path in host.paths if path.name == name)
-    return PathVerdict(
-        path=name,
-        carrier=host.carriers[0],
-        province=path.province,
-        facility=path.facility,
-        camera=path.camera,
-        relay=host.id,
-        verdict=Verdict.UNKNOWN,
-        level=0,
-        cause=Cause.NOT_CHECKED,
-        checked_at=None,
-        layer=Layer.HOST,
-        object=host.id,
-        detail=host.reason,
-    )
-
-
-def settings_seen(case: Case) -> tuple[SettingSeen, ...]:
-    """The settings of a path that are under change; nothing is seen of one by which no picture came."""
-    return tuple(_settings(case))
-
-
-def _settings(case: Case) -> Iterator[SettingSeen]:
-    path, frame = case.target.path, case.frame
-    if (change := path.login_change) is not None:
-        came = bool(frame or case.flowed)
-        seen = NEW if change.done else OLD
-        yield SettingSeen("login", f"{path.facility}/{path.device}", change.until, seen if came else "")
-    if (former := path.former) is not None:
-        is_new, is_old = frame == (path.codec, path.width, path.height), frame == former[1:4]
-        seen = "" if is_new == is_old else NEW if is_new else OLD
-        yield SettingSeen("picture", f"{path.facility}/{path.camera}", former.until, seen)
+    why = Trouble(Cause.NOT_CHECKED, Layer.HOST, host.id, host.reason)
+    return _unknown(host, name, (path.province, path.facility, path.camera), why)

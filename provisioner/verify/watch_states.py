@@ -1,15 +1,13 @@
-"""What a watch knows of paths and relays, look after look, by the rules of `verify.standing`. Pure, but for itself.
+"""The state of paths and relays in a watch, look after look.
+
+It follows the rules of `path_history`, and has no clock of its own:
 
 - A path is down when two looks at least a minute apart saw it stand still, and none between saw it flow; before it is
   unknown. So it is with a relay that does not answer.
-- Why it is down a visit says (`verify --level 4` of its whole site), which is made once it stood still in two looks.
-  A path is not shown as down before that visit, so that what is one thing is told as one; but no longer than so.
-- What was not looked at for a minute is unknown; what was down stays so until somebody sees it flow.
+- A visit (`verify --level 4` of its whole site) finds the cause, once the path stood still in two looks. A path is not
+  shown as down before that visit, so that one fault is one incident; but it waits no longer than so.
+- A path that was not looked at for a minute is unknown; one that was down stays down until a look sees it flow.
 - A path that its relay has not got is no failure of the camera: quarantined, or not applied yet.
-
-One look at a relay: which of its pulled paths flow. The request, and what is read out of the answer. Pure.
-
-What a watch knows at one moment, and how its paths are counted. Pure.
 """
 
 from __future__ import annotations
@@ -35,6 +33,18 @@ if TYPE_CHECKING:
 
 SAMPLE_S: Final = 4.0
 """A path that has not grown for so long stands still: the slowest cameras send a picture a second."""
+
+LEVEL: Final = 4
+"""The level that a watch looks at: the relay receives."""
+
+VISIT_AGAIN: Final = timedelta(minutes=5)
+"""So often a visit asks anew why something does not flow."""
+_SILENT_PAUSE: Final = timedelta(seconds=20)
+_VISITED_BY: Final = timedelta(seconds=75)
+_LOOKS_BEFORE_VISIT: Final = 2
+_SCOPE: Final = Scope(level=LEVEL)
+_NOTHING_COMES: Final = "nothing comes from it; why was not asked yet"
+_NOT_THERE: Final = "its relay has no such path: what was applied last is not the inventory as it is now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,46 +74,6 @@ class FlowLook:
     def is_known(self) -> bool:
         """Whether it is known of each path whether it flows."""
         return not self.error
-
-
-def flow_call(targets: Mapping[str, PathToCheck]) -> HostCall:
-    """The call that asks a relay about paths of its own, over the connection of the look before."""
-    request: wire.FlowLookRequest = {"operation": "flow", "paths": sorted(targets), "sample_s": SAMPLE_S}
-    return HostCall(next(iter(targets.values())).relay, request, shares=True)
-
-
-def flow_in(answer: HostAnswer, paths: Collection[str], at: datetime, seconds: float) -> FlowLook:
-    """A look, by a host's answer; one that cannot be read is no look."""
-    if answer.outcome is not CallOutcome.ANSWERED:
-        return FlowLook(answer.host, at, seconds, answer.outcome, answer.error or "there is no answer")
-    try:
-        return _look(answer.host, fields_of(answer.document), frozenset(paths), at, seconds)
-    except UnreadableError as error:
-        # The name of the field, never the document: it is another program's output.
-        return FlowLook(answer.host, at, seconds, CallOutcome.FAILED, f"its answer cannot be read: {error}")
-
-
-def _look(host: str, answer: Fields, asked: frozenset[str], at: datetime, seconds: float) -> FlowLook:
-    unit, silent = answer.sentence("unit"), answer.sentence("api_error")
-    stopped = "" if unit in {"active", "unknown"} else unit
-    if silent and not stopped:
-        return FlowLook(host, at, seconds, CallOutcome.ANSWERED, words.of_own(silent))
-    below = answer.below("flows")
-    # Of what nobody asked it about it may say what it likes.
-    flows = {name: below.flag(name) for name in below.names() if name in asked}
-    return FlowLook(
-        host,
-        at,
-        seconds,
-        CallOutcome.ANSWERED,
-        stopped=stopped,
-        flowing=frozenset(name for name, does in flows.items() if does and not stopped),
-        standing=frozenset(name for name, does in flows.items() if not does or stopped),
-    )
-
-
-LEVEL: Final = 4
-"""The level that a watch looks at: the relay receives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,59 +111,6 @@ class WatchView:
     def number(self, verdict: Verdict) -> int:
         """How many paths have a verdict."""
         return sum(count for (_, _, word), count in self.counts.items() if word is verdict)
-
-
-def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, trouble: Trouble) -> PathVerdict:
-    """The verdict of one look at whether a path flows."""
-    path = target.path
-    return PathVerdict(
-        path=path.name,
-        carrier=target.carrier,
-        province=path.province,
-        facility=path.facility,
-        camera=path.camera,
-        relay=target.relay.id,
-        verdict=verdict,
-        level=LEVEL if verdict is Verdict.UP else 0,
-        cause=trouble.cause,
-        checked_at=at,
-        passed=(LEVEL,) if verdict is Verdict.UP else (),
-        layer=trouble.layer,
-        object=trouble.object,
-        detail=trouble.detail,
-        failed_level=trouble.level,
-    )
-
-
-def counted(
-    totals: Mapping[tuple[str, str], int], shown: Iterable[PathVerdict], *, fresh: bool
-) -> Counter[tuple[str, str, Verdict]]:
-    """The paths of a relay by carrier, province and state.
-
-    Args:
-        totals: how many there are, by carrier and province.
-        shown: what is said of those that do not flow, or flow again of late; the others flow.
-        fresh: whether the relay told of them within the last minute: else what flowed is unknown.
-    """
-    rest = Counter(totals)
-    counts: Counter[tuple[str, str, Verdict]] = Counter()
-    for one in shown:
-        rest[one.carrier, one.province] -= 1
-        verdict = one.verdict if fresh or one.verdict is not Verdict.UP else Verdict.UNKNOWN
-        counts[one.carrier, one.province, verdict] += 1
-    for (carrier, province), count in rest.items():
-        counts[carrier, province, Verdict.UP if fresh else Verdict.UNKNOWN] += count
-    return counts
-
-
-VISIT_AGAIN: Final = timedelta(minutes=5)
-"""So often a visit asks anew why something does not flow."""
-_SILENT_PAUSE: Final = timedelta(seconds=20)
-_VISITED_BY: Final = timedelta(seconds=75)
-_LOOKS_BEFORE_VISIT: Final = 2
-_SCOPE: Final = Scope(level=LEVEL)
-_NOTHING_COMES: Final = "nothing comes from it; why was not asked yet"
-_NOT_THERE: Final = "its relay has no such path: what was applied last is not the inventory as it is now"
 
 
 @dataclass(slots=True)
@@ -237,6 +154,85 @@ class _Relay:
     def carrier(self) -> str:
         """Whose it is."""
         return next((target.carrier for target in self.targets.values()), "")
+
+
+def flow_call(targets: Mapping[str, PathToCheck]) -> HostCall:
+    """The call that asks a relay about paths of its own, over the connection of the look before."""
+    request: wire.FlowLookRequest = {"operation": "flow", "paths": sorted(targets), "sample_s": SAMPLE_S}
+    return HostCall(next(iter(targets.values())).relay, request, shares=True)
+
+
+def flow_in(answer: HostAnswer, paths: Collection[str], at: datetime, seconds: float) -> FlowLook:
+    """A look, by a host's answer; one that cannot be read is no look."""
+    if answer.outcome is not CallOutcome.ANSWERED:
+        return FlowLook(answer.host, at, seconds, answer.outcome, answer.error or "there is no answer")
+    try:
+        return _look(answer.host, fields_of(answer.document), frozenset(paths), at, seconds)
+    except UnreadableError as error:
+        # The name of the field, never the document: it is another program's output.
+        return FlowLook(answer.host, at, seconds, CallOutcome.FAILED, f"its answer cannot be read: {error}")
+
+
+def _look(host: str, answer: Fields, asked: frozenset[str], at: datetime, seconds: float) -> FlowLook:
+    unit, silent = answer.sentence("unit"), answer.sentence("api_error")
+    stopped = "" if unit in {"active", "unknown"} else unit
+    if silent and not stopped:
+        return FlowLook(host, at, seconds, CallOutcome.ANSWERED, words.of_own(silent))
+    below = answer.below("flows")
+    # Of what nobody asked it about it may say what it likes.
+    flows = {name: below.flag(name) for name in below.names() if name in asked}
+    return FlowLook(
+        host,
+        at,
+        seconds,
+        CallOutcome.ANSWERED,
+        stopped=stopped,
+        flowing=frozenset(name for name, does in flows.items() if does and not stopped),
+        standing=frozenset(name for name, does in flows.items() if not does or stopped),
+    )
+
+
+def verdict_on(target: PathToCheck, verdict: Verdict, at: datetime, trouble: Trouble) -> PathVerdict:
+    """The verdict of one look at whether a path flows."""
+    path = target.path
+    return PathVerdict(
+        path=path.name,
+        carrier=target.carrier,
+        province=path.province,
+        facility=path.facility,
+        camera=path.camera,
+        relay=target.relay.id,
+        verdict=verdict,
+        level=LEVEL if verdict is Verdict.UP else 0,
+        cause=trouble.cause,
+        checked_at=at,
+        passed=(LEVEL,) if verdict is Verdict.UP else (),
+        layer=trouble.layer,
+        object=trouble.object,
+        detail=trouble.detail,
+        failed_level=trouble.level,
+    )
+
+
+def counted(
+    totals: Mapping[tuple[str, str], int], shown: Iterable[PathVerdict], *, fresh: bool
+) -> Counter[tuple[str, str, Verdict]]:
+    """The paths of a relay by carrier, province and state.
+
+    Args:
+        totals: how many there are, by carrier and province.
+        shown: what is said of those that do not flow, or flow again of late; the others flow.
+        fresh: whether the relay told of them within the last minute: else what flowed is unknown.
+    """
+    rest = Counter(totals)
+    counts: Counter[tuple[str, str, Verdict]] = Counter()
+    for one in shown:
+        rest[one.carrier, one.province] -= 1
+        verdict = one.verdict if fresh or one.verdict is not Verdict.UP else Verdict.UNKNOWN
+        counts[one.carrier, one.province, verdict] += 1
+    for (carrier, province), count in rest.items():
+        counts[carrier, province, Verdict.UP if fresh else Verdict.UNKNOWN] += count
+    return counts
 
 
 class PathStates:
