@@ -1,4 +1,4 @@
-"""The plan: every change of every chosen host, its digest, its totals, its documents. Pure."""
+"""The plan: changes of chosen hosts, digest, totals, documents. Pure."""
 
 from __future__ import annotations
 

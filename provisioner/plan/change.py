@@ -1,9 +1,7 @@
-"""A change: one resource of one host that differs from the desired state. Pure.
+"""A change of one host's resource, and the paths it cuts. Pure.
 
-Which paths a plan cuts: whose camera's stream stops while a host changes, or reconnects. Pure.
-
-A plan says it change by change (`Impact`); here it is said once a host, as narrowly as its changes name it. Who loses
-no stream but only a reader's session is not cut: that path goes on flowing into its relay.
+A plan says it change by change (`Impact`); `HostCut` says it once a host, as narrowly as its changes name it. A path
+that only loses a reader's session is not cut: it goes on flowing into its relay.
 """
 
 from __future__ import annotations
@@ -20,18 +18,6 @@ Audience = Mapping[str, Mapping[str, int]]
 """Live readers by relay and by path."""
 
 NOBODY: Audience = MappingProxyType({})
-
-
-class Resource(StrEnum):
-    """What can change; trust is who and what is trusted, which nobody may miss."""
-
-    TRUST = "trust"
-    PATH = "path"
-    PEER = "peer"
-    RULE = "rule"
-    FILE = "file"
-    UNIT = "unit"
-
 
 HOST = "host"
 """The change of trust of a host that has not proved that it was managed before."""
@@ -61,6 +47,20 @@ _DANGER = (
     "Rego rules ",
     FIRST,
 )
+
+_FORMER = "former/"
+_RELAY = "relay/"
+
+
+class Resource(StrEnum):
+    """What can change; trust is who and what is trusted, which nobody may miss."""
+
+    TRUST = "trust"
+    PATH = "path"
+    PEER = "peer"
+    RULE = "rule"
+    FILE = "file"
+    UNIT = "unit"
 
 
 class Action(StrEnum):
@@ -123,6 +123,42 @@ class Change(NamedTuple):
         return self.action is not Action.NOOP
 
 
+@dataclass(frozen=True, slots=True)
+class HostCut:
+    """What a change of one host cuts.
+
+    Attributes:
+        host: a relay, or a centre that reads paths of relays.
+        everything: whether it may cut every path of a relay, or all that a centre reads.
+        facilities: those all of whose paths at the relay it cuts.
+        paths: names of further paths of the relay.
+        relays: of a centre, the relays whose paths it reads no more for a while.
+    """
+
+    host: str
+    everything: bool = False
+    facilities: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
+    relays: frozenset[str] = frozenset()
+
+    def takes(self, facility: str, path: str) -> bool:
+        """Whether it cuts a path of this relay."""
+        return self.everything or facility in self.facilities or path in self.paths
+
+    def takes_reading(self, relay: str) -> bool:
+        """Whether it cuts what this centre reads of a relay."""
+        return self.everything or relay in self.relays
+
+    def plain(self) -> dict[str, object]:
+        """The cut as plain values for the journal."""
+        return {
+            "everything": self.everything,
+            "facilities": sorted(self.facilities),
+            "paths": sorted(self.paths),
+            "relays": sorted(self.relays),
+        }
+
+
 def pending(changes: Iterable[Change]) -> tuple[Change, ...]:
     """The changes that are no no-ops."""
     return tuple(change for change in changes if change.action is not Action.NOOP)
@@ -165,46 +201,6 @@ def _most_dangerous_first(item: tuple[tuple[str, ...], Change]) -> tuple[int, st
     _, change = item
     rank = next((n for n, kind in enumerate(_DANGER) if change.name.startswith(kind)), len(_DANGER))
     return rank, change.host, change.name
-
-
-_FORMER = "former/"
-_RELAY = "relay/"
-
-
-@dataclass(frozen=True, slots=True)
-class HostCut:
-    """What a change of one host cuts.
-
-    Attributes:
-        host: a relay, or a centre that reads paths of relays.
-        everything: whether it may cut every path of a relay, or all that a centre reads.
-        facilities: those all of whose paths at the relay it cuts.
-        paths: names of further paths of the relay.
-        relays: of a centre, the relays whose paths it reads no more for a while.
-    """
-
-    host: str
-    everything: bool = False
-    facilities: frozenset[str] = frozenset()
-    paths: frozenset[str] = frozenset()
-    relays: frozenset[str] = frozenset()
-
-    def takes(self, facility: str, path: str) -> bool:
-        """Whether it cuts a path of this relay."""
-        return self.everything or facility in self.facilities or path in self.paths
-
-    def takes_reading(self, relay: str) -> bool:
-        """Whether it cuts what this centre reads of a relay."""
-        return self.everything or relay in self.relays
-
-    def plain(self) -> dict[str, object]:
-        """The cut as plain values for the journal."""
-        return {
-            "everything": self.everything,
-            "facilities": sorted(self.facilities),
-            "paths": sorted(self.paths),
-            "relays": sorted(self.relays),
-        }
 
 
 def cut_from(host: str, plain: Mapping[str, object]) -> HostCut:

@@ -1,6 +1,6 @@
-"""A plan as its JSON document (docs/plan.md). Pure; no secret is in it.
+"""A plan as its JSON document (docs/plan.md) and its last lines. Pure.
 
-How a plan ends for who reads the last lines alone: the worst first, with what to do next. Pure.
+No secret is in it. The last lines begin with the worst, each with the next step.
 """
 
 from __future__ import annotations

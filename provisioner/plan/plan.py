@@ -1,13 +1,10 @@
-"""The plan: every change of every chosen host, and what there is to say about it. Pure.
+"""The plan: its basis, its changes, its totals, and items seen. Pure.
 
-What a plan rests on, as digests: with another one of these it is another plan. Pure.
+The basis is digests: with another one of these it is another plan.
 
-Totals of a plan: as a whole, by carrier, by province, by facility. Pure.
-
-What a plan saw on a host, item by item, so that a host that moved can say what moved. Pure; no secret is in it.
-
-Files and pre-shared keys are here as the beginnings of keyed digests: enough to tell two apart, and nothing
-that a password could be guessed from.
+A plan keeps, item by item, its view of a host, so that a host that moved can say what moved. No secret is in it: files
+and pre-shared keys are there as the beginnings of keyed digests, enough to tell two apart, and not enough to guess a
+password from.
 """
 
 from __future__ import annotations
@@ -27,11 +24,22 @@ from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.policy_rules.engine import RegoVerdict
-from provisioner.plan.change import Action, Change, Impact, cut_by, pending
+from provisioner.plan.change import Action, Audience, Change, Impact, cut_by, pending
 from provisioner.plan.diff import Quarantined, SitePackageNeed
 from provisioner.plan.diff.comparison import owner_of_path
 from provisioner.plan.guards.approvals import ApprovalNeed
 from provisioner.plan.guards.policy import PlanRefusal
+
+_K = TypeVar("_K", bound=Hashable)
+
+CENTRES = "centres"
+"""The row of monitoring centres, which belong to no single carrier; no carrier has this id."""
+
+HostItems = Mapping[str, str]
+"""Item to what it was, e.g. `unit provisioner-nft.service` to `active, enabled`; what is not there has no item."""
+
+_SHORT = 12
+_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,43 +98,6 @@ class Basis:
                 "held": self.held,
             }
         )
-
-
-def _sha256(document: object) -> str:
-    return "sha256:" + hashlib.sha256(canonical_json(document)).hexdigest()
-
-
-def planned_digest(pending: Iterable[Change]) -> str:
-    """A digest over a host's pending changes; viewers are not in it."""
-    return _sha256(sorted([c.resource.value, c.name, c.action.value, c.impact.value, c.reason] for c in pending))
-
-
-_NOTHING = planned_digest(())
-
-
-def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
-    """A digest over all that a host should hold; keyed, as some of it is secret."""
-    return content_digest(spec.digest_key, files, program_sums(spec))
-
-
-def program_sums(spec: HostSpec) -> dict[str, str]:
-    """The checksums of a relay's program by architecture; none of a host that has none."""
-    return {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
-
-
-def content_digest(digest_key: Secret, files: Iterable[RenderedFile], programs: Mapping[str, str]) -> str:
-    """A digest over what a host holds: its files, and the checksums of its program by architecture.
-
-    Args:
-        digest_key: the host's; without it nobody can guess a secret from the digest.
-        files: the files.
-        programs: the checksums; empty of a host without a relay.
-    """
-    state = hashlib.sha256(canonical_json(dict(programs)) if programs else b"")
-    for file in sorted(files, key=lambda file: file.path):
-        head = f"{file.path}\0{file.mode:o}\0{file.owner}:{file.group}\0{len(file.content)}\0"
-        state.update(head.encode() + file.content)
-    return keyed_digest(digest_key, state.digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +201,6 @@ class Plan:
         return tuple(sorted({change.host for change in self.pending}))
 
 
-K = TypeVar("K", bound=Hashable)
-Cut = Mapping[str, Mapping[str, int]]
-
-CENTRES = "centres"
-"""The row of monitoring centres, which belong to no single carrier; no carrier has this id."""
-
-
 @dataclass
 class TotalsRow:
     """What is done with the resources of one carrier, province or facility, and whom it cuts."""
@@ -270,13 +234,50 @@ class Totals:
     carriers: Mapping[str, TotalsRow]
     provinces: Mapping[str, TotalsRow]
     facilities: Mapping[tuple[str, str], TotalsRow]
-    cut: Cut
+    cut: Audience
     worst: Impact
 
     @property
     def viewers(self) -> int:
         """How many live readers are cut."""
         return sum(sum(paths.values()) for paths in self.cut.values())
+
+
+def _sha256(document: object) -> str:
+    return "sha256:" + hashlib.sha256(canonical_json(document)).hexdigest()
+
+
+def planned_digest(pending: Iterable[Change]) -> str:
+    """A digest over a host's pending changes; viewers are not in it."""
+    return _sha256(sorted([c.resource.value, c.name, c.action.value, c.impact.value, c.reason] for c in pending))
+
+
+_NOTHING = planned_digest(())
+
+
+def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
+    """A digest over all that a host should hold; keyed, as some of it is secret."""
+    return content_digest(spec.digest_key, files, program_sums(spec))
+
+
+def program_sums(spec: HostSpec) -> dict[str, str]:
+    """The checksums of a relay's program by architecture; none of a host that has none."""
+    return {str(arch): sha256 for arch, sha256 in spec.media.artefact.sha256.items()} if spec.media else {}
+
+
+def content_digest(digest_key: Secret, files: Iterable[RenderedFile], programs: Mapping[str, str]) -> str:
+    """A digest over what a host holds: its files, and the checksums of its program by architecture.
+
+    Args:
+        digest_key: the host's; without it nobody can guess a secret from the digest.
+        files: the files.
+        programs: the checksums; empty of a host without a relay.
+    """
+    state = hashlib.sha256(canonical_json(dict(programs)) if programs else b"")
+    for file in sorted(files, key=lambda file: file.path):
+        head = f"{file.path}\0{file.mode:o}\0{file.owner}:{file.group}\0{len(file.content)}\0"
+        state.update(head.encode() + file.content)
+    return keyed_digest(digest_key, state.digest())
 
 
 def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:
@@ -302,22 +303,15 @@ def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:
     return Totals(_ordered(by_carrier), _ordered(by_province), _ordered(by_facility), cut, worst)
 
 
-def _rows(changes: Iterable[Change], key: Callable[[Change], K]) -> dict[K, TotalsRow]:
-    rows: dict[K, TotalsRow] = {}
+def _rows(changes: Iterable[Change], key: Callable[[Change], _K]) -> dict[_K, TotalsRow]:
+    rows: dict[_K, TotalsRow] = {}
     for change in changes:
         rows.setdefault(key(change), TotalsRow()).add(change)
     return rows
 
 
-def _ordered(rows: Mapping[K, TotalsRow]) -> dict[K, TotalsRow]:
+def _ordered(rows: Mapping[_K, TotalsRow]) -> dict[_K, TotalsRow]:
     return dict(sorted(rows.items()))
-
-
-HostItems = Mapping[str, str]
-"""Item to what it was, e.g. `unit provisioner-nft.service` to `active, enabled`; what is not there has no item."""
-
-_SHORT = 12
-_LISTED = 5
 
 
 def seen_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostItems:
@@ -353,13 +347,13 @@ def first_few(items: list[str]) -> str:
     return "; ".join(items[:_LISTED]) + more
 
 
-def _short(digest: str) -> str:
-    return digest.rpartition(":")[2][:_SHORT]
-
-
 def _files(facts: HostFacts) -> Iterator[tuple[str, str]]:
     for path, file in facts.files.items():
         yield f"file {path}", f"content {_short(file.digest)}, {file.mode:04o} {file.owner}:{file.group}"
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition(":")[2][:_SHORT]
 
 
 def _units(facts: HostFacts) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
-"""What a host's comparison is made of: desired state, files, facts, and what is known of the other hosts. Pure.
+"""One host as it is compared: desired state, files and facts. Pure.
 
-MediaMTX's file, wanted and live, as far as a plan has to understand it. Pure.
+What is known of the other hosts comes with it (`Fleet`). MediaMTX's file is read here as far as a plan has to
+understand it, in the form in which the on-host program describes the live one.
 """
 
 from __future__ import annotations
@@ -23,31 +24,6 @@ from provisioner.plan.diff.users import USERS, PushChange, pushes_changed
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$", re.MULTILINE)
 _SENTINEL_LINE = re.compile(rf'^  "({SENTINEL_PREFIX}[0-9a-f]+)": ', re.MULTILINE)
-
-
-def canonical(document: object) -> bytes:
-    """A document as JSON, byte for byte as the on-host program does."""
-    return _CANONICAL.encode(document).encode()
-
-
-def sentinel_of(content: bytes) -> str:
-    """The sentinel's name out of a rendered relay file."""
-    line = _SENTINEL_LINE.search(content.decode())
-    return line[1] if line else ""
-
-
-def settings_of(content: bytes, key: Secret) -> dict[str, object]:
-    """A rendered relay file's settings as the on-host program describes them."""
-    settings: dict[str, object] = {}
-    for name, text in _SETTING_LINE.findall(content.decode()):
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        if name == "authInternalUsers":
-            value = [{**user, "pass": keyed_digest(key, user["pass"].encode())} for user in value]
-        settings[name] = value
-    return settings
 
 
 @dataclass(frozen=True)
@@ -80,6 +56,31 @@ class Fleet:
     def served_by(self, path: str) -> tuple[str, ...]:
         """The relays that serve a path by the desired state."""
         return tuple(relay for relay, paths in self.serving.items() if path in paths)
+
+
+def canonical(document: object) -> bytes:
+    """A document as JSON, byte for byte as the on-host program does."""
+    return _CANONICAL.encode(document).encode()
+
+
+def sentinel_of(content: bytes) -> str:
+    """The sentinel's name out of a rendered relay file."""
+    line = _SENTINEL_LINE.search(content.decode())
+    return line[1] if line else ""
+
+
+def settings_of(content: bytes, key: Secret) -> dict[str, object]:
+    """A rendered relay file's settings as the on-host program describes them."""
+    settings: dict[str, object] = {}
+    for name, text in _SETTING_LINE.findall(content.decode()):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        if name == "authInternalUsers":
+            value = [{**user, "pass": keyed_digest(key, user["pass"].encode())} for user in value]
+        settings[name] = value
+    return settings
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,10 @@
-"""Units: what should run against what systemd says, and the tunnel's interface. Pure.
+"""Changes of a host's files, firewall rules and units. Pure.
 
-Files: rendered against what lies on the host. Pure.
+The firewall's file is one transaction, and packets of established connections are accepted first: a change of rules or
+of set elements decides about new connections and cuts none that are there. The host itself found the differences
+between the intended file and what is loaded.
 
-The firewall's table: what the host itself found different between the intended file and what is loaded. Pure.
-
-The file is one transaction, and packets of established connections are accepted first: a change of rules
-or of set elements decides about new connections and cuts none that are there.
-
-What a host has of facilities that are held: it stays, byte for byte, and is no change. Pure.
+What a host has of frozen facilities stays, byte for byte, and is no change.
 """
 
 from __future__ import annotations
@@ -39,6 +36,32 @@ from provisioner.plan.diff.users import USERS, ended_by
 
 NOT_A_FILE = "not-a-file"
 """What a host says of a link or a folder where a file of ours should be."""
+
+_NEW = {
+    (ElementSet.MANAGEMENT, Action.CREATE): "new SSH from it is to be accepted",
+    (ElementSet.MANAGEMENT, Action.DELETE): "new SSH from it is to be refused",
+    (ElementSet.MANAGEMENT_V6, Action.CREATE): "new SSH from it is to be accepted",
+    (ElementSet.MANAGEMENT_V6, Action.DELETE): "new SSH from it is to be refused",
+    (ElementSet.CENTRES, Action.CREATE): "new readers from it are to be accepted",
+    (ElementSet.CENTRES, Action.DELETE): "new readers from it are to be refused; those of a user that goes are ended",
+    (ElementSet.ROUTED, Action.CREATE): "sites in it are to be reached by the carrier's own network",
+    (ElementSet.ROUTED, Action.DELETE): "no site in it is to be reached by the carrier's own network any more",
+}
+_CAMERAS = {
+    Action.CREATE: "the relay is to reach {device}",
+    Action.DELETE: "the relay has no business there any more",
+}
+_ASKING = {
+    Action.CREATE: "its probe is to ask {device} about itself (ONVIF)",
+    Action.DELETE: "its probe asks nobody there about itself any more (ONVIF)",
+}
+_OTHER = {
+    Action.CREATE: "the live table does not have it",
+    Action.UPDATE: "the live table has another one",
+    Action.DELETE: "the live table has it and should not",
+}
+
+_NAMED = 5
 
 
 def file_changes(at: Comparison) -> Iterator[Change]:
@@ -164,31 +187,6 @@ def _program_change(at: Comparison, path: str) -> Change:
     return at.noop(Resource.FILE, path, "it is the program that we installed")
 
 
-_NEW = {
-    (ElementSet.MANAGEMENT, Action.CREATE): "new SSH from it is to be accepted",
-    (ElementSet.MANAGEMENT, Action.DELETE): "new SSH from it is to be refused",
-    (ElementSet.MANAGEMENT_V6, Action.CREATE): "new SSH from it is to be accepted",
-    (ElementSet.MANAGEMENT_V6, Action.DELETE): "new SSH from it is to be refused",
-    (ElementSet.CENTRES, Action.CREATE): "new readers from it are to be accepted",
-    (ElementSet.CENTRES, Action.DELETE): "new readers from it are to be refused; those of a user that goes are ended",
-    (ElementSet.ROUTED, Action.CREATE): "sites in it are to be reached by the carrier's own network",
-    (ElementSet.ROUTED, Action.DELETE): "no site in it is to be reached by the carrier's own network any more",
-}
-_CAMERAS = {
-    Action.CREATE: "the relay is to reach {device}",
-    Action.DELETE: "the relay has no business there any more",
-}
-_ASKING = {
-    Action.CREATE: "its probe is to ask {device} about itself (ONVIF)",
-    Action.DELETE: "its probe asks nobody there about itself any more (ONVIF)",
-}
-_OTHER = {
-    Action.CREATE: "the live table does not have it",
-    Action.UPDATE: "the live table has another one",
-    Action.DELETE: "the live table has it and should not",
-}
-
-
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
     held = {SetElement(ElementSet.CAMERAS, one).name for one in at.facts.held.cameras} if at.spec.held else set()
@@ -256,9 +254,6 @@ def held_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
     owners = set(facts.held.paths.values())
     owners |= {name.partition("/")[2] for name in facts.held.peers.values()}
     return frozenset(known[owner].id for owner in owners if owner in known)
-
-
-_NAMED = 5
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:

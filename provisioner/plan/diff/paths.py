@@ -1,15 +1,12 @@
-"""Paths: desired against the relay's file. Pure.
+"""Changes of paths at relays and hubs, quarantined ones included. Pure.
 
-What a change of a relay's file cuts: MediaMTX's reload rules. Pure.
-
-Read in the source of 1.20.1 (`closeResources` of internal/core/core.go, `pathConfCanBeUpdated` of
-path_manager.go) and measured on its program with readers on two paths. A setting that is not listed here
-is taken for one that cuts everybody: a plan that fears too much is better than one that cuts viewers
+The reload rules of MediaMTX were read in the source of 1.20.1 (`closeResources` of internal/core/core.go,
+`pathConfCanBeUpdated` of path_manager.go) and measured on its program with readers on two paths. A setting that is not
+listed here is taken for one that cuts everybody: a plan that fears too much is better than one that cuts viewers
 unannounced. A path has no way to another name: under a new name it is a new path.
 
-A hub's paths: desired against its file, as one sentence: the changes themselves are its relays'. Pure.
-
-Paths that are out of a relay's file since their devices refuse the password: as desired until that changes. Pure.
+A hub's paths are one sentence in the change of its file, as the changes themselves are its relays'. A quarantined path
+is out of its relay's file since its device refuses the password: it is as desired until that changes.
 """
 
 from __future__ import annotations
@@ -76,6 +73,69 @@ _OTHER_SERVERS = ("hls", "moq", "rtmp", "srt", "webrtc")
 # These begin like one of them, and are not: `srtp…` belongs to RTSP.
 _NOT_OF_SERVERS = ("srtp", "srtcp")
 
+_SHOWN = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
+_SAME = "the relay's file has it with the same settings"
+
+_Judged = tuple[Impact, Audience, str]
+"""An impact, who is cut, and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A path that a relay does not pull, since its device refuses the password.
+
+    Attributes:
+        device: the address and port in the tunnel that refused.
+        since: the moment, by the host's clock.
+        renewed: whether the inventory has another login for it by now: the next apply brings it back.
+        lifted: whether somebody asks for it to be tried again with the same one.
+        until: where that other login is the new one of a change, the last day on which the old one is taken as well.
+    """
+
+    host: str
+    path: str
+    province: str
+    facility: str
+    device: str
+    since: datetime
+    renewed: bool = False
+    lifted: bool = False
+    until: date | None = None
+
+    @property
+    def why(self) -> str:
+        """What is so, in words."""
+        return f"quarantined since {self.since_text}: {self.device} refuses its password, and is not asked any more"
+
+    @property
+    def since_text(self) -> str:
+        """Since when, as documents have it."""
+        return self.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    @property
+    def next_step(self) -> str:
+        """What is to be done about it."""
+        if self.renewed and self.until:
+            return f"its login is under change until {self.until}: provisioner apply tries the new one"
+        if self.renewed:
+            return "the inventory has another login for it: provisioner apply brings it back"
+        if self.lifted:
+            return "it is asked again"
+        return "correct the password in secrets/ and apply, or have it tried again: provisioner quarantine lift"
+
+    @property
+    def document(self) -> Document:
+        """The path as documents have it."""
+        return {
+            "host": self.host,
+            "path": self.path,
+            "province": self.province,
+            "facility": self.facility,
+            "device": self.device,
+            "since": self.since_text,
+            "renewed": self.renewed,
+        }
+
 
 def impact_of_path_settings(changed: Collection[str]) -> Impact:
     """The impact of changing these settings of one path: `hot`, or its readers reconnect."""
@@ -105,10 +165,6 @@ def _is_hot(name: str, live: Mapping[str, object]) -> bool:
 def caution(version: str) -> str:
     """Say that a version's own rules are not known, in words that end a reason; nothing for the version read."""
     return "" if version == READ else f" (by the reload rules of {READ}; those of {version} are not known)"
-
-
-_SHOWN = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
-_SAME = "the relay's file has it with the same settings"
 
 
 def path_changes(at: Comparison) -> Iterator[Change]:
@@ -208,10 +264,6 @@ def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
     return Change(at.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *owner_of_path(name))
 
 
-_Judged = tuple[Impact, Audience, str]
-"""An impact, who is cut, and the reason."""
-
-
 def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Judged:
     """What a change of a hub's file does: that of its settings, and that of its paths.
 
@@ -239,63 +291,6 @@ def with_hub_paths(at: Comparison, of_settings: _Judged, *, alone: bool) -> _Jud
 
 def _digest(at: Comparison, path: HubPath) -> str:
     return keyed_digest(at.spec.digest_key, canonical(hub_settings(path)))
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A path that a relay does not pull, since its device refuses the password.
-
-    Attributes:
-        device: the address and port in the tunnel that refused.
-        since: the moment, by the host's clock.
-        renewed: whether the inventory has another login for it by now: the next apply brings it back.
-        lifted: whether somebody asks for it to be tried again with the same one.
-        until: where that other login is the new one of a change, the last day on which the old one is taken as well.
-    """
-
-    host: str
-    path: str
-    province: str
-    facility: str
-    device: str
-    since: datetime
-    renewed: bool = False
-    lifted: bool = False
-    until: date | None = None
-
-    @property
-    def why(self) -> str:
-        """What is so, in words."""
-        return f"quarantined since {self.since_text}: {self.device} refuses its password, and is not asked any more"
-
-    @property
-    def since_text(self) -> str:
-        """Since when, as documents have it."""
-        return self.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-    @property
-    def next_step(self) -> str:
-        """What is to be done about it."""
-        if self.renewed and self.until:
-            return f"its login is under change until {self.until}: provisioner apply tries the new one"
-        if self.renewed:
-            return "the inventory has another login for it: provisioner apply brings it back"
-        if self.lifted:
-            return "it is asked again"
-        return "correct the password in secrets/ and apply, or have it tried again: provisioner quarantine lift"
-
-    @property
-    def document(self) -> Document:
-        """The path as documents have it."""
-        return {
-            "host": self.host,
-            "path": self.path,
-            "province": self.province,
-            "facility": self.facility,
-            "device": self.device,
-            "since": self.since_text,
-            "renewed": self.renewed,
-        }
 
 
 def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:

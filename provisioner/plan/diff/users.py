@@ -1,13 +1,12 @@
-"""Who may read at a relay, wanted and live: whose sessions end when a secret or a right is taken away. Pure.
+"""Changes of logins: of readers at a relay, and at devices. Pure.
 
 MediaMTX itself lets the sessions of removed and changed users go on; the host ends them once it has read its new file
-(`playbooks/provisioner_host/relay/sessions.py`). Whose a session is, is the name that its reader typed.
+(`playbooks/provisioner_host/relay/sessions.py`). A session is its user's by the name that its reader typed.
 
-Devices whose login is under change: each relay asks with the one that it has until the device refuses that. Pure.
-
-A relay's file has one login a path, and nobody tries two: cameras lock whoever does. So a relay goes on with the old
-one, whose refusals its quarantine counts; once it is refused the new one is desired, and the next apply brings it. The
-way back is closed: what refuses the new one as well stays quarantined.
+A relay's file has one login a path, and no relay tries two: cameras lock out whoever does. So, while a device's login
+is under change, a relay goes on with the old one, whose refusals its quarantine counts. Once the old one is refused the
+new one is desired, and the next apply brings it. The way back is closed: a device that refuses the new one as well
+stays quarantined.
 """
 
 from __future__ import annotations
@@ -29,6 +28,14 @@ _MANY: Final = 5
 
 Entries = Mapping[str, list[Mapping[str, object]]]
 
+_RENEWED: Final = (
+    "the login by which its site pushes is another one: its stream is cut until the site has the new package"
+)
+_NARROWED: Final = "its site may not push any more from everywhere: its stream is cut if it comes from there"
+
+_Device = tuple[str, str]
+_Changing = Mapping[_Device, list[tuple[MediaPath, LoginChange]]]
+
 
 @dataclass(frozen=True, slots=True)
 class EndedReaders:
@@ -42,6 +49,18 @@ class EndedReaders:
 
     readers: Mapping[str, int] | None
     takes_away: bool
+    reason: str
+
+
+class PushChange(NamedTuple):
+    """What a change of users means for a path that its site pushes.
+
+    Attributes:
+        is_renewed: whether the site has to push by another secret than before.
+        reason: what changes, in words.
+    """
+
+    is_renewed: bool
     reason: str
 
 
@@ -69,18 +88,6 @@ def ended_by(live: object, desired: object, runtime: RuntimeFacts | None) -> End
     return EndedReaders(dict(sorted(ended.items())), takes_away or bool(ended), reason)
 
 
-class PushChange(NamedTuple):
-    """What a change of users means for a path that its site pushes.
-
-    Attributes:
-        is_renewed: whether the site has to push by another secret than before.
-        reason: what changes, in words.
-    """
-
-    is_renewed: bool
-    reason: str
-
-
 def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
     """The paths whose site is cut by a change of users, as MediaMTX lets nobody go on by a login that is replaced.
 
@@ -97,12 +104,6 @@ def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
         renewed = _rights(had) != _rights(entries)
         changed[path] = PushChange(renewed, _RENEWED if renewed else _NARROWED)
     return changed
-
-
-_RENEWED: Final = (
-    "the login by which its site pushes is another one: its stream is cut until the site has the new package"
-)
-_NARROWED: Final = "its site may not push any more from everywhere: its stream is cut if it comes from there"
 
 
 def _pushed_path(entries: list[Mapping[str, object]]) -> str:
@@ -165,10 +166,6 @@ def _lies_in(address: str, network: str) -> bool:
         return ip_address(address) in ip_network(network, strict=False)
     except ValueError:
         return address == network
-
-
-_Device = tuple[str, str]
-_Changing = Mapping[_Device, list[tuple[MediaPath, LoginChange]]]
 
 
 def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, HostSpec]:

@@ -1,1 +1,1 @@
-"""What holds a plan back: limits, lockout, reachability, approvals, Rego. Imports `plan.change`."""
+"""Guards that refuse a plan: limits, lockout, reachability, approvals, Rego. Imports `plan.change`."""

@@ -1,14 +1,11 @@
-"""Which approvals count for a plan, and who is still needed. Pure.
+"""Approvals of a plan: needed, signed, counted, still lacking. Pure.
 
-An approval counts by a key that the terms name, for what that key is there for, and for as long as they say. Whoever
-the inventory does not name any more counts under no terms, whatever a host remembers.
+The signature is over a text of a few lines: the plan by its meaning, the inventory, the person, the roles and the
+moment. The file holds the same in JSON beside the signature; nothing of it is believed that is not in the text.
 
-An approval as a person signs it, and as its file says it. Pure.
-
-The signature is over a text of a few lines: which plan by what it does (its meaning), of which inventory, as whom and
-when. The file holds the same in JSON beside the signature; nothing of it is believed that is not in the text.
-
-Who has to approve a plan before it is applied: by the inventory's rules, and by those that hosts remember. Pure.
+People have to approve by the inventory's rules, and by those that hosts remember. An approval counts by a key that the
+terms name, for the roles of that key, and for as long as the terms say. A person whom the inventory does not name any
+more counts under no terms, whatever a host remembers.
 """
 
 from __future__ import annotations
@@ -54,6 +51,9 @@ _FORMS: Final = {
     "signature": re.compile(r"[A-Za-z0-9+/]+={0,2}"),
 }
 
+_AHEAD: Final = timedelta(minutes=5)
+"""So far a signer's clock may be ahead of this one."""
+
 
 class ApprovalFormError(ValueError):
     """A file is no approval; the message is the rest of a sentence that begins with the file's name."""
@@ -90,6 +90,125 @@ class Approval:
     def file_name(self) -> str:
         """What its file is called: a second one of the same person for the same plan takes its place."""
         return f"{file_stem(self.meaning)}-{self.approver}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalNeed:
+    """People who have to approve what changes on some hosts.
+
+    Attributes:
+        rule: which rule asks for it.
+        carrier: whose hosts; empty for hosts of no carrier.
+        hosts: in order.
+        terms: of which the rule is one: they say who approves, and for how long.
+    """
+
+    rule: TermsRule
+    carrier: str
+    hosts: tuple[str, ...]
+    terms: ApprovalTerms = field(repr=False)
+
+    @property
+    def words(self) -> str:
+        """What is needed as the rest of a sentence, e.g. `1 approver as noc of viettel for relay-viettel-1 (any)`."""
+        number = self.rule.people
+        people = counted(number, "approver") if number == 1 else counted(number, "different approver")
+        role = f" as {self.rule.role}" if self.rule.role else ""
+        carrier = f" of {self.carrier}" if self.carrier else ""
+        return f"{people}{role}{carrier} for {named(self.hosts)} ({self.rule.changes.value})"
+
+    @property
+    def document(self) -> Document:
+        """The need as it stands in a plan's document."""
+        rule = self.rule
+        return {
+            "changes": rule.changes.value,
+            "role": rule.role,
+            "people": rule.people,
+            "carrier": self.carrier,
+            "hosts": list(self.hosts),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HostTerms:
+    """Under which terms a host was applied last.
+
+    Attributes:
+        carriers: whose host it is; a centre may be of several.
+        remembered: the terms of the policy under which it was applied; None where nobody had to approve.
+        is_known: whether it remembers that policy; a host that was never applied does not.
+    """
+
+    carriers: tuple[str, ...]
+    remembered: ApprovalTerms | None = None
+    is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GivenApproval:
+    """An approval that counts for a need at least, and by which key it was signed."""
+
+    approval: Approval
+    key: SshPublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class StillNeeded:
+    """A need that is not met.
+
+    Attributes:
+        given: the persons whose approvals count for it.
+        own: whether they are enough, and all of them made the plan.
+    """
+
+    need: ApprovalNeed
+    given: tuple[str, ...]
+    own: bool = False
+
+    @property
+    def words(self) -> str:
+        """The need and what there is of it, as the rest of a sentence."""
+        if self.own:
+            return f"{self.need.words}: {' and '.join(self.given)} made the plan, and nobody else approved it"
+        has = f": only {' and '.join(self.given)} approved" if self.given else ""
+        return f"{self.need.words}{has}"
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What the approvals of a plan come to.
+
+    Attributes:
+        lacking: the needs that are not met.
+        counted: the approvals that count, by person.
+        aside: the others by their files' names, and why each does not count.
+        of_others: good approvals of other plans, the newest first.
+    """
+
+    lacking: tuple[StillNeeded, ...]
+    counted: tuple[GivenApproval, ...]
+    aside: Mapping[str, str]
+    of_others: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanToApprove:
+    """What approvals are held against.
+
+    Attributes:
+        inventory: the inventory's id.
+        meaning: of the plan.
+        terms: the inventory's; None where it asks nobody any more.
+        makers: the ids of approvers who made the plan.
+        now: the moment.
+    """
+
+    inventory: str
+    meaning: str
+    terms: ApprovalTerms | None
+    makers: frozenset[str]
+    now: datetime
 
 
 def moment_text(at: datetime) -> str:
@@ -196,59 +315,6 @@ def key_that_signed(approval: Approval) -> SshPublicKey:
     return signature.key
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalNeed:
-    """People who have to approve what changes on some hosts.
-
-    Attributes:
-        rule: which rule asks for it.
-        carrier: whose hosts; empty for hosts of no carrier.
-        hosts: in order.
-        terms: of which the rule is one: they say who approves, and for how long.
-    """
-
-    rule: TermsRule
-    carrier: str
-    hosts: tuple[str, ...]
-    terms: ApprovalTerms = field(repr=False)
-
-    @property
-    def words(self) -> str:
-        """What is needed as the rest of a sentence, e.g. `1 approver as noc of viettel for relay-viettel-1 (any)`."""
-        number = self.rule.people
-        people = counted(number, "approver") if number == 1 else counted(number, "different approver")
-        role = f" as {self.rule.role}" if self.rule.role else ""
-        carrier = f" of {self.carrier}" if self.carrier else ""
-        return f"{people}{role}{carrier} for {named(self.hosts)} ({self.rule.changes.value})"
-
-    @property
-    def document(self) -> Document:
-        """The need as it stands in a plan's document."""
-        rule = self.rule
-        return {
-            "changes": rule.changes.value,
-            "role": rule.role,
-            "people": rule.people,
-            "carrier": self.carrier,
-            "hosts": list(self.hosts),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class HostTerms:
-    """Under which terms a host was applied last.
-
-    Attributes:
-        carriers: whose host it is; a centre may be of several.
-        remembered: the terms of the policy under which it was applied; None where nobody had to approve.
-        is_known: whether it remembers that policy; a host that was never applied does not.
-    """
-
-    carriers: tuple[str, ...]
-    remembered: ApprovalTerms | None = None
-    is_known: bool = True
-
-
 def approval_needs(
     changing: Iterable[Change], hosts: Mapping[str, HostTerms], own: ApprovalTerms | None
 ) -> tuple[ApprovalNeed, ...]:
@@ -301,76 +367,6 @@ def _concerns(kind: ApprovedChanges, changes: Sequence[Change]) -> bool:
         return any(change.resource is Resource.TRUST and not is_of_policy(change) for change in changes)
     least = Impact.ALL if kind is ApprovedChanges.ALL else Impact.PATH
     return any(change.impact.rank >= least.rank for change in changes)
-
-
-_AHEAD: Final = timedelta(minutes=5)
-"""So far a signer's clock may be ahead of this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class GivenApproval:
-    """An approval that counts for a need at least, and by which key it was signed."""
-
-    approval: Approval
-    key: SshPublicKey
-
-
-@dataclass(frozen=True, slots=True)
-class StillNeeded:
-    """A need that is not met.
-
-    Attributes:
-        given: the persons whose approvals count for it.
-        own: whether they are enough, and all of them made the plan.
-    """
-
-    need: ApprovalNeed
-    given: tuple[str, ...]
-    own: bool = False
-
-    @property
-    def words(self) -> str:
-        """The need and what there is of it, as the rest of a sentence."""
-        if self.own:
-            return f"{self.need.words}: {' and '.join(self.given)} made the plan, and nobody else approved it"
-        has = f": only {' and '.join(self.given)} approved" if self.given else ""
-        return f"{self.need.words}{has}"
-
-
-@dataclass(frozen=True, slots=True)
-class Approved:
-    """What the approvals of a plan come to.
-
-    Attributes:
-        lacking: the needs that are not met.
-        counted: the approvals that count, by person.
-        aside: the others by their files' names, and why each does not count.
-        of_others: good approvals of other plans, the newest first.
-    """
-
-    lacking: tuple[StillNeeded, ...]
-    counted: tuple[GivenApproval, ...]
-    aside: Mapping[str, str]
-    of_others: tuple[Approval, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanToApprove:
-    """What approvals are held against.
-
-    Attributes:
-        inventory: the inventory's id.
-        meaning: of the plan.
-        terms: the inventory's; None where it asks nobody any more.
-        makers: the ids of approvers who made the plan.
-        now: the moment.
-    """
-
-    inventory: str
-    meaning: str
-    terms: ApprovalTerms | None
-    makers: frozenset[str]
-    now: datetime
 
 
 def approved(needs: Sequence[ApprovalNeed], files: Mapping[str, Approval], plan: PlanToApprove) -> Approved:

@@ -1,12 +1,8 @@
-"""What holds a plan back: limits, freeze windows, protected objects. Pure.
+"""Limits, freeze windows, protected objects, and programs that are lacking. Pure.
 
-Every limit is a number with a name. The inventory says it, and somebody who means it raises it for one
-plan: `--allow NAME=NUMBER`. What is protected cannot be allowed: it is unprotected first, in a change of
-its own that somebody reviews.
-
-What is held against each limit of the policy: a number, and a sentence about it. Pure.
-
-Programs that changes bring to hosts: who needs MediaMTX's, and whether it can be had. Pure.
+Every limit is a number with a name. The inventory says it, and somebody who means it raises it for one plan: `--allow
+NAME=NUMBER`. A protected object cannot be allowed: it is unprotected first, in a change of its own that somebody
+reviews.
 """
 
 from __future__ import annotations
@@ -26,6 +22,17 @@ from provisioner.inventory.model import Freeze, Limits, MediamtxArtefact, Policy
 from provisioner.plan.change import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
 
 _MANY = 5
+
+LIMITS = tuple(Limits.model_fields)
+TRUST = "trust"
+"""What no inventory can allow, as the request that is judged could raise it: somebody says it for one plan."""
+
+PROTECTED = "protected"
+VIEWERS_UNKNOWN = "viewers_unknown"
+_NAMED = 3
+
+Refusal = Callable[[MediamtxArtefact, str], HostError | None]
+"""Why a program for an architecture would not be shipped; None where it would, or where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,6 @@ class Effect:
     cut_whole: tuple[str, ...]
     viewers: int
     frozen: str
-
-
-def named(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
-    listed = ", ".join(names[:_MANY])
-    return f"{listed} and {len(names) - _MANY} more" if len(names) > _MANY else listed
 
 
 class Measure(NamedTuple):
@@ -92,15 +93,6 @@ MEASURES: Final = (
     ),
 )
 """One for each limit, in the order in which refusals are listed."""
-
-
-LIMITS = tuple(Limits.model_fields)
-TRUST = "trust"
-"""What no inventory can allow, as the request that is judged could raise it: somebody says it for one plan."""
-
-PROTECTED = "protected"
-VIEWERS_UNKNOWN = "viewers_unknown"
-_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -148,6 +140,12 @@ class PlanInQuestion:
     protected_keys: Mapping[str, str] = field(default_factory=dict)
     unproved: frozenset[str] = frozenset()
     served_elsewhere: int = 0
+
+
+def named(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    listed = ", ".join(names[:_MANY])
+    return f"{listed} and {len(names) - _MANY} more" if len(names) > _MANY else listed
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
@@ -291,10 +289,6 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
             message = f"{owner} is protected, and {change.host} would forget it as a peer"
             hint = f"undo the edit; or first write `protected: false` for {owner}, and have that reviewed"
             yield PlanRefusal(PROTECTED, message, hint, 0, 1, change.host)
-
-
-Refusal = Callable[[MediamtxArtefact, str], HostError | None]
-"""Why a program for an architecture would not be shipped; None where it would, or where that is not known."""
 
 
 def needs_program(spec: HostSpec, changes: Iterable[Change]) -> bool:

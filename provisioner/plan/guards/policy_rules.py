@@ -1,6 +1,6 @@
-"""What Rego rules see of a plan. Pure; its JSON Schema is `provisioner/inventory/policy_rules/document.json`.
+"""A plan as Rego rules see it, and their answers. Pure.
 
-What Rego rules said of a plan, as reasons to refuse it and as warnings. Pure.
+The JSON Schema of their input is `provisioner/inventory/policy_rules/document.json`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ _Of = Callable[[Change], Sequence[str]]
 MOST_CHANGES: Final = 20_000
 """More than these are judged by nobody: the library takes a second and 550 MiB for so many."""
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+REGO = "rego"
+
+_LOOK = "look at it before this plan is applied: a rule of the inventory asks for that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +149,6 @@ def _moment(now: datetime) -> dict[str, object]:
     }
 
 
-REGO = "rego"
-
-
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
     """Why a plan is not to be applied: what rules deny, and rules that came to no answer."""
     denied = (PlanRefusal(REGO, f"{one.place}: {one.message}", one.hint or _hint(one)) for one in verdict.denied)
@@ -168,9 +169,6 @@ def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:
         Problem(one.file, one.line, 1, "rego-warns", one.message, one.hint or _LOOK, one.file, Severity.WARNING)
         for one in warned
     )
-
-
-_LOOK = "look at it before this plan is applied: a rule of the inventory asks for that"
 
 
 def _hint(one: RegoFinding) -> str:

@@ -1,12 +1,7 @@
-"""What a machine itself has against a change, told before it costs a day: a place in the files, and a hint. Pure.
+"""Guards of access: intents, lockout, `--limit`, and hosts' own warnings. Pure.
 
-Would a plan let anybody reach what he must not, or cut somebody off who has to? Pure.
-
-Would the rules that are to be loaded still let the controller and the carrier's engineers in? Pure.
-
-Each host tries the same again with packets before it loads anything; this says so while it is still a plan.
-
-Changes of chosen hosts that `--limit` does not name. Pure.
+Each host tries once more with packets whether it would lock anybody out, before it loads rules; this says so while it
+is still a plan.
 """
 
 from __future__ import annotations
@@ -37,6 +32,28 @@ INTENT = "intent"
 """The policy by which such a plan is refused; no allowance settles it."""
 _OWNER = "intents"
 _NAMED = 3
+
+_SIX = 6
+
+_ENVELOPE: Final = 60
+"""What WireGuard puts around a packet over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own."""
+_SMALLEST_MTU: Final = 576
+
+CONDITIONS: Final = {
+    Condition.CLOCK_OFF: ("host-clock-off", "set its clock right: timedatectl set-ntp true on it"),
+    Condition.DISK_FULL: ("host-disk-full", "make room before anything is applied to it"),
+    Condition.ANOTHER_FIREWALL: ("host-other-firewall", "see what it lets in before anything is applied"),
+    Condition.CERTIFICATE_ENDS: ("certificate-ends", "renew it before readers refuse it, and apply"),
+}
+"""Of what is wrong with a host itself the code, and what is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshOrigin:
+    """Somebody who must be able to open SSH: a network, and who that is."""
+
+    network: Network
+    who: str
 
 
 def firewall_text(templates: Templates) -> Callable[[HostSpec], str]:
@@ -112,17 +129,6 @@ def problem_of(places: Places, result: StatementResult) -> Problem:
     return Problem(place.file, place.line, place.column, code, sentence(result), hint_of(result), named)
 
 
-_SIX = 6
-
-
-@dataclass(frozen=True, slots=True)
-class SshOrigin:
-    """Somebody who must be able to open SSH: a network, and who that is."""
-
-    network: Network
-    who: str
-
-
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
     """Who must not be locked out: each management network, and the address that this run came from.
 
@@ -169,19 +175,6 @@ def _takes_change(limit: Limit, change: Change) -> bool:
     if not change.facility and change.resource not in {Resource.PATH, Resource.PEER}:
         return True
     return limit.takes({"province": (change.province,), "facility": (change.facility,)})
-
-
-_ENVELOPE: Final = 60
-"""What WireGuard puts around a packet over IPv4: 20 bytes of IP, 8 of UDP, 32 of its own."""
-_SMALLEST_MTU: Final = 576
-
-CONDITIONS: Final = {
-    Condition.CLOCK_OFF: ("host-clock-off", "set its clock right: timedatectl set-ntp true on it"),
-    Condition.DISK_FULL: ("host-disk-full", "make room before anything is applied to it"),
-    Condition.ANOTHER_FIREWALL: ("host-other-firewall", "see what it lets in before anything is applied"),
-    Condition.CERTIFICATE_ENDS: ("certificate-ends", "renew it before readers refuse it, and apply"),
-}
-"""Of what is wrong with a host itself the code, and what is to be done."""
 
 
 def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: HostFacts) -> Iterator[Problem]:

@@ -1,1 +1,1 @@
-"""Who reaches whom by the rules that we render. Imports `desired`."""
+"""Reachability between hosts and sites, by the rendered rules. Imports `desired`."""

@@ -1,9 +1,8 @@
-"""What becomes of a packet by the rules that we render, for whole networks of senders and receivers at once. Pure.
+"""The rendered rules on packets, for whole networks at once. Pure.
 
-The firewall file that we render, read back: its sets, its chains, and the statements of its rules. Pure.
-
-It knows the statements of our own templates and no others. A statement that it does not know makes the
-whole file one of which nothing can be said, never one that passes.
+The firewall's file is read back: its sets, its chains, and the statements of its rules. It knows the statements of our
+own templates and no others. A statement that it does not know makes the whole file one of which nothing can be said,
+never one that passes.
 """
 
 from __future__ import annotations
@@ -20,22 +19,6 @@ from typing import Final, NamedTuple
 from provisioner.base.errors import RenderError
 
 Network = IPv4Network | IPv6Network
-
-
-class Networks(tuple[Network, ...]):  # noqa: SLOT001 (what is worked out once is kept in it)
-    """Networks of one family or of both, of which it is asked again and again what lies around them."""
-
-    @cached_property
-    def around(self) -> Networks:
-        """The smallest network that holds them all; they themselves where they are of both families, or none."""
-        if len(self) == 1 or len({network.version for network in self}) != 1:
-            return self
-        last = max(int(network.broadcast_address) for network in self)
-        around = min(self, key=lambda network: int(network.network_address))
-        while int(around.broadcast_address) < last:
-            around = around.supernet()
-        return Networks((around,))
-
 
 _SET = re.compile(r"^\tset (\w+) \{\n(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
 _CHAIN = re.compile(r"^\tchain (\w+) \{\n\t\ttype (.*?); policy (\w+);\n(.*?)^\t\}$", re.MULTILINE | re.DOTALL)
@@ -57,6 +40,27 @@ _MATCHES = re.compile(
 
 Statement = re.Match[str]
 """One statement of a rule; `lastgroup` says which kind it is of, and is None of a space."""
+
+_FAMILIES: Final = {"ip": 4, "ip6": 6}
+_BEFORE: Final = "prerouting"
+_LEADS: Final = "dnat to :"
+_LOOPBACK: Final = "lo"
+_NEIGHBOURS: Final = ("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert")
+
+
+class Networks(tuple[Network, ...]):  # noqa: SLOT001 (what is worked out once is kept in it)
+    """Networks of one family or of both, of which it is asked again and again what lies around them."""
+
+    @cached_property
+    def around(self) -> Networks:
+        """The smallest network that holds them all; they themselves where they are of both families, or none."""
+        if len(self) == 1 or len({network.version for network in self}) != 1:
+            return self
+        last = max(int(network.broadcast_address) for network in self)
+        around = min(self, key=lambda network: int(network.network_address))
+        while int(around.broadcast_address) < last:
+            around = around.supernet()
+        return Networks((around,))
 
 
 @dataclass(frozen=True)
@@ -141,45 +145,7 @@ class Ruleset:
         return self._pairs[name]
 
 
-def parse_ruleset(text: str) -> Ruleset:
-    """Read a firewall file that we rendered.
-
-    Raises:
-        RenderError: it is not of the form of our templates.
-    """
-    sets = {name: _elements(body) for name, body in _SET.findall(text)}
-    chains = {
-        name: RuleChain(hook, policy, tuple(_rule(line) for line in body.splitlines()))
-        for name, hook, policy, body in _CHAIN.findall(text)
-    }
-    if "input" not in chains:
-        raise RenderError("the rendered firewall has no chain `input`", hint="compare the template with ours")
-    return Ruleset(sets, chains)
-
-
-def _elements(body: str) -> tuple[str, ...]:
-    match = _ELEMENTS.search(body)
-    return tuple(match[1].split(", ")) if match else ()
-
-
-def _rule(line: str) -> Rule:
-    match = _RULE.match(line.strip())
-    if match is None:
-        raise RenderError(f"the rendered firewall has a rule that is not understood: {line.strip()}")
-    return Rule(match["matches"], match["verdict"] or "", match["comment"] or "")
-
-
-def unknown(statement: str) -> RenderError:
-    """The error of a statement of which nothing can be said."""
-    return RenderError(f"the rendered firewall has a statement that is not known: {statement}")
-
-
 EVERYBODY: Final = Networks((IPv4Network("0.0.0.0/0"),))
-_FAMILIES: Final = {"ip": 4, "ip6": 6}
-_BEFORE: Final = "prerouting"
-_LEADS: Final = "dnat to :"
-_LOOPBACK: Final = "lo"
-_NEIGHBOURS: Final = ("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +183,47 @@ class Ruling(NamedTuple):
 
     accepted: bool
     rule: str
+
+
+class _Taken(NamedTuple):
+    """What a rule takes, and what it leaves."""
+
+    sources: Networks
+    other_sources: Networks
+    other_targets: Networks
+
+
+def parse_ruleset(text: str) -> Ruleset:
+    """Read a firewall file that we rendered.
+
+    Raises:
+        RenderError: it is not of the form of our templates.
+    """
+    sets = {name: _elements(body) for name, body in _SET.findall(text)}
+    chains = {
+        name: RuleChain(hook, policy, tuple(_rule(line) for line in body.splitlines()))
+        for name, hook, policy, body in _CHAIN.findall(text)
+    }
+    if "input" not in chains:
+        raise RenderError("the rendered firewall has no chain `input`", hint="compare the template with ours")
+    return Ruleset(sets, chains)
+
+
+def _elements(body: str) -> tuple[str, ...]:
+    match = _ELEMENTS.search(body)
+    return tuple(match[1].split(", ")) if match else ()
+
+
+def _rule(line: str) -> Rule:
+    match = _RULE.match(line.strip())
+    if match is None:
+        raise RenderError(f"the rendered firewall has a rule that is not understood: {line.strip()}")
+    return Rule(match["matches"], match["verdict"] or "", match["comment"] or "")
+
+
+def unknown(statement: str) -> RenderError:
+    """The error of a statement of which nothing can be said."""
+    return RenderError(f"the rendered firewall has a statement that is not known: {statement}")
 
 
 def arriving(source: Network, port: int) -> NetPacket:
@@ -317,14 +324,6 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
     return frozenset(made)
 
 
-class _Taken(NamedTuple):
-    """What a rule takes, and what it leaves."""
-
-    sources: Networks
-    other_sources: Networks
-    other_targets: Networks
-
-
 def _taken(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Taken | None:
     """What a rule takes of packets; None where it fits none of them."""
     if not all(fit(statement, packet) for statement in rule.statements if (fit := _fit(statement)) is not None):
@@ -372,6 +371,17 @@ def _parted(networks: Networks, holds: _Holds) -> tuple[Networks, list[Network]]
     return Networks(inside), outside
 
 
+def _of_family(ruleset: Ruleset, statement: Statement) -> _Holds:
+    version = _FAMILIES[statement["family"]]
+    return _in_networks([network for network in ruleset.networks(statement["set"]) if network.version == version])
+
+
+_OF_SOURCES: Final[Mapping[str, Callable[[Ruleset, Statement], _Holds]]] = {
+    "from": _of_family,
+    "near": lambda _, s: _in_networks([IPv6Network(s["link"])]),
+}
+
+
 def _in_networks(elements: Sequence[Network]) -> _Holds:
     def holds(network: Network) -> bool | None:
         known = [element for element in elements if element.version == network.version]
@@ -392,15 +402,6 @@ def _in_pairs(ruleset: Ruleset, statement: Statement, port: int) -> _Holds:
     return holds
 
 
-def _of_family(ruleset: Ruleset, statement: Statement) -> _Holds:
-    version = _FAMILIES[statement["family"]]
-    return _in_networks([network for network in ruleset.networks(statement["set"]) if network.version == version])
-
-
-_OF_SOURCES: Final[Mapping[str, Callable[[Ruleset, Statement], _Holds]]] = {
-    "from": _of_family,
-    "near": lambda _, s: _in_networks([IPv6Network(s["link"])]),
-}
 _OF_TARGETS: Final[Mapping[str, Callable[[Ruleset, Statement, int], _Holds]]] = {
     "pair": _in_pairs,
     "member": lambda r, s, _: _in_networks(r.networks(s["members"])),

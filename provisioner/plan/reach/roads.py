@@ -1,10 +1,8 @@
-"""What becomes of what goes from one place to another: hop by hop, by tunnels, rules and logins. Pure.
+"""Roads between places, hop by hop: tunnels, rules and logins. Pure.
 
 Gateways are no managed hosts: what their packages say is taken as installed, and what they drop besides is not counted.
 Packets on the road to another host are the only ones that are judged; what a host says to itself is a relay's own API
 and the video that its probe reads.
-
-The places between which something may pass, with the addresses that stand for them. Pure.
 """
 
 from __future__ import annotations
@@ -34,6 +32,18 @@ from provisioner.plan.reach.packets import (
 INTERNET: Final = "internet"
 EVERYWHERE: Final[tuple[Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 _SITE: Final = "site/"
+
+OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
+"""What there may be at every relay; at one to which sites push there is `publish` as well."""
+OF_CENTRE: Final = (Service.SSH, Service.OTHER)
+OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
+_LOOPBACK: Final = Networks((IPv4Network("127.0.0.1/32"),))
+_LO: Final = "lo"
+_UNUSED: Final = (9, 13, 17, 19, 37)
+"""Ports that nothing of ours has; one that no device of a site has either stands for all others."""
+
+_ALLOWED: Final = Ruling(accepted=True, rule="allowed IPs")
+_FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
 
 
 class RuledHost:
@@ -94,6 +104,41 @@ class Sites:
         if service is Service.CAMERAS:
             return self.cameras
         return self.asked if service is Service.ONVIF else (SitePort(self.networks, other_port),)
+
+
+class CellReach(StrEnum):
+    """Whether something arrives: all of it, nothing, or some of it."""
+
+    YES = "yes"
+    NO = "no"
+    PART = "part"
+
+
+_ORDER: Final = (CellReach.YES, CellReach.PART, CellReach.NO)
+
+
+class Hop(NamedTuple):
+    """What one host on the road does.
+
+    Attributes:
+        where: the host and its part, e.g. `relay-viettel-1 input`.
+        rulings: what becomes of the packets there; more than one where they are not treated alike.
+    """
+
+    where: str
+    rulings: frozenset[Ruling]
+
+
+class Outcome(NamedTuple):
+    """What becomes of a packet on its road.
+
+    Attributes:
+        reach: whether it arrives.
+        by: the rule that decides it, e.g. `relay-viettel-1 input: readers`.
+    """
+
+    reach: CellReach
+    by: tuple[str, ...]
 
 
 class RelaySites:
@@ -203,51 +248,6 @@ def _without(whole: Network, networks: Sequence[Network]) -> Iterator[Network]:
             yield from _without(half, networks)
 
 
-OF_RELAY: Final = (Service.SSH, Service.TUNNEL, Service.VIDEO, Service.API, Service.OTHER)
-"""What there may be at every relay; at one to which sites push there is `publish` as well."""
-OF_CENTRE: Final = (Service.SSH, Service.OTHER)
-OF_SITE: Final = (Service.CAMERAS, Service.ONVIF, Service.OTHER)
-_LOOPBACK: Final = Networks((IPv4Network("127.0.0.1/32"),))
-_LO: Final = "lo"
-_UNUSED: Final = (9, 13, 17, 19, 37)
-"""Ports that nothing of ours has; one that no device of a site has either stands for all others."""
-
-
-class CellReach(StrEnum):
-    """Whether something arrives: all of it, nothing, or some of it."""
-
-    YES = "yes"
-    NO = "no"
-    PART = "part"
-
-
-_ORDER: Final = (CellReach.YES, CellReach.PART, CellReach.NO)
-
-
-class Hop(NamedTuple):
-    """What one host on the road does.
-
-    Attributes:
-        where: the host and its part, e.g. `relay-viettel-1 input`.
-        rulings: what becomes of the packets there; more than one where they are not treated alike.
-    """
-
-    where: str
-    rulings: frozenset[Ruling]
-
-
-class Outcome(NamedTuple):
-    """What becomes of a packet on its road.
-
-    Attributes:
-        reach: whether it arrives.
-        by: the rule that decides it, e.g. `relay-viettel-1 input: readers`.
-    """
-
-    reach: CellReach
-    by: tuple[str, ...]
-
-
 def outcome(hops: Sequence[Hop]) -> Outcome:
     """What becomes of packets on a road: the first host that lets none of them pass decides, else the last."""
     for hop in hops:
@@ -332,10 +332,6 @@ def _tunnel(host: RuledHost, peer: str, networks: Sequence[Network]) -> Hop:
     allowed = [n for p in host.spec.tunnel.peers if p.name == peer for n in p.allowed_ips]
     inside = {any(network.version == net.version and network.subnet_of(net) for net in allowed) for network in networks}
     return Hop(f"{host.spec.id} tunnel", frozenset(_ALLOWED if one else _FOREIGN for one in inside or {False}))
-
-
-_ALLOWED: Final = Ruling(accepted=True, rule="allowed IPs")
-_FOREIGN: Final = Ruling(accepted=False, rule="no peer has that address")
 
 
 def _logins(host: RuledHost, sources: Sequence[Network], action: str = "read") -> Hop:

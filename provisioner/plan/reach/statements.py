@@ -1,7 +1,4 @@
-"""Every pair of places, and whether something passes from one to the other: the matrix that `prove` prints. Pure.
-
-Statements about who reaches what, and which of them the desired state breaks. Pure.
-"""
+"""The matrix that `prove` prints, and statements held against it. Pure."""
 
 from __future__ import annotations
 
@@ -35,6 +32,8 @@ _OUTSIDE_A_CENTRE: Final = (Service.SSH,)
 _OF_ITSELF: Final = (Service.VIDEO, Service.API)
 _ELSEWHERE: Final = (Service.OTHER,)
 _OF_CENTRE: Final = (Program.PROBE, Program.OTHERS)
+
+_OUTSIDE: Final = (INTERNET, MANAGEMENT)
 
 
 class ReachCell(NamedTuple):
@@ -86,6 +85,96 @@ class _Way(NamedTuple):
     services: tuple[Service, ...]
     hosts: tuple[str, ...]
     outcome: Callable[[Service], Outcome]
+
+
+class Statement(NamedTuple):
+    """Something that has to hold.
+
+    Attributes:
+        name: what it is called, unique among those of its origin.
+        allows: whether what it is about has to arrive; else it must not.
+        wanted: what it is about.
+        reason: why, for whoever meets it; empty where nobody says.
+        place: where it stands in `intents.yml`; None of a built-in one.
+    """
+
+    name: str
+    allows: bool
+    wanted: ReachQuery
+    reason: str = ""
+    place: int | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Who says it."""
+        return Origin.BUILT_IN if self.place is None else Origin.INVENTORY
+
+    @property
+    def words(self) -> str:
+        """What it says, e.g. `deny sites to sites`."""
+        wanted = self.wanted
+        services = f" ({', '.join(wanted.services)})" if wanted.services else ""
+        programs = f" by {', '.join(wanted.programs)}" if wanted.programs else ""
+        verb = "allow" if self.allows else "deny"
+        return f"{verb} {', '.join(wanted.sources)}{programs} to {', '.join(wanted.targets)}{services}"
+
+
+def _deny(
+    name: str,
+    sources: Iterable[str],
+    targets: Iterable[str],
+    services: Iterable[Service] = (),
+    programs: Iterable[Program] = (),
+) -> Statement:
+    wanted = ReachQuery(tuple(sources), tuple(targets), tuple(services), tuple(programs))
+    return Statement(name, allows=False, wanted=wanted)
+
+
+BUILT_IN: Final = (
+    _deny("hosts-shut-to-the-internet", [INTERNET], ["relays", "centres"], [Service.SSH]),
+    _deny("relays-shut-outside", _OUTSIDE, ["relays"], [Service.VIDEO, Service.API, Service.OTHER]),
+    _deny("sites-shut-outside", _OUTSIDE, ["sites"]),
+    _deny("sites-apart", ["sites"], ["sites"]),
+    _deny("sites-reach-nobody", ["sites"], ["centres", INTERNET]),
+    _deny(
+        "sites-open-nothing-at-relays", ["sites"], ["relays"], [Service.SSH, Service.VIDEO, Service.API, Service.OTHER]
+    ),
+    _deny("centres-only-watch", ["centres"], ["relays"], [Service.SSH, Service.PUBLISH, Service.API, Service.OTHER]),
+    _deny("centres-watch-by-relays", ["centres"], ["sites"]),
+    _deny("relays-open-nothing-at-centres", ["relays"], ["centres"]),
+    _deny("mediamtx-stays-inside", ["relays"], [INTERNET, "centres", "relays"], (), [Program.RELAY]),
+    _deny("mediamtx-pulls-cameras-alone", ["relays"], ["sites"], [Service.ONVIF, Service.OTHER], [Program.RELAY]),
+    _deny("probe-stays-inside", ["relays", "centres"], [INTERNET], (), [Program.PROBE, Program.RELAY]),
+    _deny("probe-pulls-no-camera", ["relays"], ["sites"], [Service.CAMERAS, Service.OTHER], [Program.PROBE]),
+    _deny("api-is-root-s", ["relays"], ["relays"], [Service.API], [Program.RELAY, Program.PROBE]),
+    _deny("nobody-scans-sites", ["relays"], ["sites"], [Service.OTHER]),
+)
+"""What holds whatever an inventory says: no plan may break it. Docs: docs/reachability.md."""
+
+
+class Origin(StrEnum):
+    """Who says it."""
+
+    BUILT_IN = "built-in"
+    INVENTORY = "intents.yml"
+
+
+class StatementResult(NamedTuple):
+    """What became of a statement.
+
+    Attributes:
+        cells: how many cells it is about; none where nothing of it is there.
+        broken: those in which it does not hold.
+    """
+
+    statement: Statement
+    cells: int
+    broken: tuple[ReachCell, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was held against something, and holds."""
+        return self.cells > 0 and not self.broken
 
 
 class Reachability:
@@ -289,97 +378,6 @@ def _chosen(places: Iterable[str], kind: str, hosts: Mapping[str, RuledHost]) ->
 def _services_of(sites: Sites) -> tuple[Service, ...]:
     """What there is at some sites: nobody asks for a service that none of them has."""
     return tuple(service for service in OF_SITE if sites.ports(service, 0))
-
-
-class Origin(StrEnum):
-    """Who says it."""
-
-    BUILT_IN = "built-in"
-    INVENTORY = "intents.yml"
-
-
-class Statement(NamedTuple):
-    """Something that has to hold.
-
-    Attributes:
-        name: what it is called, unique among those of its origin.
-        allows: whether what it is about has to arrive; else it must not.
-        wanted: what it is about.
-        reason: why, for whoever meets it; empty where nobody says.
-        place: where it stands in `intents.yml`; None of a built-in one.
-    """
-
-    name: str
-    allows: bool
-    wanted: ReachQuery
-    reason: str = ""
-    place: int | None = None
-
-    @property
-    def origin(self) -> Origin:
-        """Who says it."""
-        return Origin.BUILT_IN if self.place is None else Origin.INVENTORY
-
-    @property
-    def words(self) -> str:
-        """What it says, e.g. `deny sites to sites`."""
-        wanted = self.wanted
-        services = f" ({', '.join(wanted.services)})" if wanted.services else ""
-        programs = f" by {', '.join(wanted.programs)}" if wanted.programs else ""
-        verb = "allow" if self.allows else "deny"
-        return f"{verb} {', '.join(wanted.sources)}{programs} to {', '.join(wanted.targets)}{services}"
-
-
-class StatementResult(NamedTuple):
-    """What became of a statement.
-
-    Attributes:
-        cells: how many cells it is about; none where nothing of it is there.
-        broken: those in which it does not hold.
-    """
-
-    statement: Statement
-    cells: int
-    broken: tuple[ReachCell, ...]
-
-    @property
-    def holds(self) -> bool:
-        """Whether it was held against something, and holds."""
-        return self.cells > 0 and not self.broken
-
-
-def _deny(
-    name: str,
-    sources: Iterable[str],
-    targets: Iterable[str],
-    services: Iterable[Service] = (),
-    programs: Iterable[Program] = (),
-) -> Statement:
-    wanted = ReachQuery(tuple(sources), tuple(targets), tuple(services), tuple(programs))
-    return Statement(name, allows=False, wanted=wanted)
-
-
-_OUTSIDE: Final = (INTERNET, MANAGEMENT)
-BUILT_IN: Final = (
-    _deny("hosts-shut-to-the-internet", [INTERNET], ["relays", "centres"], [Service.SSH]),
-    _deny("relays-shut-outside", _OUTSIDE, ["relays"], [Service.VIDEO, Service.API, Service.OTHER]),
-    _deny("sites-shut-outside", _OUTSIDE, ["sites"]),
-    _deny("sites-apart", ["sites"], ["sites"]),
-    _deny("sites-reach-nobody", ["sites"], ["centres", INTERNET]),
-    _deny(
-        "sites-open-nothing-at-relays", ["sites"], ["relays"], [Service.SSH, Service.VIDEO, Service.API, Service.OTHER]
-    ),
-    _deny("centres-only-watch", ["centres"], ["relays"], [Service.SSH, Service.PUBLISH, Service.API, Service.OTHER]),
-    _deny("centres-watch-by-relays", ["centres"], ["sites"]),
-    _deny("relays-open-nothing-at-centres", ["relays"], ["centres"]),
-    _deny("mediamtx-stays-inside", ["relays"], [INTERNET, "centres", "relays"], (), [Program.RELAY]),
-    _deny("mediamtx-pulls-cameras-alone", ["relays"], ["sites"], [Service.ONVIF, Service.OTHER], [Program.RELAY]),
-    _deny("probe-stays-inside", ["relays", "centres"], [INTERNET], (), [Program.PROBE, Program.RELAY]),
-    _deny("probe-pulls-no-camera", ["relays"], ["sites"], [Service.CAMERAS, Service.OTHER], [Program.PROBE]),
-    _deny("api-is-root-s", ["relays"], ["relays"], [Service.API], [Program.RELAY, Program.PROBE]),
-    _deny("nobody-scans-sites", ["relays"], ["sites"], [Service.OTHER]),
-)
-"""What holds whatever an inventory says: no plan may break it. Docs: docs/reachability.md."""
 
 
 def statements_of(inventory: Inventory) -> Iterator[Statement]:

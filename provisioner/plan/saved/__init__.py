@@ -1,1 +1,1 @@
-"""A plan in a file, read back and compared. Imports `plan`."""
+"""Saved plans: sealed, read back, compared. Imports `plan`."""

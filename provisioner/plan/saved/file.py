@@ -1,15 +1,14 @@
-"""A plan in a file: canonical JSON, sealed, so that exactly what was reviewed is what is applied. Pure.
+"""A plan in a file: sealed, unsealed, or as a warrant. Pure.
 
-A plan as its file says it, without the vault: believed as far as its own digests bear it out. Pure.
+A saved plan is canonical JSON with a seal, so that exactly the reviewed plan is applied.
 
-Who reads a plan to approve it, or holds two of them side by side, may not have the vault's password, by which the seal
-is proved. What hosts are to hold and what is to be done on them is bound by digests that need no key; who watches, and
-why a policy refused, is the word of whoever made the file.
+A person who approves a plan, or holds two of them side by side, may not have the vault's password, by which the seal is
+proved. Desired content and changes of hosts are bound by digests that need no key; viewers, and the reasons of a
+policy, are the word of whoever made the file.
 
-What a change is held against by who did not make its plan: a plan by its meaning, and who approved that. Pure.
-
-A node gets it with a change. It holds no secret and needs none: what a host is to hold is bound by the plan's digest of
-it, which anybody can take who has the files and the key that came with them.
+A node gets a warrant with a change: the plan by its meaning, and who approved that. A warrant holds no secret and needs
+none: the content of a host is bound by the plan's digest of it, which anybody can take who has the files and the key
+that came with them.
 """
 
 from __future__ import annotations
@@ -34,6 +33,15 @@ MAX_PLAN_BYTES: Final = 256 * 2**20
 """More than the plan of a country that is built anew: it has 200,000 changes."""
 _MOST_CHANGES: Final = 1_000_000
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+MAX_WARRANT_BYTES: Final = 8 * 2**20
+"""More than the plan of all relays of a country, approved by everybody who may."""
+_SCHEMA: Final = "provisioner/warrant"
+_MOST_APPROVALS: Final = 100
+
+_AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
+ChangeRow = tuple[str, str, str, str]
+"""A change as it can be compared: resource, name, action, reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,54 @@ class WrittenPlan:
     refused: tuple[tuple[str, str, str], ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     maker: PlanMaker = NOT_KNOWN
+
+
+class WarrantError(ValueError):
+    """Bytes are no warrant; the message is the rest of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warrant:
+    """A plan by its meaning, and the approvals of it.
+
+    Attributes:
+        inventory: the inventory's id.
+        basis: what the plan's meaning is of, and nothing else of what it rests on.
+        programs: by host that has a relay, the checksums of its program by architecture: its digest is of them, too.
+        approvals: of that meaning, as their files say them; whose they are is not looked at here.
+    """
+
+    inventory: str
+    basis: Basis
+    programs: Mapping[str, Mapping[str, str]]
+    approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A plan that was saved.
+
+    Attributes:
+        rows: its pending changes by host.
+        seen: what it saw on each host.
+        refused: the policies that held it back when it was made.
+        written: what it says, its changes and its maker among that.
+    """
+
+    rows: Mapping[str, frozenset[ChangeRow]]
+    seen: Mapping[str, HostItems]
+    refused: tuple[str, ...]
+    written: WrittenPlan
+
+    @property
+    def basis(self) -> Basis:
+        """What it rests on."""
+        return self.written.basis
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that it is about."""
+        return tuple(sorted(self.basis.live))
 
 
 def written_plan(data: bytes, origin: str) -> WrittenPlan:
@@ -207,33 +263,6 @@ def _is_of_its_changes(plan: WrittenPlan) -> bool:
     return hosts and all(planned_digest(of) == plan.basis.planned[host] for host, of in by_host.items())
 
 
-MAX_WARRANT_BYTES: Final = 8 * 2**20
-"""More than the plan of all relays of a country, approved by everybody who may."""
-_SCHEMA: Final = "provisioner/warrant"
-_MOST_APPROVALS: Final = 100
-
-
-class WarrantError(ValueError):
-    """Bytes are no warrant; the message is the rest of a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Warrant:
-    """A plan by its meaning, and the approvals of it.
-
-    Attributes:
-        inventory: the inventory's id.
-        basis: what the plan's meaning is of, and nothing else of what it rests on.
-        programs: by host that has a relay, the checksums of its program by architecture: its digest is of them, too.
-        approvals: of that meaning, as their files say them; whose they are is not looked at here.
-    """
-
-    inventory: str
-    basis: Basis
-    programs: Mapping[str, Mapping[str, str]]
-    approvals: tuple[Approval, ...]
-
-
 def warrant_bytes(
     inventory: str, basis: Basis, programs: Mapping[str, Mapping[str, str]], approvals: Iterable[Approval]
 ) -> bytes:
@@ -309,38 +338,6 @@ def _number(value: object) -> int:
 
 def _texts(values: Mapping[object, object]) -> dict[str, str]:
     return {_text(name): _text(value) for name, value in values.items()}
-
-
-_AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
-ChangeRow = tuple[str, str, str, str]
-"""A change as it can be compared: resource, name, action, reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A plan that was saved.
-
-    Attributes:
-        rows: its pending changes by host.
-        seen: what it saw on each host.
-        refused: the policies that held it back when it was made.
-        written: what it says, its changes and its maker among that.
-    """
-
-    rows: Mapping[str, frozenset[ChangeRow]]
-    seen: Mapping[str, HostItems]
-    refused: tuple[str, ...]
-    written: WrittenPlan
-
-    @property
-    def basis(self) -> Basis:
-        """What it rests on."""
-        return self.written.basis
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The hosts that it is about."""
-        return tuple(sorted(self.basis.live))
 
 
 def seal_key(digest_key: Secret) -> Secret:
