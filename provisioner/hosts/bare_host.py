@@ -1,12 +1,10 @@
-"""What a host says of itself to the shell script that makes it ready: read as a hostile text. Pure.
+"""A bare host: the script that its shell reads, and its answer.
 
-The answer is words with hexadecimal digits (`playbooks/prepare.sh`). What is missing, unknown, twice there or not of
-its form is that host's error; what is shown of it is printable.
+The text of the script is `playbooks/prepare.sh`. Before it stand lines that set the wanted values: each of them is held
+against its form and quoted, since root reads them.
 
-What is fed to the shell of a host that is to be made ready, and the forms of what may stand in it.
-
-The text itself is `playbooks/prepare.sh`. Before it stand lines that set what is wanted: each value is held against its
-form and quoted, since root reads them.
+The answer is read as a hostile text: words with hexadecimal digits. A word that is missing, unknown, twice there or not
+of its form is that host's error; what is shown of it is printable.
 """
 
 from __future__ import annotations
@@ -43,6 +41,20 @@ _ENTRY_PARTS: Final = 7
 
 FAILURES: Final = frozenset({"lock", "owner", "room", "packages", "bus", "user", "key", "sudo"})
 """Where what is done may end before all of it is done."""
+
+PROGRAMS: Final = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run", "sudo")
+"""What a host has to have by name; the script looks for the rest by itself."""
+SSHD_SETTINGS: Final = (
+    "port",
+    "pubkeyauthentication",
+    "passwordauthentication",
+    "kbdinteractiveauthentication",
+    "authorizedkeysfile",
+)
+_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+_USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_KEY: Final = re.compile(r"([a-z0-9@.-]{1,64}) ([A-Za-z0-9+/]{40,4096}={0,2})")
+_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,47 @@ class LoginProof:
 
     login: str
     may: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """What is to be done on a host.
+
+    Attributes:
+        owner: whose the host was when it was looked at, as it said so.
+        installer: what installs packages there, `apt` or `dnf`.
+        packages: the packages to be installed.
+        starts_bus: whether systemd's bus is to be started.
+        creates: whether the user is to be made.
+        adds: public keys that the user is to be logged in by, too.
+        rule: what is to stand in the user's file of sudo's rules; empty where that stays.
+    """
+
+    owner: bytes
+    installer: str = ""
+    packages: tuple[str, ...] = ()
+    starts_bus: bool = False
+    creates: bool = False
+    adds: tuple[str, ...] = ()
+    rule: str = ""
+
+    @property
+    def are_none(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.packages or self.starts_bus or self.creates or self.adds or self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptPlace:
+    """Where the script runs; what stands here differs in tests alone.
+
+    Attributes:
+        root: what stands before each path.
+        path: where programs are.
+    """
+
+    root: str = ""
+    path: str = field(default=_PATH)
 
 
 def bare_host_in(answer: Fields) -> BareHost:
@@ -212,21 +265,6 @@ def _account(entry: str) -> Account | None:
     return Account(int(parts[2][:10]), _shown(parts[5]), _shown(parts[6]))
 
 
-PROGRAMS: Final = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run", "sudo")
-"""What a host has to have by name; the script looks for the rest by itself."""
-SSHD_SETTINGS: Final = (
-    "port",
-    "pubkeyauthentication",
-    "passwordauthentication",
-    "kbdinteractiveauthentication",
-    "authorizedkeysfile",
-)
-_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
-_USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_KEY: Final = re.compile(r"([a-z0-9@.-]{1,64}) ([A-Za-z0-9+/]{40,4096}={0,2})")
-_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]{0,63}")
-
-
 def is_user(name: str) -> bool:
     """Whether a name is one that every system makes a user of, and that means nothing else to sudo."""
     return _USER.fullmatch(name) is not None
@@ -235,47 +273,6 @@ def is_user(name: str) -> bool:
 def is_public_key(text: str) -> bool:
     """Whether a text is a public key, its kind and what it is in base64, and nothing else."""
     return _KEY.fullmatch(text) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Deeds:
-    """What is to be done on a host.
-
-    Attributes:
-        owner: whose the host was when it was looked at, as it said so.
-        installer: what installs packages there, `apt` or `dnf`.
-        packages: the packages to be installed.
-        starts_bus: whether systemd's bus is to be started.
-        creates: whether the user is to be made.
-        adds: public keys that the user is to be logged in by, too.
-        rule: what is to stand in the user's file of sudo's rules; empty where that stays.
-    """
-
-    owner: bytes
-    installer: str = ""
-    packages: tuple[str, ...] = ()
-    starts_bus: bool = False
-    creates: bool = False
-    adds: tuple[str, ...] = ()
-    rule: str = ""
-
-    @property
-    def are_none(self) -> bool:
-        """Whether there is nothing to do."""
-        return not (self.packages or self.starts_bus or self.creates or self.adds or self.rule)
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptPlace:
-    """Where the script runs; what stands here differs in tests alone.
-
-    Attributes:
-        root: what stands before each path.
-        path: where programs are.
-    """
-
-    root: str = ""
-    path: str = field(default=_PATH)
 
 
 def looking(user: str, keys: Sequence[str], place: ScriptPlace | None = None, names: HostNames = ALONE) -> ShellScript:

@@ -1,8 +1,7 @@
-"""In what condition hosts are: full disks, clocks that are off, other firewalls. Pure; it degrades no path by itself.
+"""The condition of a host, and the machine around ours there. Pure.
 
-How far a clock is off is known no better than how long the host's answer was under way: what counts is what is certain.
-
-What of a machine a change would meet: its way out, and who has the ports that ours need. Pure.
+A full disk, a clock that is off or another firewall degrades no path by itself. How far a clock is off is known no
+better than how long the host's answer was under way: only a difference that is certain counts.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ _MIB = 2**20
 _OPENS = {"firewalld": "firewall-cmd --permanent --add-port=PORT/udp", "ufw": "ufw allow PORT/udp"}
 # The year 9999.
 _LATEST = 253_402_300_799
+
+_MOST_PORTS = 20
 
 
 class Condition(StrEnum):
@@ -54,6 +55,35 @@ class HostFault:
 
     condition: Condition
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPort:
+    """A port that ours are to have and somebody else has.
+
+    Attributes:
+        protocol: `tcp` or `udp`.
+        user: whose program has it.
+    """
+
+    protocol: str
+    port: int
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is around ours on a machine.
+
+    Attributes:
+        device: the interface of the default route; empty where there is none, or the host did not say.
+        mtu: how large a packet that goes out by it may be, in bytes; 0 where that is not known.
+        taken: ports that ours are to have and somebody else has.
+    """
+
+    device: str = ""
+    mtu: int = 0
+    taken: tuple[TakenPort, ...] = ()
 
 
 def disks_in(answer: Fields) -> tuple[Disk, ...]:
@@ -159,38 +189,6 @@ def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> It
 
 def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < _SECONDS_SAID else f"{seconds / 60:.0f} minutes"
-
-
-_MOST_PORTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class TakenPort:
-    """A port that ours are to have and somebody else has.
-
-    Attributes:
-        protocol: `tcp` or `udp`.
-        user: whose program has it.
-    """
-
-    protocol: str
-    port: int
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is around ours on a machine.
-
-    Attributes:
-        device: the interface of the default route; empty where there is none, or the host did not say.
-        mtu: how large a packet that goes out by it may be, in bytes; 0 where that is not known.
-        taken: ports that ours are to have and somebody else has.
-    """
-
-    device: str = ""
-    mtu: int = 0
-    taken: tuple[TakenPort, ...] = ()
 
 
 def surroundings_in(answer: Fields) -> Surroundings:

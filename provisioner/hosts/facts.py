@@ -1,8 +1,7 @@
-"""What was read from a host: the answer of `observe` as typed values. Pure.
+"""A host's facts: the answer of `observe` as typed values. Pure.
 
-The one parser of the document that `playbooks/provisioner_host/observe/host.py` writes (`wire.FactsAnswer`).
-
-Elements of our sets in a host's firewall, as the host names them: `element SET VALUE`. Pure.
+This is the one parser of the document that `playbooks/provisioner_host/observe/host.py` writes (`wire.FactsAnswer`).
+Elements of our sets in a host's firewall have the names that the host gives them: `element SET VALUE`.
 """
 
 from __future__ import annotations
@@ -29,6 +28,9 @@ RuleAction = Literal["create", "update", "delete"]
 _MOST_RECEIPTS = 100
 _MOST_BESIDE = 20
 _RULE_ACTIONS: tuple[RuleAction, ...] = get_args(RuleAction)
+
+_NAME: Final = re.compile(r"element (\S+) (.+)")
+_DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,7 @@ class HostFacts:
         ssh_peer: the address from which the host saw the controller come, empty where it did not say.
         owner: whose it is by its mark; None where it has none.
         beside: by their marks, the inventories that have sides of their own on it.
-        epoch: the number of the run that began to change it last (`history.epochs`); 0 where none did.
+        epoch: the number of the run that began to change it last (`record.leases`); 0 where none did.
         proved: whether it has proved that it is the host that was managed before.
         trust: what it was trusted for when it was applied last; None where it never was.
         policy: what held plans back then.
@@ -310,6 +312,45 @@ class HostFacts:
         """Whether it is known who watches: the relay says it, or does not run. A centre has no viewers of its own."""
         states = (unit.active for name, unit in self.units.items() if name.startswith("provisioner-mediamtx"))
         return self.runtime is not None or all(state in {"inactive", "failed"} for state in states)
+
+
+class ElementSet(StrEnum):
+    """The sets of our table (docs/design.md, part 4).
+
+    `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
+    itself. `management`, `management_v6`, `routed` and `publishers` hold networks, `centres` and `relays` addresses
+    inside the tunnel.
+    """
+
+    CAMERAS = "cameras"
+    ONVIF = "onvif"
+    MANAGEMENT = "management"
+    MANAGEMENT_V6 = "management_v6"
+    CENTRES = "centres"
+    RELAYS = "relays"
+    ROUTED = "routed"
+    PUBLISHERS = "publishers"
+
+
+_SETS: Final = frozenset(ElementSet)
+
+
+class SetElement(NamedTuple):
+    """An element of one of our sets; its value is as nftables writes it."""
+
+    set: ElementSet
+    value: str
+
+    @property
+    def name(self) -> str:
+        """As hosts and plans name it."""
+        return f"element {self.set} {self.value}"
+
+    @property
+    def device(self) -> tuple[str, int] | None:
+        """The address and the port of a device; None where the value is none."""
+        match = _DEVICE.fullmatch(self.value)
+        return (match[1], int(match[2])) if match else None
 
 
 def parse_facts(host: str, document: object) -> HostFacts:
@@ -468,16 +509,16 @@ def _held(held: Fields | None) -> HeldFacts:
     )
 
 
+def _quarantine(answer: Fields) -> dict[str, QuarantinedPath]:
+    return {name: _quarantined(path) for name, path in answer.named("quarantine")} if answer.has("quarantine") else {}
+
+
 def _quarantined(path: Fields) -> QuarantinedPath:
     try:
         since = datetime.strptime(path.text("since"), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise UnreadableError(f"{path.place}.since is no time") from None
     return QuarantinedPath(since, path.sentence("device"), path.text("login"))
-
-
-def _quarantine(answer: Fields) -> dict[str, QuarantinedPath]:
-    return {name: _quarantined(path) for name, path in answer.named("quarantine")} if answer.has("quarantine") else {}
 
 
 def _file(file: Fields) -> FileFacts:
@@ -621,49 +662,6 @@ def engine_name(versions: list[str]) -> str:
 def _engine(version: str) -> str:
     number, _, kind = version.removeprefix("v").partition("+")
     return f"stand-in {number} (not MediaMTX)" if kind == "standin" else f"mediamtx {number}"
-
-
-_NAME: Final = re.compile(r"element (\S+) (.+)")
-_DEVICE: Final = re.compile(r"([0-9.]+) \. ([0-9]{1,5})")
-
-
-class ElementSet(StrEnum):
-    """The sets of our table (docs/design.md, part 4).
-
-    `cameras` and `onvif` hold devices (`address . port`): where a relay may pull from, and what its probe may ask about
-    itself. `management`, `management_v6`, `routed` and `publishers` hold networks, `centres` and `relays` addresses
-    inside the tunnel.
-    """
-
-    CAMERAS = "cameras"
-    ONVIF = "onvif"
-    MANAGEMENT = "management"
-    MANAGEMENT_V6 = "management_v6"
-    CENTRES = "centres"
-    RELAYS = "relays"
-    ROUTED = "routed"
-    PUBLISHERS = "publishers"
-
-
-_SETS: Final = frozenset(ElementSet)
-
-
-class SetElement(NamedTuple):
-    """An element of one of our sets; its value is as nftables writes it."""
-
-    set: ElementSet
-    value: str
-
-    @property
-    def name(self) -> str:
-        """As hosts and plans name it."""
-        return f"element {self.set} {self.value}"
-
-    @property
-    def device(self) -> tuple[str, int] | None:
-        """The address and the port of a device; None where the value is none."""
-        match = _DEVICE.fullmatch(self.value)
-        return (match[1], int(match[2])) if match else None
 
 
 def device_value(address: IPv4Address | str, port: int) -> str:

@@ -1,13 +1,9 @@
-"""The door to `ssh-keyscan`: which SSH host key a host shows to who asks from this machine.
+"""A host's identity: its owner's mark, and the key it shows.
 
-Whether a host is anybody else's: judged by its mark before it is sent anything that it could keep. Pure.
+A host's mark says whose it is. It is judged before the host is sent anything that it could keep.
 
-The SSH host key that a host shows to everybody, asked for as a call: who reaches the host looks. Pure.
-
-That is this machine, or the node of the host's carrier. Nothing proves that the key is the host's own but a person who
-compares its fingerprint there.
-
-Hosts that an edit introduces: a merge request may not make a pipeline log in where the target branch never did.
+The SSH host key that a host shows to everybody is asked for as a call: this machine looks, or the node of the host's
+carrier (`ssh-keyscan`). Only a person who compares its fingerprint there proves that the key is the host's own.
 """
 
 from __future__ import annotations
@@ -16,27 +12,33 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provisioner.base.errors import HostError, InventoryError
+from provisioner.base.errors import HostError
 from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import endpoint_text
-from provisioner.desired.limit import HostLogin, host_logins
 from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
-from provisioner.inventory.files.revision import tree_of
-from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Inventory
 
 if TYPE_CHECKING:
     from provisioner_host.wire import OwnerToMark
 
 
 _NOT_PROVED = UNPROVED.partition(";")[0]
+
+SHOW_KEY: Final = "show-key"
+"""The operation that no host hears of: whoever carries the call looks which key the host shows."""
+KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+"""The kinds of keys that are asked for, the one to be preferred first."""
+NAME_IT: Final = "or name the key: --host-key HOST='ssh-ed25519 …'"
+_LONGEST_KEY: Final = 4096
+
+SCAN_S: Final = 20.0
+"""So long one host is asked at most."""
+_MOST_BYTES: Final = 64 * 1024
+_AT_ONCE: Final = 8
 
 
 def is_open(spec: CallTarget, owner: Owner | None) -> bool:
@@ -88,14 +90,6 @@ def owner_to_mark(spec: CallTarget) -> OwnerToMark | None:
     return {"inventory": owner.inventory, "key": owner.key, "host": spec.id} if owner else None
 
 
-SHOW_KEY: Final = "show-key"
-"""The operation that no host hears of: whoever carries the call looks which key the host shows."""
-KINDS_SHOWN: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
-"""The kinds of keys that are asked for, the one to be preferred first."""
-NAME_IT: Final = "or name the key: --host-key HOST='ssh-ed25519 …'"
-_LONGEST_KEY: Final = 4096
-
-
 def show_key_call(host: CallTarget) -> HostCall:
     """The call by which it is asked which key a host shows."""
     return HostCall(host, {"operation": SHOW_KEY})
@@ -128,12 +122,6 @@ def is_shown_key(line: str) -> bool:
         return len(line) <= _LONGEST_KEY and public_key_of(line).kind in KINDS_SHOWN
     except SignatureFormError:
         return False
-
-
-SCAN_S: Final = 20.0
-"""So long one host is asked at most."""
-_MOST_BYTES: Final = 64 * 1024
-_AT_ONCE: Final = 8
 
 
 class HostKeyScans:
@@ -222,55 +210,3 @@ def _key_of(line: str) -> str:
         return ""
     key = " ".join(words[1:3])
     return key if is_shown_key(key) else ""
-
-
-_WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.yml"})
-
-
-def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
-    """The hosts of an inventory that a revision does not have so, each with the error that stands for calling it.
-
-    Where a host is called, as whom, which key it has to show, and through which other host: each of them is enough to
-    bring a login, and what is sent after it, to somebody else's machine.
-
-    Args:
-        inventory: as it is in its folder.
-        root: that folder.
-        name: the revision that is trusted, e.g. `origin/main`.
-        today: the day on which designations have to hold.
-
-    Raises:
-        InventoryError: the revision is no inventory of which it can be said.
-        UsageError: there is no such revision.
-    """
-    tree = tree_of(root, name)
-    # A country's facilities take seconds to read, and none of them says how a host is logged in to.
-    with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
-        was = load(folder, today=today).frame
-        if was is None:
-            hint = "name a revision whose carriers and centres can be read"
-            raise InventoryError(f"the inventory of {name} cannot be read: no host is known by it", hint=hint)
-        before = host_logins(was.with_facilities({}))
-    now = host_logins(inventory)
-    return {
-        host: _introduced(host, before.get(host), login, name)
-        for host, login in now.items()
-        if before.get(host) != login
-    }
-
-
-def _introduced(host: str, before: HostLogin | None, login: HostLogin, name: str) -> HostError:
-    hint = "a person merges it, and makes the first plan with it on that branch"
-    if before is None:
-        return HostError(f"{host} ({login.place}) is not in {name}: nobody logs in there", hint=hint, object=host)
-    moved = [
-        f"{what} was {was or 'none'} and is {now or 'none'}"
-        for what, was, now in (
-            ("its place", before.place, login.place),
-            ("its host key", before.host_key, login.host_key),
-            ("its jump host", before.jump, login.jump),
-        )
-        if was != now
-    ]
-    text = f"{host} is logged in to in another way than in {name}, so nobody does: {'; '.join(moved)}"
-    return HostError(text, hint=hint, object=host)

@@ -1,9 +1,9 @@
-"""Keys that are born on hosts (`keys init`).
+"""Keys that are born on hosts (`keys init`), and this machine's own.
 
 A host's private keys and passwords stay on it; what comes back are a public key and hashes. A relay seals its tunnel's
-private key where the inventory has a recovery key: what comes back then is a box that only the recovery key opens.
+private key if the inventory has a recovery key: then a box comes back that only the recovery key opens.
 
-The public halves of the keys that this machine logs in with: of the one that was named, or of the agent's.
+Of the keys that this machine logs in with, the public halves are read: of the one that was named, or of the agent's.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ KEYS_TIMEOUT_S = 60.0
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 _HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
 _BOX = re.compile(r"[A-Za-z0-9+/]{128}")
+
+_TIMEOUT_S: Final = 20
+_MOST_BYTES: Final = 256 * 1024
+_NAME_ONE: Final = "name the public key: --key FILE.pub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +250,6 @@ def _matching(fields: Fields, name: str, form: re.Pattern[str]) -> str:
     if not form.fullmatch(text):
         raise UnreadableError(f"{name} is not of its form")
     return text
-
-
-_TIMEOUT_S: Final = 20
-_MOST_BYTES: Final = 256 * 1024
-_NAME_ONE: Final = "name the public key: --key FILE.pub"
 
 
 def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,6 +1,4 @@
-"""What a bare host lacks of what hosts need, what is done about it, and what only a person can do. Pure.
-
-Which package brings which program that a host needs, by its operating system. Pure.
+"""The preparation of a bare host: lacks, deeds, work by hand. Pure.
 
 Packages are a precondition: the host tells which programs it lacks (`playbooks/provisioner_host/observe/host.py`), and
 a person installs them, or has `hosts prepare` do it. Another family of systems is another entry of `FAMILIES`.
@@ -25,6 +23,19 @@ from provisioner.hosts.facts import HostFacts, OperatingSystem
 _SHOWN, _LISTED = 40, 20
 _NO_PACKAGE: Final = {"ffmpeg-decoders": "ffmpeg's decoders of H.264 and H.265"}
 """What a host may lack that is no program of its own, in words."""
+
+_RPM_FUSION: Final = (
+    "ffmpeg comes from RPM Fusion (free), which needs EPEL and CRB: add these three first; EPEL's own ffmpeg-free"
+    " decodes no H.265"
+)
+
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+_OLDEST_PYTHON: Final = (3, 9)
+_NO_SHELLS: Final = ("nologin", "false")
+_INSTALLERS: Final = {"apt-get": "apt", "dnf": "dnf"}
+_RULE: Final = re.compile(r"\((?:ALL|root)(?: : \w+)?\) (?:[A-Z]+: ?)*?NOPASSWD: (?:[A-Z]+: ?)*(.*)")
+_HEAD: Final = "# Written by `provisioner hosts prepare`, which writes it anew.\n"
+_FFMPEG: Final = "ffmpeg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +87,7 @@ _DEBIAN: Final = Family(
     },
     without={"ffmpeg-decoders": "the ffmpeg that is first in its path (/usr/sbin:/usr/bin) has to be the system's own"},
 )
-_RPM_FUSION: Final = (
-    "ffmpeg comes from RPM Fusion (free), which needs EPEL and CRB: add these three first; EPEL's own ffmpeg-free"
-    " decodes no H.265"
-)
+
 _ENTERPRISE_LINUX: Final = Family(
     name="Enterprise Linux",
     install="dnf install -y",
@@ -112,46 +120,6 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "almalinux": _ENTERPRISE_LINUX,
     "ol": _ENTERPRISE_LINUX,
 }
-
-
-def family_of(system: OperatingSystem) -> Family | None:
-    """The family of a system by what it calls itself, and by what it is like; None where that is not known."""
-    return next((FAMILIES[name] for name in (system.id, *system.like) if name in FAMILIES), None)
-
-
-def lacks(host: str, system: OperatingSystem, programs: Sequence[str]) -> HostError:
-    """The error of a host that lacks programs, with the line that installs them where it is known."""
-    family = family_of(system)
-    # A person runs the line as root: no word of a host's own stands in it.
-    if family is None or not all(map(family.knows, programs)):
-        named = ", ".join(printable(program, _SHOWN) for program in sorted(programs)[:_LISTED])
-        of = printable(system.id, _SHOWN) or "its system"
-        return HostError(
-            f"{host} lacks the programs {named}",
-            hint=f"install on it what brings them: the package names of {of} are not known here",
-            object=host,
-        )
-    needed = sorted({family.packages.get(program) or _NO_PACKAGE.get(program, program) for program in programs})
-    origins = [family.origins[name] for name in needed if name in family.origins]
-    without = [sentence for program, sentence in family.without.items() if program in programs]
-    line, prepare = family.line(programs), f"provisioner hosts prepare {host}"
-    return HostError(
-        f"{host} lacks {', '.join(needed)}",
-        hint="; ".join(
-            [*([f"run on it, as root: {line}; or from here: {prepare}"] if line else []), *origins, *without]
-        ),
-        object=host,
-    )
-
-
-_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-_OLDEST_PYTHON: Final = (3, 9)
-_NO_SHELLS: Final = ("nologin", "false")
-_INSTALLERS: Final = {"apt-get": "apt", "dnf": "dnf"}
-_RULE: Final = re.compile(r"\((?:ALL|root)(?: : \w+)?\) (?:[A-Z]+: ?)*?NOPASSWD: (?:[A-Z]+: ?)*(.*)")
-_HEAD: Final = "# Written by `provisioner hosts prepare`, which writes it anew.\n"
-_FFMPEG: Final = "ffmpeg"
-_LISTED_preparation: Final = 20
 
 
 class Thing(StrEnum):
@@ -253,6 +221,36 @@ class Preparation:
         return self.deeds.are_none and not self.by_hand
 
 
+def family_of(system: OperatingSystem) -> Family | None:
+    """The family of a system by what it calls itself, and by what it is like; None where that is not known."""
+    return next((FAMILIES[name] for name in (system.id, *system.like) if name in FAMILIES), None)
+
+
+def lacks(host: str, system: OperatingSystem, programs: Sequence[str]) -> HostError:
+    """The error of a host that lacks programs, with the line that installs them where it is known."""
+    family = family_of(system)
+    # A person runs the line as root: no word of a host's own stands in it.
+    if family is None or not all(map(family.knows, programs)):
+        named = ", ".join(printable(program, _SHOWN) for program in sorted(programs)[:_LISTED])
+        of = printable(system.id, _SHOWN) or "its system"
+        return HostError(
+            f"{host} lacks the programs {named}",
+            hint=f"install on it what brings them: the package names of {of} are not known here",
+            object=host,
+        )
+    needed = sorted({family.packages.get(program) or _NO_PACKAGE.get(program, program) for program in programs})
+    origins = [family.origins[name] for name in needed if name in family.origins]
+    without = [sentence for program, sentence in family.without.items() if program in programs]
+    line, prepare = family.line(programs), f"provisioner hosts prepare {host}"
+    return HostError(
+        f"{host} lacks {', '.join(needed)}",
+        hint="; ".join(
+            [*([f"run on it, as root: {line}; or from here: {prepare}"] if line else []), *origins, *without]
+        ),
+        object=host,
+    )
+
+
 def rule_for_all(user: str) -> str:
     """The file of sudo's rules that a first contact needs."""
     return f"{_HEAD}{user} ALL=(root) NOPASSWD: ALL"
@@ -326,7 +324,7 @@ def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[
     user = wanted.user
     if family is None:
         known = ", ".join(sorted({one.name for one in FAMILIES.values()}))
-        lacking = ", ".join(printable(name) for name in host.missing[:_LISTED_preparation]) or "nothing of it"
+        lacking = ", ".join(printable(name) for name in host.missing[:_LISTED]) or "nothing of it"
         yield ByHand(
             f"it calls itself {host.system.id or 'nothing'}, which is none of the systems known here ({known})",
             f"by hand there: install what brings the programs that it lacks ({lacking}); make the user {user}, whom"
@@ -383,7 +381,7 @@ def _packages(host: BareHost, family: Family | None) -> tuple[tuple[str, ...], t
             f"it lacks {printable(program)}",
             family.without.get(program, f"install what brings it: no package of {family.name} is known to"),
         )
-        for program in host.missing[:_LISTED_preparation]
+        for program in host.missing[:_LISTED]
         if program not in family.packages
     ]
     # A source of somebody else's is not added by us: what comes of it may take the place of the system's own.

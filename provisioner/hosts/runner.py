@@ -1,6 +1,6 @@
-"""What is asked of hosts and what they answer, whoever carries it. `ansible` is the real carrier.
+"""Calls to hosts and their answers, whoever carries them.
 
-Calls to hosts while somebody looks on: who was asked what, and who has answered.
+`ansible` is the real carrier.
 """
 
 from __future__ import annotations
@@ -16,6 +16,21 @@ from provisioner.base.text import endpoint_text
 from provisioner.desired.owner import Owner
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.unreachable import unreachable_by
+
+UNPROVED = "it has not proved that it is the host that was managed before; nothing was sent to it"
+
+_ADOPT_HINT: Final = (
+    "ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a take-over"
+    " cuts; if it is not meant, find out who changed the address, the vault or that host"
+)
+FOREIGN_HINTS: Final = {
+    "": "",
+    "alone": "a centre is shared by all of its inventories or by none: that one takes it out of service, writes"
+    " `shared: true` into its own file of the centre, and sets it up anew; then there is room for both",
+    "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
+    " relay cannot be shared",
+}
+"""What is to be done about a host that is somebody else's in another shape; empty where it may be adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,7 @@ class HostCall:
             yet. It holds no secret, and nothing is proved before or by it.
         unproved: whether it may go to a host that does not prove that it is the one that it was: somebody has said
             so for this plan.
-        warrant: of a change, the plan that it is of and who approved that (`plan.kept.warrant`), for a carrier whose
+        warrant: of a change, the plan that it is of and who approved that (`plan.saved.file`), for a carrier whose
             own people have to; who calls a host itself has no use for it.
     """
 
@@ -144,9 +159,6 @@ class ClosableRunner(Protocol):
         ...
 
 
-UNPROVED = "it has not proved that it is the host that was managed before; nothing was sent to it"
-
-
 class UnprovedHostError(HostError):
     """A host did not prove that it is the one that was managed before: a stranger, or a new one.
 
@@ -169,55 +181,6 @@ class ForeignHostError(HostError):
     def __init__(self, message: str, *, hint: str, host: str, owner: Owner) -> None:
         super().__init__(message, hint=hint, object=host)
         self.owner = owner
-
-
-_ADOPT_HINT: Final = (
-    "ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a take-over"
-    " cuts; if it is not meant, find out who changed the address, the vault or that host"
-)
-FOREIGN_HINTS: Final = {
-    "": "",
-    "alone": "a centre is shared by all of its inventories or by none: that one takes it out of service, writes"
-    " `shared: true` into its own file of the centre, and sets it up anew; then there is room for both",
-    "shared": "write `shared: true` into this inventory's file of the centre, for a side of its own beside theirs; a"
-    " relay cannot be shared",
-}
-"""What is to be done about a host that is somebody else's in another shape; empty where it may be adopted."""
-
-
-def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
-    """The error of a host that could not be reached, did not prove itself, or whose program failed."""
-    place = f"{spec.id} ({spec.place})"
-    if answer.foreign and answer.owner is not None:
-        return ForeignHostError(
-            f"{place}: {answer.error}",
-            hint=FOREIGN_HINTS[answer.owner.shape] or _ADOPT_HINT,
-            host=spec.id,
-            owner=answer.owner,
-        )
-    if answer.outcome is CallOutcome.UNPROVED:
-        error = UnprovedHostError(
-            f"{place}: {answer.error}",
-            hint="if it is new or was installed anew, see that its user may use sudo, and say so for one plan: --allow"
-            " trust=NUMBER; if not, find out whose machine that is, and who changed the address or the host key",
-            object=spec.id,
-        )
-        error.owner, error.bare = answer.owner, answer.bare
-        return error
-    if answer.outcome is CallOutcome.UNREACHABLE:
-        return HostError(
-            f"{spec.id} ({endpoint_text(spec.address, spec.ssh.port)}) could not be reached: {answer.error}",
-            hint=answer.hint or unreachable_by(answer.error).hint,
-            object=spec.id,
-        )
-    if answer.outcome is CallOutcome.REFUSED:
-        hint = "its carrier's people say in the node's file what is carried: ask them"
-        return HostError(f"{place}: {answer.error}", hint=answer.hint or hint, object=spec.id)
-    return HostError(
-        f"{spec.id} could not be read: {answer.error}",
-        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.9 or later) work",
-        object=spec.id,
-    )
 
 
 class CallsWatcher(Protocol):
@@ -258,6 +221,41 @@ class OpenRunner(Protocol):
     def close(self) -> None:
         """End it."""
         ...
+
+
+def unanswered(spec: CallTarget, answer: HostAnswer) -> HostError:
+    """The error of a host that could not be reached, did not prove itself, or whose program failed."""
+    place = f"{spec.id} ({spec.place})"
+    if answer.foreign and answer.owner is not None:
+        return ForeignHostError(
+            f"{place}: {answer.error}",
+            hint=FOREIGN_HINTS[answer.owner.shape] or _ADOPT_HINT,
+            host=spec.id,
+            owner=answer.owner,
+        )
+    if answer.outcome is CallOutcome.UNPROVED:
+        error = UnprovedHostError(
+            f"{place}: {answer.error}",
+            hint="if it is new or was installed anew, see that its user may use sudo, and say so for one plan: --allow"
+            " trust=NUMBER; if not, find out whose machine that is, and who changed the address or the host key",
+            object=spec.id,
+        )
+        error.owner, error.bare = answer.owner, answer.bare
+        return error
+    if answer.outcome is CallOutcome.UNREACHABLE:
+        return HostError(
+            f"{spec.id} ({endpoint_text(spec.address, spec.ssh.port)}) could not be reached: {answer.error}",
+            hint=answer.hint or unreachable_by(answer.error).hint,
+            object=spec.id,
+        )
+    if answer.outcome is CallOutcome.REFUSED:
+        hint = "its carrier's people say in the node's file what is carried: ask them"
+        return HostError(f"{place}: {answer.error}", hint=answer.hint or hint, object=spec.id)
+    return HostError(
+        f"{spec.id} could not be read: {answer.error}",
+        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.9 or later) work",
+        object=spec.id,
+    )
 
 
 class AttendedRunner:

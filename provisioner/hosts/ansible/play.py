@@ -1,12 +1,10 @@
-"""One Ansible run that stays open: each host's worker takes calls from its box until the play is closed.
+"""One Ansible run that stays open, and its hosts' proofs.
 
-Starting Ansible costs a second of processor time, a call over SSH a tenth of that, and of this a new
-connection is the half. A worker takes a call's number from a pipe, carries the bundle of that number, and
-writes the answer beside it as a file. Each call has a connection of its own, unless it may share one: those
-that may find the last one still open, for a while. The pipe's other end is ours alone: when we are gone,
-workers read its end and stop.
-
-Which hosts have proved themselves to this process, and what goes with a call so that they can.
+Starting Ansible costs a second of processor time, a call over SSH a tenth of that, and of this a new connection is the
+half. So each host's worker takes calls from its box until the play is closed: it takes a call's number from a pipe,
+carries the bundle of that number, and writes the answer beside it as a file. Each call has a connection of its own,
+unless it may share one: those that may find the last one still open, for a while. The pipe's other end is ours alone:
+when we are gone, workers read its end and stop.
 
 A host key that a merge request may have changed proves no more than who wrote the request. So a host is challenged by
 the key that was left on it; from then on its SSH host key is known to be its own, and speaks for it until we end.
@@ -66,6 +64,14 @@ _LAST = frozenset({"remove"})
 Place = tuple[str, Ssh, JumpHost | None]
 """The address, how it is logged in to and what it is known by, and the jump host on the way there."""
 
+# More connections to one host than this are not shared: each call has its own then.
+_MOST_SHARED = 99
+_LONGEST_ERROR = 600
+# What stands in the place of a shared connection's number.
+OWN = "own"
+# Words for ssh that name the key, so that it says where there is none; they stand in no variable of Ansible's.
+KEY = "ssh_key_words"
+
 
 def place_of(spec: CallTarget) -> Place:
     """Where a host is called, and what it is known by there."""
@@ -118,15 +124,6 @@ class Proofs:
 
     def _known(self, spec: CallTarget) -> bool:
         return place_of(spec) in self._proved | self._accepted
-
-
-# More connections to one host than this are not shared: each call has its own then.
-_MOST_SHARED = 99
-_LONGEST_ERROR = 600
-# What stands in the place of a shared connection's number.
-OWN = "own"
-# Words for ssh that name the key, so that it says where there is none; they stand in no variable of Ansible's.
-KEY = "ssh_key_words"
 
 
 class Play:

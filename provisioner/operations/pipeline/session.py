@@ -203,7 +203,7 @@ class Session:
         """The hosts that no plan calls, each with the error that it has instead."""
         if not self.known_in:
             return {}
-        from provisioner.hosts.identity import introduced_hosts  # noqa: PLC0415 (most commands trust the inventory)
+        from provisioner.hosts.introduced import introduced_hosts  # noqa: PLC0415 (most commands trust the inventory)
 
         return introduced_hosts(self.inventory, self.root, self.known_in, self.today)
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.ansible import calls as door
 from provisioner.hosts.ansible import play
 from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import BegunAnsible
@@ -232,7 +231,7 @@ def test_hosts_that_outnumber_the_workers_are_all_called_and_no_play_stays(
 def test_a_worker_that_hangs_is_not_asked_again(
     runner: AnsibleRunner, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "_MARGIN_S", 0)
+    monkeypatch.setattr("provisioner.hosts.ansible.calls._MARGIN_S", 0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         calls = [observation("silent", silent.getsockname()[1]), observation("one")]
         runner.call(calls[1:], timeout_s=30)

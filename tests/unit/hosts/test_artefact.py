@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from provisioner.base.errors import HostError
-from provisioner.hosts import artefact as mirrors
+from provisioner.hosts import download
 from provisioner.hosts.artefact import architecture_of, fetch, refusal_here
 from provisioner.inventory.model import MediamtxArtefact
 from provisioner_host.change import preflight
@@ -325,11 +325,11 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(
     ],
 )
 def test_what_is_not_public_is_known(address: str) -> None:
-    assert not mirrors.is_public(address)
+    assert not download.is_public(address)
 
 
 def test_what_is_public_is_known() -> None:
-    assert all(map(mirrors.is_public, ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"]))
+    assert all(map(download.is_public, ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"]))
 
 
 @MERGE_REQUEST
@@ -364,7 +364,7 @@ def test_over_a_proxy_only_hosts_that_are_known_are_asked(mirror: Mirror) -> Non
 
 @MERGE_REQUEST
 def test_a_download_without_end_is_broken_off_and_not_kept(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirrors, "_MOST_BYTES_mirror", 2**20)
+    monkeypatch.setattr(download, "_MOST_BYTES", 2**20)
     mirror.content = bytes(2**21)
     assert "it has more than 1 MiB" in refused(mirror.address(), mirror.environment())
     assert [path for path in (mirror.home / "cache").rglob("*") if path.is_file()] == []

@@ -1,0 +1,67 @@
+"""Hosts that an edit introduces, which no pipeline may call.
+
+A merge request may not make a pipeline log in to a host that the target branch does not have so.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import HostError, InventoryError
+from provisioner.desired.limit import HostLogin, host_logins
+from provisioner.inventory.files.revision import tree_of
+from provisioner.inventory.loader.load import load
+from provisioner.inventory.model import Inventory
+
+_WITHOUT_HOSTS: Final = frozenset({"facilities", "secrets", "allocations.lock.yml"})
+
+
+def introduced_hosts(inventory: Inventory, root: Path, name: str, today: date) -> dict[str, HostError]:
+    """The hosts of an inventory that a revision does not have so, each with the error that stands for calling it.
+
+    Where a host is called, as whom, which key it has to show, and through which other host: each of them is enough to
+    bring a login, and what is sent after it, to somebody else's machine.
+
+    Args:
+        inventory: as it is in its folder.
+        root: that folder.
+        name: the revision that is trusted, e.g. `origin/main`.
+        today: the day on which designations have to hold.
+
+    Raises:
+        InventoryError: the revision is no inventory of which it can be said.
+        UsageError: there is no such revision.
+    """
+    tree = tree_of(root, name)
+    # A country's facilities take seconds to read, and none of them says how a host is logged in to.
+    with tree.laid_out([path for path in tree.objects if path.partition("/")[0] not in _WITHOUT_HOSTS]) as folder:
+        was = load(folder, today=today).frame
+        if was is None:
+            hint = "name a revision whose carriers and centres can be read"
+            raise InventoryError(f"the inventory of {name} cannot be read: no host is known by it", hint=hint)
+        before = host_logins(was.with_facilities({}))
+    now = host_logins(inventory)
+    return {
+        host: _introduced(host, before.get(host), login, name)
+        for host, login in now.items()
+        if before.get(host) != login
+    }
+
+
+def _introduced(host: str, before: HostLogin | None, login: HostLogin, name: str) -> HostError:
+    hint = "a person merges it, and makes the first plan with it on that branch"
+    if before is None:
+        return HostError(f"{host} ({login.place}) is not in {name}: nobody logs in there", hint=hint, object=host)
+    moved = [
+        f"{what} was {was or 'none'} and is {now or 'none'}"
+        for what, was, now in (
+            ("its place", before.place, login.place),
+            ("its host key", before.host_key, login.host_key),
+            ("its jump host", before.jump, login.jump),
+        )
+        if was != now
+    ]
+    text = f"{host} is logged in to in another way than in {name}, so nobody does: {'; '.join(moved)}"
+    return HostError(text, hint=hint, object=host)
