@@ -1,14 +1,22 @@
-"""Factories of runs and endings; every test changes what it is about."""
+"""Factories of runs and endings, and stored histories of earlier versions."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import psycopg
+from sqlalchemy import make_url
+
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
+from provisioner.record.place import StatePlace
 
 START = datetime(2021, 5, 8, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+_CASES = Path(__file__).parent / "cases/history"
 
 
 def content(number: int = 1) -> str:
@@ -54,3 +62,15 @@ def holding(number: int = 1, host: str = "relay-1", held: dict[str, str] | None 
     """What that run saw on a host and nothing else there: without `held` nobody knows."""
     plain: dict[str, Any] = {"host": host, "at": START + number * HOUR, "held": held, "exact": held is not None}
     return Holding(**(plain | changes))
+
+
+def restore(place: StatePlace, name: str = "") -> None:
+    """Restore a stored history: the one before revisions, or the one of that name."""
+    if place.file:
+        place.file.parent.mkdir(parents=True, mode=0o700)
+        with closing(sqlite3.connect(place.file)) as connection:
+            connection.executescript((_CASES / f"{name}sqlite.sql").read_text(encoding="utf-8"))
+        return
+    url = make_url(place.url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with closing(psycopg.connect(url, autocommit=True)) as server:
+        server.execute((_CASES / f"{name}postgresql.sql").read_bytes())

@@ -23,7 +23,7 @@ from typing import Any
 import grimp
 
 ROOT = Path(__file__).parents[1]
-_COMMITS = 40
+_COMMITS = 200
 _FEWEST_COMMITS = 20
 # A commit that touches more files than this moves them.
 _MOVE = 150

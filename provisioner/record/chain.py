@@ -28,8 +28,6 @@ from provisioner.record.entries import (
     moment_text,
 )
 from provisioner.record.heads import latest_cut
-from provisioner.record.month_sums import sums_faults
-from provisioner.record.place import StatePlace
 from provisioner.record.seal import Head, RecordKeys, SealVerdict
 from provisioner.record.tables import (
     DAMAGE,
@@ -182,20 +180,19 @@ def _inventories(connection: Connection, table: Table) -> set[object]:
     return set(connection.scalars(select(stored(table.c.inventory)).distinct()))
 
 
-def checked(connection: Connection, place: StatePlace) -> ChainReport:
+def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainReport:
     """Check the whole history of an inventory.
 
     Args:
         connection: a transaction that reads.
-        place: whose history, and the keys that seals and signatures are held against.
+        inventory: whose history.
+        keys: the keys that seals and signatures are compared with.
     """
-    inventory, keys = place.inventory, place.keys
     chain = _Chain(connection, inventory, keys)
     for number in chain.numbers():
         chain.take(number)
     of_sets = _guarded(lambda: sets_faults(connection, inventory), "what hosts were shown to hold cannot be read")
     rows = _guarded(lambda: strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
-    rows += _guarded(lambda: sums_faults(connection, place), "a row of sums cannot be read")
     if keys.secret and chain.seals.unproved and not chain.seals.keyed:
         rows.append(_NOT_OURS)
     faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *rows)))

@@ -27,7 +27,6 @@ from provisioner.record.tables import (
     entries,
     microseconds,
     moment,
-    month_sums,
     path_lists,
     schema,
     stored,
@@ -156,8 +155,6 @@ def _leave(connection: Connection, place: StatePlace, cut: Cut) -> None:
         connection.execute(
             delete(verdicts).where(verdicts.c.inventory == place.inventory, verdicts.c.at < cut.verdicts)
         )
-        of_them = month_sums.c.inventory == place.inventory, month_sums.c.since < cut.verdicts
-        connection.execute(delete(month_sums).where(*of_them))
         used = select(verdicts.c.paths).where(verdicts.c.inventory == place.inventory)
         unused = path_lists.c.inventory == place.inventory, path_lists.c.digest.not_in(used)
         connection.execute(delete(path_lists).where(*unused))

@@ -268,7 +268,7 @@ class History:
     def verify_chain(self) -> ChainReport:
         """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""
         with self._database.reading() as connection:
-            return checked(connection, self.place)
+            return checked(connection, self.place.inventory, self.place.keys)
 
 
 def _entries(names: tuple[str, ...]) -> str:

@@ -378,7 +378,8 @@ verdicts = Table(
     Index("provisioner_verdicts_by_entry", "inventory", "number"),
 )
 
-month_sums = Table(
+# No longer read or written: earlier versions need it, and revision 4 drops it.
+Table(
     "provisioner_month_sums",
     metadata,
     Column("inventory", TextColumn(63), primary_key=True),
@@ -392,7 +393,6 @@ month_sums = Table(
     Column("packed", LargeBinary, nullable=False),
     Column("seal", _LongText, nullable=False),
 )
-"""What the rows of a province's month in `verdicts` come to. No record: it is made of them again at any time."""
 
 events = Table(
     "provisioner_events",

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.base.secret import Secret
-from provisioner.record.availability.measured import LONGEST_STANDING, Span
+from provisioner.record.availability.measured import Span
 from provisioner.record.availability.verdict_table import KeptVerdict, SweptPaths
 from provisioner.record.entries import Cut, Ending, Operation, Run
-from provisioner.record.month_sums import keep_month_sums
 from provisioner.record.place import StatePlace, state_place_of
 from provisioner.record.retention import held_classes, prune
 from provisioner.record.seal import record_keys
@@ -159,7 +158,6 @@ class _Bench:
     def record(self, seed: int) -> list[Figure]:
         """Record all nights; what one took, and the file's size."""
         seconds: list[float] = []
-        turns: list[float] = []
         with closing(open_history(self._place)) as history:
             for number, states in enumerate(_year(self._country, self._nights, seed)):
                 at, document = _FIRST + number * _DAY, None
@@ -168,15 +166,9 @@ class _Bench:
                 swept = _swept(self._country, states)
                 began = time.perf_counter()
                 self._end(history, number, Ending(at, "not-up", document, swept=swept))
-                made = keep_month_sums(self._place, LONGEST_STANDING, at)
                 if document is None:
-                    (turns if made else seconds).append(time.perf_counter() - began)
-        of_month = [Figure(self._group, "the same, the first night of a month", "s", tuple(turns))] if turns else []
-        return [
-            Figure(self._group, "record a night's verdicts", "s", tuple(seconds)),
-            *of_month,
-            *self._sizes("before"),
-        ]
+                    seconds.append(time.perf_counter() - began)
+        return [Figure(self._group, "record a night's verdicts", "s", tuple(seconds)), *self._sizes("before")]
 
     @staticmethod
     def _end(history: History, number: int, ending: Ending) -> None:

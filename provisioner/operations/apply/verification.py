@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 
 from provisioner import __version__
@@ -38,7 +38,6 @@ from provisioner.plan.diff import held_on
 from provisioner.record.availability.since import PathSince
 from provisioner.record.entries import Ending, FacilityCheck, Holding, Operation, Run
 from provisioner.record.heads import note_head
-from provisioner.record.month_sums import keep_month_sums
 from provisioner.record.path_memory import add_references, each_memory, read_references
 from provisioner.record.place import who
 from provisioner.record.store import open_history
@@ -387,10 +386,6 @@ def record_verification(
     place = state_place(session)
     with closing(open_history(place)) as history:
         head = history.end(run, ending)
-    # Sums save time later: where they cannot be made now the next verification makes them.
-    with suppress(StateError):
-        longest = timedelta(hours=session.inventory.settings.policy.availability.longest_hours)
-        keep_month_sums(place, longest, result.finished_at)
     if accepted is not None:
         documents = {path: references_document(of) for path, of in accepted.references.items()}
         add_references(place, documents, result.finished_at)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from provisioner.base.errors import ProvisionerError, UsageError
 from provisioner.base.processes import in_parallel
@@ -27,11 +27,7 @@ from provisioner.record.availability.measured import (
     share_rows,
     together,
 )
-from provisioner.record.availability.months import cell_groups, months_within
 from provisioner.record.place import StatePlace, state_place_of
-
-if TYPE_CHECKING:
-    from provisioner.record.month_sums import SummedSpan
 
 # From so much on, other processes help: to start them takes as long as to read some hundred rows.
 _MANY_ROWS: Final = 2_000
@@ -198,43 +194,19 @@ class _Reader:
         Raises:
             StateError: there is a history, and it cannot be read.
         """
-        summed = [self._summed(span) for span in spans]
-        pieces = [self._pieces(span, known) for span, known in zip(spans, summed, strict=True)]
+        pieces = [self._pieces(span) for span in spans]
         every = [piece for of_span in pieces for piece in of_span]
         # Of provinces that were asked for by name nobody has counted the rows.
         many = len(every) >= _MANY_PIECES and any(piece.newest is not None for piece in every)
         done = list(in_parallel(self._read_unless_it_fails, every)) if many else []
         known = dict(zip(every, done, strict=False))
-        return [
-            _joined([*self._by_months(span, of), *(known.get(piece) or self._read(piece) for piece in of_span)])
-            for span, of, of_span in zip(spans, summed, pieces, strict=True)
-        ]
+        return [_joined([known.get(piece) or self._read(piece) for piece in of_span]) for of_span in pieces]
 
-    def _summed(self, span: Span) -> SummedSpan | None:
-        """What the sums of months tell of a span: nothing of single cameras."""
-        if self._by is GroupedBy.CAMERA or not months_within(span):
-            return None
-        from provisioner.record.month_sums import read_summed  # noqa: PLC0415 (the database's library takes time)
-
-        return read_summed(self._place, span, self._longest, self._provinces)
-
-    def _by_months(self, span: Span, summed: SummedSpan | None) -> Iterator[_Kept]:
-        for name, province in summed.provinces.items() if summed else ():
-            cells = province.times.cells
-            yield _Kept(
-                cell_groups(self._by, province.paths, province.times, span, self._taken),
-                frozenset({name} if cells else ()),
-                frozenset(carrier for _, carrier in cells),
-                frozenset(facility_of(place) for place, _ in cells),
-            )
-
-    def _pieces(self, span: Span, summed: SummedSpan | None) -> list[_Piece]:
-        if summed is not None:
-            return [_Piece(span, f"{name}/", summed.newest) for name in summed.others]
+    def _pieces(self, span: Span) -> list[_Piece]:
         from provisioner.record.verdicts import read_extent  # noqa: PLC0415 (the database's library takes time)
 
-        if self._provinces:
-            return [_Piece(span, f"{name}/") for name in self._provinces]
+        if provinces := self._limit.wanted.get("province"):
+            return [_Piece(span, f"{name}/") for name in sorted({*provinces, *self._limit.parts})]
         extent = read_extent(self._place, span, self._longest)
         if extent is None or extent.rows < _MANY_ROWS:
             return [_Piece(span, "")]
@@ -252,23 +224,14 @@ class _Reader:
 
         looks = read_span(self._place, piece.prefix, piece.span, self._longest, piece.newest)
         tables = looks.tables.values()
+        takes = self._takes if self._limit.wanted.keys() - {"province"} else None
         return _Kept(
-            group_times(self._by, tables, piece.span, self._longest, self._taken),
+            group_times(self._by, tables, piece.span, self._longest, takes),
             frozenset(name for name, table in looks.tables.items() if table.paths),
             frozenset(carrier for table in tables for carrier in table.carriers),
             frozenset(facility_of(path) for table in tables for path in table.paths),
             tuple(looks.damaged),
         )
-
-    @property
-    def _provinces(self) -> Sequence[str]:
-        """The provinces that are asked for by name; none where that is all of them."""
-        wanted = self._limit.wanted.get("province")
-        return sorted({*wanted, *self._limit.parts}) if wanted else ()
-
-    @property
-    def _taken(self) -> Callable[[str, str], bool] | None:
-        return self._takes if self._limit.wanted.keys() - {"province"} else None
 
     def _takes(self, path: str, carrier: str) -> bool:
         return self._limit.takes({"facility": (facility_of(path),), "carrier": (carrier,)})

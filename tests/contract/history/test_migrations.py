@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
-import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import make_url, text
+from sqlalchemy import Table, text
 
 from provisioner.base.errors import StateError
 from provisioner.record.database import KNOWN, MIGRATIONS, REVISION, Database, open_database, revision_of
@@ -25,20 +22,11 @@ from provisioner.record.store import find_history, open_history
 from provisioner.record.tables import metadata, migrations
 from tests import histories as make
 
-CASES = Path(__file__).parents[2] / "cases/history"
-
 
 @pytest.fixture
 def old(place: StatePlace) -> StatePlace:
     """A history of before tables had revisions."""
-    if place.file:
-        place.file.parent.mkdir(parents=True, mode=0o700)
-        with closing(sqlite3.connect(place.file)) as sqlite:
-            sqlite.executescript((CASES / "sqlite.sql").read_text(encoding="utf-8"))
-        return place
-    url = make_url(place.url).set(drivername="postgresql")
-    with closing(psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)) as connection:
-        connection.execute((CASES / "postgresql.sql").read_bytes())
+    make.restore(place)
     return place
 
 
@@ -94,6 +82,17 @@ def test_who_records_brings_it_to_the_tables_of_now_and_loses_nothing(old: State
 def test_a_new_one_is_as_one_that_was_brought_up(place: StatePlace) -> None:
     open_history(place).close()
     assert (revision(place), differences(place)) == (REVISION, [])
+
+
+def test_the_table_that_a_later_revision_drops_may_be_missing(place: StatePlace) -> None:
+    open_history(place).close()
+    with closing(opened(place)) as database, database.writing() as connection:
+        connection.execute(text("DROP TABLE provisioner_month_sums"))
+    with closing(open_history(place)) as history:
+        history.begin(make.run(1, Operation.APPLY), ["relay-1"])
+        assert history.verify_chain().whole
+    added = [one[1].name for one in differences(place) if isinstance(one, tuple) and isinstance(one[1], Table)]
+    assert (revision(place), len(differences(place)), added) == (REVISION, 1, ["provisioner_month_sums"])
 
 
 def test_two_that_begin_at_once_bring_it_up_once(old: StatePlace) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provisioner.base.errors import StateError
-from provisioner.operations.apply import execution, verification
-from provisioner.record.availability.verdict_table import KeptVerdict
-from provisioner.record.place import StatePlace, state_place_of
-from provisioner.record.verdicts import read_since, record_verdicts
+from provisioner.operations.apply import execution
+from provisioner.record.place import state_place_of
+from provisioner.record.verdicts import read_since
 from tests.unit.cli.test_documents import holds
 from tests.unit.runs.test_verification import Controller
 from tests.watched import WatchedHosts
@@ -124,36 +121,3 @@ def test_a_full_disk_keeps_the_verification_and_says_so(nightly: Nightly) -> Non
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("DROP TRIGGER full")
     assert nightly.controller.run("history", "verify") == 0
-
-
-def sums(place: StatePlace) -> list[tuple[str, str]]:
-    """The provinces that have sums, and by which inventory's key they are sealed."""
-    assert place.file is not None
-    with closing(sqlite3.connect(place.file)) as connection:
-        return connection.execute("SELECT province, seal FROM provisioner_month_sums ORDER BY 1, begin").fetchall()
-
-
-def test_who_verifies_sums_the_months_that_are_over(nightly: Nightly) -> None:
-    nightly.verify()
-    assert sums(nightly.place) == []
-    for days in (100, 101):
-        at = datetime.now(tz=UTC) - timedelta(days=days)
-        record_verdicts(nightly.place, f"run-{days}", at, {PATH: KeptVerdict("up")}, {PATH: "viettel"})
-    nightly.verify()
-    made = sums(nightly.place)
-    assert {province for province, _ in made} == {"bac-giang"}
-    assert all(seal.startswith("hmac-sha256:") for _, seal in made)
-    nightly.verify()
-    assert sums(nightly.place) == made
-
-
-def test_a_verification_is_recorded_where_months_cannot_be_summed(
-    nightly: Nightly, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_arguments: object) -> int:
-        raise StateError("the disk is full")
-
-    monkeypatch.setattr(verification, "keep_month_sums", full)
-    out, err = nightly.verify()
-    assert "warning" not in err
-    assert read_since(nightly.place)[PATH].verdict == "up", out
