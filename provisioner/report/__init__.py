@@ -1,1 +1,1 @@
-"""Values as text, pages and documents. Imports `verify`, `plan`, `record`, `inventory`."""
+"""Values as text, pages and documents. Imports `verify`, `plan`, `record`, `inventory`, `base`."""

@@ -1,26 +1,12 @@
-"""A verification as JUnit XML, which pipelines show beside their tests: a case a path, a suite a facility. Pure.
+"""A verification and an inventory's problems in the formats of pipelines. Pure.
 
-What fails there is what makes the command end with 1, by the same `--fail-on`: a path that was checked and is not good
-enough is a failure, one of which nobody knows is an error, and what nobody asked for, is in a maintenance window or is
-let pass is skipped. Only what is up has passed.
+A JUnit case fails if it makes the command fail: `verify` with the same `--fail-on`, `validate` with errors. A path is a
+failure if it was checked and is not good enough, and an error if its state is unknown. An inventory without errors is
+one passed case, so that a missing report is not taken for a pass.
 
-Where a problem is for a forge, and what makes it the same one in another run. Pure.
-
-Problems as a Code Quality report, which GitLab shows in a merge request's changes. Pure.
-
-The fields are those that GitLab reads (docs.gitlab.com, "Code Quality report format"): `description`, `check_name`,
-`fingerprint`, `severity` and `location`. It tells reports of two branches apart by the fingerprint.
-
-Problems as a SARIF 2.1.0 log (OASIS), which merge requests show beside the lines that they are about. Pure.
-
-JUnit XML: cases in suites, as pipelines show them beside their tests. Pure.
-
-The elements and attributes are those that GitLab and Jenkins read (Jenkins' xunit `junit-10.xsd`).
-
-Problems as JUnit XML, which pipelines show beside their tests: a case a problem, a suite a file. Pure.
-
-What fails there is what makes `validate` end with 3: an error is a failure, a warning is skipped. An inventory without
-errors is one case that has passed, so that a report that is missing is not taken for it.
+JUnit's elements and attributes are those that GitLab and Jenkins read (Jenkins' xunit `junit-10.xsd`). The Code Quality
+report has the fields of GitLab ("Code Quality report format"), which compares two branches by the fingerprint. The log
+is SARIF 2.1.0 (OASIS).
 """
 
 from __future__ import annotations
@@ -43,112 +29,18 @@ from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
 from provisioner.report.verify_text import proof_sentence
 from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult, fails, was_asked
 
-
-def path_from(folder: str, file: str) -> str:
-    """A file's path from a folder: where the command was run, which in a pipeline is the top of the checkout."""
-    return posixpath.relpath(PurePosixPath(folder, file), folder)
-
-
-def fingerprint_of(problem: Problem, path: str) -> str:
-    """What makes a problem the same in another run: lines move."""
-    parts = f"{problem.code}\n{path}\n{problem.object}\n{problem.message}"
-    return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()
-
-
-_SEVERITIES: Final = {Severity.ERROR: "critical", Severity.WARNING: "minor"}
-
-
-def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
-    """The report of one run of `validate`; a problem that is in no file is said of the folder itself.
-
-    Args:
-        problems: what was found.
-        folder: the absolute path that files are shown relative to.
-    """
-    report: dict[str, Document] = {}
-    for problem in problems:
-        path = path_from(folder, problem.file) if problem.file else "."
-        said = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
-        fingerprint = fingerprint_of(problem, path)
-        # GitLab leaves out what has the fingerprint of another one: a second one on another line would be lost.
-        number = 1
-        while fingerprint in report:
-            number += 1
-            fingerprint = fingerprint_of(problem, f"{path} {number}")
-        report[fingerprint] = {
-            "description": printable(said),
-            "check_name": problem.code,
-            "fingerprint": fingerprint,
-            "severity": _SEVERITIES[problem.severity],
-            "location": {"path": path, "lines": {"begin": max(problem.line, 1)}},
-        }
-    return list(report.values())
-
-
-SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_ROOT: Final = "%SRCROOT%"
-_LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning"}
-
-
-def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> Document:
-    """The log of one run of `validate`.
-
-    Args:
-        problems: what was found.
-        version: the program's version.
-        folder: the absolute path that files are shown relative to: where the command was run, which in a
-            pipeline is the top of the checkout.
-    """
-    codes = sorted({problem.code for problem in problems})
-    run = {
-        "tool": {"driver": {"name": "provisioner", "version": version, "rules": [_rule(code) for code in codes]}},
-        "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {_ROOT: {"description": {"text": "The folder in which the command was run."}}},
-        "invocations": [{"executionSuccessful": True}],
-        "results": [_result(problem, codes.index(problem.code), folder) for problem in problems],
-    }
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-
-
-def _rule(code: str) -> Document:
-    """Describe a code; one that is not in the catalogue is said to be only what it is called."""
-    entry = CATALOGUE.get(code, ProblemEntry(f"{code}.", "Do what the message says."))
-    return {
-        "id": code,
-        "name": "".join(word.capitalize() for word in code.split("-")),
-        "shortDescription": {"text": entry.meaning},
-        "help": {
-            "text": f"{entry.meaning} {entry.mending}",
-            "markdown": f"{entry.meaning}\n\n**To mend it:** {entry.mending}",
-        },
-    }
-
-
-def _result(problem: Problem, index: int, folder: str) -> Document:
-    uri = quote(path_from(folder, problem.file), safe="/") if problem.file else ""
-    result: Document = {
-        "ruleId": problem.code,
-        "ruleIndex": index,
-        "level": _LEVELS[problem.severity],
-        "message": {"text": _plain(f"{problem.message}; {problem.hint}" if problem.hint else problem.message)},
-        "locations": [_location(problem, uri)] if uri else [],
-        "partialFingerprints": {"problem/v1": fingerprint_of(problem, uri)},
-    }
-    if problem.object:
-        result["properties"] = {"object": printable(problem.object)}
-    return result
-
-
-def _location(problem: Problem, uri: str) -> Document:
-    physical: Document = {"artifactLocation": {"uri": uri, "uriBaseId": _ROOT}}
-    if problem.line:
-        physical["region"] = {"startLine": problem.line, "startColumn": max(problem.column, 1)}
-    return {"physicalLocation": physical}
-
-
-def _plain(message: str) -> str:
-    """A message that stays one: brackets before parentheses would be a link of any words to any place (3.11.6)."""
-    return printable(message).replace("](", "] (")
+_CODE_QUALITY_SEVERITIES: Final = {Severity.ERROR: "critical", Severity.WARNING: "minor"}
+SARIF_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_SARIF_ROOT: Final = "%SRCROOT%"
+_SARIF_LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning"}
+_STEPS: Final = {
+    Verdict.DOWN: "repair what is named here, then verify again",
+    Verdict.UNKNOWN: "what was not checked may be down: settle why it was not, then verify again",
+    Verdict.QUARANTINED: "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift",
+    Verdict.DEGRADED: "see its incident; where a host drifted, provisioner plan shows what apply would correct",
+}
+_JUNIT_ELEMENTS: Final = {Severity.ERROR: "failure", Severity.WARNING: "skipped"}
+_WHOLE: Final = "inventory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +69,105 @@ class JUnitCase:
     outcome: JUnitOutcome
 
 
+def path_from(folder: str, file: str) -> str:
+    """A file's path from a folder: where the command was run, which in a pipeline is the top of the checkout."""
+    return posixpath.relpath(PurePosixPath(folder, file), folder)
+
+
+def fingerprint_of(problem: Problem, path: str) -> str:
+    """What makes a problem the same in another run: lines move."""
+    parts = f"{problem.code}\n{path}\n{problem.object}\n{problem.message}"
+    return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
+    """The report of one run of `validate`; a problem that is in no file is said of the folder itself.
+
+    Args:
+        problems: what was found.
+        folder: the absolute path that files are shown relative to.
+    """
+    report: dict[str, Document] = {}
+    for problem in problems:
+        path = path_from(folder, problem.file) if problem.file else "."
+        said = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+        fingerprint = fingerprint_of(problem, path)
+        # GitLab leaves out what has the fingerprint of another one: a second one on another line would be lost.
+        number = 1
+        while fingerprint in report:
+            number += 1
+            fingerprint = fingerprint_of(problem, f"{path} {number}")
+        report[fingerprint] = {
+            "description": printable(said),
+            "check_name": problem.code,
+            "fingerprint": fingerprint,
+            "severity": _CODE_QUALITY_SEVERITIES[problem.severity],
+            "location": {"path": path, "lines": {"begin": max(problem.line, 1)}},
+        }
+    return list(report.values())
+
+
+def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> Document:
+    """The log of one run of `validate`.
+
+    Args:
+        problems: what was found.
+        version: the program's version.
+        folder: the absolute path that files are shown relative to: where the command was run, which in a
+            pipeline is the top of the checkout.
+    """
+    codes = sorted({problem.code for problem in problems})
+    run = {
+        "tool": {"driver": {"name": "provisioner", "version": version, "rules": [_sarif_rule(code) for code in codes]}},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_SARIF_ROOT: {"description": {"text": "The folder in which the command was run."}}},
+        "invocations": [{"executionSuccessful": True}],
+        "results": [_sarif_result(problem, codes.index(problem.code), folder) for problem in problems],
+    }
+    return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _sarif_rule(code: str) -> Document:
+    """Describe a code; one that is not in the catalogue is said to be only what it is called."""
+    entry = CATALOGUE.get(code, ProblemEntry(f"{code}.", "Do what the message says."))
+    return {
+        "id": code,
+        "name": "".join(word.capitalize() for word in code.split("-")),
+        "shortDescription": {"text": entry.meaning},
+        "help": {
+            "text": f"{entry.meaning} {entry.mending}",
+            "markdown": f"{entry.meaning}\n\n**To mend it:** {entry.mending}",
+        },
+    }
+
+
+def _sarif_result(problem: Problem, index: int, folder: str) -> Document:
+    uri = quote(path_from(folder, problem.file), safe="/") if problem.file else ""
+    result: Document = {
+        "ruleId": problem.code,
+        "ruleIndex": index,
+        "level": _SARIF_LEVELS[problem.severity],
+        "message": {"text": _plain(f"{problem.message}; {problem.hint}" if problem.hint else problem.message)},
+        "locations": [_sarif_location(problem, uri)] if uri else [],
+        "partialFingerprints": {"problem/v1": fingerprint_of(problem, uri)},
+    }
+    if problem.object:
+        result["properties"] = {"object": printable(problem.object)}
+    return result
+
+
+def _plain(message: str) -> str:
+    """A message that stays one: brackets before parentheses would be a link of any words to any place (3.11.6)."""
+    return printable(message).replace("](", "] (")
+
+
+def _sarif_location(problem: Problem, uri: str) -> Document:
+    physical: Document = {"artifactLocation": {"uri": uri, "uriBaseId": _SARIF_ROOT}}
+    if problem.line:
+        physical["region"] = {"startLine": problem.line, "startColumn": max(problem.column, 1)}
+    return {"physicalLocation": physical}
+
+
 def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: datetime) -> str:
     """The document: a suite's cases stand together.
 
@@ -194,14 +185,6 @@ def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: date
     for suite, listed in sorted(suites.items()):
         lines.extend(_suite_lines(suite, listed, local_iso(at)))
     return "\n".join([*lines, "</testsuites>", ""])
-
-
-def _counts(outcomes: Sequence[JUnitOutcome]) -> str:
-    def of(element: str) -> int:
-        return sum(outcome.element == element for outcome in outcomes)
-
-    kinds = f'failures="{of("failure")}" errors="{of("error")}" skipped="{of("skipped")}"'
-    return f'tests="{len(outcomes)}" {kinds}'
 
 
 def _suite_lines(name: str, cases: Iterable[JUnitCase], at: str) -> Iterator[str]:
@@ -225,12 +208,12 @@ def _quoted(text: str) -> str:
     return quoteattr(printable(text))
 
 
-_STEPS: Final = {
-    Verdict.DOWN: "repair what is named here, then verify again",
-    Verdict.UNKNOWN: "what was not checked may be down: settle why it was not, then verify again",
-    Verdict.QUARANTINED: "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift",
-    Verdict.DEGRADED: "see its incident; where a host drifted, provisioner plan shows what apply would correct",
-}
+def _counts(outcomes: Sequence[JUnitOutcome]) -> str:
+    def of(element: str) -> int:
+        return sum(outcome.element == element for outcome in outcomes)
+
+    kinds = f'failures="{of("failure")}" errors="{of("error")}" skipped="{of("skipped")}"'
+    return f'tests="{len(outcomes)}" {kinds}'
 
 
 def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> str:
@@ -241,7 +224,7 @@ def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> s
         fail_on: how bad a path has to be to fail.
     """
     cases = [JUnitCase(_suite(path), path.path, outcome_of(path, result, fail_on)) for path in result.paths]
-    cases += [JUnitCase(_held_suite(one), one.id, _held(one)) for one in result.held]
+    cases += [JUnitCase(_held_suite(one), one.id, _held_outcome(one)) for one in result.held]
     if not any(map(was_asked, result.paths)):
         nothing = "no path was measured, so nothing is proved; see --limit, --sample and --level"
         cases.append(
@@ -251,12 +234,25 @@ def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> s
     return junit_xml("provisioner verify", cases, seconds=seconds, at=result.finished_at)
 
 
+def _suite(path: PathVerdict) -> str:
+    return f"{path.province}.{path.facility}"
+
+
+def _held_suite(one: HeldFacility) -> str:
+    return f"{one.province}.{one.id}" if one.province else one.id
+
+
+def _held_outcome(one: HeldFacility) -> JUnitOutcome:
+    text = "\n".join(part for part in (one.text, one.hint) if part)
+    return JUnitOutcome("error", "held", f"held, not checked: {one.reason}", text)
+
+
 def outcome_of(path: PathVerdict, result: VerifyResult, fail_on: Verdict) -> JUnitOutcome:
     """What became of one path."""
     if path.verdict is Verdict.UP:
         return JUnitOutcome()
     kind = path.cause.value or path.verdict.value
-    message, text = f"{path.verdict.value}: {kind}", "\n".join(_text(path, result))
+    message, text = f"{path.verdict.value}: {kind}", "\n".join(_path_text(path, result))
     if fails(path, fail_on):
         return JUnitOutcome("error" if path.verdict is Verdict.UNKNOWN else "failure", kind, message, text)
     if path.maintenance:
@@ -266,7 +262,7 @@ def outcome_of(path: PathVerdict, result: VerifyResult, fail_on: Verdict) -> JUn
     return JUnitOutcome("skipped", kind, message, text)
 
 
-def _text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
+def _path_text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
     yield f"path: {path.path} on {path.relay}"
     if path.layer:
         yield f"what: {path.layer.value} {path.object}"
@@ -278,23 +274,6 @@ def _text(path: PathVerdict, result: VerifyResult) -> Iterator[str]:
         yield proof
     if path.verdict in _STEPS and path.cause is not Cause.NOT_ASKED:
         yield f"next: {_STEPS[path.verdict]}"
-
-
-def _held(one: HeldFacility) -> JUnitOutcome:
-    text = "\n".join(part for part in (one.text, one.hint) if part)
-    return JUnitOutcome("error", "held", f"held, not checked: {one.reason}", text)
-
-
-def _suite(path: PathVerdict) -> str:
-    return f"{path.province}.{path.facility}"
-
-
-def _held_suite(one: HeldFacility) -> str:
-    return f"{one.province}.{one.id}" if one.province else one.id
-
-
-_ELEMENTS: Final = {Severity.ERROR: "failure", Severity.WARNING: "skipped"}
-_WHOLE: Final = "inventory"
 
 
 def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) -> str:
@@ -318,6 +297,6 @@ def junit_problems(problems: Sequence[Problem], *, folder: str, at: datetime) ->
         unique = f"{name} ({seen[name]})" if seen[name] > 1 else name
         where = f"{place}:{problem.line}:{problem.column}" if problem.line else place
         text = "\n".join(part for part in (where, problem.message, problem.hint) if part)
-        outcome = JUnitOutcome(_ELEMENTS[problem.severity], problem.code, problem.message, text)
+        outcome = JUnitOutcome(_JUNIT_ELEMENTS[problem.severity], problem.code, problem.message, text)
         cases.append(JUnitCase(place, unique, outcome))
     return junit_xml("provisioner validate", cases, seconds=0.0, at=at)

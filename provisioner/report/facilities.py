@@ -1,11 +1,4 @@
-"""How old keys are, as a table for people and as a document. Pure.
-
-What a device is, in words: make, model, the recorder whose channel it is; no address and no login. Pure.
-
-What every document says of one facility. Pure.
-
-Which packages sites' gateways carry, as text and as a document. Pure.
-"""
+"""Facilities in words and documents: states, devices, keys, site packages. Pure."""
 
 from __future__ import annotations
 
@@ -38,23 +31,24 @@ _ORIGINS: Final = {
     KeyOrigin.RELAY: marked("born on the relay"),
 }
 _NOT_RECORDED: Final = marked("not recorded")
-_SHOWN: Final = 8
+_MOST_KEYS: Final = 8
 _DRAWS_ANEW: Final = "provisioner keys init"
+_MOST_SITES: Final = 5
 
 
 def key_age_lines(ages: Sequence[KeyAge], now: datetime, say: Translator = ENGLISH) -> Iterator[str]:
     """A table of keys, and under it what is due, the worst first."""
     today = now.astimezone(VIETNAM).date()
     rows = [(say("of"), say("key"), say("origin"), say("age"), say("next due"))]
-    rows += [_row(age, now, today, say) for age in ages]
+    rows += [_key_age_row(age, now, today, say) for age in ages]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield from _ending(ages, today, say)
+    yield from _key_age_ending(ages, today, say)
 
 
-def _row(age: KeyAge, now: datetime, today: date, say: Translator) -> tuple[str, str, str, str, str]:
-    days, short = age.days(now), f" {age.key[:_SHOWN]}…" if age.key else ""
+def _key_age_row(age: KeyAge, now: datetime, today: date, say: Translator) -> tuple[str, str, str, str, str]:
+    days, short = age.days(now), f" {age.key[:_MOST_KEYS]}…" if age.key else ""
     due = age.due.isoformat() if age.due else say(_NOT_RECORDED)
     if age.changing:
         due = say("being changed since {day}", day=age.changing.isoformat())
@@ -64,7 +58,7 @@ def _row(age: KeyAge, now: datetime, today: date, say: Translator) -> tuple[str,
     return age.owner, f"{say(_KINDS[age.kind])}{short}", say(_ORIGINS[age.origin]), grown, due
 
 
-def _ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[str]:
+def _key_age_ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Iterator[str]:
     due = [age for age in ages if age.is_due(today) and not age.changing]
     sites = sorted({age.owner for age in due if age.kind in {KeyKind.GATEWAY, KeyKind.SHARED}})
     relays = sorted({age.owner for age in due if age.kind is KeyKind.RELAY})
@@ -170,18 +164,6 @@ def facility_document(status: FacilityStatus) -> Document:
     }
 
 
-def since_document(since: Since) -> str | None:
-    """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
-    if isinstance(since, datetime):
-        return local_iso(since)
-    return str(since) if since else None
-
-
-def duty_document(duty: Duty) -> Document:
-    """An order that binds a facility, with the day that holds for it."""
-    return {"order": duty.order.ref, "before": str(duty.before), "deadline": local_iso(duty.deadline)}
-
-
 def _pictures(pictures: Pictures) -> Document:
     return {
         "cameras": pictures.cameras,
@@ -216,18 +198,6 @@ def _surveyed(facility: Facility) -> Document | None:
     return {"present": counts.present, "fit": counts.fit, "missing": counts.missing}
 
 
-def _sign_offs(status: FacilityStatus) -> Document:
-    """How many parties' agreement to the plan a key of theirs proves, and how many are claimed in the file."""
-    facility = status.facility
-    worths = Counter(proof.worth for proof in proofs_of(facility, facility.plan)) if facility.plan else Counter()
-    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
-
-
-def _warnings(status: FacilityStatus) -> list[Document]:
-    opening = status.opening
-    return [{"code": opening.risk.value, "text": opening.words}] if opening else []
-
-
 def _blocked(status: FacilityStatus) -> Document | None:
     blocked = status.facility.blocked
     if blocked is None or not status.is_blocked:
@@ -241,7 +211,28 @@ def _blocked(status: FacilityStatus) -> Document | None:
     }
 
 
-_MOST: Final = 5
+def _sign_offs(status: FacilityStatus) -> Document:
+    """How many parties' agreement to the plan a key of theirs proves, and how many are claimed in the file."""
+    facility = status.facility
+    worths = Counter(proof.worth for proof in proofs_of(facility, facility.plan)) if facility.plan else Counter()
+    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
+
+
+def _warnings(status: FacilityStatus) -> list[Document]:
+    opening = status.opening
+    return [{"code": opening.risk.value, "text": opening.words}] if opening else []
+
+
+def since_document(since: Since) -> str | None:
+    """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
+    if isinstance(since, datetime):
+        return local_iso(since)
+    return str(since) if since else None
+
+
+def duty_document(duty: Duty) -> Document:
+    """An order that binds a facility, with the day that holds for it."""
+    return {"order": duty.order.ref, "before": str(duty.before), "deadline": local_iso(duty.deadline)}
 
 
 def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH) -> Iterator[str]:
@@ -254,7 +245,7 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
             "{sites}: a package was handed out that is not known to be installed: {names}; once it is: {command}",
             sites=say.counted(len(waiting), "site"),
             names=some_of(waiting, say),
-            command=f"provisioner gateway installed {' '.join(waiting[:_MOST])}",
+            command=f"provisioner gateway installed {' '.join(waiting[:_MOST_SITES])}",
         )
     over = [one.facility for one in listed if one.state is PackageState.EXPIRED]
     if over:
@@ -263,7 +254,7 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
             " is: {command}",
             sites=say.counted(len(over), "site"),
             names=some_of(over, say),
-            command=f"provisioner site-package {' '.join(over[:_MOST])} --out DIR",
+            command=f"provisioner site-package {' '.join(over[:_MOST_SITES])} --out DIR",
         )
     unknown = [one.facility for one in listed if one.state is PackageState.NOT_RECORDED]
     if unknown:
@@ -271,7 +262,7 @@ def package_lines(standings: Iterable[PackageStanding], say: Translator = ENGLIS
             "{sites}: which package is installed there is not recorded: {names}; the next one is: {command}",
             sites=say.counted(len(unknown), "site"),
             names=some_of(unknown, say),
-            command=f"provisioner site-package {' '.join(unknown[:_MOST])} --out DIR",
+            command=f"provisioner site-package {' '.join(unknown[:_MOST_SITES])} --out DIR",
         )
 
 
@@ -285,7 +276,7 @@ def older_lines(standings: Iterable[PackageStanding], say: Translator = ENGLISH)
         values = {
             "sites": say.counted(len(names), "site"),
             "names": some_of(names, say),
-            "command": f"provisioner site-package {' '.join(names[:_MOST])} --out DIR",
+            "command": f"provisioner site-package {' '.join(names[:_MOST_SITES])} --out DIR",
         }
         if former:
             yield say(
@@ -307,7 +298,7 @@ def packages_document(standings: Iterable[PackageStanding]) -> list[Document]:
             "standing": one.state.value,
             "former": list(one.former),
             "wanted": list(one.wanted),
-            "handed_out": _handed(one),
+            "handed_out": _package_document(one),
             "installed_at": local_iso(one.installed.at) if one.installed else None,
             "command": one.command or None,
         }
@@ -315,7 +306,7 @@ def packages_document(standings: Iterable[PackageStanding]) -> list[Document]:
     ]
 
 
-def _handed(one: PackageStanding) -> Document | None:
+def _package_document(one: PackageStanding) -> Document | None:
     if one.handed is None:
         return None
     return {

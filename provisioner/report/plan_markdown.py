@@ -1,17 +1,7 @@
-"""A plan as one comment on a merge request. Pure.
+"""A plan, and two plans compared, as merge request comments. Pure.
 
-It is always short enough for every forge, whatever the plan: what does not fit is counted and named as left
-out. Names and reasons may come from a host, where anybody may have written them: they stand in code spans,
-which render no markup, and call nobody by `@`.
-
-A comment on a merge request in Markdown: bounded, and what somebody else wrote is no markup. Pure.
-
-What does not fit is counted and named as left out. Texts that may come from a host, where anybody may have written
-them, stand in code spans, which render no markup, and call nobody by `@`.
-
-What is between two plans, in words that texts and comments share. Pure.
-
-What is between two plans as one comment on a merge request. Pure.
+A comment is short enough for every forge: items beyond the bound are counted and named as left out. Names and reasons
+may come from a host: they stand in code spans, which render no markup and mention nobody by `@`.
 """
 
 from __future__ import annotations
@@ -34,30 +24,34 @@ MAX_BYTES: Final = 60_000
 """GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""
 
 _NAME: Final = 160
+
 _TAIL: Final = 600
 """Kept free for the sentences that say what was left out."""
 
-
-def code(text: str, limit: int = _NAME) -> str:
-    """A text that somebody else wrote as a code span: one line, nothing in it is markup.
-
-    Args:
-        text: the text.
-        limit: how many bytes of it to show.
-    """
-    line = printable(text)
-    if len(line.encode()) > limit:
-        line = line.encode()[:limit].decode(errors="ignore") + "…"
-    fence = "`"
-    while fence in line:
-        fence += "`"
-    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
-    return f"{fence}{pad}{line or '-'}{pad}{fence}"
-
-
-def cell(text: str, limit: int = _NAME) -> str:
-    """The same in a table: a bar would end the cell, even in a code span."""
-    return code(text, limit).replace("|", "\\|")
+_BESIDE: Final[Mapping[str, str]] = {
+    "tool": marked("this program's version: {before} → {after}"),
+    "templates": marked("templates and the hosts' program: {before} → {after}"),
+    "inventory": marked("the inventory's content: {before} → {after}"),
+    "commit": marked("commit, which no digest is over: {before} → {after}"),
+    "allowance": marked("allowed, {of}: {before} → {after}"),
+    "held": marked("held, {of}: {before} → {after}"),
+    "refused": marked("refused, {of}: {before} → {after}"),
+    "not read": marked("not read, {of}: {before} → {after}"),
+    "in the plan": marked("in the plan, {of}: {before} → {after}"),
+    "to hold": marked("what {of} is to hold: {before} → {after}"),
+}
+_YES: Final = "yes"
+_MOST_BESIDE = 20
+_VIEWERS = 20
+_SIGNS = {ChangeTurn.APPEARS: "+", ChangeTurn.VANISHES: "−", ChangeTurn.DIFFERS: "~"}  # noqa: RUF001 (a hyphen would begin a list)
+_REASON = 400
+_REFUSALS = 12
+_ROWS = 80
+_CUTTING = 50
+_HOSTS = 20
+_TRUSTED = 20
+_DANGEROUS = 30
+_COUNTED = (Action.CREATE, Action.UPDATE, Action.DELETE)
 
 
 class Comment:
@@ -124,19 +118,26 @@ class Comment:
         self._left -= len(line.encode()) + 1
 
 
-_BESIDE: Final[Mapping[str, str]] = {
-    "tool": marked("this program's version: {before} → {after}"),
-    "templates": marked("templates and the hosts' program: {before} → {after}"),
-    "inventory": marked("the inventory's content: {before} → {after}"),
-    "commit": marked("commit, which no digest is over: {before} → {after}"),
-    "allowance": marked("allowed, {of}: {before} → {after}"),
-    "held": marked("held, {of}: {before} → {after}"),
-    "refused": marked("refused, {of}: {before} → {after}"),
-    "not read": marked("not read, {of}: {before} → {after}"),
-    "in the plan": marked("in the plan, {of}: {before} → {after}"),
-    "to hold": marked("what {of} is to hold: {before} → {after}"),
-}
-_YES: Final = "yes"
+def code(text: str, limit: int = _NAME) -> str:
+    """A text that somebody else wrote as a code span: one line, nothing in it is markup.
+
+    Args:
+        text: the text.
+        limit: how many bytes of it to show.
+    """
+    line = printable(text)
+    if len(line.encode()) > limit:
+        line = line.encode()[:limit].decode(errors="ignore") + "…"
+    fence = "`"
+    while fence in line:
+        fence += "`"
+    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
+    return f"{fence}{pad}{line or '-'}{pad}{fence}"
+
+
+def cell(text: str, limit: int = _NAME) -> str:
+    """The same in a table: a bar would end the cell, even in a code span."""
+    return code(text, limit).replace("|", "\\|")
 
 
 def verdict(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
@@ -216,26 +217,20 @@ def _shown(text: str, say: Translator) -> str:
     return say.restated(text) if text else say("no")
 
 
-_REASON = 400
-_BESIDE_between_markdown = 20
-_VIEWERS = 20
-_SIGNS = {ChangeTurn.APPEARS: "+", ChangeTurn.VANISHES: "−", ChangeTurn.DIFFERS: "~"}  # noqa: RUF001 (a hyphen would begin a list)
-
-
 def between_comment(compared: BetweenPlans, say: Translator = ENGLISH) -> str:
     """Two plans side by side as Markdown of at most `MAX_BYTES` bytes."""
     page = Comment("provisioner plan diff", say)
-    page.must(_head(compared, say))
-    trust = [_item(moved, say) for moved in compared.changes if moved.is_of_trust]
+    page.must(_comparison_head(compared, say))
+    trust = [_moved_item(moved, say) for moved in compared.changes if moved.is_of_trust]
     page.may(say("**Who and what is trusted:**"), trust, len(trust), "change")
-    others = [_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
+    others = [_moved_item(moved, say) for moved in compared.changes if not moved.is_of_trust]
     page.may(say("**What moved**, the worst first:"), others, len(others), "change")
     page.must(_viewers(compared, say))
-    page.must(_beside_between_markdown(compared, say))
+    page.must(_moved_beside(compared, say))
     return page.text()
 
 
-def _head(compared: BetweenPlans, say: Translator) -> Iterator[str]:
+def _comparison_head(compared: BetweenPlans, say: Translator) -> Iterator[str]:
     words = verdict(compared, say)
     yield f"### {words[:1].upper()}{words[1:]}"
     yield ""
@@ -245,7 +240,7 @@ def _head(compared: BetweenPlans, say: Translator) -> Iterator[str]:
     yield ""
 
 
-def _item(moved: MovedChange, say: Translator) -> str:
+def _moved_item(moved: MovedChange, say: Translator) -> str:
     reason = code(reason_of(moved, say), _REASON)
     return f"- {_SIGNS[moved.turn]} {code(head_of(moved, say), 300)}, {impact_of(moved, say)}: {reason}"
 
@@ -263,24 +258,14 @@ def _viewers(compared: BetweenPlans, say: Translator) -> Iterator[str]:
     yield ""
 
 
-def _beside_between_markdown(compared: BetweenPlans, say: Translator) -> Iterator[str]:
+def _moved_beside(compared: BetweenPlans, say: Translator) -> Iterator[str]:
     lines = list(beside_lines(compared, say))
     if lines:
         yield say("**Beside the changes:**")
         yield ""
-    yield from (f"- {code(line, _REASON)}" for line in lines[:_BESIDE_between_markdown])
-    if len(lines) > _BESIDE_between_markdown:
-        yield f"- {say('… and {number} more', number=len(lines) - _BESIDE_between_markdown)}"
-
-
-_REASON_plan_markdown = 400
-_REFUSALS = 12
-_ROWS = 80
-_CUTTING = 50
-_HOSTS = 20
-_TRUSTED = 20
-_DANGEROUS = 30
-_COUNTED = (Action.CREATE, Action.UPDATE, Action.DELETE)
+    yield from (f"- {code(line, _REASON)}" for line in lines[:_MOST_BESIDE])
+    if len(lines) > _MOST_BESIDE:
+        yield f"- {say('… and {number} more', number=len(lines) - _MOST_BESIDE)}"
 
 
 def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
@@ -289,7 +274,7 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     totals = totals_of(changing, plan.carriers)
     viewers = plan.against is None
     page = Comment("provisioner plan --details", say)
-    page.must(_head_plan_markdown(plan, changing, totals, say))
+    page.must(_plan_head(plan, changing, totals, say))
     page.must(_trust(plan, changing, say))
     page.must(_held(plan, say))
     page.must(_refused(plan, say))
@@ -301,18 +286,16 @@ def plan_comment(plan: Plan, say: Translator = ENGLISH) -> str:
     page.must(_quarantined(plan, say))
     page.must(_left_out(plan, say))
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
-    shown = [_item_plan_markdown(c, say) for c in cutting[:_CUTTING]]
+    shown = [_change_item(c, say) for c in cutting[:_CUTTING]]
     page.may(say("**Who reconnects**, the worst first:"), shown, len(cutting), "change")
     facilities = sorted(totals.facilities.items(), key=lambda item: _severity(item[1]), reverse=True)
     rows = [_cells(f"{province}/{facility}", row, say, viewers=viewers) for (province, facility), row in facilities]
     page.fold(say("By facility"), _heading(say("facility"), say, viewers=viewers), rows, "facility")
-    page.fold(
-        say("Every change"), [], [_item_plan_markdown(c, say) for c in sorted(changing, key=_worst_first)], "change"
-    )
+    page.fold(say("Every change"), [], [_change_item(c, say) for c in sorted(changing, key=_worst_first)], "change")
     return page.text()
 
 
-def _head_plan_markdown(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
+def _plan_head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
     if not changing:
         what = say.restated(no_change(plan))
     else:
@@ -336,7 +319,7 @@ def _head_plan_markdown(plan: Plan, changing: Sequence[Change], totals: Totals, 
     yield ""
     if plan.unreadable:
         # Who reads no further has read what is missing here, before that nothing changes on the others.
-        yield from (f"- {code(say.restated(sentence), _REASON_plan_markdown)}" for sentence in plan_ending(plan))
+        yield from (f"- {code(say.restated(sentence), _REASON)}" for sentence in plan_ending(plan))
         yield ""
 
 
@@ -380,7 +363,7 @@ def _held(plan: Plan, say: Translator) -> Iterator[str]:
         yield "- " + say("**HELD: {facilities} with errors**: hosts keep what they have", facilities=facilities)
     for one in held[:_REFUSALS]:
         place = f" ({code(one.facility.place)})" if one.facility.place else ""
-        yield f"  - {code(one.facility.id)}: {code(say.restated(one.facility.reason), _REASON_plan_markdown)}{place}"
+        yield f"  - {code(one.facility.id)}: {code(say.restated(one.facility.reason), _REASON)}{place}"
     if len(held) > _REFUSALS:
         more = say.counted(len(held) - _REFUSALS, "facility")
         yield "  - " + say("… and {facilities} more: `provisioner validate` lists them", facilities=more)
@@ -388,26 +371,10 @@ def _held(plan: Plan, say: Translator) -> Iterator[str]:
         yield ""
 
 
-def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
-    """What relays do not pull, since it refuses its password."""
-    paths = plan.quarantined
-    if paths:
-        line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))
-        yield f"- **{line}**"
-    for one in paths[:_REFUSALS]:
-        where = say("{what} on {host}", what=code(one.path), host=code(one.host))
-        yield f"  - {where}: {code(say.restated(one.why), _REASON_plan_markdown)}"
-    if len(paths) > _REFUSALS:
-        more = say.counted(len(paths) - _REFUSALS, "path")
-        yield "  - " + say("… and {paths} more: `provisioner quarantine list` lists them", paths=more)
-    if paths:
-        yield ""
-
-
 def _refused(plan: Plan, say: Translator) -> Iterator[str]:
     for refusal in plan.refused[:_REFUSALS]:
         message, hint = say.restated(refusal.message), say.restated(refusal.hint)
-        yield f"- **{refusal.policy}**: {code(message, _REASON_plan_markdown)}; {code(hint, _REASON_plan_markdown)}"
+        yield f"- **{refusal.policy}**: {code(message, _REASON)}; {code(hint, _REASON)}"
     if len(plan.refused) > _REFUSALS:
         more = say.counted(len(plan.refused) - _REFUSALS, "reason")
         yield "- " + say("… and {number} more", number=more)
@@ -420,16 +387,11 @@ def _approvals(plan: Plan, say: Translator) -> Iterator[str]:
     lines = need_lines(plan.approvals)
     if lines:
         yield "- " + say("**To be approved** before it is applied, by:")
-    yield from (f"  - {code(say.restated(line), _REASON_plan_markdown)}" for line in lines[:_REFUSALS])
+    yield from (f"  - {code(say.restated(line), _REASON)}" for line in lines[:_REFUSALS])
     if len(lines) > _REFUSALS:
         yield "  - " + say("… and {number} more", number=len(lines) - _REFUSALS)
     if lines:
         yield ""
-
-
-def _heading(noun: str, say: Translator, *, viewers: bool) -> list[str]:
-    names = [noun, say("hosts"), *map(say.word, _COUNTED), *([say("viewers dropped")] * viewers), say("impact")]
-    return [f"| {' | '.join(names)} |", f"|---|--:|--:|--:|--:|{'--:|' if viewers else ''}---|"]
 
 
 def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], say: Translator, *, viewers: bool) -> Iterator[str]:
@@ -445,25 +407,19 @@ def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], say: Translator, *,
         yield ""
 
 
-def _cells(name: str, row: TotalsRow, say: Translator, *, viewers: bool) -> str:
-    counts = " | ".join(str(row.actions[action]) for action in _COUNTED)
-    more = f" {row.viewers} |" if viewers else ""
-    return f"| {cell(name, 80)} | {len(row.hosts)} | {counts} |{more} {say.word(row.impact)} |"
-
-
 def _severity(row: TotalsRow) -> tuple[int, int, int]:
     return row.impact.rank, row.viewers, sum(row.actions.values())
 
 
-def _worst_first(change: Change) -> tuple[int, int, str, str]:
-    return -change.impact.rank, -change.viewers, change.host, change.name
+def _heading(noun: str, say: Translator, *, viewers: bool) -> list[str]:
+    names = [noun, say("hosts"), *map(say.word, _COUNTED), *([say("viewers dropped")] * viewers), say("impact")]
+    return [f"| {' | '.join(names)} |", f"|---|--:|--:|--:|--:|{'--:|' if viewers else ''}---|"]
 
 
-def _item_plan_markdown(change: Change, say: Translator) -> str:
-    viewers = say(", drops {viewers}", viewers=say.counted(change.viewers, "viewer")) if change.viewers else ""
-    what = f"{say.word(change.action)} {say.word(change.resource)} {code(say.restated(change.name))}"
-    head = say("{what} on {host}", what=what, host=code(change.host))
-    return f"- {head}, {say.word(change.impact)}{viewers}: {code(say.restated(change.reason), _REASON_plan_markdown)}"
+def _cells(name: str, row: TotalsRow, say: Translator, *, viewers: bool) -> str:
+    counts = " | ".join(str(row.actions[action]) for action in _COUNTED)
+    more = f" {row.viewers} |" if viewers else ""
+    return f"| {cell(name, 80)} | {len(row.hosts)} | {counts} |{more} {say.word(row.impact)} |"
 
 
 def _site_packages(plan: Plan, say: Translator) -> Iterator[str]:
@@ -472,11 +428,27 @@ def _site_packages(plan: Plan, say: Translator) -> Iterator[str]:
         head = say(
             "**{sites} of {relay}: a new site package**", sites=say.counted(len(names), "site"), relay=code(relay, 70)
         )
-        yield f"- {head}: {code(say.restated(reason), _REASON_plan_markdown)}: {_hosts(names, say)}"
+        yield f"- {head}: {code(say.restated(reason), _REASON)}: {_hosts(names, say)}"
     if len(causes) > _REFUSALS:
         more = say.counted(len(causes) - _REFUSALS, "cause")
         yield "- " + say("… and {causes} more of new site packages", causes=more)
     if causes:
+        yield ""
+
+
+def _quarantined(plan: Plan, say: Translator) -> Iterator[str]:
+    """What relays do not pull, since it refuses its password."""
+    paths = plan.quarantined
+    if paths:
+        line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))
+        yield f"- **{line}**"
+    for one in paths[:_REFUSALS]:
+        where = say("{what} on {host}", what=code(one.path), host=code(one.host))
+        yield f"  - {where}: {code(say.restated(one.why), _REASON)}"
+    if len(paths) > _REFUSALS:
+        more = say.counted(len(paths) - _REFUSALS, "path")
+        yield "  - " + say("… and {paths} more: `provisioner quarantine list` lists them", paths=more)
+    if paths:
         yield ""
 
 
@@ -490,9 +462,9 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
     if plan.unreadable:
         hosts = _hosts(sorted(plan.unreadable), say)
         sentences.append(say("**Not read**, their changes are not in the plan: {hosts}", hosts=hosts))
-    sentences += [code(say.restated(note), _REASON_plan_markdown) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
+    sentences += [code(say.restated(note), _REASON) for note in (*plan.lacking, *plan.notes)[:_REFUSALS]]
     seen = (f"{say.restated(one.message)}; {say.restated(one.hint)} ({one.place})" for one in plan.warnings)
-    sentences += [code(text, _REASON_plan_markdown) for text in islice(seen, _REFUSALS)]
+    sentences += [code(text, _REASON) for text in islice(seen, _REFUSALS)]
     for line in sentences:
         yield f"{line}."
         yield ""
@@ -501,3 +473,14 @@ def _left_out(plan: Plan, say: Translator) -> Iterator[str]:
 def _hosts(names: Sequence[str], say: Translator) -> str:
     listed, more = ", ".join(code(name, 70) for name in names[:_HOSTS]), len(names) - _HOSTS
     return say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
+
+
+def _worst_first(change: Change) -> tuple[int, int, str, str]:
+    return -change.impact.rank, -change.viewers, change.host, change.name
+
+
+def _change_item(change: Change, say: Translator) -> str:
+    viewers = say(", drops {viewers}", viewers=say.counted(change.viewers, "viewer")) if change.viewers else ""
+    what = f"{say.word(change.action)} {say.word(change.resource)} {code(say.restated(change.name))}"
+    head = say("{what} on {host}", what=what, host=code(change.host))
+    return f"- {head}, {say.word(change.impact)}{viewers}: {code(say.restated(change.reason), _REASON)}"

@@ -1,13 +1,7 @@
-"""A carrier's scorecard: what it was to connect, what it did in time, how it is now, and what is broken. Pure.
+"""Counts of connection, surveys and zones, and the carriers' scorecard. Pure.
 
-How far the connection has come: counts by province, carrier and managing body that add up. Pure.
-
-How far the surveys have come, and what they found. Pure.
-
-Where no camera looks: the zones of order 4403/CV-BCĐ in each facility. Pure.
-
-Not every zone exists in every facility. The survey says which do and have no camera that will do (`gaps`); of a
-facility that was not surveyed nobody knows.
+The counts of provinces, carriers and managing bodies add up to the total. Not every zone of order 4403/CV-BCĐ exists in
+every facility: a survey says which ones exist without a sufficient camera (`gaps`). Without a survey this is unknown.
 """
 
 from __future__ import annotations
@@ -24,6 +18,9 @@ from provisioner.record.availability.measured import ShareRow, Span
 from provisioner.record.lifecycle.evidence import Verification
 from provisioner.record.lifecycle.status import FacilityStatus
 
+LISTED_ZONES = tuple(zone for zone in Zone if zone is not Zone.KHAC)
+"""The zones that the order names; `khac` is any other public area, and lacks in no facility."""
+
 
 class CountedAs(StrEnum):
     """Where a facility that is not closed is counted; in exactly one of these."""
@@ -32,17 +29,6 @@ class CountedAs(StrEnum):
     BLOCKED = "blocked"
     SUSPENDED = "suspended"
     UNDER_WAY = "under_way"
-
-
-def counted_as(status: FacilityStatus) -> CountedAs:
-    """Where a facility is counted: one that is connected is not blocked, one that is blocked is not on standby."""
-    if status.standing.is_connected:
-        return CountedAs.CONNECTED
-    if status.is_blocked:
-        return CountedAs.BLOCKED
-    if status.facility.operating is Operating.STANDBY:
-        return CountedAs.SUSPENDED
-    return CountedAs.UNDER_WAY
 
 
 @dataclass(frozen=True)
@@ -126,6 +112,194 @@ class ProgressReport:
     closed: int
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenThing:
+    """One incident of a recorded verification.
+
+    Attributes:
+        cause: why, in the words of verdicts.
+        paths: the media paths that hang on it; none where a host itself is at fault.
+        object: what is broken; a host's id where a host is.
+    """
+
+    cause: str
+    paths: tuple[str, ...]
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierIncidents:
+    """The incidents of the last verification, by carrier and cause.
+
+    One that takes away paths of two carriers, such as a centre that is not reached, counts for both.
+
+    Attributes:
+        run: the verification.
+        at: when it ended.
+        limit: what it was limited to; empty where it looked at all.
+        counts: by carrier, how many incidents there are of each cause.
+    """
+
+    run: str
+    at: datetime
+    limit: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The causes that there are, in order."""
+        return tuple(sorted({cause for counts in self.counts.values() for cause in counts}))
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierShares:
+    """For what share of a time pictures came, by carrier, as `availability` counts it.
+
+    Attributes:
+        span: of which time.
+        longest: how long a look stands for at most.
+        by_carrier: by a carrier's id; none of whom no verdict of that time is kept.
+        total: all of them together; None where no verdict of that time is kept at all.
+        damaged: records that could not be read.
+    """
+
+    span: Span
+    longest: timedelta
+    by_carrier: Mapping[str, ShareRow]
+    total: ShareRow | None
+    damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CarrierScore:
+    """One carrier's counts; `carrier` is empty for facilities without a plan.
+
+    Attributes:
+        group: its counts as the report on progress has them.
+        timeliness: how many of its facilities stand so against their deadlines.
+        taking_over: facilities of other carriers whose next carrier it is to be.
+        incidents: by cause, of the last verification; None where none is known.
+        share: for what share of a time its pictures came; None where nobody looked.
+    """
+
+    carrier: str
+    name: str
+    group: Group
+    timeliness: Mapping[Timeliness, int]
+    taking_over: int
+    incidents: Mapping[str, int] | None
+    share: ShareRow | None = None
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The scores of all carriers, the verification that the incidents are of, and the time that the shares are of."""
+
+    scores: tuple[CarrierScore, ...]
+    total: CarrierScore
+    incidents: CarrierIncidents | None
+    shares: CarrierShares | None = None
+
+
+@dataclass(frozen=True)
+class SurveyGroup:
+    """The surveys of one province; of all where `key` is empty.
+
+    `facilities` is the sum of `verdicts` and `missing`.
+
+    Attributes:
+        verdicts: how many surveys came to each verdict, only verdicts that there are.
+        missing: how many facilities were not surveyed.
+        cameras_present: how many cameras were found.
+        cameras_fit: how many of them will do.
+        cameras_missing: how many are to be added.
+    """
+
+    key: str
+    facilities: int
+    verdicts: Mapping[SurveyVerdict, int]
+    missing: int
+    cameras_present: int
+    cameras_fit: int
+    cameras_missing: int
+
+    @property
+    def surveyed(self) -> int:
+        """How many were surveyed."""
+        return sum(self.verdicts.values())
+
+
+@dataclass(frozen=True)
+class Surveys:
+    """The whole report: all facilities that are not closed, in the order of ids."""
+
+    total: SurveyGroup
+    by_province: tuple[SurveyGroup, ...]
+    listed: tuple[Facility, ...]
+
+
+class Cover(StrEnum):
+    """What is known of one zone of one facility."""
+
+    COVERED = "covered"
+    PLANNED = "planned"
+    GAP = "gap"
+    NO_CAMERA = "no_camera"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneCover:
+    """One zone of one facility.
+
+    Attributes:
+        cameras: how many cameras of the facility's file look at it.
+    """
+
+    facility: Facility
+    zone: Zone
+    cameras: int
+    cover: Cover
+
+    @property
+    def lacks(self) -> bool:
+        """Whether no camera looks at it, or nobody knows of one."""
+        return self.cover not in {Cover.COVERED, Cover.PLANNED}
+
+
+@dataclass(frozen=True)
+class ZoneGroup:
+    """One zone over all facilities; the counts of `covers` add up to `facilities`."""
+
+    zone: Zone
+    facilities: int
+    covers: dict[Cover, int]
+
+
+@dataclass(frozen=True)
+class Zones:
+    """The whole report: by zone, and every zone of every facility that is not closed."""
+
+    by_zone: tuple[ZoneGroup, ...]
+    listed: tuple[ZoneCover, ...]
+
+    @property
+    def lacking(self) -> tuple[ZoneCover, ...]:
+        """The zones that no camera looks at, as far as anybody knows."""
+        return tuple(one for one in self.listed if one.lacks)
+
+
+def counted_as(status: FacilityStatus) -> CountedAs:
+    """Where a facility is counted: one that is connected is not blocked, one that is blocked is not on standby."""
+    if status.standing.is_connected:
+        return CountedAs.CONNECTED
+    if status.is_blocked:
+        return CountedAs.BLOCKED
+    if status.facility.operating is Operating.STANDBY:
+        return CountedAs.SUSPENDED
+    return CountedAs.UNDER_WAY
+
+
 def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[FacilityStatus], str]) -> ProgressReport:
     """Count facilities.
 
@@ -194,64 +368,6 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenThing:
-    """One incident of a recorded verification.
-
-    Attributes:
-        cause: why, in the words of verdicts.
-        paths: the media paths that hang on it; none where a host itself is at fault.
-        object: what is broken; a host's id where a host is.
-    """
-
-    cause: str
-    paths: tuple[str, ...]
-    object: str
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierIncidents:
-    """The incidents of the last verification, by carrier and cause.
-
-    One that takes away paths of two carriers, such as a centre that is not reached, counts for both.
-
-    Attributes:
-        run: the verification.
-        at: when it ended.
-        limit: what it was limited to; empty where it looked at all.
-        counts: by carrier, how many incidents there are of each cause.
-    """
-
-    run: str
-    at: datetime
-    limit: tuple[str, ...]
-    counts: Mapping[str, Mapping[str, int]]
-
-    @property
-    def causes(self) -> tuple[str, ...]:
-        """The causes that there are, in order."""
-        return tuple(sorted({cause for counts in self.counts.values() for cause in counts}))
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierShares:
-    """For what share of a time pictures came, by carrier, as `availability` counts it.
-
-    Attributes:
-        span: of which time.
-        longest: how long a look stands for at most.
-        by_carrier: by a carrier's id; none of whom no verdict of that time is kept.
-        total: all of them together; None where no verdict of that time is kept at all.
-        damaged: records that could not be read.
-    """
-
-    span: Span
-    longest: timedelta
-    by_carrier: Mapping[str, ShareRow]
-    total: ShareRow | None
-    damaged: tuple[str, ...] = ()
-
-
 def counts_by_carrier(
     incidents: Iterable[BrokenThing], carrier_of_path: Mapping[str, str], carrier_of_host: Mapping[str, str]
 ) -> dict[str, dict[str, int]]:
@@ -294,13 +410,6 @@ def incidents_of_document(
     return CarrierIncidents(verified.shown.run, verified.shown.at, verified.limit, counts)
 
 
-def _broken(incident: Mapping[str, object]) -> BrokenThing:
-    paths = incident["paths"]
-    if not isinstance(paths, list):
-        raise TypeError("an incident lists its paths")
-    return BrokenThing(_text(incident["cause"]), tuple(map(_text, paths)), _text(incident["object"]))
-
-
 def _objects(listed: object) -> Iterator[Mapping[str, object]]:
     if not isinstance(listed, list):
         raise TypeError("a document lists these")
@@ -310,41 +419,17 @@ def _objects(listed: object) -> Iterator[Mapping[str, object]]:
         yield one
 
 
+def _broken(incident: Mapping[str, object]) -> BrokenThing:
+    paths = incident["paths"]
+    if not isinstance(paths, list):
+        raise TypeError("an incident lists its paths")
+    return BrokenThing(_text(incident["cause"]), tuple(map(_text, paths)), _text(incident["object"]))
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("this is a text")
     return value
-
-
-@dataclass(frozen=True)
-class CarrierScore:
-    """One carrier's counts; `carrier` is empty for facilities without a plan.
-
-    Attributes:
-        group: its counts as the report on progress has them.
-        timeliness: how many of its facilities stand so against their deadlines.
-        taking_over: facilities of other carriers whose next carrier it is to be.
-        incidents: by cause, of the last verification; None where none is known.
-        share: for what share of a time its pictures came; None where nobody looked.
-    """
-
-    carrier: str
-    name: str
-    group: Group
-    timeliness: Mapping[Timeliness, int]
-    taking_over: int
-    incidents: Mapping[str, int] | None
-    share: ShareRow | None = None
-
-
-@dataclass(frozen=True)
-class Scorecard:
-    """The scores of all carriers, the verification that the incidents are of, and the time that the shares are of."""
-
-    scores: tuple[CarrierScore, ...]
-    total: CarrierScore
-    incidents: CarrierIncidents | None
-    shares: CarrierShares | None = None
 
 
 def scorecard(
@@ -406,43 +491,6 @@ def scorecard(
     return Scorecard(scores, total, incidents, shares)
 
 
-@dataclass(frozen=True)
-class SurveyGroup:
-    """The surveys of one province; of all where `key` is empty.
-
-    `facilities` is the sum of `verdicts` and `missing`.
-
-    Attributes:
-        verdicts: how many surveys came to each verdict, only verdicts that there are.
-        missing: how many facilities were not surveyed.
-        cameras_present: how many cameras were found.
-        cameras_fit: how many of them will do.
-        cameras_missing: how many are to be added.
-    """
-
-    key: str
-    facilities: int
-    verdicts: Mapping[SurveyVerdict, int]
-    missing: int
-    cameras_present: int
-    cameras_fit: int
-    cameras_missing: int
-
-    @property
-    def surveyed(self) -> int:
-        """How many were surveyed."""
-        return sum(self.verdicts.values())
-
-
-@dataclass(frozen=True)
-class Surveys:
-    """The whole report: all facilities that are not closed, in the order of ids."""
-
-    total: SurveyGroup
-    by_province: tuple[SurveyGroup, ...]
-    listed: tuple[Facility, ...]
-
-
 def surveys(facilities: Iterable[Facility], province_of: Callable[[Facility], str]) -> Surveys:
     """Count surveys.
 
@@ -455,11 +503,11 @@ def surveys(facilities: Iterable[Facility], province_of: Callable[[Facility], st
     for facility in listed:
         groups[province_of(facility)].append(facility)
     return Surveys(
-        _group_surveys("", listed), tuple(_group_surveys(name, group) for name, group in sorted(groups.items())), listed
+        _survey_group("", listed), tuple(_survey_group(name, group) for name, group in sorted(groups.items())), listed
     )
 
 
-def _group_surveys(key: str, group: Sequence[Facility]) -> SurveyGroup:
+def _survey_group(key: str, group: Sequence[Facility]) -> SurveyGroup:
     made = [facility.survey for facility in group if facility.survey]
     verdicts = Counter(survey.verdict for survey in made)
     return SurveyGroup(
@@ -473,66 +521,11 @@ def _group_surveys(key: str, group: Sequence[Facility]) -> SurveyGroup:
     )
 
 
-LISTED_ZONES = tuple(zone for zone in Zone if zone is not Zone.KHAC)
-"""The zones that the order names; `khac` is any other public area, and lacks in no facility."""
-
-
-class Cover(StrEnum):
-    """What is known of one zone of one facility."""
-
-    COVERED = "covered"
-    PLANNED = "planned"
-    GAP = "gap"
-    NO_CAMERA = "no_camera"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneCover:
-    """One zone of one facility.
-
-    Attributes:
-        cameras: how many cameras of the facility's file look at it.
-    """
-
-    facility: Facility
-    zone: Zone
-    cameras: int
-    cover: Cover
-
-    @property
-    def lacks(self) -> bool:
-        """Whether no camera looks at it, or nobody knows of one."""
-        return self.cover not in {Cover.COVERED, Cover.PLANNED}
-
-
-@dataclass(frozen=True)
-class ZoneGroup:
-    """One zone over all facilities; the counts of `covers` add up to `facilities`."""
-
-    zone: Zone
-    facilities: int
-    covers: dict[Cover, int]
-
-
-@dataclass(frozen=True)
-class Zones:
-    """The whole report: by zone, and every zone of every facility that is not closed."""
-
-    by_zone: tuple[ZoneGroup, ...]
-    listed: tuple[ZoneCover, ...]
-
-    @property
-    def lacking(self) -> tuple[ZoneCover, ...]:
-        """The zones that no camera looks at, as far as anybody knows."""
-        return tuple(one for one in self.listed if one.lacks)
-
-
 def zones(facilities: Iterable[Facility]) -> Zones:
     """Judge each zone of each facility."""
     counted = [facility for facility in facilities if facility.operating is not Operating.CLOSED]
     listed = tuple(cover for facility in counted for cover in _covers(facility))
-    return Zones(tuple(_group_zones(zone, listed) for zone in LISTED_ZONES), listed)
+    return Zones(tuple(_zone_group(zone, listed) for zone in LISTED_ZONES), listed)
 
 
 def _covers(facility: Facility) -> Iterable[ZoneCover]:
@@ -550,6 +543,6 @@ def _cover(facility: Facility, zone: Zone, cameras: int) -> Cover:
     return Cover.GAP if missed else Cover.NO_CAMERA
 
 
-def _group_zones(zone: Zone, listed: Iterable[ZoneCover]) -> ZoneGroup:
+def _zone_group(zone: Zone, listed: Iterable[ZoneCover]) -> ZoneGroup:
     covers = Counter(one.cover for one in listed if one.zone is zone)
     return ZoneGroup(zone, covers.total(), {cover: covers[cover] for cover in Cover})

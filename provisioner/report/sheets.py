@@ -1,7 +1,4 @@
-"""Pages as a spreadsheet in Vietnamese, ready to print. Pure; apart from `pages`, as its library takes its time.
-
-The pages of a report for people: texts and numbers. Pure; `report.workbook` writes them.
-"""
+"""The pages of a report as a spreadsheet in Vietnamese. Pure."""
 
 from __future__ import annotations
 
@@ -20,6 +17,9 @@ from provisioner.base.text import VIETNAM
 SheetRow = Sequence[str | int]
 """A row's cells: texts, and numbers that can be summed up."""
 
+_MODIFIED = re.compile(rb"<dcterms:modified\b[^>]*>[^<]*</dcterms:modified>")
+_TOTAL = CellStyle(bold=True, fill="F2F2F2")
+
 
 @dataclass(frozen=True)
 class Page:
@@ -36,10 +36,6 @@ class Page:
     columns: Sequence[tuple[str, int]]
     rows: Sequence[SheetRow]
     total: SheetRow = ()
-
-
-_MODIFIED = re.compile(rb"<dcterms:modified\b[^>]*>[^<]*</dcterms:modified>")
-_TOTAL = CellStyle(bold=True, fill="F2F2F2")
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:
@@ -62,10 +58,6 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -
     return steady_zip(saved(book), {"docProps/core.xml": _unmodified})
 
 
-def _unmodified(properties: bytes) -> bytes:
-    return _MODIFIED.sub(b"", properties)
-
-
 def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
     header = len(lines) + 2
     last = get_column_letter(len(page.columns))
@@ -84,3 +76,7 @@ def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
     sheet.auto_filter.ref = f"A{header}:{last}{header + len(page.rows)}"
     if page.total:
         sheet.append(cells_of(sheet, page.total, _TOTAL))
+
+
+def _unmodified(properties: bytes) -> bytes:
+    return _MODIFIED.sub(b"", properties)

@@ -1,11 +1,7 @@
-"""The status of facilities as text and as a document. Pure.
+"""The status of facilities as text and document, and their proof. Pure.
 
-How old the proof is that a report stands on, in words: it stands above all that the report says. Pure.
-
-Which facilities are proved, and so can be accepted by those who sign. Pure.
-
-A facility is accepted when all that was agreed was up at the centre, and up once more at least a day and a night later
-(`lifecycle.evidence.ACCEPTANCE_HOURS`): what was proved once may be luck.
+Every report says first how old its proof is. A facility is accepted if all agreed cameras were up at the centre, and
+again at least a day and a night later (`lifecycle.evidence.ACCEPTANCE_HOURS`): a single proof may be luck.
 """
 
 from __future__ import annotations
@@ -32,95 +28,19 @@ from provisioner.report.tables import text_table
 if TYPE_CHECKING:
     from provisioner.record.availability.since import PathSince
 
-
 _HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
-
-
-def short(moment: datetime) -> str:
-    """A moment to the minute as Vietnam's clock has it."""
-    return f"{moment.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
-
-
-def since_words(since: datetime, times: int, say: Translator = ENGLISH) -> str:
-    """Since when something has been as it is, and in how many verifications in a row."""
-    seen = say.counted(times, "verification")
-    return say("since {moment}, in {times} in a row", moment=local_time(since), times=seen)
-
-
-def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
-    """The first line of a report: when all was verified last, and whether that still says anything of now."""
-    if fresh.verified is None or fresh.age is None:
-        return say("last verification: none is recorded, so which cameras are up now is not known")
-    line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_of(fresh.verified, say))
-    if fresh.is_stale:
-        stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
-        return f"{line}: {stale}"
-    if fresh.unseen:
-        carried = say("{facilities} that hosts carry", facilities=say.counted(fresh.carried, "facility"))
-        one = say(
-            "it is not known which cameras are up now of {unseen} of {carried}", unseen=fresh.unseen, carried=carried
-        )
-        return f"{line}; {one}"
-    return line
-
-
-def _age(fresh: Freshness, age: timedelta, say: Translator) -> str:
-    if age >= timedelta():
-        return say("{age} ago", age=_parts(age, say))
-    at = local_time(fresh.verified.shown.at) if fresh.verified else ""
-    if fresh.is_ahead:
-        return say("at {at}, later than this report, so a clock is wrong", at=at)
-    return say("at {at}, later than this report", at=at)
-
-
-def _of(verification: Verification, say: Translator) -> str:
-    if verification.limit:
-        return say("run {run}, limited to {limit}", run=verification.shown.run, limit=" ".join(verification.limit))
-    return say("run {run}", run=verification.shown.run)
-
-
-def _parts(age: timedelta, say: Translator) -> str:
-    """The two largest parts of an age, e.g. `3 days 4 h`; days take an s where they are more."""
-    hours, rest = divmod(age % timedelta(days=1), _HOUR)
-    if age.days:
-        return f"{say.counted(age.days, 'day')} {say('{hours} h', hours=hours)}"
-    minutes = say("{minutes} min", minutes=rest // _MINUTE)
-    return f"{say('{hours} h', hours=hours)} {minutes}" if hours else minutes
-
-
-def freshness_label(fresh: Freshness) -> str:
-    """The same in Vietnamese, for spreadsheets."""
-    if fresh.verified is None or fresh.age is None:
-        return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
-    at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
-    age = f"{_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
-    if fresh.is_ahead:
-        age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
-    limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""
-    line = f"lần kiểm tra gần nhất: {age} (lúc {at}, {fresh.verified.shown.run}{limit})"
-    if fresh.is_stale:
-        return f"{line}, ĐÃ CŨ QUÁ {STALE_HOURS} GIỜ, không rõ hiện camera nào có hình"
-    return f"{line}; {fresh.unseen}/{fresh.carried} cơ sở chưa rõ hiện trạng" if fresh.unseen else line
-
-
-def freshness_document(fresh: Freshness) -> Document:
-    """The fields of a document that say it."""
-    return {
-        "last_verification": _verification(fresh, fresh.verified) if fresh.verified else None,
-        "stale": fresh.is_stale,
-        "carried": fresh.carried,
-        "unseen": fresh.unseen,
-    }
-
-
-def _verification(fresh: Freshness, verification: Verification) -> Document:
-    return {
-        "run": verification.shown.run,
-        "at": local_iso(verification.shown.at),
-        "age_s": int((fresh.now - verification.shown.at).total_seconds()),
-        "limit": list(verification.limit),
-    }
+_TIMELINESS = {
+    Timeliness.NOT_BOUND: "",
+    Timeliness.DUE: marked("due"),
+    Timeliness.ON_TIME: marked("on time"),
+    Timeliness.LATE: marked("late"),
+    Timeliness.OVERDUE: marked("overdue"),
+}
+_NAMES = (
+    *(marked("facility"), marked("state"), marked("since"), marked("connected"), marked("up now")),
+    *(marked("last proved"), marked("down since"), marked("deadline"), marked("in time"), marked("blocked")),
+)
 
 
 @dataclass(frozen=True)
@@ -171,31 +91,6 @@ class ProvedFacilities:
         return sum(one.proof is not None and not one.is_accepted for one in self.listed)
 
 
-def proof_of_facility(status: FacilityStatus, evidence: Evidence) -> FacilityProof:
-    """What was proved of a facility."""
-    plan = status.facility.plan
-    return FacilityProof(status, ConnectionProgress(status.facility, plan, evidence).proof if plan else None)
-
-
-def proved_facilities(statuses: Iterable[FacilityStatus], evidence: Evidence) -> ProvedFacilities:
-    """What was proved of each facility."""
-    counted = (status for status in statuses if status.facility.operating is not Operating.CLOSED)
-    return ProvedFacilities(tuple(proof_of_facility(status, evidence) for status in counted))
-
-
-_TIMELINESS = {
-    Timeliness.NOT_BOUND: "",
-    Timeliness.DUE: marked("due"),
-    Timeliness.ON_TIME: marked("on time"),
-    Timeliness.LATE: marked("late"),
-    Timeliness.OVERDUE: marked("overdue"),
-}
-_NAMES = (
-    *(marked("facility"), marked("state"), marked("since"), marked("connected"), marked("up now")),
-    *(marked("last proved"), marked("down since"), marked("deadline"), marked("in time"), marked("blocked")),
-)
-
-
 @dataclass(frozen=True)
 class Explained:
     """A facility's status with all that speaks for it.
@@ -212,7 +107,102 @@ class Explained:
     failing: Mapping[str, PathSince] = field(default_factory=dict)
 
 
-# --- text -----------------------------------------------------------------------------------------
+def short(moment: datetime) -> str:
+    """A moment to the minute as Vietnam's clock has it."""
+    return f"{moment.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
+
+
+def since_words(since: datetime, times: int, say: Translator = ENGLISH) -> str:
+    """Since when something has been as it is, and in how many verifications in a row."""
+    seen = say.counted(times, "verification")
+    return say("since {moment}, in {times} in a row", moment=local_time(since), times=seen)
+
+
+def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
+    """The first line of a report: when all was verified last, and whether that still says anything of now."""
+    if fresh.verified is None or fresh.age is None:
+        return say("last verification: none is recorded, so which cameras are up now is not known")
+    line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_of(fresh.verified, say))
+    if fresh.is_stale:
+        stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
+        return f"{line}: {stale}"
+    if fresh.unseen:
+        carried = say("{facilities} that hosts carry", facilities=say.counted(fresh.carried, "facility"))
+        one = say(
+            "it is not known which cameras are up now of {unseen} of {carried}", unseen=fresh.unseen, carried=carried
+        )
+        return f"{line}; {one}"
+    return line
+
+
+def _age(fresh: Freshness, age: timedelta, say: Translator) -> str:
+    if age >= timedelta():
+        return say("{age} ago", age=_parts(age, say))
+    at = local_time(fresh.verified.shown.at) if fresh.verified else ""
+    if fresh.is_ahead:
+        return say("at {at}, later than this report, so a clock is wrong", at=at)
+    return say("at {at}, later than this report", at=at)
+
+
+def _of(verification: Verification, say: Translator) -> str:
+    if verification.limit:
+        return say("run {run}, limited to {limit}", run=verification.shown.run, limit=" ".join(verification.limit))
+    return say("run {run}", run=verification.shown.run)
+
+
+def freshness_label(fresh: Freshness) -> str:
+    """The same in Vietnamese, for spreadsheets."""
+    if fresh.verified is None or fresh.age is None:
+        return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
+    at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
+    age = f"{_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
+    if fresh.is_ahead:
+        age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
+    limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""
+    line = f"lần kiểm tra gần nhất: {age} (lúc {at}, {fresh.verified.shown.run}{limit})"
+    if fresh.is_stale:
+        return f"{line}, ĐÃ CŨ QUÁ {STALE_HOURS} GIỜ, không rõ hiện camera nào có hình"
+    return f"{line}; {fresh.unseen}/{fresh.carried} cơ sở chưa rõ hiện trạng" if fresh.unseen else line
+
+
+def _parts(age: timedelta, say: Translator) -> str:
+    """The two largest parts of an age, e.g. `3 days 4 h`; days take an s where they are more."""
+    hours, rest = divmod(age % timedelta(days=1), _HOUR)
+    if age.days:
+        return f"{say.counted(age.days, 'day')} {say('{hours} h', hours=hours)}"
+    minutes = say("{minutes} min", minutes=rest // _MINUTE)
+    return f"{say('{hours} h', hours=hours)} {minutes}" if hours else minutes
+
+
+def freshness_document(fresh: Freshness) -> Document:
+    """The fields of a document that say it."""
+    return {
+        "last_verification": _verification(fresh, fresh.verified) if fresh.verified else None,
+        "stale": fresh.is_stale,
+        "carried": fresh.carried,
+        "unseen": fresh.unseen,
+    }
+
+
+def _verification(fresh: Freshness, verification: Verification) -> Document:
+    return {
+        "run": verification.shown.run,
+        "at": local_iso(verification.shown.at),
+        "age_s": int((fresh.now - verification.shown.at).total_seconds()),
+        "limit": list(verification.limit),
+    }
+
+
+def proof_of_facility(status: FacilityStatus, evidence: Evidence) -> FacilityProof:
+    """What was proved of a facility."""
+    plan = status.facility.plan
+    return FacilityProof(status, ConnectionProgress(status.facility, plan, evidence).proof if plan else None)
+
+
+def proved_facilities(statuses: Iterable[FacilityStatus], evidence: Evidence) -> ProvedFacilities:
+    """What was proved of each facility."""
+    counted = (status for status in statuses if status.facility.operating is not Operating.CLOSED)
+    return ProvedFacilities(tuple(proof_of_facility(status, evidence) for status in counted))
 
 
 def status_lines(
@@ -227,26 +217,6 @@ def status_lines(
     yield _sum_line(statuses, say)
     yield _pictures_line(statuses, say)
     yield from warning_lines(statuses, say)
-
-
-def drain_lines(drains: Iterable[DrainStanding], say: Translator = ENGLISH) -> Iterator[str]:
-    """The relays that are being emptied, a line each, with the command that goes on."""
-    for one in drains:
-        values = {"relay": one.relay, "to": one.to, "command": one.command}
-        if one.is_over:
-            yield say("{relay} was emptied onto {to} and carries nothing; next: {command}", **values)
-            continue
-        sites = say.counted(len({*one.remaining, *one.held}), "site")
-        both = f", {say('{count} of them over both', count=len(one.both))}" if one.both else ""
-        begun = say("{relay} is being emptied onto {to}: {sites} still there", sites=sites, **values)
-        yield f"{begun}{both}; {say('go on: {command}', command=values['command'])}"
-
-
-def warning_lines(statuses: Iterable[FacilityStatus], say: Translator = ENGLISH) -> Iterator[str]:
-    """The warnings of facilities, a line each."""
-    for status in statuses:
-        if status.opening:
-            yield f"{say('warning')}: {status.facility.id}: {say.restated(status.opening.words)}"
 
 
 def _row(status: FacilityStatus, say: Translator) -> tuple[str, ...]:
@@ -265,11 +235,6 @@ def _row(status: FacilityStatus, say: Translator) -> tuple[str, ...]:
     )
 
 
-def state_word(state: FacilityState, say: Translator) -> str:
-    """A state as people call it."""
-    return say.word(state, state.words)
-
-
 def _connected(status: FacilityStatus, say: Translator) -> str:
     """Since when it is proved to be connected, or said to be."""
     if status.standing.is_connected:
@@ -277,27 +242,10 @@ def _connected(status: FacilityStatus, say: Translator) -> str:
     return say("claimed {day}", day=status.claimed.connected_on) if status.claimed else ""
 
 
-def up_now(pictures: Pictures, say: Translator = ENGLISH) -> str:
-    """How many of a facility's cameras are up now; empty where no host pulls them."""
-    if not pictures.carried:
-        return ""
-    if pictures.look is None:
-        return say("unknown")
-    unknown = f", {pictures.unknown} {say('unknown')}" if pictures.unknown else ""
-    return f"{pictures.up}/{pictures.cameras}{unknown}"
-
-
 def _last_proved(pictures: Pictures, say: Translator) -> str:
     if pictures.last_proved:
         return short(pictures.last_proved.at)
     return say("never") if pictures.carried else ""
-
-
-def _short(since: Since) -> str:
-    """A day, or a moment to the minute as Vietnam's clock has it."""
-    if isinstance(since, datetime):
-        return short(since)
-    return str(since) if since else ""
 
 
 def _sum_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
@@ -330,6 +278,41 @@ def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
     return f"{connected}: {states}; {cameras_now}"
 
 
+def drain_lines(drains: Iterable[DrainStanding], say: Translator = ENGLISH) -> Iterator[str]:
+    """The relays that are being emptied, a line each, with the command that goes on."""
+    for one in drains:
+        values = {"relay": one.relay, "to": one.to, "command": one.command}
+        if one.is_over:
+            yield say("{relay} was emptied onto {to} and carries nothing; next: {command}", **values)
+            continue
+        sites = say.counted(len({*one.remaining, *one.held}), "site")
+        both = f", {say('{count} of them over both', count=len(one.both))}" if one.both else ""
+        begun = say("{relay} is being emptied onto {to}: {sites} still there", sites=sites, **values)
+        yield f"{begun}{both}; {say('go on: {command}', command=values['command'])}"
+
+
+def warning_lines(statuses: Iterable[FacilityStatus], say: Translator = ENGLISH) -> Iterator[str]:
+    """The warnings of facilities, a line each."""
+    for status in statuses:
+        if status.opening:
+            yield f"{say('warning')}: {status.facility.id}: {say.restated(status.opening.words)}"
+
+
+def state_word(state: FacilityState, say: Translator) -> str:
+    """A state as people call it."""
+    return say.word(state, state.words)
+
+
+def up_now(pictures: Pictures, say: Translator = ENGLISH) -> str:
+    """How many of a facility's cameras are up now; empty where no host pulls them."""
+    if not pictures.carried:
+        return ""
+    if pictures.look is None:
+        return say("unknown")
+    unknown = f", {pictures.unknown} {say('unknown')}" if pictures.unknown else ""
+    return f"{pictures.up}/{pictures.cameras}{unknown}"
+
+
 def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
     """One facility's reasons, each with its place, and what comes next."""
     standing = explained.status.standing
@@ -348,6 +331,13 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
     yield f"  {say('next')}: {say.restated(explained.status.next)}"
 
 
+def _short(since: Since) -> str:
+    """A day, or a moment to the minute as Vietnam's clock has it."""
+    if isinstance(since, datetime):
+        return short(since)
+    return str(since) if since else ""
+
+
 def failing_lines(failing: Mapping[str, PathSince], say: Translator = ENGLISH) -> Iterator[str]:
     """Each path that is not up, the one that has been so for longest first, with why, since when and how often."""
     for path, one in sorted(failing.items(), key=lambda item: (item[1].since, item[0])):
@@ -355,9 +345,6 @@ def failing_lines(failing: Mapping[str, PathSince], say: Translator = ENGLISH) -
         last = say("last up {moment}", moment=local_time(one.last_up)) if one.last_up else say("never seen up")
         since = since_words(one.since, one.looks, say)
         yield f"  - {path} {say.restated(one.verdict)}{cause}; {since}, {last}"
-
-
-# --- document -------------------------------------------------------------------------------------
 
 
 def status_document(

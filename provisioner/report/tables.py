@@ -1,7 +1,4 @@
-"""Tables as text: columns as wide as they have to be. Pure.
-
-Names as people read them: some of them, and how many more there are.
-"""
+"""Text tables and shortened lists of names. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +9,8 @@ from provisioner.base.language import ENGLISH, Translator
 
 TOTAL_NAME = "all"
 """The name of a row of totals."""
+
+_MANY: Final = 5
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool) -> Iterator[str]:
@@ -30,9 +29,6 @@ def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: 
     line = "  ".join(cells).format
     for row in (names, *rows):
         yield line(*row).rstrip()
-
-
-_MANY: Final = 5
 
 
 def some_of(names: Sequence[str], say: Translator = ENGLISH) -> str:

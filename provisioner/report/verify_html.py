@@ -1,8 +1,7 @@
-"""A verification as one comment on a merge request, or for a chat. Pure; bounded and escaped as `comment` has it.
+"""A verification as an HTML page and as a comment. Pure.
 
-Templates of pages that stand alone: every value is printable and escaped. Pure.
-
-A verification as one HTML page: no script, nothing from elsewhere, readable on paper and in the dark. Pure.
+The page has no script and loads nothing. Every value in it is printable and escaped. The comment is bounded and escaped
+like a plan's (`plan_markdown`).
 """
 
 from __future__ import annotations
@@ -38,6 +37,28 @@ from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
+MOST_LISTED = 3000
+"""Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""
+
+_DRIFT_LISTED = 20
+_ALWAYS = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN)
+_DETAIL: Final = 400
+_INCIDENTS: Final = 40
+_ROWS: Final = 80
+_LISTED: Final = 3
+_SETTINGS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Facility:
+    """A facility's paths, with the worst verdict among them."""
+
+    name: str
+    province: str
+    worst: Verdict
+    total: Total
+    paths: Sequence[PathVerdict]
+
 
 @lru_cache
 def page_template(name: str) -> jinja2.Template:
@@ -52,24 +73,6 @@ def page_template(name: str) -> jinja2.Template:
         finalize=lambda value: printable(value) if isinstance(value, str) else value,
     )
     return environment.get_template(name)
-
-
-MOST_LISTED = 3000
-"""Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""
-
-_DRIFT_LISTED = 20
-_ALWAYS = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class _Facility:
-    """A facility's paths, with the worst verdict among them."""
-
-    name: str
-    province: str
-    worst: Verdict
-    total: Total
-    paths: Sequence[PathVerdict]
 
 
 def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
@@ -123,13 +126,6 @@ def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facili
         if listed:
             facilities.append(_Facility(name, province, worst_of(group), total_of(name, group), listed))
     return sorted(facilities, key=lambda f: (SEVERITY.index(f.worst), f.province, f.name))
-
-
-_DETAIL: Final = 400
-_INCIDENTS: Final = 40
-_ROWS: Final = 80
-_LISTED: Final = 3
-_SETTINGS: Final = 20
 
 
 def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:

@@ -1,9 +1,4 @@
-"""A verification as text, for terminals and logs. Pure; colours only when they are asked for.
-
-Totals of a verification by carrier, province and facility. Pure.
-
-Settings under change in a report of a verification: which of the two is so, and what to do next. Pure.
-"""
+"""A verification as text, for terminals and logs. Pure."""
 
 from __future__ import annotations
 
@@ -46,6 +41,22 @@ SEVERITY = (
     Verdict.MAINTENANCE,
     Verdict.UP,
 )
+
+_COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
+_WIDTH = {Language.EN: 8, Language.VI: 11}
+_LISTED = 5
+_DRIFT_LISTED = 10
+_QUIET = frozenset({DeviceState.AS_AGREED, DeviceState.NOT_COMPARED, DeviceState.NOT_ASKED})
+_NEXT_STEPS = {
+    Verdict.DOWN: marked("repair what its incidents name, those of the highest layer first, then verify again"),
+    Verdict.UNKNOWN: marked("what was not checked may be down: settle why it was not, then verify again"),
+    Verdict.QUARANTINED: marked(
+        "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift"
+    ),
+    Verdict.DEGRADED: marked(
+        "see its incidents; where a host drifted, provisioner plan shows what apply would correct"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +135,6 @@ def _which(one: SettingSeen, states: set[str], say: Translator) -> str:
     return say("no picture tells which; either is taken until {until}", until=until)
 
 
-_COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
-_WIDTH = {Language.EN: 8, Language.VI: 11}
-_LISTED = 5
-_DRIFT_LISTED = 10
-_QUIET = frozenset({DeviceState.AS_AGREED, DeviceState.NOT_COMPARED, DeviceState.NOT_ASKED})
-
-
 def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False, say: Translator = ENGLISH) -> str:
     """The report: the engine, totals, incidents with their causes, with `detail` every path, and what to do next."""
     sections = [
@@ -155,99 +159,6 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
-def sentence(result: VerifyResult, say: Translator = ENGLISH) -> str:
-    """Say in one line how many paths are up, and what the others are."""
-    total = total_of("", result.paths)
-    if not total.paths:
-        return say("no path was checked")
-    if total.up == total.paths:
-        return say.plural("the path is up", "all {n} paths are up", total.paths)
-    others = [f"{total.counts[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and v in total.counts]
-    values = {"up": total.up, "others": ", ".join(others)}
-    return say.plural("{up} of {n} path is up: {others}", "{up} of {n} paths are up: {others}", total.paths, **values)
-
-
-_NEXT_STEPS = {
-    Verdict.DOWN: marked("repair what its incidents name, those of the highest layer first, then verify again"),
-    Verdict.UNKNOWN: marked("what was not checked may be down: settle why it was not, then verify again"),
-    Verdict.QUARANTINED: marked(
-        "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift"
-    ),
-    Verdict.DEGRADED: marked(
-        "see its incidents; where a host drifted, provisioner plan shows what apply would correct"
-    ),
-}
-
-
-def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str, ...]:
-    """The last lines, the worst first, with what to do next; none where all is as it should be."""
-    all_paths = say.counted(len(result.paths), "path")
-    sentences = []
-    for verdict, step in _NEXT_STEPS.items():
-        if paths := [path for path in result.paths if path.verdict is verdict and _is_for_whoever_reads(path)]:
-            what = {"count": len(paths), "paths": all_paths, "verdict": say.word(verdict), "relays": _on(paths, say)}
-            sentences.append(say("{count} of {paths} {verdict} on {relays}; {step}", **what, step=say(step)))
-    if once := [path for path in result.paths if _failed_once(path)]:
-        failing = say("{count} of {paths} failing and not yet confirmed", count=len(once), paths=all_paths)
-        step = say("they failed once; verify again in a minute, or see their incidents")
-        sentences.append(say("{failing} on {relays}; {step}", failing=failing, relays=_on(once, say), step=step))
-    sentences += [line for line in (_maintenance_ending(result, say), _share_ending(result, say)) if line]
-    if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
-        hosts, names = say.counted(len(silent), "host"), say.restated(named(silent))
-        sentences.append(say("{hosts} not read: {names}; nothing is said of what it holds", hosts=hosts, names=names))
-    if drifted := [host.host for host in result.hosts if host.drift]:
-        hosts, names = say.counted(len(drifted), "host"), say.restated(named(drifted))
-        sentences.append(say("{hosts} drifted: {names}; provisioner drift tells how", hosts=hosts, names=names))
-    return tuple(sentences)
-
-
-def _maintenance_ending(result: VerifyResult, say: Translator) -> str:
-    """Say how many paths are in a maintenance window, and what is hidden by none."""
-    inside = [path for path in result.paths if path.maintenance]
-    would_be = Counter(path.without_window for path in inside)
-    failing = ", ".join(f"{would_be[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and would_be[v])
-    paths = say.counted(len(result.paths), "path")
-    share = say("{count} of {paths} in maintenance", count=len(inside), paths=paths)
-    rest = say("without it {failing}", failing=failing) if failing else say("without it all would be up")
-    return say("{share}: {rest}; not counted as up, no alarm raised", share=share, rest=rest) if inside else ""
-
-
-def _share_ending(result: VerifyResult, say: Translator) -> str:
-    """Say what share was measured, where a run was asked to leave something out."""
-    if result.scope.sample is None and result.scope.level is None and result.scope.deadline_s is None:
-        return ""
-    measured = [path for path in result.paths if path.is_measured]
-    up = sum(path.verdict is Verdict.UP for path in measured)
-    passed = sum(path.cause is Cause.NOT_ASKED for path in measured)
-    good = say("{count} up", count=up)
-    if result.scope.level is not None:
-        good = say("{count} good up to level {level}", count=passed + up, level=result.scope.level)
-    paths = say.counted(len(result.paths), "path")
-    share = say("{count} of {paths} measured, {good}", count=len(measured), paths=paths, good=good)
-    left = len(result.paths) - len(measured)
-    return say("{share}; nothing is said of the other {left}", share=share, left=left) if left else share
-
-
-def _failed_once(path: PathVerdict) -> bool:
-    """Whether a path failed, and that was not yet seen again."""
-    return path.verdict is Verdict.UNKNOWN and path.standing is not None
-
-
-def _is_for_whoever_reads(path: PathVerdict) -> bool:
-    """Whether something is to be done about a path's verdict; what nobody asked for has a line of its own."""
-    return path.cause is not Cause.NOT_ASKED and not _failed_once(path)
-
-
-def _on(paths: Iterable[PathVerdict], say: Translator) -> str:
-    """The relays whose paths those are."""
-    return say.restated(named(sorted({path.relay for path in paths})))
-
-
-def seconds_of(result: VerifyResult) -> int:
-    """How long the verification took."""
-    return round((result.finished_at - result.started_at).total_seconds())
-
-
 def _head(result: VerifyResult, say: Translator, *, color: bool) -> Iterator[str]:
     yield say("engine: {engine}", engine=printable(result.engine))
     yield say("as of: {at} (took {seconds} s)", at=local_time(result.finished_at), seconds=seconds_of(result))
@@ -256,34 +167,12 @@ def _head(result: VerifyResult, say: Translator, *, color: bool) -> Iterator[str
     yield from scope_lines(result, say)
 
 
-def scope_lines(result: VerifyResult, say: Translator = ENGLISH) -> Iterator[str]:
-    """Say how far a run was asked to go, where that was not to the end, and whether it knew of earlier ones."""
-    scope = result.scope
-    if sample := scope.sample:
-        cameras = say.counted(sample.of_cameras, "camera")
-        values = {"count": sample.cameras, "cameras": cameras, "week": sample.week, "asked": printable(sample.asked)}
-        yield say("sample: {count} of {cameras}, those of week {week} ({asked})", **values)
-    if scope.level is not None:
-        yield say("up to level {level}: what is above was not asked for", level=scope.level)
-    if scope.deadline_s is not None:
-        yield say("deadline: {seconds} s", seconds=f"{scope.deadline_s:g}")
-    if scope.once:
-        yield say("by one look alone (--once): a failure is down at once, and nothing of before counts")
-    if result.forgot:
-        yield say("without a memory of earlier runs: {why}", why=say.restated(printable(result.forgot)))
-
-
 def _totals(noun: str, totals: Sequence[Total], say: Translator) -> Iterator[str]:
     others = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
     columns = (Verdict.UP, *others)
     names = [noun, say("paths"), *(say.word(v) for v in columns)]
     rows = [[t.name, str(t.paths), *(str(t.counts.get(v, 0)) for v in columns)] for t in totals]
     return text_table(names, rows, numbers=True)
-
-
-def worst_of(paths: Iterable[PathVerdict]) -> Verdict:
-    """The worst verdict among some paths."""
-    return min((p.verdict for p in paths), key=SEVERITY.index, default=Verdict.UNKNOWN)
 
 
 def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bool) -> Iterator[str]:
@@ -313,16 +202,6 @@ def _below(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str
     yield from listed
     if len(listed) < len(incident.paths):
         yield _more(len(incident.paths) - len(listed), say)
-
-
-def _more(number: int, say: Translator) -> str:
-    """That a list goes on."""
-    return say("… and {number} more", number=number)
-
-
-def _word(verdict: Verdict, say: Translator, width: int, *, color: bool) -> str:
-    word = say.word(verdict).ljust(width)
-    return click.style(word, fg=_COLOURS.get(verdict, "cyan")) if color else word
 
 
 def _maintenance(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
@@ -361,23 +240,6 @@ def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iter
         yield f"  {_more(len(left) - _LISTED, say)}"
 
 
-def proof_sentence(path: PathVerdict, now: datetime, say: Translator = ENGLISH) -> str:
-    """Say what was last proved of a path, and how long ago; empty where nothing is known."""
-    proof = path.last_proof
-    if proof is None:
-        return ""
-    values = {"level": proof.level, "at": local_time(proof.at), "age": _age(now - proof.at, say)}
-    return say("level {level} was last proved at {at}, {age} ago", **values)
-
-
-def _age(time: timedelta, say: Translator) -> str:
-    minutes = max(0, int(time.total_seconds() // 60))
-    hours, days = minutes // 60, minutes // (24 * 60)
-    if days:
-        return say.counted(days, "day")
-    return say.counted(hours, "hour") if hours else say.counted(minutes, "minute")
-
-
 def _held(held: Sequence[HeldFacility], say: Translator, *, color: bool) -> Iterator[str]:
     """Who is held, and so was not checked."""
     if held:
@@ -404,6 +266,11 @@ def _hosts(hosts: Iterable[HostReport], say: Translator) -> Iterator[str]:
             )
             if len(host.drift) > _DRIFT_LISTED:
                 yield f"  {_more(len(host.drift) - _DRIFT_LISTED, say)}"
+
+
+def _more(number: int, say: Translator) -> str:
+    """That a list goes on."""
+    return say("… and {number} more", number=number)
 
 
 def _devices(devices: Sequence[DeviceReport], say: Translator, *, detail: bool) -> Iterator[str]:
@@ -483,6 +350,131 @@ def _paths(paths: Sequence[PathVerdict], now: datetime, say: Translator, *, colo
         why = "; ".join(printable(part) for part in (cause, picture_words(path, say), proof) if part)
         level = say("level {level}", level=path.level)
         yield f"{_word(path.verdict, say, column, color=color)}  {level}  {path.path.ljust(width)}  {why}".rstrip()
+
+
+def _word(verdict: Verdict, say: Translator, width: int, *, color: bool) -> str:
+    word = say.word(verdict).ljust(width)
+    return click.style(word, fg=_COLOURS.get(verdict, "cyan")) if color else word
+
+
+def sentence(result: VerifyResult, say: Translator = ENGLISH) -> str:
+    """Say in one line how many paths are up, and what the others are."""
+    total = total_of("", result.paths)
+    if not total.paths:
+        return say("no path was checked")
+    if total.up == total.paths:
+        return say.plural("the path is up", "all {n} paths are up", total.paths)
+    others = [f"{total.counts[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and v in total.counts]
+    values = {"up": total.up, "others": ", ".join(others)}
+    return say.plural("{up} of {n} path is up: {others}", "{up} of {n} paths are up: {others}", total.paths, **values)
+
+
+def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str, ...]:
+    """The last lines, the worst first, with what to do next; none where all is as it should be."""
+    all_paths = say.counted(len(result.paths), "path")
+    sentences = []
+    for verdict, step in _NEXT_STEPS.items():
+        if paths := [path for path in result.paths if path.verdict is verdict and _is_for_whoever_reads(path)]:
+            what = {"count": len(paths), "paths": all_paths, "verdict": say.word(verdict), "relays": _on(paths, say)}
+            sentences.append(say("{count} of {paths} {verdict} on {relays}; {step}", **what, step=say(step)))
+    if once := [path for path in result.paths if _failed_once(path)]:
+        failing = say("{count} of {paths} failing and not yet confirmed", count=len(once), paths=all_paths)
+        step = say("they failed once; verify again in a minute, or see their incidents")
+        sentences.append(say("{failing} on {relays}; {step}", failing=failing, relays=_on(once, say), step=step))
+    sentences += [line for line in (_maintenance_ending(result, say), _share_ending(result, say)) if line]
+    if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
+        hosts, names = say.counted(len(silent), "host"), say.restated(named(silent))
+        sentences.append(say("{hosts} not read: {names}; nothing is said of what it holds", hosts=hosts, names=names))
+    if drifted := [host.host for host in result.hosts if host.drift]:
+        hosts, names = say.counted(len(drifted), "host"), say.restated(named(drifted))
+        sentences.append(say("{hosts} drifted: {names}; provisioner drift tells how", hosts=hosts, names=names))
+    return tuple(sentences)
+
+
+def _is_for_whoever_reads(path: PathVerdict) -> bool:
+    """Whether something is to be done about a path's verdict; what nobody asked for has a line of its own."""
+    return path.cause is not Cause.NOT_ASKED and not _failed_once(path)
+
+
+def _failed_once(path: PathVerdict) -> bool:
+    """Whether a path failed, and that was not yet seen again."""
+    return path.verdict is Verdict.UNKNOWN and path.standing is not None
+
+
+def _on(paths: Iterable[PathVerdict], say: Translator) -> str:
+    """The relays whose paths those are."""
+    return say.restated(named(sorted({path.relay for path in paths})))
+
+
+def _maintenance_ending(result: VerifyResult, say: Translator) -> str:
+    """Say how many paths are in a maintenance window, and what is hidden by none."""
+    inside = [path for path in result.paths if path.maintenance]
+    would_be = Counter(path.without_window for path in inside)
+    failing = ", ".join(f"{would_be[v]} {say.word(v)}" for v in SEVERITY if v is not Verdict.UP and would_be[v])
+    paths = say.counted(len(result.paths), "path")
+    share = say("{count} of {paths} in maintenance", count=len(inside), paths=paths)
+    rest = say("without it {failing}", failing=failing) if failing else say("without it all would be up")
+    return say("{share}: {rest}; not counted as up, no alarm raised", share=share, rest=rest) if inside else ""
+
+
+def _share_ending(result: VerifyResult, say: Translator) -> str:
+    """Say what share was measured, where a run was asked to leave something out."""
+    if result.scope.sample is None and result.scope.level is None and result.scope.deadline_s is None:
+        return ""
+    measured = [path for path in result.paths if path.is_measured]
+    up = sum(path.verdict is Verdict.UP for path in measured)
+    passed = sum(path.cause is Cause.NOT_ASKED for path in measured)
+    good = say("{count} up", count=up)
+    if result.scope.level is not None:
+        good = say("{count} good up to level {level}", count=passed + up, level=result.scope.level)
+    paths = say.counted(len(result.paths), "path")
+    share = say("{count} of {paths} measured, {good}", count=len(measured), paths=paths, good=good)
+    left = len(result.paths) - len(measured)
+    return say("{share}; nothing is said of the other {left}", share=share, left=left) if left else share
+
+
+def seconds_of(result: VerifyResult) -> int:
+    """How long the verification took."""
+    return round((result.finished_at - result.started_at).total_seconds())
+
+
+def scope_lines(result: VerifyResult, say: Translator = ENGLISH) -> Iterator[str]:
+    """Say how far a run was asked to go, where that was not to the end, and whether it knew of earlier ones."""
+    scope = result.scope
+    if sample := scope.sample:
+        cameras = say.counted(sample.of_cameras, "camera")
+        values = {"count": sample.cameras, "cameras": cameras, "week": sample.week, "asked": printable(sample.asked)}
+        yield say("sample: {count} of {cameras}, those of week {week} ({asked})", **values)
+    if scope.level is not None:
+        yield say("up to level {level}: what is above was not asked for", level=scope.level)
+    if scope.deadline_s is not None:
+        yield say("deadline: {seconds} s", seconds=f"{scope.deadline_s:g}")
+    if scope.once:
+        yield say("by one look alone (--once): a failure is down at once, and nothing of before counts")
+    if result.forgot:
+        yield say("without a memory of earlier runs: {why}", why=say.restated(printable(result.forgot)))
+
+
+def worst_of(paths: Iterable[PathVerdict]) -> Verdict:
+    """The worst verdict among some paths."""
+    return min((p.verdict for p in paths), key=SEVERITY.index, default=Verdict.UNKNOWN)
+
+
+def proof_sentence(path: PathVerdict, now: datetime, say: Translator = ENGLISH) -> str:
+    """Say what was last proved of a path, and how long ago; empty where nothing is known."""
+    proof = path.last_proof
+    if proof is None:
+        return ""
+    values = {"level": proof.level, "at": local_time(proof.at), "age": _age(now - proof.at, say)}
+    return say("level {level} was last proved at {at}, {age} ago", **values)
+
+
+def _age(time: timedelta, say: Translator) -> str:
+    minutes = max(0, int(time.total_seconds() // 60))
+    hours, days = minutes // 60, minutes // (24 * 60)
+    if days:
+        return say.counted(days, "day")
+    return say.counted(hours, "hour") if hours else say.counted(minutes, "minute")
 
 
 def picture_words(path: PathVerdict, say: Translator = ENGLISH) -> str:

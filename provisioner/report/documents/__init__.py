@@ -1,4 +1,4 @@
-"""Official documents in Vietnamese, by the report they belong to; `docx_file` makes files of them. Pure."""
+"""Official documents in Vietnamese, by the report they belong to; `docx` makes files of them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of an official document, in the layout of Decree 30/2020/NĐ-CP. Pure; `docx_file` makes the file.
+"""An official document as DOCX, laid out by Decree 30/2020/NĐ-CP. Pure.
 
 The figures are those of the decree's Appendix I, parts I (the page) and II (the parts of a document). A4; margins of 20
 to 25 mm above and below, 30 to 35 mm at the left, 15 to 20 mm at the right; Times New Roman in black; the page's number
@@ -9,13 +9,8 @@ and subject size 13 to 14, bold, a line below the subject; content size 13 to 14
 6 points between paragraphs, lines of 1 to 1.5; "Nơi nhận" size 12, bold and italic, what is listed below it size 11.
 Annexes have pages of their own, numbered anew. Minutes are like form 1.9 of Appendix III: no place and date above.
 
-Paragraphs and tables of a text document as WordprocessingML (ISO/IEC 29500-1, 17.3 and 17.4). Pure.
-
-They are written out as text and read in one piece: to make a table of a thousand rows cell by cell takes minutes.
-
-An official document as a DOCX file: its pages, their numbers, its properties. Apart: its library takes time. Pure.
-
-Its text is `docx_layout`'s, which says what the figures are of.
+Paragraphs and tables are written as WordprocessingML text (ISO/IEC 29500-1, 17.3 and 17.4): the library needs minutes
+for a table of a thousand rows.
 """
 
 from __future__ import annotations
@@ -57,6 +52,24 @@ _BORDER = '<w:{side} w:val="single" w:sz="4" w:space="0" w:color="000000"/>'
 _WHOLE = "<w:trPr><w:cantSplit/></w:trPr>"
 _FIXED = '<w:tblLayout w:type="fixed"/>'
 _SIDES = ("top", "left", "bottom", "right", "insideH", "insideV")
+SHORT_MM, LONG_MM = 210, 297
+
+TOP_MM, BOTTOM_MM, LEFT_MM, RIGHT_MM = 20, 20, 30, 15
+"""The page, and its margins."""
+
+_WITHIN: Final = SHORT_MM - LEFT_MM - RIGHT_MM
+_ACROSS: Final = LONG_MM - LEFT_MM - RIGHT_MM
+_HEAD: Final = (65, 100)
+
+_MOTTO_MM: Final = 61
+"""How long the motto is in its size: the line below it is as long."""
+
+_ROMAN: Final = ("", "I", "II", "III", "IV", "V")
+_FACE: Final = "Times New Roman"
+_FIRST_PLACE: Final = 0x0D0C0000
+
+_UNWANTED: Final = ("/thumbnail", "/stylesWithEffects", "/customXml")
+"""Parts of the library's empty file that say nothing of this document, by the ends of their kinds."""
 
 
 class Stand(StrEnum):
@@ -90,6 +103,18 @@ class ParagraphLook:
     stays: bool = False
 
 
+_CENTRE: Final = ParagraphLook(stand=Stand.CENTRE)
+_BODY: Final = ParagraphLook(first_mm=10, after=6, line=1.15)
+_LOOKS: Final = {
+    PassageRole.CONTENT: _BODY,
+    PassageRole.TITLE: replace(_BODY, is_bold=True, stays=True),
+    PassageRole.NOTE: replace(_BODY, is_italic=True, stand=Stand.LEFT),
+    PassageRole.FORM: replace(_BODY, stand=Stand.LEFT),
+    PassageRole.LAST: replace(_BODY, stays=True),
+}
+_CELL: Final = ParagraphLook(points=11, stand=Stand.LEFT, before=1, after=1)
+
+
 def twips(millimetres: float) -> int:
     """Millimetres as twentieths of a point."""
     return round(millimetres * _TWIPS_PER_MM)
@@ -117,6 +142,10 @@ def paragraph(text: str, look: ParagraphLook) -> str:
 def _spacing(look: ParagraphLook) -> str:
     before, after, line = look.before * 20, look.after * 20, round(look.line * 240)
     return f'<w:spacing w:before="{before}" w:after="{after}" w:line="{line}" w:lineRule="auto"/>'
+
+
+_NOTHING: Final = paragraph("", _CENTRE)
+_BLANK: Final = paragraph("", replace(_CENTRE, stays=True))
 
 
 def rule(width_mm: float, within_mm: float, after: int = 0) -> str:
@@ -172,37 +201,15 @@ def ruled_table(
     return _table(widths_mm, f"<w:tblBorders>{borders}</w:tblBorders>{_FIXED}{margins}", head + body)
 
 
+def _cell(width_mm: int, paragraphs: str, more: str = "") -> str:
+    return f'<w:tc><w:tcPr><w:tcW w:w="{twips(width_mm)}" w:type="dxa"/>{more}</w:tcPr>{paragraphs}</w:tc>'
+
+
 def _table(widths_mm: Sequence[int], properties: str, rows: str) -> str:
     grid = "".join(f'<w:gridCol w:w="{twips(width)}"/>' for width in widths_mm)
     width = f'<w:tblW w:w="{twips(sum(widths_mm))}" w:type="dxa"/>'
     head = f'<w:tblPr>{width}<w:jc w:val="center"/>{properties}</w:tblPr><w:tblGrid>{grid}</w:tblGrid>'
     return f"<w:tbl>{head}{rows}</w:tbl>"
-
-
-def _cell(width_mm: int, paragraphs: str, more: str = "") -> str:
-    return f'<w:tc><w:tcPr><w:tcW w:w="{twips(width_mm)}" w:type="dxa"/>{more}</w:tcPr>{paragraphs}</w:tc>'
-
-
-SHORT_MM, LONG_MM = 210, 297
-TOP_MM, BOTTOM_MM, LEFT_MM, RIGHT_MM = 20, 20, 30, 15
-"""The page, and its margins."""
-
-_WITHIN: Final = SHORT_MM - LEFT_MM - RIGHT_MM
-_ACROSS: Final = LONG_MM - LEFT_MM - RIGHT_MM
-_HEAD: Final = (65, 100)
-_MOTTO_MM: Final = 61
-"""How long the motto is in its size: the line below it is as long."""
-
-_CENTRE: Final = ParagraphLook(stand=Stand.CENTRE)
-_BODY: Final = ParagraphLook(first_mm=10, after=6, line=1.15)
-_LOOKS: Final = {
-    PassageRole.CONTENT: _BODY,
-    PassageRole.TITLE: replace(_BODY, is_bold=True, stays=True),
-    PassageRole.NOTE: replace(_BODY, is_italic=True, stand=Stand.LEFT),
-    PassageRole.FORM: replace(_BODY, stand=Stand.LEFT),
-    PassageRole.LAST: replace(_BODY, stays=True),
-}
-_CELL: Final = ParagraphLook(points=11, stand=Stand.LEFT, before=1, after=1)
 
 
 def parts_of(document: OfficialDocument) -> Iterator[str]:
@@ -239,20 +246,9 @@ def _head_rows(document: OfficialDocument) -> Iterator[tuple[str, str]]:
     yield number, paragraph(when if dated else "", replace(_CENTRE, is_italic=True, before=4))
 
 
-def _number(document: OfficialDocument) -> str:
-    number, symbol = document.letterhead.number, f"{document.kind.symbol}-……"
-    if "/" in number:
-        return number
-    return f"{number or '……'}/{symbol}"
-
-
 def _third_of(text: str, within_mm: int) -> float:
     """The length of the line below a text: a third to a half of the text's, which is about 2.8 mm a letter."""
     return min(len(text) * 2.8, within_mm) * 0.4
-
-
-def _halves() -> tuple[int, int]:
-    return _WITHIN // 2, _WITHIN - _WITHIN // 2
 
 
 def _addressees(names: Sequence[str]) -> Iterator[str]:
@@ -266,35 +262,8 @@ def _addressees(names: Sequence[str]) -> Iterator[str]:
         yield paragraph(f"- {name}{end}", replace(line, after=12 if end == "." else 0))
 
 
-def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
-    for block in blocks:
-        if isinstance(block, OfficialTable):
-            yield _table_docx_layout(block)
-            yield paragraph("", replace(_CENTRE, points=6))
-        else:
-            yield paragraph(block.text, _LOOKS[block.role])
-
-
-def _table_docx_layout(table: OfficialTable) -> str:
-    looks = [replace(_CELL, stand=Stand.CENTRE if column.is_centred else Stand.LEFT) for column in table.columns]
-    bold = [replace(look, is_bold=True) for look in looks]
-    header = [paragraph(column.name, replace(_CELL, stand=Stand.CENTRE, is_bold=True)) for column in table.columns]
-    rows = (_cells(row, looks) for row in table.rows)
-    widths = [column.width_mm for column in table.columns]
-    return ruled_table(widths, header, rows, total=_cells(table.total, bold) if table.total else ())
-
-
-def _cells(row: Sequence[str | int], looks: Sequence[ParagraphLook]) -> list[str]:
-    return [paragraph(str(cell), look) for cell, look in zip(row, looks, strict=True)]
-
-
-# --- signatures and recipients --------------------------------------------------------------------
-
-
-def _signature(head: Letterhead) -> str:
-    bold = replace(_CENTRE, is_bold=True, stays=True)
-    position = [paragraph(line.strip().upper(), bold) for line in (head.position or DOTS).split("/")]
-    return "".join([*position, *([_BLANK] * 4), paragraph(head.signer or DOTS, replace(bold, stays=False))])
+def _halves() -> tuple[int, int]:
+    return _WITHIN // 2, _WITHIN - _WITHIN // 2
 
 
 def _party_rows(signers: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -319,11 +288,10 @@ def _recipients(document: OfficialDocument) -> str:
     return "".join([title, *listed, paragraph("- Lưu: VT, ……", look)])
 
 
-_NOTHING: Final = paragraph("", _CENTRE)
-_BLANK: Final = paragraph("", replace(_CENTRE, stays=True))
-
-
-# --- annexes --------------------------------------------------------------------------------------
+def _signature(head: Letterhead) -> str:
+    bold = replace(_CENTRE, is_bold=True, stays=True)
+    position = [paragraph(line.strip().upper(), bold) for line in (head.position or DOTS).split("/")]
+    return "".join([*position, *([_BLANK] * 4), paragraph(head.signer or DOTS, replace(bold, stays=False))])
 
 
 def annex_parts(document: OfficialDocument, annex: Annex, number: int) -> Iterator[str]:
@@ -340,13 +308,33 @@ def annex_parts(document: OfficialDocument, annex: Annex, number: int) -> Iterat
     yield from _blocks(annex.blocks)
 
 
-_ROMAN: Final = ("", "I", "II", "III", "IV", "V")
+def _number(document: OfficialDocument) -> str:
+    number, symbol = document.letterhead.number, f"{document.kind.symbol}-……"
+    if "/" in number:
+        return number
+    return f"{number or '……'}/{symbol}"
 
 
-_FACE: Final = "Times New Roman"
-_FIRST_PLACE: Final = 0x0D0C0000
-_UNWANTED: Final = ("/thumbnail", "/stylesWithEffects", "/customXml")
-"""Parts of the library's empty file that say nothing of this document, by the ends of their kinds."""
+def _blocks(blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, OfficialTable):
+            yield _official_table(block)
+            yield paragraph("", replace(_CENTRE, points=6))
+        else:
+            yield paragraph(block.text, _LOOKS[block.role])
+
+
+def _official_table(table: OfficialTable) -> str:
+    looks = [replace(_CELL, stand=Stand.CENTRE if column.is_centred else Stand.LEFT) for column in table.columns]
+    bold = [replace(look, is_bold=True) for look in looks]
+    header = [paragraph(column.name, replace(_CELL, stand=Stand.CENTRE, is_bold=True)) for column in table.columns]
+    rows = (_cells(row, looks) for row in table.rows)
+    widths = [column.width_mm for column in table.columns]
+    return ruled_table(widths, header, rows, total=_cells(table.total, bold) if table.total else ())
+
+
+def _cells(row: Sequence[str | int], looks: Sequence[ParagraphLook]) -> list[str]:
+    return [paragraph(str(cell), look) for cell, look in zip(row, looks, strict=True)]
 
 
 def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
@@ -369,9 +357,6 @@ def official_docx(document: OfficialDocument, as_of: datetime) -> bytes:
     out = io.BytesIO()
     file.save(out)
     return steady_zip(out.getvalue(), {"word/document.xml": lambda body: _filled(body, texts)})
-
-
-# --- the file -------------------------------------------------------------------------------------
 
 
 def _prepare(file: DocxFile) -> None:
@@ -425,20 +410,6 @@ def _mark(file: DocxFile, number: int) -> None:
     file.element.body.sectPr.addprevious(place)
 
 
-def _place(number: int) -> str:
-    return f"{_FIRST_PLACE + number:08X}"
-
-
-def _filled(body: bytes, texts: Sequence[str]) -> bytes:
-    """The text of the file with every paragraph of `_mark` made the text that is to stand there."""
-    for number, text in enumerate(texts):
-        before, mark, after = body.partition(f'<w:p w:rsidR="{_place(number)}"/>'.encode())
-        if not mark:
-            raise ValueError(f"there is no place for text {number}")
-        body = before + text.encode() + after
-    return body
-
-
 def _begin_annex(file: DocxFile) -> Section:
     """Begin a new section; the paragraph that ends the one before has no height, and makes no page."""
     section: Section = file.add_section(WD_SECTION.NEW_PAGE)
@@ -456,3 +427,17 @@ def _sign(file: DocxFile, document: OfficialDocument, as_of: datetime) -> None:
     properties.title, properties.language = plain(f"{document.kind.title}: {document.subject}")[:255], "vi"
     properties.created = properties.modified = moment
     properties.revision = 1
+
+
+def _filled(body: bytes, texts: Sequence[str]) -> bytes:
+    """The text of the file with every paragraph of `_mark` made the text that is to stand there."""
+    for number, text in enumerate(texts):
+        before, mark, after = body.partition(f'<w:p w:rsidR="{_place(number)}"/>'.encode())
+        if not mark:
+            raise ValueError(f"there is no place for text {number}")
+        body = before + text.encode() + after
+    return body
+
+
+def _place(number: int) -> str:
+    return f"{_FIRST_PLACE + number:08X}"

@@ -1,20 +1,9 @@
-"""The record of a facility's acceptance ("biên bản nghiệm thu"): what was proved, when, and who signs. Pure.
-
-What a document rests on: the moment, the proof, and the inventory it was made from. Pure.
-
-The devices of a facility as minutes list them: what they are and where they look, no address and no login. Pure.
-
-Who takes part in minutes and signs them, and what both kinds of minutes say in the same words. Pure.
+"""Minutes of a survey, a connection plan and an acceptance. Pure.
 
 The parties are those of letter 1407/BTTTT-CVT, item 2: the DIC leads, the Health department and the carrier take part,
-and the facility is there. No person is named: they write their names themselves.
-
-The minutes of a facility's survey ("biên bản khảo sát", letter 1407/BTTTT-CVT, item 2). Pure.
-
-The minutes in which the parties agree a facility's connection plan ("biên bản thống nhất phương án"). Pure.
-
-They hold what letter 1407/BTTTT-CVT, item 2, has the parties agree, and the digest of the signed content: what is
-recorded afterwards by `sign-off` can be held against the paper.
+and the facility is there. No person is named: they write their names themselves. A device is listed without address and
+login. The minutes of a plan contain the digest of the signed content, so that a later `sign-off` can be compared with
+the paper.
 """
 
 from __future__ import annotations
@@ -51,6 +40,19 @@ from provisioner.report.facilities import device_words
 from provisioner.report.labels import day_label, label, up_label
 from provisioner.report.status import FacilityProof, freshness_label, proof_of_facility
 
+_CAMERA_COLUMNS: Final = (
+    TableColumn("STT", 12, is_centred=True),
+    TableColumn("Mã camera", 25),
+    TableColumn("Khu vực", 38),
+    TableColumn("Vị trí", 40),
+    TableColumn("Thiết bị", 30),
+    TableColumn("Luồng hình", 20, is_centred=True),
+)
+_FACILITY = "Cơ sở cách ly"
+_HEALTH = "Sở Y tế"
+_CARRIER = "Doanh nghiệp viễn thông"
+_PLAN_WIDTH_MM = 165
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentBasis:
@@ -82,30 +84,17 @@ class DocumentBasis:
         )
 
 
-_COLUMNS: Final = (
-    TableColumn("STT", 12, is_centred=True),
-    TableColumn("Mã camera", 25),
-    TableColumn("Khu vực", 38),
-    TableColumn("Vị trí", 40),
-    TableColumn("Thiết bị", 30),
-    TableColumn("Luồng hình", 20, is_centred=True),
-)
-
-
 def camera_table(facility: Facility) -> OfficialTable:
     """The cameras that are registered."""
-    return OfficialTable(_COLUMNS, [_row(n, facility, camera) for n, camera in enumerate(facility.cameras, start=1)])
+    return OfficialTable(
+        _CAMERA_COLUMNS, [_camera_row(n, facility, camera) for n, camera in enumerate(facility.cameras, start=1)]
+    )
 
 
-def _row(number: int, facility: Facility, camera: Camera) -> tuple[str | int, ...]:
+def _camera_row(number: int, facility: Facility, camera: Camera) -> tuple[str | int, ...]:
     stream = camera.streams.sub
     size = f"{stream.width}x{stream.height}"
     return number, camera.id, label(camera.zone), camera.location or "", device_words(facility, camera), size
-
-
-_FACILITY = "Cơ sở cách ly"
-_HEALTH = "Sở Y tế"
-_CARRIER = "Doanh nghiệp viễn thông"
 
 
 def party_name(party: Party, letterhead: Letterhead, carrier: str = "") -> str:
@@ -165,12 +154,12 @@ def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: Docu
         kind=DocumentKind.MINUTES,
         subject=f"Nghiệm thu kết nối camera giám sát tại {facility.name}",
         letterhead=basis.letterhead,
-        blocks=tuple(_content(proved, facility.plan, listing, basis)),
+        blocks=tuple(_acceptance_content(proved, facility.plan, listing, basis)),
         signers=signers_of(tuple(Party), basis.letterhead, carrier),
     )
 
 
-def _content(
+def _acceptance_content(
     proved: FacilityProof, plan: ConnectionPlan, listing: FacilityList, basis: DocumentBasis
 ) -> Iterator[Block]:
     status, letterhead = proved.status, basis.letterhead
@@ -212,14 +201,6 @@ def _content(
     yield from closing()
 
 
-def _now(status: FacilityStatus) -> str:
-    pictures = status.pictures
-    if pictures.look is None:
-        return "chưa rõ"
-    down = f", mất hình từ {day_label(pictures.down_since.at)}" if pictures.down_since else ""
-    return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {moment_in_words(pictures.look.shown.at)})"
-
-
 def _sign_off_table(plan: ConnectionPlan, letterhead: Letterhead, carrier: str) -> OfficialTable:
     columns = (
         TableColumn("Bên thống nhất", 65),
@@ -243,6 +224,14 @@ def _proved(words: str, one: Shown) -> tuple[str, str, str]:
     return words, day_label(one.at), one.run
 
 
+def _now(status: FacilityStatus) -> str:
+    pictures = status.pictures
+    if pictures.look is None:
+        return "chưa rõ"
+    down = f", mất hình từ {day_label(pictures.down_since.at)}" if pictures.down_since else ""
+    return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {moment_in_words(pictures.look.shown.at)})"
+
+
 def refuse_survey(status: FacilityStatus) -> str:
     """Why there are no minutes; empty where there are."""
     return "" if status.facility.survey else "no survey of it is written down"
@@ -261,14 +250,12 @@ def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: Documen
         kind=DocumentKind.MINUTES,
         subject=f"Khảo sát hiện trạng hệ thống camera tại {facility.name}",
         letterhead=basis.letterhead,
-        blocks=tuple(_content_survey_minutes(facility, facility.survey, listing, basis)),
+        blocks=tuple(_survey_content(facility, facility.survey, listing, basis)),
         signers=signers_of(facility.survey.by, basis.letterhead),
     )
 
 
-def _content_survey_minutes(
-    facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis
-) -> Iterator[Block]:
+def _survey_content(facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
     letterhead = basis.letterhead
     place = place_in_words(facility, listing.province_of(facility).name)
     yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(survey.surveyed_on)}.", PassageRole.FORM)
@@ -308,9 +295,6 @@ def _found(survey: Survey) -> Iterator[tuple[str, str]]:
     yield "Vướng mắc", survey.obstacles or "Không ghi nhận"
 
 
-_WIDTH_MM = 165
-
-
 def plan_minutes(
     facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
 ) -> OfficialDocument:
@@ -327,12 +311,12 @@ def plan_minutes(
         kind=DocumentKind.MINUTES,
         subject=f"Thống nhất phương án kết nối camera giám sát tại {facility.name}",
         letterhead=letterhead,
-        blocks=tuple(_content_connection_plan(facility, plan, names, sheet, letterhead)),
+        blocks=tuple(_plan_content(facility, plan, names, sheet, letterhead)),
         signers=signers_of(tuple(Party), letterhead, names.carrier),
     )
 
 
-def _content_connection_plan(
+def _plan_content(
     facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: Letterhead
 ) -> Iterator[Block]:
     yield Passage(f"Thời gian: …… giờ …… phút, {day_in_words(letterhead.dated)}.", PassageRole.FORM)
@@ -341,12 +325,12 @@ def _content_connection_plan(
     yield Passage("1. Thông tin cơ sở", PassageRole.TITLE)
     yield from facility_lines(facility, place_in_words(facility, names.province))
     yield Passage("2. Phương án kết nối", PassageRole.TITLE)
-    columns = (TableColumn("Nội dung", 45), TableColumn("Phương án", _WIDTH_MM - 45))
+    columns = (TableColumn("Nội dung", 45), TableColumn("Phương án", _PLAN_WIDTH_MM - 45))
     # The place stands above, and the digest below.
     yield OfficialTable(columns, list(sheet.facts[1:-1]))
     for number, table in enumerate(sheet.tables, start=3):
         yield Passage(f"{number}. {table.title}", PassageRole.TITLE)
-        width = _WIDTH_MM // len(table.columns)
+        width = _PLAN_WIDTH_MM // len(table.columns)
         yield OfficialTable([TableColumn(name, width) for name in table.columns], table.rows)
     yield Passage(f"{len(sheet.tables) + 3}. Ý kiến của các bên", PassageRole.TITLE)
     yield Passage(LINE_OF_DOTS, PassageRole.FORM)

@@ -1,12 +1,8 @@
-"""An official document in Vietnamese as a value: what is in it, in which order. Pure; `docx_file` lays it out.
+"""An official document in Vietnamese, as a value. Pure.
 
-The parts and their order are those of Decree 30/2020/NĐ-CP on records (5 March 2020), Appendix I: the national
-name and motto, the issuing body, number and symbol, place and date, kind and subject, content, recipients, and
-the signature. What only a person knows stays empty here, and a dotted line there.
-
-Vietnamese words that official documents share. Pure.
-
-What a person fills into a document's head and foot, read from `KEY=TEXT` texts. Pure.
+The parts and their order are those of Decree 30/2020/NĐ-CP on records (5 March 2020), Appendix I: the national name and
+motto, the issuing body, number and symbol, place and date, kind and subject, content, recipients, and the signature.
+Texts that only a person knows come as `KEY=TEXT`; without them they are empty here, and a dotted line on paper.
 """
 
 from __future__ import annotations
@@ -28,6 +24,26 @@ DOTS = "………………"
 
 LINE_OF_DOTS = "…" * 30
 """The same, as wide as the page."""
+
+_NO_ZERO_FROM = 3
+
+KEYS: Final = {
+    "parent": "parent",
+    "issuer": "issuer",
+    "number": "number",
+    "place": "place",
+    "date": "dated",
+    "to": "addressees",
+    "recipient": "recipients",
+    "position": "position",
+    "signer": "signer",
+    "dic": "dic",
+}
+"""What can be filled in, and which attribute of `Letterhead` it is."""
+
+_LIST_KEYS: Final = frozenset({"to", "recipient"})
+_LONGEST: Final = 200
+_YEARS: Final = range(2000, 2101)
 
 
 class DocumentKind(Enum):
@@ -162,9 +178,6 @@ class OfficialDocument:
     annexes: Sequence[Annex] = field(default=())
 
 
-_NO_ZERO_FROM = 3
-
-
 def day_in_words(day: date | None) -> str:
     """A day as documents have it: days below ten and the months one and two have a zero before them.
 
@@ -195,25 +208,6 @@ def short_digest(digest: str) -> str:
     return f"{kind}:{digits[:16]}…" if colon and len(digits) > 16 else digest  # noqa: PLR2004 (as said)
 
 
-KEYS: Final = {
-    "parent": "parent",
-    "issuer": "issuer",
-    "number": "number",
-    "place": "place",
-    "date": "dated",
-    "to": "addressees",
-    "recipient": "recipients",
-    "position": "position",
-    "signer": "signer",
-    "dic": "dic",
-}
-"""What can be filled in, and which attribute of `Letterhead` it is."""
-
-_LISTS: Final = frozenset({"to", "recipient"})
-_LONGEST: Final = 200
-_YEARS: Final = range(2000, 2101)
-
-
 def letterhead_of(filled: Sequence[str]) -> Letterhead:
     """What was filled in.
 
@@ -226,10 +220,10 @@ def letterhead_of(filled: Sequence[str]) -> Letterhead:
         _refuse_unknown(key, equals)
         texts[key].append(_line(key, text))
     for key, listed in texts.items():
-        if len(listed) > 1 and key not in _LISTS:
+        if len(listed) > 1 and key not in _LIST_KEYS:
             raise UsageError(f"--fill {key} is there {len(listed)} times", hint=f"write --fill {key}=TEXT once")
     days = texts.pop("date", None)
-    plain = {KEYS[key]: listed[0] for key, listed in texts.items() if key not in _LISTS}
+    plain = {KEYS[key]: listed[0] for key, listed in texts.items() if key not in _LIST_KEYS}
     return Letterhead(
         **plain,
         dated=_day(days[0]) if days else None,

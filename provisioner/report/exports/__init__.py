@@ -1,4 +1,4 @@
-"""Reports for provinces and the ministry, in one table: a new report is a row here and its module. Pure."""
+"""Reports for provinces and the ministry, a row of one table each. Pure."""
 
 from __future__ import annotations
 

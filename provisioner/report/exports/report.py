@@ -1,9 +1,4 @@
-"""The report on carriers: what each was to connect, did in time, how it is now, how it was, what is broken. Pure.
-
-What a report for provinces and the ministry is made of, and the facilities that it is counted from. Pure.
-
-The report on acceptance: which facilities were proved twice, so that a record can be signed. Pure.
-"""
+"""The reports on carriers and on acceptance. Pure."""
 
 from __future__ import annotations
 
@@ -28,6 +23,46 @@ from provisioner.report.tables import TOTAL_NAME, text_table
 
 C = TypeVar("C")
 """What a report counted."""
+
+_ACCEPTANCE_COLUMNS = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Doanh nghiệp", 14),
+    ("Trạng thái", 22),
+    ("Số camera", 10),
+    ("Đủ hình lần đầu", 16),
+    ("Đủ hình lần nữa", 16),
+    ("Đủ hình gần nhất", 16),
+    ("Hiện có hình", 14),
+    ("Đủ điều kiện nghiệm thu", 14),
+)
+_NO_PLAN = "no plan yet"
+_EMPTY = "-"
+_BOUND = tuple(one for one in Timeliness if one is not Timeliness.NOT_BOUND)
+_SCORECARD_COLUMNS = (
+    ("Doanh nghiệp", 22),
+    ("Tổng số cơ sở", 10),
+    ("Đã kết nối", 10),
+    ("Hiện đủ hình", 10),
+    ("Hiện không đủ hình", 10),
+    ("Hiện chưa rõ", 10),
+    *((label(one), 10) for one in _BOUND),
+    ("Vướng mắc", 10),
+    ("Sắp tiếp nhận", 10),
+    ("Tổng số camera", 10),
+    ("Camera hiện có hình", 10),
+    ("Camera hiện mất hình", 10),
+    ("Camera hiện chưa rõ", 10),
+    ("Sự cố đang mở", 10),
+    ("Kiểm chứng gần nhất", 16),
+    ("Tỷ lệ thời gian có hình", 12),
+    ("Mức đã thỏa thuận", 12),
+    ("So với mức đã thỏa thuận", 14),
+    ("Tỷ lệ thời gian bảo trì", 12),
+    ("Tỷ lệ thời gian chưa đo", 12),
+)
 
 
 @dataclass(frozen=True)
@@ -92,11 +127,11 @@ class Report(Generic[C]):
     basis: Callable[[C], str] = lambda _: ""
 
 
-def _count(listing: FacilityList) -> ProvedFacilities:
+def _count_proved(listing: FacilityList) -> ProvedFacilities:
     return proved_facilities(listing.statuses, listing.evidence)
 
 
-def _document(report: ProvedFacilities) -> Document:
+def _acceptance_document(report: ProvedFacilities) -> Document:
     return {
         "accepted": report.accepted,
         "proved_once": report.proved_once,
@@ -126,9 +161,9 @@ def _shown(shown: Shown | None) -> Document | None:
     return {"at": local_iso(shown.at), "run": shown.run} if shown else None
 
 
-def _lines(report: ProvedFacilities) -> Iterator[str]:
+def _acceptance_lines(report: ProvedFacilities) -> Iterator[str]:
     names = ("facility", "carrier", "cameras", "first proved", "proved again", "last proved")
-    yield from text_table(names, [_cells(one) for one in report.listed], numbers=False)
+    yield from text_table(names, [_acceptance_cells(one) for one in report.listed], numbers=False)
     yield ""
     yield (
         f"{report.accepted} of {counted(len(report.listed), 'facility')} accepted,"
@@ -139,7 +174,7 @@ def _lines(report: ProvedFacilities) -> Iterator[str]:
             yield f"no record: {one.status.facility.id}: {one.refusal}"
 
 
-def _cells(one: FacilityProof) -> list[str]:
+def _acceptance_cells(one: FacilityProof) -> list[str]:
     moments = [_short(one.proof.first), _short(one.proof.again), _short(one.proof.last)] if one.proof else ["-"] * 3
     return [one.status.facility.id, one.status.carrier or "-", str(one.status.facility.camera_count), *moments]
 
@@ -148,28 +183,23 @@ def _short(shown: Shown | None) -> str:
     return short(shown.at) if shown else "-"
 
 
-_COLUMNS = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Doanh nghiệp", 14),
-    ("Trạng thái", 22),
-    ("Số camera", 10),
-    ("Đủ hình lần đầu", 16),
-    ("Đủ hình lần nữa", 16),
-    ("Đủ hình gần nhất", 16),
-    ("Hiện có hình", 14),
-    ("Đủ điều kiện nghiệm thu", 14),
+def _acceptance_pages(report: ProvedFacilities, listing: FacilityList) -> tuple[Page, ...]:
+    rows = [_acceptance_row(number, one, listing) for number, one in enumerate(report.listed, start=1)]
+    return (Page("Nghiệm thu", _ACCEPTANCE_COLUMNS, rows),)
+
+
+ACCEPTANCE_REPORT = Report(
+    heading="NGHIỆM THU KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_count_proved,
+    document=_acceptance_document,
+    lines=_acceptance_lines,
+    pages=_acceptance_pages,
+    rests_on_proof=True,
 )
+"""The report on acceptance."""
 
 
-def _pages(report: ProvedFacilities, listing: FacilityList) -> tuple[Page, ...]:
-    rows = [_row(number, one, listing) for number, one in enumerate(report.listed, start=1)]
-    return (Page("Nghiệm thu", _COLUMNS, rows),)
-
-
-def _row(number: int, one: FacilityProof, listing: FacilityList) -> SheetRow:
+def _acceptance_row(number: int, one: FacilityProof, listing: FacilityList) -> SheetRow:
     facility, proof = one.status.facility, one.proof
     proofs = (proof.first, proof.again, proof.last) if proof else (None, None, None)
     return (
@@ -186,30 +216,11 @@ def _row(number: int, one: FacilityProof, listing: FacilityList) -> SheetRow:
     )
 
 
-ACCEPTANCE_REPORT = Report(
-    heading="NGHIỆM THU KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count,
-    document=_document,
-    lines=_lines,
-    pages=_pages,
-    rests_on_proof=True,
-)
-"""The report on acceptance."""
-
-
-_NO_PLAN = "no plan yet"
-_EMPTY = "-"
-_BOUND = tuple(one for one in Timeliness if one is not Timeliness.NOT_BOUND)
-
-
-def _count_scorecard(listing: FacilityList) -> Scorecard:
+def _count_carriers(listing: FacilityList) -> Scorecard:
     return scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares)
 
 
-# --- document --------------------------------------------------------------------------------------
-
-
-def _document_scorecard(card: Scorecard) -> Document:
+def _scorecard_document(card: Scorecard) -> Document:
     of = card.incidents
     run = {"run": of.run, "at": local_iso(of.at), "limit": list(of.limit)} if of else None
     return {
@@ -217,16 +228,6 @@ def _document_scorecard(card: Scorecard) -> Document:
         "all_carriers": _score_document(card.total),
         "incidents_of": run,
         "availability_of": _span_document(card.shares) if card.shares else None,
-    }
-
-
-def _span_document(shares: CarrierShares) -> Document:
-    return {
-        "from": local_iso(shares.span.begin),
-        "until": local_iso(shares.span.until),
-        "longest_s": round(shares.longest.total_seconds()),
-        "paths": shares.total.paths if shares.total else 0,
-        "damaged": list(shares.damaged),
     }
 
 
@@ -250,16 +251,23 @@ def _score_document(score: CarrierScore) -> Document:
     }
 
 
-# --- text ------------------------------------------------------------------------------------------
+def _span_document(shares: CarrierShares) -> Document:
+    return {
+        "from": local_iso(shares.span.begin),
+        "until": local_iso(shares.span.until),
+        "longest_s": round(shares.longest.total_seconds()),
+        "paths": shares.total.paths if shares.total else 0,
+        "damaged": list(shares.damaged),
+    }
 
 
-def _lines_scorecard(card: Scorecard) -> Iterator[str]:
+def _scorecard_lines(card: Scorecard) -> Iterator[str]:
     bound = (one.value.replace("_", " ") for one in _BOUND)
     now = ("facilities", "connected", "up now", "not up", "unknown")
     shares = ("available", "agreed", "maintenance", "not measured")
     names = ("carrier", *now, *bound, "blocked", "taking over", "cameras up now", "incidents", *shares)
-    rows = [_cells_scorecard(one, one.carrier or _NO_PLAN) for one in card.scores]
-    yield from text_table(names, [*rows, _cells_scorecard(card.total, TOTAL_NAME)], numbers=True)
+    rows = [_score_cells(one, one.carrier or _NO_PLAN) for one in card.scores]
+    yield from text_table(names, [*rows, _score_cells(card.total, TOTAL_NAME)], numbers=True)
     yield ""
     yield from _share_lines(card.shares)
     yield ""
@@ -275,6 +283,15 @@ def _lines_scorecard(card: Scorecard) -> Iterator[str]:
         yield "  none"
 
 
+def _score_cells(score: CarrierScore, name: str) -> list[str]:
+    group = score.group
+    now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
+    counts = (*now, *(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
+    incidents = "unknown" if score.incidents is None else str(sum(score.incidents.values()))
+    shares = (cell or _EMPTY for cell in _share_cells(score.share))
+    return [name, *map(str, counts), f"{group.cameras_up}/{group.cameras}", incidents, *shares]
+
+
 def _share_lines(shares: CarrierShares | None) -> Iterator[str]:
     if shares is None:
         yield "available: not known of a host alone, as no verdict names one; choose carriers, provinces or facilities"
@@ -286,53 +303,9 @@ def _share_lines(shares: CarrierShares | None) -> Iterator[str]:
         yield from (f"  {printable(line)}" for line in availability_ending("carrier", rows, shares.total))
 
 
-def _cells_scorecard(score: CarrierScore, name: str) -> list[str]:
-    group = score.group
-    now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
-    counts = (*now, *(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
-    incidents = "unknown" if score.incidents is None else str(sum(score.incidents.values()))
-    shares = (cell or _EMPTY for cell in _share_cells(score.share))
-    return [name, *map(str, counts), f"{group.cameras_up}/{group.cameras}", incidents, *shares]
-
-
-def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
-    """What is said of a share: nothing where no verdict is kept; of what was never measured only how long that was."""
-    if row is None:
-        return ("", "", "", "")
-    one = row.measured
-    available = "" if one.available is None else percent(one.available)
-    return (available, agreed_percent(row.agreed), percent(one.maintenance_share), percent(one.unmeasured_share))
-
-
-# --- pages -----------------------------------------------------------------------------------------
-
-_COLUMNS_scorecard = (
-    ("Doanh nghiệp", 22),
-    ("Tổng số cơ sở", 10),
-    ("Đã kết nối", 10),
-    ("Hiện đủ hình", 10),
-    ("Hiện không đủ hình", 10),
-    ("Hiện chưa rõ", 10),
-    *((label(one), 10) for one in _BOUND),
-    ("Vướng mắc", 10),
-    ("Sắp tiếp nhận", 10),
-    ("Tổng số camera", 10),
-    ("Camera hiện có hình", 10),
-    ("Camera hiện mất hình", 10),
-    ("Camera hiện chưa rõ", 10),
-    ("Sự cố đang mở", 10),
-    ("Kiểm chứng gần nhất", 16),
-    ("Tỷ lệ thời gian có hình", 12),
-    ("Mức đã thỏa thuận", 12),
-    ("So với mức đã thỏa thuận", 14),
-    ("Tỷ lệ thời gian bảo trì", 12),
-    ("Tỷ lệ thời gian chưa đo", 12),
-)
-
-
-def _pages_scorecard(card: Scorecard, _listing: FacilityList) -> tuple[Page, ...]:
-    rows = [_counts(one, one.name or NO_PLAN_LABEL) for one in card.scores]
-    pages = [Page("Theo doanh nghiệp", _COLUMNS_scorecard, rows, _counts(card.total, TOTAL_LABEL))]
+def _scorecard_pages(card: Scorecard, _listing: FacilityList) -> tuple[Page, ...]:
+    rows = [_score_row(one, one.name or NO_PLAN_LABEL) for one in card.scores]
+    pages = [Page("Theo doanh nghiệp", _SCORECARD_COLUMNS, rows, _score_row(card.total, TOTAL_LABEL))]
     if card.incidents:
         of = f"Lần kiểm tra {card.incidents.run}, {day_label(card.incidents.at)}"
         columns = (("Doanh nghiệp", 22), ("Nguyên nhân (như verify ghi)", 34), ("Số sự cố", 10), ("Nguồn", 44))
@@ -340,7 +313,7 @@ def _pages_scorecard(card: Scorecard, _listing: FacilityList) -> tuple[Page, ...
     return tuple(pages)
 
 
-def _counts(score: CarrierScore, name: str) -> SheetRow:
+def _score_row(score: CarrierScore, name: str) -> SheetRow:
     group = score.group
     now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
     cameras = (group.cameras, group.cameras_up, group.cameras_down, group.cameras_unknown)
@@ -352,11 +325,20 @@ def _counts(score: CarrierScore, name: str) -> SheetRow:
     return (name, *now, *kept, *cameras, incidents, day_label(group.last_proved), *shares)
 
 
+def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
+    """What is said of a share: nothing where no verdict is kept; of what was never measured only how long that was."""
+    if row is None:
+        return ("", "", "", "")
+    one = row.measured
+    available = "" if one.available is None else percent(one.available)
+    return (available, agreed_percent(row.agreed), percent(one.maintenance_share), percent(one.unmeasured_share))
+
+
 def _incident_rows(scores: Sequence[CarrierScore], of: str) -> list[SheetRow]:
     return [(one.name, cause, count, of) for one in scores for cause, count in sorted((one.incidents or {}).items())]
 
 
-def _basis(card: Scorecard) -> str:
+def _scorecard_basis(card: Scorecard) -> str:
     if card.shares is None:
         return "không tính tỷ lệ thời gian có hình theo máy chủ"
     span = f"từ {day_label(card.shares.span.begin)} đến trước {day_label(card.shares.span.until)}"
@@ -367,13 +349,13 @@ def _basis(card: Scorecard) -> str:
 
 SCORECARD = Report(
     heading="KẾT QUẢ THỰC HIỆN CỦA CÁC DOANH NGHIỆP VIỄN THÔNG",
-    count=_count_scorecard,
-    document=_document_scorecard,
-    lines=_lines_scorecard,
-    pages=_pages_scorecard,
+    count=_count_carriers,
+    document=_scorecard_document,
+    lines=_scorecard_lines,
+    pages=_scorecard_pages,
     rests_on_proof=True,
     needs_incidents=True,
     needs_shares=True,
-    basis=_basis,
+    basis=_scorecard_basis,
 )
 """The report on carriers."""

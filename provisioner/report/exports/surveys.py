@@ -1,10 +1,6 @@
-"""The report on surveys: who was surveyed, and what was found. Pure.
+"""The reports on surveys, their minutes and zones. Pure.
 
-The report that survey minutes are made of: what was found at each facility, and its devices one by one. Pure.
-
-It has no address of a device and no login: those are for whoever serves the site alone.
-
-The report on zones: where no camera looks. Pure.
+They contain no device address and no login: those are only for the people who serve the site.
 """
 
 from __future__ import annotations
@@ -20,42 +16,56 @@ from provisioner.report.progress import Cover, SurveyGroup, Surveys, ZoneCover, 
 from provisioner.report.sheets import Page, SheetRow
 from provisioner.report.tables import TOTAL_NAME, text_table
 
-
-def _count(listing: FacilityList) -> Surveys:
-    return surveys(listing.facilities, listing.slug)
-
-
-# --- document --------------------------------------------------------------------------------------
-
-
-def _document(report: Surveys) -> Document:
-    return {
-        "total": _group_document(report.total),
-        "by_province": [_group_document(group) for group in report.by_province],
-        "facilities": [_facility_document(facility) for facility in report.listed],
-    }
-
-
-def _group_document(group: SurveyGroup) -> Document:
-    named = {"province": group.key} if group.key else {}
-    return named | {
-        "facilities": group.facilities,
-        "surveyed": group.surveyed,
-        "verdicts": {verdict.value: count for verdict, count in group.verdicts.items()},
-        "missing": group.missing,
-        "cameras_present": group.cameras_present,
-        "cameras_fit": group.cameras_fit,
-        "cameras_missing": group.cameras_missing,
-    }
-
-
-def _facility_document(facility: Facility) -> Document:
-    return {
-        "facility": facility.id,
-        "name": facility.name,
-        "province": facility.province,
-        "survey": survey_document(facility.survey) if facility.survey else None,
-    }
+_SURVEY_COLUMNS = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Ngày khảo sát", 14),
+    ("Thành phần", 26),
+    ("Kết quả", 22),
+    ("Camera hiện có", 10),
+    ("Camera đáp ứng", 10),
+    ("Camera cần bổ sung", 10),
+    ("Đường truyền", 16),
+    ("Tải lên (Mbps)", 10),
+    ("Địa chỉ IP", 12),
+    ("RTSP", 18),
+    ("Tài khoản thiết bị", 14),
+    ("Khu vực thiếu camera", 34),
+    ("Vướng mắc", 34),
+    ("Đề xuất", 34),
+)
+_MINUTES_COLUMNS = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Ngày khảo sát", 14),
+    ("Thành phần", 30),
+    ("Camera hiện có", 10),
+    ("Camera đáp ứng", 10),
+    ("Camera cần bổ sung", 10),
+    ("Camera đã đăng ký", 10),
+    ("Kết quả", 24),
+    ("Đề xuất", 34),
+)
+_DEVICE_COLUMNS = (
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Mã camera", 14),
+    ("Khu vực", 26),
+    ("Vị trí", 30),
+    ("Thiết bị", 34),
+)
+_ZONE_COLUMNS = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Khu vực", 32),
+    ("Hiện trạng", 40),
+)
 
 
 def survey_document(survey: Survey) -> Document:
@@ -81,26 +91,45 @@ def survey_document(survey: Survey) -> Document:
     }
 
 
-# --- text ------------------------------------------------------------------------------------------
+def _count_surveys(listing: FacilityList) -> Surveys:
+    return surveys(listing.facilities, listing.slug)
 
 
-def _lines(report: Surveys) -> Iterator[str]:
+def _surveys_document(report: Surveys) -> Document:
+    return {
+        "total": _survey_group_document(report.total),
+        "by_province": [_survey_group_document(group) for group in report.by_province],
+        "facilities": [_facility_document(facility) for facility in report.listed],
+    }
+
+
+def _survey_group_document(group: SurveyGroup) -> Document:
+    named = {"province": group.key} if group.key else {}
+    return named | {
+        "facilities": group.facilities,
+        "surveyed": group.surveyed,
+        "verdicts": {verdict.value: count for verdict, count in group.verdicts.items()},
+        "missing": group.missing,
+        "cameras_present": group.cameras_present,
+        "cameras_fit": group.cameras_fit,
+        "cameras_missing": group.cameras_missing,
+    }
+
+
+def _surveys_lines(report: Surveys) -> Iterator[str]:
     verdicts = [verdict for verdict in SurveyVerdict if verdict in report.total.verdicts]
     names = ("province", "facilities", "surveyed", *(verdict.value for verdict in verdicts), "missing", "cameras fit")
-    rows = [_survey_cells(group, group.key, verdicts) for group in report.by_province]
-    yield from text_table(names, [*rows, _survey_cells(report.total, TOTAL_NAME, verdicts)], numbers=True)
+    rows = [_survey_group_cells(group, group.key, verdicts) for group in report.by_province]
+    yield from text_table(names, [*rows, _survey_group_cells(report.total, TOTAL_NAME, verdicts)], numbers=True)
 
 
-def _survey_cells(group: SurveyGroup, name: str, verdicts: Sequence[SurveyVerdict]) -> list[str]:
+def _survey_group_cells(group: SurveyGroup, name: str, verdicts: Sequence[SurveyVerdict]) -> list[str]:
     counts = [str(group.verdicts.get(verdict, 0)) for verdict in verdicts]
     cameras = f"{group.cameras_fit}/{group.cameras_present}"
     return [name, str(group.facilities), str(group.surveyed), *counts, str(group.missing), cameras]
 
 
-# --- pages -----------------------------------------------------------------------------------------
-
-
-def _pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
+def _surveys_pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
     columns = (
         ("Tỉnh/Thành phố", 26),
         ("Tổng số cơ sở", 10),
@@ -111,50 +140,38 @@ def _pages(report: Surveys, listing: FacilityList) -> tuple[Page, ...]:
         ("Camera đáp ứng", 10),
         ("Camera cần bổ sung", 10),
     )
-    rows = [_survey_counts(group, listing.province_names[group.key]) for group in report.by_province]
+    rows = [_survey_group_row(group, listing.province_names[group.key]) for group in report.by_province]
     listed = [
-        _surveyed(number, facility, listing.province_of(facility).name)
+        _survey_row(number, facility, listing.province_of(facility).name)
         for number, facility in enumerate(report.listed, start=1)
     ]
     return (
-        Page("Theo tỉnh", columns, rows, _survey_counts(report.total, TOTAL_LABEL)),
-        Page("Danh sách cơ sở", _SURVEYED, listed),
+        Page("Theo tỉnh", columns, rows, _survey_group_row(report.total, TOTAL_LABEL)),
+        Page("Danh sách cơ sở", _SURVEY_COLUMNS, listed),
     )
 
 
-def _survey_counts(group: SurveyGroup, name: str) -> SheetRow:
+SURVEYS = Report(
+    heading="KẾT QUẢ KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_count_surveys,
+    document=_surveys_document,
+    lines=_surveys_lines,
+    pages=_surveys_pages,
+)
+"""The report on surveys."""
+
+
+def _survey_group_row(group: SurveyGroup, name: str) -> SheetRow:
     verdicts = (group.verdicts.get(verdict, 0) for verdict in SurveyVerdict)
     cameras = (group.cameras_present, group.cameras_fit, group.cameras_missing)
     return (name, group.facilities, group.surveyed, group.missing, *verdicts, *cameras)
 
 
-_SURVEYED = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Ngày khảo sát", 14),
-    ("Thành phần", 26),
-    ("Kết quả", 22),
-    ("Camera hiện có", 10),
-    ("Camera đáp ứng", 10),
-    ("Camera cần bổ sung", 10),
-    ("Đường truyền", 16),
-    ("Tải lên (Mbps)", 10),
-    ("Địa chỉ IP", 12),
-    ("RTSP", 18),
-    ("Tài khoản thiết bị", 14),
-    ("Khu vực thiếu camera", 34),
-    ("Vướng mắc", 34),
-    ("Đề xuất", 34),
-)
-
-
-def _surveyed(number: int, facility: Facility, province: str) -> SheetRow:
+def _survey_row(number: int, facility: Facility, province: str) -> SheetRow:
     head = (number, facility.id, facility.name, province)
     survey = facility.survey
     if survey is None:
-        return (*head, "", "", "Chưa khảo sát", *("" for _ in _SURVEYED[7:]))
+        return (*head, "", "", "Chưa khảo sát", *("" for _ in _SURVEY_COLUMNS[7:]))
     cameras, uplink = survey.cameras, survey.uplink
     return (
         *head,
@@ -175,32 +192,17 @@ def _surveyed(number: int, facility: Facility, province: str) -> SheetRow:
     )
 
 
-SURVEYS = Report(
-    heading="KẾT QUẢ KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count,
-    document=_document,
-    lines=_lines,
-    pages=_pages,
-)
-"""The report on surveys."""
-
-
-def _count_survey_minutes(listing: FacilityList) -> tuple[Facility, ...]:
+def _count_minutes(listing: FacilityList) -> tuple[Facility, ...]:
     return tuple(one for one in listing.facilities if one.operating is not Operating.CLOSED)
 
 
-def _document_survey_minutes(facilities: tuple[Facility, ...]) -> Document:
-    return {"facilities": [_facility_document_survey_minutes(one) for one in facilities]}
+def _minutes_document(facilities: tuple[Facility, ...]) -> Document:
+    return {"facilities": [_facility_with_devices(one) for one in facilities]}
 
 
-def _facility_document_survey_minutes(facility: Facility) -> Document:
-    return {
-        "facility": facility.id,
-        "name": facility.name,
-        "province": facility.province,
-        "survey": survey_document(facility.survey) if facility.survey else None,
-        "devices": [_device_document(facility, camera) for camera in facility.cameras],
-    }
+def _facility_with_devices(facility: Facility) -> Document:
+    devices = [_device_document(facility, camera) for camera in facility.cameras]
+    return _facility_document(facility) | {"devices": devices}
 
 
 def _device_document(facility: Facility, camera: Camera) -> Document:
@@ -213,9 +215,18 @@ def _device_document(facility: Facility, camera: Camera) -> Document:
     }
 
 
-def _lines_survey_minutes(facilities: tuple[Facility, ...]) -> Iterator[str]:
+def _facility_document(facility: Facility) -> Document:
+    return {
+        "facility": facility.id,
+        "name": facility.name,
+        "province": facility.province,
+        "survey": survey_document(facility.survey) if facility.survey else None,
+    }
+
+
+def _minutes_lines(facilities: tuple[Facility, ...]) -> Iterator[str]:
     names = ("facility", "surveyed", "present", "fit", "missing", "verdict", "registered")
-    yield from text_table(names, [_cells(one) for one in facilities], numbers=False)
+    yield from text_table(names, [_minutes_cells(one) for one in facilities], numbers=False)
     missing = [one.id for one in facilities if one.survey is None]
     yield ""
     yield f"{len(facilities) - len(missing)} of {counted(len(facilities), 'facility')} surveyed"
@@ -223,7 +234,7 @@ def _lines_survey_minutes(facilities: tuple[Facility, ...]) -> Iterator[str]:
         yield f"no minutes: {name}: no survey of it is written down"
 
 
-def _cells(facility: Facility) -> list[str]:
+def _minutes_cells(facility: Facility) -> list[str]:
     survey = facility.survey
     if survey is None:
         return [facility.id, "-", "-", "-", "-", "-", str(facility.camera_count)]
@@ -232,31 +243,24 @@ def _cells(facility: Facility) -> list[str]:
     return [facility.id, str(survey.surveyed_on), *counts, survey.verdict.value, str(facility.camera_count)]
 
 
-_MINUTES = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Ngày khảo sát", 14),
-    ("Thành phần", 30),
-    ("Camera hiện có", 10),
-    ("Camera đáp ứng", 10),
-    ("Camera cần bổ sung", 10),
-    ("Camera đã đăng ký", 10),
-    ("Kết quả", 24),
-    ("Đề xuất", 34),
-)
-_DEVICES = (("Mã cơ sở", 16), ("Cơ sở", 34), ("Mã camera", 14), ("Khu vực", 26), ("Vị trí", 30), ("Thiết bị", 34))
-
-
-def _pages_survey_minutes(facilities: tuple[Facility, ...], listing: FacilityList) -> tuple[Page, ...]:
+def _minutes_pages(facilities: tuple[Facility, ...], listing: FacilityList) -> tuple[Page, ...]:
     surveyed = [one for one in facilities if one.survey]
-    minutes = [_minutes(n, one, listing.province_of(one).name) for n, one in enumerate(surveyed, start=1)]
-    devices = [_device(one, camera) for one in surveyed for camera in one.cameras]
-    return Page("Biên bản khảo sát", _MINUTES, minutes), Page("Thiết bị đã đăng ký", _DEVICES, devices)
+    minutes = [_minutes_row(n, one, listing.province_of(one).name) for n, one in enumerate(surveyed, start=1)]
+    devices = [_device_row(one, camera) for one in surveyed for camera in one.cameras]
+    return Page("Biên bản khảo sát", _MINUTES_COLUMNS, minutes), Page("Thiết bị đã đăng ký", _DEVICE_COLUMNS, devices)
 
 
-def _minutes(number: int, facility: Facility, province: str) -> SheetRow:
+SURVEY_MINUTES = Report(
+    heading="BIÊN BẢN KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_count_minutes,
+    document=_minutes_document,
+    lines=_minutes_lines,
+    pages=_minutes_pages,
+)
+"""The report that survey minutes are made of."""
+
+
+def _minutes_row(number: int, facility: Facility, province: str) -> SheetRow:
     survey = facility.survey
     if survey is None:
         raise ValueError(f"{facility.id} was not surveyed")
@@ -269,46 +273,23 @@ def _minutes(number: int, facility: Facility, province: str) -> SheetRow:
     )
 
 
-def _device(facility: Facility, camera: Camera) -> SheetRow:
+def _device_row(facility: Facility, camera: Camera) -> SheetRow:
     where = camera.location or ""
     return facility.id, facility.name, camera.id, label(camera.zone), where, device_words(facility, camera)
 
 
-SURVEY_MINUTES = Report(
-    heading="BIÊN BẢN KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count_survey_minutes,
-    document=_document_survey_minutes,
-    lines=_lines_survey_minutes,
-    pages=_pages_survey_minutes,
-)
-"""The report that survey minutes are made of."""
-
-
-_LISTED = (
-    ("STT", 6),
-    ("Mã cơ sở", 16),
-    ("Cơ sở", 34),
-    ("Tỉnh/Thành phố", 18),
-    ("Khu vực", 32),
-    ("Hiện trạng", 40),
-)
-
-
-def _count_zones(listing: FacilityList) -> Zones:
+def _counted_zones(listing: FacilityList) -> Zones:
     return zones(listing.facilities)
 
 
-# --- document --------------------------------------------------------------------------------------
-
-
-def _document_zones(report: Zones) -> Document:
+def _zones_document(report: Zones) -> Document:
     return {
-        "by_zone": [_group_document_zones(group) for group in report.by_zone],
+        "by_zone": [_zone_group_document(group) for group in report.by_zone],
         "lacking": [_cover_document(one) for one in report.lacking],
     }
 
 
-def _group_document_zones(group: ZoneGroup) -> Document:
+def _zone_group_document(group: ZoneGroup) -> Document:
     counts = {cover.value: count for cover, count in group.covers.items()}
     return {"zone": group.zone.value, "facilities": group.facilities, **counts}
 
@@ -323,10 +304,7 @@ def _cover_document(one: ZoneCover) -> Document:
     }
 
 
-# --- text ------------------------------------------------------------------------------------------
-
-
-def _lines_zones(report: Zones) -> Iterator[str]:
+def _zones_lines(report: Zones) -> Iterator[str]:
     names = ("zone", "facilities", *(cover.value.replace("_", " ") for cover in Cover))
     rows = [
         [group.zone.value, str(group.facilities), *(str(group.covers[cover]) for cover in Cover)]
@@ -342,34 +320,31 @@ def _lines_zones(report: Zones) -> Iterator[str]:
         yield f"{facility}: no camera at {', '.join(names_of_zones)}"
 
 
-# --- pages -----------------------------------------------------------------------------------------
-
-
-def _pages_zones(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
+def _zones_pages(report: Zones, listing: FacilityList) -> tuple[Page, ...]:
     columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((label(cover), 18) for cover in Cover))
     lacking = [
         (number, one.facility.id, one.facility.name, listing.province_of(one.facility).name, *_labels(one))
         for number, one in enumerate(report.lacking, start=1)
     ]
     return (
-        Page("Theo khu vực", columns, [_zone_counts(group) for group in report.by_zone]),
-        Page("Khu vực chưa có camera", _LISTED, lacking),
+        Page("Theo khu vực", columns, [_zone_group_row(group) for group in report.by_zone]),
+        Page("Khu vực chưa có camera", _ZONE_COLUMNS, lacking),
     )
+
+
+ZONES = Report(
+    heading="CÁC KHU VỰC CHƯA CÓ CAMERA TẠI CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_counted_zones,
+    document=_zones_document,
+    lines=_zones_lines,
+    pages=_zones_pages,
+)
+"""The report on zones."""
 
 
 def _labels(one: ZoneCover) -> tuple[str, str]:
     return label(one.zone), label(one.cover)
 
 
-def _zone_counts(group: ZoneGroup) -> SheetRow:
+def _zone_group_row(group: ZoneGroup) -> SheetRow:
     return (label(group.zone), group.facilities, *(group.covers[cover] for cover in Cover))
-
-
-ZONES = Report(
-    heading="CÁC KHU VỰC CHƯA CÓ CAMERA TẠI CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count_zones,
-    document=_document_zones,
-    lines=_lines_zones,
-    pages=_pages_zones,
-)
-"""The report on zones."""
