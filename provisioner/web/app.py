@@ -1,6 +1,6 @@
-"""The server's answers: which page at which address, for whom. It changes nothing and keeps nothing of readers.
+"""The server's application: bounded read-only requests, and the page for each.
 
-What every request and every answer has to be, before anything looks at it: bounded, for this host, read-only.
+It changes nothing and keeps nothing about readers.
 """
 
 from __future__ import annotations
@@ -57,6 +57,17 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+Contacts = Callable[[str, str, Reader], Sequence[CallCard]]
+"""Who is to be called for a facility of a province; whoever is asked records that a reader asked."""
+
+ASSETS: Final = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+SIGN_IN: Final = "/sign-in"
+
 
 class Guard:
     """Refuses what no reader's browser sends, and adds to every answer what keeps a page alone with its server.
@@ -105,18 +116,6 @@ class Guard:
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             return PlainTextResponse("a question has no body\n", 413)
         return None
-
-
-Contacts = Callable[[str, str, Reader], Sequence[CallCard]]
-"""Who is to be called for a facility of a province; whoever is asked records that a reader asked."""
-
-ASSETS: Final = {
-    "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
-_NO_STORE: Final = {"Cache-Control": "no-store"}
-SIGN_IN: Final = "/sign-in"
 
 
 @dataclass(frozen=True)
@@ -275,6 +274,15 @@ def _asked(path: str) -> tuple[Language, str]:
     return Language(language), page
 
 
+def _asset(request: Request) -> Response:
+    """A script or a style; they say nothing of anybody."""
+    name = request.path_params["name"]
+    if name not in ASSETS:
+        return PlainTextResponse("there is no such file\n", 404)
+    lasting = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(asset(name), media_type=ASSETS[name], headers=lasting)
+
+
 def _overview(sheet: PageSheet, request: Request) -> str | None:
     return overview_page(sheet) if _is_language(request) else None
 
@@ -287,6 +295,14 @@ def _facilities(sheet: PageSheet, request: Request) -> str | None:
     return facilities_page(sheet, _choice(request)) if _is_shown(sheet, request) else None
 
 
+def _is_shown(sheet: PageSheet, request: Request) -> bool:
+    return sheet.sees_facilities and _is_language(request)
+
+
+def _choice(request: Request) -> Filters:
+    return read_filters(request.query_params)
+
+
 def _facility(sheet: PageSheet, request: Request) -> str | None:
     return facility_page(sheet, request.path_params["id"]) if _is_language(request) else None
 
@@ -295,35 +311,8 @@ def _province(sheet: PageSheet, request: Request) -> str | None:
     return province_page(sheet, request.path_params["slug"]) if _is_language(request) else None
 
 
-def _choice(request: Request) -> Filters:
-    return read_filters(request.query_params)
-
-
 def _is_language(request: Request) -> bool:
     return request.path_params["language"] in set(Language)
-
-
-def _is_shown(sheet: PageSheet, request: Request) -> bool:
-    return sheet.sees_facilities and _is_language(request)
-
-
-def _asset(request: Request) -> Response:
-    """A script or a style; they say nothing of anybody."""
-    name = request.path_params["name"]
-    if name not in ASSETS:
-        return PlainTextResponse("there is no such file\n", 404)
-    lasting = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(asset(name), media_type=ASSETS[name], headers=lasting)
-
-
-def asset(name: str) -> bytes:
-    """A script or a style of pages."""
-    return (files("provisioner.web") / "assets" / name).read_bytes()
-
-
-def assets_stamp() -> str:
-    """Another word with every version of the scripts and styles."""
-    return sha256(b"".join(asset(name) for name in ASSETS)).hexdigest()[:12]
 
 
 def _nobody(_: Request, error: Exception) -> Response:
@@ -335,3 +324,13 @@ def _sign_in(request: Request, _: Exception) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         return PlainTextResponse("sign in first\n", 401, _NO_STORE)
     return RedirectResponse(SIGN_IN, 302, _NO_STORE)
+
+
+def asset(name: str) -> bytes:
+    """A script or a style of pages."""
+    return (files("provisioner.web") / "assets" / name).read_bytes()
+
+
+def assets_stamp() -> str:
+    """Another word with every version of the scripts and styles."""
+    return sha256(b"".join(asset(name) for name in ASSETS)).hexdigest()[:12]

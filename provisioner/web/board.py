@@ -1,14 +1,8 @@
-"""What pages show, as values: paths, facilities, provinces and incidents of one moment. Pure.
+"""The content of pages as values, from recorded verifications. Pure.
 
-A board is made once from what is recorded and never changed; a reader gets a board of what that reader may see
-(`web.scope`), and every page is made of that one alone.
-
-Facilities counted by province and by carrier. Pure.
-
-What several verifications say together: of each path the last that came to know anything. Pure.
-
-A verification of one province says nothing of the others, and one of a sample says nothing of what it left out: what
-was known of those before still stands, with its age.
+A board is made once and never changed. A reader gets a board of the permitted part alone (`readers.scoped`), and every
+page is made from it. Of several verifications the newest knowledge of each path counts: a verification of one province,
+or of a sample, says nothing of the other paths, so their older verdicts still stand, with their age.
 """
 
 from __future__ import annotations
@@ -25,7 +19,10 @@ from provisioner.verify.result import Cause, Verdict
 
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
 """The verdicts of paths, those first that somebody has to see to."""
+
 _RANK: Final = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
+_PARTS = 3
+_VERDICTS = frozenset(verdict.value for verdict in Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +201,26 @@ class Board:
         return (path for facility in self.facilities for path in facility.paths)
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """All that verifications said of paths.
+
+    Attributes:
+        paths: the last word on each path of each relay, in the order of names: while one carrier takes over from
+            another, a path comes over both.
+        hosts: what is wrong with hosts themselves, as the newest verification has it: no path hangs on it.
+        verified_at: when the newest verification ended.
+        oldest_at: when the oldest of those ended that is some path's last word.
+        engine: what serves the paths.
+    """
+
+    paths: tuple[SeenPath, ...] = ()
+    hosts: tuple[IncidentRow, ...] = ()
+    verified_at: datetime | None = None
+    oldest_at: datetime | None = None
+    engine: str = ""
+
+
 def worst_of(counts: Mapping[str, int]) -> str:
     """The worst verdict that is counted; empty where nothing is."""
     return min((verdict for verdict, number in counts.items() if number), key=rank, default="")
@@ -253,31 +270,11 @@ def by_carrier(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """All that verifications said of paths.
-
-    Attributes:
-        paths: the last word on each path of each relay, in the order of names: while one carrier takes over from
-            another, a path comes over both.
-        hosts: what is wrong with hosts themselves, as the newest verification has it: no path hangs on it.
-        verified_at: when the newest verification ended.
-        oldest_at: when the oldest of those ended that is some path's last word.
-        engine: what serves the paths.
-    """
-
-    paths: tuple[SeenPath, ...] = ()
-    hosts: tuple[IncidentRow, ...] = ()
-    verified_at: datetime | None = None
-    oldest_at: datetime | None = None
-    engine: str = ""
-
-
 def merged(documents: Sequence[Document]) -> Merged:
     """Put documents of verifications together, the oldest first; one that is not as such documents are says nothing."""
     last: dict[tuple[str, str], tuple[int, SeenPath]] = {}
     for number, document in enumerate(documents):
-        for row in _rows(document):
+        for row in _path_rows(document):
             if (row.name, row.relay) not in last or row.cause != Cause.NOT_ASKED:
                 last[row.name, row.relay] = (number, row)
     ends = [moment(document.get("finished_at")) for document in documents]
@@ -292,25 +289,14 @@ def merged(documents: Sequence[Document]) -> Merged:
     )
 
 
-def _hosts(document: Document) -> Iterator[IncidentRow]:
-    for raw in records(document.get("incidents")):
-        if not listed(raw.get("paths")):
-            layer, what, cause, detail = (text(raw.get(key)) for key in ("layer", "object", "cause", "detail"))
-            yield IncidentRow(layer, what, cause, "", detail)
-
-
-def _rows(document: Document) -> Iterator[SeenPath]:
+def _path_rows(document: Document) -> Iterator[SeenPath]:
     for raw in records(document.get("paths")):
         name = text(raw.get("path"))
         if name.count("/") >= _PARTS:
-            yield _row(name, raw)
+            yield _path_row(name, raw)
 
 
-_PARTS = 3
-_VERDICTS = frozenset(verdict.value for verdict in Verdict)
-
-
-def _row(name: str, raw: Document) -> SeenPath:
+def _path_row(name: str, raw: Document) -> SeenPath:
     failing, proof, window = (part(raw.get(key)) for key in ("failing", "last_proof", "maintenance"))
     verdict = text(raw.get("verdict"))
     return SeenPath(
@@ -341,7 +327,11 @@ def _row(name: str, raw: Document) -> SeenPath:
     )
 
 
-# --- values of a document that somebody may have changed ------------------------------------------
+def _hosts(document: Document) -> Iterator[IncidentRow]:
+    for raw in records(document.get("incidents")):
+        if not listed(raw.get("paths")):
+            layer, what, cause, detail = (text(raw.get(key)) for key in ("layer", "object", "cause", "detail"))
+            yield IncidentRow(layer, what, cause, "", detail)
 
 
 def text(value: object) -> str:

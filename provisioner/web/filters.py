@@ -1,10 +1,7 @@
-"""Which facilities and incidents a reader asked for, in the words of the address bar. Pure.
+"""What a reader chose: filters, lists, links, and actions for causes. Pure.
 
-Where each page is, from where a reader is: the same relative addresses on a server and among files. Pure.
-
-Paths to incidents, for whoever sees those paths: what is broken once stands there once. Pure.
-
-What somebody does next about a cause: one sentence each, the same as in docs/watching.md. Pure.
+Links are relative, so that pages work on a server and as files. An incident is put together from the paths that the
+reader sees. The sentences of actions are those of docs/watching.md.
 """
 
 from __future__ import annotations
@@ -22,13 +19,82 @@ from provisioner.verify.result import Cause, Layer
 from provisioner.web.board import WORST_FIRST, Board, FacilityRow, IncidentRow, SeenPath, rank, worst_of
 
 PAGE_SIZE: Final = 100
+
 NOT_CARRIED: Final = "none"
 """What is asked for instead of a verdict: facilities that no host carries."""
+
 SORTS: Final = ("worst", "name", "since")
 _LONGEST: Final = 200
 _MOST_PAGES: Final = 100_000
-
 T = TypeVar("T")
+_ORDERS = {
+    "worst": lambda one: (rank(one.worst), -(one.counts.get(one.worst, 0)), one.province, one.id),
+    "name": lambda one: (one.key, one.id),
+    "since": lambda one: (rank(one.worst), _since(one), one.id),
+}
+OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
+_LAYERS: Final = [layer.value for layer in Layer]
+_VERDICTS: Final = (*WORST_FIRST, "")
+_RELAY: Final = "the relay: look at provisioner plan, then apply"
+_PICTURE: Final = "the camera: lens, cover, light and cable"
+_ACTIONS: Final[Mapping[Cause, str]] = {
+    Cause.HOST_UNREACHABLE: "whoever runs the host: it cannot be reached over SSH",
+    Cause.RELAY_STOPPED: _RELAY,
+    Cause.FIREWALL: _RELAY,
+    Cause.FOREIGN_FIREWALL: "whoever set that table, on the host that is named",
+    Cause.TUNNEL_DOWN: "the site's line and its gateway",
+    Cause.PACKETS_TOO_LARGE: "the carrier: the line's MTU",
+    Cause.SITE_NETWORK_DOWN: "the site: LAN cable, switch and power",
+    Cause.NOT_FORWARDED: "the gateway: IP forwarding, and its own rules",
+    Cause.CARRIER_NETWORK_DOWN: "the carrier: its route to the site, and the site's line",
+    Cause.CARRIER_OR_CAMERA: "the site: does the device run; then the carrier: its route, and what filters on the way",
+    Cause.PORT_MAP_MISSING: "the gateway: install its newest site package",
+    Cause.PORT_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
+    Cause.ADDRESS_MAP_MISSING: "the gateway: install its newest site package",
+    Cause.ADDRESS_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
+    Cause.SITE_SILENT: "the site: its line, its power, and its gateway's log",
+    Cause.PUBLISHER_REFUSED: "the gateway: install its newest site package",
+    Cause.NOT_PUBLISHED: "the site: its gateway's log says why",
+    Cause.CAMERA_REFUSES: "the camera: is RTSP on, and on that port?",
+    Cause.CAMERA_UNPLUGGED: "the camera: power, cable and address",
+    Cause.CAMERA_SHUT: "the camera: its own filter; otherwise restart it",
+    Cause.CAMERA_HUNG: "the camera: restart it",
+    Cause.WRONG_ANSWER: "the camera's settings, and the port in the inventory",
+    Cause.WRONG_PASSWORD: "whoever set the password: correct it in secrets/ and apply",
+    Cause.NO_SUCH_STREAM: "the inventory: channel and make",
+    Cause.SILENT: "the camera, or its recorder's input",
+    Cause.PICTURE_DIFFERS: "the camera's settings, or the inventory",
+    Cause.SENDS_SOUND: "the camera's settings: nobody asked for sound",
+    Cause.BLACK_PICTURE: _PICTURE,
+    Cause.FLAT_PICTURE: _PICTURE,
+    Cause.NO_VIDEO: "the recorder's input, or the camera behind it",
+    Cause.PICTURE_REPEATS: "the camera: restart it",
+    Cause.CORRUPT: "the camera, or its line",
+    Cause.TIME_STUCK: "the camera, or its line",
+    Cause.RATE_TOO_LOW: "the camera, or its line",
+    Cause.STARVED: "the line that is named: it does not bear what is sent",
+    Cause.REDIRECTED: "the camera: somebody may have changed it",
+    Cause.ANOTHER_DEVICE: "the device: is it the one of the inventory, and in its place?",
+    Cause.PROFILE_DIFFERS: "the camera's settings, or the inventory",
+    Cause.DEVICE_CLOCK_OFF: "the camera: its clock, time zone and time server",
+    Cause.ACCOUNT_LACKING: "the camera: is ONVIF on, with a user of its own?",
+    Cause.CENTRE_CANNOT_READ: "the connection between the relay and the centre",
+    Cause.HUB_CANNOT_SERVE: "the hub at the centre: its MediaMTX, and its login at the relay",
+    Cause.ANOTHER_CERTIFICATE: "the relay: apply, so that it shows its own certificate",
+    Cause.DRIFT: "look at provisioner plan, then apply",
+    Cause.HELD: "the facility's file: see provisioner validate",
+    Cause.FLAPPING: "the camera's power and line",
+    Cause.NOT_CHECKED: "verify again: nobody could look",
+    Cause.CANNOT_CHECK: "the host: the detail says what it lacks",
+    Cause.DISK_FULL: "the host: make room",
+    Cause.CLOCK_OFF: "the host: set its clock",
+    Cause.ANOTHER_FIREWALL: "the host: let our ports in there too, or switch it off",
+    Cause.CERTIFICATE_ENDS: "whoever keeps the inventory: renew the certificate, and apply",
+    Cause.UNKNOWN: "see the detail",
+}
+
+ACTIONS: Final = tuple(sorted(set(_ACTIONS.values())))
+"""Every such sentence, for the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,63 +133,6 @@ class Filters:
         return not (self.q or self.province or self.carrier or self.verdict or self.layer)
 
 
-def read_filters(values: Mapping[str, str]) -> Filters:
-    """What an address asks for."""
-    verdict, sort, page = values.get("verdict", ""), values.get("sort", ""), values.get("page", "")
-    number = int(page) if page.isascii() and page.isdigit() and len(page) < len(str(_MOST_PAGES)) else 1
-    return Filters(
-        q=values.get("q", "")[:_LONGEST],
-        province=values.get("province", "")[:_LONGEST],
-        carrier=values.get("carrier", "")[:_LONGEST],
-        verdict=verdict if verdict in {*WORST_FIRST, NOT_CARRIED} else "",
-        layer=values.get("layer", "")[:_LONGEST],
-        sort=sort if sort in SORTS else SORTS[0],
-        page=max(1, number),
-    )
-
-
-def choose_facilities(board: Board, choice: Filters) -> Sequence[FacilityRow]:
-    """The facilities that were asked for, in the order that was asked for."""
-    words = fold(choice.q).split("-") if fold(choice.q) else []
-    if choice.q.strip() and not words:
-        return ()
-    verdict = "" if choice.verdict == NOT_CARRIED else choice.verdict
-    chosen = [
-        one
-        for one in board.facilities
-        if (not choice.province or one.province == choice.province)
-        and (not choice.carrier or choice.carrier in one.carriers)
-        and (not choice.verdict or one.worst == verdict)
-        and all(word in one.key for word in words)
-    ]
-    return sorted(chosen, key=_ORDERS[choice.sort]) if choice.sort in _ORDERS else chosen
-
-
-def _since(facility: FacilityRow) -> float:
-    return facility.since.timestamp() if facility.since else float("inf")
-
-
-_ORDERS = {
-    "worst": lambda one: (rank(one.worst), -(one.counts.get(one.worst, 0)), one.province, one.id),
-    "name": lambda one: (one.key, one.id),
-    "since": lambda one: (rank(one.worst), _since(one), one.id),
-}
-
-
-def choose_incidents(board: Board, choice: Filters) -> Sequence[IncidentRow]:
-    """The incidents that were asked for, the worst first."""
-    words = fold(choice.q).split("-") if fold(choice.q) else []
-    return [
-        one
-        for one in board.incidents
-        if (not choice.province or choice.province in one.provinces)
-        and (not choice.carrier or choice.carrier in one.carriers)
-        and (not choice.verdict or one.verdict == choice.verdict)
-        and (not choice.layer or one.layer == choice.layer)
-        and all(word in fold(f"{one.object} {one.cause}") for word in words)
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class ListPart:
     """One page of a list.
@@ -139,24 +148,6 @@ class ListPart:
     total: int
     first: int
     last: int
-
-
-def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[ListPart, Sequence[T]]:
-    """One page of a list; a size of 0 takes all."""
-    size = size or max(1, len(listed))
-    pages = max(1, -(-len(listed) // size))
-    number = min(page, pages)
-    first = (number - 1) * size
-    shown = listed[first : first + size]
-    return ListPart(number, pages, len(listed), first + 1 if shown else 0, first + len(shown)), shown
-
-
-def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
-    """The layers that incidents are of, for a list to choose from."""
-    return sorted({one.layer for one in incidents})
-
-
-OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +210,74 @@ class Links:
         return f"{other}?{self.query}" if self.query else other
 
 
+def read_filters(values: Mapping[str, str]) -> Filters:
+    """What an address asks for."""
+    verdict, sort, page = values.get("verdict", ""), values.get("sort", ""), values.get("page", "")
+    number = int(page) if page.isascii() and page.isdigit() and len(page) < len(str(_MOST_PAGES)) else 1
+    return Filters(
+        q=values.get("q", "")[:_LONGEST],
+        province=values.get("province", "")[:_LONGEST],
+        carrier=values.get("carrier", "")[:_LONGEST],
+        verdict=verdict if verdict in {*WORST_FIRST, NOT_CARRIED} else "",
+        layer=values.get("layer", "")[:_LONGEST],
+        sort=sort if sort in SORTS else SORTS[0],
+        page=max(1, number),
+    )
+
+
+def choose_facilities(board: Board, choice: Filters) -> Sequence[FacilityRow]:
+    """The facilities that were asked for, in the order that was asked for."""
+    words = fold(choice.q).split("-") if fold(choice.q) else []
+    if choice.q.strip() and not words:
+        return ()
+    verdict = "" if choice.verdict == NOT_CARRIED else choice.verdict
+    chosen = [
+        one
+        for one in board.facilities
+        if (not choice.province or one.province == choice.province)
+        and (not choice.carrier or choice.carrier in one.carriers)
+        and (not choice.verdict or one.worst == verdict)
+        and all(word in one.key for word in words)
+    ]
+    return sorted(chosen, key=_ORDERS[choice.sort]) if choice.sort in _ORDERS else chosen
+
+
+def _since(facility: FacilityRow) -> float:
+    return facility.since.timestamp() if facility.since else float("inf")
+
+
+def choose_incidents(board: Board, choice: Filters) -> Sequence[IncidentRow]:
+    """The incidents that were asked for, the worst first."""
+    words = fold(choice.q).split("-") if fold(choice.q) else []
+    return [
+        one
+        for one in board.incidents
+        if (not choice.province or choice.province in one.provinces)
+        and (not choice.carrier or choice.carrier in one.carriers)
+        and (not choice.verdict or one.verdict == choice.verdict)
+        and (not choice.layer or one.layer == choice.layer)
+        and all(word in fold(f"{one.object} {one.cause}") for word in words)
+    ]
+
+
+def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[ListPart, Sequence[T]]:
+    """One page of a list; a size of 0 takes all."""
+    size = size or max(1, len(listed))
+    pages = max(1, -(-len(listed) // size))
+    number = min(page, pages)
+    first = (number - 1) * size
+    shown = listed[first : first + size]
+    return ListPart(number, pages, len(listed), first + 1 if shown else 0, first + len(shown)), shown
+
+
+def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
+    """The layers that incidents are of, for a list to choose from."""
+    return sorted({one.layer for one in incidents})
+
+
 def query_of(pairs: Iterable[tuple[str, str]]) -> str:
     """What stands behind an address."""
     return urlencode([(key, value) for key, value in pairs if value])
-
-
-_LAYERS: Final = [layer.value for layer in Layer]
-_VERDICTS: Final = (*WORST_FIRST, "")
 
 
 def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
@@ -264,68 +316,6 @@ def _incident(key: tuple[str, str, str], of: Sequence[tuple[SeenPath, FacilityRo
 def _gravity(one: IncidentRow) -> tuple[int, int, int, str, str]:
     layer = _LAYERS.index(one.layer) if one.layer in _LAYERS else len(_LAYERS)
     return _VERDICTS.index(one.verdict), -len(one.paths), layer, one.object, one.cause
-
-
-_RELAY: Final = "the relay: look at provisioner plan, then apply"
-_PICTURE: Final = "the camera: lens, cover, light and cable"
-
-_ACTIONS: Final[Mapping[Cause, str]] = {
-    Cause.HOST_UNREACHABLE: "whoever runs the host: it cannot be reached over SSH",
-    Cause.RELAY_STOPPED: _RELAY,
-    Cause.FIREWALL: _RELAY,
-    Cause.FOREIGN_FIREWALL: "whoever set that table, on the host that is named",
-    Cause.TUNNEL_DOWN: "the site's line and its gateway",
-    Cause.PACKETS_TOO_LARGE: "the carrier: the line's MTU",
-    Cause.SITE_NETWORK_DOWN: "the site: LAN cable, switch and power",
-    Cause.NOT_FORWARDED: "the gateway: IP forwarding, and its own rules",
-    Cause.CARRIER_NETWORK_DOWN: "the carrier: its route to the site, and the site's line",
-    Cause.CARRIER_OR_CAMERA: "the site: does the device run; then the carrier: its route, and what filters on the way",
-    Cause.PORT_MAP_MISSING: "the gateway: install its newest site package",
-    Cause.PORT_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
-    Cause.ADDRESS_MAP_MISSING: "the gateway: install its newest site package",
-    Cause.ADDRESS_MAP_OR_CAMERA: "the gateway: install its newest site package, which tells",
-    Cause.SITE_SILENT: "the site: its line, its power, and its gateway's log",
-    Cause.PUBLISHER_REFUSED: "the gateway: install its newest site package",
-    Cause.NOT_PUBLISHED: "the site: its gateway's log says why",
-    Cause.CAMERA_REFUSES: "the camera: is RTSP on, and on that port?",
-    Cause.CAMERA_UNPLUGGED: "the camera: power, cable and address",
-    Cause.CAMERA_SHUT: "the camera: its own filter; otherwise restart it",
-    Cause.CAMERA_HUNG: "the camera: restart it",
-    Cause.WRONG_ANSWER: "the camera's settings, and the port in the inventory",
-    Cause.WRONG_PASSWORD: "whoever set the password: correct it in secrets/ and apply",
-    Cause.NO_SUCH_STREAM: "the inventory: channel and make",
-    Cause.SILENT: "the camera, or its recorder's input",
-    Cause.PICTURE_DIFFERS: "the camera's settings, or the inventory",
-    Cause.SENDS_SOUND: "the camera's settings: nobody asked for sound",
-    Cause.BLACK_PICTURE: _PICTURE,
-    Cause.FLAT_PICTURE: _PICTURE,
-    Cause.NO_VIDEO: "the recorder's input, or the camera behind it",
-    Cause.PICTURE_REPEATS: "the camera: restart it",
-    Cause.CORRUPT: "the camera, or its line",
-    Cause.TIME_STUCK: "the camera, or its line",
-    Cause.RATE_TOO_LOW: "the camera, or its line",
-    Cause.STARVED: "the line that is named: it does not bear what is sent",
-    Cause.REDIRECTED: "the camera: somebody may have changed it",
-    Cause.ANOTHER_DEVICE: "the device: is it the one of the inventory, and in its place?",
-    Cause.PROFILE_DIFFERS: "the camera's settings, or the inventory",
-    Cause.DEVICE_CLOCK_OFF: "the camera: its clock, time zone and time server",
-    Cause.ACCOUNT_LACKING: "the camera: is ONVIF on, with a user of its own?",
-    Cause.CENTRE_CANNOT_READ: "the connection between the relay and the centre",
-    Cause.HUB_CANNOT_SERVE: "the hub at the centre: its MediaMTX, and its login at the relay",
-    Cause.ANOTHER_CERTIFICATE: "the relay: apply, so that it shows its own certificate",
-    Cause.DRIFT: "look at provisioner plan, then apply",
-    Cause.HELD: "the facility's file: see provisioner validate",
-    Cause.FLAPPING: "the camera's power and line",
-    Cause.NOT_CHECKED: "verify again: nobody could look",
-    Cause.CANNOT_CHECK: "the host: the detail says what it lacks",
-    Cause.DISK_FULL: "the host: make room",
-    Cause.CLOCK_OFF: "the host: set its clock",
-    Cause.ANOTHER_FIREWALL: "the host: let our ports in there too, or switch it off",
-    Cause.CERTIFICATE_ENDS: "whoever keeps the inventory: renew the certificate, and apply",
-    Cause.UNKNOWN: "see the detail",
-}
-ACTIONS: Final = tuple(sorted(set(_ACTIONS.values())))
-"""Every such sentence, for the catalogue."""
 
 
 def next_action(cause: str, t: Translator) -> str:

@@ -1,8 +1,6 @@
-"""Every page as HTML, made of the board of one reader: what is not on that board is on no page. Pure.
+"""Every page as HTML, from the board of one reader. Pure.
 
 No script and no style stands in a page, nothing comes from elsewhere, and every value is escaped.
-
-The words of one page: what templates call to say a number, a time, a verdict or a name. Pure.
 """
 
 from __future__ import annotations
@@ -39,11 +37,19 @@ from provisioner.web.filters import (
     part_of,
 )
 from provisioner.web.source import NIGHTS, NightSquare, Past, days_until, strip
-from provisioner.web.source import NightSquare as _Square
 from provisioner.web.texts import age, at_time, page_translator, tiles, words_of
 
 _MANY: Final = 0.1
 _SOME: Final = 0.02
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'self'"
+)
+"""The Content-Security-Policy that a page itself names; a server's answer forbids frames on top of that."""
+
+_FIRST_INCIDENTS: Final = 12
+_LANGUAGES: Final = {Language.EN: "English", Language.VI: "Tiếng Việt"}
 
 
 @dataclass(frozen=True)
@@ -189,15 +195,6 @@ class PageWords:
         return strip(tuple(squares), self.links.language)
 
 
-POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'self'"
-)
-"""The Content-Security-Policy that a page itself names; a server's answer forbids frames on top of that."""
-_FIRST_INCIDENTS: Final = 12
-_LANGUAGES: Final = {Language.EN: "English", Language.VI: "Tiếng Việt"}
-
-
 @dataclass(frozen=True)
 class PageSheet:
     """What all pages of one answer share.
@@ -254,6 +251,16 @@ class PageSheet:
             leave=self.leave,
             **values,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CallCard:
+    """Who is to be called: personal data, which is kept nowhere by pages."""
+
+    name: str = field(repr=False)
+    title: str = field(repr=False)
+    phone: str = field(repr=False)
+    role: str = ""
 
 
 def overview_page(sheet: PageSheet) -> str:
@@ -379,28 +386,18 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     )
 
 
-def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[_Square]]:
+def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Sequence[NightSquare]]:
     """The strip of each path; those of which nothing is kept are blank where others are not."""
     if not facility.paths:
         return {}
     strips = past.nights(f"{facility.folder}/{facility.id}/", c.today, NIGHTS)
-    blank = [_Square(day) for day in days_until(c.today, NIGHTS)]
+    blank = [NightSquare(day) for day in days_until(c.today, NIGHTS)]
     return {path.name: strips.get(path.name, blank) for path in facility.paths} if strips else {}
 
 
 def sentence_page(sheet: PageSheet, title: str, sentence: str) -> str:
     """A page that says one thing, e.g. that there is no such page."""
     return sheet.made("sentence", title, sentence=sentence)
-
-
-@dataclass(frozen=True, slots=True)
-class CallCard:
-    """Who is to be called: personal data, which is kept nowhere by pages."""
-
-    name: str = field(repr=False)
-    title: str = field(repr=False)
-    phone: str = field(repr=False)
-    role: str = ""
 
 
 def contacts_page(sheet: PageSheet, id_: str, cards: Sequence[CallCard]) -> str | None:

@@ -1,9 +1,7 @@
-"""Who reads: the engineer at this machine, or whom a trusted proxy names in a header.
+"""Readers, and the part of a board that each may see.
 
-What of a board one reader may see (`base.roles`): the only place where that is decided for pages. Pure.
-
-Pages are made of the board that comes from here. What a reader may not see is not in it, so that whoever guesses its
-address gets the same answer as for what never was.
+This is the only place that decides it for pages (`base.roles`). Hidden things are not on a reader's board: a guessed
+address gets the same answer as one that never existed.
 """
 
 from __future__ import annotations
@@ -21,6 +19,16 @@ from provisioner.base.errors import UsageError
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
 from provisioner.web.board import Board, FacilityRow, SeenPath, by_carrier, by_province, total, worst_of
 from provisioner.web.filters import incidents_of
+
+NOC: Final = "noc"
+"""The role of a network operations centre: it sees what the commands show."""
+
+ROLE_HEADER: Final = "X-Provisioner-Role"
+NAME_HEADER: Final = "X-Provisioner-User"
+_OF: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+_LONGEST_NAME: Final = 200
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,70 +53,6 @@ class Reader:
 
 
 ENGINEER = Reader()
-
-
-def place_of(facility: FacilityRow) -> Whereabouts:
-    """What decides who may see a facility."""
-    return Whereabouts(facility.province, facility.id, frozenset(facility.carriers))
-
-
-def scoped(board: Board, reader: Reader) -> Board:
-    """The board of what a reader may see."""
-    scope = reader.scope
-    if scope is None:
-        return board
-    if scope.reach(Matter.STATUS) is Reach.COUNTS:
-        return replace(board, facilities=(), incidents=(), unread=())
-    if scope.reach(Matter.STATUS) is Reach.NOTHING:
-        empty = Board(board.inventory, board.scheme, None, None, "", {}, {}, {}, (), (), revision=board.revision)
-        return replace(empty, verified_at=board.verified_at)
-    names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
-    facilities = tuple(_facility(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, place_of(f)))
-    hosts = () if scope.of else (replace(one, detail="") for one in board.incidents if not one.paths)
-    incidents = incidents_of(facilities, hosts)
-    return replace(
-        board,
-        counts=total(facility.counts for facility in facilities),
-        provinces=by_province(facilities, incidents, names),
-        carriers=by_carrier(facilities, incidents, names),
-        facilities=facilities,
-        incidents=incidents,
-        unread=() if scope.of else board.unread,
-    )
-
-
-def _path_place(facility: FacilityRow, path: SeenPath) -> Whereabouts:
-    return Whereabouts(facility.province, facility.id, frozenset({path.carrier}))
-
-
-def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
-    """A facility with the paths that may be seen, and without evidence that is not for this reader."""
-    own = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_place(facility, path))]
-    paths = tuple(
-        path if scope.sees(Matter.SITE_NETWORK, _path_place(facility, path)) else _without_evidence(path)
-        for path in own
-    )
-    counts = total([Counter(path.verdict for path in paths)])
-    worst = worst_of(counts)
-    since = min((path.since for path in paths if path.verdict == worst and path.since), default=None)
-    own_carrier = (scope.of,) if scope.of in facility.carriers else facility.carriers
-    return replace(facility, paths=paths, counts=counts, worst=worst, since=since, carriers=own_carrier)
-
-
-def _without_evidence(path: SeenPath) -> SeenPath:
-    """A path without what names a site's devices: addresses and ports stand in the evidence."""
-    return replace(path, detail="", suspicions=tuple(replace(one, detail="") for one in path.suspicions))
-
-
-NOC: Final = "noc"
-"""The role of a network operations centre: it sees what the commands show."""
-ROLE_HEADER: Final = "X-Provisioner-Role"
-NAME_HEADER: Final = "X-Provisioner-User"
-_OF: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
-_LONGEST_NAME: Final = 200
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
-
-Network = IPv4Network | IPv6Network
 
 
 class NobodyError(Exception):
@@ -175,12 +119,57 @@ class HeaderDoor:
         return Reader(reader.scope, name if name.isprintable() else "")
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        read = ip_address(text)
-    except ValueError:
-        return None
-    return read.ipv4_mapped or read if isinstance(read, IPv6Address) else read
+def place_of(facility: FacilityRow) -> Whereabouts:
+    """What decides who may see a facility."""
+    return Whereabouts(facility.province, facility.id, frozenset(facility.carriers))
+
+
+def scoped(board: Board, reader: Reader) -> Board:
+    """The board of what a reader may see."""
+    scope = reader.scope
+    if scope is None:
+        return board
+    if scope.reach(Matter.STATUS) is Reach.COUNTS:
+        return replace(board, facilities=(), incidents=(), unread=())
+    if scope.reach(Matter.STATUS) is Reach.NOTHING:
+        empty = Board(board.inventory, board.scheme, None, None, "", {}, {}, {}, (), (), revision=board.revision)
+        return replace(empty, verified_at=board.verified_at)
+    names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
+    facilities = tuple(_facility(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, place_of(f)))
+    hosts = () if scope.of else (replace(one, detail="") for one in board.incidents if not one.paths)
+    incidents = incidents_of(facilities, hosts)
+    return replace(
+        board,
+        counts=total(facility.counts for facility in facilities),
+        provinces=by_province(facilities, incidents, names),
+        carriers=by_carrier(facilities, incidents, names),
+        facilities=facilities,
+        incidents=incidents,
+        unread=() if scope.of else board.unread,
+    )
+
+
+def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
+    """A facility with the paths that may be seen, and without evidence that is not for this reader."""
+    own = [path for path in facility.paths if scope.sees(Matter.STATUS, _path_place(facility, path))]
+    paths = tuple(
+        path if scope.sees(Matter.SITE_NETWORK, _path_place(facility, path)) else _without_evidence(path)
+        for path in own
+    )
+    counts = total([Counter(path.verdict for path in paths)])
+    worst = worst_of(counts)
+    since = min((path.since for path in paths if path.verdict == worst and path.since), default=None)
+    own_carrier = (scope.of,) if scope.of in facility.carriers else facility.carriers
+    return replace(facility, paths=paths, counts=counts, worst=worst, since=since, carriers=own_carrier)
+
+
+def _path_place(facility: FacilityRow, path: SeenPath) -> Whereabouts:
+    return Whereabouts(facility.province, facility.id, frozenset({path.carrier}))
+
+
+def _without_evidence(path: SeenPath) -> SeenPath:
+    """A path without what names a site's devices: addresses and ports stand in the evidence."""
+    return replace(path, detail="", suspicions=tuple(replace(one, detail="") for one in path.suspicions))
 
 
 def read_role(text: str) -> Reader | None:
@@ -219,3 +208,11 @@ def role_name(reader: Reader) -> str:
     """The role as it is written, e.g. `dic:bac-giang`."""
     scope = reader.scope
     return NOC if scope is None else f"{scope.role.value}:{scope.of}" if scope.of else scope.role.value
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        read = ip_address(text)
+    except ValueError:
+        return None
+    return read.ipv4_mapped or read if isinstance(read, IPv6Address) else read

@@ -1,10 +1,6 @@
-"""Readers sign in at an OpenID provider: authorization code with PKCE, state and nonce, and sessions of this server.
+"""Sign-in at an OpenID provider, and sessions of this server.
 
-The file that says where readers sign in, and which role each group of theirs has. Pure.
-
-The one door to the provider at which readers sign in: its metadata, its keys, and what a code is worth.
-
-Whether an ID token is the provider's, of this sign-in, for this server, and which role its reader has.
+The flow is the authorization code with PKCE, state and nonce. Messages quote no token and no answer of the provider.
 """
 
 from __future__ import annotations
@@ -46,6 +42,28 @@ _SHAPE: Final = (
 )
 _KNOWN: Final = frozenset({*_REQUIRED, "client_secret_file", "claim", "roles"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_TIMEOUT_S: Final = (5, 10)
+_MOST_ANSWER_BYTES: Final = 512 * 1024
+_KEPT_S: Final = 3600.0
+
+_AGAIN_S: Final = 60.0
+"""Keys are asked for anew at most so often, whatever tokens name."""
+
+_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Signatures by a key that only the provider has; a shared secret would make tokens for whoever reads ours."""
+
+_LEEWAY_S: Final = 60
+_LONGEST_NAME: Final = 200
+SESSION: Final = "__Host-session"
+BEGUN: Final = "__Host-sign-in"
+SIGN_OUT: Final = "sign-out"
+SESSION_S: Final = 8 * 3600
+_BEGUN_S: Final = 600
+_MOST_SESSIONS: Final = 5000
+_MOST_BEGUN: Final = 1000
+_MOST_SETTINGS_BYTES: Final = 64 * 1024
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,77 +90,6 @@ class ProviderSettings:
     def host(self) -> str:
         """The host by which readers call this server."""
         return urlsplit(self.redirect).netloc
-
-
-def read_settings(text: str, file: str) -> ProviderSettings:
-    """The settings of a file.
-
-    Args:
-        text: what it says, in TOML.
-        file: its name, for messages.
-
-    Raises:
-        UsageError: it is not as such files are.
-    """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        _refuse(f"{file}: {error}", f"write it in TOML, {_SHAPE}")
-    if unknown := sorted(set(values) - _KNOWN):
-        _refuse(f"{file}: {printable(unknown[0], 60)} is no setting", f"the settings are: {', '.join(sorted(_KNOWN))}")
-    texts = {key: values[key] for key in _KNOWN - {"roles"} if key in values}
-    for key, value in texts.items():
-        if not isinstance(value, str) or not value or not value.isprintable():
-            _refuse(f"{file}: {key} is no text", 'write it in quotes, e.g. client_id = "provisioner"')
-    for key in _REQUIRED:
-        if key not in texts:
-            _refuse(f"{file}: {key} is missing", f"write it, {_SHAPE}")
-    for key in ("issuer", "redirect"):
-        if not is_safe(urlsplit(texts[key])):
-            _refuse(f"{file}: {key} is no https:// address", "write it whole, e.g. https://login.example.com/realm")
-    if urlsplit(texts["redirect"]).path != BACK:
-        _refuse(f"{file}: redirect does not end in {BACK}", f"write https://NAME{BACK}, and tell the provider the same")
-    return ProviderSettings(
-        issuer=texts["issuer"],
-        client_id=texts["client_id"],
-        redirect=texts["redirect"],
-        claim=texts.get("claim", CLAIM),
-        roles=_roles(values.get("roles"), file),
-        secret_file=texts.get("client_secret_file", ""),
-    )
-
-
-def is_safe(address: SplitResult) -> bool:
-    """Whether nobody on the way can read or change what is sent there: over TLS, or on this machine."""
-    host = address.hostname or ""
-    has_login = bool(address.username or address.password)
-    return (
-        bool(host) and not has_login and (address.scheme == "https" or (address.scheme == "http" and host in _LOOPBACK))
-    )
-
-
-def _roles(listed: object, file: str) -> Mapping[str, Reader]:
-    if not isinstance(listed, dict) or not listed:
-        _refuse(f"{file}: no group has a role", 'write [roles] and below it e.g. "noc-engineers" = "noc"')
-    roles = {}
-    for group, role in listed.items():
-        reader = read_role(role) if isinstance(role, str) else None
-        if reader is None:
-            hint = "roles are noc, ministry, steering, and dic:, health: (a province), carrier: or facility: with an id"
-            _refuse(f"{file}: {printable(str(role), 60)} is no role", hint)
-        roles[str(group)] = reader
-    return roles
-
-
-def _refuse(message: str, hint: str) -> NoReturn:
-    raise UsageError(message, hint=hint)
-
-
-_TIMEOUT_S: Final = (5, 10)
-_MOST_BYTES: Final = 512 * 1024
-_KEPT_S: Final = 3600.0
-_AGAIN_S: Final = 60.0
-"""Keys are asked for anew at most so often, whatever tokens name."""
 
 
 class ProviderError(Exception):
@@ -174,7 +121,7 @@ class Provider:
         with self._lock:
             if self._is_old("metadata", _KEPT_S):
                 address = self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
-                metadata = _answer(requests.Request("GET", address))
+                metadata = _provider_answer(requests.Request("GET", address))
                 if metadata.get("issuer") != self.settings.issuer:
                     raise ProviderError("the provider calls itself something else than issuer says")
                 self._metadata = metadata
@@ -193,7 +140,7 @@ class Provider:
         address = self.endpoint("jwks_uri")
         with self._lock:
             if self._is_old("keys", _AGAIN_S if again else _KEPT_S):
-                self._keys = _answer(requests.Request("GET", address))
+                self._keys = _provider_answer(requests.Request("GET", address))
                 self._asked_s["keys"] = monotonic()
             return self._keys
 
@@ -215,30 +162,8 @@ class Provider:
             "code_verifier": verifier,
         }
         login = (self.settings.client_id, self.secret.reveal()) if self.secret else None
-        answer = _answer(requests.Request("POST", self.endpoint("token_endpoint"), data=form, auth=login))
+        answer = _provider_answer(requests.Request("POST", self.endpoint("token_endpoint"), data=form, auth=login))
         return text(answer.get("id_token"))
-
-
-def _answer(request: requests.Request) -> Document:
-    """What the provider says: one JSON object, not too long, from the very address that was asked."""
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            request.headers["Accept"] = "application/json"
-            prepared = session.prepare_request(request)
-            with session.send(prepared, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:
-                content = answer.raw.read(_MOST_BYTES + 1, decode_content=True)
-                if answer.status_code != requests.codes.ok or len(content) > _MOST_BYTES:
-                    raise ProviderError(f"the provider answers {answer.status_code}")
-                return part(json.loads(content))
-    except (requests.RequestException, OSError, ValueError) as error:
-        raise ProviderError(f"the provider does not answer as one does ({type(error).__name__})") from None
-
-
-_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures by a key that only the provider has; a shared secret would make tokens for whoever reads ours."""
-_LEEWAY_S: Final = 60
-_LONGEST_NAME: Final = 200
 
 
 class TokenError(Exception):
@@ -251,79 +176,6 @@ class UnknownKeyError(TokenError):
 
 class NoRoleError(Exception):
     """Somebody who signed in, and has no role here, or several."""
-
-
-def claims_of(token: str, keys: Document, settings: ProviderSettings, nonce: str) -> Mapping[str, object]:
-    """What a token says, where it is one that counts.
-
-    Args:
-        token: as the provider gave it for a code.
-        keys: by which the provider signs.
-        settings: which provider, and which client.
-        nonce: of the sign-in that was begun.
-
-    Raises:
-        UnknownKeyError: the key is none of these.
-        TokenError: it does not count.
-    """
-    try:
-        key = _key(jwt.get_unverified_header(token), keys)
-        claims: Mapping[str, object] = jwt.decode(
-            token,
-            key.key,
-            algorithms=_ALGORITHMS,
-            audience=settings.client_id,
-            issuer=settings.issuer,
-            leeway=_LEEWAY_S,
-            options={"require": ["iss", "sub", "aud", "exp", "iat"]},
-        )
-    except jwt.PyJWTError as error:
-        raise TokenError(f"the token proves nothing ({type(error).__name__})") from None
-    if not hmac.compare_digest(text(claims.get("nonce")).encode(), nonce.encode()):
-        raise TokenError("the token is of another sign-in")
-    several = isinstance(claims.get("aud"), list) and len(listed(claims["aud"])) > 1
-    if claims.get("azp", settings.client_id if not several else None) != settings.client_id:
-        raise TokenError("the token is for another client")
-    return claims
-
-
-def _key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
-    """The key that a token names, or the only one there is."""
-    known = jwt.PyJWKSet.from_dict(keys).keys
-    name = header.get("kid")
-    chosen = [key for key in known if (key.key_id == name if name is not None else len(known) == 1)]
-    usable = [key for key in chosen if key.public_key_use in {None, "sig"}]
-    if not usable:
-        raise UnknownKeyError("the token is of a key that the provider did not publish")
-    return usable[0]
-
-
-def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reader:
-    """Who signed in.
-
-    Raises:
-        NoRoleError: no group of theirs has a role, or two have different ones: it is not guessed which counts.
-    """
-    said = claims.get(settings.claim)
-    groups = [said] if isinstance(said, str) else [text(one) for one in listed(said)]
-    readers = {settings.roles[group] for group in groups if group in settings.roles}
-    if len(readers) != 1:
-        raise NoRoleError("several roles" if readers else "no role")
-    name = text(claims.get("preferred_username")) or text(claims.get("sub"))
-    return Reader(next(iter(readers)).scope, name[:_LONGEST_NAME] if name.isprintable() else "")
-
-
-SESSION: Final = "__Host-session"
-BEGUN: Final = "__Host-sign-in"
-SIGN_OUT: Final = "sign-out"
-SESSION_S: Final = 8 * 3600
-_BEGUN_S: Final = 600
-_MOST_SESSIONS: Final = 5000
-_MOST_BEGUN: Final = 1000
-_LONGEST_FILE: Final = 64 * 1024
-_NO_STORE: Final = {"Cache-Control": "no-store"}
-
-T = TypeVar("T")
 
 
 class _Kept(Generic[T]):
@@ -350,10 +202,6 @@ class _Kept(Generic[T]):
         with self._lock:
             self._values.pop(_hash(name), None)
         return value
-
-
-def _hash(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,28 +300,172 @@ class SignInDoor:
         return answer
 
 
+def read_settings(text: str, file: str) -> ProviderSettings:
+    """The settings of a file.
+
+    Args:
+        text: what it says, in TOML.
+        file: its name, for messages.
+
+    Raises:
+        UsageError: it is not as such files are.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        _refuse(f"{file}: {error}", f"write it in TOML, {_SHAPE}")
+    if unknown := sorted(set(values) - _KNOWN):
+        _refuse(f"{file}: {printable(unknown[0], 60)} is no setting", f"the settings are: {', '.join(sorted(_KNOWN))}")
+    texts = {key: values[key] for key in _KNOWN - {"roles"} if key in values}
+    for key, value in texts.items():
+        if not isinstance(value, str) or not value or not value.isprintable():
+            _refuse(f"{file}: {key} is no text", 'write it in quotes, e.g. client_id = "provisioner"')
+    for key in _REQUIRED:
+        if key not in texts:
+            _refuse(f"{file}: {key} is missing", f"write it, {_SHAPE}")
+    for key in ("issuer", "redirect"):
+        if not is_safe(urlsplit(texts[key])):
+            _refuse(f"{file}: {key} is no https:// address", "write it whole, e.g. https://login.example.com/realm")
+    if urlsplit(texts["redirect"]).path != BACK:
+        _refuse(f"{file}: redirect does not end in {BACK}", f"write https://NAME{BACK}, and tell the provider the same")
+    return ProviderSettings(
+        issuer=texts["issuer"],
+        client_id=texts["client_id"],
+        redirect=texts["redirect"],
+        claim=texts.get("claim", CLAIM),
+        roles=_roles(values.get("roles"), file),
+        secret_file=texts.get("client_secret_file", ""),
+    )
+
+
+def _roles(listed: object, file: str) -> Mapping[str, Reader]:
+    if not isinstance(listed, dict) or not listed:
+        _refuse(f"{file}: no group has a role", 'write [roles] and below it e.g. "noc-engineers" = "noc"')
+    roles = {}
+    for group, role in listed.items():
+        reader = read_role(role) if isinstance(role, str) else None
+        if reader is None:
+            hint = "roles are noc, ministry, steering, and dic:, health: (a province), carrier: or facility: with an id"
+            _refuse(f"{file}: {printable(str(role), 60)} is no role", hint)
+        roles[str(group)] = reader
+    return roles
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise UsageError(message, hint=hint)
+
+
+def is_safe(address: SplitResult) -> bool:
+    """Whether nobody on the way can read or change what is sent there: over TLS, or on this machine."""
+    host = address.hostname or ""
+    has_login = bool(address.username or address.password)
+    return (
+        bool(host) and not has_login and (address.scheme == "https" or (address.scheme == "http" and host in _LOOPBACK))
+    )
+
+
+def claims_of(token: str, keys: Document, settings: ProviderSettings, nonce: str) -> Mapping[str, object]:
+    """What a token says, where it is one that counts.
+
+    Args:
+        token: as the provider gave it for a code.
+        keys: by which the provider signs.
+        settings: which provider, and which client.
+        nonce: of the sign-in that was begun.
+
+    Raises:
+        UnknownKeyError: the key is none of these.
+        TokenError: it does not count.
+    """
+    try:
+        key = _key(jwt.get_unverified_header(token), keys)
+        claims: Mapping[str, object] = jwt.decode(
+            token,
+            key.key,
+            algorithms=_ALGORITHMS,
+            audience=settings.client_id,
+            issuer=settings.issuer,
+            leeway=_LEEWAY_S,
+            options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+        )
+    except jwt.PyJWTError as error:
+        raise TokenError(f"the token proves nothing ({type(error).__name__})") from None
+    if not hmac.compare_digest(text(claims.get("nonce")).encode(), nonce.encode()):
+        raise TokenError("the token is of another sign-in")
+    several = isinstance(claims.get("aud"), list) and len(listed(claims["aud"])) > 1
+    if claims.get("azp", settings.client_id if not several else None) != settings.client_id:
+        raise TokenError("the token is for another client")
+    return claims
+
+
+def _key(header: Mapping[str, object], keys: Document) -> jwt.PyJWK:
+    """The key that a token names, or the only one there is."""
+    known = jwt.PyJWKSet.from_dict(keys).keys
+    name = header.get("kid")
+    chosen = [key for key in known if (key.key_id == name if name is not None else len(known) == 1)]
+    usable = [key for key in chosen if key.public_key_use in {None, "sig"}]
+    if not usable:
+        raise UnknownKeyError("the token is of a key that the provider did not publish")
+    return usable[0]
+
+
+def reader_of(claims: Mapping[str, object], settings: ProviderSettings) -> Reader:
+    """Who signed in.
+
+    Raises:
+        NoRoleError: no group of theirs has a role, or two have different ones: it is not guessed which counts.
+    """
+    said = claims.get(settings.claim)
+    groups = [said] if isinstance(said, str) else [text(one) for one in listed(said)]
+    readers = {settings.roles[group] for group in groups if group in settings.roles}
+    if len(readers) != 1:
+        raise NoRoleError("several roles" if readers else "no role")
+    name = text(claims.get("preferred_username")) or text(claims.get("sub"))
+    return Reader(next(iter(readers)).scope, name[:_LONGEST_NAME] if name.isprintable() else "")
+
+
 def open_sign_in(path: Path) -> SignInDoor:
     """The door that a file of settings describes.
 
     Raises:
         UsageError: a file of it cannot be read, is not as such files are, or anybody may read the secret.
     """
-    settings = read_settings(_read(path), path.name)
+    settings = read_settings(_read_file(path), path.name)
     if not settings.secret_file:
         return SignInDoor(Provider(settings))
     secret_file = path.parent / settings.secret_file
-    secret = Secret(_read(secret_file).strip())
+    secret = Secret(_read_file(secret_file).strip())
     if secret_file.stat().st_mode & 0o077:
         raise UsageError(f"{secret_file} can be read by others", hint=f"chmod 600 {secret_file}")
     return SignInDoor(Provider(settings, secret))
 
 
-def _read(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
-        return read_regular(path, most=_LONGEST_FILE).decode()
+        return read_regular(path, most=_MOST_SETTINGS_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise UsageError(f"{path} cannot be read: {why}", hint="name a file of text that this user can read") from None
+
+
+def _provider_answer(request: requests.Request) -> Document:
+    """What the provider says: one JSON object, not too long, from the very address that was asked."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            request.headers["Accept"] = "application/json"
+            prepared = session.prepare_request(request)
+            with session.send(prepared, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:
+                content = answer.raw.read(_MOST_ANSWER_BYTES + 1, decode_content=True)
+                if answer.status_code != requests.codes.ok or len(content) > _MOST_ANSWER_BYTES:
+                    raise ProviderError(f"the provider answers {answer.status_code}")
+                return part(json.loads(content))
+    except (requests.RequestException, OSError, ValueError) as error:
+        raise ProviderError(f"the provider does not answer as one does ({type(error).__name__})") from None
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
 
 
 def _set(answer: Response, name: str, value: str, seconds: int) -> None:

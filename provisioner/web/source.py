@@ -1,14 +1,7 @@
-"""Where a board comes from: the inventory, the recorded verifications, and the history of verdicts. Read-only.
+"""The source of boards: inventory, recorded verifications and path history. Read-only.
 
-A board, made of the inventory's facilities and of what verifications said of their paths. Pure.
-
-What pages ask the history of verdicts: how each path was, night after night. Pure.
-
-Pages know it by this contract alone: tests have a past of their own, and a place without one shows that there is none.
-
-A path's last nights as a row of squares; most paths look alike, so each row is made once. Pure.
-
-The newest board, loaded once for each run that is recorded, and the word to whoever waits for it.
+Pages know path history only as `Past`: a place without history shows that there is none. Most paths look alike, so the
+row of squares of a path's nights is made once and kept. A feed loads a board once for each recorded run.
 """
 
 from __future__ import annotations
@@ -61,6 +54,23 @@ from provisioner.web.filters import incidents_of
 from provisioner.web.readers import Reader, scoped
 from provisioner.web.texts import day_text, page_translator, words_of
 
+NIGHTS = 30
+_UP = Markup('<i class="up"></i>')
+_OTHER = Markup('<i class="{tone}" title="{day}: {word}"></i>')
+_STRIP = Markup('<span class="strip" role="img" aria-label="{words}">{squares}</span>')
+
+_NEWEST: Final = 200
+"""So many runs are looked through for the last word on each path: a country's provinces, verified one by one."""
+
+INTERVAL_S: Final = 5.0
+
+REREAD: Final = timedelta(minutes=15)
+"""Files of the inventory change without a run: after so long all is read again."""
+
+_ALIVE_S: Final = 15.0
+MOST_LISTENERS: Final = 200
+_MOST_SCOPES: Final = 256
+
 
 @dataclass(frozen=True, slots=True)
 class SeenSince:
@@ -77,108 +87,6 @@ class SeenSince:
     since: datetime
     looks: int
     unknown_since: datetime | None = None
-
-
-def build_board(
-    inventory: Inventory,
-    statuses: Iterable[FacilityStatus],
-    merged: Merged,
-    *,
-    since: Mapping[str, SeenSince],
-    unread: Sequence[str] = (),
-    revision: str = "",
-) -> Board:
-    """Put the inventory and what was seen together.
-
-    Args:
-        inventory: what the files say, without texts that are shown nowhere.
-        statuses: where each facility stands.
-        merged: what verifications said.
-        since: since when each path is as it is, where the history of verdicts says it.
-        unread: facilities whose files cannot be understood.
-        revision: of what is recorded.
-    """
-    by_facility: dict[str, list[SeenPath]] = defaultdict(list)
-    for path in merged.paths:
-        by_facility[path.facility].append(_dated(path, since.get(path.name)))
-    names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
-    rows = []
-    for status in statuses:
-        facility = status.facility
-        province = inventory.province_counted(facility)
-        names[province] = _province_name(inventory, facility)
-        rows.append(_facility_row(status, province, by_facility.pop(facility.id, [])))
-    rows.sort(key=lambda row: (row.province, row.id))
-    incidents = incidents_of(rows, merged.hosts)
-    return Board(
-        inventory=inventory.settings.id,
-        scheme=inventory.settings.province_scheme,
-        verified_at=merged.verified_at,
-        oldest_at=merged.oldest_at,
-        engine=merged.engine,
-        counts=total(row.counts for row in rows),
-        provinces=by_province(rows, incidents, names),
-        carriers=by_carrier(rows, incidents, names),
-        facilities=tuple(rows),
-        incidents=incidents,
-        unread=tuple(unread),
-        revision=revision,
-    )
-
-
-def _province_name(inventory: Inventory, facility: Facility) -> str:
-    try:
-        return inventory.province_today(facility).name
-    except ProvinceError:
-        return facility.province
-
-
-def _dated(path: SeenPath, seen: SeenSince | None) -> SeenPath:
-    """A path with since when it is so; the history knows it of paths that are up as well."""
-    if seen is None:
-        return path
-    if path.verdict == Verdict.UNKNOWN and seen.unknown_since:
-        return replace(path, since=seen.unknown_since)
-    if seen.verdict not in {path.verdict, path.would_be}:
-        return path
-    return replace(path, since=seen.since, looks=seen.looks)
-
-
-def _facility_row(status: FacilityStatus, province: str, paths: list[SeenPath]) -> FacilityRow:
-    facility = status.facility
-    cameras = {camera.id: camera for camera in facility.cameras}
-    placed = tuple(_placed(path, cameras.get(path.camera)) for path in paths)
-    counts = total([Counter(path.verdict for path in placed)])
-    worst = worst_of(counts)
-    plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan]
-    location = facility.location
-    address = [part for part in (location.street, location.ward, location.district) if part] if location else []
-    return FacilityRow(
-        id=facility.id,
-        name=facility.name,
-        key=f"{fold(facility.name)}-{facility.id}",
-        province=province,
-        carriers=tuple(sorted({*plans, *(path.carrier for path in placed)})),
-        folder=facility.province,
-        kind=facility.kind.value,
-        managing_body=facility.managing_body.value,
-        operating=facility.operating.value,
-        address=", ".join(address),
-        state=status.standing.state.value,
-        timeliness=status.timeliness.value,
-        cameras=facility.camera_count,
-        counts=counts,
-        worst=worst,
-        since=min((p.since for p in placed if p.verdict == worst and p.since), default=None),
-        paths=placed,
-    )
-
-
-def _placed(path: SeenPath, camera: Camera | None) -> SeenPath:
-    return replace(path, zone=camera.zone.value, where=camera.location or "") if camera else path
-
-
-NIGHTS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,47 +121,6 @@ class NoPast:
         """Nothing."""
         del prefix, span
         return {}
-
-
-def days_until(last: date, number: int) -> tuple[date, ...]:
-    """So many days, the earliest first."""
-    return tuple(last - timedelta(days=back) for back in reversed(range(number)))
-
-
-_UP = Markup('<i class="up"></i>')
-_OTHER = Markup('<i class="{tone}" title="{day}: {word}"></i>')
-_STRIP = Markup('<span class="strip" role="img" aria-label="{words}">{squares}</span>')
-
-
-@lru_cache(maxsize=4096)
-def strip(squares: tuple[NightSquare, ...], language: Language) -> Markup:
-    """The row: the days that were not up say what they were when they are pointed at; all of it is said in words."""
-    return _STRIP.format(
-        words=strip_words(squares, language), squares=Markup("").join(_square(one, language) for one in squares)
-    )
-
-
-def _square(square: NightSquare, language: Language) -> Markup:
-    if square.verdict == "up":
-        return _UP
-    t, words = page_translator(language), words_of(language)["Verdict"]
-    word = words.get(square.verdict, square.verdict) if square.verdict else t("not measured")
-    tone = square.verdict if square.verdict in WORST_FIRST else "blank"
-    return _OTHER.format(tone=tone, day=day_text(square.day, language), word=word)
-
-
-def strip_words(squares: Sequence[NightSquare], language: Language) -> str:
-    """A row in words, what was best first."""
-    t, words = page_translator(language), words_of(language)["Verdict"]
-    verdicts = [square.verdict for square in squares]
-    counted = [f"{verdicts.count(one)} {words[one]}" for one in reversed(WORST_FIRST) if one in verdicts]
-    if unseen := verdicts.count(""):
-        counted.append(t("{n} not measured", n=unseen))
-    return f"{t('The last {n} nights:', n=len(squares))} {', '.join(counted)}"
-
-
-_NEWEST: Final = 200
-"""So many runs are looked through for the last word on each path: a country's provinces, verified one by one."""
 
 
 class Source(Protocol):
@@ -345,16 +212,6 @@ class RecordedSource:
         return _RecordedPast(self._place)
 
 
-def _mark(history: History) -> str:
-    newest = history.past(3).runs
-    return " ".join(f"{one.run.id}:{one.finished and one.finished.isoformat()}" for one in newest)
-
-
-def _since(place: StatePlace) -> Mapping[str, SeenSince]:
-    known = read_since(place)
-    return {path: SeenSince(one.verdict, one.since, one.looks, one.unknown_since) for path, one in known.items()}
-
-
 @dataclass(frozen=True, slots=True)
 class _RecordedPast:
     """The history of verdicts of a place; None before a board was loaded."""
@@ -377,13 +234,6 @@ class _RecordedPast:
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         """For how long each path whose name begins so was what."""
         return {} if self.place is None else read_availability(self.place, prefix, span)
-
-
-INTERVAL_S: Final = 5.0
-REREAD: Final = timedelta(minutes=15)
-"""Files of the inventory change without a run: after so long all is read again."""
-_ALIVE_S: Final = 15.0
-MOST_LISTENERS: Final = 200
 
 
 @dataclass
@@ -495,4 +345,142 @@ class Feed:
             self.listeners -= 1
 
 
-_MOST_SCOPES: Final = 256
+def build_board(
+    inventory: Inventory,
+    statuses: Iterable[FacilityStatus],
+    merged: Merged,
+    *,
+    since: Mapping[str, SeenSince],
+    unread: Sequence[str] = (),
+    revision: str = "",
+) -> Board:
+    """Put the inventory and what was seen together.
+
+    Args:
+        inventory: what the files say, without texts that are shown nowhere.
+        statuses: where each facility stands.
+        merged: what verifications said.
+        since: since when each path is as it is, where the history of verdicts says it.
+        unread: facilities whose files cannot be understood.
+        revision: of what is recorded.
+    """
+    by_facility: dict[str, list[SeenPath]] = defaultdict(list)
+    for path in merged.paths:
+        by_facility[path.facility].append(_dated(path, since.get(path.name)))
+    names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
+    rows = []
+    for status in statuses:
+        facility = status.facility
+        province = inventory.province_counted(facility)
+        names[province] = _province_name(inventory, facility)
+        rows.append(_facility_row(status, province, by_facility.pop(facility.id, [])))
+    rows.sort(key=lambda row: (row.province, row.id))
+    incidents = incidents_of(rows, merged.hosts)
+    return Board(
+        inventory=inventory.settings.id,
+        scheme=inventory.settings.province_scheme,
+        verified_at=merged.verified_at,
+        oldest_at=merged.oldest_at,
+        engine=merged.engine,
+        counts=total(row.counts for row in rows),
+        provinces=by_province(rows, incidents, names),
+        carriers=by_carrier(rows, incidents, names),
+        facilities=tuple(rows),
+        incidents=incidents,
+        unread=tuple(unread),
+        revision=revision,
+    )
+
+
+def _dated(path: SeenPath, seen: SeenSince | None) -> SeenPath:
+    """A path with since when it is so; the history knows it of paths that are up as well."""
+    if seen is None:
+        return path
+    if path.verdict == Verdict.UNKNOWN and seen.unknown_since:
+        return replace(path, since=seen.unknown_since)
+    if seen.verdict not in {path.verdict, path.would_be}:
+        return path
+    return replace(path, since=seen.since, looks=seen.looks)
+
+
+def _province_name(inventory: Inventory, facility: Facility) -> str:
+    try:
+        return inventory.province_today(facility).name
+    except ProvinceError:
+        return facility.province
+
+
+def _facility_row(status: FacilityStatus, province: str, paths: list[SeenPath]) -> FacilityRow:
+    facility = status.facility
+    cameras = {camera.id: camera for camera in facility.cameras}
+    placed = tuple(_placed(path, cameras.get(path.camera)) for path in paths)
+    counts = total([Counter(path.verdict for path in placed)])
+    worst = worst_of(counts)
+    plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan]
+    location = facility.location
+    address = [part for part in (location.street, location.ward, location.district) if part] if location else []
+    return FacilityRow(
+        id=facility.id,
+        name=facility.name,
+        key=f"{fold(facility.name)}-{facility.id}",
+        province=province,
+        carriers=tuple(sorted({*plans, *(path.carrier for path in placed)})),
+        folder=facility.province,
+        kind=facility.kind.value,
+        managing_body=facility.managing_body.value,
+        operating=facility.operating.value,
+        address=", ".join(address),
+        state=status.standing.state.value,
+        timeliness=status.timeliness.value,
+        cameras=facility.camera_count,
+        counts=counts,
+        worst=worst,
+        since=min((p.since for p in placed if p.verdict == worst and p.since), default=None),
+        paths=placed,
+    )
+
+
+def _placed(path: SeenPath, camera: Camera | None) -> SeenPath:
+    return replace(path, zone=camera.zone.value, where=camera.location or "") if camera else path
+
+
+def days_until(last: date, number: int) -> tuple[date, ...]:
+    """So many days, the earliest first."""
+    return tuple(last - timedelta(days=back) for back in reversed(range(number)))
+
+
+@lru_cache(maxsize=4096)
+def strip(squares: tuple[NightSquare, ...], language: Language) -> Markup:
+    """The row: the days that were not up say what they were when they are pointed at; all of it is said in words."""
+    return _STRIP.format(
+        words=strip_words(squares, language), squares=Markup("").join(_square(one, language) for one in squares)
+    )
+
+
+def _square(square: NightSquare, language: Language) -> Markup:
+    if square.verdict == "up":
+        return _UP
+    t, words = page_translator(language), words_of(language)["Verdict"]
+    word = words.get(square.verdict, square.verdict) if square.verdict else t("not measured")
+    tone = square.verdict if square.verdict in WORST_FIRST else "blank"
+    return _OTHER.format(tone=tone, day=day_text(square.day, language), word=word)
+
+
+def strip_words(squares: Sequence[NightSquare], language: Language) -> str:
+    """A row in words, what was best first."""
+    t, words = page_translator(language), words_of(language)["Verdict"]
+    verdicts = [square.verdict for square in squares]
+    counted = [f"{verdicts.count(one)} {words[one]}" for one in reversed(WORST_FIRST) if one in verdicts]
+    if unseen := verdicts.count(""):
+        counted.append(t("{n} not measured", n=unseen))
+    return f"{t('The last {n} nights:', n=len(squares))} {', '.join(counted)}"
+
+
+def _mark(history: History) -> str:
+    newest = history.past(3).runs
+    return " ".join(f"{one.run.id}:{one.finished and one.finished.isoformat()}" for one in newest)
+
+
+def _since(place: StatePlace) -> Mapping[str, SeenSince]:
+    known = read_since(place)
+    return {path: SeenSince(one.verdict, one.since, one.looks, one.unknown_since) for path, one in known.items()}
