@@ -1,1 +1,1 @@
-"""Other programs that are told: alerting, notices, forges. Imports `verify`, `inventory`, `base`."""
+"""Alerting, notices and forges, apart from each other. Imports `verify`, `inventory`, `base`."""

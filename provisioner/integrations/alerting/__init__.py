@@ -1,1 +1,1 @@
-"""Metrics, rules, dashboards. Imports `verify`."""
+"""Metrics, rules and dashboards. Imports `verify`."""

@@ -1,13 +1,8 @@
-"""The dashboard for Grafana (9 or later) as JSON: what is broken first, then the nights, then the watch. Pure.
+"""Files for Prometheus, Alertmanager and Grafana (9 or later), by name. Pure.
 
-Alertmanager's configuration: what hides what, and who hears of it. Pure.
-
-The scopes are those of incidents: a host that is away explains its sites, a site its devices, a device its paths. A
-carrier hears of its own alone.
-
-Prometheus's own configuration: what is scraped, how often, and where alerts go. Pure.
-
-All files for Prometheus, Alertmanager and Grafana, by name. Pure.
+The dashboard shows broken things first, then the nights, then the watch. Alerts hide each other by the scopes of
+incidents: a host that is away explains its sites, a site its devices, a device its paths. A carrier gets its own alerts
+only.
 """
 
 from __future__ import annotations
@@ -30,6 +25,41 @@ _HIDES: Final = (
     ("site", "device|path", ("inventory", "host", "facility")),
     ("device", "path", ("inventory", "host", "facility", "object")),
 )
+RULES: Final = "provisioner-rules.yml"
+WATCH_PORT: Final = 9464
+_SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+_OF = 'inventory=~"$inventory",carrier=~"$carrier"'
+_PLACE = f'{_OF},province=~"$province"'
+_WIDTH: Final = 24
+_STATES: Final = ("flows", "flapping", "unknown", "down", "maintenance", "quarantined")
+_COLOURS: Final = ("green", "yellow", "orange", "red", "blue", "purple")
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapePlaces:
+    """Where Prometheus finds what, each as `address:port`; of an inventory there may be several agents, or none."""
+
+    watch: str = f"127.0.0.1:{WATCH_PORT}"
+    node: str = "127.0.0.1:9100"
+    alertmanager: str = "127.0.0.1:9093"
+    agents: tuple[str, ...] = ()
+
+
+@dataclass
+class _Grid:
+    """Panels, one beside the other, row by row."""
+
+    panels: list[Document] = field(default_factory=list)
+    _x: int = 0
+    _y: int = 0
+    _height: int = 0
+
+    def add(self, panel: Document, width: int, height: int) -> None:
+        if self._x + width > _WIDTH:
+            self._x, self._y, self._height = 0, self._y + self._height, 0
+        place = {"x": self._x, "y": self._y, "w": width, "h": height}
+        self.panels.append({"id": len(self.panels) + 1, "gridPos": place, "datasource": _SOURCE, **panel})
+        self._x, self._height = self._x + width, max(self._height, height)
 
 
 def routes_file(addresses: Mapping[str, str]) -> str:
@@ -82,20 +112,6 @@ def _receivers(addresses: Mapping[str, str]) -> Iterator[Document]:
         yield {"name": name, "webhook_configs": [{"url": url, "send_resolved": True}]}
 
 
-RULES: Final = "provisioner-rules.yml"
-WATCH_PORT: Final = 9464
-
-
-@dataclass(frozen=True, slots=True)
-class ScrapePlaces:
-    """Where Prometheus finds what, each as `address:port`; of an inventory there may be several agents, or none."""
-
-    watch: str = f"127.0.0.1:{WATCH_PORT}"
-    node: str = "127.0.0.1:9100"
-    alertmanager: str = "127.0.0.1:9093"
-    agents: tuple[str, ...] = ()
-
-
 def prometheus_file(places: ScrapePlaces) -> str:
     """The configuration; who has one already takes the two jobs and the file of rules out of it."""
     config: Document = {
@@ -123,10 +139,6 @@ def prometheus_file(places: ScrapePlaces) -> str:
     return "# Written by `provisioner monitoring`.\n" + yaml.safe_dump(config, sort_keys=False, width=120)
 
 
-def _agents(places: tuple[str, ...]) -> Document:
-    return {"job_name": "provisioner-agent", "static_configs": [{"targets": list(places)}]}
-
-
 def _targets(place: str) -> Document:
     return {"static_configs": [_below(place)]}
 
@@ -135,29 +147,8 @@ def _below(place: str) -> Document:
     return {"targets": [place]}
 
 
-_SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
-_OF = 'inventory=~"$inventory",carrier=~"$carrier"'
-_PLACE = f'{_OF},province=~"$province"'
-_WIDTH: Final = 24
-_STATES: Final = ("flows", "flapping", "unknown", "down", "maintenance", "quarantined")
-_COLOURS: Final = ("green", "yellow", "orange", "red", "blue", "purple")
-
-
-@dataclass
-class _Grid:
-    """Panels, one beside the other, row by row."""
-
-    panels: list[Document] = field(default_factory=list)
-    _x: int = 0
-    _y: int = 0
-    _height: int = 0
-
-    def add(self, panel: Document, width: int, height: int) -> None:
-        if self._x + width > _WIDTH:
-            self._x, self._y, self._height = 0, self._y + self._height, 0
-        place = {"x": self._x, "y": self._y, "w": width, "h": height}
-        self.panels.append({"id": len(self.panels) + 1, "gridPos": place, "datasource": _SOURCE, **panel})
-        self._x, self._height = self._x + width, max(self._height, height)
+def _agents(places: tuple[str, ...]) -> Document:
+    return {"job_name": "provisioner-agent", "static_configs": [{"targets": list(places)}]}
 
 
 def dashboard_file() -> str:
@@ -200,36 +191,6 @@ def _now(grid: _Grid) -> None:
     grid.add(_timeline("Paths that do not flow, each", f"provisioner:watch_path_state{{{_PLACE}}}"), 12, 8)
 
 
-def _nights(grid: _Grid) -> None:
-    ratio = "provisioner:paths_up:ratio_by_carrier"
-    grid.add(_lines("Up at night, by carrier", [(f"{ratio}{{{_OF}}}", "carrier")], unit="percentunit"), 12, 8)
-    worst = f"bottomk(20, provisioner:paths_up:ratio_by_carrier_province{{{_PLACE}}})"
-    grid.add(_table("Provinces with the least up at night", worst, "share up"), 12, 8)
-    facilities = f"bottomk(50, provisioner:facility_paths_up:ratio{{{_PLACE}}} < 1)"
-    grid.add(_table("Facilities not whole at night", facilities, "share up"), 12, 8)
-    grid.add(_table("Incidents of the last night", f"provisioner_incident_paths{{{_OF}}} > 0", "paths"), 12, 8)
-    drift = 'max by (inventory, host) (provisioner_host_drift{inventory=~"$inventory"}) > 0'
-    grid.add(_table("Hosts that drifted", drift, "differences"), 12, 8)
-    silent = 'max by (inventory, host) (provisioner_host_answered{inventory=~"$inventory"}) == 0'
-    grid.add(_table("Hosts that did not answer at night", silent, "answered"), 12, 8)
-
-
-def _of_the_watch(grid: _Grid) -> None:
-    of = '{inventory=~"$inventory"}'
-    age = f"time() - provisioner_watch_host_looked_timestamp_seconds{of}"
-    grid.add(_lines("Since each relay told of its paths", [(age, "host")], unit="s"), 12, 8)
-    seconds = f"provisioner_watch_host_look_seconds{of}"
-    grid.add(_lines("How long a look takes", [(seconds, "host")], unit="s"), 12, 8)
-
-
-# --- panels ---------------------------------------------------------------------------------------
-
-
-def _target(expr: str, legend: str = "", *, table: bool = False, number: int = 0) -> Document:
-    form = {"format": "table", "instant": True} if table else {"legendFormat": legend}
-    return {"refId": chr(ord("A") + number), "expr": expr, "datasource": _SOURCE, **form}
-
-
 def _stat(title: str, expr: str, colour: str, *, unit: str = "short") -> Document:
     steps = [{"color": colour, "value": None}]
     defaults = {"unit": unit, "color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
@@ -242,15 +203,29 @@ def _stat(title: str, expr: str, colour: str, *, unit: str = "short") -> Documen
     }
 
 
-def _lines(title: str, series: Sequence[tuple[str, str]], *, unit: str = "short") -> Document:
-    targets = [_target(expr, f"{{{{{label}}}}}", number=n) for n, (expr, label) in enumerate(series)]
+def _timeline(title: str, expr: str) -> Document:
+    states = {str(n): {"text": _STATES[n], "color": _COLOURS[n], "index": n} for n in range(len(_STATES))}
     return {
-        "type": "timeseries",
+        "type": "state-timeline",
         "title": title,
-        "targets": targets,
-        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+        "targets": [_target(expr, "{{path}}")],
+        "fieldConfig": {"defaults": {"mappings": [{"type": "value", "options": states}]}, "overrides": []},
+        "options": {"showValue": "auto", "mergeValues": True},
     }
+
+
+def _nights(grid: _Grid) -> None:
+    ratio = "provisioner:paths_up:ratio_by_carrier"
+    grid.add(_lines("Up at night, by carrier", [(f"{ratio}{{{_OF}}}", "carrier")], unit="percentunit"), 12, 8)
+    worst = f"bottomk(20, provisioner:paths_up:ratio_by_carrier_province{{{_PLACE}}})"
+    grid.add(_table("Provinces with the least up at night", worst, "share up"), 12, 8)
+    facilities = f"bottomk(50, provisioner:facility_paths_up:ratio{{{_PLACE}}} < 1)"
+    grid.add(_table("Facilities not whole at night", facilities, "share up"), 12, 8)
+    grid.add(_table("Incidents of the last night", f"provisioner_incident_paths{{{_OF}}} > 0", "paths"), 12, 8)
+    drift = 'max by (inventory, host) (provisioner_host_drift{inventory=~"$inventory"}) > 0'
+    grid.add(_table("Hosts that drifted", drift, "differences"), 12, 8)
+    silent = 'max by (inventory, host) (provisioner_host_answered{inventory=~"$inventory"}) == 0'
+    grid.add(_table("Hosts that did not answer at night", silent, "answered"), 12, 8)
 
 
 def _table(title: str, expr: str, value: str) -> Document:
@@ -266,18 +241,28 @@ def _table(title: str, expr: str, value: str) -> Document:
     }
 
 
-def _timeline(title: str, expr: str) -> Document:
-    states = {str(n): {"text": _STATES[n], "color": _COLOURS[n], "index": n} for n in range(len(_STATES))}
+def _of_the_watch(grid: _Grid) -> None:
+    of = '{inventory=~"$inventory"}'
+    age = f"time() - provisioner_watch_host_looked_timestamp_seconds{of}"
+    grid.add(_lines("Since each relay told of its paths", [(age, "host")], unit="s"), 12, 8)
+    seconds = f"provisioner_watch_host_look_seconds{of}"
+    grid.add(_lines("How long a look takes", [(seconds, "host")], unit="s"), 12, 8)
+
+
+def _lines(title: str, series: Sequence[tuple[str, str]], *, unit: str = "short") -> Document:
+    targets = [_target(expr, f"{{{{{label}}}}}", number=n) for n, (expr, label) in enumerate(series)]
     return {
-        "type": "state-timeline",
+        "type": "timeseries",
         "title": title,
-        "targets": [_target(expr, "{{path}}")],
-        "fieldConfig": {"defaults": {"mappings": [{"type": "value", "options": states}]}, "overrides": []},
-        "options": {"showValue": "auto", "mergeValues": True},
+        "targets": targets,
+        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
     }
 
 
-# --- what is chosen above them ----------------------------------------------------------------------
+def _target(expr: str, legend: str = "", *, table: bool = False, number: int = 0) -> Document:
+    form = {"format": "table", "instant": True} if table else {"legendFormat": legend}
+    return {"refId": chr(ord("A") + number), "expr": expr, "datasource": _SOURCE, **form}
 
 
 def _datasource() -> Document:

@@ -1,9 +1,7 @@
-"""Every metric that this program writes: its name, its labels, and how many series it may have. Pure.
+"""The metrics that this program writes, and samples of them. Pure.
 
-One state series a path, the rest aggregated: this table is the label budget. A label that is not in it cannot be
-written, and no label holds a person, a secret, or a facility's name.
-
-Samples of metrics, within the budget of the catalogue, and their text as Prometheus reads it. Pure.
+One state series a path, the rest aggregated: the table is the label budget. A label outside it cannot be written, and
+no label contains a person, a secret, or a facility's name.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from prometheus_client.registry import Collector
 from provisioner.base.text import printable
 from provisioner.verify.result import Incident, Layer, Verdict
 
-STATES: Final[Mapping[Verdict, int]] = MappingProxyType(
+VERDICT_STATES: Final[Mapping[Verdict, int]] = MappingProxyType(
     {
         Verdict.UP: 0,
         Verdict.DEGRADED: 1,
@@ -36,8 +34,14 @@ STATES: Final[Mapping[Verdict, int]] = MappingProxyType(
 
 MOST_SERIES: Final = 200_000
 """More are never written: paths that are up are left out first, and a metric says how many."""
+
 MOST_INCIDENTS: Final = 2_000
 LONGEST_LABEL: Final = 200
+_ONE = "1"
+_INCIDENT_LABELS = ("layer", "scope", "object", "cause", "carrier", "province", "facility", "host")
+_WHOLE_HOSTS = frozenset({Layer.HOST, Layer.RELAY, Layer.FIREWALL})
+_SITES = frozenset({Layer.TUNNEL, Layer.CARRIER, Layer.SITE})
+_DEVICES = frozenset({Layer.RECORDER, Layer.CAMERA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,6 @@ class Metric:
     labels: tuple[str, ...]
     most: str
 
-
-_ONE = "1"
-_INCIDENT_LABELS = ("layer", "scope", "object", "cause", "carrier", "province", "facility", "host")
 
 PATH_STATE = Metric(
     "provisioner_path_state",
@@ -165,25 +166,6 @@ WATCH: Final = (
 )
 """What `provisioner watch --listen` serves."""
 
-_WHOLE_HOSTS = frozenset({Layer.HOST, Layer.RELAY, Layer.FIREWALL})
-_SITES = frozenset({Layer.TUNNEL, Layer.CARRIER, Layer.SITE})
-_DEVICES = frozenset({Layer.RECORDER, Layer.CAMERA})
-
-
-def scope_of(incident: Incident, facility: str) -> str:
-    """How far a broken thing reaches, as alerts hide each other: `host`, `site`, `device` or `path`.
-
-    Args:
-        incident: what is broken.
-        facility: the one facility of all its paths; empty where there are several.
-    """
-    if incident.layer in _WHOLE_HOSTS or (incident.layer in _SITES and not facility):
-        return "host"
-    if incident.layer in _SITES:
-        return "site"
-    return "device" if incident.layer in _DEVICES else "path"
-
-
 AGENT_LEADS = Metric("provisioner_agent_leads", "Whether this agent has the lease: 1, or 0 standing by.", (), _ONE)
 AGENT_TIP = Metric(
     "provisioner_agent_tip",
@@ -257,11 +239,6 @@ class MetricSheet:
             yield family
 
 
-def _clean(text: str) -> str:
-    # Ids are short and plain; what a record says that somebody wrote into is cut and made so.
-    return text if text.isascii() and text.isprintable() and len(text) < LONGEST_LABEL else printable(text, 100)
-
-
 class _Once(Collector):
     def __init__(self, families: Iterable[Family]) -> None:
         self._families = families
@@ -270,8 +247,27 @@ class _Once(Collector):
         return self._families
 
 
+def scope_of(incident: Incident, facility: str) -> str:
+    """How far a broken thing reaches, as alerts hide each other: `host`, `site`, `device` or `path`.
+
+    Args:
+        incident: what is broken.
+        facility: the one facility of all its paths; empty where there are several.
+    """
+    if incident.layer in _WHOLE_HOSTS or (incident.layer in _SITES and not facility):
+        return "host"
+    if incident.layer in _SITES:
+        return "site"
+    return "device" if incident.layer in _DEVICES else "path"
+
+
 def exposition(families: Iterable[Family]) -> bytes:
     """Metrics as text in Prometheus's format 0.0.4, which a node exporter's text file collector takes as well."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(families))
     return generate_latest(registry)
+
+
+def _clean(text: str) -> str:
+    # Ids are short and plain; what a record says that somebody wrote into is cut and made so.
+    return text if text.isascii() and text.isprintable() and len(text) < LONGEST_LABEL else printable(text, 100)

@@ -12,7 +12,13 @@ from typing import Final
 from provisioner.base.host_answer import Fields, fields_of
 from provisioner.base.text import Document
 from provisioner.integrations.alerting import metric_catalogue
-from provisioner.integrations.alerting.metric_catalogue import MOST_INCIDENTS, NIGHT, STATES, MetricSheet, scope_of
+from provisioner.integrations.alerting.metric_catalogue import (
+    MOST_INCIDENTS,
+    NIGHT,
+    VERDICT_STATES,
+    MetricSheet,
+    scope_of,
+)
 from provisioner.verify.result import Cause, Incident, Layer, Verdict
 
 Labels = tuple[tuple[str, str], ...]
@@ -161,7 +167,9 @@ def _put_paths(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
     room = sheet.room - 2
     kept = sorted(rows, key=lambda row: (row.verdict is Verdict.UP, row.path))[: max(0, room)]
     for row in sorted(kept, key=lambda row: row.path):
-        sheet.put(metric_catalogue.PATH_STATE, STATES[row.verdict], path=row.path, carrier=row.carrier, host=row.host)
+        sheet.put(
+            metric_catalogue.PATH_STATE, VERDICT_STATES[row.verdict], path=row.path, carrier=row.carrier, host=row.host
+        )
     sheet.put(metric_catalogue.LEFT_OUT, len(rows) - len(kept))
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import yaml
 
 from provisioner.base.text import Document
-from provisioner.integrations.alerting.metric_catalogue import STATES
+from provisioner.integrations.alerting.metric_catalogue import VERDICT_STATES
 from provisioner.verify.result import Verdict
 
 NIGHT_LATE_S: Final = 26 * 3600
@@ -123,7 +123,7 @@ def _watch_alerts() -> Iterator[Document]:
             f"See its power, cable and login, then {look} facility={{{{ $labels.facility }}}}",
         ),
     )
-    down, quarantined = STATES[Verdict.DOWN], STATES[Verdict.QUARANTINED]
+    down, quarantined = VERDICT_STATES[Verdict.DOWN], VERDICT_STATES[Verdict.QUARANTINED]
     yield _alert(
         "ProvisionerPathDown",
         f"provisioner:watch_path_state == {down} or provisioner:watch_path_state == {quarantined}",

@@ -1,9 +1,7 @@
-"""What a watch knows, as metrics: what does not flow, what is broken, and how old that is. Pure.
+"""Metrics of a running watch and of an agent. Pure.
 
-A series that went away would leave alerts with its last value until Prometheus forgets it. So what is mended stays at
-0 for a while, and rules may look back over a gap of the watch itself (`provisioner.integrations.alerting.rules`).
-
-What an agent knows, as metrics: what became of the branch's newest commit, and which hosts drifted. Pure.
+A series that went away would leave alerts with its last value until Prometheus forgets it. So the series of a mended
+thing stays at 0 for a while, and rules may look back over a gap of the watch itself (`rules`).
 """
 
 from __future__ import annotations
@@ -14,13 +12,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from provisioner.integrations.alerting import metric_catalogue
-from provisioner.integrations.alerting.metric_catalogue import AGENT, MOST_INCIDENTS, WATCH, MetricSheet
-from provisioner.integrations.alerting.metric_catalogue import STATES as STATES_OF_WATCHED
+from provisioner.integrations.alerting.metric_catalogue import AGENT, MOST_INCIDENTS, VERDICT_STATES, WATCH, MetricSheet
 from provisioner.integrations.alerting.night_metrics import Labels, StateRow, incident_series
 from provisioner.verify.result import PathVerdict, Verdict
 from provisioner.verify.watch_states import WatchView
 
-STATES = ("reached", "refused", "waiting", "failed")
+AGENT_STATES = ("reached", "refused", "waiting", "failed")
+
+LINGER: Final = timedelta(minutes=15)
+"""So long a series of what is mended stays, at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +51,6 @@ class AgentView:
     failures: int = 0
 
 
-def agent_sheet(view: AgentView) -> MetricSheet:
-    """The metrics of an agent."""
-    sheet = MetricSheet(view.inventory, AGENT)
-    sheet.put(metric_catalogue.AGENT_LEADS, float(view.leads))
-    sheet.put(metric_catalogue.AGENT_FAILURES, view.failures)
-    for state in STATES:
-        cause = view.cause if state == view.state else ""
-        sheet.put(metric_catalogue.AGENT_TIP, float(state == view.state), state=state, cause=cause)
-    for metric, moment in (
-        (metric_catalogue.AGENT_SINCE, view.since),
-        (metric_catalogue.AGENT_LOOKED, view.looked),
-        (metric_catalogue.AGENT_HOSTS_LOOKED, view.hosts_looked),
-        (metric_catalogue.AGENT_REACHED, view.reached_at),
-    ):
-        if moment is not None:
-            sheet.put(metric, moment.timestamp())
-    for host, impact in sorted(view.drifted.items()):
-        sheet.put(metric_catalogue.AGENT_DRIFT, 1, host=host, impact=impact)
-    return sheet
-
-
-LINGER: Final = timedelta(minutes=15)
-"""So long a series of what is mended stays, at 0."""
-
-
 @dataclass(frozen=True, slots=True)
 class ShownSeries:
     """Series that were shown, each with the last moment at which it was more than 0."""
@@ -96,6 +71,27 @@ class WatchFacts:
     began: datetime
     every_s: float
     current: bool = True
+
+
+def agent_sheet(view: AgentView) -> MetricSheet:
+    """The metrics of an agent."""
+    sheet = MetricSheet(view.inventory, AGENT)
+    sheet.put(metric_catalogue.AGENT_LEADS, float(view.leads))
+    sheet.put(metric_catalogue.AGENT_FAILURES, view.failures)
+    for state in AGENT_STATES:
+        cause = view.cause if state == view.state else ""
+        sheet.put(metric_catalogue.AGENT_TIP, float(state == view.state), state=state, cause=cause)
+    for metric, moment in (
+        (metric_catalogue.AGENT_SINCE, view.since),
+        (metric_catalogue.AGENT_LOOKED, view.looked),
+        (metric_catalogue.AGENT_HOSTS_LOOKED, view.hosts_looked),
+        (metric_catalogue.AGENT_REACHED, view.reached_at),
+    ):
+        if moment is not None:
+            sheet.put(metric, moment.timestamp())
+    for host, impact in sorted(view.drifted.items()):
+        sheet.put(metric_catalogue.AGENT_DRIFT, 1, host=host, impact=impact)
+    return sheet
 
 
 def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[MetricSheet, ShownSeries]:
@@ -123,7 +119,9 @@ def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple
     sheet.put(metric_catalogue.WATCH_EVERY, facts.every_s)
     sheet.put(metric_catalogue.WATCH_BEGAN, facts.began.timestamp())
     sheet.put(metric_catalogue.WATCH_LOADED, float(facts.current))
-    return sheet, ShownSeries(_put_paths(sheet, view, shown.paths), _put_incidents(sheet, view, shown.incidents))
+    return sheet, ShownSeries(
+        _put_watched_paths(sheet, view, shown.paths), _put_watched_incidents(sheet, view, shown.incidents)
+    )
 
 
 def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
@@ -133,8 +131,10 @@ def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
     return places
 
 
-def _put_paths(sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
-    now = {_labels_of(one): STATES_OF_WATCHED[one.verdict] for one in view.standing if one.verdict is not Verdict.UP}
+def _put_watched_paths(
+    sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]
+) -> dict[Labels, datetime]:
+    now = {_labels_of(one): VERDICT_STATES[one.verdict] for one in view.standing if one.verdict is not Verdict.UP}
     lasting = _lasting(now, before, view.at)
     room = sheet.room - MOST_INCIDENTS - len(view.relays)
     for labels in list(lasting)[:room]:
@@ -155,7 +155,9 @@ def _labels_of(one: PathVerdict) -> Labels:
     )
 
 
-def _put_incidents(sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
+def _put_watched_incidents(
+    sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]
+) -> dict[Labels, datetime]:
     now: dict[Labels, int] = {}
     for labels, size in broken(view):
         now[labels] = now.get(labels, 0) + size
@@ -166,16 +168,16 @@ def _put_incidents(sheet: MetricSheet, view: WatchView, before: Mapping[Labels, 
     return lasting
 
 
+def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime) -> dict[Labels, datetime]:
+    """What there is now, and after it what went away within the last minutes."""
+    gone = {labels: last for labels, last in before.items() if at - last < LINGER}
+    fresh = dict.fromkeys(now, at)
+    return fresh | {labels: last for labels, last in gone.items() if labels not in fresh}
+
+
 def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:
     """What is broken now: each by its labels, with the number of its paths."""
     rows = (
         StateRow(one.path, one.carrier, one.province, one.facility, one.relay, one.verdict) for one in view.standing
     )
     return incident_series(view.incidents, rows, {relay.host: relay.carrier for relay in view.relays})
-
-
-def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime) -> dict[Labels, datetime]:
-    """What there is now, and after it what went away within the last minutes."""
-    gone = {labels: last for labels, last in before.items() if at - last < LINGER}
-    fresh = dict.fromkeys(now, at)
-    return fresh | {labels: last for labels, last in gone.items() if labels not in fresh}

@@ -1,1 +1,1 @@
-"""GitLab, GitHub, Forgejo. Imports `base`."""
+"""GitLab, GitHub and Forgejo. Imports `base`."""

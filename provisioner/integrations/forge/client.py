@@ -1,8 +1,7 @@
-"""Which project of which forge is meant: from a pipeline's own environment, or as a person says it. Pure.
+"""One project of one forge, and what its merge requests get.
 
-The calls of one project's API: sent, tried again where that may help, and their answers parsed.
-
-What a merge request is told: one comment that is written anew, labels of one family, a commit's status.
+Every call is tried again if that may help. A merge request gets one comment that is written anew, labels of one family,
+and a commit's status.
 """
 
 from __future__ import annotations
@@ -41,6 +40,14 @@ _HINTS: Final = {
     "project": "write --project OWNER/NAME, or for GitLab its number",
     "url": "write --url with the address of its API, e.g. https://gitlab.example.com/api/v4",
 }
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_ADVICE: Final = Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
+
+_MOST_PAGES: Final = 50
+"""So many pages of comments are read: 5,000 comments."""
+
+_COLOURS: Final = {"none": "#2da44e", "hot": "#2da44e", "path": "#d4a72c", "all": "#cf222e"}
+_OTHER_COLOUR: Final = "#6e7781"
 
 
 class ForgeKind(StrEnum):
@@ -66,102 +73,6 @@ class ForgePlace:
     project: str
 
 
-def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgePlace:
-    """The project that is meant: what is said, then `PROVISIONER_FORGE…`, then what the pipeline's runner set.
-
-    Args:
-        environment: of the process. GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`; GitHub's
-            `GITHUB_ACTIONS`, `GITHUB_API_URL` and `GITHUB_REPOSITORY`; those of Forgejo and Gitea the same, and
-            `FORGEJO_ACTIONS` or `GITEA_ACTIONS`.
-        kind: of the forge.
-        url: of its API.
-        project: its name there.
-
-    Raises:
-        UsageError: something is not known, or may not be called.
-    """
-    runner = _runner_in(environment)
-    named = kind or environment.get("PROVISIONER_FORGE", "") or runner
-    if not named:
-        hint = f"write --forge, or PROVISIONER_FORGE: one of {', '.join(ForgeKind)}"
-        raise UsageError("it is not known which forge is meant: this is no pipeline of one", hint=hint)
-    if named not in set(ForgeKind):
-        raise UsageError(f"{named!r} is no forge that is known", hint=f"it is one of {', '.join(ForgeKind)}")
-    forge = ForgeKind(named)
-    # What a runner of one forge set says nothing about another one.
-    own = environment if forge == runner else {}
-    address = url or environment.get("PROVISIONER_FORGE_URL", "") or _url_in(own, forge)
-    where = project or environment.get("PROVISIONER_FORGE_PROJECT", "") or _project_in(own, forge)
-    if not address:
-        raise UsageError("it is not known where the forge's API is", hint=_HINTS["url"])
-    if not where:
-        raise UsageError("it is not known which project of the forge is meant", hint=_HINTS["project"])
-    return ForgePlace(forge, _checked_address(address), _checked_project(where, forge))
-
-
-def request_number(environment: Mapping[str, str], given: str = "") -> int:
-    """The merge request's number: as it is said, or of the pipeline that runs for it.
-
-    Raises:
-        UsageError: it is not known.
-    """
-    pull = _PULL_REF.match(environment.get("GITHUB_REF", ""))
-    number = given or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
-    if not _NUMBER.match(number):
-        what = f"{number!r} is no merge request's number" if number else "it is not known which merge request is meant"
-        raise UsageError(what, hint="write --request NUMBER")
-    return int(number)
-
-
-def commit_id(environment: Mapping[str, str], given: str = "") -> str:
-    """The whole id of the commit: as it is said, or the one that the pipeline runs for.
-
-    Raises:
-        UsageError: it is not known.
-    """
-    commit = given or environment.get("CI_COMMIT_SHA", "") or environment.get("GITHUB_SHA", "")
-    if not _COMMIT.match(commit):
-        what = f"{commit!r} is no whole id of a commit" if commit else "it is not known which commit is meant"
-        raise UsageError(what, hint="write --commit $(git rev-parse HEAD)")
-    return commit
-
-
-def _runner_in(environment: Mapping[str, str]) -> str:
-    system = job_system(environment)
-    return str(system) if system and system in {str(kind) for kind in ForgeKind} else ""
-
-
-def _url_in(environment: Mapping[str, str], kind: ForgeKind) -> str:
-    match kind:
-        case ForgeKind.GITLAB:
-            return environment.get("CI_API_V4_URL", "")
-        case ForgeKind.GITHUB:
-            return environment.get("GITHUB_API_URL", "") or "https://api.github.com"
-        case ForgeKind.FORGEJO:
-            server = environment.get("GITHUB_SERVER_URL", "")
-            return environment.get("GITHUB_API_URL", "") or (f"{server.rstrip('/')}/api/v1" if server else "")
-
-
-def _project_in(environment: Mapping[str, str], kind: ForgeKind) -> str:
-    return environment.get("CI_PROJECT_ID" if kind is ForgeKind.GITLAB else "GITHUB_REPOSITORY", "")
-
-
-def _checked_address(address: str) -> str:
-    try:
-        return checked_url(address).rstrip("/")
-    except ValueError as error:
-        raise UsageError(f"the address of the forge's API may not be called: {error}", hint=_HINTS["url"]) from None
-
-
-def _checked_project(project: str, kind: ForgeKind) -> str:
-    known = _GITLAB_PROJECT if kind is ForgeKind.GITLAB else _OWNED
-    if not known.match(project) or ".." in project:
-        raise UsageError(f"{project!r} is no project of a forge", hint=_HINTS["project"])
-    return project
-
-
-_MOST_BYTES: Final = 16 * 1024 * 1024
-_ADVICE: Final = Advice("PROVISIONER_FORGE_URL", "the token in PROVISIONER_FORGE_TOKEN, with its rights,")
 _DIALECTS: Final[Mapping[ForgeKind, Callable[[str], Dialect]]] = {
     ForgeKind.GITHUB: GitHub,
     ForgeKind.GITLAB: GitLab,
@@ -236,12 +147,6 @@ class ForgeClient:
         return NoticeError(f"{place} was not told: {reason}", hint=hint, object=self.place.project)
 
 
-_MOST_PAGES: Final = 50
-"""So many pages of comments are read: 5,000 comments."""
-_COLOURS: Final = {"none": "#2da44e", "hot": "#2da44e", "path": "#d4a72c", "all": "#cf222e"}
-_OTHER_COLOUR: Final = "#6e7781"
-
-
 class Posted(StrEnum):
     """What became of a comment."""
 
@@ -256,6 +161,100 @@ class Labelled:
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
+
+
+def place_of(environment: Mapping[str, str], *, kind: str = "", url: str = "", project: str = "") -> ForgePlace:
+    """The project that is meant: what is said, then `PROVISIONER_FORGE…`, then what the pipeline's runner set.
+
+    Args:
+        environment: of the process. GitLab's runner sets `GITLAB_CI`, `CI_API_V4_URL` and `CI_PROJECT_ID`; GitHub's
+            `GITHUB_ACTIONS`, `GITHUB_API_URL` and `GITHUB_REPOSITORY`; those of Forgejo and Gitea the same, and
+            `FORGEJO_ACTIONS` or `GITEA_ACTIONS`.
+        kind: of the forge.
+        url: of its API.
+        project: its name there.
+
+    Raises:
+        UsageError: something is not known, or may not be called.
+    """
+    runner = _runner_in(environment)
+    named = kind or environment.get("PROVISIONER_FORGE", "") or runner
+    if not named:
+        hint = f"write --forge, or PROVISIONER_FORGE: one of {', '.join(ForgeKind)}"
+        raise UsageError("it is not known which forge is meant: this is no pipeline of one", hint=hint)
+    if named not in set(ForgeKind):
+        raise UsageError(f"{named!r} is no forge that is known", hint=f"it is one of {', '.join(ForgeKind)}")
+    forge = ForgeKind(named)
+    # What a runner of one forge set says nothing about another one.
+    own = environment if forge == runner else {}
+    address = url or environment.get("PROVISIONER_FORGE_URL", "") or _url_in(own, forge)
+    where = project or environment.get("PROVISIONER_FORGE_PROJECT", "") or _project_in(own, forge)
+    if not address:
+        raise UsageError("it is not known where the forge's API is", hint=_HINTS["url"])
+    if not where:
+        raise UsageError("it is not known which project of the forge is meant", hint=_HINTS["project"])
+    return ForgePlace(forge, _checked_address(address), _checked_project(where, forge))
+
+
+def _runner_in(environment: Mapping[str, str]) -> str:
+    system = job_system(environment)
+    return str(system) if system and system in {str(kind) for kind in ForgeKind} else ""
+
+
+def _url_in(environment: Mapping[str, str], kind: ForgeKind) -> str:
+    match kind:
+        case ForgeKind.GITLAB:
+            return environment.get("CI_API_V4_URL", "")
+        case ForgeKind.GITHUB:
+            return environment.get("GITHUB_API_URL", "") or "https://api.github.com"
+        case ForgeKind.FORGEJO:
+            server = environment.get("GITHUB_SERVER_URL", "")
+            return environment.get("GITHUB_API_URL", "") or (f"{server.rstrip('/')}/api/v1" if server else "")
+
+
+def _project_in(environment: Mapping[str, str], kind: ForgeKind) -> str:
+    return environment.get("CI_PROJECT_ID" if kind is ForgeKind.GITLAB else "GITHUB_REPOSITORY", "")
+
+
+def _checked_address(address: str) -> str:
+    try:
+        return checked_url(address).rstrip("/")
+    except ValueError as error:
+        raise UsageError(f"the address of the forge's API may not be called: {error}", hint=_HINTS["url"]) from None
+
+
+def _checked_project(project: str, kind: ForgeKind) -> str:
+    known = _GITLAB_PROJECT if kind is ForgeKind.GITLAB else _OWNED
+    if not known.match(project) or ".." in project:
+        raise UsageError(f"{project!r} is no project of a forge", hint=_HINTS["project"])
+    return project
+
+
+def request_number(environment: Mapping[str, str], given: str = "") -> int:
+    """The merge request's number: as it is said, or of the pipeline that runs for it.
+
+    Raises:
+        UsageError: it is not known.
+    """
+    pull = _PULL_REF.match(environment.get("GITHUB_REF", ""))
+    number = given or environment.get("CI_MERGE_REQUEST_IID", "") or (pull[1] if pull else "")
+    if not _NUMBER.match(number):
+        what = f"{number!r} is no merge request's number" if number else "it is not known which merge request is meant"
+        raise UsageError(what, hint="write --request NUMBER")
+    return int(number)
+
+
+def commit_id(environment: Mapping[str, str], given: str = "") -> str:
+    """The whole id of the commit: as it is said, or the one that the pipeline runs for.
+
+    Raises:
+        UsageError: it is not known.
+    """
+    commit = given or environment.get("CI_COMMIT_SHA", "") or environment.get("GITHUB_SHA", "")
+    if not _COMMIT.match(commit):
+        what = f"{commit!r} is no whole id of a commit" if commit else "it is not known which commit is meant"
+        raise UsageError(what, hint="write --commit $(git rev-parse HEAD)")
+    return commit
 
 
 def marker_of(key: str) -> str:
@@ -290,6 +289,18 @@ def post_comment(client: ForgeClient, number: int, key: str, text: str, account:
     return Posted.EDITED
 
 
+def _marked(client: ForgeClient, number: int, marker: str, account: str) -> PostedComment | None:
+    """The first comment of an account that begins with a marker."""
+    for page in range(1, _MOST_PAGES + 1):
+        listed = client.ask(client.dialect.comments(number, page))
+        for one in comments_in(listed):
+            if one.author == account and one.body.startswith(marker):
+                return one
+        if not listed or not client.dialect.pages:
+            break
+    return None
+
+
 def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection[str]) -> Labelled:
     """Let a merge request have exactly these labels of a family (`plan:` and what follows); others stay.
 
@@ -305,6 +316,20 @@ def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection
     for call in dialect.change_labels(number, add, list(gone.values())):
         client.tell(call)
     return Labelled(add, tuple(sorted(gone)))
+
+
+def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
+    """Which labels the project has to be given first."""
+    unknown = set(names)
+    for page in range(1, _MOST_PAGES + 1):
+        call = client.dialect.known_labels(page) if unknown else None
+        if call is None:
+            return []
+        listed = names_in(client.ask(call))
+        if not listed:
+            break
+        unknown -= set(listed)
+    return sorted(unknown)
 
 
 def set_status(client: ForgeClient, status: CommitStatus) -> None:
@@ -332,29 +357,3 @@ def plan_labels(document: Mapping[str, object], family: str) -> tuple[str, ...]:
         names.append("trust")
     names += [name for name in ("refused", "held", "unreadable") if document.get(name)]
     return tuple(family + name for name in names or ["no-change"])
-
-
-def _marked(client: ForgeClient, number: int, marker: str, account: str) -> PostedComment | None:
-    """The first comment of an account that begins with a marker."""
-    for page in range(1, _MOST_PAGES + 1):
-        listed = client.ask(client.dialect.comments(number, page))
-        for one in comments_in(listed):
-            if one.author == account and one.body.startswith(marker):
-                return one
-        if not listed or not client.dialect.pages:
-            break
-    return None
-
-
-def _unknown(client: ForgeClient, names: Collection[str]) -> list[str]:
-    """Which labels the project has to be given first."""
-    unknown = set(names)
-    for page in range(1, _MOST_PAGES + 1):
-        call = client.dialect.known_labels(page) if unknown else None
-        if call is None:
-            return []
-        listed = names_in(client.ask(call))
-        if not listed:
-            break
-        unknown -= set(listed)
-    return sorted(unknown)

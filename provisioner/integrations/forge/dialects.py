@@ -1,14 +1,8 @@
-"""What is asked of a forge, whichever it is: a dialect says how each forge words it. Pure.
+"""The APIs of Forgejo, Gitea, GitHub and GitLab behind one contract. Pure.
 
-What the APIs of GitHub, Forgejo and Gitea word alike: a merge request has an issue's comments and labels. Pure.
-
-Forgejo and Gitea took GitHub's wording over; what each of them words otherwise is in its own module.
-
-The REST API of Forgejo and Gitea, version 1 (their own swagger.v1.json: issue, repository). Pure.
-
-GitHub's REST API of 2022-11-28 (docs.github.com/rest: issues/comments, issues/labels, commits/statuses). Pure.
-
-GitLab's REST API, version 4 (docs.gitlab.com/api: notes, merge_requests, commits). Pure.
+Forgejo and Gitea follow their own swagger.v1.json (issue, repository), GitHub its REST API of 2022-11-28
+(docs.github.com/rest: issues/comments, issues/labels, commits/statuses), GitLab its REST API version 4
+(docs.gitlab.com/api: notes, merge_requests, commits).
 """
 
 from __future__ import annotations
@@ -24,9 +18,12 @@ from provisioner.base.secret import Secret
 PAGE: Final = 100
 """So many comments and labels are asked for at once: GitHub's and GitLab's most."""
 
-
 NOBODY: Final = frozenset({401, 403, 404})
 """What a forge answers whose token may not ask whose it is."""
+
+_GONE: Final = frozenset({404})
+_LABELS_A_PAGE: Final = 50
+_MOST_DESCRIPTION: Final = 255
 
 
 class StatusState(StrEnum):
@@ -131,41 +128,6 @@ class Dialect(Protocol):
         """Set a commit's status."""
 
 
-def account_in(document: object) -> str:
-    """The name of an account: GitLab says `username`, the others `login`; empty where it is none."""
-    if not isinstance(document, dict):
-        return ""
-    name = document.get("username", document.get("login"))
-    return name if isinstance(name, str) else ""
-
-
-def comments_in(answer: object) -> list[PostedComment]:
-    """The comments of an answer; what is none is left out."""
-    if not isinstance(answer, list):
-        return []
-    return [
-        PostedComment(item["id"], account_in(item.get("author", item.get("user"))), item["body"])
-        for item in answer
-        if isinstance(item, dict) and isinstance(item.get("id"), int) and isinstance(item.get("body"), str)
-    ]
-
-
-def names_in(answer: object) -> list[str]:
-    """The names of a list of labels."""
-    if not isinstance(answer, list):
-        return []
-    return [item["name"] for item in answer if isinstance(item, dict) and isinstance(item.get("name"), str)]
-
-
-def cut(text: str, most: int) -> str:
-    """A line of so many characters at most."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
-
-
-_GONE: Final = frozenset({404})
-
-
 class IssuesDialect:
     """The calls of one repository.
 
@@ -215,9 +177,6 @@ class IssuesDialect:
         }
         where = {"target_url": status.url} if status.url else {}
         return Call("POST", f"{self._repository}/statuses/{status.commit}", document | where)
-
-
-_LABELS_A_PAGE: Final = 50
 
 
 class Forgejo(IssuesDialect):
@@ -287,7 +246,6 @@ class GitHub(IssuesDialect):
         return Call("POST", f"{self._repository}/labels", {"name": name, "color": colour.lstrip("#")})
 
 
-_MOST_DESCRIPTION: Final = 255
 _STATES: Final = {
     StatusState.PENDING: "pending",
     StatusState.SUCCESS: "success",
@@ -362,3 +320,35 @@ class GitLab:
 
     def _request(self, number: int) -> str:
         return f"{self._project}/merge_requests/{number}"
+
+
+def account_in(document: object) -> str:
+    """The name of an account: GitLab says `username`, the others `login`; empty where it is none."""
+    if not isinstance(document, dict):
+        return ""
+    name = document.get("username", document.get("login"))
+    return name if isinstance(name, str) else ""
+
+
+def comments_in(answer: object) -> list[PostedComment]:
+    """The comments of an answer; what is none is left out."""
+    if not isinstance(answer, list):
+        return []
+    return [
+        PostedComment(item["id"], account_in(item.get("author", item.get("user"))), item["body"])
+        for item in answer
+        if isinstance(item, dict) and isinstance(item.get("id"), int) and isinstance(item.get("body"), str)
+    ]
+
+
+def names_in(answer: object) -> list[str]:
+    """The names of a list of labels."""
+    if not isinstance(answer, list):
+        return []
+    return [item["name"] for item in answer if isinstance(item, dict) and isinstance(item.get("name"), str)]
+
+
+def cut(text: str, most: int) -> str:
+    """A line of so many characters at most."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,1 +1,1 @@
-"""Notices of a night to receivers. Imports `verify`."""
+"""Notices of a night, and their receivers. Imports `verify`, `inventory`."""

@@ -1,10 +1,7 @@
-"""A notice on its way to one receiver, by the way that its kind has.
+"""Delivery of a notice to one receiver.
 
-The receivers of an inventory: who of them can be told, and what the vault holds for them.
-
-A notice sent over HTTP: one POST, and the number that the server answered.
-
-What a webhook is sent: a body, and beside it a signature over the moment and the body. Pure.
+Mail servers get a letter, webhooks and Alertmanagers a body over HTTP. A webhook gets a signature over the
+moment and the body as well.
 """
 
 from __future__ import annotations
@@ -25,6 +22,12 @@ from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vau
 from provisioner.inventory.model import Frame, Receiver, ReceiverKind, ReceiverSecrets
 from provisioner.inventory.rules import View
 from provisioner.inventory.rules.receivers import faults_of
+
+_ADVICE: Final = Advice("receivers.yml", "the key or login in secrets/receivers.yml")
+TIMESTAMP: Final = "Provisioner-Timestamp"
+SIGNATURE: Final = "Provisioner-Signature"
+DELIVERY: Final = "Provisioner-Delivery"
+_ALERTS_PATH: Final = "/api/v2/alerts"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,32 @@ class ReceiverDoors:
         return self.vault.secrets.get(receiver.id, ReceiverSecrets())
 
 
-_ADVICE: Final = Advice("receivers.yml", "the key or login in secrets/receivers.yml")
+@dataclass(frozen=True)
+class Outgoing:
+    """All that one receiver is sent.
+
+    Attributes:
+        delivery: names the notice: it is the same however often it is sent.
+        document: for a webhook.
+        letter: for a mail.
+        alerts: for an Alertmanager.
+    """
+
+    receiver: Receiver
+    secrets: ReceiverSecrets
+    at: datetime
+    delivery: str
+    document: Document
+    letter: Letter
+    alerts: Sequence[Document] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A notice that was taken: after how many attempts, and what is to be said of it."""
+
+    attempts: int
+    note: str = ""
 
 
 def post(
@@ -89,11 +117,6 @@ def post(
     return taken(exchange(request, seconds=seconds, advice=_ADVICE, authorities=authorities), _ADVICE).status
 
 
-TIMESTAMP: Final = "Provisioner-Timestamp"
-SIGNATURE: Final = "Provisioner-Signature"
-DELIVERY: Final = "Provisioner-Delivery"
-
-
 def body_of(document: object) -> bytes:
     """A document as it is sent."""
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
@@ -113,37 +136,6 @@ def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Map
     timestamp = str(int(at.timestamp()))
     mac = hmac.digest(key.reveal().encode(), timestamp.encode() + b"." + body, "sha256").hex()
     return {TIMESTAMP: timestamp, SIGNATURE: f"v1={mac}", DELIVERY: delivery}
-
-
-_ALERTS_PATH: Final = "/api/v2/alerts"
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """All that one receiver is sent.
-
-    Attributes:
-        delivery: names the notice: it is the same however often it is sent.
-        document: for a webhook.
-        letter: for a mail.
-        alerts: for an Alertmanager.
-    """
-
-    receiver: Receiver
-    secrets: ReceiverSecrets
-    at: datetime
-    delivery: str
-    document: Document
-    letter: Letter
-    alerts: Sequence[Document] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """A notice that was taken: after how many attempts, and what is to be said of it."""
-
-    attempts: int
-    note: str = ""
 
 
 def deliver(outgoing: Outgoing, patience: Patience) -> Delivered:
@@ -207,10 +199,10 @@ def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
     return Delivered(reached.attempts, note)
 
 
+def _incomplete() -> ReachError:
+    return ReachError("it is not complete", "run provisioner validate, which says what is missing", lasting=True)
+
+
 def server_login(secrets: ReceiverSecrets) -> ServerLogin | None:
     """The login that a receiver's server asks for; None where it asks for none."""
     return ServerLogin(secrets.username, secrets.password) if secrets.username and secrets.password else None
-
-
-def _incomplete() -> ReachError:
-    return ReachError("it is not complete", "run provisioner validate, which says what is missing", lasting=True)

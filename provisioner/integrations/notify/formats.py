@@ -1,11 +1,8 @@
-"""News as alerts for an Alertmanager (its API v2). Pure.
+"""Forms of news: document, alerts, record of a receiver. Pure.
 
-An Alertmanager is told each night of all that stands: an alert that nobody repeats ends there by itself, a good day
-after the night. What was mended ends at once. It groups, inhibits and sends; that is not done twice.
-
-News as a document for programs: what a webhook is sent, and what `notify --dry-run` shows. Pure.
-
-What a receiver was told, as a document that is kept, and back. Pure.
+A webhook and `notify --dry-run` get the document. An Alertmanager (its API v2) gets each night every alert that stands:
+one that is not repeated ends there by itself, a good day after the night, and a mended one ends at once. It groups,
+inhibits and sends; none of that is done twice here.
 """
 
 from __future__ import annotations
@@ -35,6 +32,17 @@ from provisioner.verify.result import Cause, Verdict
 _MOST_ITEMS: Final = 500
 _MOST_PATHS: Final = 100
 
+LASTS: Final = timedelta(hours=30)
+"""An alert stands until the next night is over, however late that is begun."""
+
+ALERT: Final = "ProvisionerNight"
+COUNTS_ALERT: Final = "ProvisionerNightCounts"
+_SEVERITIES: Final = {Verdict.DOWN: "critical", Verdict.QUARANTINED: "critical"}
+_MOST_ALERTS: Final = 1_000
+_LONGEST_LABEL: Final = 200
+Labels = Mapping[str, str]
+_VERSION: Final = 1
+
 
 def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Document:
     """The `notice` document: what one receiver is told of a night."""
@@ -55,7 +63,7 @@ def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Docu
         "counts": dict(news.counts),
         "turns": dict(news.turns),
         "left": news.left,
-        "items": [_item(item, news) for item in items],
+        "items": [_item_document(item, news) for item in items],
         "items_left_out": len(news.items) - len(items),
         "provinces": [
             {"province": one.province, "counts": dict(one.verdicts), "turns": dict(one.turns)} for one in news.provinces
@@ -65,21 +73,7 @@ def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Docu
     }
 
 
-def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:
-    """A document that tells nothing but that it came."""
-    return {
-        "schema": "provisioner/notice",
-        "version": 1,
-        "test": True,
-        "inventory": inventory,
-        "receiver": receiver.id,
-        "language": receiver.language.value,
-        "subject": letter.subject,
-        "text": letter.plain,
-    }
-
-
-def _item(item: NewsItem, news: NightNews) -> Document:
+def _item_document(item: NewsItem, news: NightNews) -> Document:
     return {
         "turn": item.turn.value,
         "verdict": item.verdict.value,
@@ -97,15 +91,18 @@ def _item(item: NewsItem, news: NightNews) -> Document:
     }
 
 
-LASTS: Final = timedelta(hours=30)
-"""An alert stands until the next night is over, however late that is begun."""
-ALERT: Final = "ProvisionerNight"
-COUNTS_ALERT: Final = "ProvisionerNightCounts"
-_SEVERITIES: Final = {Verdict.DOWN: "critical", Verdict.QUARANTINED: "critical"}
-_MOST: Final = 1_000
-_LONGEST: Final = 200
-
-Labels = Mapping[str, str]
+def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:
+    """A document that tells nothing but that it came."""
+    return {
+        "schema": "provisioner/notice",
+        "version": 1,
+        "test": True,
+        "inventory": inventory,
+        "receiver": receiver.id,
+        "language": receiver.language.value,
+        "subject": letter.subject,
+        "text": letter.plain,
+    }
 
 
 def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:
@@ -125,35 +122,11 @@ def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> 
     return [*standing, *ended], labels
 
 
-def _things(news: NightNews) -> list[NewsItem]:
-    """What is broken, each thing once: some of what hangs on it may be new, and some not."""
-    things: dict[tuple[str, str, str], NewsItem] = {}
-    for item in news.items:
-        if item.turn is Turn.BACK:
-            continue
-        key = item.layer or "", item.object, item.cause.value
-        things[key] = _joined(things[key], item) if key in things else item
-    return list(things.values())[:_MOST]
-
-
-def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
-    return replace(
-        one,
-        verdict=worst_of_verdicts([one.verdict, other.verdict]),
-        paths=tuple(sorted({*one.paths, *other.paths})),
-        first=min(one.first, other.first),
-        provinces=tuple(sorted({*one.provinces, *other.provinces})),
-        facilities=tuple(sorted({*one.facilities, *other.facilities})),
-        carriers=tuple(sorted({*one.carriers, *other.carriers})),
-        hosts=tuple(sorted({*one.hosts, *other.hosts})),
-    )
-
-
 def _numbers(news: NightNews, say: Translator) -> list[Document]:
     """One alert a province in which something is not up, for who gets numbers alone."""
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
-        _document(
+        _alert_document(
             fields | {"province": one.province},
             counts_sentence(one.verdicts, say),
             "",
@@ -173,33 +146,53 @@ def _alert(item: NewsItem, news: NightNews, say: Translator) -> Document:
         "layer": item.layer.value if item.layer else "",
         "object": item.object,
         "cause": item.cause.value,
-        "carrier": _only(item.carriers),
-        "province": _only(item.provinces),
-        "facility": _only(item.facilities),
-        "host": _only(item.hosts),
+        "carrier": _single_name(item.carriers),
+        "province": _single_name(item.provinces),
+        "facility": _single_name(item.facilities),
+        "host": _single_name(item.hosts),
     }
     summary = f"{item.object}: {state_sentence(item, say)}"
-    document = _document(labels, summary, item.detail, news)
+    document = _alert_document(labels, summary, item.detail, news)
     document["startsAt"] = _moment(start_of(item.first))
     return document
 
 
-def _document(labels: Labels, summary: str, detail: str, news: NightNews) -> Document:
-    annotations = {"summary": printable(summary), "description": printable(detail, _LONGEST)}
+def _single_name(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ""
+
+
+def _alert_document(labels: Labels, summary: str, detail: str, news: NightNews) -> Document:
+    annotations = {"summary": printable(summary), "description": printable(detail, _LONGEST_LABEL)}
     return {
         # A label without a value is none to Alertmanager, and would not be found again.
-        "labels": {name: printable(value, _LONGEST) for name, value in labels.items() if value},
+        "labels": {name: printable(value, _LONGEST_LABEL) for name, value in labels.items() if value},
         "annotations": {name: text for name, text in annotations.items() if text},
         "endsAt": _moment(news.at + LASTS),
     }
 
 
-def _only(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ""
+def _things(news: NightNews) -> list[NewsItem]:
+    """What is broken, each thing once: some of what hangs on it may be new, and some not."""
+    things: dict[tuple[str, str, str], NewsItem] = {}
+    for item in news.items:
+        if item.turn is Turn.BACK:
+            continue
+        key = item.layer or "", item.object, item.cause.value
+        things[key] = _joined(things[key], item) if key in things else item
+    return list(things.values())[:_MOST_ALERTS]
 
 
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
+    return replace(
+        one,
+        verdict=worst_of_verdicts([one.verdict, other.verdict]),
+        paths=tuple(sorted({*one.paths, *other.paths})),
+        first=min(one.first, other.first),
+        provinces=tuple(sorted({*one.provinces, *other.provinces})),
+        facilities=tuple(sorted({*one.facilities, *other.facilities})),
+        carriers=tuple(sorted({*one.carriers, *other.carriers})),
+        hosts=tuple(sorted({*one.hosts, *other.hosts})),
+    )
 
 
 def trial_alert(inventory: str, receiver: str, at: datetime, language: Language) -> list[Document]:
@@ -210,7 +203,8 @@ def trial_alert(inventory: str, receiver: str, at: datetime, language: Language)
     return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": _moment(at), "endsAt": ends}]
 
 
-_VERSION: Final = 1
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def record_of(news: NightNews, alerts: Sequence[Labels]) -> Document:

@@ -1,10 +1,8 @@
-"""News as a letter: a subject, plain text, and the same as a simple page. Pure; every text of others is escaped.
+"""News as a letter, and its mail to a mail server.
 
-A letter as a mail: plain text and a page of one content. Pure.
-
-Everything in its head is ours, a checked address, or encoded: nothing of an inventory begins a new line there.
-
-The only door to mail servers: encrypted, or on this machine; what a server says is never repeated.
+A letter has a subject, plain text, and a simple page with the same content; texts of others are escaped. A mail's head
+contains only our own words, checked addresses, or encoded text: an inventory cannot begin a new line there. A server is
+reached over TLS or on this machine, and its answers are never repeated.
 """
 
 from __future__ import annotations
@@ -53,6 +51,15 @@ _ROLES: Final = {
     ReaderRole.CARRIER: marked("carrier"),
     ReaderRole.FACILITY: marked("facility"),
 }
+_GONE: Final = marked("{paths} that were told of before are not in the inventory any more, or somebody else's now")
+
+_PLAIN_ADDRESS: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A-Za-z.-]{1,255}")
+"""What the vault's addresses are checked for when the inventory is validated, and once more before a head is made."""
+
+_FIRST_LASTING: Final = 500
+
+_HELO: Final = "localhost"
+"""How this machine names itself: its real name is nobody's business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +79,36 @@ class _Part:
     lines: tuple[tuple[str, tuple[str, ...]], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """A mail server, and how it is spoken to."""
+
+    host: str
+    port: int
+    security: MailSecurity
+    login: ServerLogin | None = None
+    authorities: str = ""
+
+
 def letter_of(news: NightNews, language: Language) -> Letter:
     """News as one reader reads them, the worst first."""
     say = translator(language)
     title = say("Night of {day}", day=written_day(news.day, say))
     subject = f"[provisioner {news.inventory}] {title}: {_gist(news, say)}"
-    parts = [_Part(title, tuple((line, ()) for line in _head(news, say)))]
+    parts = [_Part(title, tuple((line, ()) for line in _news_head(news, say)))]
     parts += [part for turn in Turn if (part := _items(news, turn, say)).lines]
     if not news.items:
         parts += [part for part in (_provinces(news.provinces, say),) if part.lines]
-    return _letter(subject, parts, _foot(news, say), language)
+    return _letter_with(subject, parts, _news_foot(news, say), language)
 
 
-def trial_letter(inventory: str, language: Language) -> Letter:
-    """A letter that tells nothing but that it came."""
-    say = translator(language)
-    title = say("test message")
-    part = _Part(title, ((trial_sentence(say), ()),))
-    return _letter(f"[provisioner {inventory}] {title}", [part], [_about(inventory, say)], language)
-
-
-def trial_sentence(say: Translator) -> str:
-    """That this is a test."""
-    return say("This is a test message. Nothing is wrong, and nothing has to be done.")
-
-
-def written_day(day: date, say: Translator) -> str:
-    """A day as people write it."""
-    return f"{day:%d/%m/%Y}" if say.language is Language.VI else day.isoformat()
-
-
-_GONE: Final = marked("{paths} that were told of before are not in the inventory any more, or somebody else's now")
+def _news_head(news: NightNews, say: Translator) -> Iterator[str]:
+    whose = say(_ROLES[news.reader.role])
+    yield say("for: {role}", role=f"{whose} {news.reader.of}" if news.reader.of else whose)
+    yield counts_sentence(news.counts, say)
+    yield _gist(news, say)
+    if news.left:
+        yield say(_GONE, paths=_counted_paths(news.left, say))
 
 
 def _gist(news: NightNews, say: Translator) -> str:
@@ -110,26 +116,6 @@ def _gist(news: NightNews, say: Translator) -> str:
         return say("all paths up") if news.counts["paths"] else say("nothing changed")
     counts = ", ".join(say(_SUBJECTS[turn], count=number) for turn in Turn if (number := news.turns[turn]))
     return counts if news.has_changed else f"{say('nothing changed')}, {counts}"
-
-
-def _head(news: NightNews, say: Translator) -> Iterator[str]:
-    whose = say(_ROLES[news.reader.role])
-    yield say("for: {role}", role=f"{whose} {news.reader.of}" if news.reader.of else whose)
-    yield counts_sentence(news.counts, say)
-    yield _gist(news, say)
-    if news.left:
-        yield say(_GONE, paths=_paths(news.left, say))
-
-
-def counts_sentence(counts: Mapping[str, int], say: Translator) -> str:
-    """How many paths are up."""
-    if not counts["paths"]:
-        return say("no path was measured")
-    return say("{up} of {paths} up", up=counts["up"], paths=_paths(counts["paths"], say))
-
-
-def _paths(number: int, say: Translator) -> str:
-    return say.counted(number, "path")
 
 
 def _items(news: NightNews, turn: Turn, say: Translator) -> _Part:
@@ -143,24 +129,12 @@ def _items(news: NightNews, turn: Turn, say: Translator) -> _Part:
 def _line(item: NewsItem, news: NightNews, say: Translator) -> str:
     what = f"{say.word(item.layer)} {item.object}" if item.layer else item.object
     if item.turn is Turn.BACK:
-        number = f"{_paths(len(item.paths), say)} " if item.paths else ""
+        number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
         before = say("before: {cause}", cause=cause_words(item.cause, say))
         return printable(f"{what}: {number}{say('up again')} ({before})")
     since = say("since {day}, night {number}", day=written_day(item.first, say), number=item.nights(news.day))
     said = f"{what}: {state_sentence(item, say)}"
     return printable(f"{said} ({since})" if item.first < news.day else said)
-
-
-def state_sentence(item: NewsItem, say: Translator) -> str:
-    """What is wrong, with how much hangs on it."""
-    number = f"{_paths(len(item.paths), say)} " if item.paths else ""
-    verdict = f"{number}{say.word(item.verdict)}"
-    return f"{cause_words(item.cause, say)}: {verdict}" if item.cause else verdict
-
-
-def cause_words(cause: Cause, say: Translator) -> str:
-    """A cause in words; of the one that is not known, that it is none."""
-    return say("cause unknown") if cause is Cause.UNKNOWN else say.word(cause)
 
 
 def _below(item: NewsItem, say: Translator) -> Iterator[str]:
@@ -188,26 +162,26 @@ def _provinces(provinces: Iterable[ProvinceCounts], say: Translator) -> _Part:
     return _Part(say("BY PROVINCE"), tuple((printable(line), ()) for line in lines))
 
 
-def _foot(news: NightNews, say: Translator) -> Iterator[str]:
+def _news_foot(news: NightNews, say: Translator) -> Iterator[str]:
     if news.run:
         yield say("run {run}", run=news.run)
     yield _about(news.inventory, say)
 
 
-def _about(inventory: str, say: Translator) -> str:
-    inventory_id = say("An automatic message about the inventory {inventory}.", inventory=inventory)
-    return f"{inventory_id} {say('Do not answer: nobody reads this address.')}"
+def trial_letter(inventory: str, language: Language) -> Letter:
+    """A letter that tells nothing but that it came."""
+    say = translator(language)
+    title = say("test message")
+    part = _Part(title, ((trial_sentence(say), ()),))
+    return _letter_with(f"[provisioner {inventory}] {title}", [part], [_about(inventory, say)], language)
 
 
-# --- plain text and a page ------------------------------------------------------------------------
-
-
-def _letter(subject: str, parts: Iterable[_Part], foot: Iterable[str], language: Language) -> Letter:
+def _letter_with(subject: str, parts: Iterable[_Part], foot: Iterable[str], language: Language) -> Letter:
     parts, foot = list(parts), list(foot)
-    return Letter(printable(subject), _plain(parts, foot), _page(subject, parts, foot, language))
+    return Letter(printable(subject), _plain_text(parts, foot), _html_page(subject, parts, foot, language))
 
 
-def _plain(parts: Iterable[_Part], foot: Iterable[str]) -> str:
+def _plain_text(parts: Iterable[_Part], foot: Iterable[str]) -> str:
     blocks = []
     for number, part in enumerate(parts):
         mark = "- " if number else ""
@@ -218,7 +192,7 @@ def _plain(parts: Iterable[_Part], foot: Iterable[str]) -> str:
     return "\n\n".join([*blocks, "\n".join(["-- ", *foot])]) + "\n"
 
 
-def _page(subject: str, parts: Iterable[_Part], foot: Iterable[str], language: Language) -> str:
+def _html_page(subject: str, parts: Iterable[_Part], foot: Iterable[str], language: Language) -> str:
     body = []
     for number, part in enumerate(parts):
         heading = "h1" if number == 0 else "h2"
@@ -234,8 +208,42 @@ def _page(subject: str, parts: Iterable[_Part], foot: Iterable[str], language: L
     return f'<!doctype html>\n<html lang="{language.value}"><head>{head}</head><body>\n{lines}\n</body></html>\n'
 
 
-_PLAIN: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A-Za-z.-]{1,255}")
-"""What the vault's addresses are checked for when the inventory is validated, and once more before a head is made."""
+def _about(inventory: str, say: Translator) -> str:
+    inventory_id = say("An automatic message about the inventory {inventory}.", inventory=inventory)
+    return f"{inventory_id} {say('Do not answer: nobody reads this address.')}"
+
+
+def trial_sentence(say: Translator) -> str:
+    """That this is a test."""
+    return say("This is a test message. Nothing is wrong, and nothing has to be done.")
+
+
+def written_day(day: date, say: Translator) -> str:
+    """A day as people write it."""
+    return f"{day:%d/%m/%Y}" if say.language is Language.VI else day.isoformat()
+
+
+def counts_sentence(counts: Mapping[str, int], say: Translator) -> str:
+    """How many paths are up."""
+    if not counts["paths"]:
+        return say("no path was measured")
+    return say("{up} of {paths} up", up=counts["up"], paths=_counted_paths(counts["paths"], say))
+
+
+def state_sentence(item: NewsItem, say: Translator) -> str:
+    """What is wrong, with how much hangs on it."""
+    number = f"{_counted_paths(len(item.paths), say)} " if item.paths else ""
+    verdict = f"{number}{say.word(item.verdict)}"
+    return f"{cause_words(item.cause, say)}: {verdict}" if item.cause else verdict
+
+
+def _counted_paths(number: int, say: Translator) -> str:
+    return say.counted(number, "path")
+
+
+def cause_words(cause: Cause, say: Translator) -> str:
+    """A cause in words; of the one that is not known, that it is none."""
+    return say("cause unknown") if cause is Cause.UNKNOWN else say.word(cause)
 
 
 def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: datetime, delivery: str) -> EmailMessage:
@@ -270,25 +278,9 @@ def _address(text: Secret) -> Address:
     Raises:
         ValueError: it is none, or something stands beside it.
     """
-    if not _PLAIN.fullmatch(text.reveal()):
+    if not _PLAIN_ADDRESS.fullmatch(text.reveal()):
         raise ValueError("it is no plain e-mail address")
     return Address(addr_spec=text.reveal())
-
-
-_FIRST_LASTING: Final = 500
-_HELO: Final = "localhost"
-"""How this machine names itself: its real name is nobody's business."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailServer:
-    """A mail server, and how it is spoken to."""
-
-    host: str
-    port: int
-    security: MailSecurity
-    login: ServerLogin | None = None
-    authorities: str = ""
 
 
 def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
@@ -298,7 +290,7 @@ def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
         ReachError: it took none.
     """
     try:
-        return _sent(mail, server, seconds)
+        return _send_over(mail, server, seconds)
     except smtplib.SMTPAuthenticationError:
         hint = "see that the login in secrets/receivers.yml is the one that the server knows"
         raise ReachError("it refuses the login", hint, lasting=True) from None
@@ -320,7 +312,7 @@ def send_mail(mail: EmailMessage, server: MailServer, *, seconds: float) -> int:
         raise ReachError("it cannot be reached, or speaks no SMTP", hint) from None
 
 
-def _sent(mail: EmailMessage, server: MailServer, seconds: float) -> int:
+def _send_over(mail: EmailMessage, server: MailServer, seconds: float) -> int:
     context = ssl.create_default_context(cafile=server.authorities or None)
     client: smtplib.SMTP
     if server.security is MailSecurity.IMPLICIT:

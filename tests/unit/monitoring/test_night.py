@@ -213,7 +213,7 @@ def test_the_labels_are_these_and_no_name_stands_twice() -> None:
     assert {label for metric in metrics for label in metric.labels} == LABELS
     assert len({metric.name for metric in metrics}) == len(metrics)
     assert [m.name for m in metrics if "path" in m.labels] == ["provisioner_path_state", "provisioner_watch_path_state"]
-    assert set(metric_catalogue.STATES) == set(Verdict)
+    assert set(metric_catalogue.VERDICT_STATES) == set(Verdict)
 
 
 # --- what a record may hold -------------------------------------------------------------------------
