@@ -1,10 +1,9 @@
-"""Whether a carrier's own people have approved a change: what its plan means, and who signed that. Pure.
+"""Approvals by a carrier's own people, and the moments already used.
 
-A controller that somebody else has taken can sign units; it cannot make up a plan's approval. So the node believes it
-nothing here: it takes the plan's meaning from the warrant that comes along, the people from its own file, and what the
-host is to hold from the very files that it is about to send.
-
-When the newest approval was given of what a node carried to each host: nothing that is older comes after it.
+A controller that somebody else took over can sign units, but cannot make up a plan's approval. So the node trusts
+nothing of the controller here: the plan's meaning comes from the warrant that travels along, the people from the node's
+own file, and the host's content from the files that the node is about to send. After an approval was used for a host,
+no older one counts there.
 """
 
 from __future__ import annotations
@@ -30,12 +29,17 @@ from provisioner.plan.saved.file import Warrant, WarrantError, warrant_in
 
 _AHEAD: Final = timedelta(minutes=5)
 """So far a signer's clock may be ahead of the node's."""
+
 _LONGEST_SWITCH_S: Final = 900
+
 _WITHOUT: Final = frozenset(
     {"observe", "probe", "flow", "status", "look", "confirm", "abort", "rollback", "keys", SHOW_KEY}
 )
 """What needs no approval: looks, the end of a change that had one, a way back, and keys that are born on a host."""
+
 _SHOWN: Final = 80
+_MOST_FILE_BYTES: Final = 16 * 1024 * 1024
+_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,130 +78,6 @@ class ApprovalVerdict:
 _NEEDS_NONE: Final = ApprovalVerdict()
 
 
-def approval_verdict(
-    call: CarriedCall, rules: ApprovalRules, last: Mapping[str, datetime], now: datetime
-) -> ApprovalVerdict:
-    """Hold a call against the approvals that it brings.
-
-    Args:
-        call: the call.
-        rules: the node's.
-        last: by host, when the newest approval was given of what was carried there last: nothing older comes after.
-        now: the moment.
-    """
-    operation = "a script" if call.script else str(call.request.get("operation"))
-    if operation in _WITHOUT:
-        return _NEEDS_NONE
-    if operation != "apply":
-        return ApprovalVerdict(
-            f"the node's file asks for approvals, and {printable(operation, _SHOWN)} is in no plan: its people take"
-            " [approvals] out of it for as long as that takes"
-        )
-    try:
-        return _of_apply(call, rules, last.get(call.host.id), now)
-    except WarrantError as error:
-        return ApprovalVerdict(f"the approval that it brings {error}")
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ApprovalVerdict("it is no change as controllers make them")
-
-
-def _of_apply(call: CarriedCall, rules: ApprovalRules, last: datetime | None, now: datetime) -> ApprovalVerdict:
-    if not call.warrant:
-        return ApprovalVerdict(
-            f"its file asks for {_people(rules)}, and this change brings none: save the plan (plan --out), let them"
-            " sign it (approve), and apply that file"
-        )
-    warrant = warrant_in(call.warrant)
-    if warrant.inventory != rules.inventory:
-        return ApprovalVerdict(f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}")
-    if reason := _unplanned(call, warrant):
-        return ApprovalVerdict(reason)
-    counted, aside = _counted(warrant, rules, now)
-    if len({person for person, _ in counted}) < rules.people or len({key for _, key in counted}) < rules.people:
-        has = f": only {' and '.join(sorted({person for person, _ in counted}))} approved it" if counted else ""
-        why = f" (not counted: {'; '.join(aside)})" if aside else ""
-        return ApprovalVerdict(f"its file asks for {_people(rules)} of this plan{has}{why}")
-    at = max(counted.values())
-    if last is not None and at < last:
-        return ApprovalVerdict(
-            f"what was approved at {moment_text(at)} is older than what was carried to it last, of {moment_text(last)}:"
-            " have the plan approved anew"
-        )
-    return ApprovalVerdict(at=at)
-
-
-def _counted(
-    warrant: Warrant, rules: ApprovalRules, now: datetime
-) -> tuple[dict[tuple[str, bytes], datetime], list[str]]:
-    """The approvals that count, by person and key with their moments, and why others do not."""
-    counted: dict[tuple[str, bytes], datetime] = {}
-    aside = []
-    meaning = warrant.basis.meaning
-    for approval in warrant.approvals:
-        try:
-            key = key_that_signed(approval)
-        except ApprovalFormError as error:
-            aside.append(f"that of {_shown(approval.approver)} {error}")
-            continue
-        if reason := _refusal(approval, key, meaning, rules, now):
-            aside.append(f"that of {_shown(approval.approver)} {reason}")
-        else:
-            whose = approval.approver, key.blob
-            counted[whose] = max(approval.at, counted.get(whose, approval.at))
-    return counted, aside
-
-
-def _refusal(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: datetime) -> str:
-    if (approval.inventory, approval.meaning) != (rules.inventory, meaning):
-        return "is of another plan"
-    if not any((one.id, one.key.blob) == (approval.approver, key.blob) for one in rules.approvers):
-        return f"is by {key.fingerprint}, which the node's file does not have of that person"
-    if approval.at > now + _AHEAD:
-        return f"is of {approval.at_text}, which is yet to come"
-    if now >= approval.at + timedelta(hours=rules.valid_hours):
-        return f"is of {approval.at_text}: the node's file lets it count for {rules.valid_hours} h"
-    return ""
-
-
-def _unplanned(call: CarriedCall, warrant: Warrant) -> str:
-    """What of a change is not in the plan; empty where all of it is."""
-    host, request = call.host.id, call.request
-    if host not in warrant.basis.changing:
-        return "the plan that was approved does not change it"
-    key = Secret(str(request["observe"]["digest_key"]))
-    programs = warrant.programs.get(host, {})
-    if content_digest(key, _files(call), programs) != warrant.basis.desired.get(host):
-        return "what it is to hold is not what the plan that was approved says"
-    if call.artefact_sha256 and call.artefact_sha256 not in programs.values():
-        return "the program that comes along is none of the plan that was approved"
-    if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
-        return "it would skip a check that every change has"
-    owner = request.get("owner")
-    if owner is not None and owner["inventory"] != warrant.inventory:
-        return f"it would make the host one of the inventory {_shown(str(owner['inventory']))}"
-    return ""
-
-
-def _files(call: CarriedCall) -> list[RenderedFile]:
-    files: Document = call.request["files"]
-    return [
-        RenderedFile(path, call.files[one["content"]], mode=one["mode"], owner=one["owner"], group=one["group"])
-        for path, one in files.items()
-    ]
-
-
-def _people(rules: ApprovalRules) -> str:
-    return "an approval of its own people" if rules.people == 1 else f"approvals of {rules.people} of its own people"
-
-
-def _shown(text: str) -> str:
-    return printable(text, _SHOWN)
-
-
-_MOST_BYTES: Final = 16 * 1024 * 1024
-_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
-
-
 class ApprovedMoments(Mapping[str, datetime]):
     """By host id, the moment; what is added is on the disk before anything is carried for it.
 
@@ -211,7 +91,7 @@ class ApprovedMoments(Mapping[str, datetime]):
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
-            lines = read_regular(file, most=_MOST_BYTES).decode().splitlines() if file.exists() else []
+            lines = read_regular(file, most=_MOST_FILE_BYTES).decode().splitlines() if file.exists() else []
             self._moments = {host: _moment(at) for host, _, at in (line.partition(" ") for line in lines)}
         except OSError as error:
             raise StateError(f"{file} cannot be read: {error.strerror}", hint="see that it is the node's own") from None
@@ -269,6 +149,126 @@ class NodeApprovals:
             if verdict.at is not None and not verdict.refusal:
                 self._moments.add(call.host.id, verdict.at)
         return verdict.refusal
+
+
+def approval_verdict(
+    call: CarriedCall, rules: ApprovalRules, last: Mapping[str, datetime], now: datetime
+) -> ApprovalVerdict:
+    """Hold a call against the approvals that it brings.
+
+    Args:
+        call: the call.
+        rules: the node's.
+        last: by host, when the newest approval was given of what was carried there last: nothing older comes after.
+        now: the moment.
+    """
+    operation = "a script" if call.script else str(call.request.get("operation"))
+    if operation in _WITHOUT:
+        return _NEEDS_NONE
+    if operation != "apply":
+        return ApprovalVerdict(
+            f"the node's file asks for approvals, and {printable(operation, _SHOWN)} is in no plan: its people take"
+            " [approvals] out of it for as long as that takes"
+        )
+    try:
+        return _of_apply(call, rules, last.get(call.host.id), now)
+    except WarrantError as error:
+        return ApprovalVerdict(f"the approval that it brings {error}")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ApprovalVerdict("it is no change as controllers make them")
+
+
+def _of_apply(call: CarriedCall, rules: ApprovalRules, last: datetime | None, now: datetime) -> ApprovalVerdict:
+    if not call.warrant:
+        return ApprovalVerdict(
+            f"its file asks for {_people(rules)}, and this change brings none: save the plan (plan --out), let them"
+            " sign it (approve), and apply that file"
+        )
+    warrant = warrant_in(call.warrant)
+    if warrant.inventory != rules.inventory:
+        return ApprovalVerdict(f"its file approves plans of {rules.inventory}, not of {_shown(warrant.inventory)}")
+    if reason := _unplanned(call, warrant):
+        return ApprovalVerdict(reason)
+    counted, aside = _counted(warrant, rules, now)
+    if len({person for person, _ in counted}) < rules.people or len({key for _, key in counted}) < rules.people:
+        has = f": only {' and '.join(sorted({person for person, _ in counted}))} approved it" if counted else ""
+        why = f" (not counted: {'; '.join(aside)})" if aside else ""
+        return ApprovalVerdict(f"its file asks for {_people(rules)} of this plan{has}{why}")
+    at = max(counted.values())
+    if last is not None and at < last:
+        return ApprovalVerdict(
+            f"what was approved at {moment_text(at)} is older than what was carried to it last, of {moment_text(last)}:"
+            " have the plan approved anew"
+        )
+    return ApprovalVerdict(at=at)
+
+
+def _people(rules: ApprovalRules) -> str:
+    return "an approval of its own people" if rules.people == 1 else f"approvals of {rules.people} of its own people"
+
+
+def _unplanned(call: CarriedCall, warrant: Warrant) -> str:
+    """What of a change is not in the plan; empty where all of it is."""
+    host, request = call.host.id, call.request
+    if host not in warrant.basis.changing:
+        return "the plan that was approved does not change it"
+    key = Secret(str(request["observe"]["digest_key"]))
+    programs = warrant.programs.get(host, {})
+    if content_digest(key, _files(call), programs) != warrant.basis.desired.get(host):
+        return "what it is to hold is not what the plan that was approved says"
+    if call.artefact_sha256 and call.artefact_sha256 not in programs.values():
+        return "the program that comes along is none of the plan that was approved"
+    if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
+        return "it would skip a check that every change has"
+    owner = request.get("owner")
+    if owner is not None and owner["inventory"] != warrant.inventory:
+        return f"it would make the host one of the inventory {_shown(str(owner['inventory']))}"
+    return ""
+
+
+def _files(call: CarriedCall) -> list[RenderedFile]:
+    files: Document = call.request["files"]
+    return [
+        RenderedFile(path, call.files[one["content"]], mode=one["mode"], owner=one["owner"], group=one["group"])
+        for path, one in files.items()
+    ]
+
+
+def _counted(
+    warrant: Warrant, rules: ApprovalRules, now: datetime
+) -> tuple[dict[tuple[str, bytes], datetime], list[str]]:
+    """The approvals that count, by person and key with their moments, and why others do not."""
+    counted: dict[tuple[str, bytes], datetime] = {}
+    aside = []
+    meaning = warrant.basis.meaning
+    for approval in warrant.approvals:
+        try:
+            key = key_that_signed(approval)
+        except ApprovalFormError as error:
+            aside.append(f"that of {_shown(approval.approver)} {error}")
+            continue
+        if reason := _refusal(approval, key, meaning, rules, now):
+            aside.append(f"that of {_shown(approval.approver)} {reason}")
+        else:
+            whose = approval.approver, key.blob
+            counted[whose] = max(approval.at, counted.get(whose, approval.at))
+    return counted, aside
+
+
+def _shown(text: str) -> str:
+    return printable(text, _SHOWN)
+
+
+def _refusal(approval: Approval, key: SshPublicKey, meaning: str, rules: ApprovalRules, now: datetime) -> str:
+    if (approval.inventory, approval.meaning) != (rules.inventory, meaning):
+        return "is of another plan"
+    if not any((one.id, one.key.blob) == (approval.approver, key.blob) for one in rules.approvers):
+        return f"is by {key.fingerprint}, which the node's file does not have of that person"
+    if approval.at > now + _AHEAD:
+        return f"is of {approval.at_text}, which is yet to come"
+    if now >= approval.at + timedelta(hours=rules.valid_hours):
+        return f"is of {approval.at_text}: the node's file lets it count for {rules.valid_hours} h"
+    return ""
 
 
 def _moment(text: str) -> datetime:

@@ -1,18 +1,10 @@
-"""Certificates by which a broker, its controllers and nodes know each other, of an authority of their own.
+"""The broker's folder: certificates, configuration, and its status line.
 
-An end is known at the broker by its name, `CN=controller` or `CN=node-<carrier>`. Who has an authority already lets it
-sign the same names.
-
-What nats-server is told: encryption, a user an end by its certificate, and what each may write and read. Pure.
-
-A node may take its own units, acknowledge them, and write its own reports; it reads nothing else, and makes nothing. Of
-NATS: a request's answer comes to a subject of the asker's own, so each end may listen below its own one alone.
-
-A folder with all that a broker needs: its file, an authority, and a certificate for everybody who dials in.
-
-What a node says of its broker in the line that `systemctl status` shows, and what others read out of it. Pure.
-
-An upgrade holds a newer version to the line of the one before: its beginnings stay what they are.
+An end is known to the broker by the name in its certificate, `CN=controller` or `CN=node-<carrier>`. An operator with
+an own authority lets that one sign the same names. A node may take its own units, acknowledge them, and write its own
+reports; it reads and makes nothing else. In NATS the answer to a request goes to a subject of the asker, so each end
+may listen below its own subject only. `node upgrade` compares the status lines of two versions: their beginnings stay
+as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from provisioner.base.certificate import certificate_begun, common_name
 from provisioner.base.errors import UsageError
@@ -41,13 +39,19 @@ from provisioner.nodes.envelope import (
     node_name,
 )
 
-if TYPE_CHECKING:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
-
 AUTHORITY_DAYS: Final = 3650
 _COMMON_NAME: Final = "authority of the broker"
+_STORE_BYTES: Final = 8 * 1024**3
+_AUTHORITY: Final = "ca"
+_BROKER: Final = "broker"
+
+_SOON_DAYS: Final = 30
+"""A certificate that ends within so many days is made anew."""
+
+_STORE: Final = "/var/lib/nats/provisioner"
+CONFIGURATION: Final = "nats-server.conf"
+_REACHES: Final = "reaches the broker "
+_REACHES_NOT: Final = "does not reach the broker "
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,37 @@ class CertifiedKey:
     key: Secret
 
 
+@dataclass(frozen=True, slots=True)
+class BrokerFiles:
+    """The files that the broker reads, and where it keeps what lies in it."""
+
+    ca: str
+    certificate: str
+    certificate_key: str
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrders:
+    """What a broker's folder is to hold.
+
+    Attributes:
+        folder: it.
+        places: the host names and addresses by which the broker is reached.
+        carriers: those that have a node.
+        port: where it listens.
+        days: how long new certificates count.
+    """
+
+    folder: Path
+    places: tuple[str, ...]
+    carriers: tuple[str, ...]
+    port: int
+    days: int
+
+
 def new_authority(now: datetime) -> CertifiedKey:
     """An authority that was just made; it counts for ten years."""
-    from cryptography import x509  # noqa: PLC0415 (it takes its time)
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-
     private, name = _new_key(), common_name(_COMMON_NAME)
     certificate = (
         certificate_begun(name, name, private, now, AUTHORITY_DAYS)
@@ -87,10 +117,6 @@ def issued(authority: CertifiedKey, name: str, places: Sequence[str], now: datet
     Raises:
         ValueError: the authority is none.
     """
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey  # noqa: PLC0415
-
     try:
         own = x509.load_pem_x509_certificate(authority.certificate.encode())
         signer = serialization.load_pem_private_key(authority.key.reveal().encode(), password=None)
@@ -108,9 +134,6 @@ def _signed(
     places: Sequence[str],
     valid: tuple[datetime, int],
 ) -> CertifiedKey:
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-    from cryptography.x509.oid import ExtendedKeyUsageOID  # noqa: PLC0415
 
     private = _new_key()
     usage = ExtendedKeyUsageOID.SERVER_AUTH if places else ExtendedKeyUsageOID.CLIENT_AUTH
@@ -124,12 +147,18 @@ def _signed(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
     if places:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_place(one) for one in places]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([_alternative_name(one) for one in places]), critical=False
+        )
     return _as_pem(builder.sign(signer, hashes.SHA256()), private)
 
 
+def _new_key() -> EllipticCurvePrivateKey:
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
 def _usage(*, signs: bool) -> x509.KeyUsage:
-    from cryptography import x509  # noqa: PLC0415
 
     return x509.KeyUsage(
         digital_signature=not signs,
@@ -144,8 +173,7 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
     )
 
 
-def _place(text: str) -> x509.GeneralName:
-    from cryptography import x509  # noqa: PLC0415
+def _alternative_name(text: str) -> x509.GeneralName:
 
     try:
         return x509.IPAddress(ip_address(text))
@@ -153,14 +181,7 @@ def _place(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
-def _new_key() -> EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    return ec.generate_private_key(ec.SECP256R1())
-
-
 def _as_pem(certificate: x509.Certificate, private: EllipticCurvePrivateKey) -> CertifiedKey:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
     key = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -170,25 +191,10 @@ def _as_pem(certificate: x509.Certificate, private: EllipticCurvePrivateKey) -> 
 
 def certificate_end(pem: str) -> datetime:
     """The last moment at which a certificate counts; long ago where it is none."""
-    from cryptography import x509  # noqa: PLC0415
-
     try:
         return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
-
-
-_MOST_BYTES: Final = 8 * 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerFiles:
-    """The files that the broker reads, and where it keeps what lies in it."""
-
-    ca: str
-    certificate: str
-    certificate_key: str
-    store: str
 
 
 def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: str) -> str:
@@ -220,7 +226,7 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
         "jetstream {",
         f"  domain: {DOMAIN}",
         f"  store_dir: {_quoted(files.store)}",
-        f"  max_file_store: {_MOST_BYTES}",
+        f"  max_file_store: {_STORE_BYTES}",
         "}",
         "tls {",
         f"  ca_file: {_quoted(files.ca)}",
@@ -235,18 +241,6 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
         "}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _controller_publishes(carriers: Sequence[str]) -> list[str]:
-    made = [f"STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
-    made += [f"CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
-    made += [f"CONSUMER.CREATE.{UNITS}.>", f"CONSUMER.CREATE.{REPORTS}.>", f"CONSUMER.MSG.NEXT.{REPORTS}.*"]
-    return [*(one for asked in made for one in _asked(asked)), f"$JS.ACK.{REPORTS}.>", f"{UNITS_SUBJECT}.*"]
-
-
-def _asked(what: str) -> tuple[str, str]:
-    """What is asked of the broker, by its name and without it: it turns the one into the other before it looks."""
-    return f"{API}.{what}", f"$JS.API.{what}"
 
 
 def _user(name: str, publishes: Sequence[str], subscribes: Sequence[str], never: Sequence[str] = ()) -> str:
@@ -265,31 +259,16 @@ def _quoted(text: str) -> str:
     return canonical_json(text).decode()
 
 
-_AUTHORITY: Final = "ca"
-_BROKER: Final = "broker"
-_SOON_DAYS: Final = 30
-"""A certificate that ends within so many days is made anew."""
-_STORE: Final = "/var/lib/nats/provisioner"
-CONFIGURATION: Final = "nats-server.conf"
+def _controller_publishes(carriers: Sequence[str]) -> list[str]:
+    made = [f"STREAM.CREATE.{stream}" for stream in (UNITS, REPORTS)]
+    made += [f"CONSUMER.DURABLE.CREATE.{UNITS}.{node_name(carrier)}" for carrier in carriers]
+    made += [f"CONSUMER.CREATE.{UNITS}.>", f"CONSUMER.CREATE.{REPORTS}.>", f"CONSUMER.MSG.NEXT.{REPORTS}.*"]
+    return [*(one for asked in made for one in _asked(asked)), f"$JS.ACK.{REPORTS}.>", f"{UNITS_SUBJECT}.*"]
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerOrders:
-    """What a broker's folder is to hold.
-
-    Attributes:
-        folder: it.
-        places: the host names and addresses by which the broker is reached.
-        carriers: those that have a node.
-        port: where it listens.
-        days: how long new certificates count.
-    """
-
-    folder: Path
-    places: tuple[str, ...]
-    carriers: tuple[str, ...]
-    port: int
-    days: int
+def _asked(what: str) -> tuple[str, str]:
+    """What is asked of the broker, by its name and without it: it turns the one into the other before it looks."""
+    return f"{API}.{what}", f"$JS.API.{what}"
 
 
 def write_broker_folder(orders: BrokerOrders, now: datetime) -> list[str]:
@@ -308,18 +287,18 @@ def write_broker_folder(orders: BrokerOrders, now: datetime) -> list[str]:
 
 def _written(orders: BrokerOrders, now: datetime) -> Iterator[str]:
     folder = orders.folder
-    authority = _read(folder, _AUTHORITY)
+    authority = _read_certified(folder, _AUTHORITY)
     if authority is None:
         if any(folder.iterdir()):
             hint = "name an empty folder, or the one that this command has written, whole"
             raise UsageError(f"{folder} holds other files, and no authority", hint=hint)
         authority = new_authority(now)
-        _write(folder, _AUTHORITY, authority)
+        _write_certified(folder, _AUTHORITY, authority)
         yield _AUTHORITY
     for name, places in _ends(orders):
-        old = _read(folder, name)
+        old = _read_certified(folder, name)
         if old is None or certificate_end(old.certificate) < now + timedelta(days=_SOON_DAYS):
-            _write(folder, name, _issued(authority, name, places, now, orders))
+            _write_certified(folder, name, _issued_by(authority, name, places, now, orders))
             yield name
     own = folder.absolute()
     files = BrokerFiles(str(own / "ca.pem"), str(own / "broker.pem"), str(own / "broker.key"), _STORE)
@@ -328,23 +307,7 @@ def _written(orders: BrokerOrders, now: datetime) -> Iterator[str]:
     yield CONFIGURATION
 
 
-def _ends(orders: BrokerOrders) -> Iterator[tuple[str, Sequence[str]]]:
-    yield _BROKER, orders.places
-    yield CONTROLLER, ()
-    yield from ((node_name(carrier), ()) for carrier in orders.carriers)
-
-
-def _issued(
-    authority: CertifiedKey, name: str, places: Sequence[str], now: datetime, orders: BrokerOrders
-) -> CertifiedKey:
-    try:
-        return issued(authority, name, places, now, orders.days)
-    except ValueError as error:
-        hint = "its ca.pem and ca.key belong together; if they are lost, begin a new folder and hand all out anew"
-        raise UsageError(f"{orders.folder}: {error}", hint=hint) from None
-
-
-def _read(folder: Path, name: str) -> CertifiedKey | None:
+def _read_certified(folder: Path, name: str) -> CertifiedKey | None:
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     if not certificate.exists() or not key.exists():
         return None
@@ -354,13 +317,25 @@ def _read(folder: Path, name: str) -> CertifiedKey | None:
         raise UsageError(f"{certificate} or its key is none", hint="take it away: it is made anew") from None
 
 
-def _write(folder: Path, name: str, one: CertifiedKey) -> None:
+def _write_certified(folder: Path, name: str, one: CertifiedKey) -> None:
     replace_file(folder / f"{name}.key", one.key.reveal().encode())
     replace_file(folder / f"{name}.pem", one.certificate.encode(), mode=0o644)
 
 
-_REACHES: Final = "reaches the broker "
-_REACHES_NOT: Final = "does not reach the broker "
+def _ends(orders: BrokerOrders) -> Iterator[tuple[str, Sequence[str]]]:
+    yield _BROKER, orders.places
+    yield CONTROLLER, ()
+    yield from ((node_name(carrier), ()) for carrier in orders.carriers)
+
+
+def _issued_by(
+    authority: CertifiedKey, name: str, places: Sequence[str], now: datetime, orders: BrokerOrders
+) -> CertifiedKey:
+    try:
+        return issued(authority, name, places, now, orders.days)
+    except ValueError as error:
+        hint = "its ca.pem and ca.key belong together; if they are lost, begin a new folder and hand all out anew"
+        raise UsageError(f"{orders.folder}: {error}", hint=hint) from None
 
 
 def standing_line(url: str, *, reaches: bool) -> str:

@@ -1,9 +1,8 @@
-"""Calls that a carrier's node carries, as a `HostRunner`: sent as a unit, asked for again, and given up in time.
+"""Calls to hosts by a carrier's node, or from here.
 
-No answer is never taken for a failure of a host: it is as one that could not be reached, of which the next look says
-what it is. A unit names the last moment at which it may be begun, so that one that lies about does nothing later.
-
-Calls to all hosts of an inventory: those of a carrier that has a node go by it, all others from here.
+The hosts of a carrier with a node are called by it, all others from here. A call goes out as a unit, is asked for
+again, and is given up in time. A missing answer is not a host's failure: the host counts as unreachable, and the next
+look says what it is. A unit names the last moment at which it may begin, so that a delayed one does nothing later.
 """
 
 from __future__ import annotations
@@ -33,8 +32,10 @@ from provisioner.nodes.jetstream import Mailbox, MailboxError
 from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_unit, report_in
 
 _RECEIVE_S: Final = 0.5
+
 _SOON_S: Final = 0.5
 """An answer that is missing when all is over was lost on its way, or comes behind."""
+
 _NO_UNIT: Final = "0" * 32
 
 
@@ -248,35 +249,6 @@ class NodeRunner:
             one.reports.put(error)
 
 
-def _next(waiting: _Waiting, until: float) -> UnitReport | None:
-    """The next report; None where none comes in time. A way that is broken is asked for again."""
-    try:
-        report = waiting.reports.get(timeout=max(0.01, until - time.monotonic()))
-    except queue.Empty:
-        return None
-    return None if isinstance(report, MailboxError) else report
-
-
-def _ending(carrier: str, report: UnitReport) -> str:
-    """Why nothing more comes of a unit after a report; empty where more may."""
-    match report.state:
-        case UnitState.REFUSED:
-            return f"the node of {carrier} refuses: {report.reason}"
-        case UnitState.LOST:
-            return f"the node of {carrier} began it and ended since: what became of it only the host knows"
-        case _:
-            return ""
-
-
-def _not_taken(carrier: str, pace: NodePace) -> str:
-    return f"the node of {carrier} did not take it within {pace.begin:.0f} s, and will not begin it any more"
-
-
-def _hint(carrier: str) -> str:
-    unit = f"provisioner-node@{carrier}"
-    return f"see whether the node of {carrier} runs and reaches the broker: systemctl status {unit} there"
-
-
 @dataclass(frozen=True, slots=True)
 class _Failed:
     """A part of the calls that could not be carried."""
@@ -365,3 +337,32 @@ class RoutedRunner:
             failed = _Failed(error)
         finally:
             come.put(failed)
+
+
+def _next(waiting: _Waiting, until: float) -> UnitReport | None:
+    """The next report; None where none comes in time. A way that is broken is asked for again."""
+    try:
+        report = waiting.reports.get(timeout=max(0.01, until - time.monotonic()))
+    except queue.Empty:
+        return None
+    return None if isinstance(report, MailboxError) else report
+
+
+def _ending(carrier: str, report: UnitReport) -> str:
+    """Why nothing more comes of a unit after a report; empty where more may."""
+    match report.state:
+        case UnitState.REFUSED:
+            return f"the node of {carrier} refuses: {report.reason}"
+        case UnitState.LOST:
+            return f"the node of {carrier} began it and ended since: what became of it only the host knows"
+        case _:
+            return ""
+
+
+def _not_taken(carrier: str, pace: NodePace) -> str:
+    return f"the node of {carrier} did not take it within {pace.begin:.0f} s, and will not begin it any more"
+
+
+def _hint(carrier: str) -> str:
+    unit = f"provisioner-node@{carrier}"
+    return f"see whether the node of {carrier} runs and reaches the broker: systemctl status {unit} there"

@@ -1,17 +1,12 @@
-"""What travels over the broker: sealed to one end, signed by the other, bound to what it is about.
+"""Sealed and signed messages between a controller and a node.
 
-A header stands in the clear, as the broker's own records do: what kind it is, of whom and to whom, which unit, when. It
-is bound to what is sealed. Each envelope has a key of its own: X25519 with a pair that is drawn for it, HKDF, and
-ChaCha20-Poly1305. The signature (Ed25519) is over header and sealed bytes.
+A header stands in the clear, as the broker's own records do: kind, sender, recipient, unit, time. It is bound to the
+sealed bytes. Each envelope has a key of its own: X25519 with a pair that is drawn for it, HKDF, and ChaCha20-Poly1305.
+The signature (Ed25519) is over header and sealed bytes.
 
-What streams, subjects and ends are called at the broker. Pure.
-
-The keys of the two ends: one signs what it sends, and reads what is sealed to it.
-
-A key file holds 32 random bytes in base64; a signing key (Ed25519) and a sealing key (X25519) follow from them. What
-the other end is given is one line with both public halves.
-
-Messages in parts that a broker takes: cut, and put together again whatever order they come in. Pure.
+A key file contains 32 random bytes in base64; a signing key (Ed25519) and a sealing key (X25519) follow from them. The
+other end gets one line with both public halves. A message is cut into parts that a broker takes; they are put together
+again in whatever order they come.
 """
 
 from __future__ import annotations
@@ -21,61 +16,69 @@ import binascii
 import hashlib
 import re
 import secrets
-import secrets as random
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular, write_private
 from provisioner.base.text import Document, canonical_json
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-
-
 UNITS: Final = "provisioner-units"
 """The stream in which units lie."""
+
 REPORTS: Final = "provisioner-reports"
 """The stream in which reports lie."""
+
 UNITS_SUBJECT: Final = "provisioner.units"
 REPORTS_SUBJECT: Final = "provisioner.reports"
 CONTROLLER: Final = "controller"
+
 DOMAIN: Final = "provisioner"
 """The broker's own name, by which it is asked through brokers of carriers, too (leaf nodes)."""
+
 API: Final = f"$JS.{DOMAIN}.API"
 """Below what the broker is asked for streams and what lies in them."""
 
 _CARRIER: Final = re.compile(r"(?=.{1,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 """As the inventory has ids."""
 
-
-def is_carrier(text: str) -> bool:
-    """Whether a text may be a carrier's id."""
-    return _CARRIER.fullmatch(text) is not None
-
-
-def node_name(carrier: str) -> str:
-    """What a carrier's node is called, and its consumer."""
-    return f"node-{carrier}"
-
-
-def inbox_of(end: str) -> str:
-    """Below what an end listens for answers of the broker."""
-    return f"_INBOX.{end}"
-
-
-_LABEL: Final = "provisioner-exchange-1"
-_BYTES: Final = 32
-_MOST: Final = 1024
+_KEY_LABEL: Final = "provisioner-exchange-1"
+_HALF_BYTES: Final = 32
+_MOST_KEY_FILE: Final = 1024
 _NAME_LENGTH: Final = 32
+_MAGIC: Final = b"PVN1"
+_LENGTH: Final = struct.Struct(">I")
+_MOST_HEADER: Final = 1024
+_SIGNATURE, _KEY, _TAG = 64, 32, 16
+_ENVELOPE_LABEL: Final = b"provisioner:envelope:1\0"
+
+_NONCE: Final = bytes(12)
+"""A key seals one envelope alone, so that its nonce may be a constant."""
+
+_NAME: Final = re.compile(r"[0-9a-f]{32}")
+_REPLY: Final = re.compile(r"[A-Za-z0-9-]{0,64}")
+_PART_HEAD: Final = struct.Struct(">16sII")
+
+PART_BYTES: Final = 512 * 1024
+"""Of a message at most in one part: a broker takes 1 MiB unless somebody allows more."""
+
+MOST_PARTS: Final = 1024
+_MOST_OPEN: Final = 16
+_MOST_HELD: Final = (MOST_PARTS + _MOST_OPEN) * PART_BYTES
+_REMEMBERED: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class PublicExchangeKey:
     @property
     def line(self) -> str:
         """What the other end's file holds."""
-        return f"{_LABEL} {base64.b64encode(self.signing + self.sealing).decode()}"
+        return f"{_KEY_LABEL} {base64.b64encode(self.signing + self.sealing).decode()}"
 
     @cached_property
     def name(self) -> str:
@@ -103,15 +106,11 @@ class PublicExchangeKey:
     @cached_property
     def verifier(self) -> Ed25519PublicKey:
         """What signatures are held against."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
-
         return Ed25519PublicKey.from_public_bytes(self.signing)
 
     @cached_property
     def lock(self) -> X25519PublicKey:
         """What is sealed to."""
-        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey  # noqa: PLC0415
-
         return X25519PublicKey.from_public_bytes(self.sealing)
 
 
@@ -131,86 +130,16 @@ class ExchangeKey:
     @cached_property
     def signer(self) -> Ed25519PrivateKey:
         """What signs."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
-
         return Ed25519PrivateKey.from_private_bytes(self._derived(b"signing"))
 
     @cached_property
     def opener(self) -> X25519PrivateKey:
         """What opens what is sealed to this end."""
-        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: PLC0415
-
         return X25519PrivateKey.from_private_bytes(self._derived(b"sealing"))
 
     def _derived(self, purpose: bytes) -> bytes:
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 
-        return HKDF(SHA256(), length=_BYTES, salt=None, info=f"{_LABEL}/".encode() + purpose).derive(self.seed)
-
-
-def new_exchange_key() -> ExchangeKey:
-    """Draw an end's keys."""
-    return ExchangeKey(random.token_bytes(_BYTES))
-
-
-def public_exchange_key(line: str) -> PublicExchangeKey:
-    """The public halves that a line holds.
-
-    Raises:
-        ValueError: it is no such line.
-    """
-    label, _, text = line.strip().partition(" ")
-    try:
-        both = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        both = b""
-    if label != _LABEL or len(both) != 2 * _BYTES:
-        raise ValueError("it is no public exchange key")
-    return PublicExchangeKey(both[:_BYTES], both[_BYTES:])
-
-
-def read_exchange_key(path: Path) -> ExchangeKey:
-    """The keys of a file that `make_exchange_key` wrote.
-
-    Raises:
-        UsageError: it cannot be read, is none, or others may read it.
-    """
-    hint = f"make one: provisioner node key {path} --make"
-    try:
-        if path.stat().st_mode & 0o077:
-            raise UsageError(f"{path} may be read by others", hint=f"take that away: chmod 600 {path}")
-        text = read_regular(path, most=_MOST).decode()
-        seed = base64.b64decode(text.strip(), validate=True)
-    except OSError as error:
-        raise UsageError(f"the key {path} cannot be read: {error.strerror}", hint=hint) from None
-    except (binascii.Error, ValueError):
-        seed = b""
-    if len(seed) != _BYTES:
-        raise UsageError(f"{path} is no exchange key", hint=hint)
-    return ExchangeKey(seed)
-
-
-def make_exchange_key(path: Path) -> ExchangeKey:
-    """Draw an end's keys into a file of its own, which only we can read.
-
-    Raises:
-        UsageError: there is such a file already, or it cannot be written.
-    """
-    key = new_exchange_key()
-    write_private(path, base64.b64encode(key.seed) + b"\n", force=False)
-    return key
-
-
-_MAGIC: Final = b"PVN1"
-_LENGTH: Final = struct.Struct(">I")
-_MOST_HEADER: Final = 1024
-_SIGNATURE, _KEY, _TAG = 64, 32, 16
-_LABEL_envelope: Final = b"provisioner:envelope:1\0"
-_NONCE: Final = bytes(12)
-"""A key seals one envelope alone, so that its nonce may be a constant."""
-_NAME: Final = re.compile(r"[0-9a-f]{32}")
-_REPLY: Final = re.compile(r"[A-Za-z0-9-]{0,64}")
+        return HKDF(SHA256(), length=_HALF_BYTES, salt=None, info=f"{_KEY_LABEL}/".encode() + purpose).derive(self.seed)
 
 
 class EnvelopeError(ValueError):
@@ -260,17 +189,129 @@ class EnvelopeHeader:
     reply: str = ""
 
 
+@dataclass
+class _Open:
+    count: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.parts.values()))
+
+
+class Joiner:
+    """Puts messages together; of those that stay without a part the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, _Open] = {}
+        self._done: dict[bytes, None] = {}
+
+    def add(self, part: bytes) -> bytes | None:
+        """Take a part: the message that is whole by it; None where none is. What is no part is passed over."""
+        if len(part) < _PART_HEAD.size or len(part) > _PART_HEAD.size + PART_BYTES:
+            return None
+        name, number, count = _PART_HEAD.unpack(part[: _PART_HEAD.size])
+        if not 0 < count <= MOST_PARTS or number >= count or name in self._done:
+            return None
+        one = self._open.setdefault(name, _Open(count))
+        if one.count != count:
+            return None
+        one.parts.setdefault(number, part[_PART_HEAD.size :])
+        if len(one.parts) == count:
+            del self._open[name]
+            self._remember(name)
+            return b"".join(one.parts[n] for n in range(count))
+        self._forget()
+        return None
+
+    def _remember(self, name: bytes) -> None:
+        self._done[name] = None
+        while len(self._done) > _REMEMBERED:
+            del self._done[next(iter(self._done))]
+
+    def _forget(self) -> None:
+        while len(self._open) > _MOST_OPEN or (
+            len(self._open) > 1 and sum(one.size for one in self._open.values()) > _MOST_HELD
+        ):
+            del self._open[next(iter(self._open))]
+
+
+def is_carrier(text: str) -> bool:
+    """Whether a text may be a carrier's id."""
+    return _CARRIER.fullmatch(text) is not None
+
+
+def node_name(carrier: str) -> str:
+    """What a carrier's node is called, and its consumer."""
+    return f"node-{carrier}"
+
+
+def inbox_of(end: str) -> str:
+    """Below what an end listens for answers of the broker."""
+    return f"_INBOX.{end}"
+
+
+def new_exchange_key() -> ExchangeKey:
+    """Draw an end's keys."""
+    return ExchangeKey(secrets.token_bytes(_HALF_BYTES))
+
+
+def public_exchange_key(line: str) -> PublicExchangeKey:
+    """The public halves that a line holds.
+
+    Raises:
+        ValueError: it is no such line.
+    """
+    label, _, text = line.strip().partition(" ")
+    try:
+        both = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        both = b""
+    if label != _KEY_LABEL or len(both) != 2 * _HALF_BYTES:
+        raise ValueError("it is no public exchange key")
+    return PublicExchangeKey(both[:_HALF_BYTES], both[_HALF_BYTES:])
+
+
+def read_exchange_key(path: Path) -> ExchangeKey:
+    """The keys of a file that `make_exchange_key` wrote.
+
+    Raises:
+        UsageError: it cannot be read, is none, or others may read it.
+    """
+    hint = f"make one: provisioner node key {path} --make"
+    try:
+        if path.stat().st_mode & 0o077:
+            raise UsageError(f"{path} may be read by others", hint=f"take that away: chmod 600 {path}")
+        text = read_regular(path, most=_MOST_KEY_FILE).decode()
+        seed = base64.b64decode(text.strip(), validate=True)
+    except OSError as error:
+        raise UsageError(f"the key {path} cannot be read: {error.strerror}", hint=hint) from None
+    except (binascii.Error, ValueError):
+        seed = b""
+    if len(seed) != _HALF_BYTES:
+        raise UsageError(f"{path} is no exchange key", hint=hint)
+    return ExchangeKey(seed)
+
+
+def make_exchange_key(path: Path) -> ExchangeKey:
+    """Draw an end's keys into a file of its own, which only we can read.
+
+    Raises:
+        UsageError: there is such a file already, or it cannot be written.
+    """
+    key = new_exchange_key()
+    write_private(path, base64.b64encode(key.seed) + b"\n", force=False)
+    return key
+
+
 def seal_envelope(header: EnvelopeHeader, payload: bytes, sender: ExchangeKey, recipient: PublicExchangeKey) -> bytes:
     """Seal a payload to a recipient, and sign it."""
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: PLC0415 (it takes time)
-    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415
-
     written = canonical_json(asdict(header))
     once = X25519PrivateKey.generate()
     public = once.public_key().public_bytes_raw()
-    key = _key(once.exchange(recipient.lock), public, recipient.sealing)
-    sealed = public + ChaCha20Poly1305(key).encrypt(_NONCE, payload, _LABEL_envelope + written)
-    signature = sender.signer.sign(_LABEL_envelope + _LENGTH.pack(len(written)) + written + sealed)
+    key = _envelope_key(once.exchange(recipient.lock), public, recipient.sealing)
+    sealed = public + ChaCha20Poly1305(key).encrypt(_NONCE, payload, _ENVELOPE_LABEL + written)
+    signature = sender.signer.sign(_ENVELOPE_LABEL + _LENGTH.pack(len(written)) + written + sealed)
     return _MAGIC + _LENGTH.pack(len(written)) + written + signature + sealed
 
 
@@ -287,10 +328,6 @@ def open_envelope(
     Raises:
         EnvelopeError: it is none that may be opened.
     """
-    from cryptography.exceptions import InvalidSignature, InvalidTag  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415
-
     header, written, signature, sealed = _taken_apart(message)
     sender = senders.get(header.sender)
     if sender is None:
@@ -298,10 +335,10 @@ def open_envelope(
     if header.recipient != own.public.name:
         raise EnvelopeError("it is sealed to another one")
     try:
-        sender.verifier.verify(signature, _LABEL_envelope + _LENGTH.pack(len(written)) + written + sealed)
+        sender.verifier.verify(signature, _ENVELOPE_LABEL + _LENGTH.pack(len(written)) + written + sealed)
         shared = own.opener.exchange(X25519PublicKey.from_public_bytes(sealed[:_KEY]))
-        key = _key(shared, sealed[:_KEY], own.public.sealing)
-        return header, ChaCha20Poly1305(key).decrypt(_NONCE, sealed[_KEY:], _LABEL_envelope + written)
+        key = _envelope_key(shared, sealed[:_KEY], own.public.sealing)
+        return header, ChaCha20Poly1305(key).decrypt(_NONCE, sealed[_KEY:], _ENVELOPE_LABEL + written)
     except (InvalidSignature, InvalidTag, ValueError):
         raise EnvelopeError("its signature or its seal does not fit") from None
 
@@ -333,20 +370,9 @@ def _header(document: Document) -> EnvelopeHeader:
     return header
 
 
-def _key(shared: bytes, public: bytes, recipient: bytes) -> bytes:
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+def _envelope_key(shared: bytes, public: bytes, recipient: bytes) -> bytes:
 
-    return HKDF(SHA256(), length=32, salt=public + recipient, info=_LABEL_envelope).derive(shared)
-
-
-_HEAD: Final = struct.Struct(">16sII")
-PART_BYTES: Final = 512 * 1024
-"""Of a message at most in one part: a broker takes 1 MiB unless somebody allows more."""
-MOST_PARTS: Final = 1024
-_MOST_OPEN: Final = 16
-_MOST_HELD: Final = (MOST_PARTS + _MOST_OPEN) * PART_BYTES
-_REMEMBERED: Final = 4096
+    return HKDF(SHA256(), length=32, salt=public + recipient, info=_ENVELOPE_LABEL).derive(shared)
 
 
 def cut(message: bytes) -> Iterator[bytes]:
@@ -360,51 +386,4 @@ def cut(message: bytes) -> Iterator[bytes]:
         raise ValueError(f"a message of {len(message)} bytes is too long")
     name = secrets.token_bytes(16)
     for number in range(count):
-        yield _HEAD.pack(name, number, count) + message[number * PART_BYTES : (number + 1) * PART_BYTES]
-
-
-@dataclass
-class _Open:
-    count: int
-    parts: dict[int, bytes] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.parts.values()))
-
-
-class Joiner:
-    """Puts messages together; of those that stay without a part the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._open: dict[bytes, _Open] = {}
-        self._done: dict[bytes, None] = {}
-
-    def add(self, part: bytes) -> bytes | None:
-        """Take a part: the message that is whole by it; None where none is. What is no part is passed over."""
-        if len(part) < _HEAD.size or len(part) > _HEAD.size + PART_BYTES:
-            return None
-        name, number, count = _HEAD.unpack(part[: _HEAD.size])
-        if not 0 < count <= MOST_PARTS or number >= count or name in self._done:
-            return None
-        one = self._open.setdefault(name, _Open(count))
-        if one.count != count:
-            return None
-        one.parts.setdefault(number, part[_HEAD.size :])
-        if len(one.parts) == count:
-            del self._open[name]
-            self._remember(name)
-            return b"".join(one.parts[n] for n in range(count))
-        self._forget()
-        return None
-
-    def _remember(self, name: bytes) -> None:
-        self._done[name] = None
-        while len(self._done) > _REMEMBERED:
-            del self._done[next(iter(self._done))]
-
-    def _forget(self) -> None:
-        while len(self._open) > _MOST_OPEN or (
-            len(self._open) > 1 and sum(one.size for one in self._open.values()) > _MOST_HELD
-        ):
-            del self._open[next(iter(self._open))]
+        yield _PART_HEAD.pack(name, number, count) + message[number * PART_BYTES : (number + 1) * PART_BYTES]

@@ -1,9 +1,8 @@
-"""The way over NATS JetStream: both ends dial out to a broker, and each may write and read its own subjects alone.
+"""Messages between controller and nodes over NATS JetStream.
 
-Units lie in one stream, which a node's consumer takes from; reports in another one. Both are on the broker's disk for a
-few minutes, sealed. The library speaks asyncio: it has a thread of its own here.
-
-The way of messages between a controller and the nodes, whoever carries them.
+Both ends dial out to a broker, and each may write and read its own subjects only. Units wait in one stream, which a
+node's consumer takes from, and reports in another one. Both are on the broker's disk for a few minutes, sealed. The
+library uses asyncio: it has a thread of its own here.
 """
 
 from __future__ import annotations
@@ -19,7 +18,21 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
+
+import nats
+from nats.aio.client import Client
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.client import JetStreamContext
+from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
 
 from provisioner.base.errors import HostError
 from provisioner.base.text import printable
@@ -36,9 +49,25 @@ from provisioner.nodes.envelope import (
     node_name,
 )
 
-if TYPE_CHECKING:
-    from nats.aio.client import Client
-    from nats.js.client import JetStreamContext
+T = TypeVar("T")
+_CONNECT_S: Final = 5.0
+_SEND_S: Final = 5.0
+_CLOSE_S: Final = 2.0
+_FETCH_S: Final = 2.0
+_AGAIN_S: Final = 1.0
+_LIES_S: Final = 600.0
+
+_MOST_LYING: Final = 1024**3
+"""Of each stream. A broker counts it once more while it is asked for one that is there."""
+
+_SHOWN: Final = 200
+_HINT: Final = "see whether the broker runs, and whether the certificates and the addresses in the file are right"
+
+_FULL: Final = re.compile("no space left|error creating store|storage resources|maximum bytes|limits exceeded")
+"""What it says of a disk, or of a bound of its file, that leaves no room for what is to be kept."""
+
+_ROOM: Final = "make room for 3 GiB in the folder that store_dir of its file names, and let max_file_store allow them"
+_HUNG: Final = "see whether it runs; one whose disk was full may hang: make room in its store_dir, and restart it"
 
 
 class MailboxError(HostError):
@@ -76,24 +105,6 @@ class Mailbox(Protocol):
     def close(self) -> None:
         """End it."""
         ...
-
-
-T = TypeVar("T")
-
-_CONNECT_S: Final = 5.0
-_SEND_S: Final = 5.0
-_CLOSE_S: Final = 2.0
-_FETCH_S: Final = 2.0
-_AGAIN_S: Final = 1.0
-_LIES_S: Final = 600.0
-_MOST_LYING: Final = 1024**3
-"""Of each stream. A broker counts it once more while it is asked for one that is there."""
-_SHOWN: Final = 200
-_HINT: Final = "see whether the broker runs, and whether the certificates and the addresses in the file are right"
-_FULL: Final = re.compile("no space left|error creating store|storage resources|maximum bytes|limits exceeded")
-"""What it says of a disk, or of a bound of its file, that leaves no room for what is to be kept."""
-_ROOM: Final = "make room for 3 GiB in the folder that store_dir of its file names, and let max_file_store allow them"
-_HUNG: Final = "see whether it runs; one whose disk was full may hang: make room in its store_dir, and restart it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +177,6 @@ class JetStreamMailbox:
             self._run(self._publish(client.jetstream(domain=DOMAIN), subject, part), _SEND_S + 1)
 
     async def _publish(self, stream: JetStreamContext, subject: str, part: bytes) -> None:
-        from nats.js.errors import NoStreamResponseError  # noqa: PLC0415
 
         try:
             await stream.publish(subject, part, timeout=_SEND_S)
@@ -230,7 +240,6 @@ class JetStreamMailbox:
             return self._client
 
     async def _connect(self) -> Client:
-        import nats  # noqa: PLC0415 (it takes its time)
 
         first = self._loop.create_future()
 
@@ -330,7 +339,6 @@ class JetStreamMailbox:
         return printable(self._broker.url.partition("://")[2], _SHOWN)
 
     def _failure(self, error: Exception) -> MailboxError:
-        from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError  # noqa: PLC0415
 
         hint = _HINT
         if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
@@ -361,18 +369,7 @@ def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMail
     return JetStreamMailbox(broker, _End(CONTROLLER, own, REPORTS, lambda to: f"{UNITS_SUBJECT}.{to}", prepare))
 
 
-def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
-    """A node's end; what it reads from is made by the controller."""
-
-    async def prepare(_: JetStreamContext) -> None:
-        return
-
-    name = node_name(carrier)
-    return JetStreamMailbox(broker, _End(name, name, UNITS, lambda to: f"{REPORTS_SUBJECT}.{carrier}.{to}", prepare))
-
-
 async def _make_streams(stream: JetStreamContext) -> None:
-    from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig  # noqa: PLC0415
 
     for name, subject, retention in (
         (UNITS, f"{UNITS_SUBJECT}.*", RetentionPolicy.WORK_QUEUE),
@@ -392,7 +389,6 @@ async def _make_streams(stream: JetStreamContext) -> None:
 
 
 async def _make_consumer(stream: JetStreamContext, of: str, name: str, subject: str, *, lasts: bool) -> None:
-    from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415
 
     await stream.add_consumer(
         of,
@@ -406,3 +402,13 @@ async def _make_consumer(stream: JetStreamContext, of: str, name: str, subject: 
             inactive_threshold=None if lasts else _LIES_S,
         ),
     )
+
+
+def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
+    """A node's end; what it reads from is made by the controller."""
+
+    async def prepare(_: JetStreamContext) -> None:
+        return
+
+    name = node_name(carrier)
+    return JetStreamMailbox(broker, _End(name, name, UNITS, lambda to: f"{REPORTS_SUBJECT}.{carrier}.{to}", prepare))

@@ -1,13 +1,8 @@
-"""A carrier's node: takes units, carries their calls inside its network, and reports. Each unit is begun once at most.
+"""A carrier's node: takes units, carries their calls, and reports.
 
-What was begun stands on the node's disk before the first host hears of it, by the unit's id alone. The same unit again
-asks how far it is: what is kept of it is told once more.
-
-Which units a node has begun: their ids on its disk, before the first host hears of one.
-
-The large files that a node keeps, so that they come once: relays' programs by their checksum. They are no secret.
-
-What a node carries, by its own file: whatever a controller signs, a carrier's people have the last word. Pure.
+A unit begins at most once: its id is on the node's disk before the first host is called. The same unit again asks for
+its state, and gets the kept report. Relays' programs come once: they are kept by their checksum, and are not secret.
+The node's own file says which calls it carries: the carrier's people have the last word over every controller.
 """
 
 from __future__ import annotations
@@ -54,10 +49,32 @@ from provisioner.nodes.unit import (
     unit_in,
 )
 
-_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]{1,12})")
-_MOST_BYTES: Final = 64 * 1024 * 1024
+_BEGUN_LINE: Final = re.compile(r"([0-9a-f]{32}) ([0-9]{1,12})")
+_MOST_BEGUN_BYTES: Final = 64 * 1024 * 1024
+
 REMEMBERED_S: Final = 24 * 3600
 """Longer than any unit may lie about, and than a clock is set back."""
+
+_MOST_ARTEFACTS: Final = 4
+_MOST_ARTEFACT_BYTES: Final = 512 * 1024 * 1024
+
+_LOOKS: Final = frozenset({"observe", "probe", "flow", "status", SHOW_KEY})
+"""What changes nothing on a host."""
+
+_SHOWN: Final = 80
+
+_FURTHEST_S: Final = 120.0
+"""No unit may be begun later than so long after it was sent."""
+
+_EARLY_S: Final = 30.0
+_KEPT_S: Final = 300.0
+_IDLE_S: Final = 300.0
+_MOST_UNITS: Final = 64
+_STILL_S: Final = 2.0
+_RECEIVE_S: Final = 0.5
+
+_QUIET: Final = 4
+"""So often in a row nothing comes, and no failure either, before the broker counts as reached."""
 
 
 class BegunUnits:
@@ -74,8 +91,12 @@ class BegunUnits:
     def __init__(self, file: Path, now: float) -> None:
         self._file = file
         try:
-            lines = read_regular(file, most=_MOST_BYTES).decode(errors="replace").splitlines() if file.exists() else []
-            matches = [match for line in lines if (match := _LINE.fullmatch(line))]
+            lines = (
+                read_regular(file, most=_MOST_BEGUN_BYTES).decode(errors="replace").splitlines()
+                if file.exists()
+                else []
+            )
+            matches = [match for line in lines if (match := _BEGUN_LINE.fullmatch(line))]
             self._begun = {match[1]: int(match[2]) for match in matches if int(match[2]) > now - REMEMBERED_S}
             replace_file(file, "".join(f"{unit} {at}\n" for unit, at in self._begun.items()).encode())
             flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
@@ -110,10 +131,6 @@ class BegunUnits:
         return StateError(f"{self._file} cannot be written: {error.strerror}", hint=hint)
 
 
-_MOST: Final = 4
-_MOST_BYTES_kept_artefacts: Final = 512 * 1024 * 1024
-
-
 class KeptArtefacts:
     """The files of a folder, each named by its SHA-256; the ones that were used last stay.
 
@@ -140,14 +157,14 @@ class KeptArtefacts:
             make_own_folder(self._folder)
             replace_file(self._folder / sha256, content)
             used = sorted((self._folder / name for name in self.names), key=lambda path: path.stat().st_mtime)
-            for old in used[:-_MOST]:
+            for old in used[:-_MOST_ARTEFACTS]:
                 old.unlink()
 
     def content(self, sha256: str) -> bytes | None:
         """A file, whole as it was kept; None where it is not there any more."""
         path = self._folder / sha256
         try:
-            content = read_regular(path, most=_MOST_BYTES_kept_artefacts)
+            content = read_regular(path, most=_MOST_ARTEFACT_BYTES)
         except OSError:
             return None
         with suppress(OSError):
@@ -156,11 +173,6 @@ class KeptArtefacts:
                 return content
             path.unlink()
         return None
-
-
-_LOOKS: Final = frozenset({"observe", "probe", "flow", "status", SHOW_KEY})
-"""What changes nothing on a host."""
-_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,47 +212,6 @@ class NodeRules:
         if isinstance(place, HostName):
             return str(place) in self.names
         return any(place.version == network.version and place in network for network in self.networks)
-
-
-def apart(own: str, other: str) -> str:
-    """Why two versions do not work together; empty where they are at most one minor apart.
-
-    Args:
-        own: this end's, e.g. `1.4.0`.
-        other: the other end's.
-    """
-    ours, theirs = _minor(own), _minor(other)
-    if not fits(own, other):
-        older = "the node" if ours is not None and theirs is not None and ours < theirs else "the controller"
-        return (
-            f"the controller has provisioner {printable(other, 40)} and the node {own}: install a newer one at {older}"
-        )
-    return ""
-
-
-def fits(one: str, other: str) -> bool:
-    """Whether two versions are at most one minor apart."""
-    ours, theirs = _minor(one), _minor(other)
-    return ours is not None and theirs is not None and ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1
-
-
-def _minor(version: str) -> tuple[int, int] | None:
-    parts: Sequence[str] = version.split(".")
-    if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):  # noqa: PLR2004 (major and minor)
-        return None
-    return int(parts[0]), int(parts[1])
-
-
-_FURTHEST_S: Final = 120.0
-"""No unit may be begun later than so long after it was sent."""
-_EARLY_S: Final = 30.0
-_KEPT_S: Final = 300.0
-_IDLE_S: Final = 300.0
-_MOST_UNITS: Final = 64
-_STILL_S: Final = 2.0
-_RECEIVE_S: Final = 0.5
-_QUIET: Final = 4
-"""So often in a row nothing comes, and no failure either, before the broker counts as reached."""
 
 
 @dataclass
@@ -580,6 +551,35 @@ class Node:
             sessions = [self._sessions.pop(name) for name in due]
         for session in sessions:
             session.runner.close()
+
+
+def apart(own: str, other: str) -> str:
+    """Why two versions do not work together; empty where they are at most one minor apart.
+
+    Args:
+        own: this end's, e.g. `1.4.0`.
+        other: the other end's.
+    """
+    ours, theirs = _minor(own), _minor(other)
+    if not fits(own, other):
+        older = "the node" if ours is not None and theirs is not None and ours < theirs else "the controller"
+        return (
+            f"the controller has provisioner {printable(other, 40)} and the node {own}: install a newer one at {older}"
+        )
+    return ""
+
+
+def fits(one: str, other: str) -> bool:
+    """Whether two versions are at most one minor apart."""
+    ours, theirs = _minor(one), _minor(other)
+    return ours is not None and theirs is not None and ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1
+
+
+def _minor(version: str) -> tuple[int, int] | None:
+    parts: Sequence[str] = version.split(".")
+    if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):  # noqa: PLR2004 (major and minor)
+        return None
+    return int(parts[0]), int(parts[1])
 
 
 def _moment(seconds: float) -> str:

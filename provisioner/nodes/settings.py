@@ -1,9 +1,4 @@
-"""The files that say which carriers have a node, for a controller, and what a node carries, for it. Pure.
-
-Which way calls to hosts go, by the caller's environment: from here, or to some carriers' hosts by their node.
-
-What a controller calls hosts by where some carriers have nodes, and a node as a service: their files opened.
-"""
+"""The files of controllers and nodes, and the service of a node."""
 
 from __future__ import annotations
 
@@ -36,28 +31,6 @@ from provisioner.nodes.envelope import PublicExchangeKey, is_carrier, public_exc
 from provisioner.nodes.jetstream import Broker, controller_mailbox, node_mailbox
 from provisioner.nodes.node import BegunUnits, KeptArtefacts, Node, NodeParts, NodeRules
 
-NODES: Final = "PROVISIONER_NODES"
-"""Names the file of nodes, where calls to some carriers' hosts go by one."""
-
-
-def routed_by(environment: Mapping[str, str], local: OpenRunner, inventory: Path) -> OpenRunner:
-    """What carries calls by that environment.
-
-    Args:
-        environment: the caller's.
-        local: carries calls from here.
-        inventory: its folder: nothing that is proposed there says which way calls go.
-
-    Raises:
-        UsageError: a file of nodes is named and cannot be used.
-    """
-    if not (named := environment.get(NODES)):
-        return local
-    from provisioner.nodes.settings import routed  # noqa: PLC0415 (its libraries take their time)
-
-    return routed(local, Path(named), inventory)
-
-
 _URL: Final = re.compile(r"(tls|nats)://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 _BROKER: Final = ("broker", "ca", "certificate", "certificate_key")
 _OF_CONTROLLER: Final = {*_BROKER, "key", "nodes"}
@@ -80,6 +53,11 @@ _WEEK: Final = 168
 _SHOWN: Final = 80
 _EXAMPLE: Final = 'e.g. broker = "tls://broker.example.com:4222"'
 _LINE: Final = "write the line that `provisioner node key FILE` prints there"
+_MOST_SETTINGS: Final = 256 * 1024
+_BEGUN: Final = "begun-units"
+_ARTEFACTS: Final = "artefacts"
+_APPROVED: Final = "approved-moments"
+_OF_CALLER: Final = frozenset({"PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,191 +96,6 @@ class NodeSettings:
     ssh_key: Path | None
     state: Path
     approvals: ApprovalRules | None = None
-
-
-def read_controller_settings(text: str, file: str) -> ControllerSettings:
-    """The settings of a controller's file; names of files in it are taken from its own folder.
-
-    Raises:
-        UsageError: it is not as such files are.
-    """
-    values = _read(text, file, _OF_CONTROLLER, ("broker", "key", "nodes"))
-    nodes = values["nodes"]
-    if not isinstance(nodes, dict) or not nodes:
-        _refuse(f"{file}: nodes names no node", 'write [nodes] and below it e.g. vnpt = "provisioner-exchange-1 …"')
-    listed = {}
-    for carrier, line in nodes.items():
-        if not is_carrier(carrier):
-            _refuse(f"{file}: nodes.{printable(carrier, _SHOWN)} is no carrier's id", "write ids of the inventory")
-        listed[carrier] = _public(line, f"{file}: nodes.{carrier}", "at that node")
-    if len({node.name for node in listed.values()}) < len(listed):
-        _refuse(f"{file}: two carriers have one node's key", "each carrier has a node of its own")
-    return ControllerSettings(_broker(values, file), _path(values, file, "key"), listed)
-
-
-def read_node_settings(text: str, file: str) -> NodeSettings:
-    """The settings of a node's file; names of files in it are taken from its own folder.
-
-    Raises:
-        UsageError: it is not as such files are.
-    """
-    values = _read(text, file, _OF_NODE, ("broker", "key", "carrier", "controllers", "networks", "state"))
-    carrier = values["carrier"]
-    if not isinstance(carrier, str) or not is_carrier(carrier):
-        _refuse(f"{file}: carrier is no carrier's id", 'write the id of the inventory, e.g. carrier = "vnpt"')
-    controllers = tuple(
-        _public(line, f"{file}: controllers", "at the controller") for line in _texts(values, file, "controllers")
-    )
-    if not controllers:
-        _refuse(f"{file}: controllers names none", _LINE)
-    networks = []
-    for text_of in _texts(values, file, "networks"):
-        try:
-            networks.append(ip_network(text_of))
-        except ValueError:
-            _refuse(f"{file}: {printable(text_of, _SHOWN)} is no network", 'write e.g. networks = ["10.20.0.0/24"]')
-    names = _texts(values, file, "names") if "names" in values else []
-    if unsound := [name for name in names if not is_host_name(name)]:
-        _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no host name", 'write e.g. names = ["relay.example.com"]')
-    rules = NodeRules(
-        carrier,
-        tuple(networks),
-        frozenset(names),
-        changes=_switch(values, file, "changes", default=True),
-        scripts=_switch(values, file, "scripts", default=False),
-    )
-    ssh_key = _path(values, file, "ssh_key") if "ssh_key" in values else None
-    return NodeSettings(
-        _broker(values, file),
-        _path(values, file, "key"),
-        controllers,
-        rules,
-        ssh_key,
-        _path(values, file, "state"),
-        _approvals(values["approvals"], file) if "approvals" in values else None,
-    )
-
-
-def _approvals(values: object, file: str) -> ApprovalRules:
-    if not isinstance(values, dict) or not {"inventory", "approvers"} <= set(values) <= _OF_APPROVALS:
-        names = ", ".join(sorted(_OF_APPROVALS))
-        _refuse(f"{file}: [approvals] is not as it should be", f"it has {names}; inventory and approvers are needed")
-    inventory = values["inventory"]
-    if not isinstance(inventory, str) or not is_carrier(inventory):
-        _refuse(f"{file}: approvals.inventory is no inventory's id", 'write it, e.g. inventory = "example"')
-    approvers = tuple(_approver(line, file) for line in _texts(values, file, "approvers"))
-    keys, ids = {one.key.blob for one in approvers}, {one.id for one in approvers}
-    if len(keys) < len(approvers):
-        _refuse(f"{file}: approvals.approvers has one key twice", "each person has keys of his or her own")
-    people = _count(values, file, "people", 1)
-    if people > len(ids):
-        asked = f"{file}: approvals.people is {people}, of {counted(len(ids), 'approver')}"
-        _refuse(asked, "name more of them, or ask for fewer")
-    return ApprovalRules(inventory, people, _count(values, file, "valid_hours", _WEEK), approvers)
-
-
-def _approver(line: str, file: str) -> NodeApprover:
-    person, _, key = line.partition(" ")
-    try:
-        public = public_key_of(" ".join(key.split()[:2]))
-    except SignatureFormError:
-        public = None
-    if public is None or not is_carrier(person):
-        hint = 'write the id and the key of signers.yml, e.g. approvers = ["noc-vnpt-1 ssh-ed25519 AAAA…"]'
-        _refuse(f"{file}: {printable(line, _SHOWN)} is no approver", hint)
-    return NodeApprover(person, public)
-
-
-def _count(values: Document, file: str, name: str, default: int) -> int:
-    value = values.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST_HOURS:
-        _refuse(f"{file}: approvals.{name} is no such number", f"write a whole one, e.g. {name} = {default}")
-    return value
-
-
-def _read(text: str, file: str, known: set[str], required: tuple[str, ...]) -> Document:
-    values = toml_settings(text, file, known, _EXAMPLE)
-    for name in required:
-        if name not in values:
-            _refuse(f"{file}: {name} is missing", f"the settings are: {', '.join(sorted(known))}; {_EXAMPLE}")
-    return values
-
-
-def _broker(values: Document, file: str) -> Broker:
-    url = values["broker"]
-    match = _URL.fullmatch(url) if isinstance(url, str) else None
-    if match is None or not 0 < int(match[3]) < 1 << 16:
-        _refuse(f"{file}: broker is no address of a broker", f"write tls://HOST:PORT, {_EXAMPLE}")
-    files = {name: _path(values, file, name) if name in values else None for name in _BROKER[1:]}
-    if match[1] == "nats":
-        if not is_loopback(match[2].strip("[]")):
-            _refuse(f"{file}: broker is reached without encryption", f"write tls://HOST:PORT, {_EXAMPLE}")
-        return Broker(url)
-    for name, path in files.items():
-        if path is None:
-            _refuse(f"{file}: {name} is missing", "write the file, beside this one or whole: PEM, by the broker's CA")
-    return Broker(url, **files)
-
-
-def _public(line: object, place: str, where: str) -> PublicExchangeKey:
-    try:
-        return public_exchange_key(line if isinstance(line, str) else "")
-    except ValueError:
-        _refuse(f"{place} is no public exchange key", f"{_LINE}, {where}")
-
-
-def _texts(values: Document, file: str, name: str) -> list[str]:
-    listed = values[name]
-    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-        _refuse(f"{file}: {name} is no list of texts", f'write {name} = ["…"]')
-    return listed
-
-
-def _path(values: Document, file: str, name: str) -> Path:
-    text = values[name]
-    if not isinstance(text, str) or not text or not text.isprintable():
-        _refuse(f"{file}: {name} is no file's name", f'write {name} = "…", beside this file or whole')
-    return Path(file).absolute().parent / text
-
-
-def _switch(values: Document, file: str, name: str, *, default: bool) -> bool:
-    value = values.get(name, default)
-    if not isinstance(value, bool):
-        _refuse(f"{file}: {name} is neither true nor false", f"write {name} = true, or false")
-    return value
-
-
-def _refuse(message: str, hint: str) -> NoReturn:
-    raise UsageError(message, hint=hint)
-
-
-_MOST_SETTINGS: Final = 256 * 1024
-_BEGUN: Final = "begun-units"
-_ARTEFACTS: Final = "artefacts"
-_APPROVED: Final = "approved-moments"
-
-
-def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
-    """What carries calls where a file names nodes.
-
-    Args:
-        local: carries calls from here.
-        file: it, as `PROVISIONER_NODES` names it.
-        inventory: its folder: nothing that is proposed there says which way calls go.
-
-    Raises:
-        UsageError: the file cannot be read, is not as such files are, or is a part of the inventory's checkout.
-    """
-    if is_proposed(file, inventory):
-        raise UsageError(
-            f"{file} is a part of the inventory's checkout: whoever proposes a change would choose the nodes",
-            hint="keep the file of nodes outside of the checkout, and take this one out of Git",
-        )
-    settings = read_controller_settings(_text(file), str(file))
-    key = read_exchange_key(settings.key)
-    remote = NodeRunner(controller_mailbox(settings.broker, sorted(settings.nodes)), key, settings.nodes)
-    atexit.register(remote.close)
-    return RoutedRunner(local, remote, settings.nodes)
 
 
 @dataclass(frozen=True)
@@ -369,7 +162,183 @@ class NodeService:
         return AnsibleRunner(load_templates(), own | ({"PROVISIONER_SSH_KEY": str(ssh_key)} if ssh_key else {}))
 
 
-_OF_CALLER: Final = frozenset({"PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
+def read_controller_settings(text: str, file: str) -> ControllerSettings:
+    """The settings of a controller's file; names of files in it are taken from its own folder.
+
+    Raises:
+        UsageError: it is not as such files are.
+    """
+    values = _read_table(text, file, _OF_CONTROLLER, ("broker", "key", "nodes"))
+    nodes = values["nodes"]
+    if not isinstance(nodes, dict) or not nodes:
+        _refuse(f"{file}: nodes names no node", 'write [nodes] and below it e.g. vnpt = "provisioner-exchange-1 …"')
+    listed = {}
+    for carrier, line in nodes.items():
+        if not is_carrier(carrier):
+            _refuse(f"{file}: nodes.{printable(carrier, _SHOWN)} is no carrier's id", "write ids of the inventory")
+        listed[carrier] = _public(line, f"{file}: nodes.{carrier}", "at that node")
+    if len({node.name for node in listed.values()}) < len(listed):
+        _refuse(f"{file}: two carriers have one node's key", "each carrier has a node of its own")
+    return ControllerSettings(_broker(values, file), _path(values, file, "key"), listed)
+
+
+def read_node_settings(text: str, file: str) -> NodeSettings:
+    """The settings of a node's file; names of files in it are taken from its own folder.
+
+    Raises:
+        UsageError: it is not as such files are.
+    """
+    values = _read_table(text, file, _OF_NODE, ("broker", "key", "carrier", "controllers", "networks", "state"))
+    carrier = values["carrier"]
+    if not isinstance(carrier, str) or not is_carrier(carrier):
+        _refuse(f"{file}: carrier is no carrier's id", 'write the id of the inventory, e.g. carrier = "vnpt"')
+    controllers = tuple(
+        _public(line, f"{file}: controllers", "at the controller") for line in _texts(values, file, "controllers")
+    )
+    if not controllers:
+        _refuse(f"{file}: controllers names none", _LINE)
+    networks = []
+    for text_of in _texts(values, file, "networks"):
+        try:
+            networks.append(ip_network(text_of))
+        except ValueError:
+            _refuse(f"{file}: {printable(text_of, _SHOWN)} is no network", 'write e.g. networks = ["10.20.0.0/24"]')
+    names = _texts(values, file, "names") if "names" in values else []
+    if unsound := [name for name in names if not is_host_name(name)]:
+        _refuse(f"{file}: {printable(unsound[0], _SHOWN)} is no host name", 'write e.g. names = ["relay.example.com"]')
+    rules = NodeRules(
+        carrier,
+        tuple(networks),
+        frozenset(names),
+        changes=_switch(values, file, "changes", default=True),
+        scripts=_switch(values, file, "scripts", default=False),
+    )
+    ssh_key = _path(values, file, "ssh_key") if "ssh_key" in values else None
+    return NodeSettings(
+        _broker(values, file),
+        _path(values, file, "key"),
+        controllers,
+        rules,
+        ssh_key,
+        _path(values, file, "state"),
+        _approvals(values["approvals"], file) if "approvals" in values else None,
+    )
+
+
+def _read_table(text: str, file: str, known: set[str], required: tuple[str, ...]) -> Document:
+    values = toml_settings(text, file, known, _EXAMPLE)
+    for name in required:
+        if name not in values:
+            _refuse(f"{file}: {name} is missing", f"the settings are: {', '.join(sorted(known))}; {_EXAMPLE}")
+    return values
+
+
+def _public(line: object, place: str, where: str) -> PublicExchangeKey:
+    try:
+        return public_exchange_key(line if isinstance(line, str) else "")
+    except ValueError:
+        _refuse(f"{place} is no public exchange key", f"{_LINE}, {where}")
+
+
+def _switch(values: Document, file: str, name: str, *, default: bool) -> bool:
+    value = values.get(name, default)
+    if not isinstance(value, bool):
+        _refuse(f"{file}: {name} is neither true nor false", f"write {name} = true, or false")
+    return value
+
+
+def _broker(values: Document, file: str) -> Broker:
+    url = values["broker"]
+    match = _URL.fullmatch(url) if isinstance(url, str) else None
+    if match is None or not 0 < int(match[3]) < 1 << 16:
+        _refuse(f"{file}: broker is no address of a broker", f"write tls://HOST:PORT, {_EXAMPLE}")
+    files = {name: _path(values, file, name) if name in values else None for name in _BROKER[1:]}
+    if match[1] == "nats":
+        if not is_loopback(match[2].strip("[]")):
+            _refuse(f"{file}: broker is reached without encryption", f"write tls://HOST:PORT, {_EXAMPLE}")
+        return Broker(url)
+    for name, path in files.items():
+        if path is None:
+            _refuse(f"{file}: {name} is missing", "write the file, beside this one or whole: PEM, by the broker's CA")
+    return Broker(url, **files)
+
+
+def _path(values: Document, file: str, name: str) -> Path:
+    text = values[name]
+    if not isinstance(text, str) or not text or not text.isprintable():
+        _refuse(f"{file}: {name} is no file's name", f'write {name} = "…", beside this file or whole')
+    return Path(file).absolute().parent / text
+
+
+def _approvals(values: object, file: str) -> ApprovalRules:
+    if not isinstance(values, dict) or not {"inventory", "approvers"} <= set(values) <= _OF_APPROVALS:
+        names = ", ".join(sorted(_OF_APPROVALS))
+        _refuse(f"{file}: [approvals] is not as it should be", f"it has {names}; inventory and approvers are needed")
+    inventory = values["inventory"]
+    if not isinstance(inventory, str) or not is_carrier(inventory):
+        _refuse(f"{file}: approvals.inventory is no inventory's id", 'write it, e.g. inventory = "example"')
+    approvers = tuple(_approver(line, file) for line in _texts(values, file, "approvers"))
+    keys, ids = {one.key.blob for one in approvers}, {one.id for one in approvers}
+    if len(keys) < len(approvers):
+        _refuse(f"{file}: approvals.approvers has one key twice", "each person has keys of his or her own")
+    people = _count(values, file, "people", 1)
+    if people > len(ids):
+        asked = f"{file}: approvals.people is {people}, of {counted(len(ids), 'approver')}"
+        _refuse(asked, "name more of them, or ask for fewer")
+    return ApprovalRules(inventory, people, _count(values, file, "valid_hours", _WEEK), approvers)
+
+
+def _approver(line: str, file: str) -> NodeApprover:
+    person, _, key = line.partition(" ")
+    try:
+        public = public_key_of(" ".join(key.split()[:2]))
+    except SignatureFormError:
+        public = None
+    if public is None or not is_carrier(person):
+        hint = 'write the id and the key of signers.yml, e.g. approvers = ["noc-vnpt-1 ssh-ed25519 AAAA…"]'
+        _refuse(f"{file}: {printable(line, _SHOWN)} is no approver", hint)
+    return NodeApprover(person, public)
+
+
+def _texts(values: Document, file: str, name: str) -> list[str]:
+    listed = values[name]
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        _refuse(f"{file}: {name} is no list of texts", f'write {name} = ["…"]')
+    return listed
+
+
+def _count(values: Document, file: str, name: str, default: int) -> int:
+    value = values.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST_HOURS:
+        _refuse(f"{file}: approvals.{name} is no such number", f"write a whole one, e.g. {name} = {default}")
+    return value
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise UsageError(message, hint=hint)
+
+
+def routed(local: OpenRunner, file: Path, inventory: Path) -> OpenRunner:
+    """What carries calls where a file names nodes.
+
+    Args:
+        local: carries calls from here.
+        file: it, as `PROVISIONER_NODES` names it.
+        inventory: its folder: nothing that is proposed there says which way calls go.
+
+    Raises:
+        UsageError: the file cannot be read, is not as such files are, or is a part of the inventory's checkout.
+    """
+    if is_proposed(file, inventory):
+        raise UsageError(
+            f"{file} is a part of the inventory's checkout: whoever proposes a change would choose the nodes",
+            hint="keep the file of nodes outside of the checkout, and take this one out of Git",
+        )
+    settings = read_controller_settings(_read_text(file), str(file))
+    key = read_exchange_key(settings.key)
+    remote = NodeRunner(controller_mailbox(settings.broker, sorted(settings.nodes)), key, settings.nodes)
+    atexit.register(remote.close)
+    return RoutedRunner(local, remote, settings.nodes)
 
 
 def node_settings(file: Path) -> NodeSettings:
@@ -378,10 +347,10 @@ def node_settings(file: Path) -> NodeSettings:
     Raises:
         UsageError: it cannot be read, or is not as such files are.
     """
-    return read_node_settings(_text(file), os.fspath(file))
+    return read_node_settings(_read_text(file), os.fspath(file))
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return read_regular(file, most=_MOST_SETTINGS).decode()
     except (OSError, UnicodeDecodeError):

@@ -1,9 +1,7 @@
-"""A unit: calls to hosts of one carrier that a node carries together, and what it says of them. Pure.
+"""Units of calls that a node carries, and their reports. Pure.
 
-Everything in it has passed a seal and a signature; it is parsed as strictly all the same, as the other end may be of
-another version.
-
-A host as it travels to a node: what a call needs, and nothing else of the inventory.
+A unit has passed a seal and a signature. It is parsed strictly nevertheless, as the other end may have another version.
+A host travels with the data that a call needs, and nothing else of the inventory.
 """
 
 from __future__ import annotations
@@ -27,74 +25,13 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScr
 from provisioner.inventory.model import JumpHost, Ssh
 from provisioner.inventory.model.base import host_place
 
-
-def host_document(host: CallTarget) -> Document:
-    """A host as a document; it holds the host's identity, and so a secret."""
-    return {
-        "id": host.id,
-        "carriers": list(host.carriers),
-        "address": str(host.address),
-        "ssh": host.ssh.model_dump(mode="json"),
-        "jump": host.jump.model_dump(mode="json") if host.jump else None,
-        "side": host.side,
-        "identity": host.identity.reveal(),
-        "owner": owner_document(host.owner),
-        "adopted": owner_document(host.adopted),
-    }
-
-
-def host_in(document: Document) -> TargetHost:
-    """The host of a document.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none of `host_document`'s.
-    """
-    jump = document["jump"]
-    return TargetHost(
-        id=_text(document["id"]),
-        carriers=tuple(_text(carrier) for carrier in document["carriers"]),
-        address=host_place(_text(document["address"])),
-        ssh=Ssh.model_validate(document["ssh"]),
-        jump=None if jump is None else JumpHost.model_validate(jump),
-        side=_text(document["side"]),
-        identity=Secret(_text(document["identity"])),
-        owner=carried_owner(document["owner"]),
-        adopted=carried_owner(document["adopted"]),
-    )
-
-
-def owner_document(owner: Owner | None) -> Document | None:
-    """An owner as a document; null where there is none."""
-    return asdict(owner) if owner else None
-
-
-def carried_owner(document: Document | None) -> Owner | None:
-    """The owner of a document.
-
-    Raises:
-        TypeError, ValueError: it is none of `owner_document`'s.
-    """
-    if document is None:
-        return None
-    owner = Owner(**document)
-    for name, value in asdict(owner).items():
-        if not isinstance(value, bool if name == "released" else str):
-            raise TypeError(f"{name} of an owner is of another kind")
-    return owner
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("it is no text")
-    return value
-
-
 SPEAKS: Final = 1
 """The form of units and reports; one that both ends have not in common is no basis for work."""
+
 _LENGTH: Final = struct.Struct(">I")
 _MOST_CALLS: Final = 1000
 _MOST_SECONDS: Final = 24 * 3600
-_LONGEST: Final = 2000
+_LONGEST_TEXT: Final = 2000
 _MOST_KEPT: Final = 100
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -189,55 +126,6 @@ class UnitReport:
     lacks: frozenset[str] = frozenset()
 
 
-# --- units ----------------------------------------------------------------------------------------
-
-
-def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str] = frozenset()) -> bytes:
-    """A unit as bytes.
-
-    Args:
-        version: the controller's.
-        calls: the calls.
-        timeout_s: how long they may take.
-        keeps: the checksums of large files that the node has: these do not travel.
-
-    Raises:
-        OSError: an artefact cannot be read.
-    """
-    contents = _Contents(keeps)
-    document: Document = {
-        "speaks": SPEAKS,
-        "version": version,
-        "timeout_s": timeout_s,
-        "calls": [_call_document(call, contents) for call in calls],
-    }
-    written = canonical_json(document | {"sizes": [len(part) for part in contents.parts]})
-    return b"".join([_LENGTH.pack(len(written)), written, *contents.parts])
-
-
-def unit_in(payload: bytes) -> CallUnit:
-    """The unit of such bytes.
-
-    Raises:
-        UnitError: it is none, or of another form.
-    """
-    document, parts = _read(payload)
-    if (speaks := document.get("speaks")) != SPEAKS:
-        version = printable(str(document.get("version", "unknown")), 40)
-        raise UnitError(
-            f"it is of form {printable(str(speaks), 20)} (provisioner {version}), and this node has {SPEAKS}"
-        )
-    try:
-        calls = tuple(_call_in(one, parts) for one in document["calls"])
-        unit = CallUnit(str(document["version"]), float(document["timeout_s"]), calls)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        raise UnitError("it is not as units are") from None
-    hosts = {call.host.id for call in unit.calls}
-    if not 0 < len(calls) <= _MOST_CALLS or len(hosts) != len(calls) or not 0 < unit.timeout_s <= _MOST_SECONDS:
-        raise UnitError("it is not as units are")
-    return unit
-
-
 class _Contents:
     """Contents that travel beside the document, each once."""
 
@@ -264,6 +152,90 @@ class _Contents:
         return self._numbers[content]
 
 
+def host_document(host: CallTarget) -> Document:
+    """A host as a document; it holds the host's identity, and so a secret."""
+    return {
+        "id": host.id,
+        "carriers": list(host.carriers),
+        "address": str(host.address),
+        "ssh": host.ssh.model_dump(mode="json"),
+        "jump": host.jump.model_dump(mode="json") if host.jump else None,
+        "side": host.side,
+        "identity": host.identity.reveal(),
+        "owner": owner_document(host.owner),
+        "adopted": owner_document(host.adopted),
+    }
+
+
+def host_in(document: Document) -> TargetHost:
+    """The host of a document.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none of `host_document`'s.
+    """
+    jump = document["jump"]
+    return TargetHost(
+        id=_as_text(document["id"]),
+        carriers=tuple(_as_text(carrier) for carrier in document["carriers"]),
+        address=host_place(_as_text(document["address"])),
+        ssh=Ssh.model_validate(document["ssh"]),
+        jump=None if jump is None else JumpHost.model_validate(jump),
+        side=_as_text(document["side"]),
+        identity=Secret(_as_text(document["identity"])),
+        owner=carried_owner(document["owner"]),
+        adopted=carried_owner(document["adopted"]),
+    )
+
+
+def _as_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("it is no text")
+    return value
+
+
+def owner_document(owner: Owner | None) -> Document | None:
+    """An owner as a document; null where there is none."""
+    return asdict(owner) if owner else None
+
+
+def carried_owner(document: Document | None) -> Owner | None:
+    """The owner of a document.
+
+    Raises:
+        TypeError, ValueError: it is none of `owner_document`'s.
+    """
+    if document is None:
+        return None
+    owner = Owner(**document)
+    for name, value in asdict(owner).items():
+        if not isinstance(value, bool if name == "released" else str):
+            raise TypeError(f"{name} of an owner is of another kind")
+    return owner
+
+
+def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str] = frozenset()) -> bytes:
+    """A unit as bytes.
+
+    Args:
+        version: the controller's.
+        calls: the calls.
+        timeout_s: how long they may take.
+        keeps: the checksums of large files that the node has: these do not travel.
+
+    Raises:
+        OSError: an artefact cannot be read.
+    """
+    contents = _Contents(keeps)
+    document: Document = {
+        "speaks": SPEAKS,
+        "version": version,
+        "timeout_s": timeout_s,
+        "calls": [_call_document(call, contents) for call in calls],
+    }
+    written = canonical_json(document | {"sizes": [len(part) for part in contents.parts]})
+    return b"".join([_LENGTH.pack(len(written)), written, *contents.parts])
+
+
 def _call_document(call: HostCall, contents: _Contents) -> Document:
     script = call.script
     artefact, sha256 = contents.add_artefact(call.artefact)
@@ -279,6 +251,45 @@ def _call_document(call: HostCall, contents: _Contents) -> Document:
         "warrant": contents.add(call.warrant) if call.warrant else None,
         "script": {"text": contents.add(script.text.encode()), "as_root": script.as_root} if script else None,
     }
+
+
+def unit_in(payload: bytes) -> CallUnit:
+    """The unit of such bytes.
+
+    Raises:
+        UnitError: it is none, or of another form.
+    """
+    document, parts = _read(payload)
+    if (speaks := document.get("speaks")) != SPEAKS:
+        version = printable(str(document.get("version", "unknown")), 40)
+        raise UnitError(
+            f"it is of form {printable(str(speaks), 20)} (provisioner {version}), and this node has {SPEAKS}"
+        )
+    try:
+        calls = tuple(_call_in(one, parts) for one in document["calls"])
+        unit = CallUnit(str(document["version"]), float(document["timeout_s"]), calls)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        raise UnitError("it is not as units are") from None
+    hosts = {call.host.id for call in unit.calls}
+    if not 0 < len(calls) <= _MOST_CALLS or len(hosts) != len(calls) or not 0 < unit.timeout_s <= _MOST_SECONDS:
+        raise UnitError("it is not as units are")
+    return unit
+
+
+def _read(payload: bytes) -> tuple[Document, list[bytes]]:
+    try:
+        (length,) = _LENGTH.unpack_from(payload)
+        document = orjson.loads(payload[_LENGTH.size : _LENGTH.size + length])
+        parts, at = [], _LENGTH.size + length
+        for size in document["sizes"]:
+            parts.append(payload[at : at + size])
+            at += size
+        is_whole = at == len(payload) and all(size >= 0 for size in document["sizes"])
+    except (struct.error, KeyError, TypeError, ValueError):
+        raise UnitError("it is not as units are") from None
+    if not is_whole:
+        raise UnitError("it is cut off")
+    return document, parts
 
 
 def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
@@ -303,25 +314,6 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
     )
 
 
-def _read(payload: bytes) -> tuple[Document, list[bytes]]:
-    try:
-        (length,) = _LENGTH.unpack_from(payload)
-        document = orjson.loads(payload[_LENGTH.size : _LENGTH.size + length])
-        parts, at = [], _LENGTH.size + length
-        for size in document["sizes"]:
-            parts.append(payload[at : at + size])
-            at += size
-        is_whole = at == len(payload) and all(size >= 0 for size in document["sizes"])
-    except (struct.error, KeyError, TypeError, ValueError):
-        raise UnitError("it is not as units are") from None
-    if not is_whole:
-        raise UnitError("it is cut off")
-    return document, parts
-
-
-# --- reports --------------------------------------------------------------------------------------
-
-
 def pack_report(report: UnitReport) -> bytes:
     """A report as bytes."""
     return canonical_json(
@@ -337,37 +329,6 @@ def pack_report(report: UnitReport) -> bytes:
     )
 
 
-def report_in(payload: bytes) -> UnitReport:
-    """The report of such bytes; what is said of failures in it may be printed.
-
-    Raises:
-        UnitError: it is none.
-    """
-    try:
-        document = orjson.loads(payload)
-        if document["speaks"] != SPEAKS:
-            raise UnitError("it is of another form")
-        return UnitReport(
-            UnitState(document["state"]),
-            tuple(_answer_in(one) for one in document["answers"]),
-            printable(str(document["reason"]), _LONGEST),
-            printable(str(document["version"]), _LONGEST),
-            _sums(document.get("keeps", ())),  # a node of before says nothing of these
-            _sums(document.get("lacks", ())),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UnitError("it is not as reports are") from None
-
-
-def is_sha256(text: object) -> bool:
-    """Whether a text is a SHA-256 as hexadecimal digits."""
-    return isinstance(text, str) and _SHA256.fullmatch(text) is not None
-
-
-def _sums(listed: Sequence[object]) -> frozenset[str]:
-    return frozenset(str(one) for one in listed[:_MOST_KEPT] if is_sha256(one))
-
-
 def _answer_document(answer: HostAnswer) -> Document:
     return {
         "host": answer.host,
@@ -381,6 +342,28 @@ def _answer_document(answer: HostAnswer) -> Document:
     }
 
 
+def report_in(payload: bytes) -> UnitReport:
+    """The report of such bytes; what is said of failures in it may be printed.
+
+    Raises:
+        UnitError: it is none.
+    """
+    try:
+        document = orjson.loads(payload)
+        if document["speaks"] != SPEAKS:
+            raise UnitError("it is of another form")
+        return UnitReport(
+            UnitState(document["state"]),
+            tuple(_answer_in(one) for one in document["answers"]),
+            printable(str(document["reason"]), _LONGEST_TEXT),
+            printable(str(document["version"]), _LONGEST_TEXT),
+            _sums(document.get("keeps", ())),  # a node of before says nothing of these
+            _sums(document.get("lacks", ())),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UnitError("it is not as reports are") from None
+
+
 def _answer_in(document: Document) -> HostAnswer:
     if not isinstance(document["document"], dict):
         raise TypeError("an answer is no object")
@@ -388,9 +371,18 @@ def _answer_in(document: Document) -> HostAnswer:
         host=str(document["host"]),
         outcome=CallOutcome(document["outcome"]),
         document=document["document"],
-        error=printable(str(document["error"]), _LONGEST),
-        hint=printable(str(document["hint"]), _LONGEST),
+        error=printable(str(document["error"]), _LONGEST_TEXT),
+        hint=printable(str(document["hint"]), _LONGEST_TEXT),
         owner=carried_owner(document["owner"]),
         foreign=document["foreign"] is True,
         bare=document["bare"] is True,
     )
+
+
+def _sums(listed: Sequence[object]) -> frozenset[str]:
+    return frozenset(str(one) for one in listed[:_MOST_KEPT] if is_sha256(one))
+
+
+def is_sha256(text: object) -> bool:
+    """Whether a text is a SHA-256 as hexadecimal digits."""
+    return isinstance(text, str) and _SHA256.fullmatch(text) is not None

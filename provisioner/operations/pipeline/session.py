@@ -49,7 +49,7 @@ from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.model import Inventory, Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
-from provisioner.nodes.settings import NODES, routed_by
+from provisioner.nodes import NODES, routed_by
 from provisioner.verify.paths import select
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ from provisioner.inventory.model import (
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
-from provisioner.nodes.settings import routed_by
+from provisioner.nodes import routed_by
 from provisioner.operations.pipeline.session import Observing, Session, expect_calls
 from provisioner.plan import NOT_KNOWN, HostItems, Plan, PlanMaker, saved_text, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
