@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Generic, TypeVar
-
-import requests
-from requests.auth import HTTPBasicAuth
-from urllib3.exceptions import HTTPError
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from provisioner.base.secret import Secret
+
+if TYPE_CHECKING:
+    from requests import Response
 
 T = TypeVar("T")
 
@@ -203,6 +202,9 @@ def exchange(request: Request, *, seconds: float, advice: Advice, authorities: s
     Raises:
         ReachError: there is no answer.
     """
+    import requests  # noqa: PLC0415 (it takes time, and many commands that can send something send nothing)
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
     session = requests.Session()
     session.trust_env = False
     login = request.login
@@ -212,7 +214,9 @@ def exchange(request: Request, *, seconds: float, advice: Advice, authorities: s
             request.url,
             data=request.body or None,
             headers=_headers(request),
-            auth=HTTPBasicAuth(login.username.reveal().encode(), login.password.reveal().encode()) if login else None,
+            auth=requests.auth.HTTPBasicAuth(login.username.reveal().encode(), login.password.reveal().encode())
+            if login
+            else None,
             timeout=seconds,
             verify=authorities or True,
             allow_redirects=False,
@@ -256,7 +260,7 @@ def _headers(request: Request) -> Mapping[str, str]:
     return {"User-Agent": "provisioner", "Accept-Encoding": "identity", **content, **request.headers}
 
 
-def _read(answer: requests.Response, most_bytes: int) -> HttpAnswer:
+def _read(answer: Response, most_bytes: int) -> HttpAnswer:
     """Read an answer up to a bound; what is longer is cut off, and said to be."""
     blocks: list[bytes] = []
     size = 0
