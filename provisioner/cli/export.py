@@ -46,8 +46,8 @@ from provisioner.report.documents import (
 from provisioner.report.documents.official import short_digest
 from provisioner.report.exports import REPORTS, FacilityList, export_document
 from provisioner.report.progress import CarrierIncidents, CarrierShares, incidents_of_document
-from provisioner.report.sheets import Page
 from provisioner.report.status import freshness_label, freshness_line
+from provisioner.report.tables import Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
-"""The pages of a report as a spreadsheet in Vietnamese. Pure."""
+"""The pages of a report as a spreadsheet in Vietnamese; its library takes its time. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openpyxl import Workbook
@@ -13,29 +12,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.spreadsheet import HEADER, REMARK, TITLE, CellStyle, cells_of, landscape, saved, steady_zip
 from provisioner.base.text import VIETNAM
-
-SheetRow = Sequence[str | int]
-"""A row's cells: texts, and numbers that can be summed up."""
+from provisioner.report.tables import Page
 
 _MODIFIED = re.compile(rb"<dcterms:modified\b[^>]*>[^<]*</dcterms:modified>")
 _TOTAL = CellStyle(bold=True, fill="F2F2F2")
-
-
-@dataclass(frozen=True)
-class Page:
-    """One sheet.
-
-    Attributes:
-        title: its name at the bottom.
-        columns: headers and widths.
-        rows: its cells.
-        total: a last row in bold; none where it is empty.
-    """
-
-    title: str
-    columns: Sequence[tuple[str, int]]
-    rows: Sequence[SheetRow]
-    total: SheetRow = ()
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:

@@ -1,8 +1,9 @@
-"""Text tables and shortened lists of names. Pure."""
+"""Tables: lines of text, pages of a spreadsheet, shortened names. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from provisioner.base.language import ENGLISH, Translator
@@ -10,7 +11,27 @@ from provisioner.base.language import ENGLISH, Translator
 TOTAL_NAME = "all"
 """The name of a row of totals."""
 
+SheetRow = Sequence[str | int]
+"""A row's cells: texts, and numbers that can be summed up."""
+
 _MANY: Final = 5
+
+
+@dataclass(frozen=True)
+class Page:
+    """One sheet.
+
+    Attributes:
+        title: its name at the bottom.
+        columns: headers and widths.
+        rows: its cells.
+        total: a last row in bold; none where it is empty.
+    """
+
+    title: str
+    columns: Sequence[tuple[str, int]]
+    rows: Sequence[SheetRow]
+    total: SheetRow = ()
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool) -> Iterator[str]:

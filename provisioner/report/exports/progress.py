@@ -12,9 +12,8 @@ from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import facility_document, since_document
 from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
 from provisioner.report.progress import Group, ProgressReport, counted_as, progress
-from provisioner.report.sheets import Page, SheetRow
 from provisioner.report.status import short, warning_lines
-from provisioner.report.tables import TOTAL_NAME, text_table
+from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
 _NO_PLAN = "no plan yet"
 

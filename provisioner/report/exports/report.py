@@ -17,9 +17,8 @@ from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.availability import agreed_percent, availability_ending, percent, share_document, span_line
 from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
-from provisioner.report.sheets import Page, SheetRow
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
-from provisioner.report.tables import TOTAL_NAME, text_table
+from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
 C = TypeVar("C")
 """What a report counted."""

@@ -13,8 +13,7 @@ from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import device_words
 from provisioner.report.labels import TOTAL_LABEL, day_label, label
 from provisioner.report.progress import Cover, SurveyGroup, Surveys, ZoneCover, ZoneGroup, Zones, surveys, zones
-from provisioner.report.sheets import Page, SheetRow
-from provisioner.report.tables import TOTAL_NAME, text_table
+from provisioner.report.tables import TOTAL_NAME, Page, SheetRow, text_table
 
 _SURVEY_COLUMNS = (
     ("STT", 6),

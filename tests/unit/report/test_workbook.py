@@ -12,7 +12,8 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
 
 from provisioner.base import spreadsheet
-from provisioner.report.sheets import Page, SheetRow, workbook
+from provisioner.report.sheets import workbook
+from provisioner.report.tables import Page, SheetRow
 
 COLUMNS = (("Tỉnh/Thành phố", 26), ("Tổng số cơ sở", 10), ("Ghi chú", 40))
 MOMENT = datetime(2021, 6, 15, 1, tzinfo=UTC)
