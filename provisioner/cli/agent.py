@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -14,12 +14,11 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.terminal import Place
-
-if TYPE_CHECKING:
-    from provisioner.operations.agent.rounds import RoundEnd
-    from provisioner.operations.agent.run import Agent
-    from provisioner.operations.agent.settings import AgentSettings
-    from provisioner.record.sent import CommitRow
+from provisioner.operations.agent.rounds import RoundEnd
+from provisioner.operations.agent.run import Agent, code_of, status_line
+from provisioner.operations.agent.settings import AgentSettings, read_agent_settings
+from provisioner.record.place import state_place_of
+from provisioner.record.sent import CommitRow, reached_last, read_commit_states
 
 _MOST_SETTINGS: Final = 64 * 1024
 _SHOWN: Final = 20
@@ -43,8 +42,6 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
 
     Example: provisioner agent /etc/provisioner/agent.toml --once
     """
-    from provisioner.operations.agent.run import Agent  # noqa: PLC0415 (its libraries take their time)
-
     if invocation.chosen is not None:
         raise UsageError(
             "an agent works on a clone of its own, not on -i DIR", hint="leave -i out: FILE names the remote"
@@ -63,8 +60,6 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
 
 
 def _settings(file: Path) -> AgentSettings:
-    from provisioner.operations.agent.settings import read_agent_settings  # noqa: PLC0415
-
     try:
         text = read_regular(file, most=_MOST_SETTINGS).decode()
     except (OSError, UnicodeDecodeError):
@@ -79,8 +74,6 @@ def _tell(line: str) -> None:
 
 
 def _once(invocation: Invocation, one: Agent, settings: AgentSettings) -> int:
-    from provisioner.operations.agent.run import code_of, status_line  # noqa: PLC0415
-
     end = one.once()
     if invocation.json:
         print_document(_document(settings, end))
@@ -112,9 +105,6 @@ def _of_commit(row: CommitRow) -> Document:
 
 def _show_states(invocation: Invocation, settings: AgentSettings) -> int:
     """Show what became of commits, by the history alone."""
-    from provisioner.record.place import state_place_of  # noqa: PLC0415
-    from provisioner.record.sent import reached_last, read_commit_states  # noqa: PLC0415
-
     rows = read_commit_states(state_place_of(invocation.env, settings.inventory))
     if invocation.json:
         reached = reached_last(rows)

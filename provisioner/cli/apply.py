@@ -1,7 +1,4 @@
-"""`provisioner rollback`.
-
-`provisioner apply`.
-"""
+"""`provisioner apply` and `provisioner rollback`."""
 
 from __future__ import annotations
 
@@ -10,24 +7,17 @@ from typing import Unpack
 
 import click
 
-from provisioner.base.errors import RollbackError, UsageError
-from provisioner.base.language import marked
+from provisioner.base.errors import UsageError
 from provisioner.base.processes import without_collector
-from provisioner.base.text import Document, printable
 from provisioner.cli.support.completion import hosts_and_runs_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import RolloutChoices, hosts_limit_option, rollout_options
-from provisioner.cli.support.output import print_document
-from provisioner.cli.support.question import ask, refuse_unattended, stoppable
-from provisioner.cli.support.results import code_of, ending_lines, host_line, note_lines, run_options_of
+from provisioner.cli.support.question import stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import Place
-from provisioner.cli.support.texts import code_with_held, held_documents, held_lines
 from provisioner.desired.limit import parse_limits
-from provisioner.operations.apply.apply import RollbackPlan, plan_rollback, roll_back
-from provisioner.operations.apply.intent import Applied
 from provisioner.operations.pipeline.session import begin_observing
-from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
+from provisioner.plan.guards.policy import parse_allowances
 
 
 @click.command()
@@ -75,8 +65,8 @@ def apply(
         raise UsageError("--approvals is for a saved plan", hint="name it: apply PLAN --approvals DIR")
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
         raise UsageError("--resume and --abort stand alone", hint="the run knows its plan and its hosts")
-    # What is written wrong is said before anybody is asked; most write none, and need no import for it.
-    allowed = _allowed(allows) if allows and not saved else {}
+    # What is written wrong is said before anybody is asked.
+    allowed = parse_allowances(allows) if allows and not saved else {}
     with stoppable() as stop:
         observing = None if saved or resumed or aborted else begin_observing(session, parse_limits(limits))
         # Only now: while hosts are read there is time for this import.
@@ -95,15 +85,6 @@ def apply(
                 planned = apply_run.make_plan(session, parse_limits(limits), allow=allowed, observing=observing)
                 applied = apply_run.apply_made(invocation, session, planned, options, yes=yes)
     return apply_run.show_applied(invocation, applied)
-
-
-def _allowed(allows: tuple[str, ...]) -> dict[str, int]:
-    from provisioner.plan.guards.policy import parse_allowances  # noqa: PLC0415 (few raise a limit)
-
-    return parse_allowances(allows)
-
-
-_WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_BACK: marked("stayed")}
 
 
 @click.command()
@@ -128,68 +109,7 @@ def rollback(
     """
     session = session_of(invocation)
     with stoppable() as stop:
-        options = run_options_of(chosen, invocation.env, stop)
-        planned = plan_rollback(session, targets)
-        _ask(invocation, planned, yes=yes)
-        applied = roll_back(session, planned, options)
-    _show(invocation, planned, applied)
-    return code_with_held(code_of(applied, _exit_code(applied.results)), applied.held)
+        from provisioner.cli import apply_run  # noqa: PLC0415
 
-
-def _exit_code(results: tuple[HostResult, ...]) -> int:
-    """The exit code: a host that should have returned and did not is a failed rollback."""
-    failed = any(
-        result.outcome in {HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED}
-        or result.refusal in {NotStartedBecause.CHECK, NotStartedBecause.LOCK_OUT}
-        for result in results
-    )
-    return RollbackError.exit_code if failed else exit_code(results)
-
-
-def _ask(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
-    if not invocation.json:
-        for host, (run, at) in planned.hosts.items():
-            click.echo(
-                f"{host}: back to its state before run {printable(run)}, kept since {at:%Y-%m-%d %H:%M} UTC", err=True
-            )
-        for host, error in planned.unreadable.items():
-            click.echo(f"{host}: {printable(error.message)}", err=True)
-    if yes or not planned.hosts:
-        return
-    refuse_unattended(invocation, "whether to go back")
-    ask("Go back?")
-
-
-def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:
-    if invocation.json:
-        print_document(_document(planned, applied))
-        return
-    say = invocation.say
-    for result in applied.results:
-        word = _WORDS.get(result.outcome)
-        for line in (host_line(result, say(word) if word else "", say), *note_lines(result, say)):
-            click.echo(line, color=invocation.color)
-    for line in (*held_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)):
-        click.echo(line, color=invocation.color)
-
-
-def _document(planned: RollbackPlan, applied: Applied) -> Document:
-    done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
-    outcome = "returned" if done == len(applied.results) else "partial" if done else "failed"
-    return {
-        "schema": "provisioner/rollback",
-        "version": 1,
-        "run": applied.run,
-        "outcome": outcome,
-        "ended": applied.ended,
-        "notes": list(applied.notes),
-        "warnings": list(applied.warnings),
-        "closed": [closed.document for closed in applied.closed],
-        "held": held_documents(applied.held),
-        "hosts": [
-            host_document(result)
-            | {"outcome": _WORDS.get(result.outcome, result.outcome.value)}
-            | {"target": planned.hosts.get(result.host, ("",))[0]}
-            for result in applied.results
-        ],
-    }
+        options = apply_run.run_options_of(chosen, invocation.env, stop)
+        return apply_run.roll_back_asked(invocation, session, targets, options, yes=yes)

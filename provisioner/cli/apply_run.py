@@ -1,20 +1,48 @@
-"""What `provisioner apply` does once hosts are being read: it plans, asks, applies, and shows what became of it."""
+"""The work of `apply` and `rollback`: planned, asked, done, shown.
+
+It is imported while hosts are read already, so that they do not wait for it.
+"""
 
 from __future__ import annotations
 
-from provisioner.base.errors import UsageError
-from provisioner.cli.plan_text import ending_lines, plan_lines
+import click
+
+from provisioner.base.errors import RollbackError, UsageError
+from provisioner.base.language import marked
+from provisioner.base.text import Document, printable
+from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import ask, refuse_unattended
-from provisioner.cli.support.results import run_options_of, show_applied
+from provisioner.cli.support.results import (
+    code_of,
+    ending_lines,
+    host_line,
+    note_lines,
+    run_options_of,
+    show_applied,
+)
 from provisioner.cli.support.terminal import stderr_of
-from provisioner.operations.apply.apply import abort, apply_plan, resume
+from provisioner.cli.support.texts import code_with_held, held_documents, held_lines
+from provisioner.operations.apply.apply import RollbackPlan, abort, apply_plan, plan_rollback, resume, roll_back
 from provisioner.operations.apply.intent import Applied, RunOptions
 from provisioner.operations.apply.saved_plan import plan_again, reviewed_plan
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
+from provisioner.operations.rollout import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
 
-__all__ = ["abort", "apply_made", "apply_reviewed", "make_plan", "resume", "run_options_of", "show_applied"]
+__all__ = [
+    "abort",
+    "apply_made",
+    "apply_reviewed",
+    "make_plan",
+    "resume",
+    "roll_back_asked",
+    "run_options_of",
+    "show_applied",
+]
+
+_ROLLBACK_WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_BACK: marked("stayed")}
 
 
 def apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
@@ -37,9 +65,79 @@ def apply_made(
     if not invocation.json:
         terminal = stderr_of(invocation.env, color=invocation.color)
         terminal.print(plan_lines(planned.plan, terminal, say=invocation.say))
-        terminal.print(ending_lines(planned.plan, terminal, say=invocation.say))
+        terminal.print(plan_ending_lines(planned.plan, terminal, say=invocation.say))
     planned.refuse_foreign()
     if not (planned.plan.is_empty or planned.plan.refused or yes):
         refuse_unattended(invocation, "whether to apply this plan", hint="add --yes, or name a saved plan")
         ask("Apply this plan?")
     return apply_plan(session, planned, options=options)
+
+
+def roll_back_asked(
+    invocation: Invocation, session: Session, targets: tuple[str, ...], options: RunOptions, *, yes: bool
+) -> int:
+    """Say which hosts return to which state, ask, and return them: the exit code."""
+    planned = plan_rollback(session, targets)
+    _ask_for_rollback(invocation, planned, yes=yes)
+    applied = roll_back(session, planned, options)
+    _show_rollback(invocation, planned, applied)
+    return code_with_held(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
+
+
+def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
+    if not invocation.json:
+        for host, (run, at) in planned.hosts.items():
+            click.echo(
+                f"{host}: back to its state before run {printable(run)}, kept since {at:%Y-%m-%d %H:%M} UTC", err=True
+            )
+        for host, error in planned.unreadable.items():
+            click.echo(f"{host}: {printable(error.message)}", err=True)
+    if yes or not planned.hosts:
+        return
+    refuse_unattended(invocation, "whether to go back")
+    ask("Go back?")
+
+
+def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:
+    if invocation.json:
+        print_document(_rollback_document(planned, applied))
+        return
+    say = invocation.say
+    for result in applied.results:
+        word = _ROLLBACK_WORDS.get(result.outcome)
+        for line in (host_line(result, say(word) if word else "", say), *note_lines(result, say)):
+            click.echo(line, color=invocation.color)
+    for line in (*held_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)):
+        click.echo(line, color=invocation.color)
+
+
+def _rollback_document(planned: RollbackPlan, applied: Applied) -> Document:
+    done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
+    outcome = "returned" if done == len(applied.results) else "partial" if done else "failed"
+    return {
+        "schema": "provisioner/rollback",
+        "version": 1,
+        "run": applied.run,
+        "outcome": outcome,
+        "ended": applied.ended,
+        "notes": list(applied.notes),
+        "warnings": list(applied.warnings),
+        "closed": [closed.document for closed in applied.closed],
+        "held": held_documents(applied.held),
+        "hosts": [
+            host_document(result)
+            | {"outcome": _ROLLBACK_WORDS.get(result.outcome, result.outcome.value)}
+            | {"target": planned.hosts.get(result.host, ("",))[0]}
+            for result in applied.results
+        ],
+    }
+
+
+def _rollback_exit_code(results: tuple[HostResult, ...]) -> int:
+    """The exit code: a host that should have returned and did not is a failed rollback."""
+    failed = any(
+        result.outcome in {HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED}
+        or result.refusal in {NotStartedBecause.CHECK, NotStartedBecause.LOCK_OUT}
+        for result in results
+    )
+    return RollbackError.exit_code if failed else exit_code(results)

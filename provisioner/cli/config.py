@@ -1,7 +1,4 @@
-"""`provisioner schema`.
-
-`provisioner config`.
-"""
+"""`provisioner config` and `provisioner schema`."""
 
 from __future__ import annotations
 
@@ -23,6 +20,16 @@ from provisioner.cli.support.terminal import ListedWord, Place, stdout_of
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
 _HIDDEN = "a database (its URL is not shown)"
+_KINDS = {
+    **PATHS,
+    **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS},
+    "compare": "what `plan --offline` prints with --output json",
+    "plan-check": "what `plan --check` prints with --output json",
+    "plan-diff": "what `plan diff` prints with --output json",
+    "policy-input": "what Rego rules see of a plan, and `policy input` prints",
+    "notice": "what a webhook is sent of a night",
+    "error": "what any command prints with --output json where it has no result",
+}
 
 
 @click.command()
@@ -36,44 +43,35 @@ def config(invocation: Invocation) -> int:
     Example: provisioner config
     """
     chosen, file = invocation.configuration, file_of(invocation.configuration.caller)
-    rows = list(_rows(chosen))
+    rows = list(_setting_rows(chosen))
     if invocation.json:
         document = {"schema": "provisioner/config", "version": 1, "file": str(file) if file else None}
         settings = [dict(zip(("setting", "value", "from"), row, strict=True)) for row in rows]
         print_document(document | {"exists": chosen.file is not None, "settings": settings})
         return 0
     say, terminal = invocation.say, stdout_of(invocation.env, color=invocation.color)
-    terminal.print([_head(say, file, exists=chosen.file is not None)])
+    terminal.print([_config_head(say, file, exists=chosen.file is not None)])
     width = max(map(len, SETTINGS))
     for name, value, source in rows:
         terminal.print([f"  {name:{width}}  {value}  ({source})" if value else f"  {name:{width}}  -"])
     return 0
 
 
-def _head(say: Translator, file: Path | None, *, exists: bool) -> str:
-    if file is None:
-        return say("no configuration file: {variable} is empty, or there is no HOME", variable=VARIABLE)
-    return say("file: {file}", file=file) if exists else say("file: {file}, which is not there", file=file)
-
-
-def _rows(chosen: Configuration) -> Iterator[tuple[str, str, str]]:
+def _setting_rows(chosen: Configuration) -> Iterator[tuple[str, str, str]]:
     """Each setting, its value, and where that comes from."""
     for name, setting in SETTINGS.items():
         value = chosen.environment.get(setting.variable, "")
         yield name, _HIDDEN if "://" in value else value, chosen.source(setting.variable)
 
 
-_LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS}}
-_LISTED |= {"compare": "what `plan --offline` prints with --output json"}
-_LISTED |= {"plan-check": "what `plan --check` prints with --output json"}
-_LISTED |= {"plan-diff": "what `plan diff` prints with --output json"}
-_LISTED |= {"policy-input": "what Rego rules see of a plan, and `policy input` prints"}
-_LISTED |= {"notice": "what a webhook is sent of a night"}
-_LISTED |= {"error": "what any command prints with --output json where it has no result"}
+def _config_head(say: Translator, file: Path | None, *, exists: bool) -> str:
+    if file is None:
+        return say("no configuration file: {variable} is empty, or there is no HOME", variable=VARIABLE)
+    return say("file: {file}", file=file) if exists else say("file: {file}, which is not there", file=file)
 
 
 @click.command()
-@click.argument("kind", required=False, type=ListedWord(list(_LISTED)), metavar="[KIND]")
+@click.argument("kind", required=False, type=ListedWord(list(_KINDS)), metavar="[KIND]")
 @click.option(
     "--out",
     type=Place(path_type=Path, file_okay=False),
@@ -90,7 +88,7 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
     """
     if out is not None:
         invocation.refuse_proposed(out)
-        written = _write(out, [kind] if kind else list(KINDS))
+        written = _write_schemas(out, [kind] if kind else list(KINDS))
         if invocation.json:
             print_document({"schema": "provisioner/schema", "version": 1, "written": written})
         else:
@@ -98,18 +96,14 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
     elif kind is not None:
         print_document(_schema(kind))
     elif invocation.json:
-        print_document({"schema": "provisioner/schema", "version": 1, "kinds": _LISTED})
+        print_document({"schema": "provisioner/schema", "version": 1, "kinds": _KINDS})
     else:
-        width = max(map(len, _LISTED))
-        click.echo("\n".join(f"{name:{width}}  {what}" for name, what in _LISTED.items()))
+        width = max(map(len, _KINDS))
+        click.echo("\n".join(f"{name:{width}}  {what}" for name, what in _KINDS.items()))
     return 0
 
 
-def _schema(kind: str) -> Document:
-    return schema_of(kind) if kind in KINDS else document_schema(kind)
-
-
-def _write(folder: Path, kinds: list[str]) -> list[str]:
+def _write_schemas(folder: Path, kinds: list[str]) -> list[str]:
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,3 +115,7 @@ def _write(folder: Path, kinds: list[str]) -> list[str]:
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}", hint="name another folder") from error
     return written
+
+
+def _schema(kind: str) -> Document:
+    return schema_of(kind) if kind in KINDS else document_schema(kind)

@@ -1,9 +1,4 @@
-"""`provisioner export`.
-
-The official documents of `provisioner export`: which is made, of whom, and where it goes.
-
-`provisioner report`.
-"""
+"""`provisioner export` and `provisioner report`: counts, official documents, pages."""
 
 from __future__ import annotations
 
@@ -345,10 +340,9 @@ def html(invocation: Invocation, folder: Path) -> int:
     """
     invocation.refuse_proposed(folder)
     # Pages' libraries are imported where there are pages.
-    from provisioner.web.source import RecordedSource  # noqa: PLC0415
-    from provisioner.web.static import write_pages  # noqa: PLC0415
+    from provisioner.web import source, static  # noqa: PLC0415
 
-    source = RecordedSource(invocation.inventory, invocation.env, now)
-    number = write_pages(folder, source.load(), source.past, now())
+    recorded = source.RecordedSource(invocation.inventory, invocation.env, now)
+    number = static.write_pages(folder, recorded.load(), recorded.past, now())
     click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")
     return 0

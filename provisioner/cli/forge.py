@@ -6,25 +6,33 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
 
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
+from provisioner.base.http import Patience
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, checked_url
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.terminal import ListedWord, Place
-from provisioner.integrations.forge.client import ForgeKind, commit_id, place_of, request_number
+from provisioner.integrations.forge.client import (
+    ForgeClient,
+    ForgeKind,
+    commit_id,
+    place_of,
+    plan_labels,
+    post_comment,
+    request_number,
+    set_labels,
+    set_status,
+)
 from provisioner.integrations.forge.dialects import CommitStatus, StatusState
 from provisioner.plan import DRIFT_SCHEMA, MAX_PLAN_BYTES, SCHEMA
 from provisioner.plan.document import COMPARE_SCHEMA
-
-if TYPE_CHECKING:
-    from provisioner.integrations.forge.client import ForgeClient
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -85,8 +93,6 @@ def comment(
 
     Example: provisioner -i DIR --output markdown plan | provisioner forge comment -
     """
-    from provisioner.integrations.forge.client import post_comment  # noqa: PLC0415
-
     if not key.replace("-", "").replace("/", "").isalnum() or not key.isascii():
         raise UsageError(f"{key!r} is no key of a comment", hint="write letters, digits, - and /")
     client = _client(invocation, kind, url, project)
@@ -123,8 +129,6 @@ def labels(
 
     Example: provisioner -i DIR --output json plan --offline --against origin/main | provisioner forge labels -
     """
-    from provisioner.integrations.forge.client import plan_labels, set_labels  # noqa: PLC0415
-
     if not family or not family.isascii() or not family.isprintable() or "," in family:
         raise UsageError(f"{family!r} is no beginning of labels", hint="write a word and a colon, as plan:")
     client = _client(invocation, kind, url, project)
@@ -164,8 +168,6 @@ def status(
 
     Example: provisioner forge status success "applied; 24 of 24 paths are up" --name provisioner/apply
     """
-    from provisioner.integrations.forge.client import set_status  # noqa: PLC0415
-
     try:
         where = checked_url(target) if target else ""
     except ValueError as error:
@@ -177,9 +179,6 @@ def status(
 
 
 def _client(invocation: Invocation, kind: str | None, url: str, project: str) -> ForgeClient:
-    from provisioner.base.http import Patience  # noqa: PLC0415
-    from provisioner.integrations.forge.client import ForgeClient  # noqa: PLC0415
-
     place = place_of(invocation.env, kind=kind or "", url=url, project=project)
     return ForgeClient(place, _token(invocation), Patience.of(invocation.env))
 

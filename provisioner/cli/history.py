@@ -1,7 +1,4 @@
-"""`provisioner history`.
-
-`provisioner retention`.
-"""
+"""`provisioner history` and `provisioner retention`."""
 
 from __future__ import annotations
 
@@ -38,15 +35,15 @@ from provisioner.record.event_log import Event
 from provisioner.record.retention import HeldClass
 from provisioner.report.tables import text_table
 
-_FAILED = 1
+_FAULTY = 1
 _ENTRY = re.compile("[0-9]{1,9}")
-
 _DAMAGED_HINT = "see all that is wrong: provisioner history verify"
 _UNFINISHED_HINT = (
     "provisioner apply --resume goes on with the last one, apply --abort ends it; one that was killed is ended by the"
     " next apply or rollback that reads all of its hosts, once none of them waits for it"
 )
 _HOSTS_NOT_ASKED = "hosts were not asked what they hold of it: history verify --hosts asks them"
+_KIB = 1024
 
 
 @click.command()
@@ -84,27 +81,18 @@ def history(
     """
     session = session_of(invocation)
     if what == "verify":
-        return _verify(invocation, check_history(session, CheckOptions(hosts, public, _lost(lost))))
+        return _show_check(invocation, check_history(session, CheckOptions(hosts, public, _lost(lost))))
     if hosts or public or lost:
         raise click.UsageError("--hosts, --public-key and --lost are for history verify")
     with past_runs(session) as runs:
         if what:
-            _one(invocation, runs, what)
+            _show_run(invocation, runs, what)
         else:
-            _list(invocation, runs, number)
+            _show_runs(invocation, runs, number)
     return 0
 
 
-def _lost(text: str) -> range:
-    first, _, last = text.partition("-")
-    if not text:
-        return range(0)
-    if not (_ENTRY.fullmatch(first) and _ENTRY.fullmatch(last) and int(first) <= int(last)):
-        raise click.UsageError("--lost takes the numbers of the first and the last lost entry, e.g. --lost 41-50")
-    return range(int(first), int(last) + 1)
-
-
-def _verify(invocation: Invocation, check: HistoryCheck) -> int:
+def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
     if invocation.json:
         _print("verify", _check_document(check))
     else:
@@ -115,7 +103,7 @@ def _verify(invocation: Invocation, check: HistoryCheck) -> int:
         print_warning(message, "set the vault's password, as for apply", color=invocation.color)
     if check.unanswered:
         return HostError.exit_code
-    return _FAILED if check.faults else 0
+    return _FAULTY if check.faults else 0
 
 
 def _check_document(check: HistoryCheck) -> Document:
@@ -169,23 +157,16 @@ def _seal_lines(check: HistoryCheck) -> Iterator[str]:
         yield f"{seals.proved} of {counted(seals.signed, 'signature')} by a key that is known here"
 
 
-def _list(invocation: Invocation, runs: PastRuns, number: int) -> None:
-    newest, damaged = runs.newest(number), runs.damaged(number)
-    if invocation.json:
-        _print("list", {"runs": [_run_document(past) for past in newest], "damaged": list(damaged)})
-    else:
-        for past in newest:
-            run = past.recorded.run
-            who = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
-            _echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
-    for past in newest if not invocation.json else ():
-        if past.recorded.finished is None and not past.damaged:
-            print_warning(f"run {past.recorded.run.id} has not ended", _UNFINISHED_HINT, color=invocation.color)
-    for entry in damaged:
-        print_warning(f"entry {entry} cannot be read, and is not shown", _DAMAGED_HINT, color=invocation.color)
+def _lost(text: str) -> range:
+    first, _, last = text.partition("-")
+    if not text:
+        return range(0)
+    if not (_ENTRY.fullmatch(first) and _ENTRY.fullmatch(last) and int(first) <= int(last)):
+        raise click.UsageError("--lost takes the numbers of the first and the last lost entry, e.g. --lost 41-50")
+    return range(int(first), int(last) + 1)
 
 
-def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:
+def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
     past = runs.run(name)
     if past.damaged:
         print_warning(past.damaged, _DAMAGED_HINT, color=invocation.color)
@@ -208,15 +189,32 @@ def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:
         _echo(_event_line(event))
 
 
-def _echo(line: str) -> None:
-    """Print a line of what is stored: who can write the database writes to no terminal."""
-    click.echo(printable(line))
+def _event_document(event: Event) -> Document:
+    document = {"at": event.at.isoformat(), "host": event.host, "step": event.step, "state": event.state}
+    # The beginning of a run holds its whole plan, which `document` and the plan itself show better.
+    return document | ({} if (event.step, event.state) == ("run", "begin") else {"detail": dict(event.detail)})
 
 
 def _event_line(event: Event) -> str:
     line = f"{event.at:%H:%M:%S}  {event.host or 'run'}  {event.step} {event.state}"
     cause = str(event.detail.get("cause", "") or event.detail.get("error", ""))
     return f"{line}: {printable(cause)}" if cause else line
+
+
+def _show_runs(invocation: Invocation, runs: PastRuns, number: int) -> None:
+    newest, damaged = runs.newest(number), runs.damaged(number)
+    if invocation.json:
+        _print("list", {"runs": [_run_document(past) for past in newest], "damaged": list(damaged)})
+    else:
+        for past in newest:
+            run = past.recorded.run
+            who = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
+            _echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
+    for past in newest if not invocation.json else ():
+        if past.recorded.finished is None and not past.damaged:
+            print_warning(f"run {past.recorded.run.id} has not ended", _UNFINISHED_HINT, color=invocation.color)
+    for entry in damaged:
+        print_warning(f"entry {entry} cannot be read, and is not shown", _DAMAGED_HINT, color=invocation.color)
 
 
 def _print(command: str, fields: Document) -> None:
@@ -239,13 +237,9 @@ def _run_document(past: PastRun) -> Document:
     }
 
 
-def _event_document(event: Event) -> Document:
-    document = {"at": event.at.isoformat(), "host": event.host, "step": event.step, "state": event.state}
-    # The beginning of a run holds its whole plan, which `document` and the plan itself show better.
-    return document | ({} if (event.step, event.state) == ("run", "begin") else {"detail": dict(event.detail)})
-
-
-_KIB = 1024
+def _echo(line: str) -> None:
+    """Print a line of what is stored: who can write the database writes to no terminal."""
+    click.echo(printable(line))
 
 
 @click.command()
@@ -266,22 +260,38 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
     policy, held = would_leave(invocation.inventory, invocation.env, moment)
     leaving = sum(one.leaving for one in held)
     if not prune:
-        _show(invocation, policy, held, done=False)
+        _show_kept(invocation, policy, held, done=False)
         return 0
     session = Session(invocation.inventory, invocation.env, moment.date())
     make_sure(invocation, f"Let {counted(leaving, 'record')} leave for ever?", "whether it may leave", yes=yes)
-    _show(invocation, policy, let_leave(session, moment), done=True)
+    _show_kept(invocation, policy, let_leave(session, moment), done=True)
     return 0
 
 
-def _show(invocation: Invocation, policy: Retention, held: Sequence[HeldClass], *, done: bool) -> None:
+def _show_kept(invocation: Invocation, policy: Retention, held: Sequence[HeldClass], *, done: bool) -> None:
     if invocation.json:
-        print_document(_document(policy, held, done=done))
+        print_document(_kept_document(policy, held, done=done))
     else:
-        click.echo("\n".join(_lines(policy, held, done=done)))
+        click.echo("\n".join(_kept_lines(policy, held, done=done)))
 
 
-def _lines(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Iterator[str]:
+def _kept_document(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Document:
+    classes = [
+        {
+            "name": one.name,
+            "days": _days(policy)[one.name],
+            "kept": one.rows,
+            "bytes": one.size,
+            "oldest": local_iso(one.oldest) if one.oldest else None,
+            "leaving": one.leaving,
+            "leaving_bytes": one.leaving_size,
+        }
+        for one in held
+    ]
+    return {"schema": "provisioner/retention", "version": 1, "pruned": done, "classes": classes}
+
+
+def _kept_lines(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Iterator[str]:
     verb = "left" if done else "leave"
     days = _days(policy)
     rows = [
@@ -319,19 +329,3 @@ def _size(size: int) -> str:
     if size < _KIB:
         return f"{size} B"
     return f"{size / _KIB:.1f} KiB" if size < _KIB**2 else f"{size / _KIB**2:.1f} MiB"
-
-
-def _document(policy: Retention, held: Sequence[HeldClass], *, done: bool) -> Document:
-    classes = [
-        {
-            "name": one.name,
-            "days": _days(policy)[one.name],
-            "kept": one.rows,
-            "bytes": one.size,
-            "oldest": local_iso(one.oldest) if one.oldest else None,
-            "leaving": one.leaving,
-            "leaving_bytes": one.leaving_size,
-        }
-        for one in held
-    ]
-    return {"schema": "provisioner/retention", "version": 1, "pruned": done, "classes": classes}

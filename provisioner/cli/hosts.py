@@ -1,8 +1,6 @@
-"""`provisioner hosts`: what a host needs before all else, and whose it is, where that changes.
+"""`provisioner hosts`: prepare, scan-key, adopt, release and decommission.
 
-`provisioner hosts prepare`: a bare host made ready for everything else.
-
-`provisioner hosts scan-key`: the SSH host key that a host shows, compared by a person, written into its file.
+A host key counts once a person has compared it with the host's own.
 """
 
 from __future__ import annotations
@@ -51,7 +49,9 @@ from provisioner.plan.guards.policy import TRUST, named, parse_allowances
 from provisioner.record.lifecycle.site_packages import PackageStanding, PackageState
 from provisioner.record.place import who, who_text
 
-_WIDTH = 10
+_PREPARE_WIDTH = 10
+_SHOWN = 80
+_ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
 
 
 @click.command("prepare")
@@ -82,19 +82,39 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)
     after = seen if dry_run or seen.is_refused else prepare_host(session, seen)
     if invocation.json:
-        print_document(_document(seen, after, dry_run=dry_run))
+        print_document(_prepared(seen, after, dry_run=dry_run))
     else:
         for line in prepare_ending(after, dry_run=dry_run, done=does):
             click.echo(printable(line))
     return HostError.exit_code if after.plan.by_hand else 0
 
 
+def _prepared(seen: Prepared, after: Prepared, *, dry_run: bool) -> Document:
+    host, plan = seen.seen.host, seen.plan
+    return {
+        "schema": "provisioner/hosts-prepare",
+        "version": 1,
+        "host": seen.host,
+        "login": seen.login.ssh.user,
+        "user": seen.wanted.user,
+        "system": {"id": host.system.id, "version": host.system.version},
+        "arch": host.arch,
+        "steps": [{"thing": one.thing.value, "before": one.before, "after": one.after or None} for one in plan.steps],
+        "by_hand": [{"message": one.message, "hint": one.hint} for one in after.plan.by_hand],
+        "notes": list(after.plan.notes),
+        "packages": list(plan.deeds.packages),
+        "dry_run": dry_run,
+        "changed": not (dry_run or plan.deeds.are_none),
+        "ready": after.is_proved and after.plan.is_ready,
+    }
+
+
 def prepare_lines(seen: Prepared) -> tuple[str, ...]:
     """What is there and what will be, the worst first."""
-    return tuple(_lines(seen))
+    return tuple(_state_lines(seen))
 
 
-def _lines(seen: Prepared) -> Iterator[str]:
+def _state_lines(seen: Prepared) -> Iterator[str]:
     host, plan = seen.seen.host, seen.plan
     system = f"{host.system.id or 'an unknown system'} {host.system.version}".strip()
     yield f"{seen.host}: {system}, {host.arch or 'an unknown machine'}; {seen.place}"
@@ -103,7 +123,7 @@ def _lines(seen: Prepared) -> Iterator[str]:
         yield f"    hint: {one.hint}"
     for step in plan.steps:
         after = f" → {step.after}" if step.after else ""
-        yield f"  {step.thing.value:<{_WIDTH}}{step.before}{after}"
+        yield f"  {step.thing.value:<{_PREPARE_WIDTH}}{step.before}{after}"
     for note in plan.notes:
         yield f"  note: {note}"
 
@@ -140,30 +160,6 @@ def _first_contact(after: Prepared) -> str:
     return "provisioner plan"
 
 
-def _document(seen: Prepared, after: Prepared, *, dry_run: bool) -> Document:
-    host, plan = seen.seen.host, seen.plan
-    return {
-        "schema": "provisioner/hosts-prepare",
-        "version": 1,
-        "host": seen.host,
-        "login": seen.login.ssh.user,
-        "user": seen.wanted.user,
-        "system": {"id": host.system.id, "version": host.system.version},
-        "arch": host.arch,
-        "steps": [{"thing": one.thing.value, "before": one.before, "after": one.after or None} for one in plan.steps],
-        "by_hand": [{"message": one.message, "hint": one.hint} for one in after.plan.by_hand],
-        "notes": list(after.plan.notes),
-        "packages": list(plan.deeds.packages),
-        "dry_run": dry_run,
-        "changed": not (dry_run or plan.deeds.are_none),
-        "ready": after.is_proved and after.plan.is_ready,
-    }
-
-
-_SHOWN = 80
-_ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
-
-
 @click.command("scan-key")
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
 @click.option("--host-key", "compared", metavar="HOST=SHA256:…", help="Its fingerprint, or the key, as the host says.")
@@ -193,7 +189,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
         checkout = committing(invocation.inventory) if commits else None
         edit.write(invocation.inventory)
         commit = committed(checkout, [edit], str(edit.path), f"Host key of {host}") if checkout else ""
-    _tell(invocation, known, edit, commit, key, dry_run=dry_run)
+    _show_scanned(invocation, known, edit, commit, key, dry_run=dry_run)
     return 0
 
 
@@ -230,18 +226,13 @@ def _compare(invocation: Invocation, known: KeyedHost, key: ShownKey, said: str,
     if before == key.host_key:
         return
     if before:
-        click.echo(f"{known.file} names {_text(ShownKey(before))}", err=True)
-    click.echo(f"{known.id} ({place}) shows {_text(key)}", err=True)
+        click.echo(f"{known.file} names {_key_text(ShownKey(before))}", err=True)
+    click.echo(f"{known.id} ({place}) shows {_key_text(key)}", err=True)
     if not click.confirm(f"Is that its own? On the host: {_ON_THE_HOST}", err=True):
         raise click.Abort
 
 
-def _text(key: ShownKey) -> str:
-    """A key as people compare it: its kind and its fingerprint."""
-    return printable(f"{key.host_key.partition(' ')[0]} {key.fingerprint}")
-
-
-def _tell(
+def _show_scanned(
     invocation: Invocation, known: KeyedHost, edit: FileEdit, commit: str, key: ShownKey, *, dry_run: bool
 ) -> None:
     if invocation.json:
@@ -260,11 +251,11 @@ def _tell(
         )
         return
     if not edit.changed:
-        click.echo(printable(f"{edit.path}: {known.id} has this key already: {_text(key)}"))
+        click.echo(printable(f"{edit.path}: {known.id} has this key already: {_key_text(key)}"))
         return
     for line in diff_lines(edit):
         click.echo(line)
-    click.echo(printable(f"{known.id}: {_text(key)}"))
+    click.echo(printable(f"{known.id}: {_key_text(key)}"))
     if commit:
         click.echo(f"committed as {commit[:12]}")
     click.echo(
@@ -272,6 +263,11 @@ def _tell(
         if dry_run
         else printable(f"next: provisioner plan --limit host={known.id}")
     )
+
+
+def _key_text(key: ShownKey) -> str:
+    """A key as people compare it: its kind and its fingerprint."""
+    return printable(f"{key.host_key.partition(' ')[0]} {key.fingerprint}")
 
 
 @click.group(cls=NamedGroup)
@@ -317,6 +313,36 @@ def adopt(invocation: Invocation, host: str, *, yes: bool) -> int:
     return 0
 
 
+def _adopted(adoption: Adoption) -> Document:
+    return {
+        "schema": "provisioner/hosts-adopt",
+        "version": 1,
+        "host": adoption.host,
+        "owner": _owner(adoption.owner) if adoption.owner is not None else None,
+        "written": not adoption.is_recorded,
+    }
+
+
+def _owner(owner: Owner) -> Document:
+    return {
+        "inventory": owner.inventory,
+        "key": owner.key,
+        "host": owner.host,
+        "run": owner.run,
+        "at": owner.at,
+        "who": owner.who,
+    }
+
+
+def _adoption_ending(adoption: Adoption) -> str:
+    host = adoption.host
+    if adoption.owner is not None:
+        return f"{host} is to be taken over; nothing has changed there: see what that cuts, with provisioner plan"
+    if adoption.is_recorded:
+        return f"{host} is this inventory's or nobody's: there is nothing to take over"
+    return f"{host} is this inventory's or nobody's: what was recorded of a take-over is spent, and went"
+
+
 @hosts.command()
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -342,6 +368,17 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     else:
         click.echo(f"{host} is released: another inventory may take it; take it out of this one's files")
     return 0
+
+
+def _say(invocation: Invocation, sentence: str) -> None:
+    if not invocation.json:
+        click.echo(printable(sentence), err=True)
+
+
+def _warn(invocation: Invocation, left: str) -> None:
+    """Say why the history has nothing of what was done."""
+    if left:
+        print_warning(left, UNRECORDED_HINT, color=invocation.color)
 
 
 @hosts.command("decommission")
@@ -383,6 +420,37 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     return 0
 
 
+def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str]:
+    """That gateways go on knocking at a relay that goes, as far as anybody knows."""
+    may = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
+    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
+    if may:
+        yield f"{counted(len(may), 'site')} may carry a package that names {relay}, and go on knocking: {named(may)}"
+        yield "  its address should be nobody else's WireGuard until they have the next one: provisioner status"
+    if unknown:
+        yield f"of {counted(len(unknown), 'site')} of its carrier it is not recorded which package they carry"
+
+
+def _decommissioned(seen: Decommission, notes: tuple[str, ...], *, is_done: bool, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/hosts-decommission",
+        "version": 1,
+        "host": seen.host,
+        "bare": seen.is_bare,
+        "unproved": seen.is_unproved and not seen.is_bare,
+        "files": len(seen.facts.installed) if seen.facts else None,
+        "dry_run": dry_run,
+        "removed": is_done,
+        "notes": list(notes),
+    }
+
+
+def _naming_document(naming: Sequence[PackageStanding]) -> Document:
+    known = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
+    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
+    return {"named_by": known, "not_recorded": unknown}
+
+
 def decommission_lines(seen: Decommission) -> tuple[str, ...]:
     """What is taken off, and what stays, before somebody is asked."""
     if seen.is_bare:
@@ -409,23 +477,6 @@ def decommission_lines(seen: Decommission) -> tuple[str, ...]:
     return (*lines, "packages, the SSH user and what he may do by sudo stay")
 
 
-def _naming_lines(relay: str, naming: Sequence[PackageStanding]) -> Iterator[str]:
-    """That gateways go on knocking at a relay that goes, as far as anybody knows."""
-    may = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
-    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
-    if may:
-        yield f"{counted(len(may), 'site')} may carry a package that names {relay}, and go on knocking: {named(may)}"
-        yield "  its address should be nobody else's WireGuard until they have the next one: provisioner status"
-    if unknown:
-        yield f"of {counted(len(unknown), 'site')} of its carrier it is not recorded which package they carry"
-
-
-def _naming_document(naming: Sequence[PackageStanding]) -> Document:
-    known = [one.facility for one in naming if one.state is not PackageState.NOT_RECORDED]
-    unknown = [one.facility for one in naming if one.state is PackageState.NOT_RECORDED]
-    return {"named_by": known, "not_recorded": unknown}
-
-
 def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: bool) -> tuple[str, ...]:
     """The last lines: what is so now, and what comes next."""
     remaining = f"next: take its block out of {seen.file}, then provisioner allocate, validate and apply"
@@ -435,58 +486,3 @@ def decommission_ending(seen: Decommission, notes: tuple[str, ...], *, dry_run: 
         more = " --allow trust=1" if seen.is_unproved else ""
         return (f"nothing was changed; to do it: provisioner hosts decommission {seen.host}{more}",)
     return (*(f"note: {note}" for note in notes), f"nothing of ours is on {seen.host} any more", remaining)
-
-
-def _decommissioned(seen: Decommission, notes: tuple[str, ...], *, is_done: bool, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/hosts-decommission",
-        "version": 1,
-        "host": seen.host,
-        "bare": seen.is_bare,
-        "unproved": seen.is_unproved and not seen.is_bare,
-        "files": len(seen.facts.installed) if seen.facts else None,
-        "dry_run": dry_run,
-        "removed": is_done,
-        "notes": list(notes),
-    }
-
-
-def _say(invocation: Invocation, sentence: str) -> None:
-    if not invocation.json:
-        click.echo(printable(sentence), err=True)
-
-
-def _warn(invocation: Invocation, left: str) -> None:
-    """Say why the history has nothing of what was done."""
-    if left:
-        print_warning(left, UNRECORDED_HINT, color=invocation.color)
-
-
-def _adoption_ending(adoption: Adoption) -> str:
-    host = adoption.host
-    if adoption.owner is not None:
-        return f"{host} is to be taken over; nothing has changed there: see what that cuts, with provisioner plan"
-    if adoption.is_recorded:
-        return f"{host} is this inventory's or nobody's: there is nothing to take over"
-    return f"{host} is this inventory's or nobody's: what was recorded of a take-over is spent, and went"
-
-
-def _adopted(adoption: Adoption) -> Document:
-    return {
-        "schema": "provisioner/hosts-adopt",
-        "version": 1,
-        "host": adoption.host,
-        "owner": _owner(adoption.owner) if adoption.owner is not None else None,
-        "written": not adoption.is_recorded,
-    }
-
-
-def _owner(owner: Owner) -> Document:
-    return {
-        "inventory": owner.inventory,
-        "key": owner.key,
-        "host": owner.host,
-        "run": owner.run,
-        "at": owner.at,
-        "who": owner.who,
-    }

@@ -16,10 +16,12 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords
 from provisioner.base.vault_password import outside_of
+from provisioner.cli.dcim import dcim_client
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.terminal import ListedWord, Place
+from provisioner.importing.dcim.client import read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
@@ -190,10 +192,6 @@ class _Import:
 
     def _asked(self, path: Path) -> InputFiles:
         """What a server says of its sites and devices."""
-        # Who reads sheets does not wait for an HTTP library.
-        from provisioner.cli.dcim import dcim_client  # noqa: PLC0415
-        from provisioner.importing.dcim.client import read_server  # noqa: PLC0415
-
         return read_server(dcim_client(self.invocation, path, self.options.token_file))
 
     def _default(self, inventory: Inventory) -> Province | None:

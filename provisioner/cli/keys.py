@@ -1,10 +1,7 @@
-"""`provisioner keys`.
+"""`provisioner keys` and `provisioner secrets`: keys of hosts, logins of devices.
 
-The recovery key's private half, as a person types it or standard input has it.
-
-`provisioner keys status`.
-
-`provisioner secrets`: what people write into the vault.
+Private halves and passwords are typed without echo, or come over standard input; they never stand among a command's
+words.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, counted, printable
 from provisioner.cli.keys_rotate import keep, rotate
+from provisioner.cli.keys_rotate_relay import look_document, own_key_lines
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_error_line, print_warning
@@ -31,16 +29,20 @@ from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
 from provisioner.operations.edit.logins import LoginsFile, LoginsOrder, forget_old_logins, set_logins
+from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.keys.progress import known_ages
+from provisioner.operations.keys.relay_key import look_at_own_key
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import KeysMade, init_keys
 from provisioner.plan.document import held_ending
 from provisioner.plan.guards.policy import named, parse_allowances
+from provisioner.record.entries import Operation
 from provisioner.record.place import who, who_text
 from provisioner.report.facilities import key_age_lines, key_ages_document
 
-_MOST_BYTES = 4096
 _TRIES = 3
+_MOST_BYTES = 4096
+_PIPE = "send it one line, e.g. from a password manager; a password never stands among a command's words"
 
 
 def recovery_pair(invocation: Invocation) -> RecoveryPair:
@@ -101,10 +103,6 @@ def status(invocation: Invocation, relay: str) -> int:
 
 
 def _of_relay(invocation: Invocation, session: Session, relay: str) -> int:
-    # What makes plans takes as long to import as all the rest.
-    from provisioner.cli.keys_rotate_relay import look_document, own_key_lines  # noqa: PLC0415
-    from provisioner.operations.keys.relay_key import look_at_own_key  # noqa: PLC0415
-
     relay_named(session.inventory, relay)
     look, _ = look_at_own_key(session, relay, allow={})
     if invocation.json:
@@ -144,17 +142,45 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     session = session_of(invocation)
     made = init_keys(session, allow=parse_allowances(allows), who=who_text(who(invocation.env)))
     if invocation.json:
-        print_document(_document(made))
+        print_document(_made_document(made))
     else:
-        _print(made, invocation)
-    if made.hosts or made.drawn or made.drawn_to_push:
-        from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done  # noqa: PLC0415 (the same)
-        from provisioner.record.entries import Operation  # noqa: PLC0415 (hosts are asked while this is not there yet)
-
-        if left := record_done(session, Operation.KEYS, made.hosts, _document(made), made.digest_key):
-            print_warning(left, UNRECORDED_HINT, color=invocation.color)
+        _print_made(made, invocation)
+    if (made.hosts or made.drawn or made.drawn_to_push) and (
+        left := record_done(session, Operation.KEYS, made.hosts, _made_document(made), made.digest_key)
+    ):
+        print_warning(left, UNRECORDED_HINT, color=invocation.color)
     failed = PolicyError if made.foreign else HostError
     return code_with_held(failed.exit_code if made.unreadable else 0, made.held)
+
+
+def _made_document(made: KeysMade) -> Document:
+    return {
+        "schema": "provisioner/keys",
+        "version": 1,
+        "written": [str(path) for path in made.written],
+        "hosts": list(made.hosts),
+        "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
+        "shut": dict(made.shut),
+        "site_packages": {relay: list(sites) for relay, sites in made.site_packages.items()},
+        "sealed": list(made.sealed),
+        "unvouched": made.unvouched,
+        "drawn": dict.fromkeys(made.drawn, ""),
+        "drawn_to_push": dict.fromkeys(made.drawn_to_push, ""),
+        "held": held_documents(made.held),
+    }
+
+
+def _print_made(made: KeysMade, invocation: Invocation) -> None:
+    for path in made.written:
+        click.echo(f"wrote {path}: commit it")
+    for file, vault_id in made.shut.items():
+        hint = f"whoever has a password for the vault id {vault_id} runs this, too"
+        print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
+    print_held(made.held, color=invocation.color, what="nothing was made, and what there is stays")
+    for _, error in sorted(made.unreadable.items()):
+        print_error_line(error, color=invocation.color, margin="  ")
+    for line in keys_ending(made):
+        click.echo(line)
 
 
 @keys.command()
@@ -192,26 +218,6 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool) -> int:
     return 0
 
 
-def _recovery_document(new: NewRecoveryKey) -> Document:
-    return {
-        "schema": "provisioner/keys-recovery",
-        "version": 1,
-        "file": str(new.path),
-        "public_key": new.pair.public_key,
-        "before": new.before or None,
-        "private_key": list(on_paper(new.pair.private_key)),
-    }
-
-
-def _recovery_ending(new: NewRecoveryKey) -> tuple[str, ...]:
-    """What to do with the private half, which has just been shown, and next."""
-    sentences = ["these four lines are shown once: write them down and lock them away, apart from the vault's password"]
-    if new.before:
-        sentences.append("keep the former ones until keys init has sealed every relay's key anew")
-    sentences.append(f"wrote {new.path}: commit it; next: provisioner keys init, then keys recovery --check")
-    return tuple(sentences)
-
-
 def _tried(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
     inventory = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}).inventory
     opens, errors = tried(inventory.settings, inventory.allocations, pair)
@@ -234,34 +240,24 @@ def _tried(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
     return SecretsError.exit_code if errors or not opens else 0
 
 
-def _document(made: KeysMade) -> Document:
+def _recovery_document(new: NewRecoveryKey) -> Document:
     return {
-        "schema": "provisioner/keys",
+        "schema": "provisioner/keys-recovery",
         "version": 1,
-        "written": [str(path) for path in made.written],
-        "hosts": list(made.hosts),
-        "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
-        "shut": dict(made.shut),
-        "site_packages": {relay: list(sites) for relay, sites in made.site_packages.items()},
-        "sealed": list(made.sealed),
-        "unvouched": made.unvouched,
-        "drawn": dict.fromkeys(made.drawn, ""),
-        "drawn_to_push": dict.fromkeys(made.drawn_to_push, ""),
-        "held": held_documents(made.held),
+        "file": str(new.path),
+        "public_key": new.pair.public_key,
+        "before": new.before or None,
+        "private_key": list(on_paper(new.pair.private_key)),
     }
 
 
-def _print(made: KeysMade, invocation: Invocation) -> None:
-    for path in made.written:
-        click.echo(f"wrote {path}: commit it")
-    for file, vault_id in made.shut.items():
-        hint = f"whoever has a password for the vault id {vault_id} runs this, too"
-        print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
-    print_held(made.held, color=invocation.color, what="nothing was made, and what there is stays")
-    for _, error in sorted(made.unreadable.items()):
-        print_error_line(error, color=invocation.color, margin="  ")
-    for line in keys_ending(made):
-        click.echo(line)
+def _recovery_ending(new: NewRecoveryKey) -> tuple[str, ...]:
+    """What to do with the private half, which has just been shown, and next."""
+    sentences = ["these four lines are shown once: write them down and lock them away, apart from the vault's password"]
+    if new.before:
+        sentences.append("keep the former ones until keys init has sealed every relay's key anew")
+    sentences.append(f"wrote {new.path}: commit it; next: provisioner keys init, then keys recovery --check")
+    return tuple(sentences)
 
 
 def keys_ending(made: KeysMade) -> tuple[str, ...]:
@@ -295,10 +291,6 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
         for_whom = " for all others" if made.held else ""
         sentences.append(f"nothing to make{for_whom}: every key and secret is there")
     return tuple(sentences)
-
-
-_MOST_BYTES_secrets = 4096
-_PIPE = "send it one line, e.g. from a password manager; a password never stands among a command's words"
 
 
 @click.group(cls=NamedGroup)
@@ -335,7 +327,7 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
     written = set_logins(invocation.inventory, session.passwords, order, today=today(), environment=env)
     files = written.files
     if invocation.json:
-        print_document(_document_secrets(files, written.accepted))
+        print_document(_logins_document(files, written.accepted))
         return 0
     for file in files:
         click.echo(_line(file))
@@ -344,6 +336,33 @@ def set_(invocation: Invocation, devices: tuple[str, ...], username: str, accept
     if any(file.changed for file in files):
         click.echo("next: provisioner validate, commit, then provisioner plan")
     return 0
+
+
+def _password(invocation: Invocation) -> Secret:
+    """The password, as a person types it or as standard input has it.
+
+    Raises:
+        UsageError: there is none, or more than one line.
+    """
+    if is_attended(invocation):
+        typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
+        return Secret(typed)
+    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    try:
+        text = data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable() or len(data) > _MOST_BYTES:
+        raise UsageError("standard input is not one line with a password", hint=_PIPE)
+    return Secret(text)
+
+
+def _line(file: LoginsFile) -> str:
+    if not file.changed:
+        return f"{file.path}: {', '.join(file.devices)} had this login already"
+    same = len(file.devices) - len(file.changed)
+    rest = f"; {counted(same, 'device')} had it already" if same else ""
+    return f"{file.path}: the login of {', '.join(file.changed)} is set{rest}"
 
 
 @secrets.command()
@@ -358,7 +377,7 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     env = invocation.env
     files = forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
     if invocation.json:
-        print_document(_document_secrets(files, ()))
+        print_document(_logins_document(files, ()))
         return 0
     for file in files:
         gone = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
@@ -366,34 +385,7 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     return 0
 
 
-def _password(invocation: Invocation) -> Secret:
-    """The password, as a person types it or as standard input has it.
-
-    Raises:
-        UsageError: there is none, or more than one line.
-    """
-    if is_attended(invocation):
-        typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
-        return Secret(typed)
-    data = sys.stdin.buffer.read(_MOST_BYTES_secrets + 1)
-    try:
-        text = data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        text = ""
-    if not text or not text.isprintable() or len(data) > _MOST_BYTES_secrets:
-        raise UsageError("standard input is not one line with a password", hint=_PIPE)
-    return Secret(text)
-
-
-def _line(file: LoginsFile) -> str:
-    if not file.changed:
-        return f"{file.path}: {', '.join(file.devices)} had this login already"
-    same = len(file.devices) - len(file.changed)
-    rest = f"; {counted(same, 'device')} had it already" if same else ""
-    return f"{file.path}: the login of {', '.join(file.changed)} is set{rest}"
-
-
-def _document_secrets(files: tuple[LoginsFile, ...], accepted: tuple[FileEdit, ...]) -> Document:
+def _logins_document(files: tuple[LoginsFile, ...], accepted: tuple[FileEdit, ...]) -> Document:
     return {
         "schema": "provisioner/secrets-set",
         "version": 1,

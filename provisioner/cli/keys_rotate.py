@@ -1,7 +1,4 @@
-"""`provisioner keys rotate` and `keys keep`: gateways' keys changed while pictures go on, and changes taken back.
-
-What `keys rotate` and `keys keep` say, as text and as a document.
-"""
+"""`keys rotate` and `keys keep`: gateways' keys changed while pictures go on."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, wor
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import Document, printable
-from provisioner.cli.plan_text import ending_lines as plan_ending_lines
-from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.keys_rotate_relay import rotate_relay
+from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import print_document, print_warning
@@ -36,7 +33,7 @@ from provisioner.operations.rollout import HostOutcome, exit_code
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.tables import some_of
 
-_WORDS: Final = {
+_STAGE_WORDS: Final = {
     KeyStage.SEEN: marked("seen with the next key: the present one goes"),
     KeyStage.ENDING: marked("the new key is in the file, and the former one may be on a relay still"),
     KeyStage.STAGED: marked("relays know both keys, and the gateway was not seen with the next one"),
@@ -45,17 +42,21 @@ _WORDS: Final = {
     KeyStage.NONE: marked("no change of keys under way"),
     KeyStage.UNREAD: marked("not known: a relay could not be read"),
 }
-_MOST: Final = 5
+_MOST_WAITING: Final = 5
+_FINE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
+_UNFINISHED: Final = (KeyStage.UNREPORTED, KeyStage.UNSTAGED, KeyStage.STAGED, KeyStage.SEEN, KeyStage.ENDING)
+_LOOK_S: Final = 3.0
+_LONGEST_WAIT_S: Final = 24 * 3600
 
 
 def stage_words(stage: KeyStage, say: Translator = ENGLISH) -> str:
     """How far a change of keys is, in a few words."""
-    return say(_WORDS[stage])
+    return say(_STAGE_WORDS[stage])
 
 
 def look_lines(look: KeyLook, say: Translator = ENGLISH) -> Iterator[str]:
     """How far changes are, before something is done."""
-    for stage, words in _WORDS.items():
+    for stage, words in _STAGE_WORDS.items():
         if names := look.at(stage):
             yield f"  {say(words)}: {say.counted(len(names), 'site')}: {some_of(names, say)}"
     for name, why in look.left_out.items():
@@ -84,13 +85,9 @@ def rotation_ending(outcome: KeyOutcome, say: Translator = ENGLISH, *, dry_run: 
         yield say("nothing to do: no change of a gateway's key is under way")
 
 
-_FINE: Final = frozenset({HostOutcome.APPLIED, HostOutcome.UNCHANGED})
-_UNFINISHED: Final = (KeyStage.UNREPORTED, KeyStage.UNSTAGED, KeyStage.STAGED, KeyStage.SEEN, KeyStage.ENDING)
-
-
 def _waiting(look: KeyLook, say: Translator) -> Iterator[str]:
     if names := look.at(KeyStage.UNREPORTED):
-        package = f"provisioner site-package {' '.join(names[:_MOST])} --out DIR"
+        package = f"provisioner site-package {' '.join(names[:_MOST_WAITING])} --out DIR"
         line = marked(
             "{sites} without a reported key: {names}; hand its package out ({package}), and note what it prints:"
             " provisioner gateway set-key FACILITY KEY --next"
@@ -128,10 +125,6 @@ def rotation_document(outcome: KeyOutcome, *, dry_run: bool) -> Document:
         "written": sorted({str(path) for path in outcome.written}),
         "interrupted": outcome.interrupted,
     }
-
-
-_LOOK_S: Final = 3.0
-_LONGEST_WAIT_S: Final = 24 * 3600
 
 
 @click.command()
@@ -219,14 +212,12 @@ def rotate(
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = KeyTerms(parse_allowances(allows), options, dry_run=dry_run)
         if relay:
-            from provisioner.cli.keys_rotate_relay import rotate_relay  # noqa: PLC0415 (most calls are of gateways)
-
             own = OwnKeyOrder(relay, port or 0, leaves)
             ends = {"finishes": finishes, "cancels": cancels}
             return rotate_relay(invocation, own, terms, stop, commits=commits, yes=yes, **ends)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=wait_s)
         outcome = rotate_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
-    return _end(invocation, outcome, dry_run=dry_run)
+    return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
 @click.command()
@@ -250,19 +241,7 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=0)
         order = KeyOrder(facilities)
         outcome = keep_keys(lambda: session_of(invocation), edits_of(invocation), order, terms, attendant)
-    return _end(invocation, outcome, dry_run=dry_run)
-
-
-def _end(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool) -> int:
-    if invocation.json:
-        print_document(rotation_document(outcome, dry_run=dry_run))
-    else:
-        for line in rotation_ending(outcome, invocation.say, dry_run=dry_run):
-            click.echo(printable(line))
-    codes = [exit_code(applied.results) for applied in outcome.runs]
-    codes += [1] if outcome.left_out else []
-    codes += [INTERRUPTED] if outcome.interrupted else []
-    return worst_of(0, *codes)
+    return _show_outcome(invocation, outcome, dry_run=dry_run)
 
 
 class _Terminal:
@@ -342,3 +321,15 @@ class _Terminal:
         make_sure(self._invocation, question, what, yes=self._yes)
         if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
             raise click.Abort
+
+
+def _show_outcome(invocation: Invocation, outcome: KeyOutcome, *, dry_run: bool) -> int:
+    if invocation.json:
+        print_document(rotation_document(outcome, dry_run=dry_run))
+    else:
+        for line in rotation_ending(outcome, invocation.say, dry_run=dry_run):
+            click.echo(printable(line))
+    codes = [exit_code(applied.results) for applied in outcome.runs]
+    codes += [1] if outcome.left_out else []
+    codes += [INTERRUPTED] if outcome.interrupted else []
+    return worst_of(0, *codes)

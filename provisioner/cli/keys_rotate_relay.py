@@ -1,7 +1,4 @@
-"""`provisioner keys rotate --relay`: a relay's own key changed while it lives.
-
-What `keys rotate --relay` and `keys status --relay` say, as text and as a document.
-"""
+"""`keys rotate --relay`: a living relay's own key changed."""
 
 from __future__ import annotations
 
@@ -17,8 +14,7 @@ from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, wor
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import Document, local_iso, printable
-from provisioner.cli.plan_text import ending_lines as plan_ending_lines
-from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import Stop, make_sure, tell_before
@@ -48,6 +44,7 @@ _ASKED: Final = {
     "cancel": marked("packages and centres of {relay} have its present key again, and then the next one goes"),
 }
 _SHOWN: Final = 8
+_LOOK_S: Final = 1.0
 
 
 def asked_lines(look: OwnKeyLook, what: str, say: Translator = ENGLISH) -> Iterator[str]:
@@ -141,9 +138,6 @@ def look_document(look: OwnKeyLook) -> Document:
     }
 
 
-_LOOK_S: Final = 1.0
-
-
 def rotate_relay(
     invocation: Invocation,
     order: OwnKeyOrder,
@@ -174,19 +168,7 @@ def rotate_relay(
         outcome = cancel_own_key(sessions, order, terms, attendant)
     else:
         outcome = begin_own_key(sessions, order, terms, attendant, today())
-    return _end(invocation, outcome, dry_run=terms.dry_run)
-
-
-def _end(invocation: Invocation, outcome: OwnKeyOutcome, *, dry_run: bool) -> int:
-    if invocation.json:
-        print_document(own_key_document(outcome, dry_run=dry_run))
-    else:
-        for line in own_key_ending(outcome, invocation.say, dry_run=dry_run):
-            click.echo(printable(line))
-    codes = [exit_code(applied.results) for applied in outcome.runs]
-    codes += [1] if outcome.is_unfinished else []
-    codes += [INTERRUPTED] if outcome.interrupted else []
-    return worst_of(0, *codes)
+    return _show_outcome(invocation, outcome, dry_run=terms.dry_run)
 
 
 class _Terminal:
@@ -251,3 +233,15 @@ class _Terminal:
         make_sure(self._invocation, question, what, yes=self._yes)
         if not self._yes and self._stop():  # a first Ctrl-C only asks to stop, at a question as well
             raise click.Abort
+
+
+def _show_outcome(invocation: Invocation, outcome: OwnKeyOutcome, *, dry_run: bool) -> int:
+    if invocation.json:
+        print_document(own_key_document(outcome, dry_run=dry_run))
+    else:
+        for line in own_key_ending(outcome, invocation.say, dry_run=dry_run):
+            click.echo(printable(line))
+    codes = [exit_code(applied.results) for applied in outcome.runs]
+    codes += [1] if outcome.is_unfinished else []
+    codes += [INTERRUPTED] if outcome.interrupted else []
+    return worst_of(0, *codes)

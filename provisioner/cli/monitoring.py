@@ -1,7 +1,4 @@
-"""`provisioner monitoring`.
-
-`provisioner metrics`.
-"""
+"""`provisioner monitoring` and `provisioner metrics`."""
 
 from __future__ import annotations
 
@@ -60,7 +57,7 @@ def monitoring(
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
     asked = {name: _endpoint(place) for name, place in places.items()}
     files = kit(ScrapePlaces(**asked, agents=tuple(map(_endpoint, agents))), addresses)
-    _write(folder, files, force=force)
+    _write_kit(folder, files, force=force)
     if invocation.json:
         print_document({"schema": "provisioner/monitoring", "version": 1, "files": [str(folder / n) for n in files]})
     else:
@@ -70,13 +67,6 @@ def monitoring(
         hint = "name who hears of them: --webhook URL, or put receivers into alertmanager.yml"
         print_warning("no alert goes anywhere", hint, color=invocation.color)
     return 0
-
-
-def _endpoint(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not text.isprintable() or any(c in text for c in " /@'\""):
-        raise UsageError(f"{printable(text, 80)} is no address with a port", hint="write it as 127.0.0.1:9464")
-    return text
 
 
 def _addresses(webhooks: Iterable[str], carriers: tuple[str, ...]) -> dict[str, str]:
@@ -114,7 +104,14 @@ def _checked(url: str) -> str:
     return url
 
 
-def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
+def _endpoint(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not text.isprintable() or any(c in text for c in " /@'\""):
+        raise UsageError(f"{printable(text, 80)} is no address with a port", hint="write it as 127.0.0.1:9464")
+    return text
+
+
+def _write_kit(folder: Path, files: dict[str, str], *, force: bool) -> None:
     """Write all files, or none where one is there that somebody may have changed.
 
     Raises:
@@ -165,11 +162,19 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
     text = exposition(sheet.families())
     if out is not None:
         _write_metrics(out, text)
-    _print(invocation, sheet, text, out)
+    _print_metrics(invocation, sheet, text, out)
     if not sheet.count_of(VERIFIED_AT):
         message = f"no verification is recorded in {recorded.place.shown}: there is nothing to tell but that"
         hint = "provisioner verify records one; PROVISIONER_STATE names the place of another machine's"
         print_warning(message, hint, color=invocation.color)
+    return 0
+
+
+def _listen(endpoint: tuple[str, int], recorded: RecordedMetrics) -> int:
+    recorded.sheet(now())  # what cannot be read is told now, and not to whoever asks
+    with ended_by_signal() as stop, served(endpoint, lambda: recorded.sheet(now()).families()) as port:
+        click.echo(f"serving http://{endpoint[0]}:{port}{METRICS}", err=True)
+        stop.wait()
     return 0
 
 
@@ -185,7 +190,7 @@ def _write_metrics(path: Path, text: bytes) -> None:
         raise UsageError(error.message, hint=error.hint) from None
 
 
-def _print(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:
+def _print_metrics(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:
     if invocation.json:
         counts = {metric.name: sheet.count_of(metric) for metric in sheet.metrics}
         head = {"schema": "provisioner/metrics", "version": 1, "file": str(out) if out else None}
@@ -194,11 +199,3 @@ def _print(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | 
         click.echo(f"wrote {out}: {sheet.count} series")
     else:
         click.echo(text.decode(), nl=False)
-
-
-def _listen(endpoint: tuple[str, int], recorded: RecordedMetrics) -> int:
-    recorded.sheet(now())  # what cannot be read is told now, and not to whoever asks
-    with ended_by_signal() as stop, served(endpoint, lambda: recorded.sheet(now()).families()) as port:
-        click.echo(f"serving http://{endpoint[0]}:{port}{METRICS}", err=True)
-        stop.wait()
-    return 0

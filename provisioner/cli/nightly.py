@@ -1,7 +1,4 @@
-"""`provisioner nightly`.
-
-`provisioner notify`.
-"""
+"""`provisioner nightly` and `provisioner notify`."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import click
 
@@ -23,19 +19,55 @@ from provisioner.cli.support.output import print_document, print_warning, proble
 from provisioner.cli.support.session import refuse_unread_metrics, session_of
 from provisioner.cli.support.terminal import ListedWord, Place, outlive_readers, stdout_of
 from provisioner.desired.limit import parse_limits
+from provisioner.integrations.alerting.metric_catalogue import exposition
+from provisioner.operations.nightly.night import NightOrders, night_document, notice_lines
+from provisioner.operations.nightly.notices import (
+    Sending,
+    last_verification,
+    refuse_unknown,
+    send_test,
+    sight_of,
+    switchboard,
+    tell_all,
+)
+from provisioner.operations.nightly.run import run_night
 from provisioner.operations.pipeline.session import Session, expect_hosts
 from provisioner.operations.pipeline.stages import Planned
+from provisioner.operations.questions.metrics import metrics_of, write_metrics
 from provisioner.report.night_units import NightUnits
 from provisioner.report.verify_text import text_report
 from provisioner.verify.path_history import Orders
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Verdict, VerifyResult
 
-if TYPE_CHECKING:
-    from provisioner.operations.nightly.notices import Sending
-
-
 _PROGRAM = "provisioner"
+
+
+class _Terminal:
+    """Prints each step of a night as soon as it is over; where a document is wanted, nothing before its end."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._say = invocation.say
+
+    def verified(self, result: VerifyResult) -> None:
+        """Print a verification."""
+        if not self._invocation.json:
+            click.echo(text_report(result, color=True, say=self._say), nl=False, color=self._invocation.color)
+
+    def compared(self, planned: Planned) -> None:
+        """Print what drifted."""
+        if not self._invocation.json:
+            terminal = stdout_of(self._invocation.env, color=self._invocation.color)
+            click.echo("\n" + self._say("DRIFT"))
+            terminal.print(plan_lines(planned.plan, terminal, say=self._say))
+
+    def notified(self, sendings: Sequence[Sending]) -> None:
+        """Print who was told."""
+        if not self._invocation.json and sendings:
+            click.echo("\n" + self._say("NOTICES"))
+            for line in notice_lines(sendings):
+                click.echo(printable(line))
 
 
 @click.command()
@@ -96,10 +128,6 @@ def nightly(
         return _print_unit(session, unit, time, user, metrics)
     outlive_readers()
     expect_hosts(session, parse_limits(limits))
-    # Only now: while what carries calls to hosts starts beside us, there is time for these imports.
-    from provisioner.operations.nightly.night import NightOrders, night_document  # noqa: PLC0415
-    from provisioner.operations.nightly.run import run_night  # noqa: PLC0415
-
     orders = NightOrders(
         limits=limits,
         limit=parse_limits(limits),
@@ -125,48 +153,6 @@ def nightly(
     return night.code
 
 
-class _Terminal:
-    """Prints each step of a night as soon as it is over; where a document is wanted, nothing before its end."""
-
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
-        self._say = invocation.say
-
-    def verified(self, result: VerifyResult) -> None:
-        """Print a verification."""
-        if not self._invocation.json:
-            click.echo(text_report(result, color=True, say=self._say), nl=False, color=self._invocation.color)
-
-    def compared(self, planned: Planned) -> None:
-        """Print what drifted."""
-        if not self._invocation.json:
-            terminal = stdout_of(self._invocation.env, color=self._invocation.color)
-            click.echo("\n" + self._say("DRIFT"))
-            terminal.print(plan_lines(planned.plan, terminal, say=self._say))
-
-    def notified(self, sendings: Sequence[Sending]) -> None:
-        """Print who was told."""
-        from provisioner.operations.nightly.night import notice_lines  # noqa: PLC0415
-
-        if not self._invocation.json and sendings:
-            click.echo("\n" + self._say("NOTICES"))
-            for line in notice_lines(sendings):
-                click.echo(printable(line))
-
-
-def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str], None]:
-    """What writes the file of metrics, once a night is kept."""
-
-    def write(inventory: str) -> None:
-        from provisioner.integrations.alerting.metric_catalogue import exposition  # noqa: PLC0415 (only at the end of a night)
-        from provisioner.operations.questions.metrics import metrics_of, write_metrics  # noqa: PLC0415
-
-        sheet = metrics_of(environment, inventory).sheet(now())
-        write_metrics(file, exposition(sheet.families()))
-
-    return write
-
-
 def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path | None) -> int:
     program = shutil.which(_PROGRAM) or str(Path(sys.executable).with_name(_PROGRAM))
     try:
@@ -184,6 +170,16 @@ def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path
     return 0
 
 
+def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str], None]:
+    """What writes the file of metrics, once a night is kept."""
+
+    def write(inventory: str) -> None:
+        sheet = metrics_of(environment, inventory).sheet(now())
+        write_metrics(file, exposition(sheet.families()))
+
+    return write
+
+
 @click.command()
 @click.option("--test", "test", metavar="RECEIVER", help="Send one receiver a message that says that it is a test.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be sent to whom, and send nothing.")
@@ -199,16 +195,6 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
     """
     if test is not None and (is_dry or receivers):
         raise UsageError("--test sends one receiver one message", hint="leave --dry-run and --receiver out")
-    from provisioner.operations.nightly.night import notice_lines  # noqa: PLC0415
-    from provisioner.operations.nightly.notices import (  # noqa: PLC0415
-        last_verification,
-        refuse_unknown,
-        send_test,
-        sight_of,
-        switchboard,
-        tell_all,
-    )
-
     session = session_of(invocation)
     board, run = switchboard(session), ""
     for note in board.notes:

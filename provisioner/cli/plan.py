@@ -1,10 +1,7 @@
-"""`provisioner plan` and `provisioner drift`.
+"""`provisioner plan` and `drift`: planned, checked, compared, pushed, fetched.
 
-`provisioner plan --check`: is the plan still the one that was reviewed? For merge queues.
-
-`provisioner plan diff`: two saved plans side by side.
-
-`provisioner plan push` and `plan fetch`: a saved plan at a Git remote, until what it is of is merged.
+`plan --check` is for merge queues: it says whether the plan is still the one that was reviewed. A pushed plan stays at
+the Git remote until its commit is merged.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from provisioner.base.errors import HostError, PolicyError, StalePlanError, Stat
 from provisioner.base.files import write_atomic
 from provisioner.base.language import Translator, marked
 from provisioner.base.text import Document, counted, printable
-from provisioner.cli.plan_text import ending_lines, plan_lines
+from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
@@ -46,8 +43,7 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.operations.questions.compare import compare
 from provisioner.operations.questions.packages import older_packages
-from provisioner.plan import DRIFT_SCHEMA, Plan, compare_document, plan_document
-from provisioner.plan import SCHEMA as PLAN_SCHEMA
+from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
 from provisioner.plan.document import held_document
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.plan.saved.comparison import BetweenPlans, ChangeTurn, MovedChange, between, between_document
@@ -64,9 +60,20 @@ from provisioner.report.plan_markdown import (
     viewers_of,
 )
 
-SCHEMA = "provisioner/plan-check"
+_CHECK_SCHEMA = "provisioner/plan-check"
 _LONGEST = 200
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MOST_MOVED = 200
+_SIGNS = {ChangeTurn.APPEARS: ("+", "green"), ChangeTurn.VANISHES: ("-", "red"), ChangeTurn.DIFFERS: ("~", "yellow")}
+F = TypeVar("F", bound=Callable[..., object])
+_MOST_CHANGES = 10
+_all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
+_known_in = click.option(
+    "--known-in",
+    metavar="REF",
+    help="Log in only to hosts that REF has so: address, user, host key, jump host.",
+)
+_details = click.option("--details", is_flag=True, help="List every change with its reason, by host.")
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
@@ -84,7 +91,7 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     else:
         _refuse_nonsense(expected, given=bool(limit.wanted or allow))
         result = check_saved(session, read_plan_file(session, expected))
-    _show(invocation, result)
+    _show_check(invocation, result)
     if result.planned.unreadable and not (result.saved and result.moved):
         return HostError.exit_code
     return code_with_held(0, result.planned.plan.held_back) if result.same else StalePlanError.exit_code
@@ -105,11 +112,11 @@ def _is_file(name: str) -> bool:
         return False
 
 
-def _show(invocation: Invocation, result: PlanCheck) -> None:
+def _show_check(invocation: Invocation, result: PlanCheck) -> None:
     digest, planned = result.planned.plan.basis.digest, result.planned
     if invocation.json:
         document = {
-            "schema": SCHEMA,
+            "schema": _CHECK_SCHEMA,
             "version": 1,
             "same": result.same,
             "expected": result.digest,
@@ -138,10 +145,6 @@ def _show(invocation: Invocation, result: PlanCheck) -> None:
         terminal.print(terminal.below(f"  {host or 'all hosts'}", words, 4))
     for host, error in sorted(planned.unreadable.items()):
         terminal.print(terminal.below(f"  {host}", f"{error.message}; {error.hint}", 4))
-
-
-_SHOWN = 200
-_SIGNS = {ChangeTurn.APPEARS: ("+", "green"), ChangeTurn.VANISHES: ("-", "red"), ChangeTurn.DIFFERS: ("~", "yellow")}
 
 
 @click.command()
@@ -178,27 +181,27 @@ def between_lines(compared: BetweenPlans, terminal: Terminal, say: Translator) -
     others = [moved for moved in compared.changes if not moved.is_of_trust]
     if trust:
         yield click.style(say("who and what is trusted:"), fg="red", bold=True)
-    yield from _changes(trust, terminal, say)
-    yield from _changes(others, terminal, say)
+    yield from _moved_lines(trust, terminal, say)
+    yield from _moved_lines(others, terminal, say)
     if compared.viewers:
         before, after = viewers_of(compared)
         yield say("viewers dropped: {before} → {after}", before=before, after=after)
-        for one in compared.viewers[:_SHOWN]:
+        for one in compared.viewers[:_MOST_MOVED]:
             where = say("{what} on {host}", what=printable(one.path), host=one.relay)
             yield f"  {where}: {one.before} → {one.after}"
         yield from _more(len(compared.viewers), say)
     beside = [printable(line) for line in beside_lines(compared, say)]
     if beside:
         yield say("beside the changes:")
-    yield from (f"  {line}" for line in beside[:_SHOWN])
+    yield from (f"  {line}" for line in beside[:_MOST_MOVED])
     yield from _more(len(beside), say)
     if not compared.is_equal:
         yield say("first plan {digest}", digest=compared.first.basis.digest)
         yield say("second plan {digest}", digest=compared.second.basis.digest)
 
 
-def _changes(changes: list[MovedChange], terminal: Terminal, say: Translator) -> Iterator[str]:
-    for moved in changes[:_SHOWN]:
+def _moved_lines(changes: list[MovedChange], terminal: Terminal, say: Translator) -> Iterator[str]:
+    for moved in changes[:_MOST_MOVED]:
         sign, colour = _SIGNS[moved.turn]
         head = f"  {click.style(sign, fg=colour, bold=True)} {printable(head_of(moved, say))} [{impact_of(moved, say)}]"
         yield from terminal.below(head, printable(reason_of(moved, say)), 6)
@@ -206,11 +209,8 @@ def _changes(changes: list[MovedChange], terminal: Terminal, say: Translator) ->
 
 
 def _more(number: int, say: Translator) -> Iterator[str]:
-    if number > _SHOWN:
-        yield "  " + say("… and {number} more; --output json has all", number=number - _SHOWN)
-
-
-F = TypeVar("F", bound=Callable[..., object])
+    if number > _MOST_MOVED:
+        yield "  " + say("… and {number} more; --output json has all", number=number - _MOST_MOVED)
 
 
 def _remote_options(command: F) -> F:
@@ -265,16 +265,6 @@ def _show_pushed(invocation: Invocation, plan: PushedPlan, remote: str, done: st
     else:
         click.echo(f"plan {plan.digest} {done} {remote} as {plan.reference}")
     return 0
-
-
-_CHANGES = 10
-_all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
-_known_in = click.option(
-    "--known-in",
-    metavar="REF",
-    help="Log in only to hosts that REF has so: address, user, host key, jump host.",
-)
-_details = click.option("--details", is_flag=True, help="List every change with its reason, by host.")
 
 
 @click.group(cls=NamedGroup, invoke_without_command=True)
@@ -336,18 +326,18 @@ def plan(
         compared = compare(session, against, parse_limits(limits), allow=allow, everything=everything)
         _show_plan(invocation, compared, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0
-        code = code or (_CHANGES if by_exit_code and not compared.is_empty else 0)
+        code = code or (_MOST_CHANGES if by_exit_code and not compared.is_empty else 0)
         return code_with_held(code, compared.held_back)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key, maker_here(session)), mode=0o600)
     older = _older_packages(invocation, session, planned)
-    _show_planned(invocation, planned, PLAN_SCHEMA, details=details, everything=everything, packages=older)
+    _show_planned(invocation, planned, SCHEMA, details=details, everything=everything, packages=older)
     if planned.plan.refused:
         return PolicyError.exit_code
     if planned.unreadable:
         return HostError.exit_code
-    code = _CHANGES if by_exit_code and not planned.plan.is_empty else 0
+    code = _MOST_CHANGES if by_exit_code and not planned.plan.is_empty else 0
     return code_with_held(code, planned.plan.held_back)
 
 
@@ -369,6 +359,26 @@ def _refuse_options(ctx: click.Context) -> None:
         raise UsageError(message, hint=f"leave it out: plan {ctx.invoked_subcommand} makes no plan")
 
 
+def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything: bool) -> None:
+    if invocation.json:
+        print_document(compare_document(plan, everything=everything))
+    elif invocation.markdown:
+        click.echo(plan_comment(plan, invocation.say), nl=False)
+    else:
+        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))
+
+
+def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStanding, ...]:
+    """The sites of the chosen hosts whose last package is not what is desired, by what was recorded."""
+    try:
+        return older_packages(session, {spec.id for spec in planned.hosts})
+    except StateError as error:
+        message = marked(f"which packages sites carry is not known: {error.message}")
+        print_warning(message, error.hint, color=invocation.color, say=invocation.say)
+        return ()
+
+
 @click.command()
 @limit_option
 @_details
@@ -386,17 +396,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     _show_planned(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code
-    return code_with_held(0 if planned.plan.is_empty else _CHANGES, planned.plan.held_back)
-
-
-def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStanding, ...]:
-    """The sites of the chosen hosts whose last package is not what is desired, by what was recorded."""
-    try:
-        return older_packages(session, {spec.id for spec in planned.hosts})
-    except StateError as error:
-        message = marked(f"which packages sites carry is not known: {error.message}")
-        print_warning(message, error.hint, color=invocation.color, say=invocation.say)
-        return ()
+    return code_with_held(0 if planned.plan.is_empty else _MOST_CHANGES, planned.plan.held_back)
 
 
 def _show_planned(
@@ -419,14 +419,4 @@ def _show_planned(
         print_error_line(error, color=invocation.color, margin="  ", say=invocation.say)
     terminal = stdout_of(invocation.env, color=invocation.color)
     terminal.print(older_lines(packages or (), invocation.say))
-    terminal.print(ending_lines(planned.plan, terminal, judged=schema == PLAN_SCHEMA, say=invocation.say))
-
-
-def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything: bool) -> None:
-    if invocation.json:
-        print_document(compare_document(plan, everything=everything))
-    elif invocation.markdown:
-        click.echo(plan_comment(plan, invocation.say), nl=False)
-    else:
-        terminal = stdout_of(invocation.env, color=invocation.color)
-        terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))
+    terminal.print(plan_ending_lines(planned.plan, terminal, judged=schema == SCHEMA, say=invocation.say))

@@ -9,9 +9,8 @@ import click
 
 from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.text import printable
-from provisioner.cli.quarantine import quarantine_lines
 from provisioner.cli.support.terminal import Terminal
-from provisioner.cli.support.texts import held_lines
+from provisioner.cli.support.texts import held_lines, quarantine_lines
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.change import Action, Change, Impact, distinct_trust
 from provisioner.plan.guards.approvals import need_lines
@@ -68,7 +67,9 @@ def plan_lines(
         yield say("plan {digest}", digest=plan.basis.digest)
 
 
-def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True, say: Translator = ENGLISH) -> Iterator[str]:
+def plan_ending_lines(
+    plan: Plan, terminal: Terminal, *, judged: bool = True, say: Translator = ENGLISH
+) -> Iterator[str]:
     """The last lines of a plan that is not whole or not to be applied: the worst first, with what to do next."""
     if not (plan.unreadable or plan.refused or plan.held_back or plan.lacking):
         return

@@ -1,9 +1,4 @@
-"""`provisioner prove`.
-
-Where readers have each path, as text and as a document. Pure.
-
-`provisioner readers`.
-"""
+"""`provisioner prove` and `provisioner readers`."""
 
 from __future__ import annotations
 
@@ -27,6 +22,7 @@ from provisioner.report.reachability import ending_lines, matrix_lines, reachabi
 from provisioner.report.tables import text_table
 
 _ABOUT_NOTHING = 1
+_READING_COLUMNS = ("path", "read at", "when that is gone")
 
 
 @click.command()
@@ -52,12 +48,12 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
         document = reachability_document(proof.cells, proof.results)
         print_document(document | {"problems": problems, "held": held_documents(proof.held)})
     else:
-        _print(invocation, proof, why=why)
+        _print_proof(invocation, proof, why=why)
     code = PolicyError.exit_code if proof.problems else _ABOUT_NOTHING if proof.about_nothing else 0
     return code_with_held(code, proof.held)
 
 
-def _print(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
+def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
     for line in matrix_lines(proof.cells, why=why):
         click.echo(line)
     click.echo("")
@@ -71,13 +67,10 @@ def _print(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
         click.echo(line)
 
 
-_NAMES = ("path", "read at", "when that is gone")
-
-
 def reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
     """A line a path: where it is read first, and where when that relay is gone."""
     rows = [(one.path, _base(one, 0), ", ".join(_base(one, at) for at in range(1, len(one.at)))) for one in readings]
-    yield from map(printable, text_table(_NAMES, rows, numbers=False))
+    yield from map(printable, text_table(_READING_COLUMNS, rows, numbers=False))
 
 
 def _base(reading: ReadPath, at: int) -> str:

@@ -1,7 +1,4 @@
-"""`provisioner relay replace`: a dead relay whose key nobody has.
-
-`provisioner relay`: a relay whose hardware is lost.
-"""
+"""`provisioner relay`: lost hardware replaced or restored."""
 
 from __future__ import annotations
 
@@ -84,9 +81,9 @@ def replace(
         done = replace_relay(session, seen, trusted=trusted, who=who_text(who(invocation.env)))
     wrote = _write_packages(invocation, seen, packages) if packages and not dry_run and (done or seen.is_alive) else {}
     if invocation.json:
-        print_document(_document(seen, done, wrote, dry_run=dry_run))
+        print_document(_replace_document(seen, done, wrote, dry_run=dry_run))
     else:
-        for line in _ending(seen, done, wrote, invocation.say, dry_run=dry_run):
+        for line in _replacement_ending(seen, done, wrote, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     return 0
 
@@ -110,6 +107,56 @@ def _write_packages(invocation: Invocation, seen: Replacement, folder: Path) -> 
     return {facility: str(folder / facility) for facility in packages.files}
 
 
+def _replace_document(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/relay-replace",
+        "version": 1,
+        "relay": seen.relay,
+        "former_public_key": seen.former or None,
+        "public_key": done.public_key if done else None,
+        "new_hardware": seen.is_new,
+        "alive": seen.is_alive,
+        "sites": list(seen.sites),
+        "paths": list(seen.paths),
+        "centres": list(seen.centres),
+        "packages": wrote,
+        "sealed": done.sealed if done else None,
+        "dry_run": dry_run,
+        "replaced": done is not None,
+        "written": str(done.written) if done and done.written else None,
+    }
+
+
+def _replacement_ending(
+    seen: Replacement, done: Replaced | None, wrote: dict[str, str], say: Translator, *, dry_run: bool
+) -> Iterator[str]:
+    relay = seen.relay
+    if seen.is_alive:
+        yield say("{relay} is alive and has its key: there is nothing to replace; see provisioner plan", relay=relay)
+        yield from _package_lines(seen, wrote, say)
+        return
+    if dry_run or done is None:
+        more = " --allow trust=1" if seen.is_new else ""
+        command = f"provisioner relay replace {relay}{more}"
+        yield say("nothing was changed; to do it: {command}", command=command)
+        return
+    if done.written:
+        yield say("wrote {file}: commit it", file=done.written)
+    if not done.sealed:
+        yield say("its new key is in no box: the next death costs the same again; see provisioner keys recovery")
+    yield from _package_lines(seen, wrote, say)
+    limit = " ".join(f"--limit host={host}" for host in (relay, *seen.centres))
+    yield say("next: {command}", command=f"provisioner apply {limit} --allow trust=NUMBER")
+
+
+def _package_lines(seen: Replacement, wrote: dict[str, str], say: Translator) -> Iterator[str]:
+    for facility, folder in wrote.items():
+        line = marked("wrote {folder}: install it on the gateway of {facility}, as its setup.html says")
+        yield say(line, folder=folder, facility=facility)
+    if seen.sites and not wrote:
+        yield say("packages: {command}", command=f"provisioner site-package {' '.join(seen.sites)} --out DIR")
+
+
 def replacement_lines(seen: Replacement, say: Translator = ENGLISH) -> Iterator[str]:
     """What a replacement does, the worst first, before somebody is asked."""
     if seen.is_alive:
@@ -128,56 +175,6 @@ def replacement_lines(seen: Replacement, say: Translator = ENGLISH) -> Iterator[
     yield f"  {tunnel}; {passwords}"
     if seen.centres:
         yield say("centres that learn the new key with the next apply: {names}", names=some_of(list(seen.centres), say))
-
-
-def _ending(
-    seen: Replacement, done: Replaced | None, wrote: dict[str, str], say: Translator, *, dry_run: bool
-) -> Iterator[str]:
-    relay = seen.relay
-    if seen.is_alive:
-        yield say("{relay} is alive and has its key: there is nothing to replace; see provisioner plan", relay=relay)
-        yield from _packages(seen, wrote, say)
-        return
-    if dry_run or done is None:
-        more = " --allow trust=1" if seen.is_new else ""
-        command = f"provisioner relay replace {relay}{more}"
-        yield say("nothing was changed; to do it: {command}", command=command)
-        return
-    if done.written:
-        yield say("wrote {file}: commit it", file=done.written)
-    if not done.sealed:
-        yield say("its new key is in no box: the next death costs the same again; see provisioner keys recovery")
-    yield from _packages(seen, wrote, say)
-    limit = " ".join(f"--limit host={host}" for host in (relay, *seen.centres))
-    yield say("next: {command}", command=f"provisioner apply {limit} --allow trust=NUMBER")
-
-
-def _packages(seen: Replacement, wrote: dict[str, str], say: Translator) -> Iterator[str]:
-    for facility, folder in wrote.items():
-        line = marked("wrote {folder}: install it on the gateway of {facility}, as its setup.html says")
-        yield say(line, folder=folder, facility=facility)
-    if seen.sites and not wrote:
-        yield say("packages: {command}", command=f"provisioner site-package {' '.join(seen.sites)} --out DIR")
-
-
-def _document(seen: Replacement, done: Replaced | None, wrote: dict[str, str], *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/relay-replace",
-        "version": 1,
-        "relay": seen.relay,
-        "former_public_key": seen.former or None,
-        "public_key": done.public_key if done else None,
-        "new_hardware": seen.is_new,
-        "alive": seen.is_alive,
-        "sites": list(seen.sites),
-        "paths": list(seen.paths),
-        "centres": list(seen.centres),
-        "packages": wrote,
-        "sealed": done.sealed if done else None,
-        "dry_run": dry_run,
-        "replaced": done is not None,
-        "written": str(done.written) if done and done.written else None,
-    }
 
 
 @click.group(cls=NamedGroup)
@@ -216,22 +213,40 @@ def restore(invocation: Invocation, relay: str, allows: tuple[str, ...], *, dry_
         for line in restoration_lines(seen, invocation.say):
             click.echo(printable(line), err=not dry_run)
     if seen.is_alive or dry_run:
-        return _end(invocation, seen, None, dry_run=dry_run)
+        return _show_restored(invocation, seen, None, dry_run=dry_run)
     trusted = allowed.get(TRUST, 0)
     if seen.is_new and not trusted:
         raise unproved(relay, IF_NEW)
     make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
     done = restore_relay(session, seen, recovery_pair(invocation), trusted=trusted, who=who_text(who(invocation.env)))
-    return _end(invocation, seen, done, dry_run=False)
+    return _show_restored(invocation, seen, done, dry_run=False)
 
 
-def _end(invocation: Invocation, seen: Restoration, done: Restored | None, *, dry_run: bool) -> int:
+def _show_restored(invocation: Invocation, seen: Restoration, done: Restored | None, *, dry_run: bool) -> int:
     if invocation.json:
-        print_document(_document_relay(seen, done, dry_run=dry_run))
+        print_document(_restore_document(seen, done, dry_run=dry_run))
         return 0
     for line in restoration_ending(seen, done, invocation.say, dry_run=dry_run):
         click.echo(printable(line))
     return 0
+
+
+def _restore_document(seen: Restoration, done: Restored | None, *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/relay-restore",
+        "version": 1,
+        "relay": seen.relay,
+        "public_key": seen.public_key,
+        "new_hardware": seen.is_new,
+        "alive": seen.is_alive,
+        "sites": list(seen.sites),
+        "paths": list(seen.paths),
+        "address_moved": seen.moved or None,
+        "address_known_by": seen.seen_by or None,
+        "dry_run": dry_run,
+        "restored": done is not None,
+        "written": str(done.written) if done and done.written else None,
+    }
 
 
 def restoration_lines(seen: Restoration, say: Translator = ENGLISH) -> tuple[str, ...]:
@@ -283,21 +298,3 @@ def restoration_ending(
     has = marked("{relay} has its tunnel's key again; its paths are cut until it is applied, which trusts it anew")
     command = f"provisioner apply --limit host={relay} --allow trust=1"
     return (*wrote, say(has, relay=relay), say("next: {command}", command=command))
-
-
-def _document_relay(seen: Restoration, done: Restored | None, *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/relay-restore",
-        "version": 1,
-        "relay": seen.relay,
-        "public_key": seen.public_key,
-        "new_hardware": seen.is_new,
-        "alive": seen.is_alive,
-        "sites": list(seen.sites),
-        "paths": list(seen.paths),
-        "address_moved": seen.moved or None,
-        "address_known_by": seen.seen_by or None,
-        "dry_run": dry_run,
-        "restored": done is not None,
-        "written": str(done.written) if done and done.written else None,
-    }

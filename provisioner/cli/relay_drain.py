@@ -1,8 +1,6 @@
-"""`provisioner relay drain`: a living relay emptied onto another one, step by step, each proved before the next.
+"""`relay drain` and `relay keep`: a living relay emptied onto another.
 
-What `relay drain` says, as text and as a document.
-
-`provisioner relay keep`: a drain that is half done, taken back.
+Each step is proved before the next one begins.
 """
 
 from __future__ import annotations
@@ -19,8 +17,7 @@ from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError, wor
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import Document, printable
-from provisioner.cli.plan_text import ending_lines as plan_ending_lines
-from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.attendance import AskedAfter
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
@@ -43,6 +40,8 @@ from provisioner.report.tables import some_of
 from provisioner.verify.path_history import Orders
 
 _MOST_PATHS = 5
+_WAIT_S: Final = 5.0
+_NOT_UP: Final = 1
 
 
 def begun_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -> Iterator[str]:
@@ -61,11 +60,6 @@ def begun_lines(look: DrainLook, begun: DrainEdits, say: Translator = ENGLISH) -
     there = marked("they read on at {address}, which has their paths by then, under the same names")
     yield "  " + say(there, address=address)
     yield "  " + say("until a site is let go both relays pull its devices: twice the line, two sessions each")
-
-
-def _stays(begun: DrainEdits, say: Translator) -> Iterator[str]:
-    for facility, reason in begun.stays.items():
-        yield say("stays: {facility}: {reason}", facility=facility, reason=say.restated(reason))
 
 
 def _standing(look: DrainLook, say: Translator) -> Iterator[str]:
@@ -182,6 +176,11 @@ def _next_steps(outcome: DrainOutcome, again: str, say: Translator) -> Iterator[
         yield say("afterwards: {command}", command=again)
 
 
+def _stays(begun: DrainEdits, say: Translator) -> Iterator[str]:
+    for facility, reason in begun.stays.items():
+        yield say("stays: {facility}: {reason}", facility=facility, reason=say.restated(reason))
+
+
 def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:
     """The JSON document of a call."""
     look, begun = outcome.look, outcome.begun
@@ -210,10 +209,6 @@ def drain_document(outcome: DrainOutcome, *, dry_run: bool) -> Document:
         "read_on_at": f"{look.address}:{look.port}",
         "runs": [applied.run for applied in outcome.runs],
     }
-
-
-_WAIT_S: Final = 5.0
-_NOT_UP: Final = 1
 
 
 @click.command()
@@ -274,19 +269,6 @@ def drain(
         for line in drain_ending(outcome, invocation.say, dry_run=dry_run):
             click.echo(printable(line))
     return _code(outcome)
-
-
-def _code(outcome: DrainOutcome) -> int:
-    codes = [exit_code(applied.results) for applied in outcome.runs]
-    if outcome.refusal is not None:
-        codes.append(outcome.refusal.exit_code)
-    if outcome.end is DrainEnd.INTERRUPTED:
-        codes.append(INTERRUPTED)
-    if outcome.end in {DrainEnd.WORSE, DrainEnd.UNPROVED}:
-        codes.append(_NOT_UP)
-    if outcome.begun.faulty:
-        codes.append(InventoryError.exit_code)
-    return worst_of(0, *codes)
 
 
 class _Terminal:
@@ -382,6 +364,19 @@ class _Terminal:
             raise click.Abort
 
 
+def _code(outcome: DrainOutcome) -> int:
+    codes = [exit_code(applied.results) for applied in outcome.runs]
+    if outcome.refusal is not None:
+        codes.append(outcome.refusal.exit_code)
+    if outcome.end is DrainEnd.INTERRUPTED:
+        codes.append(INTERRUPTED)
+    if outcome.end in {DrainEnd.WORSE, DrainEnd.UNPROVED}:
+        codes.append(_NOT_UP)
+    if outcome.begun.faulty:
+        codes.append(InventoryError.exit_code)
+    return worst_of(0, *codes)
+
+
 @click.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
 @edit_options
@@ -404,7 +399,7 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
         write_all(invocation.inventory, kept.edits)
         commit = committed(checkout, kept.edits, "all", f"{relay} is not emptied") if checkout else ""
     if invocation.json:
-        print_document(_document(kept, commit, dry_run=dry_run))
+        print_document(_keep_document(kept, commit, dry_run=dry_run))
     else:
         for line in (
             *(line for edit in kept.edits for line in diff_lines(edit)),
@@ -412,6 +407,20 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
         ):
             click.echo(printable(line))
     return InventoryError.exit_code if kept.stays else 0
+
+
+def _keep_document(kept: KeptRelay, commit: str, *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/relay-keep",
+        "version": 1,
+        "relay": kept.relay,
+        "to": kept.to or None,
+        "sites": list(kept.sites),
+        "stays": dict(kept.stays),
+        "files": [str(edit.path) for edit in kept.edits],
+        "written": bool(kept.edits) and not dry_run,
+        "commit": commit or None,
+    }
 
 
 def keep_ending(kept: KeptRelay, say: Translator = ENGLISH, *, dry_run: bool) -> tuple[str, ...]:
@@ -442,17 +451,3 @@ def keep_ending(kept: KeptRelay, say: Translator = ENGLISH, *, dry_run: bool) ->
         done = say(line, **values)
     plan = f"provisioner plan --limit host={kept.to}"
     return (done, say("next: {command}, which says who is cut there", command=plan))
-
-
-def _document(kept: KeptRelay, commit: str, *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/relay-keep",
-        "version": 1,
-        "relay": kept.relay,
-        "to": kept.to or None,
-        "sites": list(kept.sites),
-        "stays": dict(kept.stays),
-        "files": [str(edit.path) for edit in kept.edits],
-        "written": bool(kept.edits) and not dry_run,
-        "commit": commit or None,
-    }

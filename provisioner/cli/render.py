@@ -1,7 +1,4 @@
-"""`provisioner site-package`.
-
-`provisioner render`.
-"""
+"""`provisioner render` and `provisioner site-package`."""
 
 from __future__ import annotations
 
@@ -22,6 +19,8 @@ from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, 
 from provisioner.inventory.model import GatewaySystem
 from provisioner.operations.pipeline.stages import SitePackages, rendered_files, site_packages
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_handed
+
+_MOST_PACKAGES = 5
 
 
 @click.command()
@@ -57,9 +56,6 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
         print_held(held, color=invocation.color, what="not in these files; hosts keep what they have")
     return code_with_held(0, held)
-
-
-_MOST = 5
 
 
 @click.command("site-package")
@@ -107,7 +103,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     if left:
         print_warning(left, NOT_RECORDED_HINT, color=invocation.color)
     if invocation.json:
-        print_document(_document(folder, packages))
+        print_document(_packages_document(folder, packages))
         return code_with_held(0, packages.held)
     for facility, shut_files in packages.shut.items():
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
@@ -116,23 +112,12 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
         click.echo(f"wrote {folder / facility}: {_what_to_do(facility, package)}")
     installed = [facility for facility, package in packages.files.items() if not package.is_sheet]
     if installed and not left:
-        click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST])}")
+        click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST_PACKAGES])}")
     print_held(packages.held, color=invocation.color, what="no package is made")
     return code_with_held(0, packages.held)
 
 
-def _what_to_do(facility: str, package: SitePackage) -> str:
-    if package.is_sheet:
-        return f"a sheet for whoever runs the carrier's network and the router of {facility}; nothing is installed"
-    as_root = "" if package.system is GatewaySystem.WIREGUARD else ", as root"
-    run = f"{package.installed_by} on the gateway of {facility}{as_root}"
-    if not package.takes_down:
-        return f"{run}, until {package.until}"
-    why = "the site is reached without a tunnel now" if package.until else "the facility is closed"
-    return f"{run}; it takes the gateway down, since {why}"
-
-
-def _document(folder: Path, packages: SitePackages) -> Document:
+def _packages_document(folder: Path, packages: SitePackages) -> Document:
     return {
         "schema": "provisioner/site-package",
         "version": 1,
@@ -145,3 +130,14 @@ def _document(folder: Path, packages: SitePackages) -> Document:
         "shut": {facility: list(files) for facility, files in packages.shut.items()},
         "held": held_documents(packages.held),
     }
+
+
+def _what_to_do(facility: str, package: SitePackage) -> str:
+    if package.is_sheet:
+        return f"a sheet for whoever runs the carrier's network and the router of {facility}; nothing is installed"
+    as_root = "" if package.system is GatewaySystem.WIREGUARD else ", as root"
+    run = f"{package.installed_by} on the gateway of {facility}{as_root}"
+    if not package.takes_down:
+        return f"{run}, until {package.until}"
+    why = "the site is reached without a tunnel now" if package.until else "the facility is closed"
+    return f"{run}; it takes the gateway down, since {why}"

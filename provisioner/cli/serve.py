@@ -10,6 +10,11 @@ import click
 from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.terminal import Place
+from provisioner.web import server
+from provisioner.web.app import ServedPages
+from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks
+from provisioner.web.sign_in import open_sign_in
+from provisioner.web.source import Feed, RecordedSource
 
 _PORT = 8300
 
@@ -45,20 +50,12 @@ def serve(
     Example: provisioner -i DIR serve
     """
     invocation.refuse_proposed(sign_in, certificate, key)
-    # The server's libraries are imported where there is a server.
-    from provisioner.web import server  # noqa: PLC0415
-    from provisioner.web.app import ServedPages  # noqa: PLC0415
-    from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks  # noqa: PLC0415
-    from provisioner.web.source import Feed, RecordedSource  # noqa: PLC0415
-
     place = server.ServerPlace(host, port, certificate, key, names)
     networks = read_networks(trusted)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
     server.refuse_certificate(place)
     signing_in = None
     if sign_in is not None:
-        from provisioner.web.sign_in import open_sign_in  # noqa: PLC0415 (few have readers who sign in)
-
         signing_in = open_sign_in(sign_in)
         place = replace(place, names=(*names, signing_in.host))
     feed = Feed(RecordedSource(invocation.inventory, invocation.env, now))

@@ -1,7 +1,4 @@
-"""`provisioner approve`: a person's own word that a saved plan may be applied.
-
-`provisioner sign-off`.
-"""
+"""`provisioner sign-off` and `provisioner approve`: words of people, by their keys."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.language import Translator
 from provisioner.base.text import Document, printable
+from provisioner.cli.plan_sheet import show_plan
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord
@@ -40,7 +38,20 @@ from provisioner.plan.change import Change, Impact, cut_by, distinct_trust
 from provisioner.plan.guards.approvals import APPROVAL_NAMESPACE, Approval, approval_statement
 from provisioner.plan.guards.policy import named
 
-_MAX_SIGNATURE = 64 * 1024
+_MOST_SIGNATURE = 64 * 1024
+_CUTTING = 20
+
+
+class _Chosen(TypedDict):
+    """How it is signed, as click hands it in."""
+
+    key: Path | None
+    signature: Path | None
+    shown: bool
+    at: datetime | None
+    folder: Path | None
+    keeps: bool
+    yes: bool
 
 
 @click.command("sign-off")
@@ -101,8 +112,6 @@ def sign_off(
     Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
     if reads or out:
-        from provisioner.cli.plan_sheet import show_plan  # noqa: PLC0415 (documents take time)
-
         if any((parties, all_parties, source, shown, signature, key, day)) or not reads:
             raise UsageError("--show and --out take nothing else but --successor", hint="sign afterwards")
         return show_plan(invocation, facility, successor=successor, out=out)
@@ -118,14 +127,24 @@ def sign_off(
     if shown:
         _show(invocation, agreement)
         return 0
-    made = _made(invocation, agreement, signature, key)
+    made = _signed_agreement(invocation, agreement, signature, key)
     env = invocation.env
     signed = record_agreement(invocation.inventory, agreement, today=today(), signature=made, environment=env)
-    _report(invocation, agreement, signed)
+    _report_agreement(invocation, agreement, signed)
     return 0
 
 
-def _made(invocation: Invocation, agreement: Agreement, signature: Path | None, key: Path | None) -> bytes | None:
+def _show(invocation: Invocation, agreement: Agreement) -> None:
+    text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env).decode()
+    if invocation.json:
+        print_document({**_agreement_document(agreement), "statement": text, "namespace": NAMESPACE})
+    else:
+        click.echo(text, nl=False)
+
+
+def _signed_agreement(
+    invocation: Invocation, agreement: Agreement, signature: Path | None, key: Path | None
+) -> bytes | None:
     if key:
         message = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env)
         return made_signature(message, key, NAMESPACE, invocation.env)
@@ -133,34 +152,15 @@ def _made(invocation: Invocation, agreement: Agreement, signature: Path | None, 
         return None
     try:
         with signature.open("rb") as stream:
-            return stream.read(_MAX_SIGNATURE)
+            return stream.read(_MOST_SIGNATURE)
     except OSError as error:
         raise UsageError(f"{signature} cannot be read: {error.strerror}", hint="name the .sig file") from error
 
 
-def _show(invocation: Invocation, agreement: Agreement) -> None:
-    text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env).decode()
-    if invocation.json:
-        print_document({**_document(agreement), "statement": text, "namespace": NAMESPACE})
-    else:
-        click.echo(text, nl=False)
-
-
-def _document(agreement: Agreement) -> dict[str, object]:
-    return {
-        "schema": "provisioner/sign-off",
-        "version": 1,
-        "facility": agreement.facility,
-        "plan": agreement.plan,
-        "by": list(agreement.parties),
-        "signed_on": str(agreement.signed_on),
-    }
-
-
-def _report(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
+def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
     if invocation.json:
         of_file = {"file": str(signed.path), "content": signed.content, "key": signed.key or None}
-        print_document({**_document(agreement), **of_file, "agreed": signed.agreed})
+        print_document({**_agreement_document(agreement), **of_file, "agreed": signed.agreed})
         return
     by = ", ".join(agreement.parties) + (f" with {signed.key}" if signed.key else "")
     click.echo(f"{signed.path}: {agreement.plan} signed by {by} on {agreement.signed_on}")
@@ -170,20 +170,15 @@ def _report(invocation: Invocation, agreement: Agreement, signed: Signed) -> Non
         click.echo(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")
 
 
-_MOST_SIGNATURE = 64 * 1024
-_CUTTING = 20
-
-
-class _Chosen(TypedDict):
-    """How it is signed, as click hands it in."""
-
-    key: Path | None
-    signature: Path | None
-    shown: bool
-    at: datetime | None
-    folder: Path | None
-    keeps: bool
-    yes: bool
+def _agreement_document(agreement: Agreement) -> dict[str, object]:
+    return {
+        "schema": "provisioner/sign-off",
+        "version": 1,
+        "facility": agreement.facility,
+        "plan": agreement.plan,
+        "by": list(agreement.parties),
+        "signed_on": str(agreement.signed_on),
+    }
 
 
 @click.command()
@@ -240,11 +235,19 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     signature = _signature(invocation, plan, approval, chosen)
     made = record_approval(session, approval, signature, folder)
     kept = keep_plan(session, plan, content, folder) if chosen["keeps"] else None
-    _report_approve(invocation, made, kept)
+    _report_approval(invocation, made, kept)
     if person in plan.maker.approvers:
         hint = "somebody else has to approve it as well"
         print_warning(f"{person} made this plan", hint, color=invocation.color, say=invocation.say)
     return 0
+
+
+def _show_statement(invocation: Invocation, approval: Approval) -> None:
+    text = approval_statement(approval).decode()
+    if invocation.json:
+        print_document({**_approval_document(approval), "statement": text, "namespace": APPROVAL_NAMESPACE})
+    else:
+        click.echo(text, nl=False)
 
 
 def _signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, chosen: _Chosen) -> bytes:
@@ -262,41 +265,6 @@ def _signature(invocation: Invocation, plan: WrittenPlan, approval: Approval, ch
     if key is None:
         raise UsageError("no key is named", hint="add --key FILE")
     return sign(approval, key, invocation.env)
-
-
-def _show_statement(invocation: Invocation, approval: Approval) -> None:
-    text = approval_statement(approval).decode()
-    if invocation.json:
-        print_document({**_document_approve(approval), "statement": text, "namespace": APPROVAL_NAMESPACE})
-    else:
-        click.echo(text, nl=False)
-
-
-def _document_approve(approval: Approval) -> Document:
-    return {
-        "schema": "provisioner/approve",
-        "version": 1,
-        "approver": approval.approver,
-        "roles": list(approval.roles),
-        "at": approval.at_text,
-        "meaning": approval.meaning,
-        "plan": approval.plan,
-    }
-
-
-def _report_approve(invocation: Invocation, made: ApprovalMade, kept: Path | None) -> None:
-    approval = made.approval
-    if invocation.json:
-        of_file = {"file": str(made.file), "key": made.key.fingerprint, "kept_plan": str(kept) if kept else None}
-        print_document({**_document_approve(approval), **of_file})
-        return
-    roles = ", ".join(approval.roles)
-    click.echo(f"{printable(str(made.file))}: {approval.approver} approves as {roles} with {made.key.fingerprint}")
-    if kept:
-        click.echo(f"{printable(str(kept))}: the plan is kept beside it")
-
-
-# --- what is approved -----------------------------------------------------------------------------
 
 
 def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Iterator[str]:
@@ -340,3 +308,27 @@ def _cutting(cutting: list[Change], terminal: Terminal, say: Translator) -> Iter
         yield from terminal.below(head, printable(say.restated(change.reason)), 6)
     if len(cutting) > _CUTTING:
         yield "  " + say("… and {number} more", number=len(cutting) - _CUTTING)
+
+
+def _report_approval(invocation: Invocation, made: ApprovalMade, kept: Path | None) -> None:
+    approval = made.approval
+    if invocation.json:
+        of_file = {"file": str(made.file), "key": made.key.fingerprint, "kept_plan": str(kept) if kept else None}
+        print_document({**_approval_document(approval), **of_file})
+        return
+    roles = ", ".join(approval.roles)
+    click.echo(f"{printable(str(made.file))}: {approval.approver} approves as {roles} with {made.key.fingerprint}")
+    if kept:
+        click.echo(f"{printable(str(kept))}: the plan is kept beside it")
+
+
+def _approval_document(approval: Approval) -> Document:
+    return {
+        "schema": "provisioner/approve",
+        "version": 1,
+        "approver": approval.approver,
+        "roles": list(approval.roles),
+        "at": approval.at_text,
+        "meaning": approval.meaning,
+        "plan": approval.plan,
+    }

@@ -1,12 +1,10 @@
-"""`provisioner status`.
-
-`provisioner availability`.
-"""
+"""`provisioner status` and `provisioner availability`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ import click
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
-from provisioner.base.text import counted
+from provisioner.base.text import Document, counted
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord, from_option, limit_option, span_of, until_option, warn_of_damage
@@ -36,11 +34,11 @@ from provisioner.report.facilities import change_lines, facility_document, packa
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 
 if TYPE_CHECKING:
-    from provisioner.importing.dcim.client import DcimClient
     from provisioner.record.availability.since import PathSince
 
-
-_path = Place(path_type=Path)
+_FILE = Place(path_type=Path)
+_USUAL_ROWS = 40
+_MISSED = 1
 
 
 @click.command()
@@ -48,9 +46,9 @@ _path = Place(path_type=Path)
 @click.option("--why", is_flag=True, help="Tell in sentences why each stands there, and what comes next.")
 @limit_option
 @click.option(
-    "--to", "mapping", type=_path, metavar="MAPPING.yml", help="Tell the NetBox or Nautobot that a mapping names."
+    "--to", "mapping", type=_FILE, metavar="MAPPING.yml", help="Tell the NetBox or Nautobot that a mapping names."
 )
-@click.option("--token-file", type=_path, metavar="FILE", help="With --to: the file with the server's token.")
+@click.option("--token-file", type=_FILE, metavar="FILE", help="With --to: the file with the server's token.")
 @click.pass_obj
 def status(
     invocation: Invocation,
@@ -73,29 +71,30 @@ def status(
     if (mapping is None) != (token_file is None):
         raise UsageError("--to and --token-file go together", hint="put the token alone into a file of your own")
     invocation.refuse_proposed(mapping, token_file)
-    client = None if mapping is None else _client(invocation, mapping, token_file)
+    tell = None if mapping is None else _telling(invocation, mapping, token_file)
     with without_collector():
-        return _status(invocation, facilities, limits, client, why=why)
+        return _status(invocation, facilities, limits, tell, why=why)
 
 
-def _client(invocation: Invocation, mapping: Path, token_file: Path | None) -> DcimClient:
-    from provisioner.cli.dcim import dcim_client  # noqa: PLC0415 (it brings an HTTP library)
+def _telling(invocation: Invocation, mapping: Path, token_file: Path | None) -> Callable[[Sequence[Document]], None]:
+    """What tells a server where facilities stand."""
+    from provisioner.cli.dcim import dcim_client, tell_status  # noqa: PLC0415 (it brings importing, and contacts with it)
 
-    return dcim_client(invocation, mapping, token_file)
+    return partial(tell_status, invocation, dcim_client(invocation, mapping, token_file))
 
 
 def _status(
     invocation: Invocation,
     facilities: tuple[str, ...],
     limits: tuple[str, ...],
-    client: DcimClient | None,
+    tell: Callable[[Sequence[Document]], None] | None,
     *,
     why: bool,
 ) -> int:
     # `--why` looks at cameras; where facilities are named those are few.
     whole = overview_of(invocation, in_brief=bool(facilities) or not why)
     chosen, held = whole.statuses(facilities, parse_limits(limits)), whole.held_by(facilities, parse_limits(limits))
-    _warn(invocation, whole)
+    _warn_of_inventory(invocation, whole)
     if not invocation.json:
         print_held(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
     explained = _all_explained(whole, chosen) if why else {}
@@ -117,25 +116,12 @@ def _status(
         lines = status_lines(chosen, whole.evidence, whole.now, invocation.say)
         seen_to = (*drain_lines(drains, invocation.say), *change_lines(list(changing), invocation.say))
         _print([*lines, *seen_to, *package_lines(packages, invocation.say)])
-    if client is not None:
-        from provisioner.cli.dcim import tell_status  # noqa: PLC0415 (it brings an HTTP library)
-
-        tell_status(invocation, client, [facility_document(one) for one in chosen])
+    if tell is not None:
+        tell([facility_document(one) for one in chosen])
     return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 
-def _all_explained(whole: Overview, chosen: Sequence[FacilityStatus]) -> dict[str, Explained]:
-    failing = whole.failing([one.facility for one in chosen])
-    return {one.facility.id: _explained(whole, one, failing.get(one.facility.id, {})) for one in chosen}
-
-
-def _explained(whole: Overview, status: FacilityStatus, failing: Mapping[str, PathSince]) -> Explained:
-    grounds = Grounds(status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places)
-    problems = tuple(problem for problem in whole.problems if problem.object == f"facility/{status.facility.id}")
-    return Explained(status, reasons(grounds), problems, failing)
-
-
-def _warn(invocation: Invocation, whole: Overview) -> None:
+def _warn_of_inventory(invocation: Invocation, whole: Overview) -> None:
     if whole.errors and not whole.held:
         errors = counted(len(whole.errors), "error")
         message = marked(f"the inventory has {errors}: hosts stay as they are until it has none")
@@ -155,12 +141,19 @@ def _warn(invocation: Invocation, whole: Overview) -> None:
         print_warning(message, "", color=invocation.color, say=invocation.say)
 
 
+def _all_explained(whole: Overview, chosen: Sequence[FacilityStatus]) -> dict[str, Explained]:
+    failing = whole.failing([one.facility for one in chosen])
+    return {one.facility.id: _explained(whole, one, failing.get(one.facility.id, {})) for one in chosen}
+
+
+def _explained(whole: Overview, status: FacilityStatus, failing: Mapping[str, PathSince]) -> Explained:
+    grounds = Grounds(status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places)
+    problems = tuple(problem for problem in whole.problems if problem.object == f"facility/{status.facility.id}")
+    return Explained(status, reasons(grounds), problems, failing)
+
+
 def _print(lines: Iterable[str]) -> None:
     click.echo("\n".join(lines))
-
-
-_ROWS = 40
-_MISSED = 1
 
 
 @click.command()
@@ -175,7 +168,9 @@ _MISSED = 1
 @until_option
 @click.option("--as-of", type=MomentWord(), metavar="MOMENT", help="By what was known at that moment; now.")
 @click.option("--against-before", is_flag=True, help="Beside the span of the same length just before.")
-@click.option("--rows", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="Show so many, worst first.")
+@click.option(
+    "--rows", type=click.IntRange(min=1), default=_USUAL_ROWS, show_default=True, help="Show so many, worst first."
+)
 @limit_option
 @click.pass_obj
 def availability(
@@ -204,7 +199,7 @@ def availability(
     )
     with without_collector():
         report = availability_of(invocation.inventory, invocation.env, asked)
-    _warn_availability(invocation, report)
+    _warn_of_verdicts(invocation, report)
     if invocation.json:
         span, rest = asked.span, {"damaged": list(report.damaged)}
         document = availability_document(by, report.rows, report.total, span=span, as_of=moment, longest=report.longest)
@@ -223,7 +218,7 @@ def availability(
     return _MISSED if missed(report.rows) or missed([report.total]) else 0
 
 
-def _warn_availability(invocation: Invocation, report: AvailabilityReport) -> None:
+def _warn_of_verdicts(invocation: Invocation, report: AvailabilityReport) -> None:
     if not report.rows:
         message = f"no verdict of that time is kept in {report.place.shown}"
         hint = "verify records what it saw; PROVISIONER_STATE names the place of those of another machine"

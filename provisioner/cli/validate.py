@@ -1,7 +1,4 @@
-"""`provisioner validate`.
-
-`provisioner allocate`.
-"""
+"""`provisioner validate` and `provisioner allocate`."""
 
 from __future__ import annotations
 
@@ -74,7 +71,7 @@ def validate(
     validation = check_all(invocation.inventory, invocation.env, today=judged_on, cached=not no_cache)
     _write_files(validation.problems, sarif, code_quality, junit)
     if invocation.json:
-        print_document(_document(validation))
+        print_document(_validation_document(validation))
     else:
         # Of hundreds of warnings none hides the error among them.
         listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
@@ -85,33 +82,31 @@ def validate(
 
 def _write_files(problems: Sequence[Problem], sarif: Path | None, quality: Path | None, junit: Path | None) -> None:
     """Write what pipelines read of the problems."""
+    if not (sarif or quality or junit):
+        return
+    from provisioner.report import ci_formats  # noqa: PLC0415 (few runs need it)
+
     folder = str(Path.cwd())
     if sarif:
-        from provisioner.report.ci_formats import sarif_log  # noqa: PLC0415 (few runs need it)
-
-        _write(sarif, _json_text(sarif_log(problems, version=__version__, folder=folder)))
+        _write_text(sarif, _json_text(ci_formats.sarif_log(problems, version=__version__, folder=folder)))
     if quality:
-        from provisioner.report.ci_formats import code_quality  # noqa: PLC0415
-
-        _write(quality, _json_text(code_quality(problems, folder=folder)))
+        _write_text(quality, _json_text(ci_formats.code_quality(problems, folder=folder)))
     if junit:
-        from provisioner.report.ci_formats import junit_problems  # noqa: PLC0415
-
-        _write(junit, junit_problems(problems, folder=folder, at=datetime.now(UTC)))
+        _write_text(junit, ci_formats.junit_problems(problems, folder=folder, at=datetime.now(UTC)))
 
 
-def _json_text(document: object) -> str:
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8", "backslashreplace")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
 
 
-def _document(validation: Validation) -> Document:
+def _json_text(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _validation_document(validation: Validation) -> Document:
     return {
         "schema": "provisioner/validate",
         "version": 1,
@@ -152,8 +147,8 @@ def allocate(invocation: Invocation) -> int:
             "version": 1,
             "file": str(allocation.path or ""),
             "changed": allocation.path is not None,
-            "assigned": _documents(allocation.assigned),
-            "retired": _documents(allocation.retired),
+            "assigned": _allocated(allocation.assigned),
+            "retired": _allocated(allocation.retired),
             "held": held_documents(allocation.held),
         }
         print_document(document)
@@ -166,5 +161,5 @@ def allocate(invocation: Invocation) -> int:
     return code_with_held(0, allocation.held)
 
 
-def _documents(items: Iterable[AllocatedItem]) -> list[Document]:
+def _allocated(items: Iterable[AllocatedItem]) -> list[Document]:
     return [{"object": item.object, "address": item.address, "port": item.port} for item in items]

@@ -1,10 +1,8 @@
-"""`provisioner watch`.
-
-`provisioner verify`.
-"""
+"""`provisioner verify` and `provisioner watch`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -21,18 +19,19 @@ from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import Place
-from provisioner.desired.limit import Limit, parse_limits
-from provisioner.integrations.alerting.night_metrics import Labels
-from provisioner.integrations.alerting.watch_metrics import broken
+from provisioner.desired.limit import parse_limits
 from provisioner.operations.pipeline.session import Session, expect_hosts
-from provisioner.operations.watch.endpoint import METRICS, endpoint_of, served
-from provisioner.operations.watch.run import News, Pace, PathWatch, Watched, watched
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Verdict
-from provisioner.verify.watch_states import WatchView
+from provisioner.verify.rotation import Share, share_of
 
 if TYPE_CHECKING:
-    from provisioner.verify.rotation import Share
+    from provisioner.integrations.alerting.night_metrics import Labels
+    from provisioner.operations.watch.run import News, PathWatch, Watched
+    from provisioner.verify.watch_states import WatchView
+
+_SHORTEST_S, _LONGEST_S, _USUAL_S = 5, 3600, 10
+_LONGEST_WATCH_S = 7 * 86_400
 
 
 class Sampled(click.ParamType["Share"]):
@@ -42,8 +41,6 @@ class Sampled(click.ParamType["Share"]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Share:
         """Take `10%`, `0.1` or `500`."""
-        from provisioner.verify.rotation import share_of  # noqa: PLC0415 (few ask for a share)
-
         try:
             return share_of(str(value))
         except ValueError as error:
@@ -140,10 +137,6 @@ def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None
         raise UsageError("--accept without --limit would accept every picture there is", hint=hint)
 
 
-_SHORTEST_S, _LONGEST_S, _USUAL_S = 5, 3600, 10
-_LONGEST_WATCH_S = 7 * 86_400
-
-
 @click.command()
 @limit_option
 @click.option("--listen", metavar="[ADDRESS:]PORT", help="Serve metrics over HTTP on loopback.")
@@ -174,68 +167,70 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
 
     Example: provisioner -i DIR watch --listen 9464
     """
-    endpoint = endpoint_of(listen) if listen is not None else None
+    # Only now: `verify`, which stands here as well, calls hosts before it has time for imports.
+    from provisioner.integrations.alerting.watch_metrics import broken  # noqa: PLC0415
+    from provisioner.operations.watch import endpoint as endpoints  # noqa: PLC0415
+    from provisioner.operations.watch.run import Pace, PathWatch, watched  # noqa: PLC0415
+
+    endpoint = endpoints.endpoint_of(listen) if listen is not None else None
     limit = parse_limits(limits)
     first = Session(invocation.inventory, invocation.env, today())
     inventory = watched(first, limit, first.runner)
-    pace = Pace(timedelta(seconds=every))
-    one = PathWatch(inventory, pace, lambda known: _as_it_is_now(invocation, limit, known))
+
+    def as_it_is_now(known: Watched) -> Watched | None:
+        """The inventory as it is now; None where it is the one that is known. No vault is opened to see that."""
+        session = Session(invocation.inventory, invocation.env, today())
+        if (session.digest, session.today) == (known.digest, known.session.today):
+            return None
+        return watched(session, limit, known.runner)
+
+    one = PathWatch(inventory, Pace(timedelta(seconds=every)), as_it_is_now)
 
     def tell(news: News) -> None:
         if not invocation.json:
-            for line in _lines(news):
+            for line in _news_lines(news):
                 click.echo(printable(line))
         for warning in news.warnings:
             print_warning(warning, "provisioner validate lists what is wrong", color=invocation.color)
 
     with (
         ended_by_signal() as stop,
-        served(endpoint, one.families) if endpoint is not None else nullcontext(0) as port,
+        endpoints.served(endpoint, one.families) if endpoint is not None else nullcontext(0) as port,
     ):
         paths, relays = len(inventory.targets), len({target.relay.id for target in inventory.targets})
-        at = f", metrics at http://{endpoint[0]}:{port}{METRICS}" if endpoint is not None else ""
+        at = f", metrics at http://{endpoint[0]}:{port}{endpoints.METRICS}" if endpoint is not None else ""
         click.echo(f"watching {counted(paths, 'path')} on {counted(relays, 'relay')}, every {every} s{at}", err=True)
         one.run(stop, tell, until_s=until_s)
         is_over = not stop.is_set()
-    return _end(invocation, one, by_time=is_over)
+    view = one.view()
+    _show_watched(invocation, one, view, broken(view))
+    unexcused = view.total - view.number(Verdict.UP) - view.number(Verdict.MAINTENANCE)
+    return int(is_over and unexcused > 0)
 
 
-def _as_it_is_now(invocation: Invocation, limit: Limit, known: Watched) -> Watched | None:
-    """The inventory as it is now; None where it is the one that is known. No vault is opened to see that."""
-    session = Session(invocation.inventory, invocation.env, today())
-    if (session.digest, session.today) == (known.digest, known.session.today):
-        return None
-    return watched(session, limit, known.runner)
-
-
-# --- what it tells --------------------------------------------------------------------------------
-
-
-def _lines(news: News) -> list[str]:
+def _news_lines(news: News) -> list[str]:
     at = local_time(news.at)
-    begun = [f"{at}  down   {_named(labels)}, {counted(size, 'path')}" for labels, size in news.begun]
-    return begun + [f"{at}  mended {_named(labels)}" for labels in news.ended]
+    begun = [f"{at}  down   {_label_words(labels)}, {counted(size, 'path')}" for labels, size in news.begun]
+    return begun + [f"{at}  mended {_label_words(labels)}" for labels in news.ended]
 
 
-def _named(labels: Labels) -> str:
+def _label_words(labels: Labels) -> str:
     names = dict(labels)
     return f"{names['layer']} {names['object']}: {names['cause']}"
 
 
-def _end(invocation: Invocation, one: PathWatch, *, by_time: bool) -> int:
-    view = one.view()
-    flowing = view.number(Verdict.UP)
+def _show_watched(
+    invocation: Invocation, one: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]
+) -> None:
     if invocation.json:
-        print_document(_document(one, view))
-    else:
-        counts = ", ".join(f"{view.number(v)} {v.value}" for v in Verdict if v is not Verdict.UP and view.number(v))
-        said = f"{flowing} of {counted(view.total, 'path')} flow" + (f": {counts}" if counts else "")
-        click.echo(f"{said}; {counted(one.looks, 'look')}")
-    unexcused = view.total - flowing - view.number(Verdict.MAINTENANCE)
-    return int(by_time and unexcused > 0)
+        print_document(_watch_document(one, view, incidents))
+        return
+    counts = ", ".join(f"{view.number(v)} {v.value}" for v in Verdict if v is not Verdict.UP and view.number(v))
+    said = f"{view.number(Verdict.UP)} of {counted(view.total, 'path')} flow" + (f": {counts}" if counts else "")
+    click.echo(f"{said}; {counted(one.looks, 'look')}")
 
 
-def _document(one: PathWatch, view: WatchView) -> Document:
+def _watch_document(one: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]) -> Document:
     return {
         "schema": "provisioner/watch",
         "version": 1,
@@ -243,7 +238,7 @@ def _document(one: PathWatch, view: WatchView) -> Document:
         "finished_at": local_iso(view.at),
         "looks": one.looks,
         "summary": {"paths": view.total, **{verdict.value: view.number(verdict) for verdict in Verdict}},
-        "incidents": [{**dict(labels), "paths": size} for labels, size in broken(view)],
+        "incidents": [{**dict(labels), "paths": size} for labels, size in incidents],
         "relays": [
             {"host": relay.host, "known_at": local_iso(relay.known) if relay.known else None, "error": relay.error}
             for relay in view.relays

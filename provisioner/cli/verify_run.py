@@ -1,6 +1,6 @@
-"""What `provisioner verify` does once what calls hosts has been told which: the verification, shown and recorded.
+"""The work of `provisioner verify`: verified, shown, recorded, written to files.
 
-The files that `provisioner verify` writes beside what it prints, each where a person asked for it.
+It is imported once hosts have been called, so that they do not wait for it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from provisioner.operations.apply.verification import (
     verify_with_memory,
 )
 from provisioner.operations.pipeline.session import Session, end_calls
+from provisioner.report.ci_formats import junit_report
+from provisioner.report.verify_html import html_page, verify_comment
 from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_in_parts
 from provisioner.verify.path_history import Orders
@@ -35,7 +37,7 @@ from provisioner.verify.picture_mode import Looks
 from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import Share
 
-_HINT = marked(
+_UNWRITTEN_HINT = marked(
     "what was found is not lost: it is printed here; make room, or name a file in a folder that you can write to"
 )
 
@@ -47,59 +49,6 @@ class VerifyFiles:
     html: Path | None
     junit: Path | None
     markdown: Path | None
-
-
-def write_files(
-    result: VerifyResult, files: VerifyFiles, fail_on: Verdict, *, color: bool | None, say: Translator = ENGLISH
-) -> tuple[Path, ...]:
-    """Write what was asked for, and warn of what cannot be written: it undoes no verification.
-
-    Args:
-        result: what was found.
-        files: where it goes.
-        fail_on: how bad a path has to be to fail.
-        color: as click takes it.
-        say: whoever says what people read.
-
-    Returns:
-        the files that could not be written.
-    """
-    makers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
-        (files.html, lambda: _html(result, say)),
-        (files.junit, lambda: _junit(result, fail_on)),
-        (files.markdown, lambda: _markdown(result, say)),
-    )
-    unwritten = []
-    for path, make in makers:
-        if path is None:
-            continue
-        try:
-            write_atomic(path, make())
-        except InventoryError as error:
-            print_warning(error.message, _HINT, color=color, say=say)
-            unwritten.append(path)
-    return tuple(unwritten)
-
-
-# Each is imported where it is asked for: few ask, and it takes a tenth of a second.
-
-
-def _html(result: VerifyResult, say: Translator) -> str:
-    from provisioner.report.verify_html import html_page  # noqa: PLC0415
-
-    return html_page(result, say)
-
-
-def _junit(result: VerifyResult, fail_on: Verdict) -> str:
-    from provisioner.report.ci_formats import junit_report  # noqa: PLC0415
-
-    return junit_report(result, fail_on)
-
-
-def _markdown(result: VerifyResult, say: Translator) -> str:
-    from provisioner.report.verify_html import verify_comment  # noqa: PLC0415
-
-    return verify_comment(result, say)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +81,38 @@ class AskedVerification:
     asks_again: bool
     accept: bool
     renew: bool
+
+
+def write_files(
+    result: VerifyResult, files: VerifyFiles, fail_on: Verdict, *, color: bool | None, say: Translator = ENGLISH
+) -> tuple[Path, ...]:
+    """Write what was asked for, and warn of what cannot be written: it undoes no verification.
+
+    Args:
+        result: what was found.
+        files: where it goes.
+        fail_on: how bad a path has to be to fail.
+        color: as click takes it.
+        say: whoever says what people read.
+
+    Returns:
+        the files that could not be written.
+    """
+    makers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
+        (files.html, lambda: html_page(result, say)),
+        (files.junit, lambda: junit_report(result, fail_on)),
+        (files.markdown, lambda: verify_comment(result, say)),
+    )
+    unwritten = []
+    for path, make in makers:
+        if path is None:
+            continue
+        try:
+            write_atomic(path, make())
+        except InventoryError as error:
+            print_warning(error.message, _UNWRITTEN_HINT, color=color, say=say)
+            unwritten.append(path)
+    return tuple(unwritten)
 
 
 def verify_and_record(invocation: Invocation, session: Session, asked: AskedVerification) -> int:

@@ -1,6 +1,7 @@
-"""What every command about contacts needs: where they are, what opens them, who asks, and the record of it.
+"""Access to contacts: their folder, their key, and its record.
 
-Who is to be called for one facility, for pages: opened for each question, and recorded before it is answered.
+Contacts are opened for one question each, and the access is recorded before the answer. Pages get their call cards in
+the same way.
 """
 
 from __future__ import annotations

@@ -1,11 +1,4 @@
-"""`provisioner contacts erase`.
-
-`provisioner contacts check`.
-
-`provisioner contacts find`.
-
-`provisioner contacts list`.
-"""
+"""`provisioner contacts`: check, find, erase and list."""
 
 from __future__ import annotations
 
@@ -80,10 +73,10 @@ def check(
     access.record("check", judged, count)
     at = loaded.places, loaded.broken, access.today, access.folder
     view = ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
-    return _show(invocation, sorted([*loaded.problems, *check_contacts(view)]), judged, count)
+    return _show_checked(invocation, sorted([*loaded.problems, *check_contacts(view)]), judged, count)
 
 
-def _show(invocation: Invocation, problems: Collection[Problem], judged: Collection[str], count: int) -> int:
+def _show_checked(invocation: Invocation, problems: Collection[Problem], judged: Collection[str], count: int) -> int:
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     code = InventoryError.exit_code if errors else 0
     if invocation.json:
@@ -235,7 +228,7 @@ def erase(
         access.record("erase", searched, 0)
         if not finished:
             raise nobody(searched)
-    _show_erase(invocation, planned, finished)
+    _show_erased(invocation, planned, finished)
     return 0
 
 
@@ -248,7 +241,7 @@ def _ask(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
     ask(f"Erase {counted(len(planned.contacts), 'record')} and renew the password of {names}?")
 
 
-def _show_erase(invocation: Invocation, planned: Erasure, finished: tuple[str, ...]) -> None:
+def _show_erased(invocation: Invocation, planned: Erasure, finished: tuple[str, ...]) -> None:
     if invocation.json:
         fields = {
             "erased": records(planned.contacts, show=False),
@@ -261,7 +254,7 @@ def _show_erase(invocation: Invocation, planned: Erasure, finished: tuple[str, .
     print_records(planned.contacts, show=False)
     click.echo(f"erased {counted(len(planned.contacts), 'record')}")
     for renewal in planned.renewals:
-        for line in _lines(renewal):
+        for line in _renewal_lines(renewal):
             click.echo(line)
     if planned.related:
         others = counted(planned.related, "other record")
@@ -278,7 +271,7 @@ def _renewed(renewal: Renewal) -> dict[str, object]:
     }
 
 
-def _lines(renewal: Renewal) -> Iterator[str]:
+def _renewal_lines(renewal: Renewal) -> Iterator[str]:
     """Say what was renewed, and what is left to be done by people."""
     name = vault_id(renewal.province)
     if renewal.source:

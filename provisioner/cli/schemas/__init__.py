@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Final
 
 from provisioner.base.text import Document
+from provisioner.inventory.policy_rules.judge import input_fields
 
 DOCUMENTS: Final = (
     "apply",
@@ -42,8 +43,6 @@ def document_schema(name: str) -> Document:
         FileNotFoundError: there is no such document, or the installation is broken.
     """
     if name == "policy-input":
-        from provisioner.inventory.policy_rules.judge import input_fields  # noqa: PLC0415 (of one document alone)
-
         return dict(input_fields().schema)
     text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
     schema: Document = json.loads(text)

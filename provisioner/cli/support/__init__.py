@@ -1,1 +1,1 @@
-"""What commands share. Imports `base`."""
+"""Parts that commands share. Imports all rooms below."""

@@ -1,6 +1,6 @@
-"""Who looks on at a command: chosen before it begins, told of all until it ends.
+"""Onlookers of a command, and its running time at the first call.
 
-When a verification asked its hosts: how long the command had run by then.
+An onlooker is chosen before the command begins, and is told of everything until it ends.
 """
 
 from __future__ import annotations
@@ -20,9 +20,34 @@ from provisioner.base.errors import INTERRUPTED, ProvisionerError, UsageError
 from provisioner.base.service import watched_by
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.onlookers import Progress, ProgressForm
+from provisioner.cli.support.running import LogFile
 
 _OF_PERSONS: Final = ("contacts", "import")
 """Commands whose errors may name what is a person's: of those the log has the code alone."""
+
+_STAT = Path("/proc/self/stat")
+_LOADED = time.monotonic()
+
+# In /proc/self/stat, behind the program's name in its brackets (proc(5)).
+_STARTED = 19
+
+
+class AskedAfter:
+    """Keeps when hosts were asked; who waits for which one is shown by whoever watches their calls.
+
+    Attributes:
+        before_s: how long the command had run when hosts were asked.
+    """
+
+    def __init__(self) -> None:
+        self.before_s = 0.0
+
+    def asked(self, paths: Mapping[str, int]) -> None:  # noqa: ARG002 (of no interest here)
+        """All hosts were asked."""
+        self.before_s = self.before_s or running_s()
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """A host has answered, or is not waited for any more."""
 
 
 def progress_of(invocation: Invocation, log: Path | None, *, quiet: bool) -> Progress:
@@ -38,9 +63,6 @@ def progress_of(invocation: Invocation, log: Path | None, *, quiet: bool) -> Pro
     """
     file = None
     if log is not None:
-        # What it needs takes time to import, and few commands write one.
-        from provisioner.cli.support.running import LogFile  # noqa: PLC0415
-
         file = LogFile(log)
     return Progress(invocation.say, _shown(invocation, quiet=quiet), verbose=invocation.verbose, log=file, quiet=quiet)
 
@@ -77,30 +99,6 @@ def _words(error: ProvisionerError, command: str) -> str:
     """What the log has of an error: not what may repeat what somebody typed."""
     is_typed = isinstance(error, UsageError) or any(word in _OF_PERSONS for word in command.split())
     return error.code if is_typed else f"{error.code}: {error.message}"
-
-
-_STAT = Path("/proc/self/stat")
-_LOADED = time.monotonic()
-# In /proc/self/stat, behind the program's name in its brackets (proc(5)).
-_STARTED = 19
-
-
-class AskedAfter:
-    """Keeps when hosts were asked; who waits for which one is shown by whoever watches their calls.
-
-    Attributes:
-        before_s: how long the command had run when hosts were asked.
-    """
-
-    def __init__(self) -> None:
-        self.before_s = 0.0
-
-    def asked(self, paths: Mapping[str, int]) -> None:  # noqa: ARG002 (of no interest here)
-        """All hosts were asked."""
-        self.before_s = self.before_s or running_s()
-
-    def answered(self, host: str, outcome: str, seconds: float) -> None:
-        """A host has answered, or is not waited for any more."""
 
 
 def running_s() -> float:

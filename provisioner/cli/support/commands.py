@@ -1,8 +1,6 @@
-"""The table of commands: name, where its click command is, and its line in `--help`.
+"""The table of commands, and groups that import one when run.
 
-A command's module is imported when the command is run, never before: `--help` stays fast.
-
-Click groups: one that asks what was meant, and one that imports a command when it is run.
+`--help` needs only the table, and stays fast.
 """
 
 from __future__ import annotations
@@ -16,15 +14,6 @@ import click
 from provisioner.base.processes import without_collector
 from provisioner.base.text import did_you_mean
 from provisioner.cli.support.global_options import with_options_anywhere
-
-
-class CommandEntry(NamedTuple):
-    """A command: the module and attribute of its click object, and one line of help."""
-
-    module: str
-    attribute: str
-    help: str
-
 
 _COMMANDS: dict[str, tuple[str, str, str]] = {
     "agent": ("provisioner.cli.agent", "agent", "Follow a branch of a Git remote, and apply what is signed."),
@@ -73,6 +62,15 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
     "watch": ("provisioner.cli.verify", "watch", "Look again and again whether every path flows."),
 }
+
+
+class CommandEntry(NamedTuple):
+    """A command: the module and attribute of its click object, and one line of help."""
+
+    module: str
+    attribute: str
+    help: str
+
 
 COMMANDS = {name: CommandEntry(*row) for name, row in _COMMANDS.items()}
 

@@ -16,8 +16,7 @@ from provisioner.base.language import VARIABLE, Language, language_of
 from provisioner.cli.support.attendance import attended, progress_of
 from provisioner.cli.support.configuration import OUTPUT, Configuration, output_of
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.terminal import VARIABLE as PAGER
-from provisioner.cli.support.terminal import ListedWord, Place, is_paged, paged
+from provisioner.cli.support.terminal import PAGER_VARIABLE, ListedWord, Place, is_paged, paged
 
 _WITH_MARKDOWN = ("drift", "plan", "plan diff")
 _INVENTORY, _OUTPUT, _LANGUAGE, _LOG = "inventory", "output", "language", "log"
@@ -90,7 +89,10 @@ def _options() -> tuple[click.Option, ...]:
             *("-v", "--verbose"),
             meaning="Tell on standard error of each stage and each host's answer; plan, drift: list every change.",
         ),
-        _flag("--no-pager", meaning=f"Print long results as they are, at a terminal too; {PAGER} names another pager."),
+        _flag(
+            "--no-pager",
+            meaning=f"Print long results as they are, at a terminal too; {PAGER_VARIABLE} names another pager.",
+        ),
         click.Option(
             ["--log"],
             type=Place(path_type=Path),

@@ -1,9 +1,7 @@
-"""Whoever looks on while a command works: told of every stage, call and step, shown what is under way.
+"""Progress of a command, shown to people and logged.
 
 A clock of its own redraws while hosts are waited for. It stops where processes are forked, which is not safe beside
-another thread: then what was read is shown as it comes.
-
-What is under way, in words: a few rows for a terminal, one line for a log of somebody else's.
+another thread: then progress is shown as it comes. A terminal gets a few rows, a log one line.
 """
 
 from __future__ import annotations
@@ -28,113 +26,11 @@ from provisioner.cli.support.terminal import SafeStream
 if TYPE_CHECKING:
     from provisioner.cli.support.running import LogFile
 
-
 _NAMED: Final = 2
 _ROWS: Final = 4
 _MINUTES_FROM: Final = 100
 _MINUTE: Final = 60
-
 Words = Callable[[Translator], str]
-
-
-def rows_of(work: Underway, say: Translator, now: float) -> list[str]:
-    """Rows for a terminal: the whole first, then who is waited for and why, then how long it may take."""
-    hosts = work.wave or next(iter(work.calls.values()), None)
-    if hosts is None:
-        return [stage_words(work.stages[-1], say, now)] if work.stages else []
-    rows = [_head(work, hosts, say, now)]
-    longest = sorted(hosts.waiting.items(), key=lambda item: item[1].since)
-    begun = [(host, one) for host, one in longest if one.operation]
-    rows += [f"  {_host_words(host, one, say, now)}" for host, one in begun[:_ROWS]]
-    more = len(hosts.waiting) - len(begun[:_ROWS])
-    rows += ["  " + say.plural("and {n} more host", "and {n} more hosts", more)] if more > 0 else []
-    left = time_left(work.expected, say, now)
-    return [*rows, left] if left else rows
-
-
-def line_of(work: Underway, say: Translator, now: float) -> str:
-    """The same as one line."""
-    hosts = work.wave or next(iter(work.calls.values()), None)
-    if hosts is None:
-        return stage_words(work.stages[-1], say, now) if work.stages else ""
-    names = [printable(host) for host in hosts.waiting]
-    more = len(names) - _NAMED
-    rest = say(" and {n} more", n=more) if more > 0 else ""
-    line = say(
-        "{what}: {done} of {total} hosts, waiting for {hosts}, {seconds} s",
-        what=_what(work, say),
-        done=hosts.done,
-        total=hosts.total,
-        hosts=", ".join(names[:_NAMED]) + rest,
-        seconds=int(now - hosts.since),
-    )
-    left = time_left(work.expected, say, now)
-    return f"{line}; {left}" if left else line
-
-
-def stage_words(work: StageWork, say: Translator, now: float) -> str:
-    """A stage, how far it is, and for how long it has gone on."""
-    what, seconds = _STAGES[work.stage](say), int(now - work.since)
-    if work.total:
-        return say(
-            "{what}: {done} of {total}, {seconds} s", what=what, done=work.done, total=work.total, seconds=seconds
-        )
-    return say("{what}: {seconds} s", what=what, seconds=seconds)
-
-
-def time_left(expected: Expected | None, say: Translator, now: float) -> str:
-    """How long it may still take, and by what; empty where nothing of before is known, or hosts are not called yet."""
-    if expected is None or expected.since is None:
-        return ""
-    usual, runs = _time(expected.seconds, say), say.counted(expected.runs, "earlier run")
-    left = expected.seconds - (now - expected.since)
-    if left <= 0:
-        return say("longer than usual: {runs} took {usual}", runs=runs, usual=usual)
-    return say("about {left} left: {runs} took {usual}", left=_time(left, say), runs=runs, usual=usual)
-
-
-def operation_words(operation: str, say: Translator) -> str:
-    """What hosts are asked for."""
-    return _OPERATIONS.get(operation, _other)(say)
-
-
-def _head(work: Underway, hosts: HostsWork, say: Translator, now: float) -> str:
-    return say(
-        "{what}: {done} of {total} hosts, {seconds} s",
-        what=_what(work, say),
-        done=hosts.done,
-        total=hosts.total,
-        seconds=int(now - hosts.since),
-    )
-
-
-def _what(work: Underway, say: Translator) -> str:
-    if work.wave is not None:
-        return say("wave {name}", name=printable(work.wave_name))
-    return operation_words(next(iter(work.calls)), say)
-
-
-def _host_words(host: str, work: HostWork, say: Translator, now: float) -> str:
-    paths = say.counted(work.paths, "path") if work.paths else ""
-    why = _REASONS.get(work.operation, _waited_for)(say)
-    about = f"{why} ({paths})" if paths else why
-    return say("{host}, {seconds} s: {what}", host=printable(host), what=about, seconds=int(now - work.since))
-
-
-def _time(seconds: float, say: Translator) -> str:
-    if seconds < _MINUTES_FROM:
-        return say("{seconds} s", seconds=max(1, round(seconds)))
-    return say("{minutes} min", minutes=round(seconds / _MINUTE))
-
-
-def _other(say: Translator) -> str:
-    return say("asking")
-
-
-def _waited_for(say: Translator) -> str:
-    return say("its answer is waited for")
-
-
 _OPERATIONS: Final[Mapping[str, Words]] = MappingProxyType(
     {
         "observe": lambda say: say("reading"),
@@ -184,16 +80,19 @@ _STAGES: Final[Mapping[Stage, Words]] = MappingProxyType(
     }
 )
 
-
 PATIENCE_S: Final = 1.0
 """What takes no longer is not shown."""
+
 LINES_APART_S: Final = 10.0
 """Where there is no terminal there is a line at most every so many seconds."""
+
 _TICK_S: Final = 0.25
 _REDRAWN_S: Final = 0.1
+
 _GAP_S: Final = 0.5
 """What begins so soon after something else goes on with it: many short stages are one long wait."""
-_LISTED: Final = 20
+
+_MOST_NAMED: Final = 20
 _WORTH_A_LINE_S: Final = 0.1
 
 
@@ -296,7 +195,9 @@ class Progress:
         """An operation was begun on hosts."""
         with self._lock:
             self._work.begin_calls(operation, hosts, self._clock())
-        names = ", ".join(list(hosts)[:_LISTED]) + (f" + {len(hosts) - _LISTED}" if len(hosts) > _LISTED else "")
+        names = ", ".join(list(hosts)[:_MOST_NAMED]) + (
+            f" + {len(hosts) - _MOST_NAMED}" if len(hosts) > _MOST_NAMED else ""
+        )
         self._tell(lambda say: say("{what}: asked {hosts}", what=operation_words(operation, say), hosts=names))
         self._changed()
 
@@ -404,6 +305,104 @@ class Progress:
                         self._ticker = None
                     return
                 self._show(self._clock())
+
+
+def rows_of(work: Underway, say: Translator, now: float) -> list[str]:
+    """Rows for a terminal: the whole first, then who is waited for and why, then how long it may take."""
+    hosts = work.wave or next(iter(work.calls.values()), None)
+    if hosts is None:
+        return [stage_words(work.stages[-1], say, now)] if work.stages else []
+    rows = [_head(work, hosts, say, now)]
+    longest = sorted(hosts.waiting.items(), key=lambda item: item[1].since)
+    begun = [(host, one) for host, one in longest if one.operation]
+    rows += [f"  {_host_words(host, one, say, now)}" for host, one in begun[:_ROWS]]
+    more = len(hosts.waiting) - len(begun[:_ROWS])
+    rows += ["  " + say.plural("and {n} more host", "and {n} more hosts", more)] if more > 0 else []
+    left = time_left(work.expected, say, now)
+    return [*rows, left] if left else rows
+
+
+def _head(work: Underway, hosts: HostsWork, say: Translator, now: float) -> str:
+    return say(
+        "{what}: {done} of {total} hosts, {seconds} s",
+        what=_what(work, say),
+        done=hosts.done,
+        total=hosts.total,
+        seconds=int(now - hosts.since),
+    )
+
+
+def _host_words(host: str, work: HostWork, say: Translator, now: float) -> str:
+    paths = say.counted(work.paths, "path") if work.paths else ""
+    why = _REASONS.get(work.operation, _waited_for)(say)
+    about = f"{why} ({paths})" if paths else why
+    return say("{host}, {seconds} s: {what}", host=printable(host), what=about, seconds=int(now - work.since))
+
+
+def _waited_for(say: Translator) -> str:
+    return say("its answer is waited for")
+
+
+def line_of(work: Underway, say: Translator, now: float) -> str:
+    """The same as one line."""
+    hosts = work.wave or next(iter(work.calls.values()), None)
+    if hosts is None:
+        return stage_words(work.stages[-1], say, now) if work.stages else ""
+    names = [printable(host) for host in hosts.waiting]
+    more = len(names) - _NAMED
+    rest = say(" and {n} more", n=more) if more > 0 else ""
+    line = say(
+        "{what}: {done} of {total} hosts, waiting for {hosts}, {seconds} s",
+        what=_what(work, say),
+        done=hosts.done,
+        total=hosts.total,
+        hosts=", ".join(names[:_NAMED]) + rest,
+        seconds=int(now - hosts.since),
+    )
+    left = time_left(work.expected, say, now)
+    return f"{line}; {left}" if left else line
+
+
+def _what(work: Underway, say: Translator) -> str:
+    if work.wave is not None:
+        return say("wave {name}", name=printable(work.wave_name))
+    return operation_words(next(iter(work.calls)), say)
+
+
+def stage_words(work: StageWork, say: Translator, now: float) -> str:
+    """A stage, how far it is, and for how long it has gone on."""
+    what, seconds = _STAGES[work.stage](say), int(now - work.since)
+    if work.total:
+        return say(
+            "{what}: {done} of {total}, {seconds} s", what=what, done=work.done, total=work.total, seconds=seconds
+        )
+    return say("{what}: {seconds} s", what=what, seconds=seconds)
+
+
+def time_left(expected: Expected | None, say: Translator, now: float) -> str:
+    """How long it may still take, and by what; empty where nothing of before is known, or hosts are not called yet."""
+    if expected is None or expected.since is None:
+        return ""
+    usual, runs = _time(expected.seconds, say), say.counted(expected.runs, "earlier run")
+    left = expected.seconds - (now - expected.since)
+    if left <= 0:
+        return say("longer than usual: {runs} took {usual}", runs=runs, usual=usual)
+    return say("about {left} left: {runs} took {usual}", left=_time(left, say), runs=runs, usual=usual)
+
+
+def _time(seconds: float, say: Translator) -> str:
+    if seconds < _MINUTES_FROM:
+        return say("{seconds} s", seconds=max(1, round(seconds)))
+    return say("{minutes} min", minutes=round(seconds / _MINUTE))
+
+
+def operation_words(operation: str, say: Translator) -> str:
+    """What hosts are asked for."""
+    return _OPERATIONS.get(operation, _other)(say)
+
+
+def _other(say: Translator) -> str:
+    return say("asking")
 
 
 def _below(stream: TextIO) -> TextIO:

@@ -1,12 +1,6 @@
-"""The options that `apply` and `rollback` take.
+"""Options of several commands: limits, moments, rollout, verification.
 
-The option `--limit`.
-
-Moments and days on the command line, by Vietnam's clock.
-
-Options and warnings of commands that say for what share of a time pictures came.
-
-Options of the commands that verify: how long, how each picture is looked at, and what counts in the exit code.
+Moments and days are by Vietnam's clock.
 """
 
 from __future__ import annotations
@@ -29,7 +23,6 @@ from provisioner.record.availability.measured import Span
 from provisioner.verify.picture_mode import Looks
 
 _EVERYWHERE = "Only these: carrier, province, facility or host. May be repeated."
-
 limit_option = click.option(
     "--limit", "limits", multiple=True, metavar="KIND=NAME", shell_complete=limits_like, help=_EVERYWHERE
 )
@@ -41,11 +34,17 @@ hosts_limit_option = click.option(
     shell_complete=limits_like,
     help="Only these hosts: carrier, host, …",
 )
-
-
-_FORMS: Final = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M%z")
+_MOMENT_FORMS: Final = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M%z")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
-_SHOWN = 80
+_SHOWN_MOMENT = 80
+_WEEK = timedelta(days=7)
+_MOST_DAMAGED = 5
+C = TypeVar("C", bound=Callable[..., object])
+_SHORTEST_DEADLINE_S: Final = 15
+_LONGEST_DEADLINE_S: Final = 86_400
+
+LEVELS: Final = 7
+"""As many as `verify.levels` has, whose import would keep hosts from being told."""
 
 
 class MomentWord(click.ParamType[datetime]):
@@ -59,22 +58,10 @@ class MomentWord(click.ParamType[datetime]):
             return value
         moment = _moment(str(value))
         if moment is None:
-            said = printable(str(value), _SHOWN)
+            said = printable(str(value), _SHOWN_MOMENT)
             self.fail(f"{said!r} is no moment: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
         return moment
 
-
-def _moment(text: str) -> datetime | None:
-    for form in _FORMS:
-        with suppress(ValueError):
-            moment = datetime.strptime(text, form)  # noqa: DTZ007 (the zone follows)
-            if _FIRST_YEAR <= moment.year < _LAST_YEAR:
-                return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
-    return None
-
-
-_WEEK = timedelta(days=7)
-_NAMED = 5
 
 from_option = click.option(
     "--from", "begin", type=MomentWord(), metavar="DAY", help="From when on; a week before the end."
@@ -82,6 +69,18 @@ from_option = click.option(
 until_option = click.option(
     "--until", type=MomentWord(), metavar="DAY", help="The first moment that is not in it; now."
 )
+
+
+class RolloutChoices(TypedDict):
+    """What the options of a rollout were set to, as click hands it in."""
+
+    max_failed: int
+    pause_after: str | None
+    min_new_up: float
+    max_lost: float
+    required: tuple[str, ...]
+    gate_patience: float
+    approval: str
 
 
 def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> Span:
@@ -100,24 +99,9 @@ def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> 
 def warn_of_damage(invocation: Invocation, damaged: Sequence[str]) -> None:
     """Name the records that could not be read."""
     if damaged:
-        named = ", ".join(damaged[:_NAMED])
+        named = ", ".join(damaged[:_MOST_DAMAGED])
         message = f"{counted(len(damaged), 'record')} cannot be read, and counts as not measured: {named}"
         print_warning(message, "see all that is wrong: provisioner history verify", color=invocation.color)
-
-
-C = TypeVar("C", bound=Callable[..., object])
-
-
-class RolloutChoices(TypedDict):
-    """What the options of a rollout were set to, as click hands it in."""
-
-    max_failed: int
-    pause_after: str | None
-    min_new_up: float
-    max_lost: float
-    required: tuple[str, ...]
-    gate_patience: float
-    approval: str
 
 
 def rollout_options(command: C) -> C:
@@ -141,20 +125,13 @@ def rollout_options(command: C) -> C:
     return command
 
 
-_C = TypeVar("_C", bound=Callable[..., object])
-_SHORTEST_S: Final = 15
-_LONGEST_S: Final = 86_400
-LEVELS: Final = 7
-"""As many as `verify.levels` has, whose import would keep hosts from being told."""
-
-
-def deadline_option(description: str) -> Callable[[_C], _C]:
+def deadline_option(description: str) -> Callable[[C], C]:
     """`--deadline SECONDS`."""
-    range_s = click.IntRange(_SHORTEST_S, _LONGEST_S)
+    range_s = click.IntRange(_SHORTEST_DEADLINE_S, _LONGEST_DEADLINE_S)
     return click.option("--deadline", type=range_s, metavar="SECONDS", help=description)
 
 
-def picture_option(default: Looks) -> Callable[[_C], _C]:
+def picture_option(default: Looks) -> Callable[[C], C]:
     """`--picture`, with what is done where nobody says."""
     return click.option(
         "--picture",
@@ -165,7 +142,7 @@ def picture_option(default: Looks) -> Callable[[_C], _C]:
     )
 
 
-def fail_on_option(description: str) -> Callable[[_C], _C]:
+def fail_on_option(description: str) -> Callable[[C], C]:
     """`--fail-on`."""
     return click.option(
         "--fail-on",
@@ -174,3 +151,12 @@ def fail_on_option(description: str) -> Callable[[_C], _C]:
         show_default=True,
         help=description,
     )
+
+
+def _moment(text: str) -> datetime | None:
+    for form in _MOMENT_FORMS:
+        with suppress(ValueError):
+            moment = datetime.strptime(text, form)  # noqa: DTZ007 (the zone follows)
+            if _FIRST_YEAR <= moment.year < _LAST_YEAR:
+                return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
+    return None

@@ -1,6 +1,6 @@
-"""A question to whoever called the program, before something is done that cannot be taken back.
+"""Questions to the caller, and signals that end the work.
 
-Ctrl-C and SIGTERM: while hosts change the first starts no further host; what goes on until then ends with it.
+After the first Ctrl-C or SIGTERM no further host starts to change; after the second the command ends.
 """
 
 from __future__ import annotations

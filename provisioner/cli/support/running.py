@@ -1,13 +1,9 @@
-"""What is under way in a command: stages, calls to hosts, the wave of a run, and how long it may take. No effects.
+"""Work under way, its rows in a terminal, its log file.
 
-A few rows of a terminal that are written over again and again, and are gone when something else is printed.
-
-No library draws them: all that is printed passes `SafeStream`, which lets none of what moves a cursor through, and a
-library that draws would take both standard streams over to go round it.
-
-The file of `--log`: what a command did and when, without what was typed, without a secret, without a person.
-
-Standard output and what a result says are not in it, nor arguments, nor sentences that may repeat what somebody wrote.
+Rows are written over again and again, and vanish when something else is printed. No library draws them: all output
+passes `SafeStream`, which lets nothing through that moves a cursor, and a library would take over both standard streams
+to go round it. The file of `--log` says what a command did and when. It contains no output, no argument, no secret, no
+personal data, and no sentence that may repeat what somebody wrote.
 """
 
 from __future__ import annotations
@@ -27,8 +23,20 @@ from provisioner.base.service import Stage
 from provisioner.base.text import printable
 from provisioner.cli.support.terminal import size_of
 
-_MOST: Final = 100
+_WIDEST_ROW: Final = 100
 _ERASE: Final = "\r\x1b[J"
+_LONGEST_LINE: Final = 400
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LEFT_OUT: Final = "(left out: it looks like a password or a person's data)"
+
+STEPS: Final[Mapping[str, str]] = {
+    "start": "apply",
+    "gate": "look",
+    "confirm": "confirm",
+    "abort": "abort",
+    "status": "status",
+}
+"""The steps of a run's journal that a host is at, and the operation that each calls for."""
 
 
 class TerminalRows:
@@ -49,7 +57,7 @@ class TerminalRows:
     def draw(self, rows: Sequence[str]) -> None:
         """Show these rows instead of those that are there."""
         size = self._size()
-        width = min(size.columns - 1, _MOST)
+        width = min(size.columns - 1, _WIDEST_ROW)
         shown = [_cut(row, width) for row in rows[: max(1, size.lines - 1)]]
         up = f"\x1b[{len(shown) - 1}A" if len(shown) > 1 else ""
         self._drawn = True
@@ -66,16 +74,6 @@ class TerminalRows:
         with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
-
-
-def _cut(row: str, width: int) -> str:
-    mark = "..." if width > len("...") else ""
-    return row if len(row) <= width else row[: max(0, width - len(mark))] + mark
-
-
-_LONGEST: Final = 400
-_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_LEFT_OUT: Final = "(left out: it looks like a password or a person's data)"
 
 
 class LogFile:
@@ -103,7 +101,7 @@ class LogFile:
 
     def write(self, text: str) -> None:
         """Add a line; a disk that is full ends no command."""
-        words = _LEFT_OUT if is_private(text) else printable(text, _LONGEST)
+        words = _LEFT_OUT if is_private(text) else printable(text, _LONGEST_LINE)
         if self._is_open:
             try:
                 os.write(self._descriptor, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {os.getpid()} {words}\n".encode())
@@ -115,16 +113,6 @@ class LogFile:
         if self._is_open:
             self._is_open = False
             os.close(self._descriptor)
-
-
-STEPS: Final[Mapping[str, str]] = {
-    "start": "apply",
-    "gate": "look",
-    "confirm": "confirm",
-    "abort": "abort",
-    "status": "status",
-}
-"""The steps of a run's journal that a host is at, and the operation that each calls for."""
 
 
 @dataclass(slots=True)
@@ -265,3 +253,8 @@ class Underway:
         self.wave, self.wave_name = self.wave or HostsWork(now), name
         self.wave.total += len(names)
         self.wave.waiting |= {host: HostWork("", now) for host in names}
+
+
+def _cut(row: str, width: int) -> str:
+    mark = "..." if width > len("...") else ""
+    return row if len(row) <= width else row[: max(0, width - len(mark))] + mark

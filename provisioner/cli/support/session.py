@@ -1,10 +1,6 @@
-"""Writing files where a person named a place for them.
+"""The session of a command, and files that people name.
 
-A command's session on its inventory, with whoever looks on.
-
-What `status` and `export` report on, with a warning where no run is recorded.
-
-A saved plan as a file that a command names: its bytes, and what it says, without the vault.
+Calls to hosts are watched by the command's onlooker. A saved plan is read without the vault.
 """
 
 from __future__ import annotations
@@ -13,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.base.files import read_regular, replace_file
@@ -21,11 +17,22 @@ from provisioner.base.language import marked
 from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.output import print_warning
-from provisioner.desired.render.host import RenderedFile
 from provisioner.operations.apply import early_start
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.questions.overview import Overview, overview
 from provisioner.plan import MAX_PLAN_BYTES, WrittenPlan, written_plan
+
+if TYPE_CHECKING:
+    from provisioner.desired.render.host import RenderedFile
+
+_SHOWN: Final = 200
+
+
+class PlanFile(NamedTuple):
+    """A saved plan: what it says, and the bytes that say it."""
+
+    plan: WrittenPlan
+    content: bytes
 
 
 def session_of(invocation: Invocation) -> Session:
@@ -72,16 +79,6 @@ def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
         raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from None
 
 
-def _written(path: Path, file: RenderedFile) -> Path:
-    _make(path.parent)
-    mode = 0o600 if file.secret else file.mode
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(file.content)
-        os.fchmod(stream.fileno(), mode)
-    return path
-
-
 def _refuse_shared(folder: Path) -> None:
     """Refuse a place where another user of this machine can put a folder or a link of his own."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -92,6 +89,16 @@ def _refuse_shared(folder: Path) -> None:
         raise UsageError(f"everybody may write to {there}", hint="name a folder of your own, or one that is new")
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
         raise UsageError(f"everybody may rename what is in {there}", hint="name a folder of your own")
+
+
+def _written(path: Path, file: RenderedFile) -> Path:
+    _make(path.parent)
+    mode = 0o600 if file.secret else file.mode
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(file.content)
+        os.fchmod(stream.fileno(), mode)
+    return path
 
 
 def _make(folder: Path) -> None:
@@ -123,16 +130,6 @@ def write_report(path: Path, content: bytes, *, force: bool) -> None:
     except OSError as error:
         hint = "name a file in a folder that is there and that you can write to"
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
-
-
-_SHOWN: Final = 200
-
-
-class PlanFile(NamedTuple):
-    """A saved plan: what it says, and the bytes that say it."""
-
-    plan: WrittenPlan
-    content: bytes
 
 
 def read_plan(path: Path) -> PlanFile:

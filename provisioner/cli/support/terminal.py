@@ -1,16 +1,12 @@
-"""What standard output can show: its width if a person watches, its letters, its colours, and nothing else.
+"""Safe terminal output, the pager, and types of options.
 
-Whatever is printed passes `safe_streams`: texts of inventories, sheets, hosts, Git and file names may be anybody's, and
-a terminal obeys what it is sent. Of control characters only our own colours, tabs and ends of lines come through.
+All output passes `safe_streams`: texts of inventories, sheets, hosts, Git and file names may be anybody's, and a
+terminal obeys them. Of control characters only our own colours, tabs and ends of lines come through.
 
-A long result at a terminal goes through the reader's pager; a file, a pipe, a document and a job get it as it is.
+A long result at a terminal goes through the reader's pager; a file, a pipe, a document and a job get it as it is. The
+exit code does not depend on the pager: if it cannot start, fails or is left early, the rest is printed.
 
-Whatever becomes of the pager, the command's exit code stays: one that cannot be started, ends with an error or is left
-early changes nothing, and what it did not show is printed.
-
-What an option or an argument may be: a word out of a list, a place in the file system, a share or a time.
-
-A mistyped word is answered with the one that it is like; what no machine could do anything with is refused here.
+A mistyped word is answered with the most similar one, and a value that no machine could use is refused.
 """
 
 from __future__ import annotations
@@ -36,10 +32,32 @@ from provisioner.base.text import did_you_mean, printable
 
 # The colours that `click.style` is asked for here, bold, and their end.
 _OURS = re.compile(r"(\x1b\[(?:0|1|3[0-7])m|[\t\n])")
+
 _PLAIN = str.maketrans({"→": "->", "…": "...", "·": "-"})
 _NARROWEST = 40
+
 # More than a person reads of one thing; the document has all of it.
-_LONGEST = 2_000
+_LONGEST_LINE = 2_000
+
+PAGER_VARIABLE: Final = "PROVISIONER_PAGER"
+
+_LESS: Final = "FRX"
+"""As Git has it: what fits on the screen is printed, colours stay, and the text is still there afterwards."""
+
+_NOT_ITS_OWN: Final = ("ANSIBLE_", "PROVISIONER_", "_PROVISIONER_")
+
+_PAGED: Final = frozenset(
+    {
+        *("availability", "drift", "export", "geography list", "history", "plan", "plan diff"),
+        *("quarantine list", "retention", "schema", "status"),
+    }
+)
+"""Commands that show what somebody wants to read; what asks, changes or proves something prints as it goes on."""
+
+DAY = click.DateTime(["%Y-%m-%d"])
+"""A day, as files have it."""
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,7 @@ class Terminal:
 
     def below(self, head: str, text: str, indent: int) -> list[str]:
         """`head: text` as one line, or where that is too long for the terminal as several."""
-        text = printable(text, _LONGEST)
+        text = printable(text, _LONGEST_LINE)
         if not text:
             return [head]
         if self.width is None or len(click.unstyle(head)) + 2 + len(text) <= self.width:
@@ -95,35 +113,6 @@ class Terminal:
         if self.width is not None:
             widths[0] = max(8, min(widths[0], self.width - sum(w + 2 for w in widths[1:])))
         return [_row(row, widths) for row in (names, *rows)]
-
-
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
-    others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-    return "  ".join([first.ljust(widths[0]), *others]).rstrip()
-
-
-def size_of(stream: TextIO) -> os.terminal_size:
-    """The columns and rows of a terminal; the usual ones where they are not known."""
-    usual = os.terminal_size((80, 24))
-    try:
-        size = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        return usual
-    return os.terminal_size((size.columns or usual.columns, size.lines or usual.lines))
-
-
-def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
-    """Standard output as it is now."""
-    return Terminal.of(sys.stdout, env, color=color)
-
-
-def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
-    """Standard error as it is now."""
-    return Terminal.of(sys.stderr, env, color=color)
-
-
-# --- what comes through ---------------------------------------------------------------------------
 
 
 class SafeStream:
@@ -202,12 +191,85 @@ class SafeStream:
         return getattr(self.below, name)
 
 
-def _lead_nowhere(stream: TextIO) -> None:
-    """Let what a stream still holds, and all that comes, be lost without another error."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+class UnknownWordError(click.BadParameter):
+    """A word that is not on the list.
+
+    Attributes:
+        hint: what may have been meant; empty where nothing is like it.
+    """
+
+    def __init__(self, message: str, hint: str, ctx: click.Context | None, param: click.Parameter | None) -> None:
+        super().__init__(message, ctx, param)
+        self.hint = hint
+
+
+class ListedWord(click.Choice[str]):
+    """One of the words of a list."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a word.
+
+        Raises:
+            UnknownWordError: it is not on the list.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise UnknownWordError(error.message, did_you_mean(value, self.choices, ""), ctx, param) from None
+
+
+class Place(click.Path):
+    """A path that a file system can have."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Take a path.
+
+        Raises:
+            click.BadParameter: no file can be called so.
+        """
+        name = os.fsencode(value)
+        if b"\0" in name:
+            self.fail("the path has a zero byte, which no file's name has", param, ctx)
+        if len(name) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/")):
+            self.fail("the path is longer than any file's", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Amount(click.FloatRange):
+    """A number between two bounds; "nan" is between none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Take a number.
+
+        Raises:
+            click.BadParameter: it is none, or out of bounds.
+        """
+        number = float(super().convert(value, param, ctx))
+        if number != number:  # noqa: PLR0124 (only "nan" is not itself)
+            self.fail("nan is not a number", param, ctx)
+        return number
+
+
+def size_of(stream: TextIO) -> os.terminal_size:
+    """The columns and rows of a terminal; the usual ones where they are not known."""
+    usual = os.terminal_size((80, 24))
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return usual
+    return os.terminal_size((size.columns or usual.columns, size.lines or usual.lines))
+
+
+def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+    """Standard output as it is now."""
+    return Terminal.of(sys.stdout, env, color=color)
+
+
+def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+    """Standard error as it is now."""
+    return Terminal.of(sys.stderr, env, color=color)
 
 
 def outlive_readers() -> None:
@@ -247,19 +309,6 @@ def safe_streams() -> Iterator[SafeStream]:
         sys.stdout, sys.stderr = out, err
 
 
-VARIABLE: Final = "PROVISIONER_PAGER"
-_LESS: Final = "FRX"
-"""As Git has it: what fits on the screen is printed, colours stay, and the text is still there afterwards."""
-_NOT_ITS_OWN: Final = ("ANSIBLE_", "PROVISIONER_", "_PROVISIONER_")
-_PAGED: Final = frozenset(
-    {
-        *("availability", "drift", "export", "geography list", "history", "plan", "plan diff"),
-        *("quarantine list", "retention", "schema", "status"),
-    }
-)
-"""Commands that show what somebody wants to read; what asks, changes or proves something prints as it goes on."""
-
-
 def is_paged(command: str) -> bool:
     """Whether a command, by its words without the program's, shows what is read."""
     return command in _PAGED
@@ -267,7 +316,7 @@ def is_paged(command: str) -> bool:
 
 def pager_of(env: Mapping[str, str]) -> list[str]:
     """The pager's words; none where there is to be no pager, or where it is a file of the folder that one is in."""
-    named = env.get(VARIABLE) if VARIABLE in env else env.get("PAGER", "less")
+    named = env.get(PAGER_VARIABLE) if PAGER_VARIABLE in env else env.get("PAGER", "less")
     try:
         words = shlex.split(named or "")
     except ValueError:
@@ -296,7 +345,7 @@ def paged(env: Mapping[str, str], *, wanted: bool) -> Iterator[None]:
             stream.release("".join(held))
             raise
     text = "".join(held)
-    if not _is_long(text, stream) or not _show(words, env, text, stream):
+    if not _is_long(text, stream) or not _shown_by_pager(words, env, text, stream):
         stream.release(text)
 
 
@@ -311,7 +360,7 @@ def _is_long(text: str, stream: SafeStream) -> bool:
     return sum(rows) >= lines
 
 
-def _show(words: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
+def _shown_by_pager(words: list[str], env: Mapping[str, str], text: str, stream: SafeStream) -> bool:
     """Whether the pager showed it; an interrupt is the pager's own."""
     from provisioner.base.processes import own_environment, show_on_terminal  # noqa: PLC0415 (few need it)
 
@@ -331,69 +380,15 @@ def _left_to_the_pager(_number: int, _frame: object) -> None:
     """Do nothing: whoever interrupts means the search or the way that the pager is on."""
 
 
-DAY = click.DateTime(["%Y-%m-%d"])
-"""A day, as files have it."""
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
+    others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+    return "  ".join([first.ljust(widths[0]), *others]).rstrip()
 
 
-class UnknownWordError(click.BadParameter):
-    """A word that is not on the list.
-
-    Attributes:
-        hint: what may have been meant; empty where nothing is like it.
-    """
-
-    def __init__(self, message: str, hint: str, ctx: click.Context | None, param: click.Parameter | None) -> None:
-        super().__init__(message, ctx, param)
-        self.hint = hint
-
-
-class ListedWord(click.Choice[str]):
-    """One of the words of a list."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take a word.
-
-        Raises:
-            UnknownWordError: it is not on the list.
-        """
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter as error:
-            raise UnknownWordError(error.message, did_you_mean(value, self.choices, ""), ctx, param) from None
-
-
-_LONGEST_NAME, _LONGEST_PATH = 255, 4095
-
-
-class Place(click.Path):
-    """A path that a file system can have."""
-
-    def convert(
-        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | bytes | os.PathLike[str]:
-        """Take a path.
-
-        Raises:
-            click.BadParameter: no file can be called so.
-        """
-        name = os.fsencode(value)
-        if b"\0" in name:
-            self.fail("the path has a zero byte, which no file's name has", param, ctx)
-        if len(name) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/")):
-            self.fail("the path is longer than any file's", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class Amount(click.FloatRange):
-    """A number between two bounds; "nan" is between none."""
-
-    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Take a number.
-
-        Raises:
-            click.BadParameter: it is none, or out of bounds.
-        """
-        number = float(super().convert(value, param, ctx))
-        if number != number:  # noqa: PLR0124 (only "nan" is not itself)
-            self.fail("nan is not a number", param, ctx)
-        return number
+def _lead_nowhere(stream: TextIO) -> None:
+    """Let what a stream still holds, and all that comes, be lost without another error."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

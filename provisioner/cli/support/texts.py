@@ -1,16 +1,12 @@
-"""An edit of a facility's file: shown as a diff, written unless somebody only wants to see it.
-
-Facilities that are held, as every command shows them: why, where that is mended, and the exit code.
-
-What commands say alike of hosts that prove nothing: new hardware, and what is taken out of service.
-"""
+"""Texts and documents of several commands: edits, held facilities, unproved hosts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -24,18 +20,18 @@ from provisioner.cli.support.output import print_document, problem_document, pro
 from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.report.tables import some_of
 
+if TYPE_CHECKING:
+    from provisioner.cli.support.terminal import Terminal
+    from provisioner.plan.diff import Quarantined
+
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 """People compare the beginning of what was signed; a document has all of it."""
 
 F = TypeVar("F", bound=Callable[..., object])
+HOSTS_KEEP = marked("hosts keep what they have")
 
-
-def edit_options(command: F) -> F:
-    """The options of a command that edits."""
-    command = click.option("--commit", "commits", is_flag=True, help="Commit the file as well, and nothing else.")(
-        command
-    )
-    return click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")(command)
+IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
+"""What to do about new hardware that was not announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +47,14 @@ class Writing:
     dry_run: bool
     commits: bool
     message: str
+
+
+def edit_options(command: F) -> F:
+    """The options of a command that edits."""
+    command = click.option("--commit", "commits", is_flag=True, help="Commit the file as well, and nothing else.")(
+        command
+    )
+    return click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")(command)
 
 
 def edits_of(invocation: Invocation) -> Edits:
@@ -73,7 +77,7 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
         edit.write(invocation.inventory)
         commit = committed(checkout, [edit], str(edit.path), writing.message) if checkout else ""
     if invocation.json:
-        print_document(_document(edit, commit, dry_run=dry_run))
+        print_document(_edit_document(edit, commit, dry_run=dry_run))
         return 0
     if not edit.changed:
         click.echo(f"{edit.path}: {edit.facility} is so already")
@@ -84,9 +88,33 @@ def finish(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
         click.echo(line, err=True, color=invocation.color)
     if commit:
         click.echo(f"committed as {commit[:12]}: {writing.message}")
-    for line in _ending(edit, dry_run=dry_run):
+    for line in _edit_ending(edit, dry_run=dry_run):
         click.echo(line)
     return 0
+
+
+def _edit_document(edit: FileEdit, commit: str, *, dry_run: bool) -> Document:
+    return {
+        "schema": "provisioner/facility-edit",
+        "version": 1,
+        "facility": edit.facility,
+        "file": str(edit.path),
+        "written": edit.changed and not dry_run,
+        "commit": commit or None,
+        "diff": list(edit.diff),
+        "warnings": [problem_document(problem) for problem in edit.warnings],
+        "to_be_signed": bool(edit.sign_offs),
+    }
+
+
+def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:
+    """The last lines: that hosts do not take it up yet, that nothing is written, what comes next."""
+    lines = []
+    if edit.sign_offs:
+        lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep what they have")
+    if dry_run:
+        return [*lines, "nothing is written: leave --dry-run out to write it"]
+    return [*lines, f"next: provisioner facility next {edit.facility}"]
 
 
 def diff_lines(edit: FileEdit) -> list[str]:
@@ -114,33 +142,6 @@ def committed(checkout: Checkout, edits: Iterable[FileEdit], what: str, message:
         return commit_files(checkout, {edit.path: edit.after for edit in edits}, message)
     except UsageError as error:
         raise UsageError(f"{what} is written, and not committed: {error}", hint=error.hint) from error
-
-
-def _ending(edit: FileEdit, *, dry_run: bool) -> list[str]:
-    """The last lines: that hosts do not take it up yet, that nothing is written, what comes next."""
-    lines = []
-    if edit.sign_offs:
-        lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep what they have")
-    if dry_run:
-        return [*lines, "nothing is written: leave --dry-run out to write it"]
-    return [*lines, f"next: provisioner facility next {edit.facility}"]
-
-
-def _document(edit: FileEdit, commit: str, *, dry_run: bool) -> Document:
-    return {
-        "schema": "provisioner/facility-edit",
-        "version": 1,
-        "facility": edit.facility,
-        "file": str(edit.path),
-        "written": edit.changed and not dry_run,
-        "commit": commit or None,
-        "diff": list(edit.diff),
-        "warnings": [problem_document(problem) for problem in edit.warnings],
-        "to_be_signed": bool(edit.sign_offs),
-    }
-
-
-HOSTS_KEEP = marked("hosts keep what they have")
 
 
 def held_lines(held: Sequence[HeldFacility], what: str = HOSTS_KEEP, say: Translator = ENGLISH) -> Iterator[str]:
@@ -180,8 +181,34 @@ def code_with_held(code: int, held: Sequence[object]) -> int:
     return worst_of(code, InventoryError.exit_code) if held else code
 
 
-IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
-"""What to do about new hardware that was not announced."""
+def quarantine_lines(
+    paths: Sequence[Quarantined], terminal: Terminal, *, apart: bool = True, most: int = 0, say: Translator = ENGLISH
+) -> Iterator[str]:
+    """The paths that relays do not pull since their devices refuse the password; nothing where there are none.
+
+    Args:
+        paths: those paths.
+        terminal: what the lines are laid out for.
+        apart: whether an empty line comes first.
+        most: so many of them are listed; 0 lists all.
+        say: whoever says it.
+    """
+    if not paths:
+        return
+    if apart:
+        yield ""
+    line = say("QUARANTINED: {paths} with a refused password", paths=say.counted(len(paths), "path"))
+    yield click.style(line, fg="red", bold=True)
+    ordered = sorted(paths, key=lambda one: (one.host, one.device, one.next_step, one.path))[: most or None]
+    for (host, device, step), group in groupby(ordered, key=lambda one: (one.host, one.device, one.next_step)):
+        of = list(group)
+        since = min(one.since_text for one in of)
+        head = say("{device} since {since}", device=printable(device), since=since)
+        yield from terminal.below(f"  {host}: {head}", say.restated(step), 4)
+        yield from (f"    {printable(one.path)}" for one in of)
+    if len(ordered) < len(paths):
+        more = say.counted(len(paths) - len(ordered), "path")
+        yield "  " + say("… and {paths} more: provisioner quarantine list", paths=more)
 
 
 def unproved(host: str, hint: str) -> HostError:

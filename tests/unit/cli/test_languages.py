@@ -15,7 +15,7 @@ import pytest
 from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
-from provisioner.cli.plan_text import ending_lines, plan_lines
+from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support import session
 from provisioner.cli.support.terminal import Terminal
 from provisioner.desired.limit import parse_limits
@@ -238,7 +238,7 @@ def _shown(plan: Plan, say: Translator, *, details: bool) -> str:
     terminal = Terminal.of(Screen("utf-8", watched=False), {}, color=False)
     lines = [
         *plan_lines(plan, terminal, details=details, everything=details, say=say),
-        *ending_lines(plan, terminal, say=say),
+        *plan_ending_lines(plan, terminal, say=say),
     ]
     return re.sub(r"\x1b\[\d*m", "", "\n".join(lines)) + "\n"
 
