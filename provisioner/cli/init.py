@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 
 import click
 
+from provisioner.base.addresses import is_host_name
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
 from provisioner.base.text import Document, endpoint_text, printable
 from provisioner.cli.support.configuration import file_of
@@ -17,7 +18,6 @@ from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import answer, is_attended
 from provisioner.cli.support.terminal import ListedWord, Place
-from provisioner.inventory.model.base import is_host_name
 from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.operations.edit.init import (
     EXAMPLE,

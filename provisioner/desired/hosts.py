@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
 from operator import attrgetter
 from urllib.parse import quote
 
+from provisioner.base.addresses import AnyAddress, AnyNetwork, HostPlace
 from provisioner.base.errors import InventoryError
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, content_key, identity_key, mediamtx_hash
@@ -62,7 +63,6 @@ from provisioner.inventory.model import (
     Secrets,
     path_name,
 )
-from provisioner.inventory.model.base import AnyAddress, AnyNetwork, HostPlace
 from provisioner.inventory.new_secrets import shown_key_beside
 from provisioner.inventory.renamed_ids import old_names
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
+from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import UsageError
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.roles import may_read
@@ -43,7 +44,6 @@ from provisioner.inventory.model import (
     Viewer,
     path_name,
 )
-from provisioner.inventory.model.base import HostPlace
 
 _LONGEST = 80
 _PURPOSE = b"provisioner/publish/1\0"

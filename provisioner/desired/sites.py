@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import SecretsError
 from provisioner.base.secret import Secret
 from provisioner.base.text import canonical_json
@@ -33,7 +34,6 @@ from provisioner.inventory.model import (
     SiteAllocation,
     relays_of,
 )
-from provisioner.inventory.model.base import HostPlace
 
 _PSK = "pre-shared key"
 

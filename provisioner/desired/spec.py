@@ -13,6 +13,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple, Protocol
 
+from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.base.frozen import HeldFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret
@@ -21,7 +22,6 @@ from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, GatewaySystem, JumpHost, MediamtxArtefact, Ssh, StreamName
-from provisioner.inventory.model.base import AnyAddress, AnyNetwork, HostName, HostPlace
 
 SITE: Final = "site/"
 NEXT: Final = "next/"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from provisioner.base.addresses import HostPlace, host_place
 from provisioner.base.secret import Secret
-from provisioner.base.text import endpoint_text
+from provisioner.base.text import Document, endpoint_text
 from provisioner.desired.owner import Owner
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.base import HostPlace
 
 
 class CallTarget(Protocol):
@@ -84,3 +84,64 @@ class TargetHost:
     def place(self) -> str:
         """Where it is logged in to, as `user@address:port`."""
         return f"{self.ssh.user}@{endpoint_text(self.address, self.ssh.port)}"
+
+
+def target_document(host: CallTarget) -> Document:
+    """A host as a document; it holds the host's identity, and so a secret."""
+    return {
+        "id": host.id,
+        "carriers": list(host.carriers),
+        "address": str(host.address),
+        "ssh": host.ssh.model_dump(mode="json"),
+        "jump": host.jump.model_dump(mode="json") if host.jump else None,
+        "side": host.side,
+        "identity": host.identity.reveal(),
+        "owner": owner_document(host.owner),
+        "adopted": owner_document(host.adopted),
+    }
+
+
+def target_in(document: Document) -> TargetHost:
+    """The host of a document.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none of `target_document`'s.
+    """
+    jump = document["jump"]
+    return TargetHost(
+        id=_as_text(document["id"]),
+        carriers=tuple(_as_text(carrier) for carrier in document["carriers"]),
+        address=host_place(_as_text(document["address"])),
+        ssh=Ssh.model_validate(document["ssh"]),
+        jump=None if jump is None else JumpHost.model_validate(jump),
+        side=_as_text(document["side"]),
+        identity=Secret(_as_text(document["identity"])),
+        owner=owner_in(document["owner"]),
+        adopted=owner_in(document["adopted"]),
+    )
+
+
+def owner_document(owner: Owner | None) -> Document | None:
+    """An owner as a document; null where there is none."""
+    return asdict(owner) if owner else None
+
+
+def owner_in(document: Document | None) -> Owner | None:
+    """The owner of a document.
+
+    Raises:
+        TypeError, ValueError: it is none of `owner_document`'s.
+    """
+    if document is None:
+        return None
+    owner = Owner(**document)
+    for name, value in asdict(owner).items():
+        if not isinstance(value, bool if name == "released" else str):
+            raise TypeError(f"{name} of an owner is of another kind")
+    return owner
+
+
+def _as_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("it is no text")
+    return value

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Final
 
 from provisioner import __version__
+from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import ProvisionerError, StateError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
 from provisioner.base.text import local_time, printable
 from provisioner.hosts.identity import SHOW_KEY, is_show_key
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner, StreamingRunner
-from provisioner.inventory.model.base import AnyNetwork, HostName, HostPlace
 from provisioner.nodes.approvals import NodeApprovals
 from provisioner.nodes.envelope import (
     EnvelopeError,

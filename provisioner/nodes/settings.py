@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NoReturn
 
+from provisioner.base.addresses import is_host_name
 from provisioner.base.errors import UsageError
 from provisioner.base.files import is_proposed, make_own_folder, read_regular
 from provisioner.base.service import ServiceNotice, toml_settings
@@ -23,7 +24,6 @@ from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.private_folder import make_private_folder
 from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.runner import OpenRunner
-from provisioner.inventory.model.base import is_host_name
 from provisioner.nodes.approvals import ApprovalRules, ApprovedMoments, NodeApprovals, NodeApprover
 from provisioner.nodes.broker import place_of, standing_line
 from provisioner.nodes.controller import NodeRunner, RoutedRunner

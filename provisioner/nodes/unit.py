@@ -10,20 +10,16 @@ import hashlib
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import orjson
 
-from provisioner.base.secret import Secret
 from provisioner.base.text import Document, canonical_json, printable
-from provisioner.desired.owner import Owner
-from provisioner.hosts.call_target import CallTarget, TargetHost
+from provisioner.hosts.call_target import TargetHost, owner_document, owner_in, target_document, target_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
-from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.base import host_place
 
 SPEAKS: Final = 1
 """The form of units and reports; one that both ends have not in common is no basis for work."""
@@ -152,65 +148,10 @@ class _Contents:
         return self._numbers[content]
 
 
-def host_document(host: CallTarget) -> Document:
-    """A host as a document; it holds the host's identity, and so a secret."""
-    return {
-        "id": host.id,
-        "carriers": list(host.carriers),
-        "address": str(host.address),
-        "ssh": host.ssh.model_dump(mode="json"),
-        "jump": host.jump.model_dump(mode="json") if host.jump else None,
-        "side": host.side,
-        "identity": host.identity.reveal(),
-        "owner": owner_document(host.owner),
-        "adopted": owner_document(host.adopted),
-    }
-
-
-def host_in(document: Document) -> TargetHost:
-    """The host of a document.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none of `host_document`'s.
-    """
-    jump = document["jump"]
-    return TargetHost(
-        id=_as_text(document["id"]),
-        carriers=tuple(_as_text(carrier) for carrier in document["carriers"]),
-        address=host_place(_as_text(document["address"])),
-        ssh=Ssh.model_validate(document["ssh"]),
-        jump=None if jump is None else JumpHost.model_validate(jump),
-        side=_as_text(document["side"]),
-        identity=Secret(_as_text(document["identity"])),
-        owner=carried_owner(document["owner"]),
-        adopted=carried_owner(document["adopted"]),
-    )
-
-
 def _as_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("it is no text")
     return value
-
-
-def owner_document(owner: Owner | None) -> Document | None:
-    """An owner as a document; null where there is none."""
-    return asdict(owner) if owner else None
-
-
-def carried_owner(document: Document | None) -> Owner | None:
-    """The owner of a document.
-
-    Raises:
-        TypeError, ValueError: it is none of `owner_document`'s.
-    """
-    if document is None:
-        return None
-    owner = Owner(**document)
-    for name, value in asdict(owner).items():
-        if not isinstance(value, bool if name == "released" else str):
-            raise TypeError(f"{name} of an owner is of another kind")
-    return owner
 
 
 def pack_unit(version: str, calls: Sequence[HostCall], timeout_s: float, keeps: frozenset[str] = frozenset()) -> bytes:
@@ -240,7 +181,7 @@ def _call_document(call: HostCall, contents: _Contents) -> Document:
     script = call.script
     artefact, sha256 = contents.add_artefact(call.artefact)
     return {
-        "host": host_document(call.spec),
+        "host": target_document(call.spec),
         "request": contents.add(canonical_json(call.request)),
         "files": {name: contents.add(content) for name, content in call.files.items()},
         "artefact": artefact,
@@ -301,7 +242,7 @@ def _call_in(document: Document, parts: Sequence[bytes]) -> CarriedCall:
     if not isinstance(request, dict) or (artefact is not None and said != sha256) or not (not said or is_sha256(said)):
         raise TypeError("a request is no object, or a file is not the one that is named")
     return CarriedCall(
-        host=host_in(document["host"]),
+        host=target_in(document["host"]),
         request=request,
         files={str(name): parts[number] for name, number in document["files"].items()},
         artefact=artefact,
@@ -373,7 +314,7 @@ def _answer_in(document: Document) -> HostAnswer:
         document=document["document"],
         error=printable(str(document["error"]), _LONGEST_TEXT),
         hint=printable(str(document["hint"]), _LONGEST_TEXT),
-        owner=carried_owner(document["owner"]),
+        owner=owner_in(document["owner"]),
         foreign=document["foreign"] is True,
         bare=document["bare"] is True,
     )

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.addresses import AnyAddress, AnyNetwork
 from provisioner.desired.render.host import NFT_FILE, PROBE_USER, render_host
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.inventory.model.base import AnyAddress, AnyNetwork
 from provisioner.plan.guards.reachability import locked_out, required_sources
 from provisioner.plan.reach.packets import accepts, arriving, parse_ruleset
 from tests import fleets, inventories

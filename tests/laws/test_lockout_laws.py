@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.addresses import AnyAddress, AnyNetwork
 from provisioner.base.errors import RenderError
 from provisioner.desired.render.host import NFT_FILE, render_host
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.inventory.model.base import AnyAddress, AnyNetwork
 from provisioner.plan.guards.reachability import SshOrigin, deaf_to_neighbours, locked_out, required_sources
 from provisioner.plan.reach.packets import accepts, arriving, parse_ruleset, rulings
 from provisioner_host.firewall.firewall import loadable

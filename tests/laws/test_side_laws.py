@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.addresses import AnyAddress
 from provisioner.desired.names import HostNames, is_of_a_side, side_of
 from provisioner.desired.render.host import render_host
 from provisioner.desired.render.templates import SIDED, with_side
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.inventory.model.base import AnyAddress
 from provisioner.plan.guards.reachability import locked_out, required_sources
 from provisioner.plan.reach.packets import accepts, arriving, parse_ruleset
 from provisioner_host.state import revocable_texts

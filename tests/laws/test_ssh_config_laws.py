@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.addresses import HOST_NAME_FORM, HostName
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.early_start import CONFIG
 from provisioner.hosts.ansible.play import own_key
 from provisioner.hosts.ansible.ssh_config import ALONE, KNOWN_HOSTS, LINKS, OwnKey, ssh_files
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.base import HOST_NAME_FORM, HostName
 from tests.hostile import MERGE_REQUEST
 from tests.unit.apply.world import state
 

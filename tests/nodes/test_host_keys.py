@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.base.addresses import HostName, HostPlace
 from provisioner.base.errors import HostError
 from provisioner.base.ssh_signature import fingerprint_of, ssh_text
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, HostKeyScans, is_shown_key, key_shown, show_key_call
 from provisioner.hosts.runner import CallOutcome, HostAnswer, OpenRunner
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.base import HostName, HostPlace
 from provisioner.nodes.node import NodeRules
 from tests.hostile import NODE
 from tests.nodes.broker import broker_of

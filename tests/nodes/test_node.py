@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.base.addresses import HostName
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.runner import CallOutcome, HostAnswer, ShellScript
 from provisioner.inventory.model import JumpHost, Ssh
-from provisioner.inventory.model.base import HostName
 from provisioner.nodes import controller as controller_module
 from provisioner.nodes import node as node_module
 from provisioner.nodes.controller import NodePace, NodeRunner

@@ -12,12 +12,12 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from provisioner.base.addresses import HostName
 from provisioner.base.text import endpoint_text, start_of
 from provisioner.desired.render.host import RenderedFile, fill, known_pairs, pushed_lines
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEnd, SiteLink, SiteSpec
 from provisioner.inventory.model import Access, GatewaySystem
-from provisioner.inventory.model.base import HostName
 
 ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIREGUARD})
 """Whose usual file is left out then: who imported it would have the next pre-shared keys with the present key."""

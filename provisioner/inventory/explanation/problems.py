@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from provisioner.base.addresses import AnyAddress, AnyNetwork, HostPlace
 from provisioner.base.errors import Problem
 from provisioner.base.private_text import is_private
 from provisioner.base.text import are, counted, nearest
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.files.layout import written_at
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model.base import AnyAddress, AnyNetwork, HostPlace
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

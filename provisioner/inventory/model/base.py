@@ -29,6 +29,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace, is_host_name
 from provisioner.base.secret import Secret
 
 _SHORTEST_KEY = 4 + 11 + 4 + 32
@@ -185,40 +186,7 @@ class Model(BaseModel):
 
 # --- addresses of either family, and host names ------------------------------------------------------
 
-AnyAddress = IPv4Address | IPv6Address
-AnyNetwork = IPv4Network | IPv6Network
-
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
-_LABEL: Final = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-HOST_NAME_FORM: Final = rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
-"""A host name in full, in small letters, as a regular expression.
-
-The last label begins with a letter: resolvers take `10.1` and `0x7f.1` for addresses.
-"""
-_HOST_NAME: Final = re.compile(HOST_NAME_FORM)
-
-
-class HostName(str):
-    """A host name in full, in small letters. Nothing of ours resolves one: ssh does, and a gateway's `wg`."""
-
-    __slots__ = ()
-
-
-HostPlace = AnyAddress | HostName
-
-
-def is_host_name(text: str) -> bool:
-    """Whether a text is a host name in full, in small letters."""
-    return _HOST_NAME.fullmatch(text) is not None
-
-
-def host_place(text: str) -> HostPlace:
-    """An address of either family, or a host name in full, in small letters.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    return HostName(text) if is_host_name(text) else ip_address(text)
 
 
 def _address(value: object) -> AnyAddress:

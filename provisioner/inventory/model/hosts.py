@@ -11,14 +11,12 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from provisioner.base.addresses import AnyAddress, HostName, HostPlace
 from provisioner.base.text import endpoint_text
 from provisioner.inventory.model.base import (
-    AnyAddress,
     Day,
     HostAddress,
     HostKey,
-    HostName,
-    HostPlace,
     IpAddress,
     IpNetwork,
     Model,

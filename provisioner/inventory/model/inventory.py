@@ -11,8 +11,9 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from provisioner.base.addresses import AnyNetwork
 from provisioner.inventory.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
-from provisioner.inventory.model.base import AnyNetwork, Model, Slug
+from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.connection import Blocked, ClaimedConnection, ConnectionPlan, SignOff
 from provisioner.inventory.model.facility import Connection, Facility, MaintenanceWindow
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre, Relay, Viewer

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, time
 from itertools import product
 from typing import Final
 
+from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.base.certificate import read_certificate, words_of_end
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, endpoint_text
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import CentreAllocation, JumpHost, Operating, ReaderTls, RelayAllocation, Ssh
-from provisioner.inventory.model.base import AnyNetwork, HostName, HostPlace
 from provisioner.inventory.rules.lock import HOST_KEYS_MISSING, RUN_KEYS
 from provisioner.inventory.rules.networks import pools_of
 from provisioner.inventory.rules.view import OwnerPath, View

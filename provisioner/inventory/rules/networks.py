@@ -12,11 +12,11 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from itertools import combinations
 from typing import NamedTuple
 
+from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Access, JumpHost, relays_of
-from provisioner.inventory.model.base import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.inventory.rules.view import View
 
 WIDEST_MANAGEMENT = {4: 8, 6: 32}

@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
+from provisioner.base.addresses import host_place
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.files import make_own_folder, read_regular
 from provisioner.base.git import begin_repository, checkout_of, commit_files, committing
@@ -35,7 +36,6 @@ from provisioner.inventory.files.edit import scalar
 from provisioner.inventory.files.positions import KeyPath, Marks
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.model import Ssh
-from provisioner.inventory.model.base import host_place
 from provisioner.operations.edit.validate import allocate
 
 RELEASE: Final = "1.20.1"

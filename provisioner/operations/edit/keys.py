@@ -20,6 +20,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.files import write_atomic
 from provisioner.base.recovery_key import RecoveryPair, new_pair, vouched
@@ -42,7 +43,6 @@ from provisioner.inventory.model import (
     Settings,
     Ssh,
 )
-from provisioner.inventory.model.base import HostPlace
 from provisioner.inventory.model.hosts import JumpHost
 from provisioner.inventory.rules.lock import unfit_port
 from provisioner.operations.edit.file_edit import (

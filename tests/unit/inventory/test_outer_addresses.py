@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from provisioner.base.addresses import HostName
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.model import Carrier, Centre, JumpHost
-from provisioner.inventory.model.base import HostName
 from tests import fleets
 from tests import inventories as make
 from tests.unit.inventory.test_rules import codes, complete
