@@ -24,7 +24,7 @@ from provisioner.cli.support.texts import code_with_held, held_documents, print_
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
 from provisioner.operations.questions.availability import AvailabilityAsked, availability_of
-from provisioner.operations.questions.overview import Overview, document_of
+from provisioner.operations.questions.overview import Overview, document_of, overview
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.pictures import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -342,7 +342,7 @@ def html(invocation: Invocation, folder: Path) -> int:
     # Pages' libraries are imported where there are pages.
     from provisioner.web import source, static  # noqa: PLC0415
 
-    recorded = source.RecordedSource(invocation.inventory, invocation.env, now)
+    recorded = source.RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()))
     number = static.write_pages(folder, recorded.load(), recorded.past, now())
     click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")
     return 0

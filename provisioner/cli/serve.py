@@ -10,6 +10,7 @@ import click
 from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.terminal import Place
+from provisioner.operations.questions.overview import overview
 from provisioner.web import server
 from provisioner.web.app import ServedPages
 from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks
@@ -58,7 +59,7 @@ def serve(
     if sign_in is not None:
         signing_in = open_sign_in(sign_in)
         place = replace(place, names=(*names, signing_in.host))
-    feed = Feed(RecordedSource(invocation.inventory, invocation.env, now))
+    feed = Feed(RecordedSource(lambda: overview(invocation.inventory, invocation.env, now())))
     feed.load()
     listener = server.listen(place)
     bound = listener.getsockname()[1]

@@ -15,7 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Final, Protocol
@@ -29,10 +28,11 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import Document
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.geography import ProvinceError
+from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model import Camera, Facility, Inventory
-from provisioner.operations.questions.overview import overview
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.entries import last_verifications
+from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.place import StatePlace
 from provisioner.record.store import History, find_history
@@ -140,19 +140,49 @@ class Source(Protocol):
         ...
 
 
+class InventoryOverview(Protocol):
+    """The part of an overview that pages show."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """The inventory's files."""
+        ...
+
+    @property
+    def inventory(self) -> Inventory:
+        """What could be read of them."""
+        ...
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The ids of facilities whose files cannot be read."""
+        ...
+
+    @property
+    def evidence(self) -> Evidence:
+        """What runs recorded of facilities."""
+        ...
+
+    @property
+    def place(self) -> StatePlace:
+        """The place of the history."""
+        ...
+
+    @property
+    def now(self) -> datetime:
+        """The moment of the overview."""
+        ...
+
+
 @dataclass
 class RecordedSource:
     """An inventory and what is recorded of it.
 
     Attributes:
-        root: the inventory's folder.
-        environment: the caller's environment (where the history is).
-        clock: says the moment.
+        overview: reads the inventory and what is recorded of its facilities, as of now.
     """
 
-    root: Path
-    environment: Mapping[str, str] = field(repr=False)
-    clock: Callable[[], datetime]
+    overview: Callable[[], InventoryOverview]
     _place: StatePlace | None = None
 
     def mark(self) -> str:
@@ -183,7 +213,7 @@ class RecordedSource:
             gc.unfreeze()  # a server loads again and again: what is left of earlier boards has to go
 
     def _loaded(self) -> Board:
-        whole = overview(self.root, self.environment, self.clock())
+        whole = self.overview()
         self._place = whole.place
         with at_stage(Stage.RECORD):
             documents, mark = self._documents(whole.place)

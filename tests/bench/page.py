@@ -24,6 +24,7 @@ from typing import Final
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.inventory.loader.load import load_inventory
+from provisioner.operations.questions.overview import overview
 from provisioner.record.place import state_place_of
 from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links, choose_facilities
 from provisioner.web.pages import (
@@ -90,7 +91,7 @@ def measure(cameras: int, runs: int, seed: int, say: Callable[[str], None]) -> P
             night = DrawnNight(inventory, now - timedelta(days=back, minutes=5), seed, since)
             night.record(place, document=back == 0)
         taken = _Taken(f"{cameras:,} cameras")
-        source = RecordedSource(folder / "inventory", environment, lambda: now)
+        source = RecordedSource(lambda: overview(folder / "inventory", environment, now))
         say("page: loading and making pages")
         _in_one_process(taken, source, folder, now, runs)
         if shutil.which("chromium"):

@@ -31,6 +31,7 @@ from provisioner.cli.main import run
 from provisioner.cli.support.context import Invocation
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory
+from provisioner.operations.questions.overview import overview
 from provisioner.web.readers import ENGINEER, read_role
 from provisioner.web.source import RecordedSource
 from tests import inventories
@@ -62,7 +63,7 @@ def example(folder: Path) -> Inventory:
 
 def source(folder: Path) -> RecordedSource:
     controller = RecordingController(folder)
-    return RecordedSource(controller.root, controller.environment, lambda: AT + timedelta(minutes=30))
+    return RecordedSource(lambda: overview(controller.root, controller.environment, AT + timedelta(minutes=30)))
 
 
 def command(folder: Path, *arguments: str) -> tuple[int, str, str]:
